@@ -1,6 +1,6 @@
-"""From the words of the command line to checked options, or one line on stderr that says what is wrong.
+"""Turns the command line into checked options, or into one line on stderr that says what is wrong.
 
-The options are tried out at the start, so that an error comes before the user types a message.
+Files and addresses are checked at the start, so that an error comes before the user types a message.
 """
 
 import argparse
@@ -25,76 +25,105 @@ from miniagents.ext.chat_history_md import ChatHistoryMD
 from miniagents.ext.timeline import check_picture_path
 from miniagents.values import strip_control
 
+from ._help import HelpFormatter
 from ._journal import JournalOptions, add_journal, journal_options
 from ._map_arguments import MapOptions, add_map, map_options
 
 
 class BadInputError(Exception):
-    """An option cannot be used; the text says what is wrong and what to do. The exit code is 2."""
+    """The input is wrong; the text says how, and what to do. The exit code is 2."""
 
 
 def complain(text: str) -> None:
-    """Say what is wrong in one line on stderr; if stderr is closed, nothing happens.
+    """Write one line to stderr; if stderr is closed, nothing happens.
 
     Args:
-        text: any text; line breaks become spaces, control characters go.
+        text: any text; line breaks become spaces, control characters are removed.
     """
     with suppress(OSError, AttributeError):  # stderr is closed, or there is none
         sys.stderr.write(f"miniagents: {' '.join(strip_control(text).split())}\n")
         sys.stderr.flush()
 
 
+_MAIN_EPILOG = """\
+Examples:
+  miniagents chat --model openai:gpt-5.4-mini
+  miniagents serve my_agents:writer
+  miniagents map eliza reviews.csv -o answers.jsonl --text-column text
+
+miniagents COMMAND --help explains a command. chat, serve and map also work without a key: then eliza
+answers, a small program of rules.
+"""
+
+
 _EPILOG = """\
-Without --model the provider whose key is set answers: with OPENAI_API_KEY the model
-OPENAI_MODEL (else gpt-5.4-mini), with ANTHROPIC_API_KEY the model ANTHROPIC_MODEL
-(else claude-haiku-4-5). Without any key eliza answers: a small program of rules, no
-language model. What a provider needs comes with: pip install 'miniagents[openai]'
-(or [anthropic], or [all]). openai speaks Chat Completions, as most servers do,
-openai-responses the Responses API; both have the settings of OpenAI.
+Example:
+  miniagents chat --model openai:gpt-5.4-mini --system 'Answer in one sentence.'
 
-Without --base-url the server is the one of OPENAI_BASE_URL or ANTHROPIC_BASE_URL,
-else the provider. A server of your own may do without a key.
+Without --model, the key in the environment decides which provider answers. With OPENAI_API_KEY it is the
+model OPENAI_MODEL of OpenAI (gpt-5.4-mini if that is not set). With ANTHROPIC_API_KEY it is the model
+ANTHROPIC_MODEL of Anthropic (claude-haiku-4-5 if that is not set). If both keys are set, OpenAI answers.
+Without a key, eliza answers: a small program of rules, not a language model.
 
-At a terminal Enter sends, Ctrl+Space breaks a line, Ctrl-C stops an answer; 'exit',
-Ctrl-D, or Ctrl-C at the prompt ends. On a pipe each line is a message.
+openai uses the Chat Completions API, which most servers have; openai-responses uses the Responses API.
+Both read OPENAI_API_KEY, OPENAI_MODEL and OPENAI_BASE_URL. Each provider needs its SDK:
+  pip install 'miniagents[openai]'       or [anthropic], or [all]
 
-Exit code: 0; 1 when a model failed on a pipe or the conversation could not be kept;
-2 for wrong input.
+Without --base-url, requests go to the address in OPENAI_BASE_URL or ANTHROPIC_BASE_URL, or, if that is not
+set, to the provider itself. With an address of your own, no key is required.
+
+In a terminal, Enter sends the message, Ctrl+Space begins a new line, and Ctrl-C stops an answer. To leave,
+type exit, or press Ctrl-D, or press Ctrl-C at the prompt. If stdin is a pipe, each line is a message.
+
+Exit code: 0 for a normal end; 1 if the output could not be written, or, on a pipe, if a model failed or the
+conversation could not be saved; 2 for wrong input; 128 plus the number of the signal that ended it.
 """
 
 
 _SERVE_EPILOG = """\
-The module is looked for in the current folder first. Without MODULE:AGENT a model
-answers, chosen as by miniagents chat: the provider whose key is set, or else eliza, a
-small program of rules.
+Examples:
+  miniagents serve --open
+  miniagents serve my_agents:writer --port 8080 --reload
 
-The page is for this machine alone; with --host for others too, and then they need the
-token (or the one in MINIAGENTS_TOKEN, which other users of this machine do not see).
-Conversations are kept in --history, and answers, while they come, in --frames. It needs
-what comes with: pip install 'miniagents[web]'.
+Python looks for MODULE in the current folder first. Without MODULE:AGENT, a model answers. Without --model,
+the key in the environment decides which one, as for miniagents chat; without a key, eliza answers, a small
+program of rules.
 
-Exit code: 128 and the number of the signal that ended it (130 for Ctrl-C); 2 for wrong
-input.
+By default only this machine can open the page. To serve other machines too, give --host and a token. The
+address that is printed contains the token. Set it in MINIAGENTS_TOKEN if other users of this machine must
+not see it: they can see the options of a command.
+
+This command needs:
+  pip install 'miniagents[web]'
+
+Exit code: 2 for wrong input; else 128 plus the number of the signal that ended it (130 for Ctrl-C).
 """
 
 
 _MCP_EPILOG = """\
-The module is looked for in the current folder first. Over stdio, stdout is the
-protocol's: what agents print goes to stderr. --http with a port alone listens at
-127.0.0.1. There is no sign-on: whoever reaches the address can use the agents. It needs
-what comes with: pip install 'miniagents[mcp]'.
+Examples:
+  miniagents mcp my_agents:writer my_agents:critic
+  miniagents mcp my_agents:writer --http 8000
 
-Exit code: 0 when the client has left; 2 for wrong input.
+Python looks for MODULE in the current folder first. Over stdio, only the protocol is written to stdout: what
+agents print goes to stderr. There is no login: every client that reaches the --http address can use the
+agents.
+
+This command needs:
+  pip install 'miniagents[mcp]'
+
+Exit code: 0 when the client has disconnected; 2 for wrong input; 128 plus the number of the signal that
+ended it (130 for Ctrl-C).
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """Which model answers.
+    """The options that choose a model.
 
     Attributes:
         model: `PROVIDER:NAME`, `PROVIDER` or `eliza`; None for the provider whose key is set, or else Eliza.
-        base_url: where the provider's API is, None for the usual place.
+        base_url: the address of the provider's API, None for the usual one.
         system: instructions for the model, None for none.
     """
 
@@ -105,11 +134,11 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True)
 class ChatOptions(ModelOptions):
-    """What `miniagents chat` was told.
+    """The arguments of `miniagents chat`.
 
     Attributes:
         history: the file that keeps the conversation, None to keep nothing.
-        timeline: the file that gets a picture of what ran, None for no picture.
+        timeline: the file for a picture of the runs, None for no picture.
     """
 
     history: Path | None = None
@@ -118,18 +147,18 @@ class ChatOptions(ModelOptions):
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions(ModelOptions):
-    """What `miniagents serve` was told.
+    """The arguments of `miniagents serve`.
 
     Attributes:
         agent: `MODULE:AGENT`, None for a model.
-        host: where it listens.
-        port: there; 0 for one that is free.
-        token: what clients have to know, None if all clients may.
-        names: of a server in front of it.
+        host: the address to listen at.
+        port: the port to listen at; 0 for any free one.
+        token: the secret that clients must send, None if they need none.
+        names: the host names of proxies in front of the server.
         history: the file that keeps the conversations, None to keep nothing.
-        frames: the file that keeps answers while they come, None for one beside the history.
-        reload: begin again when the code changes.
-        open: show it in a browser.
+        frames: the file that keeps answers while they stream, None for one next to the history.
+        reload: whether to restart when the code changes.
+        open: whether to open the page in a browser.
     """
 
     agent: str | None = None
@@ -145,11 +174,11 @@ class ServeOptions(ModelOptions):
 
 @dataclass(frozen=True, slots=True)
 class McpOptions:
-    """What `miniagents mcp` was told.
+    """The arguments of `miniagents mcp`.
 
     Attributes:
         agents: `MODULE:AGENT` each.
-        http: `HOST:PORT`, None for stdio.
+        http: the address to listen at, `HOST:PORT`; None for stdio.
     """
 
     agents: tuple[str, ...]
@@ -157,7 +186,7 @@ class McpOptions:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Raises its errors, so that `main` prints them in one line."""
 
     @override
     def error(self, message: str) -> NoReturn:
@@ -170,64 +199,86 @@ def parse_arguments(
     """Read the command line.
 
     Args:
-        words: without the name of the program.
+        words: the arguments, without the name of the program.
 
     Raises:
         BadInputError: an option or its value is wrong.
-        SystemExit: `--help` or `--version` was answered.
+        SystemExit: `--help` or `--version` was printed.
     """
-    parser = _Parser(prog="miniagents", description="Agents on language models.", allow_abbrev=False)
+    parser = _Parser(
+        prog="miniagents",
+        description="Agents on language models: in the terminal, on a web page, for each row of a file, or "
+        "as an MCP server.",
+        epilog=_MAIN_EPILOG,
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--version", action="version", version=f"miniagents {version('miniagents')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     chat = commands.add_parser(
         "chat",
-        help="talk with a model; the conversation is kept in a Markdown file",
-        description="Talk with a model. A Markdown file keeps the conversation; it goes on where it ended.",
+        help="talk with a model in the terminal; a Markdown file keeps the conversation",
+        description="Talk with a model. A Markdown file keeps the conversation; the next chat continues it.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     _add_model(chat)
     keeping = chat.add_mutually_exclusive_group()
     keeping.add_argument(
-        "--history", metavar="FILE", default="CHAT.md", help="keeps the conversation (default: %(default)s)"
+        "--history",
+        metavar="FILE",
+        default="CHAT.md",
+        help="Markdown file that keeps the conversation; if it exists, the chat continues it (default: "
+        "%(default)s)",
     )
-    keeping.add_argument("--no-history", action="store_true", help="keep nothing")
+    keeping.add_argument("--no-history", action="store_true", help="do not save the conversation")
     chat.add_argument(
         "--timeline",
         metavar="FILE",
-        help="at the end, draw what ran: FILE ends with .html or .svg; without texts",
+        help="at the end, draw a picture of the runs, without their texts; FILE ends with .html or .svg "
+        "(default: no picture)",
     )
     _add_serve(
         commands.add_parser(
             "serve",
-            help="talk with an agent or a model on a page in the browser",
-            description="Serve a page on which people talk with an agent or a model.",
+            help="talk with an agent or a model on a web page",
+            description="Serve a web page on which people talk with an agent or a model.",
             epilog=_SERVE_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=HelpFormatter,
             allow_abbrev=False,
         )
     )
     mcp = commands.add_parser(
         "mcp",
-        help="serve agents as the tools of an MCP server",
-        description="Serve agents as the tools of an MCP server (Model Context Protocol).",
+        help="offer agents as tools of an MCP server",
+        description="Run an MCP server (Model Context Protocol) whose tools are your agents.",
         epilog=_MCP_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
-    mcp.add_argument("agents", metavar="MODULE:AGENT", nargs="+", help="an agent or a tool of a module")
     mcp.add_argument(
-        "--http", metavar="HOST:PORT", help="serve streamable HTTP there, such as 127.0.0.1:8000; else stdio"
+        "agents",
+        metavar="MODULE:AGENT",
+        nargs="+",
+        help="an agent, or a function with @tool, and its Python module",
+    )
+    mcp.add_argument(
+        "--http",
+        metavar="HOST:PORT",
+        help="listen at this address for streamable HTTP; a port alone listens at 127.0.0.1 (default: use "
+        "stdio)",
     )
     add_map(
         commands.add_parser(
-            "map", help="send each row of a file to an agent; no row is lost", allow_abbrev=False
+            "map",
+            help="send each row of a file to an agent or a model, and write the answers",
+            allow_abbrev=False,
         )
     )
     add_journal(
         commands.add_parser(
-            "journal", help="show, export or prune a file of recorded calls", allow_abbrev=False
+            "journal", help="show, export or prune the calls that a job has recorded", allow_abbrev=False
         )
     )
     given = parser.parse_args(words)
@@ -255,41 +306,70 @@ def parse_arguments(
 
 def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--model", metavar="MODEL", help="openai:NAME, openai-responses:NAME, anthropic:NAME, or eliza"
+        "--model",
+        metavar="MODEL",
+        help="openai:NAME, openai-responses:NAME, anthropic:NAME, or eliza (default: see below)",
     )
     command.add_argument(
-        "--base-url", metavar="URL", help="where a compatible server of that provider answers"
+        "--base-url",
+        metavar="URL",
+        help="address of another server with the API of that provider, such as http://localhost:11434/v1 "
+        "(default: the provider)",
     )
-    command.add_argument("--system", metavar="TEXT", help="instructions for the model")
+    command.add_argument("--system", metavar="TEXT", help="instructions for the model (default: none)")
 
 
 def _add_serve(serve: argparse.ArgumentParser) -> None:
-    serve.add_argument("agent", metavar="MODULE:AGENT", nargs="?", help="an agent of a module; else a model")
+    serve.add_argument(
+        "agent",
+        metavar="MODULE:AGENT",
+        nargs="?",
+        help="the agent that answers, and its Python module (default: a model answers)",
+    )
     _add_model(serve)
     serve.add_argument(
-        "--host", metavar="HOST", default="127.0.0.1", help="where it listens (default: %(default)s)"
+        "--host",
+        metavar="HOST",
+        default="127.0.0.1",
+        help="address to listen at; 0.0.0.0 for all of this machine (default: %(default)s)",
     )
     serve.add_argument(
-        "--port", metavar="PORT", type=int, default=8000, help="0: one that is free (default: %(default)s)"
+        "--port",
+        metavar="PORT",
+        type=int,
+        default=8000,
+        help="port to listen at; 0 for any free port (default: %(default)s)",
     )
-    serve.add_argument("--token", metavar="TEXT", help="what clients have to know")
+    serve.add_argument(
+        "--token", metavar="TEXT", help="secret that clients must send (default: MINIAGENTS_TOKEN, or none)"
+    )
     serve.add_argument(
         "--name",
         metavar="HOST",
         action="append",
         default=[],
-        help="of a server in front of it, such as one with TLS; may be given more than once",
+        help="host name of a proxy in front of this server, such as chat.example.com; repeat for each name",
     )
     keeping = serve.add_mutually_exclusive_group()
     keeping.add_argument(
-        "--history", metavar="FILE", default="CHAT.db", help="keeps the conversations (default: %(default)s)"
+        "--history",
+        metavar="FILE",
+        default="CHAT.db",
+        help="SQLite file that keeps the conversations (default: %(default)s)",
     )
-    keeping.add_argument("--no-history", action="store_true", help="keep nothing when it ends")
+    keeping.add_argument("--no-history", action="store_true", help="keep nothing when the server ends")
     serve.add_argument(
-        "--frames", metavar="FILE", help="keeps answers while they come (default: beside the history)"
+        "--frames",
+        metavar="FILE",
+        help="SQLite file that keeps answers while they stream (default: next to --history, such as "
+        "CHAT-frames.db)",
     )
-    serve.add_argument("--reload", action="store_true", help="begin again when Python files here change")
-    serve.add_argument("--open", action="store_true", help="show it in the browser")
+    serve.add_argument(
+        "--reload",
+        action="store_true",
+        help="restart the server when a Python file in the current folder changes",
+    )
+    serve.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
 def _serve_options(
@@ -297,12 +377,12 @@ def _serve_options(
 ) -> ServeOptions:
     named = [f"--{name.replace('_', '-')}" for name, value in model.items() if value is not None]
     if given.agent is not None and named:
-        raise BadInputError(f"{given.agent} answers, so {named[0]} has no use; leave one of them out")
+        raise BadInputError(f"{given.agent} answers, so {named[0]} has no effect; leave one of them out")
     token: str | None = os.environ.get("MINIAGENTS_TOKEN") if given.token is None else given.token
     if token is not None and not token.strip():
         raise BadInputError("--token is empty; give a text that is hard to guess")
     if not given.host:
-        raise BadInputError("--host is empty; leave it out to listen at this machine alone")
+        raise BadInputError("--host is empty; leave it out to serve only this machine")
     return ServeOptions(
         **model,
         agent=given.agent,
@@ -324,10 +404,10 @@ def _path(option: str, name: str) -> Path:
 
 
 def _picture(name: str) -> Path:
-    """The file of a picture; it is neither changed nor created.
+    """Check the name of a picture; the file is neither changed nor created.
 
     Raises:
-        BadInputError: it is no name for a picture, or cannot be written.
+        BadInputError: the name does not end with .html or .svg, or the file cannot be written.
     """
     path = _path("--timeline", name)
     try:
@@ -335,7 +415,9 @@ def _picture(name: str) -> Path:
     except ValueError as error:
         raise BadInputError(f"--timeline: {error}") from error
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise BadInputError(f"--timeline: {path} cannot be written; name a file in a folder of yours")
+        raise BadInputError(
+            f"--timeline: {path} cannot be written; name a file in a folder where you may write"
+        )
     return path
 
 
@@ -344,7 +426,7 @@ _PATIENCE = 5.0
 
 
 async def check_base_url(url: str, *, patience: float = _PATIENCE) -> None:
-    """Connect to the server at the address, and close the connection.
+    """Check that a server accepts connections at an address.
 
     If the environment sets a proxy for the server, only the form of the address is checked.
 
@@ -353,7 +435,7 @@ async def check_base_url(url: str, *, patience: float = _PATIENCE) -> None:
         patience: how long to wait, in seconds.
 
     Raises:
-        BadInputError: it is no such address, or nothing answers there.
+        BadInputError: the address is not of this form, or no server accepts a connection.
     """
     scheme, host, port = _address(url)
     if scheme in getproxies() and not proxy_bypass(host):
@@ -362,9 +444,13 @@ async def check_base_url(url: str, *, patience: float = _PATIENCE) -> None:
         async with asyncio.timeout(patience):
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError as error:
-        raise BadInputError(f"nothing answers at the base URL {url} within {patience:g} seconds") from error
+        raise BadInputError(
+            f"no server answers at the base URL {url} within {patience:g} seconds; check the address"
+        ) from error
     except (OSError, UnicodeError) as error:
-        raise BadInputError(f"nothing answers at the base URL {url}: {_reason(error)}") from error
+        raise BadInputError(
+            f"no server answers at the base URL {url}: {_reason(error)}; check the address"
+        ) from error
     writer.transport.abort()
 
 
@@ -373,12 +459,12 @@ def _reason(error: OSError | UnicodeError) -> str:
         return error.strerror or str(error)
     if isinstance(error, OSError):
         # asyncio puts the address into `strerror`, and no number when several addresses were tried.
-        return os.strerror(error.errno) if error.errno else "none of its addresses takes a connection"
-    return "that can be no name of a server"
+        return os.strerror(error.errno) if error.errno else "none of its addresses accepts a connection"
+    return "this is not a valid host name"
 
 
 def _address(url: str) -> tuple[str, str, int]:
-    no_address = f"the base URL {url} is no address; write it like http://localhost:11434/v1"
+    no_address = f"the base URL {url!r} is not an address; write it like http://localhost:11434/v1"
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
@@ -390,7 +476,7 @@ def _address(url: str) -> tuple[str, str, int]:
 
 
 async def open_history(path: Path | None) -> tuple[ChatHistory, Messages]:
-    """Open the history of the conversation; a file is neither changed nor created.
+    """Load the conversation so far; the file is neither changed nor created.
 
     Args:
         path: the file, None to keep the conversation in memory.

@@ -1,4 +1,4 @@
-"""The conversation: ask, keep, answer, keep, and so on. An answer is shown while it streams."""
+"""The conversation of `miniagents chat`. It shows an answer while it streams, and keeps each message."""
 
 from dataclasses import dataclass, field
 
@@ -21,14 +21,14 @@ from ._signals import StoppedError, until_signal
 
 @dataclass(slots=True)
 class PrintedAnswer:
-    """An answer, as far as it has been shown.
+    """The part of an answer that was shown.
 
     Attributes:
         screen: where it is shown.
         alias: the name in front of it.
         finished: the messages that are complete.
-        shown: the pieces of the message that is not complete, as they were sent.
-        known: the data of that message that was known before its text.
+        shown: the tokens of the message that is not complete.
+        known: the data of that message that came before its text.
     """
 
     screen: Screen
@@ -38,11 +38,11 @@ class PrintedAnswer:
     known: dict[str, object] = field(default_factory=dict[str, object])
 
     async def show(self, replies: MessageSequencePromise[Message]) -> None:
-        """Show the replies token by token; they are stopped at the end and at an error.
+        """Show the replies token by token, and stop their streams at the end or at an error.
 
         Raises:
             OutputError: the screen cannot be written.
-            Exception: whatever the agent raised.
+            Exception: any error of the agent.
         """
         async with replies:
             async for promise in replies:
@@ -70,10 +70,10 @@ class PrintedAnswer:
                 self.screen.end()
 
     def to_keep(self, reason: str) -> list[Message]:
-        """Return the messages that were shown; one that is not complete has a `finish_reason` that says so.
+        """Return the messages that were shown; an incomplete one gets a `finish_reason`.
 
         Args:
-            reason: its `finish_reason`.
+            reason: the `finish_reason` of an incomplete message.
         """
         text = "".join(self.shown)
         if not text:
@@ -81,7 +81,7 @@ class PrintedAnswer:
         return [*self.finished, message_of(AssistantMessage, text, {**self.known, "finish_reason": reason})]
 
 
-_HOW_TO = "Enter sends, Ctrl+Space breaks a line, Ctrl-C stops an answer, exit ends."
+_HOW_TO = "Enter sends, Ctrl+Space begins a new line, Ctrl-C stops an answer; type exit to leave."
 
 
 @dataclass(slots=True)
@@ -92,8 +92,8 @@ class Chat:
         model: answers the user.
         history: keeps every message.
         screen: where the answers are shown.
-        asker: asks the user. Ctrl-C at its prompt must be `EOFError`.
-        so_far: the whole conversation, old turns included.
+        asker: asks the user. Ctrl-C at its prompt must raise `EOFError`.
+        so_far: the whole conversation, earlier chats included.
         failed: whether a model failed, or a message could not be kept.
     """
 
@@ -108,7 +108,7 @@ class Chat:
         """Talk until the user leaves.
 
         Returns:
-            Whether nothing failed.
+            True if nothing failed.
 
         Raises:
             OutputError: the screen cannot be written.
@@ -140,7 +140,7 @@ class Chat:
             self.screen.line("(stopped)")
         except OutputError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a model raises is said, and the user may try again
+        except Exception as error:  # noqa: BLE001 - any error of a model is shown, and the user may try again
             reason = "error"
             self._complain(error)
         finally:

@@ -1,4 +1,4 @@
-"""`miniagents map --estimate`: some rows are tried, and tell what all of them would cost and take."""
+"""`miniagents map --estimate`: sends some rows, and estimates cost and time of all rows from them."""
 
 import math
 import random
@@ -19,15 +19,16 @@ __all__ = ["Estimate", "sample_of"]
 RowT = TypeVar("RowT")
 
 _DEVIATIONS: Final = 2.0
-"""Of the mean, on either side: what it truly is lies between them nineteen times of twenty."""
+"""Standard deviations of the mean on either side: a confidence interval of 95 %."""
 
 _MINUTE: Final = 60.0
 
 
 def sample_of(source: RowSource, total: int, rows: int) -> Iterator[dict[str, object]]:
-    """Rows of all parts of a file: one of each part, drawn by lot, the same ones each time.
+    """A random row of each part of a file, the same rows each time.
 
-    At even distances a file with a rhythm (every tenth row is a long one) would be seen wrong.
+    Rows at even distances would give a wrong picture of a file with a pattern, such as a long row at every
+    tenth place.
 
     Args:
         source: the rows.
@@ -35,7 +36,7 @@ def sample_of(source: RowSource, total: int, rows: int) -> Iterator[dict[str, ob
         rows: how many are wanted.
 
     Raises:
-        RowsError: something in the file is no row.
+        RowsError: the file has something that is not a row.
     """
     wanted = min(rows, total)
     lot = random.Random(0)  # noqa: S311 - no secret
@@ -48,21 +49,21 @@ def sample_of(source: RowSource, total: int, rows: int) -> Iterator[dict[str, ob
 
 @dataclass(slots=True)
 class Estimate:
-    """What some rows tell of all of them.
+    """An estimate for all rows, from some of them.
 
     Attributes:
         total: how many rows there are.
-        concurrency: how many are asked at once.
-        tried: how many were tried.
+        concurrency: how many are in work at the same time.
+        tried: how many rows of the sample have ended.
         answered: how many of these have an answer.
-        cached: how many stood in the journal, so that they tell nothing of the time.
-        costs: what each of them costs, in dollars, as far as that is known.
+        cached: how many of these were in the journal, so that the time does not depend on them.
+        costs: the cost of each row in dollars, where it is known.
         sent: tokens that were sent.
         came: tokens that were answered.
         requests: calls of models.
-        seconds: that the rows took.
-        limits: requests and tokens that may be used in a minute, as far as that is known.
-        error: of the last row that failed.
+        seconds: the time that the sample took.
+        limits: requests and tokens per minute that are allowed; None where that is not known.
+        error: the error of the last row that failed.
     """
 
     total: int
@@ -79,7 +80,7 @@ class Estimate:
     error: str = ""
 
     def note(self, progress: Progress) -> None:
-        """Note how many requests were made, and how many may be.
+        """Note how many requests were made, and how many are allowed.
 
         Args:
             progress: of the job.
@@ -88,10 +89,10 @@ class Estimate:
         self.limits = (progress.requests_limit, progress.tokens_limit)
 
     async def take(self, rows: AsyncIterable[Row[RowT, object]]) -> None:
-        """Take all rows.
+        """Count the rows of the sample.
 
         Args:
-            rows: that were asked.
+            rows: the rows that were sent.
         """
         begun = time.monotonic()
         async for row in rows:
@@ -107,7 +108,7 @@ class Estimate:
         self.seconds = time.monotonic() - begun
 
     def lines(self) -> Iterator[str]:
-        """What they tell, for people."""
+        """The report, line by line."""
         failed = self.tried - self.answered
         cached = f", {self.cached:,} of them from the journal" if self.cached else ""
         yield (
@@ -127,7 +128,7 @@ class Estimate:
         if not mean:
             return "$0.00"
         about = f"about {_dollars(mean * self.total)}"
-        if len(self.costs) < 2 or self.tried == self.total:  # noqa: PLR2004 - one has no deviation
+        if len(self.costs) < 2 or self.tried == self.total:  # noqa: PLR2004 - one value has no deviation
             return about
         off = _DEVIATIONS * stdev(self.costs) / math.sqrt(len(self.costs))
         low, high = max(mean - off, 0.0), mean + off
@@ -142,7 +143,7 @@ class Estimate:
         asked = self.tried - self.cached
         if not asked:
             return
-        # So many rounds of rows at once as there are, and no faster than the limits let go.
+        # The time of the sample, times the number of its rounds; and no faster than the limits allow.
         rounds = math.ceil(self.total / self.concurrency) / math.ceil(asked / self.concurrency)
         seconds = [self.seconds * rounds]
         share = self.total / self.tried

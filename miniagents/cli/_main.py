@@ -46,10 +46,10 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0; 1 when a model failed on a pipe or something could not be written; 2 for wrong
-        input; 128 and the signal's number when one ended it.
+        input; 128 plus the number of the signal that ended it. `map` has more, see its `--help`.
 
     Raises:
-        SystemExit: `--help` or `--version` was answered.
+        SystemExit: `--help` or `--version` was printed.
 
     Example:
         >>> import io, sys
@@ -80,7 +80,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 class _Map(Protocol):
-    """What is used of `miniagents.cli._map`."""
+    """The part of `miniagents.cli._map` that this module uses."""
 
     def run_map(self, options: MapOptions, environ: Mapping[str, str]) -> int:
         """Run a job."""
@@ -88,7 +88,7 @@ class _Map(Protocol):
 
 
 class _Serve(Protocol):
-    """What is used of `miniagents.cli._serve`."""
+    """The part of `miniagents.cli._serve` that this module uses."""
 
     def run_serve(self, options: ServeOptions) -> int:
         """Serve."""
@@ -99,7 +99,7 @@ def _run(options: ChatOptions | McpOptions | ServeOptions | JournalOptions | Map
     if isinstance(options, JournalOptions):
         return run_journal(options)
     if isinstance(options, MapOptions):
-        # Only now: what jobs need would be a sixth of the time in which a chat begins.
+        # Imported here: its imports would make the start of a chat a sixth slower.
         return cast("_Map", import_module("miniagents.cli._map")).run_map(options, os.environ)
     if isinstance(options, ServeOptions):
         return _serve_module().run_serve(options)
@@ -114,7 +114,7 @@ def _run(options: ChatOptions | McpOptions | ServeOptions | JournalOptions | Map
 
 
 def _serve_module() -> _Serve:
-    """What serves is imported when it is asked for: it needs packages that others do without."""
+    """Import the module of `serve`; only this command needs its packages."""
     try:
         return cast("_Serve", import_module("miniagents.cli._serve"))
     except ModuleNotFoundError as error:
@@ -141,7 +141,7 @@ async def _chat(options: ChatOptions, model: ChatModel, screen: Screen) -> int:
 
 
 async def _drawn(chat: Chat, file: Path) -> bool:
-    """Let the chat run, and draw what ran, however it ends; return whether nothing failed."""
+    """Run the chat and draw its runs, also if it fails; return whether nothing failed."""
     timeline = Timeline()
     try:
         async with MiniAgents(observers=[timeline]):
@@ -165,12 +165,12 @@ def _where(options: ChatOptions, messages: int) -> str:
         return "nothing is kept."
     if messages:
         count = "1 message" if messages == 1 else f"{messages} messages"
-        return f"the conversation goes on in {options.history} ({count} so far)."
+        return f"the conversation continues in {options.history} ({count} so far)."
     return f"the conversation is kept in {options.history}."
 
 
 def _leave_output() -> None:
-    """Replace an output whose reader has left, so that the interpreter can flush it without an error."""
+    """Replace stdout if its reader has left, so that the interpreter can flush it without an error."""
     try:
         sys.stdout.flush()
     except (OSError, AttributeError):

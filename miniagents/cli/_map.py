@@ -1,4 +1,4 @@
-"""`miniagents map`: each row of a file through an agent; all is checked before the first one is asked."""
+"""`miniagents map`: sends each row of a file to an agent, after all input was checked."""
 
 import asyncio
 import os
@@ -58,11 +58,11 @@ _RETRY: Final = ("--retry-failed",)
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Who is asked.
+    """The agent that answers.
 
     Attributes:
-        agent: is sent what is made of a row.
-        base_url: the address that must answer, None when that is not to be checked.
+        agent: gets the message of each row.
+        base_url: the address whose server must answer before the start; None for no such check.
     """
 
     agent: MiniAgent[Message, Message]
@@ -71,17 +71,17 @@ class _Asked:
 
 @dataclass(slots=True)
 class MapJob:
-    """A job whose options, files and agent have been looked at.
+    """A job whose options, files and agent have been checked.
 
     Attributes:
-        options: of the command line.
-        asked: who is asked.
+        options: the arguments of the command line.
+        asked: the agent that answers.
         source: the rows.
-        message: makes of a row what is sent; None for the row itself.
-        out: the file that is written.
+        message: makes the text to send from a row; None to send the row itself.
+        out: the file to write.
         journal: the file that keeps the answers.
-        errors: the file of rows that have failed.
-        progress: the last that was heard of it; None if no row was asked yet.
+        errors: the file for the rows that failed.
+        progress: the last report of the progress; None if no row was sent yet.
     """
 
     options: MapOptions
@@ -94,14 +94,14 @@ class MapJob:
     progress: Progress | None = None
 
     async def run(self) -> int:
-        """Do it.
+        """Run the job.
 
         Returns:
             The exit code.
 
         Raises:
-            BadInputError: nothing answers at the address.
-            RowsError: something in the input is no row.
+            BadInputError: no server answers at the address.
+            RowsError: the input has something that is not a row.
             JournalError: the journal cannot be opened.
         """
         if self.asked.base_url is not None:
@@ -112,7 +112,7 @@ class MapJob:
                     ended = await (self._all_rows(view) if self.options.estimate is None else self._try(view))
             return self._told(ended)
         except LookupError as error:
-            if type(error) is not LookupError:  # a fault, and no price that is not known
+            if type(error) is not LookupError:  # a bug, not an unknown price
                 raise
             complain(str(error).replace("; give price=.", "; give --price IN,OUT."))
             self.tell_how_to_go_on()
@@ -121,14 +121,14 @@ class MapJob:
             return 0
         except (OSError, MiniAgentsError) as error:
             if isinstance(error, RowsError) or (isinstance(error, JournalError) and not self._has_begun):
-                raise  # wrong input: nothing was asked
+                raise  # wrong input: no model was called
             complain(_reason(error))
             self.tell_how_to_go_on()
             return _FAILED
 
     @property
     def _has_begun(self) -> bool:
-        """Whether a row was looked at, or a model asked."""
+        """Whether a row has ended, or a model was called."""
         last = self.progress
         return last is not None and bool(last.done or last.failed or last.requests)
 
@@ -151,7 +151,7 @@ class MapJob:
         )
 
     async def _try(self, view: ProgressView) -> Estimate:
-        """Try some rows; what they are answered is kept, and not paid again."""
+        """Send some rows; their answers are kept, so that nobody pays for them again."""
         total = await asyncio.to_thread(self.source.count)
         estimate = Estimate(total, self.options.concurrency)
 
@@ -161,7 +161,7 @@ class MapJob:
             view.show(progress)
 
         sample = sample_of(self.source, total, self.options.estimate or total)
-        with suppress(BudgetExceededError, TooManyFailuresError):  # what came until then is told
+        with suppress(BudgetExceededError, TooManyFailuresError):  # the rows that ended before are reported
             await estimate.take(
                 map_rows(
                     self.asked.agent,
@@ -192,7 +192,7 @@ class MapJob:
 
     @property
     def _price(self) -> Price | None:
-        """What tells the price of tokens; None for the list of prices."""
+        """A function that gives the price of tokens; None for the price list."""
         given = self.options.price
         if given is None:
             return None
@@ -205,7 +205,7 @@ class MapJob:
         return price
 
     def _told(self, result: JobResult | Estimate) -> int:
-        """Say how it ended; the exit code."""
+        """Report how the job ended, and return the exit code."""
         if isinstance(result, Estimate):
             for line in result.lines():
                 complain(line)
@@ -220,19 +220,19 @@ class MapJob:
         if result.stopped is not None:
             self.tell_how_to_go_on(result.stopped)
         elif result.failed and not self._is_forgotten:
-            complain(f"ask what has failed again with: {self._command('--retry-failed')}")
+            complain(f"send the failed rows again with: {self._command('--retry-failed')}")
         if result.stopped == "budget":
             return _BUDGET_SPENT
         return _ROWS_FAILED if result.failed or result.stopped else 0
 
     def _tell_idle_limits(self) -> None:
-        """Say so if limits were given, and rows were answered without a call that they could hold."""
+        """Report limits without an effect: rows were answered, but no model was called."""
         options, last = self.options, self.progress
         given = [name for name, limit in (("--rpm", options.rpm), ("--tpm", options.tpm)) if limit]
         if given and last is not None and last.done > last.cached and not last.requests:
             complain(
-                f"{' and '.join(given)} had no effect: {options.agent} called no model, and only calls of "
-                "models are limited; --concurrency says how many rows are asked at once."
+                f"{' and '.join(given)} had no effect, because {options.agent} called no model; use "
+                "--concurrency to limit how many rows are in work at the same time."
             )
 
     def _sentence(self, result: JobResult) -> str:
@@ -240,7 +240,7 @@ class MapJob:
         kept = (self.options.out != _STDIN or self.options.errors is not None) and self.errors.exists()
         failed = f"{result.failed:,} failed{f' ({self.errors})' if kept else ''}" if result.failed else ""
         if result.finished:
-            before = f"the job was done before, and nothing was asked{failed and f'; {failed}'}"
+            before = f"the job was already done, and no row was sent{failed and f'; {failed}'}"
             return f"{counted(result.rows, 'row')} {where}: {before}."
         parts = [f"{result.done:,} answered{failed and f', {failed}'}"]
         if result.cached:
@@ -256,7 +256,9 @@ class MapJob:
             parts.append(all_runs)
         parts.append(duration(result.seconds))
         if result.repeated:
-            parts.append(f"at most {counted(result.repeated, 'call')} of a run that was stopped made again")
+            parts.append(
+                f"at most {counted(result.repeated, 'call')} of an earlier run, which was stopped, made again"
+            )
         told = "; ".join(parts)
         match result.stopped:
             case None:
@@ -268,34 +270,34 @@ class MapJob:
 
     @property
     def _is_forgotten(self) -> bool:
-        """Whether the answers are gone when the command ends."""
+        """Whether the answers are lost when the command ends."""
         return self.options.out == _STDIN and self.options.journal is None
 
     def tell_how_to_go_on(self, stopped: Stopped | None = None) -> None:
-        """Say which command goes on.
+        """Print the command that continues the job.
 
         Args:
-            stopped: why the job itself has stopped, so that the same command would stop again.
+            stopped: why the job stopped by itself; the same command would stop again.
         """
         if self._is_forgotten:
-            complain(
-                "nothing is kept of it, since it writes to a pipe; give --journal FILE to go on another time."
-            )
+            complain("the answers are lost, because OUT is a pipe; give --journal FILE to keep them.")
             return
-        kept = f"the answers until now are in {self.journal}."
+        kept = f"the answers so far are in {self.journal}."
         match stopped:
             case None:
-                complain(f"{kept} Go on with: {self._command()}")
+                complain(f"{kept} Continue with: {self._command()}")
             case "budget":
-                complain(f"{kept} Go on with a larger --budget: {self._command('--budget', 'NEW')}")
+                complain(f"{kept} Continue with a larger --budget: {self._command('--budget', 'NEW')}")
             case "failures":
                 command = self._command("--max-failures", "NEW")
-                complain(f"{kept} Go on with a larger --max-failures: {command}")
-                if not self.options.refresh:  # it would play what was not asked anew yet
-                    complain(f"or ask what has failed again with: {self._command('--retry-failed')}")
+                complain(f"{kept} Continue with a larger --max-failures: {command}")
+                if (
+                    not self.options.refresh
+                ):  # it replaces --refresh, and would take old answers from the journal
+                    complain(f"or send the failed rows again with: {self._command('--retry-failed')}")
 
     def _command(self, *changed: str) -> str:
-        """The command that was given, with an option in place of the one it had."""
+        """The command that the user gave, with an option added or replaced."""
         words = list(self.options.words)
         end = words.index("--") if "--" in words else len(words)
         kept: list[str] = []
@@ -314,19 +316,19 @@ def _reason(error: OSError | MiniAgentsError) -> str:
 
 
 def run_map(options: MapOptions, environ: Mapping[str, str]) -> int:
-    """Check everything, then do it.
+    """Check all input, then run the job.
 
     Args:
-        options: of the command line.
+        options: the arguments of the command line.
         environ: the environment variables.
 
     Returns:
         The exit code.
 
     Raises:
-        BadInputError: something of what was told cannot be used; no model was asked.
+        BadInputError: some input cannot be used; no model was called.
         JournalError: the journal cannot be used.
-        StoppedError: a signal came; what had been answered is kept.
+        StoppedError: a signal came; the answers so far are kept.
     """
     with ExitStack() as stack:
         try:
@@ -373,7 +375,7 @@ def _source(options: MapOptions, stack: ExitStack) -> RowSource:
         raise BadInputError(
             "INPUT is -, and nothing is piped in; write: command | miniagents map AGENT - ..."
         )
-    # It is read more than once: to be asked, and to be written with the answers.
+    # The rows are read twice: to send them, and to write them with their answers.
     copy = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miniagents-"))) / "stdin.jsonl"
     with copy.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
@@ -388,23 +390,25 @@ def _out(options: MapOptions, stack: ExitStack) -> Path:
 
 
 def _check_different(options: MapOptions, files: Mapping[str, Path]) -> None:
-    """Refuse to write over what is read, or twice into one file."""
+    """Refuse to overwrite the input, or to write two things into one file."""
     taken = {} if options.source == _STDIN else {Path(options.source).resolve(): "INPUT"}
     for option, path in files.items():
         other = taken.setdefault(path.resolve(), option)
         if other is not option:
-            raise BadInputError(f"{option}: {path} is that of {other} itself; name another file")
+            raise BadInputError(f"{option}: {path} is also the file of {other}; name another file")
 
 
 def _beside(option: str, path: Path) -> Path:
-    """A file that can be written, with others beside it."""
+    """Check that a file can be written, and others next to it."""
     folder = path.parent
     if path.is_dir():
         raise BadInputError(f"{option}: {path} is a folder; name a file")
     if not folder.is_dir():
-        raise BadInputError(f"{option}: there is no folder {folder}; make it, or name another one")
+        raise BadInputError(f"{option}: the folder {folder} does not exist; create it, or name another one")
     if not os.access(path if path.exists() else folder, os.W_OK) or not os.access(folder, os.W_OK):
-        raise BadInputError(f"{option}: {path} cannot be written; name a file in a folder of yours")
+        raise BadInputError(
+            f"{option}: {path} cannot be written; name a file in a folder where you may write"
+        )
     return path
 
 
@@ -415,7 +419,7 @@ def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage
     if is_model(options.agent):
         if message is None:
             raise BadInputError(
-                f"{options.agent} is sent a text; say which with --text-column COLUMN, or with --prompt "
+                f"{options.agent} needs a text for each row; give --text-column COLUMN, or --prompt such as "
                 "'Judge: {text}'"
             )
         chat = ModelOptions(options.agent, options.base_url, options.system)
@@ -429,13 +433,15 @@ def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage
         raise BadInputError(f"{options.agent} is a {type(found).__name__}; name an agent")
     for option, value in (("--base-url", options.base_url), ("--system", options.system)):
         if value is not None:
-            raise BadInputError(f"{option} is for models of providers; {options.agent} has its own")
+            raise BadInputError(
+                f"{option} is for models, and {options.agent} is an agent with its own; leave {option} out"
+            )
     agent = cast("MiniAgent[Message, Message, ...]", found)
     try:
         return _Asked(_typed(options, agent.bind()))
     except TypeError as error:
         raise BadInputError(
-            f"{options.agent}: {error}; name an agent that is bound to its keywords"
+            f"{options.agent}: {str(error).rstrip('.')}; name an agent whose keywords all have values"
         ) from error
 
 
@@ -444,9 +450,11 @@ def _typed(options: MapOptions, agent: MiniAgent[Message, Message]) -> MiniAgent
         return agent
     answer = named_object(options.answer, what="class", example="MODULE:CLASS, such as reviews:Mood")
     if not (isinstance(answer, type) and issubclass(answer, BaseModel)):
-        raise BadInputError(f"--type: {options.answer} is no class of pydantic's BaseModel")
+        raise BadInputError(f"--type: {options.answer} is not a subclass of pydantic's BaseModel; name one")
     if not isinstance(agent, ModelAgent):
-        raise BadInputError(f"--type: {options.agent} is no language model, so it has no typed answers")
+        raise BadInputError(
+            f"--type: {options.agent} is not a language model, so it has no typed answers; leave --type out"
+        )
     try:
         return agent.as_type(answer)
     except SchemaError as error:
@@ -460,7 +468,7 @@ def _check_price(options: MapOptions, agent: MiniAgent[Message, Message]) -> Non
         dollars(Usage(1, 1), "")
     except ModuleNotFoundError:
         raise BadInputError(
-            "--budget needs prices: give --price IN,OUT, or pip install 'miniagents[prices]'"
+            "--budget needs prices; give --price IN,OUT, or pip install 'miniagents[prices]'"
         ) from None
     unknown = unpriced_models(agent, dollars)
     if unknown:

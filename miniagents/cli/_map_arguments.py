@@ -1,4 +1,4 @@
-"""The words of `miniagents map`, checked as far as that can be done without files and agents."""
+"""The arguments of `miniagents map`, and their checks that need neither files nor agents."""
 
 import argparse
 import math
@@ -8,72 +8,79 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from ._help import HelpFormatter
+
 __all__ = ["MapOptions", "ProgressForm", "add_map", "map_options"]
 
 ProgressForm: TypeAlias = Literal["auto", "bar", "plain", "none"]
-"""How it is shown how far a job has come."""
+"""How the command shows the progress of a job."""
 
 _EPILOG: Final = """\
-AGENT is MODULE:AGENT (looked for in the current folder first), openai:MODEL,
-openai-responses:MODEL, anthropic:MODEL, or eliza, a program of rules that needs no key.
-An agent is sent the row itself, a message with its columns as fields; --prompt or
---text-column says what else. A model needs one of them.
+Examples:
+  miniagents map eliza reviews.csv -o answers.jsonl --text-column text
+  miniagents map openai:gpt-5.4-mini reviews.csv -o answers.jsonl \\
+      --prompt 'Judge this review: {text}' --budget 5
 
-INPUT ends with .jsonl, .csv (both also with .gz) or .parquet; OUT with .jsonl, .jsonl.gz or
-.parquet; - is a pipe of .jsonl. Each row of OUT is the row of INPUT with two more columns:
-output, and error, which is null where there is an answer. Parquet, and the bar, need:
-pip install 'miniagents[jobs]'
+A model (or eliza, a small program of rules that needs no key) is sent a text: give --prompt or --text-column.
+An agent of your own is by default sent the row itself, as a message with the columns as fields. Python looks
+for MODULE in the current folder first.
 
-Every answer is kept in the journal as soon as it is there. Stopped or killed, the same
-command goes on, and asks no row again that has an answer. OUT is written at the end.
+INPUT is .jsonl, .csv, .jsonl.gz, .csv.gz or .parquet; OUT is .jsonl, .jsonl.gz or .parquet; - is a pipe of
+.jsonl. Each row of OUT is the row of INPUT with two more columns: output is the answer, and error is null, or
+says why there is no answer. Parquet and the progress bar need:
+  pip install 'miniagents[jobs]'
 
-Exit code: 0 when every row has an answer; 3 when rows have failed; 4 when the budget is
-spent; 1 when something could not be written; 2 for wrong input, before any model is asked;
-130 after Ctrl-C.
+The journal keeps each answer as soon as it is complete. If the job is stopped or killed, run the same command
+again: it continues, and no row that has an answer is sent again. OUT is written at the end.
+
+Exit code: 0 when every row has an answer; 3 when rows have failed; 4 when the budget is spent; 1 when the job
+had to stop, because a file could not be written, the provider refused the key, or a price is not known; 2 for
+wrong input, before any model is called; 130 after Ctrl-C.
 """
 _BUDGET_HELP: Final = (
-    "stop before more than this is spent, by all runs on the journal together, those with --estimate included"
+    "stop before the model calls of all runs on this journal, --estimate included, cost more (default: no "
+    "limit)"
 )
 _RETRIES_HELP: Final = (
-    "of a row, after errors that may pass: no connection, a timeout, an answer that was cut off, a refusal "
-    "with status 408, 409, 425, 429 or 5xx (default: 3)"
+    "how often to send a row again after an error that may pass: no connection, a timeout, an incomplete "
+    "answer, or status 408, 409, 425, 429 or 5xx (default: %(default)s)"
 )
 _MILLION: Final = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapOptions:
-    """What `miniagents map` was told.
+    """The arguments of `miniagents map`.
 
     Attributes:
-        agent: who is asked.
-        source: the file of the rows, `-` for stdin.
-        out: the file that is written, `-` for stdout; None if there is none, for an estimate.
-        prompt: the template of what is sent; None for none.
+        agent: the agent or model that answers, as the user wrote it.
+        source: the file of rows, `-` for stdin.
+        out: the file to write, `-` for stdout; None if an estimate writes none.
+        prompt: the template of the text that is sent; None for none.
         text_column: the column that is sent; None for the whole row.
         answer: `MODULE:CLASS` of the answers; None for texts.
         system: instructions for the model, None for none.
-        base_url: where the provider's API is, None for the usual place.
-        row_id: the column that tells rows apart; None for their content.
-        concurrency: how many rows are asked at once.
-        rpm: requests in a minute; None if the provider is to tell.
-        tpm: tokens in a minute; None if the provider is to tell.
-        retries: how often a row that fails is asked again.
-        budget: the most that may be spent, in dollars; None for no limit.
-        price: dollars for a token that is sent and one that is answered; None for the list of prices.
-        estimate: how many rows are tried to estimate the whole; None to do all of them.
-        journal: the file of answers; None for the usual place.
-        version: of what the agent does.
-        refresh: whether rows are asked anew that have an answer.
-        retry_failed: whether rows are asked again that have failed.
-        keep: what the journal keeps of what is sent.
-        errors: the file of rows that have failed; None for the usual place.
-        max_failures: how many rows, or which share of them, may fail; None for all.
-        output_column: the name of the column of answers.
-        progress: how it is shown how far the job has come.
-        ray: the address of a cluster whose workers ask; None to ask from here.
+        base_url: the address of the provider's API, None for the usual one.
+        row_id: the column that identifies a row; None if there is none.
+        concurrency: how many rows are in work at the same time.
+        rpm: requests per minute; None for the limit that the provider reports.
+        tpm: tokens per minute; None for the limit that the provider reports.
+        retries: how often a row that fails is sent again.
+        budget: the most that all runs may cost, in dollars; None for no limit.
+        price: dollars for one token that is sent, and for one that is answered; None for the price list.
+        estimate: how many rows an estimate sends; None to send all rows.
+        journal: the file that keeps the answers; None for the default.
+        version: the version of the agent.
+        refresh: whether to send rows again that have an answer.
+        retry_failed: whether to send rows again that have failed.
+        keep: whether the journal keeps a hash of each prompt, or its text.
+        errors: the file for the rows that failed; None for the default.
+        max_failures: how many rows may fail, or, as a `float`, which share of them; None for no limit.
+        output_column: the name of the column for the answers.
+        progress: how to show the progress.
+        ray: the address of a Ray cluster whose workers run the agent; None to run it in this process.
         replicas: how many workers.
-        words: of the command line, to say how to go on.
+        words: the command line, from which the command to continue with is made.
     """
 
     agent: str
@@ -115,33 +122,85 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command.
 
     Args:
-        parser: of the command.
+        parser: the parser of the command.
     """
-    parser.description = "Send each row of a file to an agent, and write its answers; no row is lost."
-    parser.epilog = _EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("agent", metavar="AGENT", help="who is asked")
-    parser.add_argument("source", metavar="INPUT", help="the rows: .jsonl, .csv, .parquet or -")
-    parser.add_argument("-o", "--out", metavar="OUT", help="gets the answers: .jsonl, .parquet or -")
-    asked = parser.add_argument_group("what is asked")
-    what = asked.add_mutually_exclusive_group()
-    what.add_argument("--prompt", metavar="TEXT", help="such as 'Judge this: {text}'; {{ is a brace")
-    what.add_argument("--text-column", metavar="COLUMN", help="what stands in this column is sent")
-    asked.add_argument("--type", metavar="MODULE:CLASS", help="answers are values of this pydantic class")
-    asked.add_argument("--system", metavar="TEXT", help="instructions for the model")
-    asked.add_argument("--base-url", metavar="URL", help="where a compatible server of that provider answers")
-    asked.add_argument("--id", metavar="COLUMN", help="tells rows apart; else their content does")
-    asked.add_argument("--output-column", metavar="NAME", help="of OUT (default: output)", default="output")
-    pace = parser.add_argument_group("pace and money")
-    pace.add_argument(
-        "--concurrency", metavar="N", type=_count, default=64, help="rows at once (default: 64)"
+    parser.description = (
+        "Send each row of a file to an agent or a model, and write the rows with their answers into another "
+        "file."
     )
-    pace.add_argument("--rpm", metavar="N", type=_limit, help="requests a minute; else as the provider tells")
-    pace.add_argument("--tpm", metavar="N", type=_limit, help="tokens a minute; else as the provider tells")
+    parser.epilog = _EPILOG
+    parser.formatter_class = HelpFormatter
+    parser.add_argument(
+        "agent",
+        metavar="AGENT",
+        help="who answers: openai:NAME, openai-responses:NAME, anthropic:NAME, eliza, or an agent of yours, "
+        "MODULE:AGENT",
+    )
+    parser.add_argument(
+        "source", metavar="INPUT", help="file of rows: .jsonl, .csv, .parquet, or - for stdin"
+    )
+    parser.add_argument(
+        "-o", "--out", metavar="OUT", help="file for the answers: .jsonl, .parquet, or - for stdout"
+    )
+    asked = parser.add_argument_group("what is sent and answered")
+    what = asked.add_mutually_exclusive_group()
+    what.add_argument(
+        "--prompt",
+        metavar="TEXT",
+        help="text to send, with columns in braces, such as 'Judge this: {text}'; write {{ for a brace",
+    )
+    what.add_argument("--text-column", metavar="COLUMN", help="column whose text is sent")
+    asked.add_argument(
+        "--type",
+        metavar="MODULE:CLASS",
+        help="pydantic class of the answers, which are written as JSON objects (default: answers are texts)",
+    )
+    asked.add_argument("--system", metavar="TEXT", help="instructions for the model (default: none)")
+    asked.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="address of another server with the API of that provider (default: the provider)",
+    )
+    asked.add_argument(
+        "--id",
+        metavar="COLUMN",
+        help="column that identifies a row, so that equal texts with different ids are different rows "
+        "(default: their order tells them apart)",
+    )
+    asked.add_argument(
+        "--output-column",
+        metavar="NAME",
+        default="output",
+        help="column of OUT for the answers (default: %(default)s)",
+    )
+    pace = parser.add_argument_group("speed and money")
+    pace.add_argument(
+        "--concurrency",
+        metavar="N",
+        type=_count,
+        default=64,
+        help="how many rows are in work at the same time (default: %(default)s)",
+    )
+    pace.add_argument(
+        "--rpm",
+        metavar="N",
+        type=_limit,
+        help="most requests per minute (default: the limit that the provider reports)",
+    )
+    pace.add_argument(
+        "--tpm",
+        metavar="N",
+        type=_limit,
+        help="most tokens per minute, sent and answered (default: the limit that the provider reports)",
+    )
     pace.add_argument("--retries", metavar="N", type=_number, default=3, help=_RETRIES_HELP)
     pace.add_argument("--budget", metavar="DOLLARS", type=_money, help=_BUDGET_HELP)
     pace.add_argument(
-        "--price", metavar="IN,OUT", type=_prices, help="dollars for a million tokens that are sent, answered"
+        "--price",
+        metavar="IN,OUT",
+        type=_prices,
+        help="dollars per million tokens sent and answered, such as 0.25,2.00 (default: the price list of "
+        "miniagents[prices])",
     )
     pace.add_argument(
         "--estimate",
@@ -149,52 +208,85 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         type=_count,
         nargs="?",
         const=100,
-        help="try some rows (100), and tell what all of them would cost and take; OUT is not written",
+        help="send only this many rows (%(const)s if no number is given), from all parts of INPUT, and print "
+        "what all rows would cost and how long they would take; OUT is not written",
     )
     kept = parser.add_argument_group("what is kept")
-    kept.add_argument("--journal", metavar="FILE", help="keeps the answers (default: OUT.journal)")
-    kept.add_argument("--version", metavar="TEXT", default="1", help="of the agent: another one asks anew")
+    kept.add_argument(
+        "--journal",
+        metavar="FILE",
+        help="file that keeps the answers, so that the job can continue (default: OUT.journal; none if OUT "
+        "is -)",
+    )
+    kept.add_argument(
+        "--version",
+        metavar="TEXT",
+        default="1",
+        help="version of your agent; after you change it, all rows are sent again (default: %(default)s)",
+    )
     again = kept.add_mutually_exclusive_group()
-    again.add_argument("--refresh", action="store_true", help="ask all rows anew")
-    again.add_argument("--retry-failed", action="store_true", help="ask the rows again that have failed")
+    again.add_argument(
+        "--refresh", action="store_true", help="send all rows again, also those with an answer in the journal"
+    )
+    again.add_argument(
+        "--retry-failed", action="store_true", help="send the rows again that failed in an earlier run"
+    )
     kept.add_argument(
         "--keep",
         choices=("hash", "text"),
         default="hash",
-        help="of what is sent, in the journal (default: hash)",
+        help="what the journal keeps of each prompt: a hash, or its text (default: %(default)s)",
     )
-    kept.add_argument("--errors", metavar="FILE", help="gets failed rows (default: OUT.errors.jsonl)")
     kept.add_argument(
-        "--max-failures", metavar="N", type=_failures, help="stop when more rows have failed: 100, or 10%%"
+        "--errors", metavar="FILE", help="file for the rows that failed (default: OUT.errors.jsonl)"
+    )
+    kept.add_argument(
+        "--max-failures",
+        metavar="N",
+        type=_failures,
+        help="stop when more rows than this have failed: a number such as 100, or a share such as 10%%, "
+        "which counts from the hundredth row on (default: no limit)",
     )
     many = parser.add_argument_group("many machines (pip install 'miniagents[ray]')")
-    many.add_argument("--ray", metavar="ADDRESS", help="workers of Ray ask: HOST:PORT, auto or local")
-    many.add_argument("--replicas", metavar="N", type=_count, help="how many workers (default: 4)")
+    many.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="run the agent in workers of a Ray cluster: HOST:PORT, auto for the cluster of this machine, or "
+        "local for a new one (default: without Ray)",
+    )
+    many.add_argument(
+        "--replicas", metavar="N", type=_count, help="how many workers run the agent (default: 4)"
+    )
     parser.add_argument(
         "--progress",
         choices=("auto", "bar", "plain", "none"),
         default="auto",
-        help="on stderr: a bar, or a line each 10 seconds (default: auto, a bar at a terminal)",
+        help="what stderr shows: a bar; plain, a line every 10 seconds; or none (default: auto, which is a "
+        "bar in a terminal and else plain)",
     )
 
 
 def map_options(given: argparse.Namespace, words: Sequence[str]) -> MapOptions:
-    """What was told.
+    """The parsed arguments as checked options.
 
     Args:
-        given: what was parsed.
+        given: the parsed arguments.
         words: the command line.
 
     Raises:
-        argparse.ArgumentTypeError: options that do not go together, or a name that is none.
+        argparse.ArgumentTypeError: two options exclude each other, one is missing, or a value is empty.
     """
     if given.out is None and given.estimate is None:
-        raise argparse.ArgumentTypeError("map needs -o OUT, the file that gets the answers")
+        raise argparse.ArgumentTypeError("map needs -o OUT, the file for the answers")
     if given.replicas is not None and given.ray is None:
-        raise argparse.ArgumentTypeError("--replicas is for workers of Ray; say which with --ray ADDRESS")
+        raise argparse.ArgumentTypeError(
+            "--replicas has a meaning only with Ray; add --ray ADDRESS, or leave it out"
+        )
     for option in ("prompt", "text_column", "id", "output_column", "version", "ray"):
         if getattr(given, option) == "":
-            raise argparse.ArgumentTypeError(f"--{option.replace('_', '-')} is empty")
+            raise argparse.ArgumentTypeError(
+                f"--{option.replace('_', '-')} is empty; give a value, or leave it out"
+            )
     return MapOptions(
         agent=given.agent,
         source=given.source,
@@ -237,7 +329,9 @@ def _path(option: str, name: str | None) -> Path | None:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 12):  # noqa: PLR2004 - digits
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number, such as 3")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number of at most 12 digits; write it like 3"
+        )
     return int(text)
 
 
@@ -254,14 +348,16 @@ def _limit(text: str) -> float:
     except ValueError:
         limit = math.nan
     if not (limit > 0 and math.isfinite(limit)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no limit; give a number greater than 0, such as 500")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a limit; give a number greater than 0, such as 500"
+        )
     return limit
 
 
 def _money(text: str) -> Decimal:
     amount = _decimal(text.removeprefix("$"))
     if amount is None or amount == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no sum of money; give dollars, such as 5.00")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a sum of money; give dollars, such as 5.00")
     return amount
 
 
@@ -272,8 +368,8 @@ def _prices(text: str) -> tuple[Decimal, Decimal]:
             return sent / _MILLION, answered / _MILLION
         case _:
             raise argparse.ArgumentTypeError(
-                f"{text!r} is no price; give dollars for a million tokens that are sent and answered, such "
-                "as 0.25,2.00"
+                f"{text!r} is not a price; give dollars per million tokens sent and answered, such as "
+                "0.25,2.00"
             )
 
 
@@ -292,5 +388,5 @@ def _failures(text: str) -> float | int:
     if text.isascii() and text.isdecimal():
         return int(text)
     raise argparse.ArgumentTypeError(
-        f"{text!r} is no number of rows; give one, such as 100, or a share below 100%, such as 10%"
+        f"{text!r} is not a number of rows; give one, such as 100, or a share below 100%, such as 10%"
     )

@@ -1,4 +1,4 @@
-"""What of a row is sent: its template, its column, or the row itself."""
+"""Makes the text that is sent for a row: from a template, or from one column."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,17 +13,17 @@ from ._map_arguments import MapOptions
 __all__ = ["MakeMessage", "check_columns", "message_maker"]
 
 MakeMessage: TypeAlias = Callable[[Mapping[str, object]], str]
-"""What is sent, of a row."""
+"""Makes the text to send from a row."""
 
 
 def message_maker(options: MapOptions) -> MakeMessage | None:
-    """What makes of a row what is sent; None if that is the row itself.
+    """The function that makes the text to send from a row; None if the row itself is sent.
 
     Args:
-        options: of the command line.
+        options: the arguments of the command line.
 
     Raises:
-        BadInputError: the template cannot be read.
+        BadInputError: the template is wrong.
     """
     if options.text_column is not None:
         return _Template((("", options.text_column),), "")
@@ -31,20 +31,20 @@ def message_maker(options: MapOptions) -> MakeMessage | None:
 
 
 def columns_of(message: MakeMessage | None) -> tuple[str, ...]:
-    """The columns that what is sent is made of.
+    """The columns that a text is made from.
 
     Args:
-        message: makes it.
+        message: makes the text.
     """
     return tuple(column for _, column in message.parts) if isinstance(message, _Template) else ()
 
 
 class _Template:
-    """Makes a text of a row.
+    """Makes a text from a row.
 
     Args:
-        parts: each a text, and the column that stands behind it.
-        end: the text behind the last one.
+        parts: each a text, and the column whose value follows it.
+        end: the text after the last column.
     """
 
     def __init__(self, parts: tuple[tuple[str, str], ...], end: str) -> None:
@@ -56,7 +56,7 @@ class _Template:
 
 
 def _template(prompt: str) -> _Template:
-    """Read a template; only names of columns stand in its braces, so nothing in it can be run."""
+    """Read a template. Its braces may have only names of columns, so a template cannot run code."""
     parts: list[tuple[str, str]] = []
     text = ""
     try:
@@ -67,35 +67,37 @@ def _template(prompt: str) -> _Template:
             if form or conversion or not column:
                 shown = f"{{{column}{'!' + conversion if conversion else ''}{':' + form if form else ''}}}"
                 raise BadInputError(
-                    f"--prompt: {shown} names no column; write {{text}}, and {{{{ for a brace"
+                    f"--prompt: {shown} is not the name of a column; write {{text}}, and {{{{ for a brace"
                 )
             parts.append((text, column))
             text = ""
     except ValueError as error:
         raise BadInputError(f"--prompt: {error}; write {{text}} for a column, and {{{{ for a brace") from None
     if not parts:
-        raise BadInputError("--prompt has no column in it, so all rows would be asked the same; write {text}")
+        raise BadInputError(
+            "--prompt names no column, so every row would be sent the same text; write one like {text}"
+        )
     return _Template(tuple(parts), text)
 
 
 def _value(row: Mapping[str, object], column: str) -> str:
     value = row.get(column)
     if value is None:
-        why = "is null" if column in row else "is not there"
+        why = "is null" if column in row else "is missing"
         raise RowsError(f"The column {column!r} of this row {why}, so there is nothing to send.")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def check_columns(options: MapOptions, message: MakeMessage | None, source: RowSource) -> None:
-    """Refuse columns that are not there, and those that are and would be written over.
+    """Refuse columns that do not exist, and columns of the input that OUT would overwrite.
 
     Args:
-        options: of the command line.
-        message: makes of a row what is sent.
+        options: the arguments of the command line.
+        message: makes the text to send from a row.
         source: the rows.
 
     Raises:
-        BadInputError: naming the column.
+        BadInputError: with the name of the column.
     """
     there = source.columns
     if not there:  # no rows
@@ -112,6 +114,6 @@ def check_columns(options: MapOptions, message: MakeMessage | None, source: RowS
     for column in (options.output_column, options.error_column):
         if column in there:
             raise BadInputError(
-                f"{source.name} has a column {column!r} already; name the one of the answers with "
-                "--output-column NAME (errors are NAME_error then)"
+                f"{source.name} already has a column {column!r}; give the column of answers another name "
+                "with --output-column NAME (errors are then in NAME_error)"
             )

@@ -1,6 +1,6 @@
-"""`miniagents mcp`: agents of a user's module as a server of MCP.
+"""`miniagents mcp`: agents of a user's module as an MCP server.
 
-The only module of the command line that knows MCP; its SDK is imported when it is asked for.
+The only module of the command line that knows MCP. It imports the SDK when the command runs.
 """
 
 import sys
@@ -15,7 +15,7 @@ from ._named import named_agents
 
 
 class _Serving(Protocol):
-    """What is used of `miniagents.ext.mcp`."""
+    """The part of `miniagents.ext.mcp` that this module uses."""
 
     def serve_mcp(
         self, *agents: AnyTool, name: str, http: str | None, on_start: Callable[[str], object] | None
@@ -25,18 +25,18 @@ class _Serving(Protocol):
 
 
 def serving(named: Sequence[str], http: str | None) -> Coroutine[object, object, int]:
-    """Import what is to be served, and what serves it: both can take seconds, so no event loop runs yet.
+    """Import the agents and the MCP server; both can take seconds, so no event loop runs yet.
 
     Args:
         named: `MODULE:AGENT` each.
-        http: where, as `HOST:PORT`; None for stdio.
+        http: the address to listen at, `HOST:PORT`; None for stdio.
 
     Returns:
-        What serves until the client leaves, and returns the exit code.
+        A coroutine that serves until the client disconnects, and returns the exit code.
 
     Raises:
-        BadInputError: MCP is not installed, or there is no such agent; when awaited: one of them cannot be
-            served, or nobody can listen there.
+        BadInputError: MCP is not installed, or an agent does not exist. When awaited: an agent cannot be
+            served, or the address cannot be listened at.
     """
     agents = named_agents(named)
     try:
@@ -49,7 +49,9 @@ def serving(named: Sequence[str], http: str | None) -> Coroutine[object, object,
 async def _serve(module: _Serving, agents: Sequence[AnyTool], http: str | None) -> int:
     try:
         await module.serve_mcp(*agents, name="miniagents", http=http, on_start=None if http is None else _say)
-    except (ToolDefinitionError, ValueError, OSError) as error:
+    except OSError as error:
+        raise BadInputError(error.strerror or str(error)) from error
+    except (ToolDefinitionError, ValueError) as error:
         raise BadInputError(str(error)) from error
     return 0
 

@@ -1,6 +1,6 @@
-"""Which model answers.
+"""Chooses the model that answers.
 
-The only module of the command line that knows the providers. Only the chosen one is imported, so that the
+The only module of the command line that knows the providers. It imports only the chosen one, so that the
 others need not be installed.
 """
 
@@ -32,9 +32,9 @@ class ChatProvider:
     """A provider of language models.
 
     Attributes:
-        name: the word before the colon of `--model`; with `_` also the name of the module, and of its agent.
-        settings: what its settings in the environment begin with.
-        model: the model that is asked if the user names none.
+        name: the word before the colon of `--model`; with `_` for `-`, also the name of its module and agent.
+        settings: the prefix of its environment variables, such as `OPENAI`.
+        model: the model that answers if the user names none.
     """
 
     name: str
@@ -47,7 +47,7 @@ class ChatProvider:
         return f"{self.settings}_API_KEY"
 
     def default_model(self, environ: Mapping[str, str]) -> str:
-        """Return the model that is asked if the user names none."""
+        """Return the model that answers if the user names none."""
         return environ.get(f"{self.settings}_MODEL") or self.model
 
     def base_url(self, environ: Mapping[str, str]) -> str | None:
@@ -55,7 +55,7 @@ class ChatProvider:
         return environ.get(f"{self.settings}_BASE_URL") or None
 
 
-# In the order in which a key is looked for: the two of OpenAI have the same settings, so the first is found.
+# In this order a key is looked for. The two of OpenAI have the same key, so the first one is chosen.
 _PROVIDERS: Final[Mapping[str, ChatProvider]] = MappingProxyType(
     {
         each.name: each
@@ -74,12 +74,12 @@ class ChatModel:
     """The model that answers, and how it is shown.
 
     Attributes:
-        agent: is sent the whole conversation, replies the answer.
-        title: how the notice at the start calls it.
+        agent: gets the whole conversation, and replies the answer.
+        title: its name in the notice at the start.
         alias: the name in front of its answers.
-        name: of the model, None if it is none.
-        base_url: the address that must answer, None when that is not to be checked.
-        opening: what it says at the start, None for nothing.
+        name: the name of the model; None for Eliza, which is not a model.
+        base_url: the address whose server must answer before the start; None for no such check.
+        opening: its message at the start, None for none.
     """
 
     agent: MiniAgent[Message, Message]
@@ -91,7 +91,7 @@ class ChatModel:
 
 
 def is_model(name: str) -> bool:
-    """Whether a model is named so, and not an agent of a module.
+    """Whether a name is that of a model, and not of an agent in a module.
 
     Args:
         name: `PROVIDER:NAME`, `PROVIDER` or `eliza`.
@@ -112,10 +112,10 @@ def choose_model(
         options: of the command line.
         environ: the environment variables.
         is_terminal: whether the answer is shown at a terminal.
-        option: what stands in front of the name of a model at the command line.
+        option: what the user writes in front of the name, for errors.
 
     Raises:
-        BadInputError: no such provider, no key, no SDK, or an option that the model does not have.
+        BadInputError: the provider is unknown, its key or SDK is missing, or Eliza got an option for models.
     """
     provider, name = _named(options, environ, option)
     if provider is None:
@@ -123,8 +123,8 @@ def choose_model(
     base_url = options.base_url or provider.base_url(environ)
     if base_url is None and not environ.get(provider.key_variable):  # servers of others may do without
         raise BadInputError(
-            f"{provider.key_variable} is not set; put your key there, or name a server that needs none with "
-            f"--base-url, or use {option}eliza"
+            f"{provider.key_variable} is not set; set it to your key, or name a server that needs no key "
+            f"with --base-url, or use {option}eliza"
         )
     agent = _agent_of(provider)
     settings = {"model": name, "base_url": options.base_url, "system": options.system}
@@ -155,7 +155,7 @@ def _named(options: ModelOptions, environ: Mapping[str, str], option: str) -> tu
 def _eliza(options: ModelOptions, *, is_terminal: bool) -> ChatModel:
     for option, value in (("--base-url", options.base_url), ("--system", options.system)):
         if value is not None:
-            raise BadInputError(f"{option} is for language models; eliza has none")
+            raise BadInputError(f"{option} is for language models, and eliza is none; leave it out")
     return ChatModel(
         agent=eliza_agent.fork(delay=_WORD_DELAY if is_terminal else 0.0).bind(),
         title="eliza (rules, no language model)",

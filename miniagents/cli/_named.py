@@ -17,29 +17,29 @@ __all__ = ["named_agents", "named_object"]
 
 
 def named_agents(named: Sequence[str]) -> tuple[AnyTool, ...]:
-    """Import agents and tools; what a module prints meanwhile goes to stderr.
+    """Import agents and tools; what a module prints during the import goes to stderr.
 
     Args:
         named: `MODULE:AGENT` each.
 
     Raises:
-        BadInputError: there is no such module, or no such agent in it, or importing it fails.
+        BadInputError: a module or an agent does not exist, or the import fails.
     """
     return tuple(map(_agent, named))
 
 
 def named_object(named: str, *, what: str, example: str) -> object:
-    """Import what is named; what its module prints meanwhile goes to stderr.
+    """Import an object of a module; what the module prints during the import goes to stderr.
 
-    The module is looked for in the current folder first.
+    Python looks for the module in the current folder first.
 
     Args:
-        named: `MODULE:NAME`, where the name may have steps with dots.
-        what: it is, for errors.
-        example: of such a name.
+        named: `MODULE:NAME`, where the name may have dots.
+        what: the noun for the object in errors, such as `agent`.
+        example: a correct value, for errors.
 
     Raises:
-        BadInputError: there is no such module, or no such name in it, or importing it fails.
+        BadInputError: the module or the name does not exist, or the import fails.
     """
     folder = str(Path.cwd())
     if folder not in sys.path:
@@ -58,7 +58,7 @@ def named_object(named: str, *, what: str, example: str) -> object:
         try:
             found = cast("object", getattr(found, step))
         except AttributeError:
-            raise BadInputError(f"the module {module_name} has no {path}") from None
+            raise BadInputError(f"the module {module_name} has no {path}; check the name") from None
     return found
 
 

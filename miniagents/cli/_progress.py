@@ -1,4 +1,4 @@
-"""How far a job has come, on stderr: a bar at a terminal, a line now and then on a pipe, or nothing."""
+"""Shows the progress of a job on stderr: as a bar, as a line every ten seconds, or not at all."""
 
 import sys
 import time
@@ -35,7 +35,7 @@ _SHOWN: Final = 100
 
 
 class ProgressView:
-    """Shows nothing; a block while it is shown how far a job has come."""
+    """A context manager that shows the progress of a job; this class shows nothing."""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -44,10 +44,10 @@ class ProgressView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End; the terminal is as it was."""
+        """End, and restore the terminal."""
 
     def show(self, progress: Progress) -> None:
-        """Show how far it has come.
+        """Show the progress.
 
         Args:
             progress: of the job.
@@ -55,7 +55,7 @@ class ProgressView:
 
 
 class _BarModule(Protocol):
-    """What is used of the module with the bar."""
+    """The part of the module of the bar that this module uses."""
 
     def ProgressBar(self, stream: TextIO) -> ProgressView:  # noqa: N802 - a class
         """The bar."""
@@ -63,13 +63,13 @@ class _BarModule(Protocol):
 
 
 def progress_view(form: ProgressForm) -> ProgressView:
-    """What shows it.
+    """The view that shows the progress.
 
     Args:
-        form: a bar, lines, or nothing; `auto` is a bar at a terminal if rich is installed, and lines else.
+        form: a bar, lines, or nothing; `auto` is a bar in a terminal if rich is installed, and else lines.
 
     Raises:
-        BadInputError: there is to be a bar, and rich is not installed.
+        BadInputError: `form` is a bar, and rich is not installed.
     """
     stream = cast("TextIO | None", sys.stderr)
     if form == "none" or stream is None:
@@ -89,8 +89,8 @@ class ProgressLines(ProgressView):
     """A line every ten seconds; for pipes and logs.
 
     Args:
-        now: tells the time, in seconds.
-        say: is given each line.
+        now: returns the time, in seconds.
+        say: is called with each line.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class ProgressLines(ProgressView):
 
 
 def progress_text(progress: Progress) -> str:
-    """How far a job has come, in one line.
+    """The progress of a job in one line.
 
     Args:
         progress: of the job.
@@ -132,7 +132,7 @@ def progress_text(progress: Progress) -> str:
 
 
 def rates(progress: Progress) -> list[str]:
-    """How fast it goes, what it costs, and how long it will take; what is not known is left out.
+    """The speed, the cost and the time that is left; values that are not known are left out.
 
     Args:
         progress: of the job.
@@ -151,21 +151,21 @@ def rates(progress: Progress) -> list[str]:
 
 
 def error_text(error: str) -> str:
-    """An error, as it may stand at a terminal: one line, no control characters, not too long.
+    """An error that is safe for a terminal: one short line without control characters.
 
     Args:
-        error: whatever a server has said.
+        error: any text of a server.
     """
     shown = " ".join(strip_control(error).split())
     return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
 
 
 def rate_text(rate: float, limit: float | None) -> str:
-    """A rate, and the limit if it is known.
+    """A rate, and its limit if that is known.
 
     Args:
-        rate: in a minute.
-        limit: in a minute.
+        rate: per minute.
+        limit: per minute.
 
     Example:
         >>> rate_text(95_300, 200_000), rate_text(480.4, None)
@@ -182,11 +182,11 @@ def _short(number: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things.
+    """A number with its noun.
 
     Args:
         number: how many.
-        noun: one of them.
+        noun: in the singular.
 
     Example:
         >>> counted(1, "row"), counted(20_000, "row")
@@ -196,7 +196,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def money(amount: Decimal) -> str:
-    """A sum of money; of little money more digits.
+    """A sum of money; below a dollar with four digits after the point.
 
     Args:
         amount: in dollars.
@@ -209,10 +209,10 @@ def money(amount: Decimal) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time, in the two greatest units.
+    """A duration in its two largest units.
 
     Args:
-        seconds: how long.
+        seconds: the duration.
 
     Example:
         >>> duration(4), duration(372), duration(4_810), duration(100_000)

@@ -1,4 +1,4 @@
-"""A bar at a terminal, by rich: the only module that knows it."""
+"""A progress bar in a terminal; the only module that imports rich."""
 
 import time
 from types import TracebackType
@@ -19,14 +19,14 @@ from ._progress import ProgressView, error_text, rates
 __all__ = ["ProgressBar"]
 
 _EVERY: Final = 0.1
-"""Seconds between two pictures."""
+"""Seconds between two updates."""
 
 _CTRL_C: Final = 3
 """Columns that stay free at the right. There a terminal shows ^C; behind a full line it begins another."""
 
 
 class ProgressBar(ProgressView):
-    """A bar, and below it how fast it goes, what it costs, and the last error.
+    """A bar with the speed, the cost and the last error below it.
 
     Args:
         stream: a terminal.
@@ -34,7 +34,7 @@ class ProgressBar(ProgressView):
 
     def __init__(self, stream: TextIO) -> None:
         self._live = Live(
-            Text("The rows are counted..."),
+            Text("Counting the rows..."),
             console=Console(file=stream),
             auto_refresh=False,
             redirect_stdout=False,
@@ -55,7 +55,7 @@ class ProgressBar(ProgressView):
         if self._last is not None:
             self._live.update(self._picture(self._last), refresh=True)
         self._live.stop()
-        if not self._live.console.is_terminal:  # where no cursor moves, it ends no line
+        if not self._live.console.is_terminal:  # rich ends the line only in a terminal
             self._live.console.line()
 
     @override
@@ -70,7 +70,7 @@ class ProgressBar(ProgressView):
 
 
 def _lines(progress: Progress) -> Group:
-    """The lines. What comes from elsewhere is text, and never markup."""
+    """The lines. Text of servers is shown as it is, and never read as markup."""
     ended = progress.done + progress.failed
     head = Table.grid(padding=(0, 1))
     total = "" if progress.total is None else f"/{progress.total:,}"

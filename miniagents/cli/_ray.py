@@ -1,4 +1,4 @@
-"""`miniagents map --ray`: the agent is asked by workers of Ray."""
+"""`miniagents map --ray`: workers of Ray run the agent."""
 
 import os
 import socket
@@ -16,32 +16,33 @@ __all__ = ["asked_by_workers"]
 
 A = TypeVar("A", bound=MiniAgent[Message, Message])
 _LOCAL: Final = "local"
-_PATIENCE: Final = 5.0  # seconds until somebody must listen
+_PATIENCE: Final = 5.0  # seconds to wait for a connection
 
 
 class _Ray(Protocol):
-    """What is used of Ray."""
+    """The part of Ray that this module uses."""
 
     def init(self, address: str | None, **options: object) -> object: ...
     def shutdown(self) -> None: ...
 
 
 def asked_by_workers(agent: A, address: str, replicas: int, concurrency: int, stack: ExitStack) -> A:
-    """The agent, whose calls are made by workers of a cluster.
+    """The same agent, but run by the workers of a cluster.
 
     Args:
         agent: any.
-        address: of the cluster: HOST:PORT, `auto` for that of this machine, or `local` for a new one.
+        address: the cluster: HOST:PORT, `auto` for that of this machine, or `local` for a new one.
         replicas: how many workers.
-        concurrency: how many calls are made at once, by all of them.
-        stack: at its end this program leaves the cluster.
+        concurrency: how many calls all workers together make at the same time.
+        stack: when it closes, this program disconnects from the cluster.
 
     Raises:
         BadInputError: Ray is not installed, or there is no cluster.
     """
     if address not in {_LOCAL, "auto"}:
         _check(address)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it tells nobody, unless the user wants it to
+    # Ray sends no usage reports, unless the user wants it to.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         part = remote(agent, replicas=replicas, concurrency=max(1, -(-concurrency // replicas)))
         ray = cast("_Ray", import_module("ray"))
@@ -60,14 +61,14 @@ def asked_by_workers(agent: A, address: str, replicas: int, concurrency: int, st
 
 
 def _check(address: str) -> None:
-    """Ray itself tries for a minute."""
+    """Check that the cluster accepts connections; Ray itself would try for a minute."""
     host, colon, port = address.rpartition(":")
     if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 2**16):
-        raise BadInputError(f"--ray: {address!r} is no address; write HOST:PORT, auto or local")
+        raise BadInputError(f"--ray: {address!r} is not an address; write HOST:PORT, auto or local")
     try:
         socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
     except (OSError, UnicodeError) as error:
         said = getattr(error, "strerror", None) or str(error)
         raise BadInputError(
-            f"--ray: nobody answers at {address}: {said}; what did `ray start` say?"
+            f"--ray: no cluster answers at {address}: {said}; use the address that `ray start` has printed"
         ) from error

@@ -1,4 +1,4 @@
-"""`miniagents serve`: an agent of the user's module, or a model, on a page in the browser."""
+"""`miniagents serve`: an agent of the user's module, or a model, on a web page."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ from ._named import named_agents
 from ._signals import StoppedError, until_signal
 
 _THREADS_END: Final = 0.3
-"""Seconds that threads of agents may go on when everything else has ended."""
+"""Seconds that threads of agents may still run after everything else has ended."""
 
 _BY_SIGNAL: Final = 128
 
@@ -42,14 +42,14 @@ def run_serve(options: ServeOptions) -> int:
     """Serve until a signal comes.
 
     Args:
-        options: of the command line.
+        options: the arguments of the command line.
 
     Returns:
-        The exit code, if the code is watched; else a signal ends it.
+        The exit code, with `--reload`; without it, a signal raises `StoppedError`.
 
     Raises:
-        BadInputError: something of the input is wrong.
-        OutputError: the address cannot be written.
+        BadInputError: the input is wrong.
+        OutputError: stdout cannot be written.
         StoppedError: a signal came.
     """
     place = Place(options.host, options.port, options.token, options.names)
@@ -67,7 +67,7 @@ def run_serve(options: ServeOptions) -> int:
 
 
 def _serve_in_process(options: ServeOptions, place: Place, listener: socket.socket) -> None:
-    """Serve in a process that is ended by another one, and say what is wrong as `main` does."""
+    """Serve in a child process; report errors as `main` does."""
     try:
         _serve(options, place, listener, None)
     except BadInputError as error:
@@ -94,9 +94,9 @@ def _serve(
         complain(notice)
 
     with listener, _impatient() as end_soon:
-        # What any client can bring about is not told.
+        # Errors that any client can cause are not printed.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-        # Outside of the event loop, because importing modules of users and of providers takes seconds.
+        # Before the event loop starts, because the imports of users' modules and of providers take seconds.
         serving, notice, base_url = _served(options)
         asyncio.run(_until_signal(work(), end_soon))
 
@@ -111,7 +111,7 @@ async def _until_signal(work: Coroutine[object, object, None], end_soon: Callabl
 
 @contextmanager
 def _impatient() -> Generator[Callable[[int], None]]:
-    """Give what ends the process soon, unless the block ends first: threads of agents may go on for long."""
+    """Give a function that ends the process soon, unless the block ends first: threads may run for long."""
     timers: list[threading.Timer] = []
 
     def end_soon(code: int) -> None:
@@ -128,7 +128,7 @@ def _impatient() -> Generator[Callable[[int], None]]:
 
 
 def _served(options: ServeOptions) -> tuple[Serving, str, str | None]:
-    """What is served, what the user is told of it, and the address that must answer."""
+    """What is served, the notice for the user, and the address whose server must answer (or None)."""
     kept = "nothing is kept" if options.history is None else f"conversations are kept in {options.history}"
     if options.agent is not None:
         (agent,) = named_agents([options.agent])
@@ -149,9 +149,9 @@ def _serving(options: ServeOptions, agent: MiniAgent[Message, Message], told: To
 
 def _tell(address: str, *, show: bool) -> None:
     Screen.of_process().line(address)
-    if show:  # in a thread: it may wait for the browser
+    if show:  # in a thread, because some browsers block the call
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
 def _tell_change(file: Path) -> None:
-    complain(f"{file} has changed; it is served again.")
+    complain(f"{file} has changed; the server restarts.")

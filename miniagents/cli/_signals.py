@@ -1,4 +1,4 @@
-"""Signals such as Ctrl-C cancel the work that runs, and only that."""
+"""Signals such as Ctrl-C cancel one coroutine, and nothing else."""
 
 import asyncio
 import signal
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class StoppedError(Exception):
-    """A signal came; the work was cancelled and has ended.
+    """A signal came; the coroutine was cancelled and has ended.
 
     Args:
-        number: of the signal.
+        number: the number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -22,15 +22,15 @@ class StoppedError(Exception):
 
 
 async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
-    """Run the work; one of the signals cancels it.
+    """Run a coroutine; one of the signals cancels it.
 
     Args:
-        work: what to run.
-        *names: such as `SIGINT`; those that the system does not have, or that are ignored, are left alone.
-            Work inside of this work may watch for other signals, not for the same ones.
+        work: the coroutine.
+        *names: the signals, such as `SIGINT`. Signals that the system does not have, or that the program
+            ignores, are not changed. A call inside `work` may watch for other signals, not for the same ones.
 
     Raises:
-        StoppedError: a signal came, and the work has ended.
+        StoppedError: a signal came, and the coroutine has ended.
     """
     came: list[int] = []
 
@@ -42,7 +42,8 @@ async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
         numbers: list[int] = [getattr(signal, name) for name in names if hasattr(signal, name)]
         for number in numbers:
             stack.enter_context(_on_signal(number, stop))
-        task = asyncio.create_task(work)  # not before: an eager task may get its signal at once
+        # After the handlers: an eager task runs at once, and may get a signal.
+        task = asyncio.create_task(work)
         try:
             return await task
         except asyncio.CancelledError:
@@ -53,10 +54,11 @@ async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
 
 @contextmanager
 def _on_signal(number: int, callback: Callable[[int], object]) -> Generator[None]:
-    """Call back in the event loop when the signal comes, as long as the block lasts.
+    """Call the callback in the event loop whenever the signal comes, while the block runs.
 
-    Afterwards the signal has the handler that it had before, also if code in the block (prompt-toolkit)
-    changed it. Where the event loop cannot handle signals (Windows, not the main thread), nothing is changed.
+    At the end the signal gets its earlier handler back, also if code in the block (prompt-toolkit) has
+    changed it. Where the event loop cannot handle signals (on Windows, outside the main thread), nothing is
+    changed.
     """
     loop = asyncio.get_running_loop()
     before = signal.getsignal(number)

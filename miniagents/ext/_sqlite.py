@@ -1,4 +1,4 @@
-"""Files of SQLite that are ours: known by a number, with a version, private, written ahead."""
+"""SQLite files of this library: each kind has a number and a version; they are private and use WAL."""
 
 import os
 import sqlite3
@@ -14,7 +14,7 @@ _PAUSE: Final = 0.005  # seconds
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 Durability: TypeAlias = Literal["FULL", "NORMAL"]
-"""What a commit is safe from: a power failure, too (FULL), or the death of the process (NORMAL)."""
+"""What a commit survives: a power failure (FULL), or only a crash of the process (NORMAL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +35,23 @@ class DatabaseForm:
 
 
 class WrongFileError(Exception):
-    """A database is another program's, or of a later version; the text says which."""
+    """A database is of another program, or of a newer version; the text says which."""
 
 
 class OtherProgramError(WrongFileError):
-    """It is another program's."""
+    """A database is of another program."""
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file that only its owner can read, before anything is in it; nothing if there is one.
+    """Create an empty file that only its owner can read, unless it exists.
 
-    What SQLite writes beside it has the same mode.
+    The files that SQLite puts next to it get the same mode.
 
     Args:
-        path: of the file.
+        path: the path of the file.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     with suppress(FileExistsError):
         os.close(os.open(path, _NEW, PRIVATE))
@@ -65,20 +65,20 @@ def prepare(
     lock_timeout: float,
     durability: Durability = "FULL",
 ) -> None:
-    """Make a database one of this kind, or see that it is; one of an earlier version is led up to this one.
+    """Create the tables of a database, or check that it has them; an earlier version is upgraded.
 
-    Readers of it wait for nobody from now on.
+    Afterwards its readers never wait (WAL).
 
     Args:
         connection: with ``isolation_level=None``.
-        path: of the file, for errors.
-        form: what it consists of.
+        path: the path of the file, for errors.
+        form: the tables, the number and the version of this kind of file.
         lock_timeout: how long to wait while others write, in seconds.
-        durability: what is committed with this connection is safe from.
+        durability: what the commits of this connection survive.
 
     Raises:
-        OtherProgramError: it is another program's.
-        WrongFileError: it is of a later version.
+        OtherProgramError: the database is of another program.
+        WrongFileError: it is of a newer version.
         sqlite3.Error: it cannot be read or written.
     """
     version = number_of(connection, "user_version")
@@ -95,7 +95,7 @@ def prepare(
         raise OtherProgramError(f"{path} is a database of another program; give another path")
     if version > form.version:
         raise WrongFileError(
-            f"{path} was written by a newer version of this library (its form is {version}, this "
+            f"{path} was written by a newer version of this library (its format is {version}, this "
             f"one reads up to {form.version}); update the library, or give another path"
         )
     _write_ahead(connection, lock_timeout)
@@ -133,7 +133,7 @@ def _write_ahead(connection: sqlite3.Connection, lock_timeout: float) -> None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Generator[None]:
-    """A transaction that writes; it is undone if the block fails.
+    """A block that writes in one transaction, which is undone if the block fails.
 
     Args:
         connection: with ``isolation_level=None``.
@@ -149,7 +149,7 @@ def transaction(connection: sqlite3.Connection) -> Generator[None]:
 
 
 def number_of(connection: sqlite3.Connection, name: str) -> int:
-    """What a pragma says.
+    """Return the value of a pragma.
 
     Args:
         connection: to the database.
@@ -160,7 +160,7 @@ def number_of(connection: sqlite3.Connection, name: str) -> int:
 
 
 def file_at(path: Path) -> tuple[int, int] | None:
-    """Which file stands at a path, None if none does.
+    """Return the identity of the file at a path; None if there is none.
 
     Args:
         path: of the file.
@@ -173,18 +173,18 @@ def file_at(path: Path) -> tuple[int, int] | None:
 
 
 def reason_of(error: sqlite3.Error, path: Path, lock_timeout: float) -> str:
-    """Why a database could not be read or written, in words.
+    """Return in words why a database could not be read or written.
 
     Args:
-        error: of SQLite.
-        path: of the file.
-        lock_timeout: how long was waited for others, in seconds.
+        error: the error of SQLite.
+        path: the path of the file.
+        lock_timeout: how long the call waited for other writers, in seconds.
     """
     kind = cast("str", getattr(error, "sqlite_errorname", ""))
     if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return f"another writer kept its lock for over {lock_timeout:g} seconds"
     if kind == "SQLITE_NOTADB":
-        return "it is no SQLite database; give another path"
+        return "it is not a SQLite database; give another path"
     if kind.startswith("SQLITE_CORRUPT"):
         return "it is damaged; `sqlite3 FILE .recover` may save what is in it"
     if kind.startswith("SQLITE_CANTOPEN") and path.is_dir():

@@ -1,6 +1,6 @@
 r"""The user at the console, as an agent.
 
-At a terminal Enter sends, Ctrl+Space breaks a line; on a pipe plain lines are read and nothing is coloured.
+In a terminal, Enter sends and Ctrl+Space begins a new line. On a pipe, it reads plain lines, without colours.
 
 Example:
     >>> import io, sys
@@ -27,18 +27,18 @@ __all__ = ["console_user_agent", "create_console_user_agent"]
 async def console_user_agent(
     ctx: InteractionContext, chat_history: ChatHistory | None = None, alias: str = "USER"
 ) -> None:
-    """Shows what it is sent, token by token under the name of who speaks; asks the user, and replies that.
+    """Shows messages token by token, each under the name of its agent, and replies what the user types.
 
-    Control characters of what it shows are removed. With a `chat_history` it logs what it was sent and what
-    the user said, and replies the whole history; `adialog_loop` does the keeping itself, with that history.
+    Control characters are removed from what it shows. With a `chat_history`, it adds the messages and the
+    user's text to the history, and replies the whole history; `adialog_loop` adds them itself.
 
     Args:
-        ctx: what is shown.
-        chat_history: keeps the conversation; None when it is kept elsewhere.
-        alias: the name in front of what the user types, at a terminal.
+        ctx: the messages to show.
+        chat_history: keeps the conversation; None to keep nothing here.
+        alias: the name in front of the user's text, in a terminal.
 
     Raises:
-        EOFError: the user said `exit`, or the input has ended: the end of a dialog.
+        EOFError: the user typed `exit`, or the input has ended: the end of a dialog.
         KeyboardInterrupt: Ctrl-C at the prompt.
     """
     screen = Screen.of_process()
@@ -54,11 +54,11 @@ async def console_user_agent(
 def create_console_user_agent(
     chat_history: ChatHistory | None = None, alias: str = "USER"
 ) -> MiniAgent[Message, Message, ...]:
-    """Make a console user with a history of his own; the same as `console_user_agent.fork(...)`.
+    """Return `console_user_agent.fork(...)`: the console user with a history.
 
     Args:
-        chat_history: keeps the conversation; None when it is kept elsewhere.
-        alias: the name in front of what the user types, at a terminal.
+        chat_history: keeps the conversation; None to keep nothing here.
+        alias: the name in front of the user's text, in a terminal.
 
     Example:
         >>> from miniagents.ext.chat_history import InMemoryChatHistory

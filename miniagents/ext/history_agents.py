@@ -1,4 +1,4 @@
-"""Agents that keep a conversation: they log what they are sent and reply all of it, old turns included.
+"""Agents that keep a conversation: they add the messages that they get, and reply all of it.
 
 Example:
     >>> import pathlib, tempfile
@@ -48,7 +48,7 @@ async def markdown_history_agent(
     `markdown_history_agent.fork(history_md_file="chat.md")` does what `ChatHistoryMD("chat.md").agent` does.
 
     Args:
-        ctx: what is to be kept.
+        ctx: the messages to keep.
         history_md_file: the file.
         message_classes: subclasses of `Message` that are read back as such.
 
@@ -62,19 +62,18 @@ async def markdown_history_agent(
 async def _in_memory_history_agent(ctx: InteractionContext, history: ChatHistory | None = None) -> None:
     """Keeps the conversation in memory.
 
-    Every fork of it has a history of its own, which it keeps from inquiry to inquiry; without a fork an
-    inquiry starts with an empty one. Give it `history=` to share one on purpose. No history is shared behind
-    your back.
+    Every fork has a history of its own, which it keeps between inquiries. Without a fork, each inquiry starts
+    with an empty history. To share a history, give it as `history=`.
 
     Args:
-        ctx: what is to be kept.
-        history: where; any `ChatHistory`.
+        ctx: the messages to keep.
+        history: keeps the messages; any `ChatHistory`.
     """
     await keep_and_reply(ctx, InMemoryChatHistory() if history is None else history)
 
 
 class _FreshInEachFork(MiniAgent[Message, Message, P]):
-    """The agent above, except that a fork has a history of its own, unless it is given one."""
+    """The agent above, whose forks have histories of their own, unless they are given one."""
 
     __slots__ = ()
 

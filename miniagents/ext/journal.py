@@ -1,8 +1,8 @@
-"""Journals: calls of agents that are made once, kept in a file, and played from there.
+"""Journals: keep the calls of agents in a file, so that no call is made twice.
 
-``recorded(agent, journal, version="1")`` is the agent, each call of which is made once. A block ``async with
-durable(journal, run_id=...)`` of many agents, which was killed and is run again, goes on from its finished
-calls.
+``recorded(agent, journal, version="1")`` is the same agent, but a call that was made before is answered from
+the journal. If a block ``async with durable(journal, run_id=...)`` was killed and runs again, its finished
+calls are answered from the journal, and it continues after them.
 """
 
 from miniagents.models import (

@@ -1,7 +1,7 @@
-"""Limits around agents: how many calls at once, how many in a minute, how much they cost, none made twice.
+"""Limits for agents: calls at the same time, calls per minute, costs, and a cache.
 
-Each is an operator for ``agent.around(...)``, so the agent keeps its class, alias, keywords and types. Share
-one object between agents, and they share the limit. ``model_limits`` goes around all runs of a context:
+Each is an operator for ``agent.around(...)``, so the agent keeps its class, alias, keywords and types. Agents
+that use the same object share its limit. ``model_limits`` is for all runs of a context:
 ``MiniAgents(around=[model_limits()])``.
 """
 

@@ -1,10 +1,10 @@
 """OpenTelemetry: a span for each run of an agent, a model and a tool, and the metrics of models.
 
-Needs ``pip install 'miniagents[otel]'``, which is the API of OpenTelemetry alone; your program brings the SDK
-and an exporter. Without these nothing is recorded.
+Needs ``pip install 'miniagents[otel]'``, which installs only the API of OpenTelemetry. Your program needs the
+SDK and an exporter, too; without them nothing is recorded.
 
-Spans and metrics follow the conventions for generative AI, which are still in development. Their names are
-in one table here, with a switch for the version.
+Spans and metrics follow the conventions for generative AI, which are still in development. This module has
+their names in one table, and an option for the version.
 """
 
 import json
@@ -45,7 +45,7 @@ except ModuleNotFoundError as _error:
 __all__ = ["Conventions", "tracing"]
 
 Conventions: TypeAlias = Literal["1.41", "latest"]
-"""Which names are used: those of the semantic conventions 1.41, or of the newest ones for generative AI."""
+"""The version of the semantic conventions whose names are used: 1.41, or the newest."""
 
 _NAME: Final = "miniagents"
 _CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -60,14 +60,14 @@ _Value: TypeAlias = str | int | float | bool | Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """What differs between the versions of the conventions.
+    """The names that differ between the versions of the conventions.
 
     Attributes:
-        duration: the metric of how long an answer took, in seconds.
+        duration: the metric of the duration of an answer, in seconds.
         first: the metric of the time to its first chunk, in seconds.
         between: the metric of the time between two chunks, in seconds.
-        usage: the metrics of tokens by what is counted; with one name for all of them, an attribute tells it.
-        cache_write: the attribute of the tokens that were written to a cache.
+        usage: the metrics of tokens, by kind; if all have one name, an attribute has the kind.
+        cache_write: the attribute for tokens that were written to a cache.
     """
 
     duration: str
@@ -112,7 +112,7 @@ _COUNTS: Final[Mapping[str, Callable[[Usage], int | None]]] = MappingProxyType(
         "reasoning": lambda usage: usage.reasoning_tokens,
     }
 )
-"""What is counted -> how many of it."""
+"""A kind of tokens -> their number."""
 
 _USAGE_ATTRIBUTES: Final = MappingProxyType(
     {
@@ -152,26 +152,26 @@ def tracing(
     content: bool | None = None,
     conventions: Conventions = "1.41",
 ) -> Observer:
-    """An observer that tells OpenTelemetry of every run: ``MiniAgents(observers=[tracing()])``.
+    """Return an observer that reports every run to OpenTelemetry: ``MiniAgents(observers=[tracing()])``.
 
     Each run is a span: ``chat MODEL`` for a model, with all its retries, ``invoke_agent ALIAS`` for an agent,
-    ``execute_tool NAME`` for a tool. Its parent is the span of the run that began it, or the one that was
-    current where it was inquired. It ends when the run and all that it replied have ended, also when nobody
-    reads it any more. Nothing is recorded for each token; metrics of models are.
+    ``execute_tool NAME`` for a tool. Its parent is the span of the run that started it, or the span that was
+    current when it was inquired. It ends when the run and all its replies have ended, also if no reader is
+    left. Models also have metrics. Nothing is recorded for each token.
 
-    A span on which nothing of the conventions fits tells how its run ended in ``miniagents.outcome``. The
-    tokens of all models below an agent that nobody began stand there in ``miniagents.usage.input_tokens`` and
-    ``...output_tokens``, where no backend adds them a second time.
+    The attribute ``miniagents.outcome`` says how a run ended if the conventions have no attribute for it. An
+    agent that no other run has started has the tokens of all models below it in
+    ``miniagents.usage.input_tokens`` and ``...output_tokens``; so backends do not count them twice.
 
     Args:
         tracer_provider: makes the spans; None for the global one.
         meter_provider: makes the metrics; None for the global one.
         content: whether messages, arguments and results of tools, and texts of errors are recorded. None: if
             the environment variable ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` says so.
-        conventions: which names are used.
+        conventions: the version of the conventions.
 
     Raises:
-        ValueError: there are no conventions of this name.
+        ValueError: the version of the conventions is unknown.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -183,7 +183,7 @@ def tracing(
     """
     if conventions not in _NAMES:
         known = ", ".join(map(repr, _NAMES))
-        raise ValueError(f"conventions={conventions!r} is not known; there are: {known}.")
+        raise ValueError(f"conventions={conventions!r} is not known; give one of {known}.")
     if content is None:
         content = os.environ.get(_CAPTURE, "").lower() in _CAPTURED
     return _Tracing(
@@ -197,8 +197,8 @@ class _Metrics:
     """The metrics of models.
 
     Args:
-        meter: makes them.
-        names: what they are called.
+        meter: makes the metrics.
+        names: their names.
     """
 
     def __init__(self, meter: metrics.Meter, names: _Names) -> None:
@@ -218,8 +218,8 @@ class _Metrics:
         """Record the tokens of one answer.
 
         Args:
-            usage: what the provider has counted.
-            attributes: of the call.
+            usage: the tokens that the provider has counted.
+            attributes: the attributes of the call.
         """
         for what, name in self.names.usage.items():
             counted = _COUNTS[what](usage)
@@ -252,7 +252,7 @@ class _Open:
 
 
 class _Tracing(Observer):
-    """Makes spans and metrics of events.
+    """Makes spans and metrics from events.
 
     Args:
         tracer: makes the spans.
@@ -303,7 +303,7 @@ class _Tracing(Observer):
             start_time=_nanoseconds(run, event.at),
         )
         self._open[run] = _Open(span, event.at)
-        # In the context variables of the run, which end with it: nobody has to detach it.
+        # In the context variables of the run, which end with it, so it need not be detached.
         otel_context.attach(trace.set_span_in_context(span))
 
     def _asked(self, event: ModelAsked) -> None:
@@ -373,7 +373,7 @@ class _Tracing(Observer):
         span.end(_nanoseconds(run, event.at))
 
     def _answered(self, event: RunEnded, opened: _Open, error: str | None) -> dict[str, _Value]:
-        """What is known of the answer of a model, for its span; recorded in the metrics, too."""
+        """The attributes of the answer of a model, for its span; also records the metrics."""
         call = _call(opened.asked)
         last: Mapping[str, object] = event.messages[-1] if event.messages else {}
         attributes: dict[str, _Value] = {}
@@ -418,7 +418,7 @@ def _nanoseconds(run: RunInfo, at: float) -> int:
 
 
 def _call(asked: ModelAsked | None) -> dict[str, _Value]:
-    """The attributes of a call of a model that spans and metrics have alike."""
+    """The attributes of a model call that both spans and metrics have."""
     attributes: dict[str, _Value] = {"gen_ai.operation.name": "chat"}
     if asked is not None:
         attributes |= {
@@ -430,7 +430,7 @@ def _call(asked: ModelAsked | None) -> dict[str, _Value]:
 
 
 def _type_of(error: BaseException | None) -> str:
-    """What kind of error it was, in few different words: the status of the server, or the class."""
+    """The kind of an error, with few different values: the status of the server, or the class."""
     if error is None:
         return "error"
     status = error.status if isinstance(error, LLMError) else None
@@ -438,7 +438,7 @@ def _type_of(error: BaseException | None) -> str:
 
 
 def _content(event: RunEnded) -> dict[str, _Value]:
-    """What was said, as JSON."""
+    """The messages as JSON."""
     if event.run.kind == "tool":
         return {"gen_ai.tool.call.result": redact_keys("\n".join(map(str, event.replied)))}
     said = {"gen_ai.input.messages": event.received, "gen_ai.output.messages": event.replied}
@@ -458,7 +458,7 @@ def _message(message: Message) -> dict[str, object]:
 
 
 def _covered(part: dict[str, str]) -> dict[str, str]:
-    """A part without what looks like a key."""
+    """A part with keys removed."""
     return {name: redact_keys(text) for name, text in part.items()}
 
 
@@ -473,4 +473,4 @@ def _part(part: object) -> dict[str, str]:
         return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": part.arguments}
     if isinstance(part, ToolResult):
         return {"type": "tool_call_response", "id": part.call_id, "response": part.content}
-    return {"type": type(part).__name__.lower()}  # an image, a file: what it is, not what is in it
+    return {"type": type(part).__name__.lower()}  # an image or a file: its kind, not its content

@@ -1,4 +1,4 @@
-"""A picture of a run: who called whom, when each token came, where it waited, how it ended."""
+"""A picture of runs: which agent called which, when each token came, and how each run ended."""
 
 from os import PathLike
 from pathlib import Path
@@ -30,19 +30,20 @@ __all__ = ["Timeline", "check_picture_path"]
 
 
 class Timeline(Observer):
-    """Draws what runs: ``MiniAgents(observers=[timeline := Timeline()])``.
+    """Draws all runs of a context: ``MiniAgents(observers=[timeline := Timeline()])``.
 
-    Each run of an agent, a model or a tool is a lane below the one that began it. Dots are parts, ``|`` is an
-    end, ``X`` an error, a hollow end a run that was cancelled or left by its readers, a gap in the dots is
-    waiting. Time in which nothing runs is cut out of the axis. ``print(timeline)`` draws it with characters.
-    It can be drawn at any time; of what still runs the last parts may be missing (they are told in batches).
+    Each run of an agent, a model or a tool is a line (a lane) below the run that started it. A dot is a part,
+    a gap between dots is waiting. ``|`` is the end of a run, ``X`` an error, and a hollow end is a run that
+    was cancelled or whose readers left. Time in which nothing runs is cut out. ``print(timeline)`` draws it
+    with characters. You can draw it at any time; the last parts of open runs may be missing, because they are
+    reported in batches.
 
-    A lane keeps what a picture can show: 8,192 times at most, not every part.
+    A lane keeps only what a picture can show: at most 8,192 times, not every part.
 
     Args:
-        content: whether texts are kept and shown: what runs wrote (8,000 characters of each), what they were
-            sent last, their keywords without secrets, texts of errors. What looks like a key is left out.
-        lanes: how many runs are drawn at most, the first ones; the others are counted.
+        content: whether to keep and show texts: the replies of runs (8,000 characters of each), the last
+            message that they got, their keywords, and texts of errors. Secrets and keys are removed.
+        lanes: how many runs are drawn at most, the first ones; the others are only counted.
 
     Raises:
         ValueError: `lanes` is less than 1.
@@ -64,7 +65,7 @@ class Timeline(Observer):
 
     def __init__(self, *, content: bool = False, lanes: int = 1000) -> None:
         if lanes < 1:
-            raise ValueError(f"lanes={lanes} draws nothing; give a number of at least 1.")
+            raise ValueError(f"lanes={lanes} would draw nothing; give 1 or more.")
         self.content = content
         self._most = lanes
         self._more = 0
@@ -81,7 +82,7 @@ class Timeline(Observer):
             self._began(event)
             return
         lane = self._of_run.get(run)
-        if lane is None:  # it is not drawn, or began before this was told of anything
+        if lane is None:  # it is not drawn, or it began before this observer
             return
         if isinstance(event, PartsCame):
             zero = self._zero_of(run)
@@ -101,14 +102,14 @@ class Timeline(Observer):
             lane.end(event, at, content=self.content)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the picture to a file; one that is there is replaced.
+        """Write the picture to a file; an existing file is replaced.
 
         Args:
-            path: ends with ``.html``, which opens by a double click and tells more of what the pointer is on,
-                or with ``.svg``. Neither needs a network.
+            path: ends with ``.html`` or ``.svg``. A page shows more about the run under the pointer. Neither
+                needs a network.
 
         Raises:
-            ValueError: it ends with something else.
+            ValueError: the path ends with something else.
             OSError: the file cannot be written.
         """
         check_picture_path(path)
@@ -116,11 +117,11 @@ class Timeline(Observer):
         file.write_text(self.to_html() if file.suffix.lower() == ".html" else self.to_svg(), encoding="utf-8")
 
     def to_html(self) -> str:
-        """The picture as a page, in one file, with nothing to fetch."""
+        """Return the picture as an HTML page in one file, which fetches nothing."""
         return html(layout_of(self._lanes, self._until(), self._more))
 
     def to_svg(self) -> str:
-        """The picture as SVG, in colours for light and for dark pages."""
+        """Return the picture as SVG, with colours for light and dark pages."""
         layout = layout_of(self._lanes, self._until(), self._more)
         return svg(layout, [] if layout is None else columns_of(layout), titles=True)
 
@@ -159,10 +160,10 @@ class Timeline(Observer):
 
 
 def check_picture_path(path: str | PathLike[str]) -> None:
-    """Refuse a name by which no picture can be written.
+    """Check that a file name is one of a picture.
 
     Args:
-        path: of a file.
+        path: the path of a file.
 
     Raises:
         ValueError: it ends neither with ``.html`` nor with ``.svg``.
@@ -171,9 +172,7 @@ def check_picture_path(path: str | PathLike[str]) -> None:
         >>> check_picture_path("run.png")
         Traceback (most recent call last):
             ...
-        ValueError: 'run.png' is no name for a picture of a run; it ends with .html or .svg.
+        ValueError: 'run.png' is not the name of a timeline; end it with .html or .svg.
     """
     if Path(path).suffix.lower() not in {".html", ".svg"}:
-        raise ValueError(
-            f"{Path(path).name!r} is no name for a picture of a run; it ends with .html or .svg."
-        )
+        raise ValueError(f"{Path(path).name!r} is not the name of a timeline; end it with .html or .svg.")

@@ -1,4 +1,4 @@
-"""What the models of a program have used, and what that costs; see :class:`RunUsage`."""
+"""The tokens that the models of a program use, and their cost; see :class:`RunUsage`."""
 
 from miniagents.models import Price, RunUsage, UsageReport, dollars
 

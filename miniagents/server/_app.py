@@ -1,4 +1,4 @@
-"""The app of a page: its routes, its files, and the context in which agents run."""
+"""The ASGI app of the page: its routes, its files, and the context in which agents run."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
@@ -31,14 +31,14 @@ from ._threads import Threads
 
 __all__ = ["Place", "ServeError", "Serving", "frames_beside", "page_app"]
 
-_KEEP_FRAMES: Final = 86_400.0  # seconds; the history has what was said
-_LAST_STEPS: Final = 0.5  # seconds that runs have for their clean-up when the server ends
-_NOT_PAGES: Final = frozenset({"/runs"})  # of `chat_routes`: here a run belongs to a conversation
+_KEEP_FRAMES: Final = 86_400.0  # seconds; after that, the history alone has the messages
+_LAST_STEPS: Final = 0.5  # seconds that runs get for their clean-up when the server ends
+_NOT_PAGES: Final = frozenset({"/runs"})  # a route of `chat_routes`; here each run belongs to a conversation
 _PUBLIC: Final = ("/", "/page/", "/api/login")
 
 
 class ServeError(Exception):
-    """The server cannot be; the text says why, and what to do.
+    """The server cannot start; the text says why, and what to do.
 
     Example:
         >>> raise ServeError("127.0.0.1:80 cannot be listened at: Permission denied.")
@@ -50,13 +50,14 @@ class ServeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a server is, and who may come.
+    """The address of a server, and its token.
 
     Attributes:
-        host: a name or an address.
-        port: 0 for one that is free.
-        token: what clients have to know; None: all clients may.
-        names: of a server in front of it, such as one with TLS, with their ports if they have some.
+        host: the host name or IP address to listen at.
+        port: the port to listen at; 0 for any free port.
+        token: the secret that clients must send; None if they need none.
+        names: the host names of proxies in front of the server, such as one with TLS; with their ports,
+            unless these are the usual ones.
 
     Example:
         >>> Place(port=0).host
@@ -71,14 +72,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """What is served.
+    """What a server serves.
 
     Attributes:
-        agent: who answers.
-        told: what pages are told of it.
-        history: the file that keeps the conversations; None: they are kept until the server ends.
-        frames: the file that keeps the answers while they come; None: beside the history.
-        page: the folder of the page.
+        agent: the agent that answers.
+        told: what the page shows about it.
+        history: the file that keeps the conversations; None to keep them until the server ends.
+        frames: the file that keeps answers while they stream; None for a file next to the history.
+        page: the folder with the files of the page.
 
     Example:
         >>> from miniagents.testing import scripted_model
@@ -95,13 +96,13 @@ class Serving:
 
 @asynccontextmanager
 async def page_app(serving: Serving, place: Place, address: str, port: int) -> AsyncGenerator[ASGIApp]:
-    """Give the app while it lives; when the block ends, what goes on is stopped, and what it said is kept.
+    """Make the app; at the end of the block, open runs are stopped, and what they replied is kept.
 
     Args:
-        serving: what is served.
-        place: where, as it was told.
-        address: where it listens.
-        port: there.
+        serving: the agent, and the files.
+        place: the address as the user gave it.
+        address: the IP address at which the server listens.
+        port: its port.
 
     Raises:
         ServeError: a file cannot be used.
@@ -117,7 +118,7 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
             runs = Runs(SQLiteFrames(frames_file, keep=_KEEP_FRAMES))
             await _check(history, runs)
             threads = Threads(serving.agent, history, runs, pictures)
-            context.on_close(threads.close)  # after the runs have ended, before their log closes
+            context.on_close(threads.close)  # after the runs have ended, before their file is closed
             login = None if place.token is None else Login(place.token, port)
             app = Starlette(
                 routes=[
@@ -129,7 +130,7 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
             app.router.redirect_slashes = False
             try:
                 yield Guard(app, Hosts.of(place.host, address, port, place.names), login, _PUBLIC)
-            except asyncio.CancelledError as error:  # a normal end for the runs: what they said is kept
+            except asyncio.CancelledError as error:  # a normal end for the runs: their answers are kept
                 cancelled = error
     if cancelled is not None:
         raise cancelled
@@ -137,7 +138,7 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
 
 @contextmanager
 def _kept(serving: Serving) -> Generator[tuple[Path, Path]]:
-    """The files; if nothing is to be kept, in a folder that goes at the end."""
+    """The files of history and frames; without a history, in a temporary folder."""
     if serving.history is not None:
         yield serving.history, serving.frames or frames_beside(serving.history)
         return
@@ -146,10 +147,10 @@ def _kept(serving: Serving) -> Generator[tuple[Path, Path]]:
 
 
 def frames_beside(history: Path) -> Path:
-    """Return where the frames of a history are kept if no file is given.
+    """Return the default file for frames.
 
     Args:
-        history: its file.
+        history: the file of the history.
 
     Example:
         >>> frames_beside(Path("CHAT.db")).name
@@ -161,6 +162,6 @@ def frames_beside(history: Path) -> Path:
 async def _check(history: ChatHistorySQLite, runs: Runs) -> None:
     try:
         await history.check()
-        await runs.find("")  # opens it
+        await runs.find("")  # opens the file
     except (HistoryFileError, FrameLogError) as error:
         raise ServeError(str(error)) from error

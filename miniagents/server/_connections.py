@@ -1,4 +1,4 @@
-"""Connections: those that ask for nothing do not take the place of others."""
+"""Closes connections without a request, so that they do not block other clients."""
 
 import asyncio
 import socket
@@ -15,11 +15,11 @@ _MOST: Final = 200
 
 
 class SilentConnections:
-    """Connections on which no request has come yet, or none since the last answer.
+    """Connections that wait for a request: for the first one, or for the next one after an answer.
 
     Args:
-        patience: seconds that a request may take to come, its headers included.
-        most: how many there may be; one more, and the one that is silent the longest is cut.
+        patience: seconds until such a connection is closed; the headers of a request must come in this time.
+        most: how many such connections there may be; with one more, the oldest is closed.
     """
 
     def __init__(self, *, patience: float = _PATIENCE, most: int = _MOST) -> None:
@@ -28,10 +28,10 @@ class SilentConnections:
         self._timers: dict[asyncio.Transport, asyncio.TimerHandle] = {}  # the longest silent one first
 
     def add(self, transport: asyncio.Transport) -> None:
-        """Note that a request is waited for.
+        """Note that a connection waits for a request.
 
         Args:
-            transport: of the connection.
+            transport: the transport of the connection.
         """
         if transport not in self._timers:
             loop = asyncio.get_running_loop()
@@ -40,10 +40,10 @@ class SilentConnections:
                 self._cut(next(iter(self._timers)))
 
     def discard(self, transport: asyncio.Transport) -> None:
-        """Note that a request has come, or that the connection is gone.
+        """Note that a request has come, or that the connection is closed.
 
         Args:
-            transport: of the connection.
+            transport: the transport of the connection.
         """
         timer = self._timers.pop(transport, None)
         if timer is not None:
@@ -55,16 +55,16 @@ class SilentConnections:
 
 
 def protocol_of(silent: SilentConnections) -> type[asyncio.Protocol]:
-    """Return what uvicorn speaks HTTP with.
+    """Return the protocol class of HTTP for uvicorn.
 
     Args:
-        silent: told of each connection.
+        silent: closes connections without a request.
     """
     return cast("type[asyncio.Protocol]", partial(_Connection, silent))
 
 
 class _Connection(H11Protocol):
-    """HTTP as uvicorn speaks it."""
+    """uvicorn's protocol of HTTP, which reports when it waits for a request."""
 
     def __init__(self, silent: SilentConnections, *args: object, **settings: object) -> None:
         super().__init__(*args, **settings)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # as uvicorn gives them
@@ -74,7 +74,7 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         connection = cast("socket.socket | None", transport.get_extra_info("socket"))
-        if connection is not None:  # asyncio does it only if the listening socket was made in a certain way
+        if connection is not None:  # asyncio does this only for some listening sockets
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._silent.add(transport)
 
@@ -94,7 +94,7 @@ class _Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _look(self) -> None:
-        """See whether a request is being answered."""
+        """Update whether the connection waits for a request."""
         if self.transport.is_closing():
             return
         cycle = cast("object", self.cycle)

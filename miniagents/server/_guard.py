@@ -1,8 +1,8 @@
-"""Who may ask: this machine's own pages, and clients that are logged in. Nothing else reaches the routes.
+"""Refuses requests that come neither from a page of this server nor from a client that is logged in.
 
-A page of another site can have a browser send requests here, and a name that its owner points here (DNS
-rebinding) even makes these look like requests to that site. So each request has to name this server (`Host`),
-and if a page sent it, that has to be one of this server (`Origin`).
+A page of another site can make a browser send requests to this server. If its owner points a host name at
+this machine (DNS rebinding), they even look like requests to that site. So the header `Host` of each request
+must name this server, and its header `Origin`, if there is one, must be that of a page of this server.
 """
 
 import re
@@ -38,20 +38,20 @@ _HEADERS: Final[Mapping[str, str]] = MappingProxyType(
         "cache-control": "no-store",
     }
 )
-"""Of every response that does not say otherwise itself."""
+"""Headers of every response that does not set them itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """By which names a server may be asked for.
+    """The host names by which clients may address a server.
 
     Attributes:
-        names: in lower case, addresses in their short form.
-        port: the one of the server.
-        any_address: it listens at all addresses of its machine: whatever is an address may be one of them, or
-            of a machine in front of it that has other ports. No address can be made to point elsewhere, as a
-            name can.
-        others: what people ask for where another server is in front of this one, in lower case.
+        names: host names in lower case, and IP addresses in their short form.
+        port: the port of the server.
+        any_address: whether it listens at all addresses of its machine. Then every IP address is accepted,
+            with any port: it may be one of the machine, or of a proxy. This is safe, because an IP address,
+            unlike a name, cannot be pointed at another machine.
+        others: the host names of proxies in front of the server, in lower case.
 
     Example:
         >>> hosts = Hosts.of("127.0.0.1", "127.0.0.1", 8000)
@@ -69,10 +69,10 @@ class Hosts:
         """Return the names of a server.
 
         Args:
-            host: where it was told to listen.
-            address: where it listens.
-            port: of it.
-            others: names of a server in front of it, with their ports if they have some.
+            host: the address to listen at, as the user gave it.
+            address: the IP address at which it listens.
+            port: its port.
+            others: the host names of proxies in front of it, with their ports, unless these are usual.
         """
         bound = ip_address(address.partition("%")[0])
         names = {host.lower(), bound.compressed}
@@ -85,10 +85,10 @@ class Hosts:
         return cls(frozenset(names), port, any_address=bound.is_unspecified, others=lower)
 
     def has(self, header: str) -> bool:
-        """Tell whether a `Host` header names this server.
+        """Return whether a `Host` header names this server.
 
         Args:
-            header: what the client sent.
+            header: the value that the client sent.
         """
         if header.lower() in self.others:
             return True
@@ -103,11 +103,11 @@ class Hosts:
         return self.any_address or name in self.names
 
     def has_page(self, origin: str, host: str) -> bool:
-        """Tell whether an `Origin` header is that of a page of this server.
+        """Return whether an `Origin` header is that of a page of this server.
 
         Args:
-            origin: what the client sent.
-            host: the `Host` header beside it, which names this server.
+            origin: the value that the client sent.
+            host: the `Host` header of the same request, which names this server.
 
         Example:
             >>> hosts = Hosts.of("127.0.0.1", "127.0.0.1", 8000, ["chat.example.com"])
@@ -125,7 +125,7 @@ class Hosts:
 
 
 def is_host(text: str) -> bool:
-    """Tell whether something can be what a client asks for: a name or an address, with a port or without.
+    """Return whether a text is a host name or an IP address, with or without a port.
 
     Args:
         text: any.
@@ -138,13 +138,13 @@ def is_host(text: str) -> bool:
 
 
 class Guard:
-    """Refuses what does not come from a page or a client of this server, and says to browsers what pages may.
+    """Refuses requests of other sites and of clients without a token, and adds the headers for browsers.
 
     Args:
-        app: what is guarded.
-        hosts: by which names it may be asked for.
-        login: who may; None: all clients.
-        public: the paths, or beginnings of paths that end with a slash, for which nobody logs in.
+        app: the app behind it.
+        hosts: the host names of the server.
+        login: checks the token; None if clients need none.
+        public: paths that need no login; one that ends with a slash stands for all paths that begin with it.
     """
 
     def __init__(self, app: ASGIApp, hosts: Hosts, login: Login | None, public: Collection[str]) -> None:
@@ -174,10 +174,14 @@ class Guard:
     def _wrong(self, headers: Headers, path: str) -> tuple[int, str, str] | None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._hosts.has(hosts[0]):
-            return 403, "wrong_host", "This server is not asked for by that name (the header Host)."
+            return (
+                403,
+                "wrong_host",
+                "This server does not have that name (header Host); --name adds the one of a proxy.",
+            )
         origins = headers.getlist("origin")
         if not all(self._hosts.has_page(each, hosts[0]) for each in origins):
-            return 403, "wrong_origin", "Pages of other sites may not use this server (the header Origin)."
+            return 403, "wrong_origin", "Pages of other sites may not use this server (header Origin)."
         if self._login is None or self._login.has_come(headers) or self._is_public(path):
             return None
         return 401, "not_authenticated", "Log in first: POST /api/login with the token of the server."

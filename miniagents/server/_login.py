@@ -13,14 +13,15 @@ _DAYS: Final = 30
 
 
 class Login:
-    """Knows who has the token.
+    """Checks the token or the cookie of a client.
 
-    The cookie is made from the token, slowly: a restarted server knows it again, and whoever gets hold of it
-    cannot soon find out the token.
+    The cookie is a slow hash of the token. So a restarted server accepts it again, and an attacker who has
+    the cookie cannot find the token quickly.
 
     Args:
-        token: what clients have to know.
-        port: of the server; cookies of several servers of one machine have names of their own.
+        token: the secret that clients must send.
+        port: the port of the server; it is part of the name of the cookie, so that several servers on one
+            machine do not share cookies.
 
     Example:
         >>> login = Login("open sesame", 8000)
@@ -36,27 +37,27 @@ class Login:
         self._value = pbkdf2_hmac("sha256", _bytes(token), b"miniagents serve", _ROUNDS).hex()
 
     def accepts(self, token: str) -> bool:
-        """Tell, in constant time, whether a token is the one.
+        """Return, in constant time, whether a token is right.
 
         Args:
-            token: of a client.
+            token: the token of a client.
         """
         return hmac.compare_digest(self._token, _digest(token))
 
     def cookie(self, *, secure: bool = False) -> str:
-        """Return the header `Set-Cookie` of who has given the token.
+        """Return the header `Set-Cookie` for a client that has given the token.
 
         Args:
-            secure: the page came encrypted, so the cookie is sent in that way only.
+            secure: whether the page uses https, so that browsers send the cookie only over https.
         """
         cookie = f"{self._name}={self._value}; Path=/; Max-Age={_DAYS * 86_400}; HttpOnly; SameSite=Strict"
         return f"{cookie}; Secure" if secure else cookie
 
     def has_come(self, headers: Headers) -> bool:
-        """Tell whether a request has the cookie, or the token itself (``Authorization: Bearer ...``).
+        """Return whether a request has the cookie, or the token itself (``Authorization: Bearer ...``).
 
         Args:
-            headers: of the request.
+            headers: the headers of the request.
         """
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self.accepts(token.strip()):

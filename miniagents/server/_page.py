@@ -1,4 +1,4 @@
-"""The files of the page, as they were when the server began: nothing else of the disk can be asked for."""
+"""The files of the page, read when the server starts: no request can reach any other file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from miniagents.ext.web import RequestError, refusing
 __all__ = ["FOLDER", "page_routes"]
 
 FOLDER: Final = Path(__file__).with_name("page")
-"""Where they are."""
+"""The folder with the files of the page."""
 
 _TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -41,10 +41,10 @@ class _File:
 
 
 def page_routes(folder: Path = FOLDER) -> list[Route]:
-    """Return the routes of the page: ``/`` is its ``index.html``, ``/page/...`` is what it needs.
+    """Return the routes of the page: ``/`` is its ``index.html``, ``/page/...`` are its other files.
 
     Args:
-        folder: its files; those of a type that a page has no use for are left out.
+        folder: the folder with the files; files of types that a page does not need are not served.
     """
     files = {
         path.relative_to(folder).as_posix(): _file(path)
@@ -71,7 +71,7 @@ def _file(path: Path) -> _File:
 
 def _response(request: Request, file: _File | None) -> Response:
     if file is None:
-        raise RequestError("There is no such file.", 404, code="no_such_file")
+        raise RequestError("This file does not exist.", 404, code="no_such_file")
     headers = {"etag": file.tag, "cache-control": "no-cache"}
     known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
     if file.tag in known or "*" in known:

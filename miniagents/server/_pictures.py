@@ -1,4 +1,4 @@
-"""Pictures of the runs of a server: what called what, and when each token came."""
+"""Timelines of the runs of a server: which agent called which, and when each token came."""
 
 from collections import OrderedDict
 from typing import Final
@@ -14,10 +14,10 @@ _LANES: Final = 100
 
 
 class RunPictures(Observer):
-    """Draws each run that was inquired by nobody else; the last ones are kept.
+    """Draws the timeline of each run that no other run has started, and keeps the last ones.
 
     Args:
-        most: how many pictures are kept.
+        most: how many timelines are kept.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -51,11 +51,11 @@ class RunPictures(Observer):
             picture.on_event(event)
 
     def name(self, run: str, replies: MessageSequencePromise) -> None:
-        """Give a run that has begun the name by which its picture is asked for.
+        """Give a name to the timeline of a run.
 
         Args:
             run: the name.
-            replies: of ``agent.inquire(...)``.
+            replies: the result of ``agent.inquire(...)``.
         """
         info = run_of(replies.buffer)
         if info is not None:
@@ -74,7 +74,7 @@ class RunPictures(Observer):
             self._drawn.pop(info, None)
 
     def has(self, run: str) -> bool:
-        """Tell whether a run can be drawn.
+        """Return whether there is a timeline of a run.
 
         Args:
             run: its name.
@@ -82,7 +82,7 @@ class RunPictures(Observer):
         return run in self._names and self._names[run] in self._drawn
 
     def of(self, run: str) -> str | None:
-        """Return the picture of a run, as SVG; None if there is none, or none any more.
+        """Return the timeline of a run as SVG; None if there is none, or it is no longer kept.
 
         Args:
             run: its name.

@@ -1,4 +1,4 @@
-"""Serve again when the code changes: a process that watches, and one that serves on the same socket."""
+"""Restarts the server when the code changes: one process watches, another one serves on the same socket."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ from typing import Final
 __all__ = ["serve_again"]
 
 _LOOK_EVERY: Final = 0.3  # seconds
-_PATIENCE: Final = 3.0  # seconds that the server has to end
+_PATIENCE: Final = 3.0  # seconds that the server gets to end
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 _NOT_OURS: Final = frozenset({"__pycache__", "node_modules", "site-packages"})
 
@@ -27,18 +27,19 @@ def serve_again(
     folder: Path,
     on_change: Callable[[Path], object],
 ) -> int:
-    """Serve in a process of its own, and begin again whenever Python files of a folder change.
+    """Serve in a child process, and restart it whenever a Python file of a folder changes.
 
-    Clients that connect in between wait. If the first process ends before a change, that is the end.
+    Clients that connect during a restart wait. If the child ends before any change, this returns.
 
     Args:
-        serve: called in the process; can be pickled.
+        serve: called in the child process; it must be picklable.
         listener: the socket, which stays open all the time.
-        folder: watched, with what is in it; not environments, hidden folders and the like.
-        on_change: called with a file that has changed, or come, or gone.
+        folder: the folder to watch, with its subfolders, but without virtual environments, hidden folders,
+            ``site-packages``, ``node_modules`` and ``__pycache__``.
+        on_change: called with a file that was changed, added or removed.
 
     Returns:
-        The exit code of that process; or 128 and the number of the signal that ended this one.
+        The exit code of the child; or 128 plus the number of the signal that ended this process.
 
     Example:
         >>> with socket.create_server(("127.0.0.1", 0)) as listener:  # a process that ends at once
@@ -65,7 +66,7 @@ def serve_again(
 
 
 class _Came(threading.Event):
-    """A signal, when it has come."""
+    """Is set when a signal has come."""
 
     number: int = 0
 
@@ -117,7 +118,7 @@ def _end_with_parent() -> None:
 
 
 def _times(folder: Path) -> Mapping[str, int]:
-    """When each Python file was changed last."""
+    """The time of the last change of each Python file."""
     return dict(_each_time(folder))
 
 
@@ -129,7 +130,7 @@ def _each_time(folder: Path) -> Iterator[tuple[str, int]]:
                 path = os.path.join(place, file)  # noqa: PTH118 - there may be thousands, twice a second
                 try:
                     yield path, os.stat(path).st_mtime_ns  # noqa: PTH116 - the same
-                except OSError:  # it is gone again
+                except OSError:  # it was removed meanwhile
                     continue
 
 

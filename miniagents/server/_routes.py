@@ -1,4 +1,4 @@
-"""The routes of a server's page: conversations, runs, pictures, log in."""
+"""The routes that the page calls: conversations, runs, timelines, login."""
 
 import asyncio
 import json
@@ -33,17 +33,17 @@ _LONGEST_TITLE: Final = 200
 _LONGEST_NUMBER: Final = 6  # digits
 _WAIT_AFTER_WRONG_TOKEN: Final = 0.5  # seconds
 _OF_PICTURES: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""What a picture may do that is opened like a page."""
+"""The content security policy of a timeline, which a browser can open like a page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a page is told of the server.
+    """What the page shows about the agent.
 
     Attributes:
-        agent: the name of who answers.
+        agent: the name of the agent.
         model: the model behind it, None if that is not known.
-        opening: what it says at the start, None for nothing.
+        opening: its message at the start, None for none.
 
     Example:
         >>> Told("POET", "gpt-5.4-mini")
@@ -60,9 +60,9 @@ def api_routes(threads: Threads, pictures: RunPictures, told: Told, login: Login
 
     Args:
         threads: the conversations.
-        pictures: of runs.
-        told: of the server.
-        login: who may; None: everybody who gets here.
+        pictures: the timelines of runs.
+        told: what the page shows about the agent.
+        login: checks the token; None if clients need none.
     """
     api = _Api(threads, pictures, told, login)
     endpoints = [
@@ -87,9 +87,9 @@ class _Api:
 
     Attributes:
         threads: the conversations.
-        pictures: of runs.
-        told: of the server.
-        login: who may.
+        pictures: the timelines of runs.
+        told: what the page shows about the agent.
+        login: checks the token; None if clients need none.
     """
 
     threads: Threads
@@ -98,7 +98,7 @@ class _Api:
     login: Login | None
 
     async def info(self, _: Request) -> Response:
-        """Tell what is served."""
+        """Return what the page shows about the agent."""
         return _JSON(
             {
                 "agent": self.told.agent,
@@ -110,14 +110,14 @@ class _Api:
         )
 
     async def list_threads(self, request: Request) -> Response:
-        """List conversations, a page of them."""
+        """Return one page of the list of conversations."""
         limit = _number(request, "limit", _THREADS, _MOST_THREADS)
         found, after = await self.threads.listed(request.query_params.get("before"), limit)
         listed = [_listed(each) | {"run": self.threads.run_of(each.name)} for each in found]
         return _JSON({"threads": listed, "next": after})
 
     async def make(self, request: Request) -> Response:
-        """Make an empty conversation."""
+        """Create an empty conversation."""
         empty = (
             request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
         )
@@ -125,7 +125,7 @@ class _Api:
         return _JSON({"id": await self.threads.make(_title(body, "") if body else "")}, 201)
 
     async def read(self, request: Request) -> Response:
-        """Tell a conversation."""
+        """Return a conversation."""
         thread, messages, run = await self.threads.read(_named(request, "thread"))
         return _JSON(
             {
@@ -143,41 +143,45 @@ class _Api:
         return _JSON({"id": _named(request, "thread"), "title": title})
 
     async def remove(self, request: Request) -> Response:
-        """Forget a conversation."""
+        """Delete a conversation."""
         await self.threads.remove(_named(request, "thread"))
         return Response(status_code=204)
 
     async def begin(self, request: Request) -> Response:
-        """Begin a run: something is said, said otherwise, or answered again."""
+        """Start a run: for a new message, for an edited one, or to answer again."""
         body = await json_body(request)
         thread = _named(request, "thread")
         again, edit = body.get("regenerate"), body.get("edit")
         try:
             if again is not None:
                 if again is not True or "text" in body or edit is not None:
-                    raise RequestError('Send {"regenerate": true} alone.', param="regenerate")
+                    raise RequestError(
+                        '"regenerate" must be true, without "text" and "edit".', param="regenerate"
+                    )
                 run = await self.threads.answer_again(thread)
             else:
                 if edit is not None and type(edit) is not int:
-                    raise RequestError('"edit" has to be a number.', param="edit")
+                    raise RequestError('"edit" must be a whole number.', param="edit")
                 run = await self.threads.say(thread, _said(body), edit=edit)
         except BeingAnsweredError as error:
-            sentence = "This conversation is being answered; wait for the end, or stop it."
+            sentence = "A run is answering in this conversation; wait for its end, or stop it."
             refusal = {"code": "run_goes_on", "message": sentence, "run": error.run}
             return _JSON({"error": refusal}, 409)
         return _JSON({"run": run}, 201)
 
     async def timeline(self, request: Request) -> Response:
-        """Draw a run."""
+        """Return the timeline of a run."""
         picture = self.pictures.of(_named(request, "run"))
         if picture is None:
-            raise RequestError("There is no picture of this run, or none any more.", 404, code="no_picture")
+            raise RequestError(
+                "There is no timeline of this run, or it is no longer kept.", 404, code="no_picture"
+            )
         return Response(
             picture, media_type="image/svg+xml", headers={"content-security-policy": _OF_PICTURES}
         )
 
     async def log_in(self, request: Request) -> Response:
-        """Give a cookie for the token."""
+        """Return a cookie if the token is right."""
         body = await json_body(request, max_body=10_000, body_timeout=5.0)
         token = body.get("token")
         if self.login is None:
@@ -190,7 +194,7 @@ class _Api:
 
 
 class _JSON(JSONResponse):
-    """Also of what is no Unicode: half of a character, which only an escape can say."""
+    """JSON also of texts with half of a surrogate pair, which are escaped."""
 
     @override
     def render(self, content: object) -> bytes:
@@ -201,14 +205,14 @@ class _JSON(JSONResponse):
 
 
 def _telling(endpoint: _Endpoint) -> _Endpoint:
-    """An endpoint that says in a sentence when one of the files cannot be used; the log says why."""
+    """Let an endpoint answer with status 503 if one of the files cannot be used; the log says why."""
 
     async def told(request: Request) -> Response:
         try:
             return await endpoint(request)
         except (HistoryFileError, FrameLogError) as error:
             logger.error("%s", error)  # noqa: TRY400 - the sentence has all
-            sentence = "What was said cannot be read or kept; the log of the server says why."
+            sentence = "The conversation cannot be read or saved; the log of the server says why."
             raise RequestError(sentence, 503, code="not_kept") from error
 
     return told
@@ -223,24 +227,24 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
     if text is None:
         return default
     if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER and int(text)):
-        raise RequestError(f'"{name}" has to be a number of at least 1.', param=name)
+        raise RequestError(f'"{name}" must be a whole number from 1 on.', param=name)
     return min(int(text), most)
 
 
 def _named(request: Request, name: str) -> str:
-    """A part of the path."""
+    """A parameter of the path."""
     return str(request.path_params[name])
 
 
 def _title(body: Mapping[str, object], default: str | None = None) -> str:
     title = body.get("title", default)
     if not isinstance(title, str) or len(title) > _LONGEST_TITLE:
-        raise RequestError(f'"title" has to be a text of at most {_LONGEST_TITLE} characters.', param="title")
+        raise RequestError(f'"title" must be a text of at most {_LONGEST_TITLE} characters.', param="title")
     return " ".join(title.split())
 
 
 def _said(body: Mapping[str, object]) -> str:
     text = body.get("text")
     if not isinstance(text, str) or not text.strip():
-        raise RequestError('"text" has to be a text that is not empty.', param="text")
+        raise RequestError('"text" must be a text that is not empty.', param="text")
     return text

@@ -1,7 +1,7 @@
-"""What was said: from the frames of a run to messages of the history, and from these to what a page shows.
+"""Turns the frames of a run into messages for the history, and messages into JSON for the page.
 
-The messages of one turn of a conversation have a note in their data (`served`), which agents are not shown:
-the user's names the turn, the last one of the answer says how the run ended.
+The messages of a turn have a note in their data (`served`), which agents do not get. In the user's message it
+names the turn; in the last message of the answer it says how the run ended.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -51,7 +51,7 @@ def said_by_user(text: str, turn: str) -> Message:
     """Return a message of the user for the history.
 
     Args:
-        text: what the user says.
+        text: the text of the message.
         turn: the name of the turn that begins with it.
 
     Example:
@@ -63,10 +63,10 @@ def said_by_user(text: str, turn: str) -> Message:
 
 
 def turn_in(message: Message) -> str | None:
-    """Return the name of the turn that begins with a message; ``""`` if it has none, None if none begins.
+    """Return the name of the turn that a message begins; ``""`` if it has no name, None if it begins none.
 
     Args:
-        message: of a history.
+        message: a message of a history.
     """
     if message.role != "user" or run_in(message):
         return None
@@ -74,10 +74,10 @@ def turn_in(message: Message) -> str | None:
 
 
 def run_in(message: Message) -> str:
-    """Return the id of the run that wrote a message; `""` if it is the user's, or not known.
+    """Return the id of the run that wrote a message; `""` if the user wrote it, or the run is not known.
 
     Args:
-        message: of a history.
+        message: a message of a history.
     """
     return _text(_note(message).get("run"))
 
@@ -113,7 +113,7 @@ def _with(message: M, **data: object) -> M:
 
 @dataclass(slots=True)
 class _Told:
-    """A message, as far as it was told."""
+    """The frames of a message so far."""
 
     began: MessageBegan
     parts: list[Part] = field(default_factory=list[Part])
@@ -149,14 +149,14 @@ class _Told:
 
 
 def said_in_run(run: str, frames: Iterable[Frame], seconds: float | None) -> list[Message]:
-    """Return what was said in a run, as far as it was told, for the history.
+    """Return the messages of a run for the history.
 
-    There is always one message, which says how the run ended.
+    There is always at least one message; the last one says how the run ended.
 
     Args:
-        run: its id.
-        frames: all that there are of it.
-        seconds: that it took; None if that is not known.
+        run: the id of the run.
+        frames: all its frames.
+        seconds: how long it took; None if that is not known.
 
     Example:
         >>> frames = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), RunEnded("lost", "It is gone.")]
@@ -201,12 +201,12 @@ def said_in_run(run: str, frames: Iterable[Frame], seconds: float | None) -> lis
 
 
 def conversation_of(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Return the messages that an agent is sent: as they were said, without notes, and without loose ends.
+    """Return the messages to send to an agent: those of the history, without notes.
 
-    Errors are left out, and so are calls of tools that were cut before their results: no model takes them.
+    Errors are left out, and so are calls of tools without a result, because no model accepts them.
 
     Args:
-        messages: of a history.
+        messages: the messages of a history.
 
     Example:
         >>> cut = AssistantMessage(parts=["Let me look.", ToolCall("1", "look", "{")])
@@ -250,8 +250,8 @@ def shown(messages: Sequence[Message], has_picture: Callable[[str], bool]) -> li
     """Return the messages as JSON for a page, one for each.
 
     Args:
-        messages: of a history.
-        has_picture: whether a run of this id can be drawn; only then the page is told the id.
+        messages: the messages of a history.
+        has_picture: returns whether there is a timeline of a run; only then the page gets the id of the run.
 
     Raises:
         NoActiveContextError: no context is active.

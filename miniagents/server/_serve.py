@@ -1,4 +1,4 @@
-"""`serve_page`: the page and its routes on a socket, until it is cancelled."""
+"""`serve_page`: serves the page and its routes on a socket until it is cancelled."""
 
 import asyncio
 import os
@@ -28,18 +28,18 @@ from ._guard import is_host
 
 __all__ = ["address_of", "config_of", "listen", "serve_page"]
 
-_LAST_RESPONSES: Final = 0.15  # seconds that responses have when the server ends
+_LAST_RESPONSES: Final = 0.15  # seconds that open responses get when the server ends
 _HIGHEST_PORT: Final = 65_535
 
 
 def listen(place: Place) -> socket.socket:
-    """Listen; clients that connect from now on wait until they are served.
+    """Make a socket that listens; clients that connect wait until `serve_page` serves them.
 
     Args:
-        place: where.
+        place: the address to listen at.
 
     Raises:
-        ServeError: nobody can listen there, or others than this machine would reach it without a token.
+        ServeError: the address cannot be used, or other machines could reach it without a token.
 
     Example:
         >>> with listen(Place(port=0)) as listener:
@@ -49,38 +49,42 @@ def listen(place: Place) -> socket.socket:
     where = f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}"
     if not 0 <= place.port <= _HIGHEST_PORT:
         raise ServeError(
-            f"{place.port} is no port; give a number up to {_HIGHEST_PORT}, or 0 for a free one."
+            f"{place.port} is not a port; give a number up to {_HIGHEST_PORT}, or 0 for any free port."
         )
     try:
         found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
         family, _, _, _, address = found[0]
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it can be no name"
-        raise ServeError(f"{place.host} is no address of this machine: {reason}.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not a valid host name"
+        raise ServeError(f"{place.host} is not an address of this machine: {reason}.") from error
     wrong = next((each for each in place.names if not is_host(each)), None)
     if wrong is not None:
-        raise ServeError(f"{wrong} is no name of a server; write it like chat.example.com.")
+        raise ServeError(f"{wrong} is not a host name; write it like chat.example.com.")
     if place.token is None and place.names:
-        raise ServeError(f"{place.names[0]} is for others; give a --token that clients have to know.")
+        raise ServeError(
+            f"With --name {place.names[0]}, other machines can reach the page; give a --token too."
+        )
     if place.token is None and not _is_loopback(str(address[0])):
         raise ServeError(
-            f"{place.host} can be reached from other machines; give a --token that clients have to know, "
-            "or leave --host out."
+            f"{place.host} can be reached from other machines; give a --token too, or leave --host out to "
+            "serve only this machine."
         )
     try:
         return socket.create_server((str(address[0]), place.port), family=family, backlog=1024)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
         raise ServeError(
-            f"{where} cannot be listened at: {why}; give another --port, or 0 for a free one."
+            f"{where} cannot be listened at: {why}; give another --port, or 0 for any free port."
         ) from error
 
 
 def address_of(place: Place, listener: socket.socket) -> str:
-    """Return what a browser on this machine opens; a token stands behind the ``#``, and is not sent.
+    """Return the URL of the page for a browser on this machine.
+
+    A token is put after the ``#``, so that browsers do not send it with the request.
 
     Args:
-        place: where the server is.
+        place: the address of the server.
         listener: its socket.
 
     Example:
@@ -100,13 +104,13 @@ def address_of(place: Place, listener: socket.socket) -> str:
 async def serve_page(
     serving: Serving, place: Place, listener: socket.socket, on_start: Callable[[str], object] | None = None
 ) -> None:
-    """Serve the page, until this is cancelled: then it ends within a second.
+    """Serve the page until this is cancelled; then it ends within a second.
 
     Args:
-        serving: what is served.
-        place: where.
-        listener: of `listen`; it is closed at the end.
-        on_start: called with the address when all that can go wrong at the start has gone well.
+        serving: the agent, and the files.
+        place: the address of the server.
+        listener: the socket of `listen`; it is closed at the end.
+        on_start: called with the URL of the page when the server is ready.
 
     Raises:
         ServeError: a file cannot be used.
@@ -134,10 +138,10 @@ async def serve_page(
 
 
 def config_of(app: ASGIApp) -> uvicorn.Config:
-    """Return how an app is served.
+    """Return the configuration of uvicorn for an app.
 
     Args:
-        app: what is served.
+        app: the app to serve.
     """
     return uvicorn.Config(
         app,
@@ -167,7 +171,7 @@ async def _served(app: ASGIApp, listener: socket.socket) -> None:
 
 
 class _WebServer(uvicorn.Server):
-    """Leaves signals to the program around it."""
+    """Does not handle signals; the calling program does."""
 
     @contextmanager
     @override
@@ -175,7 +179,7 @@ class _WebServer(uvicorn.Server):
         yield
 
     def cut(self) -> None:
-        """Leave the clients that are still there."""
+        """Close the connections that are still open."""
         for connection in tuple(self.server_state.connections):
             connection.transport.abort()
 

@@ -1,7 +1,7 @@
-"""The conversations of a server: asked, kept, told, with readers or without.
+"""The conversations of a server. Their runs do not depend on the clients that read them.
 
-What the user says is in the history before the run begins. What the agent says is put there from the frames
-of its run, when that has ended, or, if the server was killed, when somebody looks next.
+The user's message is in the history before the run begins. The agent's messages are made from the frames of
+the run when it has ended; if the server was killed before that, when the conversation is read next.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ __all__ = ["BeingAnsweredError", "Threads"]
 logger = logging.getLogger(__name__)
 
 _TITLE: Final = 80
-_KEEPING: Final = 5.0  # seconds that the last answers have to be kept when the server ends
+_KEEPING: Final = 5.0  # seconds that saving the last answers may take when the server ends
 
 
 class BeingAnsweredError(Exception):
-    """A run goes on in the conversation.
+    """The conversation has a run that has not ended.
 
     Args:
-        run: its id.
+        run: the id of the run.
     """
 
     def __init__(self, run: str) -> None:
@@ -43,7 +43,7 @@ class BeingAnsweredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Live:
-    """A run of this server that goes on, and what keeps its answer at the end."""
+    """A run of this server that has not ended, and the task that saves its answer."""
 
     run: str
     keeper: asyncio.Task[None]
@@ -53,10 +53,10 @@ class Threads:
     """Conversations with one agent.
 
     Args:
-        agent: who answers.
-        history: keeps what was said; any thread of the file.
-        runs: keep what is said while it is said.
-        pictures: of the runs.
+        agent: the agent that answers.
+        history: the history of any thread in the file that keeps the messages.
+        runs: keep the frames of answers while they stream.
+        pictures: the timelines of the runs.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class Threads:
     # -- threads -----------------------------------------------------------------------------------------
 
     async def listed(self, before: str | None, limit: int) -> tuple[tuple[HistoryThread, ...], str | None]:
-        """Return conversations, the newest first, and, if there are more, what those are listed with.
+        """Return conversations, the newest first, and the value of `before` for the next ones (or None).
 
         Args:
-            before: the one behind which the list begins; None for the newest ones.
+            before: the conversation after which the list begins; None for the newest ones.
             limit: how many at most.
 
         Raises:
-            RequestError: there is no conversation ``before``.
+            RequestError: the conversation ``before`` does not exist.
             HistoryFileError: the file cannot be read.
         """
         for thread in tuple(self._live):
@@ -93,7 +93,7 @@ class Threads:
         return found, names[begin + limit - 1] if len(threads) > begin + limit else None
 
     def run_of(self, thread: str) -> str | None:
-        """Return the run of this server that goes on in a conversation, or None.
+        """Return the run of a conversation that has not ended, or None.
 
         Args:
             thread: its name.
@@ -102,13 +102,13 @@ class Threads:
         return None if live is None else live.run
 
     async def make(self, title: str) -> str:
-        """Make a conversation, and return its name.
+        """Create a conversation, and return its name.
 
         Args:
-            title: `""` for one that is taken from what the user says first.
+            title: its title; `""` to take it from the user's first message.
 
         Raises:
-            HistoryFileError: it cannot be kept.
+            HistoryFileError: the file cannot be written.
         """
         name = secrets.token_urlsafe(12)
         await self._history.in_thread(name).set_title(title)
@@ -119,23 +119,23 @@ class Threads:
 
         Args:
             thread: its name.
-            title: for people.
+            title: the new title.
 
         Raises:
-            RequestError: there is none of this name.
-            HistoryFileError: it cannot be kept.
+            RequestError: the conversation does not exist.
+            HistoryFileError: the file cannot be written.
         """
         history, _ = await self._found(thread)
         await history.set_title(title)
 
     async def remove(self, thread: str) -> None:
-        """Stop the run that goes on in a conversation, and delete all that was said, also its frames.
+        """Stop the run of a conversation, and delete its messages, frames and timelines.
 
         Args:
             thread: its name.
 
         Raises:
-            RequestError: there is none of this name.
+            RequestError: the conversation does not exist.
             HistoryFileError: the file cannot be written.
             FrameLogError: the frames cannot be deleted; the conversation is still there.
         """
@@ -148,20 +148,20 @@ class Threads:
             messages = await history.load()
             at = _last_turn(messages)
             turn = "" if at is None else turn_in(messages[at])
-            last = await self._runs.latest(turn) if turn else None  # of an answer that could not be kept
-            # First: without the history nobody knows which runs these are.
+            last = await self._runs.latest(turn) if turn else None  # of an answer that could not be saved
+            # The runs first, because only the history knows which runs these are.
             await self._delete_runs({*map(run_in, messages), last or ""})
             await history.keep_first(0)
 
     async def read(self, thread: str) -> tuple[HistoryThread, list[Message], str | None]:
-        """Return a conversation, all that was said, and the run that goes on in it, if one does.
+        """Return a conversation, its messages, and its run that has not ended (or None).
 
         Args:
             thread: its name.
 
         Raises:
-            RequestError: there is none of this name.
-            HistoryFileError: the file cannot be read, or what was lost cannot be kept.
+            RequestError: the conversation does not exist.
+            HistoryFileError: the file cannot be read, or an answer cannot be saved.
         """
         history, found = await self._found(thread)
         await self._kept(thread)
@@ -172,21 +172,21 @@ class Threads:
     # -- turns -------------------------------------------------------------------------------------------
 
     async def say(self, thread: str, text: str, *, edit: int | None = None) -> str:
-        """Have the agent answer something that the user says.
+        """Add a message of the user, and start a run that answers it.
 
         Args:
             thread: the name of the conversation.
-            text: what the user says.
-            edit: the index of the user's message in whose place it is said; all behind it goes. None: it is
-                said last.
+            text: the text of the message.
+            edit: the index of the user's message to replace; all messages after it are deleted. None to add
+                the message at the end.
 
         Returns:
             The id of the run.
 
         Raises:
-            RequestError: there is no such conversation, no such message, or too many runs go on.
-            BeingAnsweredError: a run goes on in the conversation.
-            HistoryFileError: it cannot be kept.
+            RequestError: the conversation or the message does not exist, or the server has too many runs.
+            BeingAnsweredError: the conversation has a run that has not ended.
+            HistoryFileError: the file cannot be written.
             FrameLogError: the run cannot be recorded.
         """
 
@@ -194,7 +194,7 @@ class Threads:
             if edit is None:
                 return len(messages), text
             if not 0 <= edit < len(messages) or turn_in(messages[edit]) is None:
-                raise RequestError('"edit" has to be the index of a message of the user.', param="edit")
+                raise RequestError('"edit" must be the index of a message of the user.', param="edit")
             return edit, text
 
         history, found = await self._found(thread)
@@ -203,7 +203,7 @@ class Threads:
         return await self._answered(history, cut)
 
     async def answer_again(self, thread: str) -> str:
-        """Have the agent answer the user's last message again; the old answer is forgotten.
+        """Start a run that answers the user's last message again; the old answer is deleted.
 
         Args:
             thread: the name of the conversation.
@@ -212,16 +212,19 @@ class Threads:
             The id of the run.
 
         Raises:
-            RequestError: there is no such conversation, nothing to answer, or too many runs go on.
-            BeingAnsweredError: a run goes on in the conversation.
-            HistoryFileError: it cannot be kept.
+            RequestError: the conversation does not exist or has no message of the user, or the server has too
+                many runs.
+            BeingAnsweredError: the conversation has a run that has not ended.
+            HistoryFileError: the file cannot be written.
             FrameLogError: the run cannot be recorded.
         """
 
         def cut(messages: list[Message]) -> tuple[int, str]:
             at = _last_turn(messages)
             if at is None:
-                raise RequestError("There is nothing to answer yet.", code="nothing_to_answer")
+                raise RequestError(
+                    "This conversation has no message to answer yet.", code="nothing_to_answer"
+                )
             return at, messages[at].text or ""
 
         history, _ = await self._found(thread)
@@ -247,7 +250,7 @@ class Threads:
             except TooManyRunsError as error:
                 raise RequestError(str(error), 429, code="too_many_runs") from error
             self._pictures.name(run, replies)
-            # A task of its own, which no request ends.
+            # A task of its own, which does not end with the request.
             keeper = asyncio.create_task(
                 self._keep(history, turn, run, began), name=f"keeper of run {run}", context=Variables()
             )
@@ -261,21 +264,21 @@ class Threads:
     # -- answers -----------------------------------------------------------------------------------------
 
     async def _keep(self, history: ChatHistorySQLite, turn: str, run: str, began: float) -> None:
-        """Put an answer into the history when it has ended, also if that is with the server."""
-        await asyncio.sleep(0)  # an eager task could end before anybody knows it
+        """Save an answer in the history when its run has ended, also if the server ends."""
+        await asyncio.sleep(0)  # an eager task could end before it is in `_live`
         try:
             frames = [frame async for _, frame in self._runs.frames(run)]
             seconds = asyncio.get_running_loop().time() - began
             async with self._turn(history.thread):
                 said = said_in_run(run, frames, round(seconds, 3))
                 await _add(history, list(await history.load()), turn, said)
-        except Exception:  # what is recorded is there: the next request tries again
+        except Exception:  # the frames are kept: the next request tries again
             logger.exception("An answer could not be kept in the history.")
         finally:
-            del self._live[history.thread]  # while it is there no other run begins in the conversation
+            del self._live[history.thread]  # until then no other run begins in the conversation
 
     async def _kept(self, thread: str) -> None:
-        """Wait until the last answer is in the history, if its run has ended: a client may have seen that."""
+        """Wait until the last answer is saved, if its run has ended: a client may know that already."""
         live = self._live.get(thread)
         if live is not None:
             record = await self._runs.find(live.run)
@@ -283,7 +286,7 @@ class Threads:
                 await asyncio.wait((live.keeper,))
 
     async def _settled(self, history: ChatHistorySQLite) -> tuple[list[Message], str | None]:
-        """All that was said, the last answer too, if it has ended; and its run, if it has not."""
+        """All messages, with the last answer if its run has ended; and the run if it has not."""
         live = self._live.get(history.thread)
         messages = list(await history.load())
         if live is not None:
@@ -306,7 +309,7 @@ class Threads:
             self._pictures.delete(run)
 
     async def close(self) -> None:
-        """Wait until the answers of all runs, which have ended, are kept."""
+        """Wait until the answers of all runs are saved; the runs have ended."""
         keepers = [each.keeper for each in self._live.values()]
         if keepers:
             _, late = await asyncio.wait(keepers, timeout=_KEEPING)
@@ -326,18 +329,18 @@ class Threads:
         return history, found
 
     def _turn(self, thread: str) -> asyncio.Lock:
-        """What is held by whoever adds to a conversation."""
+        """The lock for adding messages to a conversation."""
         return self._turns.setdefault(thread, asyncio.Lock())
 
 
 async def _add(
     history: ChatHistorySQLite, messages: list[Message], turn: str, said: list[Message]
 ) -> list[Message]:
-    """Put what a run said behind the messages of a history, if it is not there; and return all."""
+    """Add the messages of a run to a history, unless they are there; return all messages."""
     at = _last_turn(messages)
     if at is None or turn_in(messages[at]) != turn or _has_run(messages, run_in(said[-1])):
         return messages
-    # In this way and not as an addition: another server with the same file may be doing the same.
+    # It replaces and does not append, because another server with the same file may do the same.
     await history.keep_first(len(messages), then=said)
     return [*messages, *said]
 
@@ -347,7 +350,7 @@ def _has_run(messages: list[Message], run: str) -> bool:
 
 
 def _no_thread() -> RequestError:
-    return RequestError("There is no such conversation.", 404, code="no_such_thread")
+    return RequestError("This conversation does not exist.", 404, code="no_such_thread")
 
 
 def _last_turn(messages: Sequence[Message]) -> int | None:

@@ -309,7 +309,7 @@ class TestChats:
         async with opened(tmp_path) as (server, _, page):
             await page.goto(f"{server.address}#thread=gone")
             await expect(page.get_by_role("alert")).to_have_text(
-                "There is no such chat; it may have been deleted."
+                "This chat does not exist; it may have been deleted."
             )
             await say(page, "hello")
             await answered(page)
@@ -389,8 +389,8 @@ class TestCuts:
                     await say(page, "count 40")
                     await expect(page.locator(".text")).to_contain_text("1 2 3")
                     cuts.cut()
-                    await expect(page.get_by_text("The connection is lost; trying again…")).to_be_visible()
-                    await expect(page.get_by_text("The connection is lost; trying again…")).to_be_hidden()
+                    await expect(page.get_by_text("The connection is lost. Trying again…")).to_be_visible()
+                    await expect(page.get_by_text("The connection is lost. Trying again…")).to_be_hidden()
                     await answered(page)
                     assert COUNTED == await page.locator(".text").inner_text()
 
@@ -400,7 +400,7 @@ class TestCuts:
             await say(page, "count 200")
             await expect(page.locator(".text")).to_contain_text("1 2 3 4 5 6 7 8 9 10")
             await server.end(signal.SIGKILL)
-            await expect(page.get_by_text("The connection is lost; trying again…")).to_be_visible()
+            await expect(page.get_by_text("The connection is lost. Trying again…")).to_be_visible()
             await server.start()
             for _ in range(2):
                 await answered(page)
@@ -427,7 +427,7 @@ class TestCuts:
 
             await page.route("**/api/threads/*", begun)
             await page.reload()
-            await expect(page.locator(".notice.bad")).to_contain_text("There is no answer to this")
+            await expect(page.locator(".notice.bad")).to_contain_text("There is no answer:")
             await page.unroute("**/api/threads/*")
             await page.get_by_role("button", name="Ask again").click()
             await expect(page.locator(".text")).to_have_text(["hello"])
@@ -532,7 +532,7 @@ class TestEverybody:
                     seen.append(name)
             everything = "\n".join(seen)
             for each in (
-                "To the message",
+                "Skip to the message box",
                 "New chat",
                 "shop",
                 "Rename shop",

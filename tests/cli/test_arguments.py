@@ -98,11 +98,11 @@ def test_wrong_words_are_refused_in_one_sentence(words: list[str], said: str) ->
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("run.png", "'run.png' is no name for a picture of a run; it ends with .html or .svg."),
+        ("run.png", "'run.png' is not the name of a timeline; end it with .html or .svg."),
         ("", "--timeline needs the name of a file"),
         ("a\0.svg", "--timeline needs the name of a file"),
-        ("nowhere/run.svg", "run.svg cannot be written; name a file in a folder of yours"),
-        ("folder.svg", "folder.svg cannot be written; name a file in a folder of yours"),
+        ("nowhere/run.svg", "run.svg cannot be written; name a file in a folder where you may write"),
+        ("folder.svg", "folder.svg cannot be written; name a file in a folder where you may write"),
     ],
 )
 def test_no_picture(name: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ async def test_a_server_that_answers_is_left_in_peace() -> None:
 async def test_what_is_no_address_is_refused(url: str) -> None:
     """The error shows how to write one."""
     with pytest.raises(
-        BadInputError, match=re.escape(f"the base URL {url} is no address; write it like http://")
+        BadInputError, match=re.escape(f"the base URL {url!r} is not an address; write it like http://")
     ):
         await check_base_url(url)
 
@@ -172,17 +172,17 @@ async def test_what_is_no_address_is_refused(url: str) -> None:
 async def test_where_nobody_listens_nothing_answers() -> None:
     """A refused connection is said to be one, also when a name has several addresses."""
     url = refused_url()
-    expected = f"nothing answers at the base URL {url}: Connection refused"
+    expected = f"no server answers at the base URL {url}: Connection refused"
     with pytest.raises(BadInputError, match=re.escape(expected)):
         await check_base_url(url)
-    with pytest.raises(BadInputError, match=r"Connection refused|none of its addresses takes a connection"):
+    with pytest.raises(BadInputError, match=r"Connection refused|none of its addresses accepts a connection"):
         await check_base_url(url.replace("127.0.0.1", "localhost"))
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 300])
 async def test_a_name_that_leads_nowhere_is_refused(host: str) -> None:
     """A name without an address, or one that can be none."""
-    with pytest.raises(BadInputError, match="nothing answers at the base URL"):
+    with pytest.raises(BadInputError, match="no server answers at the base URL"):
         await check_base_url(f"http://{host}/v1")
 
 

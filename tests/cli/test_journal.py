@@ -72,10 +72,10 @@ def test_prune(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["show", "{folder}/none"], "There is no journal"),
-        (["prune", "{folder}/none", "--older-than", "1d"], "There is no journal"),
+        (["show", "{folder}/none"], "none does not exist."),
+        (["prune", "{folder}/none", "--older-than", "1d"], "none does not exist."),
         (["show", "{folder}/text"], "cannot be read"),
-        (["prune", "{file}"], "needs --older-than"),
+        (["prune", "{file}"], "give --older-than"),
         (["prune", "{file}", "--older-than", "tomorrow"], "'tomorrow' is not a time"),
         (["prune", "{file}", "--max-size", "12"], "'12' is not a size"),
         (["look", "{file}"], "invalid choice"),
@@ -96,4 +96,4 @@ def test_in_use(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A journal that is in use is not pruned."""
     with Journal(path):
         assert 2 == main(["journal", "prune", str(path), "--older-than", "0s"])
-    assert "has it open" in capsys.readouterr().err
+    assert "has already opened it" in capsys.readouterr().err

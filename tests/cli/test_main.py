@@ -54,7 +54,7 @@ def test_a_chat_goes_on_where_the_file_ends(
         assert 0 == main(["chat", "--history", "a.md"])
     out, err = capsys.readouterr()
     assert "" == err
-    assert "goes on in a.md (2 messages so far)." in out
+    assert "continues in a.md (2 messages so far)." in out
     assert out.endswith("ELIZA: Hello again. What brings you here?\n")
     assert 4 == len(asyncio.run(kept(Path("a.md"))))
 
@@ -127,9 +127,7 @@ def test_no_picture_no_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     """A name that is no picture's ends the command before anything is asked."""
     monkeypatch.setattr("miniagents.cli._main.choose_model", None)
     assert 2 == main(["chat", "--timeline", "run.png"])
-    expected = (
-        "miniagents: --timeline: 'run.png' is no name for a picture of a run; it ends with .html or .svg.\n"
-    )
+    expected = "miniagents: --timeline: 'run.png' is not the name of a timeline; end it with .html or .svg.\n"
     assert ("", expected) == capsys.readouterr()
 
 
@@ -238,7 +236,7 @@ def test_a_base_url_that_answers_nothing(
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     url = refused_url()
     assert 2 == main(["chat", *OPENAI, "--base-url", f"{url}/v1"])
-    assert f"nothing answers at the base URL {url}/v1: " in capsys.readouterr().err
+    assert f"no server answers at the base URL {url}/v1: " in capsys.readouterr().err
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     assert 2 == main(["chat", *OPENAI])
-    assert f"nothing answers at the base URL {url}: " in capsys.readouterr().err
+    assert f"no server answers at the base URL {url}: " in capsys.readouterr().err

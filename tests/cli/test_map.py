@@ -123,7 +123,7 @@ def test_offline(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{len(rows)} rows in out.jsonl: {len(rows)} answered; " in err
     before = Path("out.jsonl").read_bytes()
     assert 0 == main(words)
-    assert "8 rows in out.jsonl: the job was done before, and nothing was asked." in capsys.readouterr().err
+    assert "8 rows in out.jsonl: the job was already done, and no row was sent." in capsys.readouterr().err
     assert before == Path("out.jsonl").read_bytes()
 
 
@@ -155,7 +155,7 @@ def test_failed_rows(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 3 == main(words)
     assert len(asked_of(judges)) == 4, "what has failed is not asked again without --retry-failed"
     err = capsys.readouterr().err
-    assert "done before, and nothing was asked; 1 failed (out.jsonl.errors.jsonl)." in err
+    assert "already done, and no row was sent; 1 failed (out.jsonl.errors.jsonl)." in err
     assert commands(err) == [again]
     assert 3 == silent(again)
     assert len(asked_of(judges)) == 5
@@ -212,7 +212,7 @@ def test_budget(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert not Path("out.jsonl").exists()
     err = capsys.readouterr().err
     assert "the budget of $2.00 is spent: 2 answered" in err
-    assert "Go on with a larger --budget: miniagents map " in err
+    assert "Continue with a larger --budget: miniagents map " in err
     (again,) = commands(err)
     assert again == [*words, "--price", "1,1", "--budget", "NEW"]
     assert 0 == main([*again[:-1], "4.5"])
@@ -238,7 +238,7 @@ def test_budget_after_a_cost_that_is_not_known(judges: str, capsys: pytest.Captu
     assert 2 == main([*words, "--refresh", "--budget", "2", "--price", "1,1"])
     assert len(asked_of(judges)) == 4
     (line,) = capsys.readouterr().err.splitlines()
-    assert "What earlier runs on this journal have cost is not known" in line
+    assert "The cost of earlier runs on this journal is not known" in line
 
 
 def test_too_many_failures(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -309,7 +309,7 @@ def test_limits_of_an_agent_that_calls_no_model(judges: str, capsys: pytest.Capt
     """Limits that could hold nothing are told in a line; those of a model are not."""
     words = ["rows.jsonl", "-o", "out.jsonl", "--text-column", "text", "--rpm", "60000", "--tpm", "90000000"]
     assert 0 == main(["map", "eliza", *words])
-    told = "--rpm and --tpm had no effect: eliza called no model, "
+    told = "--rpm and --tpm had no effect, because eliza called no model; "
     assert told in capsys.readouterr().err
     assert 0 == main(["map", f"{judges}:typed", *words])
     assert "had no effect" not in capsys.readouterr().err
@@ -327,45 +327,45 @@ WRONG = [
     ("", "the following arguments are required: AGENT, INPUT"),
     ("eliza none.jsonl -o o.jsonl --text-column text", "none.jsonl cannot be read: No such file"),
     ("eliza rows.xlsx -o o.jsonl --text-column text", "files of .xlsx are not read; give .jsonl, .csv"),
-    ("eliza rows.jsonl -o o.csv --text-column text", "no .csv is written"),
+    ("eliza rows.jsonl -o o.csv --text-column text", ".csv files are not written"),
     ("eliza rows.jsonl --text-column text", "map needs -o OUT"),
-    ("eliza rows.jsonl -o no/o.jsonl --text-column text", "-o: there is no folder no"),
+    ("eliza rows.jsonl -o no/o.jsonl --text-column text", "-o: the folder no does not exist"),
     ("eliza rows.jsonl -o f.jsonl --text-column text", "-o: f.jsonl is a folder"),
-    ("eliza rows.jsonl -o rows.jsonl --text-column text", "-o: rows.jsonl is that of INPUT itself"),
-    ("eliza broken.jsonl -o o.jsonl --text-column text", "broken.jsonl, line 3: this is no JSON"),
-    ("eliza rows.jsonl -o o.jsonl", "eliza is sent a text; say which with --text-column COLUMN, or with"),
+    ("eliza rows.jsonl -o rows.jsonl --text-column text", "-o: rows.jsonl is also the file of INPUT"),
+    ("eliza broken.jsonl -o o.jsonl --text-column text", "broken.jsonl, line 3: this is not JSON"),
+    ("eliza rows.jsonl -o o.jsonl", "eliza needs a text for each row; give --text-column COLUMN, or"),
     ("eliza rows.jsonl -o o.jsonl --text-column txt", "has no column 'txt'; its columns are id, text, none"),
     ("eliza rows.jsonl -o o.jsonl --text-column ''", "--text-column is empty"),
     ("eliza rows.jsonl -o o.jsonl --prompt {txt}", "--prompt: rows.jsonl has no column 'txt'"),
-    ("eliza rows.jsonl -o o.jsonl --prompt Hi", "--prompt has no column in it"),
-    ("eliza rows.jsonl -o o.jsonl --prompt {text!r:>9}", "--prompt: {text!r:>9} names no column"),
+    ("eliza rows.jsonl -o o.jsonl --prompt Hi", "--prompt names no column"),
+    ("eliza rows.jsonl -o o.jsonl --prompt {text!r:>9}", "--prompt: {text!r:>9} is not the name of a column"),
     ("eliza rows.jsonl -o o.jsonl --prompt {text.__class__}", "has no column 'text.__class__'"),
     ("eliza rows.jsonl -o o.jsonl --prompt {text", "--prompt: expected '}' before end of string"),
     (f"{JOB} --prompt {{text}}", "not allowed with argument"),
     (f"{JOB} --id key", "--id: rows.jsonl has no column 'key'"),
     (
         f"{JOB} --output-column id",
-        "has a column 'id' already; name the one of the answers with --output-column",
+        "already has a column 'id'; give the column of answers another name with --output-column",
     ),
-    (f"{JOB} --journal no/j", "--journal: there is no folder no"),
-    (f"{JOB} --journal rows.jsonl", "--journal: rows.jsonl is that of INPUT itself"),
-    (f"{JOB} --errors ./o.jsonl", "--errors: o.jsonl is that of -o itself"),
+    (f"{JOB} --journal no/j", "--journal: the folder no does not exist"),
+    (f"{JOB} --journal rows.jsonl", "--journal: rows.jsonl is also the file of INPUT"),
+    (f"{JOB} --errors ./o.jsonl", "--errors: o.jsonl is also the file of -o"),
     (f"{JOB} --errors ''", "--errors needs the name of a file"),
-    (f"{JOB} --price 3", "'3' is no price; give dollars for a million tokens"),
-    (f"{JOB} --budget 0", "'0' is no sum of money"),
-    (f"{JOB} --budget nan", "'nan' is no sum of money"),
-    (f"{JOB} --rpm 0", "'0' is no limit; give a number greater than 0"),
-    (f"{JOB} --tpm inf", "'inf' is no limit"),
+    (f"{JOB} --price 3", "'3' is not a price; give dollars per million tokens"),
+    (f"{JOB} --budget 0", "'0' is not a sum of money"),
+    (f"{JOB} --budget nan", "'nan' is not a sum of money"),
+    (f"{JOB} --rpm 0", "'0' is not a limit; give a number greater than 0"),
+    (f"{JOB} --tpm inf", "'inf' is not a limit"),
     (f"{JOB} --concurrency 0", "0 is too few; give 1 or more"),
-    (f"{JOB} --retries=-1", "'-1' is not a number"),
+    (f"{JOB} --retries=-1", "'-1' is not a whole number"),
     (f"{JOB} --estimate 0", "0 is too few; give 1 or more"),
-    (f"{JOB} --max-failures 120%", "'120%' is no number of rows"),
+    (f"{JOB} --max-failures 120%", "'120%' is not a number of rows"),
     (f"{JOB} --keep all", "invalid choice: 'all'"),
     (f"{JOB} --progress loud", "invalid choice: 'loud'"),
     (f"{JOB} --refresh --retry-failed", "not allowed with argument"),
     (f"{JOB} --fast", "unrecognized arguments: --fast"),
-    (f"{JOB} --type JUDGES:Mood", "eliza is no language model, so it has no typed answers"),
-    (f"{JOB} --base-url http://x/v1", "--base-url is for language models; eliza has none"),
+    (f"{JOB} --type JUDGES:Mood", "eliza is not a language model, so it has no typed answers"),
+    (f"{JOB} --base-url http://x/v1", "--base-url is for language models, and eliza is none"),
     ("no_such_module:agent rows.jsonl -o o.jsonl", "the module no_such_module cannot be imported"),
     (
         "gpt-5 rows.jsonl -o o.jsonl",
@@ -373,18 +373,21 @@ WRONG = [
     ),
     ("JUDGES:nobody rows.jsonl -o o.jsonl", "has no nobody"),
     ("JUDGES:number rows.jsonl -o o.jsonl", "is a int; name an agent"),
-    ("JUDGES:needs rows.jsonl -o o.jsonl", "name an agent that is bound to its keywords"),
-    ("JUDGES:typed rows.jsonl -o o.jsonl --system Hi", "--system is for models of providers"),
-    ("JUDGES:typed rows.jsonl -o o.jsonl --type JUDGES:number", "is no class of pydantic's BaseModel"),
+    ("JUDGES:needs rows.jsonl -o o.jsonl", "name an agent whose keywords all have values"),
+    (
+        "JUDGES:typed rows.jsonl -o o.jsonl --system Hi",
+        "--system is for models, and judges_",
+    ),
+    ("JUDGES:typed rows.jsonl -o o.jsonl --type JUDGES:number", "is not a subclass of pydantic's BaseModel"),
     ("JUDGES:typed rows.jsonl -o o.jsonl --type Mood", "Mood names no class; write MODULE:CLASS"),
-    ("JUDGES:shout rows.jsonl -o o.jsonl --type JUDGES:Mood", "is no language model, so it has no typed"),
+    ("JUDGES:shout rows.jsonl -o o.jsonl --type JUDGES:Mood", "is not a language model, so it has no typed"),
     ("openai: rows.jsonl -o o.jsonl --text-column text", "the name of the model is missing"),
     ("openai:m rows.jsonl -o o.jsonl --text-column text", "OPENAI_API_KEY is not set"),
     (
         "openai:m rows.jsonl -o o.jsonl --text-column text --base-url REFUSED",
-        "nothing answers at the base URL",
+        "no server answers at the base URL",
     ),
-    ("openai:m rows.jsonl -o o.jsonl --text-column text --base-url x", "the base URL x is no address"),
+    ("openai:m rows.jsonl -o o.jsonl --text-column text --base-url x", "the base URL 'x' is not an address"),
     (
         "openai:no-such rows.jsonl -o o.jsonl --text-column text --base-url REFUSED --budget 5",
         "--budget: the price of no-such is not known; give --price IN,OUT",

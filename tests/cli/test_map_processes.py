@@ -86,7 +86,7 @@ async def test_ctrl_c_and_go_on(tmp_path: Path) -> None:
         assert 128 + signal.SIGINT == await terminal.end()
         await terminal.expect("miniagents: stopped after ")
         await terminal.expect(
-            "are in out.jsonl.journal. Go on with: miniagents map slow_agents:slow rows.jsonl"
+            "are in out.jsonl.journal. Continue with: miniagents map slow_agents:slow rows.jsonl"
         )
         assert "Traceback" not in terminal.shown
     assert not (tmp_path / "out.jsonl").exists()

@@ -30,7 +30,7 @@ def test_no_template(prompt: str) -> None:
 
 def test_nothing_there() -> None:
     """A row without the column, or with null, has nothing to send."""
-    with pytest.raises(RowsError, match="column 'text' of this row is not there"):
+    with pytest.raises(RowsError, match="column 'text' of this row is missing"):
         sent("{text}", other="x")
     with pytest.raises(RowsError, match="column 'text' of this row is null"):
         sent("{text}", text=None)

@@ -111,7 +111,7 @@ def test_a_server_of_someone_else_may_do_without_a_key(base_url: str | None, env
 @pytest.mark.parametrize(("base_url", "system"), [("http://x", None), (None, "Be kind")])
 def test_eliza_has_no_address_and_takes_no_instructions(base_url: str | None, system: str | None) -> None:
     """An option that would do nothing is refused."""
-    with pytest.raises(BadInputError, match="is for language models; eliza has none"):
+    with pytest.raises(BadInputError, match="is for language models, and eliza is none"):
         chosen({}, None, base_url, system)
 
 

@@ -47,7 +47,7 @@ async def test_a_model_on_a_pipe(tmp_path: Path) -> None:
     assert (0, "", 0, "") == (first.code, first.err, second.code, second.err)
     assert "m of openai answers; the conversation is kept in CHAT.md.\nm: Hello\n" == first.out
     assert (
-        "m of openai answers; the conversation goes on in CHAT.md (2 messages so far).\nm: Again\n"
+        "m of openai answers; the conversation continues in CHAT.md (2 messages so far).\nm: Again\n"
         == second.out
     )
     asked = [request.json["messages"] for request in server.requests]

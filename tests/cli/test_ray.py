@@ -69,7 +69,7 @@ def test_no_address(ray: Ray, address: str) -> None:
     """What is no address is told so."""
     with (
         ExitStack() as stack,
-        pytest.raises(BadInputError, match="is no address; write HOST:PORT, auto or local"),
+        pytest.raises(BadInputError, match="is not an address; write HOST:PORT, auto or local"),
     ):
         asked_by_workers(nobody, address, 4, 64, stack)
     assert [] == ray.calls
@@ -81,7 +81,7 @@ def test_nobody_answers(ray: Ray) -> None:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     with (
         ExitStack() as stack,
-        pytest.raises(BadInputError, match=f"--ray: nobody answers at {address}: Conn"),
+        pytest.raises(BadInputError, match=f"--ray: no cluster answers at {address}: Conn"),
     ):
         asked_by_workers(nobody, address, 4, 64, stack)
     assert [] == ray.calls
@@ -108,7 +108,7 @@ def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--replicas", "3"], "--replicas is for workers of Ray; say which with --ray ADDRESS"),
+        (["--replicas", "3"], "--replicas has a meaning only with Ray; add --ray ADDRESS"),
         (["--ray", "local", "--replicas", "0"], "0 is too few; give 1 or more"),
         (["--ray", ""], "--ray is empty"),
     ],

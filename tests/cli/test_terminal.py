@@ -21,7 +21,7 @@ async def test_at_a_terminal(tmp_path: Path) -> None:
     """Prompt, colours, an answer, two lines, Ctrl-C in an answer, Ctrl-C at the prompt: exit 0."""
     async with at_terminal(tmp_path) as terminal:
         await terminal.expect("not a language model")
-        await terminal.expect("Enter sends, Ctrl+Space breaks a line")
+        await terminal.expect("Enter sends, Ctrl+Space begins a new line")
         await terminal.expect(PROMPT)
         terminal.type("hello" + ENTER)
         await terminal.expect("ELIZA: Hello. How are you today?")
@@ -80,5 +80,5 @@ async def test_killed_in_the_middle_of_an_answer(tmp_path: Path) -> None:
     assert [("user", "are you an ai")] == await kept(tmp_path / "CHAT.md")
     done = await on_pipe(tmp_path, "hello")
     assert (0, "") == (done.code, done.err)
-    assert "goes on in CHAT.md (1 message so far)." in done.out
+    assert "continues in CHAT.md (1 message so far)." in done.out
     assert ["user", "user", "assistant"] == [role for role, _ in await kept(tmp_path / "CHAT.md")]

@@ -250,6 +250,7 @@ async def test_an_error_that_ends_both(caplog: pytest.LogCaptureFixture, *, seen
 
 @pytest.mark.logs("Executing")  # one long step
 @pytest.mark.gate("ten thousand promises in a chain")
+@pytest.mark.loop(timeout=120)
 async def test_a_chain_of_promises() -> None:
     """A chain of 2,500 sequences, each made of the one before, does not recurse, run or dropped."""
     gc.disable()

@@ -182,7 +182,9 @@ async def test_another_function_is_refused(path: Path) -> None:
     with Journal(path) as journal:
         async with MiniAgents():
             await recorded(noting([]), journal, version="1").inquire("a")
-            with pytest.raises(JournalError, match=r"NOTING of version '1' is .*another name= or another"):
+            with pytest.raises(
+                JournalError, match=r"NOTING of version '1' is .* with another name= or version="
+            ):
                 await recorded(other(), journal, version="1").inquire("a")
 
 
@@ -212,7 +214,7 @@ def test_one_at_a_time(path: Path) -> None:
     """A second process is refused, with the number of the first one; after its end it is let in."""
     program = f"from miniagents.ext.journal import Journal; Journal({str(path)!r})"
     with Journal(path):
-        with pytest.raises(JournalError, match="this process has it open already"):
+        with pytest.raises(JournalError, match="this process has already opened it"):
             Journal(path)
         second = subprocess.run(  # noqa: S603 - a program of this test
             [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
@@ -237,13 +239,13 @@ def test_wrong_files(tmp_path: Path) -> None:
     connection.close()
     for file, why in (
         (other, "database of another program"),
-        (text, "no SQLite database"),
+        (text, "not a SQLite database"),
         (later, "newer version"),
         (tmp_path / "none" / "x", "No such file"),
     ):
         with pytest.raises(JournalError, match=why):
             Journal(file)
-    with pytest.raises(JournalError, match="no journal"):
+    with pytest.raises(JournalError, match="is not a journal"):
         list(read_calls(other))
 
 

@@ -154,7 +154,7 @@ async def test_the_newest_names() -> None:
         "usage.cache_read.input_tokens",
         "usage.reasoning.output_tokens",
     }
-    with pytest.raises(ValueError, match=r"conventions='1' is not known; there are: '1\.41', 'latest'\."):
+    with pytest.raises(ValueError, match=r"conventions='1' is not known; give one of '1\.41', 'latest'\."):
         tracing(conventions="1")  # type: ignore[arg-type]
 
 

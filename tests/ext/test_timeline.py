@@ -234,14 +234,16 @@ def test_files(tmp_path: Path) -> None:
     assert (tmp_path / "a.SVG").read_text(encoding="utf-8") == timeline.to_svg()
     assert (tmp_path / "a.html").read_text(encoding="utf-8") == timeline.to_html()
     for name in ("a.png", "a", "html"):
-        with pytest.raises(ValueError, match=rf"'{name}' is no name .*; it ends with \.html or \.svg\."):
+        with pytest.raises(
+            ValueError, match=rf"'{name}' is not the name of a timeline; end it with \.html or \.svg\."
+        ):
             timeline.save(tmp_path / name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.SVG", "a.html"]
 
 
 def test_lanes_are_bounded() -> None:
     """More runs than are to be drawn are counted, with all that they begin."""
-    with pytest.raises(ValueError, match="lanes=0 draws nothing"):
+    with pytest.raises(ValueError, match="lanes=0 would draw nothing"):
         Timeline(lanes=0)
     timeline = Timeline(lanes=3)
 

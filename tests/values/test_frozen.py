@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from timeit import repeat
+from timeit import timeit
 from typing import Annotated, ClassVar, Generic, TypeVar, assert_type
 from uuid import UUID
 
@@ -664,15 +664,18 @@ def test_can_be_referred_to_weakly() -> None:
 
 
 def test_construction_is_fast() -> None:
-    """Making a message of one text costs a small multiple of what pydantic itself takes (2 µs against 1)."""
+    """Making a message of one text costs a small multiple of what pydantic itself takes (about the same)."""
 
     class Plain(BaseModel):
         text: str | None = None
 
-    number = 2_000
-    ours = min(repeat(lambda: Message("hi"), number=number, repeat=7))
-    theirs = min(repeat(lambda: Plain(text="hi"), number=number, repeat=7))
-    assert ours < 8 * theirs
+    # In turns and in short rounds: on a busy machine a long round is never undisturbed.
+    rounds = [
+        (timeit(lambda: Message("hi"), number=50), timeit(lambda: Plain(text="hi"), number=50))
+        for _ in range(200)
+    ]
+    ours, theirs = map(min, zip(*rounds, strict=True))
+    assert ours < 4 * theirs
 
 
 class Unknown:

@@ -23,7 +23,7 @@ from miniagents.core import (
     until_more,
     until_requested,
 )
-from miniagents.values import Finish, Part, ResponseHeaders, Usage
+from miniagents.values import Finish, Part, ResponseHeaders, Retry, Usage
 
 from .._taskless_run import Call, TasklessRun, Work
 
@@ -182,8 +182,8 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
 
 
 def is_content(part: Part) -> bool:
-    """Return whether a part is content of a message; headers, usage and finish are not."""
-    return not isinstance(part, Usage | Finish | ResponseHeaders)
+    """Return whether a part is content of a message; headers, usage, finish and retries are not."""
+    return not isinstance(part, Usage | Finish | ResponseHeaders | Retry)
 
 
 def is_complete(messages: MessageSequencePromise) -> bool:

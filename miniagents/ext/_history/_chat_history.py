@@ -1,4 +1,4 @@
-"""Chat histories: objects that keep a conversation: in memory, in a Markdown file, in an SQLite file."""
+"""Chat histories: keep a conversation in memory, in a Markdown file, or in a SQLite file."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable
@@ -19,7 +19,7 @@ from ._sqlite_file import HistoryThread, SQLiteFile
 
 
 class ChatHistory(ABC):
-    """Keeps a conversation; extend it with the two methods `append` and `load`.
+    """Keeps a conversation; a subclass has the two methods `append` and `load`.
 
     Example:
         >>> from miniagents import Message, Messages, MiniAgents
@@ -44,45 +44,45 @@ class ChatHistory(ABC):
 
     @abstractmethod
     async def append(self, messages: Messages) -> None:
-        """Keep these finished messages behind all others, in their order.
+        """Add finished messages at the end of the conversation, in their order.
 
         Args:
-            messages: finished ones; a history may take more than these, such as promises.
+            messages: the messages; a subclass may accept more, such as promises.
         """
 
     @abstractmethod
     async def load(self) -> Messages:
-        """The whole conversation, from the first message on."""
+        """Return the whole conversation, from the first message on."""
 
     @property
     def agent(self) -> MiniAgent[Message, Message]:
-        """An agent that keeps each message it is sent when it is finished, and replies all of them.
+        """An agent that keeps each finished message that it gets, and replies the whole conversation.
 
-        When a message fails, those before it are kept, and the reader of the reply gets the error.
+        If a message fails, those before it are kept, and the reader of the reply gets the error.
         """
         return _chat_history_agent.bind(history=self)
 
 
 @miniagent(alias="CHAT_HISTORY_AGENT")
 async def _chat_history_agent(ctx: InteractionContext, history: ChatHistory) -> None:
-    """Keeps what it is sent and replies the whole conversation."""
+    """Keeps the messages that it gets, and replies the whole conversation."""
     await keep_and_reply(ctx, history)
 
 
 async def keep_and_reply(ctx: InteractionContext, history: ChatHistory) -> None:
-    """What every history agent does."""
+    """Keep the messages of a run in a history, and reply the whole conversation."""
     async for message in finished(ctx.message_promises):
         await history.append(Messages((message,)))
     ctx.reply(await history.load())
 
 
 async def finished(messages: MessageType) -> AsyncIterator[Message]:
-    """Yield finished messages from anything that is messages, each as soon as it is finished.
+    """Yield each message as soon as it is finished.
 
     Raises:
-        NoActiveContextError: there are promises among them, and no context is active.
-        TypeError: something in it is no message.
-        Exception: one that stands among them; those before it have been yielded.
+        NoActiveContextError: there are promises among the messages, and no context is active.
+        TypeError: something is not a message.
+        Exception: an error among the messages; those before it have been yielded.
     """
     given = flat_messages(messages)
     for at, each in enumerate(given):
@@ -99,7 +99,7 @@ class InMemoryChatHistory(ChatHistory):
     """Keeps a conversation in this object, as long as the object lives.
 
     Args:
-        messages: what was said before.
+        messages: the conversation so far.
 
     Example:
         >>> import asyncio
@@ -115,7 +115,7 @@ class InMemoryChatHistory(ChatHistory):
 
     @override
     async def append(self, messages: MessageType) -> None:
-        """Keep anything that is messages; promises are waited for.
+        """Add messages; this waits for promises.
 
         Raises:
             NoActiveContextError: there are promises among them, and no context is active.
@@ -126,28 +126,29 @@ class InMemoryChatHistory(ChatHistory):
 
     @override
     async def load(self) -> Messages:
-        """The whole conversation."""
+        """Return the whole conversation."""
         if self._loaded is None:
             self._loaded = Messages(self._messages)
         return self._loaded
 
 
 class ChatHistoryMD(ChatHistory):
-    """Keeps a conversation in a Markdown file that reads well, survives crashes and cannot be forged.
+    """Keeps a conversation in a Markdown file, which people can read and edit.
 
-    Any text comes back byte for byte, with its data and its class. Several objects, threads and processes may
-    append to one file. The file may be edited by hand, also by adding a line `## user` and a text. Old plain
-    files (`user` over a line of `=`) are read. A new file is private (mode 0600). What was damaged or edited
-    is logged when it is loaded, never an error.
+    Every text is read back byte for byte, with its data and its class; no text of a message can forge another
+    message. A crash damages no message that was kept. Several objects, threads and processes may append to
+    one file. You may edit the file, and add a message as a line `## user` and a text. Old plain files (`user`
+    over a line of `=`) are read too. A new file is private (mode 0600). A damaged or edited message is no
+    error: it is logged when the file is loaded.
 
     Args:
-        path: the file; made when the first message is kept. Its folder must be there.
+        path: the file; it is created with the first message. Its folder must exist.
         message_classes: subclasses of `Message` that are read back as such; others become `Message` with all
             their data.
         lock_timeout: how long to wait while another process writes, in seconds.
 
     Raises:
-        TypeError: one of the classes is no subclass of `Message`.
+        TypeError: one of the classes is not a subclass of `Message`.
         ValueError: two classes have the same name.
 
     Example:
@@ -180,14 +181,14 @@ class ChatHistoryMD(ChatHistory):
 
     @override
     async def append(self, messages: MessageType) -> None:
-        """Keep anything that is messages, each as soon as it is finished; then it is on the disk.
+        """Add messages, each as soon as it is finished; they are on the disk when this returns.
 
-        Calls are served in their order. A call that is cancelled has written whole messages only.
+        Calls are done in their order. A call that is cancelled has written only complete messages.
 
         Raises:
-            HistoryFileError: a message could not be written; the file is as it was before it.
-            TypeError: a message holds data that cannot be kept; nothing of it was written.
-            ValueError: it holds a number too long to be written.
+            HistoryFileError: a message could not be written; the file is as it was before this message.
+            TypeError: a message has data that cannot be kept; nothing of it was written.
+            ValueError: a message has a number that is too long to be written.
             NoActiveContextError: there are promises among them, and no context is active.
         """
         async for message in finished(messages):
@@ -195,7 +196,7 @@ class ChatHistoryMD(ChatHistory):
 
     @override
     async def load(self) -> Messages:
-        """The whole conversation; nothing if there is no file.
+        """Return the whole conversation; an empty one if the file does not exist.
 
         Raises:
             HistoryFileError: the file cannot be read.
@@ -203,7 +204,7 @@ class ChatHistoryMD(ChatHistory):
         return await self._executor.run(self._load)
 
     async def check(self) -> None:
-        """Find out now whether the file can be read and written, without making it.
+        """Check that the file can be read and written, without creating it.
 
         Raises:
             HistoryFileError: it cannot.
@@ -215,22 +216,22 @@ class ChatHistoryMD(ChatHistory):
 
 
 class ChatHistorySQLite(ChatHistory):
-    """Keeps many conversations (threads) in one SQLite file, for many processes at once.
+    """Keeps many conversations (threads) in one SQLite file, which many processes may use.
 
-    A message is on the disk when `append` returns, with its data and its class. Readers wait for nobody,
-    writers for each other. A new file is private (mode 0600). To read it by hand: ``sqlite3 CHAT.db "SELECT
+    A message is on the disk when `append` returns, with its data and its class. Readers never wait; writers
+    wait for each other. A new file is private (mode 0600). To read it by hand: ``sqlite3 CHAT.db "SELECT
     thread, role, text FROM message ORDER BY number"``.
 
     Args:
-        path: the file; made when the first message is kept. Its folder must be there.
-        thread: the name of the conversation that this object is about.
+        path: the file; it is created with the first message. Its folder must exist.
+        thread: the name of the conversation of this object.
         message_classes: subclasses of `Message` that are read back as such; others become `Message` with all
             their data.
         lock_timeout: how long to wait while another process writes, in seconds.
 
     Raises:
-        TypeError: one of the classes is no subclass of `Message`.
-        ValueError: two classes have the same name, or the name of the thread has halves of characters.
+        TypeError: one of the classes is not a subclass of `Message`.
+        ValueError: two classes have the same name, or the name of the thread has half of a surrogate pair.
 
     Example:
         >>> import asyncio, tempfile
@@ -268,13 +269,13 @@ class ChatHistorySQLite(ChatHistory):
         return f"ChatHistorySQLite({str(self.path)!r}, {self.thread!r})"
 
     def in_thread(self, thread: str) -> Self:
-        """The same file with another conversation; the connection is shared.
+        """Return the history of another conversation in the same file; both share one connection.
 
         Args:
-            thread: its name; it need not be there.
+            thread: the name of the conversation; it need not exist.
 
         Raises:
-            ValueError: the name has halves of characters.
+            ValueError: the name has half of a surrogate pair.
         """
         other = copy(self)
         other.thread = _thread_name(thread)
@@ -282,15 +283,15 @@ class ChatHistorySQLite(ChatHistory):
 
     @override
     async def append(self, messages: MessageType) -> None:
-        """Keep anything that is messages; then it is on the disk.
+        """Add messages; they are on the disk when this returns.
 
-        What is finished already (`Messages`) is kept all at once or not at all; else each message is kept as
-        soon as it is finished. Calls are served in their order.
+        Finished messages (`Messages`) are written all together or not at all; other messages are written one
+        by one, each as soon as it is finished. Calls are done in their order.
 
         Raises:
-            HistoryFileError: a message could not be written; the file is as it was before it.
-            TypeError: a message holds data that cannot be kept; nothing of it was written.
-            ValueError: it holds a number too long to be written.
+            HistoryFileError: a message could not be written; the file is as it was before this message.
+            TypeError: a message has data that cannot be kept; nothing of it was written.
+            ValueError: a message has a number that is too long to be written.
             NoActiveContextError: there are promises among them, and no context is active.
         """
         if isinstance(messages, Messages):
@@ -301,7 +302,7 @@ class ChatHistorySQLite(ChatHistory):
 
     @override
     async def load(self) -> Messages:
-        """The whole conversation; nothing if there is no file, or no such thread in it.
+        """Return the whole conversation; an empty one if the file or the thread does not exist.
 
         Raises:
             HistoryFileError: the file cannot be read.
@@ -309,7 +310,7 @@ class ChatHistorySQLite(ChatHistory):
         return await self._executor.run(self._load)
 
     async def threads(self) -> tuple[HistoryThread, ...]:
-        """All conversations of the file, the one that was written to last comes first.
+        """Return all conversations of the file; the one that was written last comes first.
 
         Raises:
             HistoryFileError: the file cannot be read.
@@ -317,7 +318,7 @@ class ChatHistorySQLite(ChatHistory):
         return await self._executor.run(self._file.threads)
 
     async def find(self) -> HistoryThread | None:
-        """This conversation, as `threads` tells it; None if nothing is kept of it.
+        """Return this conversation as in `threads`; None if it does not exist.
 
         Raises:
             HistoryFileError: the file cannot be read.
@@ -325,10 +326,10 @@ class ChatHistorySQLite(ChatHistory):
         return await self._executor.run(self._file.thread, self.thread)
 
     async def set_title(self, title: str) -> None:
-        """Give this conversation a title, which `threads` tells; then it is one also if it is empty.
+        """Give this conversation a title; it then exists, even without a message.
 
         Args:
-            title: for people.
+            title: the title, which `threads` returns.
 
         Raises:
             HistoryFileError: the file cannot be written, and is as it was.
@@ -336,27 +337,27 @@ class ChatHistorySQLite(ChatHistory):
         await self._executor.run(self._file.set_title, self.thread, title)
 
     async def keep_first(self, count: int, then: Iterable[Message] = ()) -> int:
-        """Remove all messages of this conversation but the first ones, for example to answer anew.
+        """Remove all messages of this conversation but the first ones, such as to answer again.
 
         Args:
-            count: how many are kept; 0 removes the conversation, and its title.
-            then: finished messages that take the place of the others; both happens, or nothing.
+            count: how many messages are kept; 0 also removes the title.
+            then: finished messages to add after them. Both changes are made, or none.
 
         Returns:
             How many were removed.
 
         Raises:
             HistoryFileError: the file cannot be written, and is as it was.
-            TypeError: a message holds data that cannot be kept; nothing was changed.
-            ValueError: ``count`` is negative, or a message holds a number too long to be written.
+            TypeError: a message has data that cannot be kept; nothing was changed.
+            ValueError: ``count`` is negative, or a message has a number that is too long to be written.
         """
         if count < 0:
-            raise ValueError(f"count is {count}: give how many messages are kept, 0 or more")
+            raise ValueError(f"count={count} is negative; give how many messages to keep, 0 or more")
         records = [self._registry.record_of(message) for message in then]
         return await self._executor.run(self._file.keep_first, self.thread, count, records)
 
     async def check(self) -> None:
-        """Find out now whether the file can be read and written, without making it.
+        """Check that the file can be read and written, without creating it.
 
         Raises:
             HistoryFileError: it cannot.
@@ -377,6 +378,6 @@ def _thread_name(name: str) -> str:
         name.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"the name of a thread, {name!r}, has halves of characters; leave them out"
+            f"the name of a thread, {name!r}, has half of a surrogate pair; leave it out"
         ) from error
     return name

@@ -1,4 +1,4 @@
-"""A journal in a file of SQLite: the file, and the thread that writes it."""
+"""A journal in a SQLite file: the file, and the thread that writes it."""
 
 from ._file import JournalFile, StoredCall, read_calls
 from ._journal import Journal, Keep

@@ -1,4 +1,4 @@
-"""What stands in the file of a journal. All of it blocks: the thread of the journal calls it."""
+"""The SQL of a journal. Every call blocks; the thread of the journal makes them."""
 
 import json
 import sqlite3
@@ -30,7 +30,7 @@ _UNFINISHED: Final = (
     "WITHOUT ROWID"
 )
 FORM: Final = DatabaseForm(
-    0x6D696E6A,  # "minj": by this a journal is known
+    0x6D696E6A,  # "minj", which identifies a journal
     2,
     (
         (
@@ -80,16 +80,16 @@ class StoredCall:
 
     Attributes:
         digest: its key, as hexadecimal digits.
-        run: the run that it belongs to; empty for none.
-        number: how many times the same had been asked in the run before.
-        name: of the agent.
-        version: of what it does.
+        run: the id of its run; empty for none.
+        number: how many equal calls the run had made before.
+        name: the name of the agent.
+        version: the version of the agent.
         at: when it was kept, in seconds since 1970.
-        used: when it was played last.
-        failed: whether it is an error.
-        asked: what the agent was sent, as JSON; None if only a hash of it was kept.
-        events: what came of it.
-        size: what it takes in the file, in bytes.
+        used: when it was last used, in seconds since 1970.
+        failed: whether it ended with an error.
+        asked: the messages for the agent, as JSON; None if only their hash was kept.
+        events: the events of its replies.
+        size: its approximate size in the file, in bytes.
 
     Example:
         >>> StoredCall("00", "", 0, "JUDGE", "1", 0.0, 0.0, False, None, (), 300).text
@@ -110,7 +110,7 @@ class StoredCall:
 
     @property
     def text(self) -> str:
-        """All texts of all messages that were replied."""
+        """The texts of all replies."""
         return "".join(
             event.data for event in self.events if event.what == "part" and isinstance(event.data, str)
         )
@@ -124,9 +124,9 @@ class JournalFile:
     """The statements of a journal.
 
     Args:
-        path: of the file, for errors.
-        clock: tells the time, in seconds since 1970.
-        texts: whether what agents are sent is kept, and not only a hash of it.
+        path: the path of the file, for errors.
+        clock: returns the time in seconds since 1970.
+        texts: whether to keep the messages for agents, and not only their hash.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float], *, texts: bool) -> None:
@@ -136,7 +136,7 @@ class JournalFile:
         self._used: set[int] = set()
 
     def know(self, connection: sqlite3.Connection, function: RecordedFunction) -> str:
-        """Keep whose calls are going to be kept; the hash of its source that is known.
+        """Register a function, and return the hash of its source that is kept.
 
         Raises:
             JournalError: another function has the same name and version.
@@ -153,8 +153,8 @@ class JournalFile:
         if found != function.function:
             raise JournalError(
                 f"In the journal {self._path}, {function.name} of version {function.version!r} is {found}, "
-                f"and this is {function.function}: one would be given the answers of the other. Record "
-                "it with another name= or another version=."
+                f"and this is {function.function}: each would get the answers of the other. Record this one "
+                "with another name= or version=."
             )
         return source
 
@@ -166,7 +166,7 @@ class JournalFile:
         )
 
     def find(self, connection: sqlite3.Connection, key: CallKey) -> JournalEntry | None:
-        """The call with a key, None if there is none.
+        """Return the call with a key; None if there is none.
 
         Raises:
             JournalError: it cannot be read.
@@ -185,7 +185,7 @@ class JournalFile:
     def find_all(
         self, connection: sqlite3.Connection, keys: Sequence[CallKey]
     ) -> dict[CallKey, JournalEntry]:
-        """The calls with these keys, as far as there are such.
+        """Return the calls with these keys, as far as they exist.
 
         Raises:
             JournalError: one cannot be read.
@@ -199,12 +199,12 @@ class JournalFile:
             for digest, run, n, *row in cast("Iterable[tuple[bytes, str, int, *_Found]]", found):
                 entries[CallKey(digest, run, n)] = self._entry(cast("_Found", row))
         if len(self._used) > _MANY_USES:
-            with suppress(sqlite3.Error), transaction(connection):  # it is of use for pruning alone
+            with suppress(sqlite3.Error), transaction(connection):  # it is only needed for pruning
                 self.note_uses(connection)
         return entries
 
     def row(self, key: CallKey, entry: JournalEntry) -> tuple[object, ...]:
-        """What is written of a call, the values of :data:`INSERT`."""
+        """The values of a call for :data:`INSERT`."""
         now = self._clock()
         question = entry.question.encode(errors="surrogatepass")
         asked = self._texts and compressed(redact_keys(entry.question).encode(errors="surrogatepass"))
@@ -232,7 +232,7 @@ class JournalFile:
             )
 
     def known(self, connection: sqlite3.Connection) -> KeyFilter:
-        """The keys of calls that are of no run."""
+        """The keys of calls without a run."""
         known = KeyFilter()
         # Of the index alone, which is a tenth of the file.
         for (begin,) in cast(
@@ -250,11 +250,11 @@ class JournalFile:
         return cast("list[tuple[bytes, int, str]]", found.fetchall())
 
     def begin_run(self, connection: sqlite3.Connection, run: str, request: str) -> None:
-        """Keep what a run is asked."""
+        """Keep the request of a run."""
         connection.execute("INSERT INTO unfinished VALUES (?, ?, 1)", (run, compressed(request.encode())))
 
     def unfinished_runs(self, connection: sqlite3.Connection, held: Collection[str]) -> list[UnfinishedRun]:
-        """The runs that have not ended and are not held, each of them with one attempt more."""
+        """The runs that have not ended and that no task works on; counts one more attempt for each."""
         found = connection.execute("SELECT run, request, attempts + 1 FROM unfinished").fetchall()
         rows = [row for row in cast("list[tuple[str, bytes, int]]", found) if row[0] not in held]
         connection.executemany(
@@ -267,7 +267,7 @@ class JournalFile:
         connection.execute("UPDATE unfinished SET attempts = 0 WHERE run = ?", (run,))
 
     def end_run(self, connection: sqlite3.Connection, run: str) -> None:
-        """Forget a run, and its calls."""
+        """Delete a run, and its calls."""
         connection.execute("DELETE FROM unfinished WHERE run = ?", (run,))
         connection.execute("DELETE FROM call WHERE run = ? AND run != ''", (run,))
 
@@ -278,7 +278,7 @@ class JournalFile:
         unused_for: float | None,
         max_bytes: int | None,
     ) -> int:
-        """Remove calls; how many that were."""
+        """Remove calls, and return how many were removed."""
         self.note_uses(connection)
         now, removed = self._clock(), 0
         if older_than is not None:
@@ -294,12 +294,13 @@ class JournalFile:
             return unpacked(output)
         except (ValueError, zlib.error, RecursionError) as error:
             raise JournalError(
-                f"Call {number} of the journal {self._path} cannot be read: {error}; prune it."
+                f"Call {number} of the journal {self._path} cannot be read: {error}; remove old calls with "
+                "`miniagents journal prune`, or use another journal."
             ) from None
 
 
 def _request(compressed_request: bytes) -> str:
-    """What a run was asked; empty if that cannot be read any more, which its reader is told."""
+    """The request of a run; empty if it cannot be read, which its reader reports."""
     try:
         return zlib.decompress(compressed_request).decode()
     except (zlib.error, UnicodeDecodeError):
@@ -307,13 +308,13 @@ def _request(compressed_request: bytes) -> str:
 
 
 def packed(events: tuple[RecordedEvent, ...]) -> bytes:
-    """What came of a call, compressed."""
+    """The events of a call, compressed."""
     rows = [[each.what, each.message, each.data] for each in events]
     return compressed(_written(rows).encode())
 
 
 def compressed(data: bytes) -> bytes:
-    """Data compressed; what is short with little memory, which takes a tenth of the time.
+    """Compress data; short data with little memory, which takes a tenth of the time.
 
     Args:
         data: any.
@@ -324,15 +325,15 @@ def compressed(data: bytes) -> bytes:
 
 
 def unpacked(output: bytes) -> tuple[RecordedEvent, ...]:
-    """What :func:`packed` made.
+    """Read the result of :func:`packed`.
 
     Raises:
-        ValueError: it is nothing of that kind.
+        ValueError: it is something else.
         zlib.error: the same.
     """
     found: object = json.loads(zlib.decompress(output))
     if not isinstance(found, list):
-        raise ValueError("it is no list")  # noqa: TRY004 - it is wrong in a file, not in a call
+        raise ValueError("it is not a list")  # noqa: TRY004 - it is wrong in a file, not in a call
     return tuple(_event(each) for each in cast("list[Json]", found))
 
 
@@ -341,26 +342,26 @@ def _event(row: Json) -> RecordedEvent:
         case [str(what), int() | None as message, data]:
             return RecordedEvent(0.0, what, message, data)
         case _:
-            raise ValueError("an event of it is none")
+            raise ValueError("one of its events is not an event")
 
 
 def read_calls(path: Path) -> Generator[StoredCall]:
-    """All calls of a file, also while a process is writing to it.
+    """Read all calls of a file, also while a process writes to it.
 
     Args:
-        path: of the file.
+        path: the path of the file.
 
     Yields:
         Each call, in the order in which they were kept.
 
     Raises:
-        JournalError: it is no journal, or cannot be read.
+        JournalError: it is not a journal, or cannot be read.
 
     Example:
         >>> next(read_calls(Path("no_such.journal")))
         Traceback (most recent call last):
             ...
-        miniagents...JournalError: There is no journal no_such.journal.
+        miniagents...JournalError: The journal no_such.journal does not exist.
     """
     last = 0
     while rows := _page(path, last):
@@ -370,14 +371,14 @@ def read_calls(path: Path) -> Generator[StoredCall]:
 
 
 def _page(path: Path, last: int) -> list[tuple[int, *_Row]]:
-    """The next calls; nothing is held open between two pages."""
+    """The next calls; the file is closed between two pages."""
     if not path.is_file():
-        raise JournalError(f"There is no journal {path}.")
+        raise JournalError(f"The journal {path} does not exist.")
     address = f"file:{quote(str(path))}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
             if number_of(connection, "application_id") != FORM.application:
-                raise JournalError(f"{path} is no journal; give the path of one.")
+                raise JournalError(f"{path} is not a journal; give the path of one.")
             return cast("list[tuple[int, *_Row]]", connection.execute(_PAGE, (last,)).fetchall())
     except sqlite3.Error as error:
         raise JournalError(f"The journal {path} cannot be read: {error}.") from None
@@ -395,14 +396,14 @@ def _stored(row: _Row, path: Path) -> StoredCall:
 
 
 def opened(path: Path, *, lock_timeout: float) -> sqlite3.Connection:
-    """A connection to a journal, which is made if it is not there.
+    """Open a connection to a journal, which is created if it does not exist.
 
     Args:
-        path: of the file.
-        lock_timeout: how long to wait for those who read it, in seconds.
+        path: the path of the file.
+        lock_timeout: how long to wait for its readers, in seconds.
 
     Raises:
-        WrongFileError: it is no journal of this version.
+        WrongFileError: it is not a journal of this version.
         sqlite3.Error: it cannot be opened.
     """
     connection = sqlite3.connect(path, timeout=lock_timeout, isolation_level=None, check_same_thread=False)

@@ -1,8 +1,8 @@
-"""One thread that reads and writes a database for all, and commits what came in the meantime together.
+"""A thread that reads and writes a database for all tasks, and commits their writes in groups.
 
-To be safe on the disk takes milliseconds, for one call as for a hundred. So those that wait while a group is
-written are the next group. The rows of a group are written by one statement: between two the interpreter
-would change threads, which takes longer than to write a row.
+A commit takes milliseconds, for one row as for a hundred. So all rows that come while a group is written are
+the next group. The rows of a group are written by one statement, because between two statements the
+interpreter would change threads, which takes longer than writing a row.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _AT_ONCE: Final = 64  # rows of a statement
 
 
 class _Job(Generic[R]):
-    """Something that is asked of the database: a function, or rows that are to be written."""
+    """A job for the database: a function to call, or rows to write."""
 
     __slots__ = ("_error", "_result", "function", "future", "loop", "writes")
 
@@ -43,18 +43,18 @@ class _Job(Generic[R]):
 
     @property
     def rows(self) -> Sequence[tuple[object, ...]]:
-        """The rows that are to be written."""
+        """The rows to write."""
         function = self.function
         return () if callable(function) else function
 
     def run(self, connection: sqlite3.Connection) -> None:
-        """Ask.
+        """Call the function.
 
         Raises:
-            sqlite3.Error: the transaction, if there is one, is lost.
+            sqlite3.Error: the function writes, so the transaction is lost.
         """
         if not callable(self.function):
-            return  # it is written with the others
+            return  # its rows are written with those of other jobs
         try:
             self._result = self.function(connection)
         except sqlite3.Error as error:
@@ -65,14 +65,14 @@ class _Job(Generic[R]):
             self._error = error
 
     def fail(self, error: Exception) -> None:
-        """What it wrote was undone."""
+        """Note that the transaction was undone."""
         self._error = self._error or error
 
     def answer(self) -> None:
-        """Tell who asked; in their thread."""
+        """Set the result of the future; called in the thread of the caller."""
         future = self.future
         if future.done():
-            return  # cancelled: what was to be written is written
+            return  # the caller was cancelled; its rows are written
         if self._error is None:
             future.set_result(cast("R", self._result))
         else:
@@ -80,12 +80,12 @@ class _Job(Generic[R]):
 
 
 class GroupCommit:
-    """Asks a database in a thread of its own.
+    """Runs jobs on a database in a thread of its own.
 
     Args:
-        connection: that no one else uses, with ``isolation_level=None``.
+        connection: a connection with ``isolation_level=None``, which nothing else uses.
         insert: the statement that writes rows, without its values.
-        at_end: the last that is done with it.
+        at_end: called last, before the connection is closed.
     """
 
     def __init__(self, connection: sqlite3.Connection, insert: str, at_end: Callable[[], None]) -> None:
@@ -100,11 +100,11 @@ class GroupCommit:
         self._thread.start()
 
     async def ask(self, function: Callable[[sqlite3.Connection], R], *, writes: bool = False) -> R:
-        """What the function returns; if it writes, that is on the disk.
+        """Call a function, and return its result; if it writes, its changes are then on the disk.
 
         Args:
-            function: of the connection; it begins no transaction.
-            writes: it is run in a transaction with those of others.
+            function: is called with the connection; it must not begin a transaction.
+            writes: whether it runs in the transaction of a group.
 
         Raises:
             sqlite3.Error: the database cannot be read or written.
@@ -118,7 +118,7 @@ class GroupCommit:
         """Write rows, all of them or none; they are on the disk when this returns.
 
         Args:
-            rows: their values.
+            rows: the values of the rows.
 
         Raises:
             sqlite3.Error: they cannot be written.
@@ -141,11 +141,11 @@ class GroupCommit:
             _tell(cast("list[_Job[object]]", jobs))
 
     def ask_and_wait(self, function: Callable[[sqlite3.Connection], R], *, writes: bool = False) -> R:
-        """The same, for those who may block.
+        """The same as `ask`, but blocking.
 
         Args:
-            function: of the connection.
-            writes: it is run in a transaction with those of others.
+            function: is called with the connection.
+            writes: whether it runs in the transaction of a group.
 
         Raises:
             sqlite3.Error: the database cannot be read or written.
@@ -161,7 +161,7 @@ class GroupCommit:
             self._jobs.put(cast("tuple[_Job[object], ...]", jobs))
 
     def close(self) -> None:
-        """Do what was asked until now, and end; idempotent."""
+        """Finish all jobs, and end the thread; idempotent."""
         with self._closing:
             if not self._closed:
                 self._closed = True
@@ -186,7 +186,7 @@ class GroupCommit:
                     jobs = self._jobs.get_nowait()
                 except queue.Empty:
                     break
-            # First those that only read: they need not wait for the disk.
+            # Jobs that only read come first, because they need not wait for the disk.
             self._read([each for each in group if not each.writes])
             self._write([each for each in group if each.writes])
         try:
@@ -231,7 +231,7 @@ def _answer(jobs: list[_Job[object]]) -> None:
             try:
                 loop.call_soon_threadsafe(_tell, theirs)
             except RuntimeError:
-                continue  # the loop is closed: nobody waits any more
+                continue  # the loop is closed: no task waits any more
 
 
 def _tell(jobs: list[_Job[object]]) -> None:

@@ -1,4 +1,4 @@
-"""``Journal``: calls in a file that one process writes."""
+"""``Journal``: keeps calls in a file, which one process writes."""
 
 import logging
 import os
@@ -22,28 +22,28 @@ from ._key_filter import KeyFilter
 R = TypeVar("R")
 
 Keep: TypeAlias = Literal["hash", "text"]
-"""What is kept of what agents are sent: a hash, or the text without what looks like a key."""
+"""What a journal keeps of the messages for agents: a hash, or the text, with keys removed."""
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _LOCK_TIMEOUT: Final = 30.0
-_FEW: Final = 64  # keys, for which it does not pay to look at all that are there
+_FEW: Final = 64  # keys; for fewer, it does not pay to read all keys of the file
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class Journal:
-    """Calls of agents in a file of SQLite, each safe on the disk when it is kept.
+    """Keeps calls of agents in a SQLite file; each call is on the disk when `keep` returns.
 
-    One thread writes, and commits together what came while it was writing, so that thousands of calls a
-    second can be kept. One process at a time uses a journal; another one is refused. What is in it can be
-    read by others all the time: ``miniagents journal show FILE``.
+    A thread writes the calls, and commits all that came meanwhile together, so that thousands of calls a
+    second can be kept. Only one process at a time can open a journal. Other processes can read its calls at
+    any time: ``miniagents journal show FILE``.
 
-    The file can be read by its owner only. What agents reply stands in it; what they are sent only if that
-    is wished; keys and clients never.
+    Only the owner of the file can read it. It has the replies of agents, and the messages for them only with
+    ``keep="text"``. Keys and client objects are never in it.
 
     Args:
-        path: the file. It need not exist, its folder must.
-        keep: of what agents are sent: ``"hash"`` or ``"text"``.
-        clock: tells the time, in seconds since 1970, by which old calls are pruned.
+        path: the file. It is created if it does not exist; its folder must exist.
+        keep: what to keep of the messages for agents: ``"hash"`` or ``"text"``.
+        clock: returns the time in seconds since 1970; used for pruning.
 
     Raises:
         JournalError: the file cannot be used, or another process uses it.
@@ -72,15 +72,15 @@ class Journal:
         self.path: Path = Path(path)
         self._process = os.getpid()
         self._file = JournalFile(self.path, clock, texts=keep == "text")
-        self._known = KeyFilter()  # calls of no run: what is not there is known without asking
+        self._known = KeyFilter()  # calls without a run: tells without a query that a call is not in the file
         self._all_known = False
-        self._held: set[str] = set()  # runs on which somebody works
+        self._held: set[str] = set()  # runs that are in work
         self._asked = 0
         self._writer = _open(self.path, self._file)
         self._close = finalize(self, self._writer.close)
 
     def close(self) -> None:
-        """Write what is to be written, and let other processes use the file; idempotent."""
+        """Write all that is pending, and let other processes open the file; idempotent."""
         self._close()
 
     def __enter__(self) -> Self:
@@ -94,10 +94,10 @@ class Journal:
         self.close()
 
     async def check(self, function: RecordedFunction, /) -> None:
-        """Know a function from now on; a source text that has changed since is warned of.
+        """Register a function; log a warning if its source has changed since it was recorded.
 
         Args:
-            function: whose calls are going to be kept.
+            function: the function whose calls will be kept.
 
         Raises:
             JournalError: another function has this name and version, or the file cannot be written.
@@ -105,8 +105,8 @@ class Journal:
         known = await self._ask(lambda connection: self._file.know(connection, function), writes=True)
         if known != function.source and known and function.source:
             _LOG.warning(
-                "The source of %s has changed since version %r of it was recorded in %s; if it answers "
-                "otherwise now, record it with another version=.",
+                "The source of %s has changed since its version %r was recorded in %s; if it answers "
+                "differently now, record it with another version=.",
                 function.name,
                 function.version,
                 self.path,
@@ -114,10 +114,10 @@ class Journal:
             await self._ask(lambda connection: self._file.renew(connection, function), writes=True)
 
     async def find(self, key: CallKey, /) -> JournalEntry | None:
-        """The call with this key; None if there is none.
+        """Return the call with this key; None if there is none.
 
         Args:
-            key: of the call.
+            key: the key of the call.
 
         Raises:
             JournalError: the file cannot be read.
@@ -129,10 +129,10 @@ class Journal:
         return await self._ask(lambda connection: self._file.find(connection, key))
 
     async def find_all(self, keys: Sequence[CallKey], /) -> list[JournalEntry | None]:
-        """For each key the call with it; None if there is none.
+        """Return the call for each key; None where there is none.
 
         Args:
-            keys: of calls.
+            keys: the keys of calls.
 
         Raises:
             JournalError: the file cannot be read.
@@ -147,11 +147,11 @@ class Journal:
         return [found.get(key) for key in keys]
 
     async def keep(self, key: CallKey, entry: JournalEntry, /) -> None:
-        """Keep a call in the place of one with the same key; it is on the disk when this returns.
+        """Keep a call; it replaces one with the same key, and is on the disk when this returns.
 
         Args:
-            key: of the call.
-            entry: what was asked, and what came of it.
+            key: the key of the call.
+            entry: the messages for the agent, and its replies.
 
         Raises:
             JournalError: the file cannot be written.
@@ -162,7 +162,7 @@ class Journal:
         """Keep calls, all of them or none; they are on the disk when this returns.
 
         Args:
-            calls: each with its key; one with a key that is kept takes the place of that.
+            calls: each with its key; it replaces a call with the same key.
 
         Raises:
             JournalError: the file cannot be written.
@@ -174,7 +174,7 @@ class Journal:
         await self._answered(self._writer.write(rows), "written")
 
     async def calls_of(self, run: str, /) -> list[tuple[bytes, int, str]]:
-        """The digest, the number and the name of each call of a run, in the order in which they were kept.
+        """Return the digest, the number and the name of each call of a run, oldest first.
 
         Args:
             run: the id of the run.
@@ -186,18 +186,18 @@ class Journal:
 
     @asynccontextmanager
     async def hold(self, run: str, /) -> AsyncGenerator[None]:
-        """A block in which no other process or task works on a run.
+        """A block in which no other task works on a run.
 
         Args:
             run: the id of the run.
 
         Raises:
-            JournalError: when it is entered: somebody works on it already.
+            JournalError: when the block begins: another task works on the run.
         """
         if run in self._held:
             raise JournalError(
-                f"The run {run!r} of the journal {self.path} is going on already, and two at once would take "
-                "each other's answers. Wait for its end, or give this one a run_id of its own."
+                f"The run {run!r} of the journal {self.path} is already going on, and two at the same time "
+                "would take each other's answers. Wait for its end, or use another run_id."
             )
         self._held.add(run)
         try:
@@ -206,11 +206,11 @@ class Journal:
             self._held.discard(run)
 
     async def begin_run(self, run: str, request: str, /) -> None:
-        """Keep what a new run is asked; it is on the disk when this returns.
+        """Keep the request of a new run; it is on the disk when this returns.
 
         Args:
-            run: its id.
-            request: what is asked, as a text.
+            run: the id of the run.
+            request: the request as a text.
 
         Raises:
             JournalError: the file cannot be written.
@@ -218,7 +218,7 @@ class Journal:
         await self._ask(lambda connection: self._file.begin_run(connection, run, request), writes=True)
 
     async def unfinished_runs(self) -> list[UnfinishedRun]:
-        """Take over the runs on which no server works; each of them counts one attempt more.
+        """Take over the runs on which no server works; this counts as one more attempt for each.
 
         Raises:
             JournalError: the file cannot be written.
@@ -227,7 +227,7 @@ class Journal:
         return await self._ask(lambda connection: self._file.unfinished_runs(connection, held), writes=True)
 
     async def leave_run(self, run: str, /) -> None:
-        """Leave a run to the next process, in order: that it was begun here counts as no attempt.
+        """Leave a run to the next process because this one ends normally; this does not count as an attempt.
 
         Args:
             run: its id.
@@ -238,7 +238,7 @@ class Journal:
         await self._ask(lambda connection: self._file.leave_run(connection, run), writes=True)
 
     async def end_run(self, run: str, /) -> None:
-        """Forget a run that has ended, and its calls.
+        """Delete a run that has ended, and its calls.
 
         Args:
             run: its id.
@@ -249,7 +249,7 @@ class Journal:
         await self._ask(lambda connection: self._file.end_run(connection, run), writes=True)
 
     def calls(self) -> Iterator[StoredCall]:
-        """All calls, in the order in which they were kept; it blocks.
+        """Return all calls, in the order in which they were kept; this blocks.
 
         Raises:
             JournalError: the file cannot be read.
@@ -263,12 +263,12 @@ class Journal:
         unused_for: float | None = None,
         max_bytes: int | None = None,
     ) -> int:
-        """Remove calls, and return how many that were; it blocks.
+        """Remove calls, and return how many were removed; this blocks.
 
         Args:
-            older_than: those that were kept longer ago, in seconds.
-            unused_for: those that were last played, or kept, longer ago, in seconds.
-            max_bytes: the least recently used ones, until the others take no more than this.
+            older_than: removes calls that are older than this, in seconds.
+            unused_for: removes calls that were not used for this long, in seconds.
+            max_bytes: removes the least recently used calls, until the others take no more bytes than this.
 
         Raises:
             JournalError: the file cannot be written.
@@ -295,8 +295,8 @@ class Journal:
         if self._process != os.getpid():
             asked.close()
             raise JournalError(
-                f"The journal {self.path} was opened by process {self._process}, and this is one that was "
-                "forked from it; open journals in the process that uses them."
+                f"The journal {self.path} was opened by process {self._process}, and this is a fork of that "
+                "process; open a journal in the process that uses it."
             )
         try:
             return await asked
@@ -311,7 +311,7 @@ class Journal:
 
 
 def _open(path: Path, file: JournalFile) -> GroupCommit:
-    """Open a file that nobody else uses; what was opened is closed at the end, or if it fails."""
+    """Lock and open the file; both are undone at the end, or if an error comes."""
     with ExitStack() as stack:
         try:
             _take(path, stack)
@@ -334,11 +334,11 @@ def _open(path: Path, file: JournalFile) -> GroupCommit:
 
 
 def _take(path: Path, stack: ExitStack) -> None:
-    """Lock the file beside it, which says who has it; a process that dies gives it back.
+    """Lock a file next to the journal, which has the id of the process; its end releases the lock.
 
     Raises:
-        JournalError: another one has it.
-        OSError: there is no such folder, or it cannot be written.
+        JournalError: the journal is locked already.
+        OSError: the folder does not exist, or cannot be written.
     """
     beside = path.with_name(f"{path.name}-lock")
     fd = os.open(beside, _FLAGS, PRIVATE)
@@ -348,11 +348,13 @@ def _take(path: Path, stack: ExitStack) -> None:
     except TimeoutError:
         holder = os.pread(fd, 20, 0).decode(errors="replace").strip()
         who = (
-            "this process has it open already" if holder == str(os.getpid()) else f"process {holder} uses it"
+            "this process has already opened it"
+            if holder == str(os.getpid())
+            else f"process {holder} uses it"
         )
         raise JournalError(
-            f"The journal {path} cannot be opened: {who}, and one at a time can. Wait for its end, or give "
-            "another path."
+            f"The journal {path} cannot be opened: {who}, and only one at a time can. Wait for its end, or "
+            "give another path."
         ) from None
     os.ftruncate(fd, 0)
     os.lseek(fd, 0, os.SEEK_SET)  # where the lock of Windows is, it is not

@@ -1,8 +1,8 @@
-"""Which calls are certainly not in a journal: asked before its file is, for each new call."""
+"""Knows which calls are certainly not in a journal, so that most new calls need no query."""
 
 from typing import Final
 
-_BITS: Final = 26  # 8 MB, of which the system gives what is touched
+_BITS: Final = 26  # 8 MB, of which the system allocates only the used pages
 _PIECE: Final = 1 << 16
 
 

@@ -1,8 +1,8 @@
 """Asking the user for one message: at a terminal with a prompt, on a pipe by reading a line.
 
-At a terminal Enter sends and Ctrl+Space breaks a line. From a pipe, a file or a device one line is read, and
-not a byte more, without stopping the event loop: nothing is kept between two lines, no thread waits in a read
-that cannot be cancelled, and what follows is left for the next reader of the descriptor.
+In a terminal, Enter sends and Ctrl+Space begins a new line. From a pipe, a file or a device, it reads one
+line and not a byte more, without blocking the event loop: it keeps no bytes between two lines, no thread
+waits in a read that cannot be cancelled, and the next reader of the descriptor gets the rest.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ async def _readable(descriptor: int) -> None:
 
 
 def _take(descriptor: int, line: bytearray) -> bool:
-    """Take what is there, up to the end of the line; tell whether there may be more of the line."""
+    """Read the available bytes, up to the end of the line; return whether the line may have more."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     for _ in range(_AT_ONCE):
@@ -156,7 +156,7 @@ class Asker:
             alias: the name shown in front of what the user types.
 
         Raises:
-            EOFError: the user said `exit`, or the input has ended (Ctrl-D).
+            EOFError: the user typed `exit`, or the input has ended (Ctrl-D).
         """
         text = ""
         while not text.strip():

@@ -1,8 +1,8 @@
-"""Jobs: many rows through an agent, and none is lost.
+"""Jobs: send many rows to an agent, and lose none.
 
-``map_rows(agent, rows)`` asks an agent once for each row of an iterable or a table, and ``map_file(agent,
-"in.csv", "out.jsonl")`` for each row of a file, as ``miniagents map`` does. With a journal, a job that was
-killed goes on where it stopped.
+``map_rows(agent, rows)`` sends each row of an iterable or a table to an agent, and ``map_file(agent,
+"in.csv", "out.jsonl")`` each row of a file, as ``miniagents map`` does. With a journal, a job that was killed
+continues where it stopped.
 """
 
 from ._failures import TooManyFailuresError

@@ -40,7 +40,7 @@ class AskedAgain(Generic[RowT]):
         self._pausing: set[asyncio.TimerHandle] = set()
 
     def take(self, call: RowCall[RowT], error: Exception) -> bool:
-        """Ask a row again after a pause; False if it is to be left as it is.
+        """Send a row again after a pause; False if the policy does not allow it.
 
         The pause is that of the policy, or what the provider asked to wait, if that is longer.
 
@@ -64,7 +64,7 @@ class AskedAgain(Generic[RowT]):
         return True
 
     def cancel(self) -> None:
-        """Ask none of them any more."""
+        """Cancel all retries."""
         for timer in self._pausing:
             timer.cancel()
         self._pausing.clear()
@@ -72,10 +72,10 @@ class AskedAgain(Generic[RowT]):
 
 
 def asked_once(agent: MiniAgent[Message, Message]) -> MiniAgent[Message, Message]:
-    """An agent that does not ask a provider again by itself: one layer does that, and it is the job.
+    """Return an agent without retries of its own, because the job retries.
 
     Args:
-        agent: any; of what is made of several models, each goes on as it likes.
+        agent: any; only a single model changes. An agent of several models keeps their retries.
     """
     kind: object = agent
     if isinstance(kind, ModelAgent | TypedAgent) and agent.takes_keyword("max_retries"):

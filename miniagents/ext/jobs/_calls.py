@@ -1,4 +1,4 @@
-"""What is asked for a row, and what is known of it while it is asked."""
+"""The call for a row: its message, its key in the journal, and its figures."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -18,20 +18,20 @@ _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens
 
 
 class RowCall(Generic[RowT]):
-    """One row that is going to be asked, or is being asked.
+    """The call for one row.
 
     Attributes:
-        index: its place among all rows.
+        index: its position among all rows.
         item: the row.
-        row_id: its identity.
-        given: what the agent is sent.
+        row_id: its id.
+        given: the message for the agent.
         question: the same as JSON.
-        key: under which the answer is kept.
-        error: why it cannot be asked.
-        attempts: how often it was asked.
-        requests: how many calls of models that has taken.
+        key: the key of the answer in the journal.
+        error: why the row cannot be sent.
+        attempts: how often it was sent.
+        requests: how many model calls were made for it.
         usage: their tokens.
-        cost: what these cost; None if a price is not known.
+        cost: their cost in dollars; None if a price is not known.
     """
 
     __slots__ = (
@@ -57,9 +57,9 @@ class Asker(Generic[RowT]):
     """Makes the calls of rows.
 
     Args:
-        records: knows the keys; None without a journal.
-        row_id: the name of the column that is the identity of a row, or a function that gives it.
-        message: makes of a row what the agent is sent; None: the row itself.
+        records: makes the keys; None without a journal.
+        row_id: the column that identifies a row, or a function that returns its id.
+        message: makes the message for the agent from a row; None to send the row itself.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class Asker(Generic[RowT]):
         self._seen = Occurrences()
 
     async def call(self, index: int, item: RowT) -> RowCall[RowT]:
-        """What is asked for a row; a row that cannot be asked has the error.
+        """The call for a row; if the row cannot be sent, the call has the error.
 
         Args:
-            index: its place among all rows.
+            index: its position among all rows.
             item: the row.
         """
         call = RowCall(index, item)
@@ -115,7 +115,7 @@ class Asker(Generic[RowT]):
 
 
 def _shown(item: object) -> str:
-    """A row as a text that is the same for the same row."""
+    """A row as a text, the same for equal rows."""
     try:
         return repr(encode_data(item))
     except TypeError:
@@ -123,14 +123,14 @@ def _shown(item: object) -> str:
 
 
 class Note(NamedTuple):
-    """What a journal knows of a row beside what was answered.
+    """The figures of a row in the journal, besides its answer.
 
     Attributes:
-        attempts: how often it was asked.
-        requests: how many calls of models that took.
+        attempts: how often the row was sent.
+        requests: how many model calls were made for it.
         usage: their tokens.
-        cost: what these cost; None if a price was not known.
-        partial: what had come of an answer that failed.
+        cost: their cost in dollars; None if a price was not known.
+        partial: the text of an answer before it failed.
     """
 
     attempts: int = 1
@@ -141,7 +141,7 @@ class Note(NamedTuple):
 
     @property
     def data(self) -> Json:
-        """As JSON; None if there is nothing to say."""
+        """The figures as JSON; None if they are the usual ones."""
         said: dict[str, Json] = {}
         if self.attempts != 1:
             said["attempts"] = self.attempts
@@ -156,10 +156,10 @@ class Note(NamedTuple):
 
     @classmethod
     def of(cls, entry: JournalEntry) -> "Note":
-        """That of a call in a journal.
+        """The figures of an entry of the journal.
 
         Args:
-            entry: what was kept.
+            entry: the entry.
         """
         match CallRecords.note_of(entry):
             case dict(said):
@@ -185,10 +185,10 @@ def _usage(data: Json) -> Usage:
 
 
 def dollars_of(data: Json) -> Decimal | None:
-    """Dollars that were kept as a text.
+    """Dollars from their text in a journal.
 
     Args:
-        data: of a journal.
+        data: the text.
     """
     try:
         return None if data is None else Decimal(str(data))

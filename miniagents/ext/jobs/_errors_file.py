@@ -1,4 +1,4 @@
-"""The file of the rows that failed: JSON lines, written as they fail."""
+"""The file of the rows that failed: JSON lines, written when they fail."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ _LONGEST: Final = 10_000  # characters of a text that is quoted
 
 
 class ErrorsFile:
-    """Takes the rows that failed. The file is there only if there are such.
+    """Writes the rows that failed. The file exists only if there are any.
 
     Args:
         path: of the file; one that is there is removed.

@@ -1,4 +1,4 @@
-"""What a failed row means for the job: asked again, kept, or the end of all."""
+"""Decides what a failed row means: the row is sent again, is kept as failed, or ends the job."""
 
 from typing import Final
 
@@ -19,10 +19,10 @@ _PASSING: Final = frozenset({408, 409, 425, 429})
 
 
 class TooManyFailuresError(MiniAgentsError):
-    """More rows of a job have failed than may; what was answered is kept.
+    """More rows of a job have failed than ``max_failures``; the answers so far are kept.
 
     Args:
-        message: the sentence.
+        message: the text.
         failed: how many rows have failed.
         ended: how many rows have ended, these included.
 
@@ -42,14 +42,14 @@ class TooManyFailuresError(MiniAgentsError):
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether asking again can help, and nobody else has asked again already.
+    """Whether a row may succeed when it is sent again; False if the model call was already retried.
 
     Args:
-        error: how a row ended.
+        error: the error of the row.
     """
     if isinstance(error, LLMError):
         if error.attempts > 1:
-            return False  # it was asked again below, as often as was wished there
+            return False  # the agent has its own retries, which failed too
         if isinstance(error, LLMStatusError):
             status = error.status
             return status is None or status in _PASSING or status >= 500  # noqa: PLR2004 - of the server
@@ -58,10 +58,10 @@ def may_pass(error: Exception) -> bool:
 
 
 def is_final(error: Exception) -> bool:
-    """Whether every other row would fail in the same way: no key, a wrong one, a wrong keyword.
+    """Whether every other row would fail in the same way, such as for a wrong key or keyword.
 
     Args:
-        error: how a row ended.
+        error: the error of the row.
     """
     return isinstance(error, LLMConfigError) or (
         isinstance(error, LLMStatusError) and error.status in _NOT_ALLOWED

@@ -182,12 +182,12 @@ def _json_rows(file: IO[bytes], name: str) -> Iterator[Row]:
         try:
             row: object = json.loads(line.rstrip("\r\n"))
         except RecursionError:
-            raise RowsError(f"{name}, line {number}: it is nested too deep.") from None
+            raise RowsError(f"{name}, line {number}: the JSON is nested too deep.") from None
         except ValueError as error:
             where = (
                 f" at column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
             )
-            raise RowsError(f"{name}, line {number}: this is no JSON{where}.") from None
+            raise RowsError(f"{name}, line {number}: this is not JSON{where}.") from None
         if not isinstance(row, dict):
             raise RowsError(
                 f'{name}, line {number}: a row is an object, such as {{"text": ...}}, and this is '
@@ -200,7 +200,7 @@ def _csv_rows(file: IO[bytes], name: str) -> Iterator[Row]:
     reader = csv.reader((line for _, line in lines_of(file, name)), strict=True)
     header = _next_of(reader, name)
     if header is None:
-        raise RowsError(f"{name} is empty; its first line has to name the columns.")
+        raise RowsError(f"{name} is empty; its first line must name the columns.")
     for column in header:
         if not column or header.count(column) > 1:
             what = f"{_short(column)} twice" if column else "a column without a name"
@@ -210,7 +210,7 @@ def _csv_rows(file: IO[bytes], name: str) -> Iterator[Row]:
             continue
         if len(values) != len(header):
             raise RowsError(
-                f"{name}, line {reader.line_num}: it has {_counted(len(values))}, and the header names "
+                f"{name}, line {reader.line_num}: the line has {_counted(len(values))}, and the header names "
                 f"{len(header)}."
             )
         yield dict(zip(header, values, strict=True))
@@ -235,7 +235,7 @@ def _next_of(reader: _CSVReader, name: str) -> list[str] | None:
     except StopIteration:
         return None
     except csv.Error as error:
-        raise RowsError(f"{name}, line {reader.line_num}: this is no CSV: {error}.") from None
+        raise RowsError(f"{name}, line {reader.line_num}: this is not CSV: {error}.") from None
 
 
 @contextmanager

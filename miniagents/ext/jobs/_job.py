@@ -1,9 +1,9 @@
-"""One job: rows are looked up, asked, asked again, kept, and handed out.
+"""One job: looks rows up in the journal, sends them, retries them, keeps them, and hands them out.
 
-Rule of this module: **a row is handed out when its answer is safe.** Rows that ended at the same time are
-kept together; how many have ended and are not safe yet is bounded, and so is how many have begun and were not
-handed out. So memory does not grow with the rows, and a process that is killed has at most so many
-calls to make again.
+Rule of this module: **a row is handed out when its answer is on the disk.** Rows that ended at the same time
+are kept together. Two numbers are limited: the rows that have ended and are not on the disk yet, and the rows
+that have begun and were not handed out. So memory does not grow with the rows, and after a kill only a
+limited number of calls is made again.
 """
 
 import asyncio
@@ -53,14 +53,14 @@ _TICK: Final = 0.25  # seconds between two reports of progress
 
 
 class _RowAgent(Generic[RowT]):
-    """What is mapped over the calls: it sends an agent what is asked for a row."""
+    """Sends the message of a row to the agent."""
 
     def __init__(self, agent: MiniAgent[Message, Message]) -> None:
         self.alias: str = agent.alias
         self._agent = agent
 
     def inquire(self, call: RowCall[RowT]) -> MessageSequencePromise[Message]:
-        """Ask for a row."""
+        """Send a row."""
         call.attempts += 1
         return self._agent.inquire(call.given)
 
@@ -69,20 +69,20 @@ class Job(Generic[RowT]):
     """One run of a job.
 
     Args:
-        agent: is asked.
-        batches: of rows.
-        settings: how.
-        row_id: the column that is the identity of a row, or a function that gives it.
-        message: makes of a row what the agent is sent.
-        ordered: rows are handed out in their order.
+        agent: the agent.
+        batches: the rows, in batches.
+        settings: the checked options.
+        row_id: the column that identifies a row, or a function that returns its id.
+        message: makes the message for the agent from a row.
+        ordered: whether rows are handed out in their order.
         total: how many rows there are, if that is known.
-        source: a hash of the input, if it has one.
-        asks: False plays rows from the journal only; one that is not in it is an error.
+        source: a hash of the input, if there is one.
+        asks: False to take all rows from the journal; a row that is not in it is an error.
 
     Attributes:
         repeated: how many calls an earlier run had begun and not kept.
-        changed: the input is another one than that of the last run on the journal.
-        stopped: why it ends before its last row.
+        changed: whether the input differs from that of the last run on the journal.
+        stopped: why the job ends before its last row.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Job(Generic[RowT]):
 
     @property
     def progress(self) -> Progress:
-        """How far it has come."""
+        """The progress of the job."""
         return self._meter.progress
 
     @property
@@ -148,8 +148,8 @@ class Job(Generic[RowT]):
         """The rows, each when its answer is safe.
 
         Raises:
-            BudgetExceededError: the money is spent; after all rows before.
-            TooManyFailuresError: more rows have failed than may; the same.
+            BudgetExceededError: the budget is spent; it is raised after all rows that were paid.
+            TooManyFailuresError: more rows have failed than ``max_failures``; after all rows that have ended.
         """
         work = asyncio.create_task(self._work(), name="miniagents job")
         work.add_done_callback(lambda _: self._tell("ready"))
@@ -171,7 +171,7 @@ class Job(Generic[RowT]):
             work.cancel()
             await asyncio.wait([work])
             if not work.cancelled():
-                work.exception()  # it was told, or nobody reads any more
+                work.exception()  # it was raised above, or the reader has left
 
     def _take(self) -> Row[RowT, Message] | None:
         index = self._next if self._ordered else next(iter(self._ended_rows), -1)
@@ -211,7 +211,7 @@ class Job(Generic[RowT]):
             await self._end(tasks)
 
     async def _end(self, tasks: list[Task[None]]) -> None:
-        """Stop asking, keep what has ended, and raise what has failed."""
+        """Stop the calls, keep the rows that have ended, and raise the error if there is one."""
         asking, *keeping = tasks
         if not asking.done():
             asking.cancel()
@@ -220,7 +220,7 @@ class Job(Generic[RowT]):
         self._tell("group")
         if keeping:
             await asyncio.wait(keeping)
-        for task in (*keeping, asking):  # a journal that cannot be written is why the rest has stopped
+        for task in (*keeping, asking):  # an error of the journal first: it has stopped the rest
             if not task.cancelled():
                 task.result()
 
@@ -247,7 +247,7 @@ class Job(Generic[RowT]):
             self._again.cancel()
 
     async def _calls(self) -> AsyncGenerator[RowCall[RowT]]:
-        """What is to be asked: new rows as there is space, and rows that are asked again."""
+        """The calls to make: new rows within the limits, and rows to send again."""
         async with aclosing(self._batches) as batches:
             async for batch in batches:
                 calls = [await self._asker.call(self._begun + at, item) for at, item in enumerate(batch)]
@@ -276,17 +276,17 @@ class Job(Generic[RowT]):
     def _check_asks(self, call: RowCall[RowT]) -> None:
         if not self._asks:
             raise JournalError(
-                f"Row {call.index} of the input is not the one that was asked: it was changed while the job "
-                "ran. Run it again; what has not changed is not asked again."
+                f"Row {call.index} of the input was changed while the job ran. Run the job again; rows that "
+                "have not changed are not sent again."
             )
 
     @property
     def _unsafe(self) -> int:
-        """How many calls are made again if the process is killed now, at most."""
+        """The most calls that are made again if the process is killed now."""
         return self._open + self._uncommitted
 
     async def _its_turn(self, *, paid: bool) -> bool:
-        """Wait until one more row may begin, or the job stops; False if one is to be asked again before."""
+        """Wait until one more row may begin, or the job stops; False if a retry comes first."""
         while not self.stopped:
             if self._again.due:
                 return False
@@ -303,18 +303,18 @@ class Job(Generic[RowT]):
     # -- what the journal knows ----------------------------------------------------------------------------
 
     async def _begin(self) -> None:
-        """See what earlier runs have done.
+        """Read from the journal what earlier runs have done.
 
         Raises:
             JournalError: the journal has calls of another function under this name and version; or there is a
-                budget, and what earlier runs have cost is not known.
+                budget, and the cost of earlier runs is not known.
         """
         if self._kept is not None:
             state = await self._kept.begin()
             if state.spent is None and self._settings.dollars is not None:
                 raise JournalError(
-                    "What earlier runs on this journal have cost is not known, since a price was not, so a "
-                    "budget that counts them cannot be kept. Go on without a budget, or with another journal."
+                    "The cost of earlier runs on this journal is not known, because a price was missing, so "
+                    "the budget cannot include it. Continue without a budget, or with another journal."
                 )
             self._purse.learn(state.dearest)
             self._earlier = self._purse.spent = state.spent
@@ -350,7 +350,7 @@ class Job(Generic[RowT]):
             self._tell("turn")
 
     def _known(self, call: RowCall[RowT], entry: JournalEntry, kept: KeptRows) -> None:
-        """A row stood in the journal."""
+        """Hand out a row from the journal."""
         note = Note.of(entry)
         if note.requests:
             self._purse.learn(note.cost)
@@ -374,10 +374,10 @@ class Job(Generic[RowT]):
     # -- what came of a row --------------------------------------------------------------------------------
 
     def _account(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:
-        """Count what models have taken for a row.
+        """Count the model calls, tokens and dollars of a row.
 
         Raises:
-            LookupError: there is a budget, and the price or what was used is not known.
+            LookupError: there is a budget, and the price or the tokens are not known.
         """
         report = self._observed.of(replies)
         requests, usage = report.requests, report.total
@@ -390,7 +390,7 @@ class Job(Generic[RowT]):
             self._settings.check_told(report)
 
     async def _ended(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:
-        """A row was asked: ask again, or keep what came.
+        """A call has ended: send the row again, or keep its answer or error.
 
         Raises:
             LLMError: the next row would fail in the same way.
@@ -476,7 +476,7 @@ class Job(Generic[RowT]):
     # -- waiting for each other ----------------------------------------------------------------------------
 
     async def _news(self, name: str) -> None:
-        """Wait until somebody tells of news; one waits for each kind."""
+        """Wait for an event; each event has one waiter."""
         future: Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[name] = future
         await future
@@ -493,7 +493,7 @@ def _limits_of(settings: JobSettings) -> tuple[float | None, float | None]:
 
 
 def _dollars(usage: Usage, model: str, provider: str | None) -> Decimal | None:
-    """The price by the list of prices; not known where that is not installed."""
+    """The price from the price list; None if no list is installed."""
     try:
         return dollars(usage, model, provider)
     except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""The rows of a job in a journal, and how far the job has come."""
+"""The rows of a job in a journal, and the state of the job."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -12,11 +12,11 @@ from ._calls import dollars_of
 __all__ = ["JOB", "JobState", "KeptRows"]
 
 JOB = ":job"
-"""The run under which a journal has what is known of a job; it is the id of no run of a user's."""
+"""The run id under which a journal keeps the state of a job; no run of a user has this id."""
 
 
 class JobState(NamedTuple):
-    """How far a job has come, as its journal knows it: kept with each group of rows.
+    """The state of a job in its journal, kept with each group of rows.
 
     Attributes:
         spent: dollars, of all its runs; None if a price was not known.
@@ -42,7 +42,7 @@ class JobState(NamedTuple):
 
     @classmethod
     def of(cls, data: Json) -> "JobState":
-        """What was kept; nothing if that cannot be read.
+        """The state from an entry; an empty one if it cannot be read.
 
         Args:
             data: of a journal.
@@ -73,7 +73,7 @@ class KeptRows:
         self._state_key = CallKey(records.key("job").digest, JOB)
 
     async def begin(self) -> JobState:
-        """What earlier runs have left.
+        """The state after earlier runs.
 
         Raises:
             JournalError: the journal has calls of another function under this name and version.
@@ -83,7 +83,7 @@ class KeptRows:
         return JobState.of(None if state is None else self.records.note_of(state))
 
     async def find_all(self, keys: Sequence[CallKey]) -> list[JournalEntry | None]:
-        """What is kept of rows.
+        """The entries of rows.
 
         Args:
             keys: of these.
@@ -91,7 +91,7 @@ class KeptRows:
         return await self._journal.find_all(keys)
 
     async def keep_all(self, rows: Sequence[tuple[CallKey, JournalEntry]], state: JobState) -> None:
-        """Keep rows, and how far the job has come with them.
+        """Keep rows, with the state of the job.
 
         Args:
             rows: with their keys.
@@ -101,7 +101,7 @@ class KeptRows:
         await self._journal.keep_all([*rows, (self._state_key, entry)])
 
     def value_of(self, entry: JournalEntry) -> Message:
-        """What the agent answered.
+        """The answer of the agent.
 
         Args:
             entry: of a row that did not fail.

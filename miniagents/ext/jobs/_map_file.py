@@ -1,4 +1,4 @@
-"""``map_file``: the rows of a file through an agent, into a file that is complete or not there."""
+"""``map_file``: sends the rows of a file to an agent, and writes a file that is always complete."""
 
 import asyncio
 import hashlib
@@ -43,7 +43,7 @@ from ._sources import batches_of
 __all__ = ["map_file"]
 
 _PLAIN: Final = frozenset({Message, UserMessage, AssistantMessage, SystemMessage, ToolMessage, ErrorMessage})
-_LOOKED_AT: Final = 100  # rows, by which it is seen that a finished job asked the same
+_LOOKED_AT: Final = 100  # first rows that are compared to recognise a finished job
 
 
 async def map_file(
@@ -57,38 +57,39 @@ async def map_file(
     error_column: str = "error",
     **options: Unpack[JobOptions],
 ) -> JobResult:
-    r"""Ask an agent once for each row of a file, and write the rows with the answers into another one.
+    r"""Send each row of a file to an agent, and write the rows with their answers into another file.
 
-    Every row stands in ``out`` once, in the order of the input, with two columns more: the answer (a text, or
-    an object of the fields of a typed one), and why there is none. ``out`` is written from the journal when
-    all rows have ended, beside its place, and moved into it: it is complete, or as it was. Run again after
-    whatever has happened, the job goes on, and asks nothing again that has been answered. A job that is done
-    is recognised by the hashes of both files.
+    ``out`` has every row once, in the order of the input, with two more columns: the answer (a text, or an
+    object with the fields of a typed answer), and the error if there is no answer. When all rows have ended,
+    ``out`` is written from the journal next to its place and then moved there, so it is never half a file.
+    Run again after a stop or a crash, the job continues, and sends no row again that has an answer. A job
+    that is done is recognised by the hashes of both files.
 
     Args:
         agent: its keywords must all have values.
-        source: ``.jsonl``, ``.csv``, ``.parquet``, the first two also with ``.gz``; or what has rows.
-        out: ``.jsonl``, ``.jsonl.gz`` or ``.parquet``.
-        id: the column that is the identity of a row; see :func:`map_rows`.
-        message: what the agent is sent for a row; without it a message with the columns as fields.
-        output_column: the column of the answer.
-        error_column: the column of the error.
-        **options: see :class:`JobOptions`. The journal is ``out`` with ``.journal`` behind it, and the errors
-            stand in ``out`` with ``.errors.jsonl`` behind it, if others are not given.
+        source: a ``.jsonl``, ``.csv`` or ``.parquet`` file, the first two also with ``.gz``; or a
+            :class:`RowSource`.
+        out: a ``.jsonl``, ``.jsonl.gz`` or ``.parquet`` file.
+        id: the column that identifies a row; see :func:`map_rows`.
+        message: makes the message for the agent from a row; by default a message with the columns as fields.
+        output_column: the name of the column for the answer.
+        error_column: the name of the column for the error.
+        **options: see :class:`JobOptions`. By default the journal is ``out`` with ``.journal`` added to its
+            name, and ``errors`` is ``out`` with ``.errors.jsonl`` added.
 
     Returns:
-        What was done; if the budget is spent, or too many rows have failed, ``stopped`` says so, and nothing
-        was written.
+        The result of the job. If the budget is spent, or too many rows have failed, ``stopped`` says so, and
+        ``out`` was not written.
 
     Raises:
-        RowsError: a file cannot be used, before anything is asked.
+        RowsError: a file cannot be used; no row was sent.
         TypeError: a keyword of the agent has no value, or an option is unknown.
-        ValueError: a number makes no sense, or a column is there already.
+        ValueError: a number is out of range, or the input already has one of the new columns.
         LookupError: there is a budget, and the price of a model is not known.
-        ModuleNotFoundError: there is a budget, and no list of prices.
+        ModuleNotFoundError: there is a budget, and no price list is installed.
         JournalError: the journal cannot be used; or the input was changed while the job ran.
         OSError: ``out`` cannot be written.
-        LLMError: one that every row would get: no key, a wrong one.
+        LLMError: an error that every row would get, such as a wrong key.
 
     Example:
         >>> import tempfile
@@ -118,12 +119,12 @@ async def map_file(
     for column in (output_column, error_column):
         if column in rows.columns or output_column == error_column:
             raise ValueError(
-                f"{rows.name} has a column {column!r} already; give the one of OUT another name."
+                f"{rows.name} already has a column {column!r}; give another output_column= or error_column=."
             )
     with ExitStack() as stack:
         journal = settings.open_journal(stack)
         if journal is None:
-            raise ValueError("map_file writes its file from a journal; give journal= a path.")
+            raise ValueError("map_file cannot work without a journal; give journal= a path, or leave it out.")
         job = _FileJob(
             asked,
             rows,
@@ -167,12 +168,12 @@ class _FileJob:
         self._records = settings.records(agent)
 
     async def run(self) -> JobResult:
-        """Ask what was not asked, and write the file."""
+        """Send the rows without an answer, and write the file."""
         source = await asyncio.to_thread(self._rows.sha256)
         finished = await self._finished(source)
         if finished is not None:
             return finished
-        # A row that is none is found before any is paid for.
+        # A wrong line is found before any row is paid for.
         total = await asyncio.to_thread(self._rows.count)
         result = await self._ask(total, source)
         if result.stopped is None:
@@ -181,7 +182,7 @@ class _FileJob:
         return result
 
     async def _ask(self, total: int, source: str) -> JobResult:
-        """Ask what was not asked; what this knows of rows goes before the file is written."""
+        """Send the rows without an answer; the memory for rows is released before the file is written."""
         job = self._job(asks=True, total=total, source=source)
         with suppress(BudgetExceededError, TooManyFailuresError):
             async for _ in job.rows():
@@ -220,7 +221,7 @@ class _FileJob:
     # -- the file ------------------------------------------------------------------------------------------
 
     async def _write(self, source: str) -> None:
-        """Write the file beside its place, and move it there.
+        """Write the file next to its place, and move it there.
 
         Raises:
             JournalError: the input was changed.
@@ -241,15 +242,15 @@ class _FileJob:
         sync_folder(self._out.parent)
 
     async def _check_unchanged(self, source: str) -> None:
-        """See that the input is the one that was asked.
+        """Check that the input has not changed.
 
         Raises:
-            JournalError: it is not.
+            JournalError: it has.
         """
         if source != await asyncio.to_thread(self._rows.sha256):
             raise JournalError(
-                f"{self._rows.name} was changed while the job ran. Run it again; what has not changed is not "
-                "asked again."
+                f"{self._rows.name} was changed while the job ran. Run the job again; rows that have not "
+                "changed are not sent again."
             )
 
     def _line(self, row: Row[FileRow, Message]) -> FileRow:
@@ -264,7 +265,7 @@ class _FileJob:
         return CallKey(self._records.key(f"finished {said}").digest, JOB)
 
     async def _first_rows(self) -> str:
-        """A hash of what is asked for the first rows: another prompt asks otherwise."""
+        """A hash of the messages for the first rows, which differs after a change of the prompt."""
         asker = Asker[FileRow](self._records, self._row_id, self._message)
         seen = hashlib.sha256()
         for index, row in enumerate(islice(self._rows, _LOOKED_AT)):
@@ -272,7 +273,7 @@ class _FileJob:
         return seen.hexdigest()
 
     async def _finished(self, source: str) -> JobResult | None:
-        """What the job had done if it is done; None if there is something to do."""
+        """The result of a job that is done; None if there is something left to do."""
         if self._settings.refresh:
             return None
         (entry,) = await self._journal.find_all([self._finished_key(source)])
@@ -301,7 +302,7 @@ class _FileJob:
 
 
 def output_of(message: Message) -> object:
-    """What stands in a file for an answer: its text, or an object of its fields.
+    """The value in the file for an answer: its text, or an object with its fields.
 
     Args:
         message: the answer.
@@ -315,10 +316,10 @@ def output_of(message: Message) -> object:
 
 
 def sync_folder(folder: Path) -> None:
-    """What was moved in a folder is on the disk, where the system can tell.
+    """Make sure that a move within a folder is on the disk, where the system can do this.
 
     Args:
-        folder: that has it.
+        folder: the folder.
     """
     if os.name == "nt":
         return

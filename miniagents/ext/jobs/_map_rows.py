@@ -1,4 +1,4 @@
-"""``map_rows``: an agent asked once for each of many rows, and none is lost."""
+"""``map_rows``: sends each of many rows to an agent, and loses none."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from types import TracebackType
@@ -23,13 +23,13 @@ In = TypeVar("In", bound=Message)
 
 
 class RowStream(Generic[Item, Out]):
-    """The rows of a job, as they are answered: what :func:`map_rows` returns.
+    """The answered rows of a job, as :func:`map_rows` returns them.
 
-    It is iterated once. Leave it with ``async with``, ``aclose`` or ``break``: what is under way is stopped,
-    and what has ended is kept.
+    It can be iterated once. Use ``async with`` or call ``aclose`` if you leave early: calls that have not
+    ended are stopped, and rows that have ended are kept.
 
     Args:
-        job: what is to be done.
+        job: the job.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -52,22 +52,22 @@ class RowStream(Generic[Item, Out]):
         return self._job.progress
 
     def __aiter__(self) -> Self:
-        """Itself."""
+        """Return itself."""
         return self
 
     async def __anext__(self) -> Row[Item, Out]:
         """The next row.
 
         Raises:
-            BudgetExceededError: the money is spent; after all rows before.
-            TooManyFailuresError: more rows have failed than may; the same.
+            BudgetExceededError: the budget is spent; it is raised after all rows that were paid.
+            TooManyFailuresError: more rows have failed than ``max_failures``; after all rows that have ended.
             JournalError: the journal cannot be used.
-            LLMError: one that every row would get: no key, a wrong one.
+            LLMError: an error that every row would get, such as a wrong key.
         """
         return await anext(self._rows)
 
     async def aclose(self) -> None:
-        """Stop what is under way, keep what has ended, close the journal; idempotent."""
+        """Stop calls that have not ended, keep rows that have, and close the journal; idempotent."""
         await self._rows.aclose()
 
     async def __aenter__(self) -> Self:
@@ -82,17 +82,17 @@ class RowStream(Generic[Item, Out]):
 
 
 def complete(agent: Stage[Never, Message]) -> MiniAgent[Message, Message]:
-    """An agent that can be asked.
+    """Check that a value is an agent whose keywords all have values.
 
     Args:
-        agent: what was given as one.
+        agent: the value.
 
     Raises:
-        TypeError: it is none, or a keyword of it has no value.
+        TypeError: it is not an agent, or a keyword has no value.
     """
     if not isinstance(agent, MiniAgent):
         raise TypeError(
-            f"A job asks an agent for each row, and this is a value of type {type(agent).__name__}."
+            f"A job needs an agent, and this is a value of type {type(agent).__name__}; give an agent."
         )
     return cast("MiniAgent[Message, Message]", agent).bind()
 
@@ -156,43 +156,42 @@ def map_rows(
     ordered: bool = True,
     **options: Unpack[JobOptions],
 ) -> RowStream[object, Message]:
-    """Ask an agent once for each row: an inquiry of its own, kept in a journal, within limits and a budget.
+    """Send each row to an agent, with a journal, limits and a budget if you like.
 
-    Run again on the same journal, the job goes on: what was answered is not asked again. A row is known by
-    what the agent is sent for it, the alias, version and keywords of the agent, and its ``id``; without an
-    ``id``, rows that ask the same are told apart by their order. So an inserted row costs nothing but itself,
-    and a changed one is asked again.
+    Run again with the same journal, the job continues: rows that have an answer are not sent again. A row is
+    recognised by the message for the agent, by the alias, version and keywords of the agent, and by its
+    ``id``. Without an ``id``, rows with the same message are told apart by their order. So a row that you
+    insert costs only itself, and a row that you change is sent again.
 
-    * When does it start? When the first row is asked for.
+    * When does it start? When the first row is requested.
     * How often? Once.
-    * What is kept? A thousand rows that have begun and were not taken, or twice ``concurrency`` if that is
-      more, and 24 bytes of each row with a journal. So memory does not grow with the answers.
-    * What does ``break`` do? It cancels what is under way; what has ended is in the journal.
-    * When does an error come? That of a row stands in it (``row.error``), and harms no other one. What every
-      row would fail with (a wrong key), an error of the source, a journal that cannot be written, and a
-      spent budget end the rows, after all that are safe.
+    * What is kept? The rows that have begun and were not read yet: a thousand, or twice ``concurrency`` if
+      that is more. With a journal, 24 bytes of every row. So memory does not grow with the answers.
+    * What does ``break`` do? It cancels calls that have not ended; rows that have ended are in the journal.
+    * When does an error come? The error of a row is in ``row.error``, and other rows continue. An error that
+      every row would get (such as a wrong key), an error of the source or of the journal, and a spent budget
+      end the iteration, after all rows that are safely kept.
 
-    Calls are made at least once: if the process is killed, those are made again that were under way, or had
-    ended within the last 256 rows and were not on the disk yet.
+    Calls are made at least once. If the process is killed, the next run repeats calls that had not ended, and
+    those of the last 256 rows if they were not on the disk yet.
 
     Args:
         agent: its keywords must all have values.
         rows: an iterable, an async iterable, or a table of pandas, polars or Arrow.
-        id: the column (or attribute) that is the identity of a row, or a function of the row.
-        message: what the agent is sent for a row; without it the row itself: a text, a message, or a mapping,
-            which becomes a message with these fields.
-        ordered: rows come in their order, else as they end.
+        id: the column (or attribute) that identifies a row, or a function of the row.
+        message: makes the message for the agent from a row. Without it, the row itself is sent: a text, a
+            message, or a mapping, which becomes a message with these fields.
+        ordered: whether rows come in their order; else they come as they end.
         **options: see :class:`JobOptions`.
 
     Returns:
         An async iterator of :class:`Row`.
 
     Raises:
-        TypeError: there are no rows in what was given, a keyword of the agent has no value, or an option is
-            unknown.
-        ValueError: a number makes no sense.
+        TypeError: ``rows`` is not iterable, a keyword of the agent has no value, or an option is unknown.
+        ValueError: a number is out of range.
         LookupError: there is a budget, and the price of a model is not known.
-        ModuleNotFoundError: there is a budget, and no list of prices.
+        ModuleNotFoundError: there is a budget, and no price list is installed.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""How fast a job is, and when it will be done."""
+"""Measures the speed of a job, and estimates its end."""
 
 import logging
 import time
@@ -25,14 +25,14 @@ class _Sample(NamedTuple):
 
 
 class Meter:
-    """Makes a :class:`Progress` of what a job counts.
+    """Makes a :class:`Progress` from the counts of a job.
 
     Args:
-        tally: of the job.
-        spent: tells the dollars of all runs of the job, and those of this run; None if a price is not known.
+        tally: the counts of the job.
+        spent: returns the dollars of all runs of the job, and of this run; None if a price is not known.
         total: how many rows there are; None if that is not known.
-        limits: tells the limits of requests and tokens in a minute.
-        clock: tells the time, in seconds.
+        limits: returns the limits of requests and tokens per minute.
+        clock: returns the time, in seconds.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Meter:
 
     @property
     def progress(self) -> Progress:
-        """How far the job has come."""
+        """The progress of the job."""
         counts, (cost, new_cost) = self._tally, self._spent()
         now = self._clock()
         new = counts.ended - counts.cached
@@ -84,10 +84,10 @@ class Meter:
         )
 
     def tell(self, handler: ProgressHandler) -> None:
-        """Tell how far the job has come; what that raises is logged once, and harms nothing.
+        """Call a handler with the progress; if it raises, that is logged once, and it is not called again.
 
         Args:
-            handler: is told.
+            handler: the handler.
         """
         if self._silent:
             return
@@ -95,7 +95,7 @@ class Meter:
             handler(self.progress)
         except Exception:  # noqa: BLE001 - the user's own
             self._silent = True
-            _LOG.exception("The progress of a job is not told any more, since %r has failed.", handler)
+            _LOG.exception("The progress handler %r of a job has failed; it is not called again.", handler)
 
     def _sampled(self, sample: _Sample) -> _Sample:
         """Keep a sample, and return the one of a minute before, or the first one."""

@@ -1,4 +1,4 @@
-"""How often each of many digests has come: what tells rows from each other that ask the same."""
+"""Counts how often each digest has come, to tell rows with the same message apart."""
 
 from array import array
 from typing import Final
@@ -24,7 +24,7 @@ class Occurrences:
         self._make(_FIRST)
 
     def count(self, digest: bytes) -> int:
-        """How often a digest has come before; from now on once more.
+        """Return how often a digest has come before, and count it.
 
         Args:
             digest: 8 bytes or more, of any hash; of these 8 are looked at.

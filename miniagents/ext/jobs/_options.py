@@ -1,4 +1,4 @@
-"""What a job is told: how fast, for how much, and where it keeps what it has done."""
+"""The options of a job: its limits, its budget, and where it keeps its answers."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ from ._rows import Progress
 __all__ = ["JobOptions", "JobSettings", "Limits", "ProgressHandler"]
 
 ProgressHandler: TypeAlias = Callable[[Progress], object]
-"""Is told how far a job has come."""
+"""Is called with the progress of a job."""
 
 _CONCURRENCY: Final = 64
 _RETRIES: Final = 3
@@ -28,11 +28,11 @@ _RETRIES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How fast models may be asked. Where nothing is said here, what a provider tells in its headers holds.
+    """How fast a job may call models. Without a limit here, the limits in the provider's headers apply.
 
     Attributes:
-        rpm: requests a minute; None if the provider is to tell.
-        tpm: tokens a minute, of prompts and answers; None if the provider is to tell.
+        rpm: requests per minute; None for the limit that the provider reports.
+        tpm: tokens per minute, of prompts and answers; None for the limit that the provider reports.
 
     Raises:
         ValueError: a limit is not greater than 0.
@@ -49,31 +49,32 @@ class Limits:
         """Check the numbers."""
         for name, limit in (("rpm", self.rpm), ("tpm", self.tpm)):
             if limit is not None and not limit > 0:
-                raise ValueError(f"Limits({name}={limit}) lets nothing go; give a number greater than 0.")
+                raise ValueError(f"Limits({name}={limit}) would allow no call; give a number greater than 0.")
 
 
 class JobOptions(TypedDict, total=False):
     """The keywords that :func:`map_rows` and :func:`map_file` have in common.
 
     Attributes:
-        journal: keeps what was answered, so that the job goes on where it stopped; or the path of one.
-        keep: what a journal that is given as a path keeps of what agents are sent: ``"hash"`` or ``"text"``.
-        version: of what the agent does: another one asks every row again.
-        name: under which the calls are kept; the alias of the agent if it is not given.
-        message_classes: of replies that the agent does not declare; from a journal, others come as plain
-            messages with the same data.
-        concurrency: how many rows are asked at once.
-        retries: how often a row is asked again after an error that may pass; or a policy, which tells after
-            which errors.
-        limits: how fast models are asked.
-        budget: dollars that the job may cost, its earlier runs on the same journal included.
-        price: tells the price of tokens; else the list of prices of the extra ``prices`` does.
-        max_failures: the job stops if more rows have failed: a number of rows; or below 1 a share of those
-            that have ended, looked at from the hundredth row on.
-        refresh: ask every row, whatever stands in the journal.
-        retry_failed: ask rows again that failed in an earlier run.
-        errors: the path of a file of JSON lines: the rows that failed, with why.
-        progress: is told four times a second how far the job has come, and once at its end.
+        journal: the journal that keeps the answers, or its path; with it, a job that stopped can continue.
+        keep: what a journal that is given as a path keeps of each message for the agent: ``"hash"`` or
+            ``"text"``.
+        version: the version of the agent; after a change, every row is sent again.
+        name: the name under which the calls are kept; by default the alias of the agent.
+        message_classes: classes of replies that the agent does not declare. From a journal, replies of other
+            classes come as plain messages with the same data.
+        concurrency: how many rows are in work at the same time (64 by default).
+        retries: how often a row is sent again after an error that may pass (3 by default); or a policy, which
+            also says after which errors.
+        limits: how fast the job may call models.
+        budget: the most dollars for all runs on the same journal.
+        price: returns the price of tokens; by default the price list of the extra ``prices``.
+        max_failures: the job stops when more rows have failed: a number of rows; or, below 1, a share of the
+            rows that have ended, which counts from the hundredth row on.
+        refresh: whether to send every row, also those with an answer in the journal.
+        retry_failed: whether to send the rows again that failed in an earlier run.
+        errors: the path of a file of JSON lines for the rows that failed, with their errors.
+        progress: is called with the progress four times a second, and once at the end.
 
     Example:
         >>> options: JobOptions = {"concurrency": 8, "budget": Decimal(5)}
@@ -119,21 +120,21 @@ class JobSettings:
     def __post_init__(self) -> None:
         """Check the numbers."""
         if self.concurrency < 1:
-            raise ValueError(f"concurrency={self.concurrency}: at least 1 row must be asked at once.")
+            raise ValueError(f"concurrency={self.concurrency} would send no row; give 1 or more.")
         if isinstance(self.retries, int) and self.retries < 0:
-            raise ValueError(f"retries={self.retries}: give 0 or more.")
+            raise ValueError(f"retries={self.retries} is negative; give 0 or more.")
         if self.max_failures is not None and not self.max_failures >= 0:
-            raise ValueError(f"max_failures={self.max_failures}: give 0 or more.")
+            raise ValueError(f"max_failures={self.max_failures} is not a limit; give 0 or more.")
         if self.dollars is not None and not (self.dollars.is_finite() and self.dollars > 0):
-            raise ValueError(f"budget={self.budget} lets nothing go; give dollars, more than 0.")
+            raise ValueError(f"budget={self.budget} would allow no call; give dollars, more than 0.")
 
     @classmethod
     def of(cls, options: JobOptions) -> Self:
-        """The settings that these options are.
+        """Check options, and add the defaults.
 
         Raises:
-            TypeError: there is no such option.
-            ValueError: a number makes no sense.
+            TypeError: an option is unknown.
+            ValueError: a number is out of range.
         """
         known = {each.name for each in fields(cls)}
         for name in options:
@@ -142,10 +143,10 @@ class JobSettings:
         return cls(**options)
 
     def open_journal(self, stack: ExitStack) -> Journal | None:
-        """The journal; one that is opened here is closed with the stack.
+        """Return the journal; if it is a path, open it and close it with the stack.
 
         Args:
-            stack: of what is closed.
+            stack: closes the journal.
 
         Raises:
             JournalError: it cannot be opened.
@@ -155,22 +156,22 @@ class JobSettings:
         return stack.enter_context(Journal(self.journal, keep=self.keep))
 
     def records(self, agent: MiniAgent[Message, Message]) -> CallRecords:
-        """How the calls of an agent stand in the journal.
+        """Return the keys and entries of the journal for calls of an agent.
 
         Args:
-            agent: that is asked.
+            agent: the agent of the job.
         """
         return CallRecords(agent, version=self.version, name=self.name, message_classes=self.message_classes)
 
     def check_price(self, agent: MiniAgent[Message, Message]) -> None:
-        """See that a budget can be kept, before anything is paid.
+        """Check that a budget can be kept, before the job spends money.
 
         Args:
-            agent: that is going to be asked.
+            agent: the agent of the job.
 
         Raises:
-            LookupError: the price of a model that it asks is not known.
-            ModuleNotFoundError: there is no list of prices.
+            LookupError: the price of a model that it calls is not known.
+            ModuleNotFoundError: no price list is installed.
         """
         if self.dollars is None:
             return
@@ -183,21 +184,21 @@ class JobSettings:
             )
 
     def check_told(self, report: UsageReport) -> None:
-        """See that a budget can still be kept, after models have been asked.
+        """Check that a budget can still be kept, after calls of models.
 
         Args:
-            report: what they have used.
+            report: the tokens of these calls.
 
         Raises:
-            LookupError: the price of a model is not known, or an answer does not tell what it has used.
+            LookupError: the price of a model is not known, or an answer does not report its tokens.
         """
         if self.dollars is None or not (report.untold or report.dollars is None):
             return
         names = ", ".join(sorted(label_of(name) or "a model" for name in report.by_model))
         if report.untold:
             raise LookupError(
-                f"An answer of {names} does not tell what it has used, so a budget cannot be kept; ask a "
-                "server that tells it, or go on without a budget."
+                f"An answer of {names} does not report its tokens, so a budget cannot be kept; use a server "
+                "that reports them, or continue without a budget."
             )
         raise LookupError(f"The price of {names} is not known, so a budget cannot be kept; give price=.")
 

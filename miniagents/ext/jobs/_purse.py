@@ -1,4 +1,4 @@
-"""The money of a job: set aside before a row is asked, settled when it has ended."""
+"""The budget of a job: money is reserved before a row is sent, and settled when the row has ended."""
 
 from decimal import Decimal
 from typing import Final, Literal
@@ -11,19 +11,19 @@ _NOTHING: Final = Decimal()
 
 
 class Purse:
-    """What a job may cost, and has cost.
+    """The budget of a job, and what the job has cost.
 
-    For a row as much is set aside as the dearest one until now has cost, those of earlier runs included; as
-    long as none is known everything, so that a row is asked alone. So rows that are asked at the same time
-    cannot pass the budget together, unless one costs more than all before it.
+    For each row, the cost of the most expensive row so far is reserved, earlier runs included. As long as no
+    cost is known, everything is reserved, so that the first row runs alone. So rows that run at the same time
+    cannot exceed the budget together, unless one costs more than all before it.
 
     Args:
-        amount: dollars; None for no limit.
-        spent: what was spent before.
+        amount: the budget in dollars; None for no limit.
+        spent: the dollars of earlier runs.
 
     Attributes:
         spent: dollars; None if a price is not known.
-        dearest: what the dearest row has cost; None if none is known.
+        dearest: the cost of the most expensive row; None if none is known.
 
     Example:
         >>> purse = Purse(Decimal(3), Decimal(1))
@@ -46,7 +46,7 @@ class Purse:
         self.dearest: Decimal | None = None
 
     def take(self) -> Literal["go", "wait", "spent"]:
-        """Set a part aside for one more row, if there is enough; else whether some may be given back."""
+        """Reserve money for one more row: "go", "wait" (until other rows are settled) or "spent"."""
         if self._amount is not None:
             left = self._amount - (self.spent or _NOTHING)
             if self.dearest is None:
@@ -59,7 +59,7 @@ class Purse:
         return "go"
 
     def learn(self, cost: Decimal | None) -> None:
-        """A row has cost so much, now or in an earlier run.
+        """Take the cost of a row into account, of this or an earlier run.
 
         Args:
             cost: dollars; None if that is not known.
@@ -68,11 +68,11 @@ class Purse:
             self.dearest = max(self.dearest or _NOTHING, cost)
 
     def settle(self, cost: Decimal | None, *, failed: bool = False) -> None:
-        """A row has ended.
+        """Count the cost of a row that has ended.
 
         Args:
             cost: dollars; None if a price is not known.
-            failed: it has no answer; if it has cost nothing then, that tells nothing of other rows.
+            failed: whether it has no answer; a failed row without cost does not count for `dearest`.
         """
         self._running -= 1
         if cost or not failed:
@@ -81,10 +81,10 @@ class Purse:
 
     @property
     def error(self) -> BudgetExceededError:
-        """That nothing is left."""
+        """The error for a spent budget."""
         spent, next_one = self.spent or _NOTHING, self.dearest or _NOTHING
         text = (
-            f"The budget of {self._amount} dollars is spent: {spent:f} dollars, and one more row may cost "
-            f"{next_one:f}. What was answered is kept; give more to go on."
+            f"The budget of {self._amount} dollars is spent: the rows so far cost {spent:f} dollars, and one "
+            f"more may cost {next_one:f}. The answers are kept; continue with a larger budget."
         )
         return BudgetExceededError(text, tokens=0, dollars=spent)

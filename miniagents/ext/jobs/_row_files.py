@@ -1,4 +1,4 @@
-"""Files of rows: what is wrong with one, which form it has, its lines, its hash."""
+"""Files of rows: their errors, their formats, their lines, their hashes."""
 
 import gzip
 import hashlib
@@ -35,29 +35,29 @@ _FORMS: Final[Mapping[str, FormName]] = MappingProxyType(
     {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 )
 AT_ONCE: Final = 16 * 2**20
-"""How many bytes of rows are in memory at once, or one row if it is larger."""
+"""The most bytes of rows in memory at the same time; or one row if it is larger."""
 
 _LONGEST_LINE: Final = 64 * 2**20
 _PIECE: Final = 2**20
 
 
 class RowsError(MiniAgentsError, ValueError):
-    """A file of rows cannot be used; the text says where it is wrong.
+    """A file of rows cannot be used; the text says what is wrong, and in which line.
 
     Example:
-        >>> raise RowsError("reviews.jsonl, line 7: this is no JSON.")
+        >>> raise RowsError("reviews.jsonl, line 7: this is not JSON.")
         Traceback (most recent call last):
             ...
-        miniagents...RowsError: reviews.jsonl, line 7: this is no JSON.
+        miniagents...RowsError: reviews.jsonl, line 7: this is not JSON.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class FileForm:
-    """How the rows stand in a file.
+    """The format of a file of rows.
 
     Attributes:
-        name: of the form.
+        name: the name of the format.
         zipped: whether the file is compressed by gzip.
     """
 
@@ -66,7 +66,7 @@ class FileForm:
 
 
 class RowSource(Protocol):
-    r"""Rows that can be read as often as one likes, a few at a time: a file, or what else has some.
+    r"""Rows that can be read several times, a few at a time, such as those of a file.
 
     Example:
         >>> import tempfile
@@ -81,7 +81,7 @@ class RowSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What errors call the file."""
+        """The name of the file in errors."""
         ...
 
     @property
@@ -93,15 +93,15 @@ class RowSource(Protocol):
         """Read from the beginning.
 
         Raises:
-            RowsError: something in the file is no row.
+            RowsError: the file has something that is not a row.
         """
         ...
 
     def count(self) -> int:
-        """How many rows there are; all of them are looked at.
+        """Return the number of rows; this reads and checks all of them.
 
         Raises:
-            RowsError: something in the file is no row.
+            RowsError: the file has something that is not a row.
         """
         ...
 
@@ -129,7 +129,7 @@ class RowWriter(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what is left; then the file is on the disk.
+        """Write the rest; when this returns, the file is on the disk.
 
         Raises:
             OSError: the file cannot be written.
@@ -137,19 +137,19 @@ class RowWriter(Protocol):
         ...
 
     def discard(self) -> None:
-        """Close it, and remove what was written; idempotent, and nothing after `close`."""
+        """Close the file and remove it; does nothing after `close` or another `discard`."""
         ...
 
 
 def form_of(path: str | Path, *, written: bool = False) -> FileForm:
-    """The form of a file, by the end of its name.
+    """Return the format of a file, from the end of its name.
 
     Args:
-        path: of the file.
-        written: whether it is to be written.
+        path: the path of the file.
+        written: whether the file will be written.
 
     Raises:
-        RowsError: no rows can be read from, or written to, such a file; or that needs what is not installed.
+        RowsError: files of this format cannot be read or written, or pyarrow is not installed.
 
     Example:
         >>> form_of("reviews.CSV.gz")
@@ -169,40 +169,43 @@ def form_of(path: str | Path, *, written: bool = False) -> FileForm:
         )
     if written and name == "csv":
         raise RowsError(
-            f"{path}: no .csv is written, since answers may have fields of their own; give .jsonl or "
-            ".parquet."
+            f"{path}: .csv files are not written, because answers may have fields; give .jsonl or .parquet."
         )
     if name == "parquet" and find_spec("pyarrow") is None:
-        raise RowsError(f"{path}: Parquet needs pyarrow: pip install 'miniagents[jobs]'.")
+        raise RowsError(
+            f"{path}: Parquet needs pyarrow, which is not installed; pip install 'miniagents[jobs]'."
+        )
     return FileForm(name, zipped)
 
 
 @contextmanager
 def file_errors(name: str) -> Generator[None]:
-    """What goes wrong with a file that is read becomes one clear error.
+    """Turn the errors of reading a file into a RowsError.
 
     Args:
-        name: what errors call the file.
+        name: the name of the file in errors.
 
     Raises:
-        RowsError: something did.
+        RowsError: the file cannot be read.
     """
     try:
         yield
     except (gzip.BadGzipFile, zlib.error):
-        raise RowsError(f"{name} is named as a file of gzip, and is none.") from None
+        raise RowsError(
+            f"{name} is not a gzip file, although its name ends with .gz; rename it, or compress it."
+        ) from None
     except EOFError:
-        raise RowsError(f"{name} is cut off: the end of what gzip has written is missing.") from None
+        raise RowsError(f"{name} is cut off: its gzip data have no end; get the complete file.") from None
     except OSError as error:
         raise RowsError(f"{name} cannot be read: {error.strerror or error}.") from None
 
 
 def opened(path: Path, form: FileForm) -> IO[bytes]:
-    """The file, opened to be read, unpacked if it is compressed.
+    """Open a file to read it, and decompress it if it is compressed.
 
     Args:
-        path: of the file.
-        form: how the rows stand in it.
+        path: the path of the file.
+        form: its format.
 
     Raises:
         OSError: it cannot be read.
@@ -211,25 +214,25 @@ def opened(path: Path, form: FileForm) -> IO[bytes]:
 
 
 def lines_of(file: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
-    """The lines of a text, with their numbers from 1; a mark of the byte order is no part of it.
+    """Yield the lines of a text with their numbers, from 1; a byte order mark is left out.
 
     Args:
-        file: it is read.
-        name: what errors call it.
+        file: the file to read.
+        name: its name in errors.
 
     Raises:
-        RowsError: a line is no UTF-8, or longer than 64 MB.
+        RowsError: a line is not UTF-8, or longer than 64 MB.
     """
     number = 0
     while line := file.readline(_LONGEST_LINE + 1):
         number += 1
         if len(line) > _LONGEST_LINE:
-            raise RowsError(f"{name}, line {number}: it is longer than {_LONGEST_LINE >> 20} MB.")
+            raise RowsError(f"{name}, line {number}: the line is longer than {_LONGEST_LINE >> 20} MB.")
         try:
             yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             raise RowsError(
-                f"{name}, line {number}: byte {error.start + 1} is no UTF-8; save the file as UTF-8."
+                f"{name}, line {number}: byte {error.start + 1} is not UTF-8; save the file as UTF-8."
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""A row that has been asked, and how far a job has come."""
+"""The answered rows of a job, its progress, and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,32 +15,32 @@ RowT = TypeVar("RowT", covariant=True)  # noqa: PLC0105 - users see these in hin
 Value = TypeVar("Value", covariant=True)  # noqa: PLC0105
 
 Stopped: TypeAlias = Literal["budget", "failures"]
-"""Why a job has ended before its last row: its money is spent, or too many rows have failed."""
+"""Why a job has ended before its last row: its budget is spent, or too many rows have failed."""
 
 
 class Row(Generic[RowT, Value]):
-    """A row of a job, with what came of it.
+    """A row of a job, with its answer or its error.
 
     Args:
-        index: its place among all rows, from 0.
+        index: its position among all rows, from 0.
         item: the row as it was given.
-        value: gives what the agent answered, when that is asked for.
+        value: returns the answer; called when the answer is read.
         error: why there is no answer.
-        row_id: its identity.
-        usage: the tokens that it took.
-        cost: what these cost, in dollars.
-        attempts: how often the agent was asked.
-        cached: whether it stood in the journal.
+        row_id: its id.
+        usage: the tokens of its model calls.
+        cost: their cost in dollars.
+        attempts: how often the row was sent.
+        cached: whether the answer or the error is from the journal.
 
     Attributes:
-        index: its place among all rows, from 0.
+        index: its position among all rows, from 0.
         input: the row as it was given.
-        id: its identity, as ``id=`` says; None without that.
+        id: its id, by ``id=``; None without ``id=``.
         error: why there is no answer; None if there is one.
-        usage: the tokens that it took, those of attempts that failed included.
-        cost: what these cost, in dollars; None if a price is not known.
-        attempts: how often the agent was asked.
-        cached: it stood in the journal already, so it was not asked (and paid) now.
+        usage: the tokens of its model calls, failed attempts included.
+        cost: their cost in dollars; None if a price is not known.
+        attempts: how often the row was sent.
+        cached: whether the answer or the error is from the journal, so that this run did not pay for it.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -81,10 +81,10 @@ class Row(Generic[RowT, Value]):
 
     @property
     def value(self) -> Value:
-        """What the agent answered: its last message (of a model with a type, ``row.value.parsed``).
+        """The answer: the last message of the agent. With a type, ``row.value.parsed`` is the typed value.
 
         Raises:
-            Exception: the row has failed; it is :attr:`error`.
+            Exception: :attr:`error`, if the row has failed.
         """
         if self.error is not None:
             raise self.error
@@ -98,25 +98,25 @@ class Row(Generic[RowT, Value]):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job has come.
+    """The progress of a job.
 
     Attributes:
         done: rows with an answer, those of the journal included.
-        failed: rows without one.
-        cached: rows, answered or failed, that stood in the journal.
-        total: all rows, None if their number is not known.
-        seconds: since the job began.
-        rows_per_second: answered or failed, in the last minute, those of the journal not counted.
-        requests_per_minute: calls of models in the last minute.
-        requests_limit: how many may be made in a minute; None if no limit is known.
-        tokens_per_minute: of prompts and answers, in the last minute.
-        tokens_limit: how many these may be in a minute; None if no limit is known.
-        requests: calls of models in all, retries included; those of the journal not counted.
-        usage: the tokens of these.
-        cost: dollars, also those that earlier runs of the job have cost; None if a price is not known.
-        projected_cost: of all rows; None if that or the number of rows is not known.
-        seconds_left: None if it is not known.
-        last_error: why the last row that failed did; empty if none did.
+        failed: rows that have failed, those of the journal included.
+        cached: rows of both kinds that came from the journal.
+        total: the number of all rows, None if it is not known.
+        seconds: the time since the job began.
+        rows_per_second: rows that ended in the last minute, without those of the journal.
+        requests_per_minute: model calls in the last minute.
+        requests_limit: the most model calls per minute; None if no limit is known.
+        tokens_per_minute: tokens of prompts and answers in the last minute.
+        tokens_limit: the most tokens per minute; None if no limit is known.
+        requests: all model calls of this run, retries included.
+        usage: the tokens of these calls.
+        cost: dollars of all runs on the journal; None if a price is not known.
+        projected_cost: the estimated dollars for all rows; None if it cannot be estimated.
+        seconds_left: the estimated time until the end; None if it cannot be estimated.
+        last_error: the error of the last row that failed; empty if none has.
 
     Example:
         >>> Progress(done=3, total=4).done
@@ -143,22 +143,22 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """What a job has done.
+    """The result of a job.
 
     Attributes:
-        rows: how many rows were looked at.
+        rows: how many rows have ended.
         done: how many have an answer.
-        failed: how many have none.
-        cached: how many of both stood in the journal.
-        repeated: how many calls the run before had begun and not kept when it was killed or left.
-        changed: the input is another one than that of the run before on the same journal.
-        cost: dollars, also those that earlier runs of the job have cost; None if a price is not known.
-        run_cost: the dollars of this run alone; None if a price is not known.
-        requests: calls of models, retries included.
-        usage: the tokens of these.
-        seconds: that it took.
-        finished: the job was done already, and nothing has been asked or written.
-        stopped: why it has ended before its last row, so that nothing was written; None if it has not.
+        failed: how many have failed.
+        cached: how many of both came from the journal.
+        repeated: how many calls at most an earlier run had begun and not kept, so that they were made again.
+        changed: whether the input differs from that of the last run on the same journal.
+        cost: dollars of all runs on the journal; None if a price is not known.
+        run_cost: dollars of this run; None if a price is not known.
+        requests: model calls of this run, retries included.
+        usage: the tokens of these calls.
+        seconds: how long this run took.
+        finished: whether the job was already done, so that no row was sent and nothing was written.
+        stopped: why the job ended before its last row, so that nothing was written; None if it did not.
 
     Example:
         >>> JobResult(rows=4, done=4).stopped is None

@@ -1,4 +1,4 @@
-"""What a job counts: rows that ended, and how; calls of models and their tokens."""
+"""The counts of a job: rows that have ended, failures, calls of models and tokens."""
 
 from pathlib import Path
 from typing import Final
@@ -12,22 +12,22 @@ from ._rows import Row
 
 __all__ = ["Tally"]
 
-_EARLY: Final = 100  # rows before which a share of failures says little
+_EARLY: Final = 100  # rows from which on a share of failures counts
 
 
 class Tally:
-    """Counts the rows of a job that have ended; those that failed stand in a file, if that is wished.
+    """Counts the rows of a job that have ended; writes failed rows to a file if there is one.
 
     Args:
-        settings: of the job.
+        settings: the settings of the job.
 
     Attributes:
         done: rows with an answer.
         failed: rows without one.
-        cached: rows of both kinds that stood in the journal.
+        cached: rows of both kinds that came from the journal.
         requests: calls of models.
         usage: their tokens.
-        last_error: of the last row that failed; empty if none did.
+        last_error: the error of the last row that failed; empty if none has.
 
     Raises:
         OSError: the file of an earlier run cannot be removed.
@@ -45,10 +45,10 @@ class Tally:
         self._errors: ErrorsFile | None = None
 
     def count(self, row: Row[object, object]) -> None:
-        """A row has ended.
+        """Count a row that has ended.
 
         Args:
-            row: with its value or its error.
+            row: the row, with its value or its error.
 
         Raises:
             OSError: the file of errors cannot be written.
@@ -63,20 +63,20 @@ class Tally:
             self._errors.add(row)
 
     def count_calls(self, requests: int, usage: Usage) -> None:
-        """Models were called for a row.
+        """Count the model calls of a row.
 
         Args:
-            requests: how often.
-            usage: the tokens.
+            requests: how many calls.
+            usage: their tokens.
         """
         self.requests += requests
         self.usage += usage
 
     def open(self) -> None:
-        """Begin the file of errors anew.
+        """Begin a new file of errors.
 
         Raises:
-            OSError: that of an earlier run cannot be removed.
+            OSError: the file of an earlier run cannot be removed.
         """
         if self._errors_path is not None:
             self._errors = ErrorsFile(self._errors_path)
@@ -93,7 +93,7 @@ class Tally:
 
     @property
     def too_many_failed(self) -> bool:
-        """Whether more rows have failed than may."""
+        """Whether more rows have failed than ``max_failures``."""
         if self._most is None:
             return False
         if 0 < self._most < 1:
@@ -102,9 +102,9 @@ class Tally:
 
     @property
     def error(self) -> TooManyFailuresError:
-        """That too many rows have failed."""
+        """The error for too many failed rows."""
         text = (
-            f"{self.failed} of {self.ended} rows have failed, which is more than may "
-            f"(max_failures={self._most}); the last one: {self.last_error}"
+            f"{self.failed} of {self.ended} rows have failed, more than max_failures={self._most} allows; "
+            f"the last error: {self.last_error}"
         )
         return TooManyFailuresError(text, failed=self.failed, ended=self.ended)

@@ -1,4 +1,4 @@
-"""Agents on many machines: ``remote(agent)`` is the agent, whose calls are made by workers of Ray."""
+"""Agents on many machines: workers of Ray make the calls of ``remote(agent)``."""
 
 from ._errors import RemoteError, WorkerLostError
 from ._remote import remote

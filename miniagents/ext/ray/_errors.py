@@ -1,4 +1,4 @@
-"""Errors of workers: as they are where they can be pickled, and as a sentence otherwise."""
+"""Errors of workers: they are pickled if possible, and otherwise sent as a text."""
 
 import traceback
 from typing import Final
@@ -16,7 +16,7 @@ _SHOWN: Final = 6  # frames of a traceback
 
 
 class RemoteError(MiniAgentsError):
-    """Something went wrong in a worker, and the error itself cannot be brought here; the text tells it.
+    """An error in a worker that cannot be pickled; the text describes it.
 
     Example:
         >>> raise RemoteError("POET failed in a worker: QuotaError: none is left")
@@ -27,10 +27,10 @@ class RemoteError(MiniAgentsError):
 
 
 class WorkerLostError(RemoteError):
-    """A worker has died, or cannot be reached, and the call cannot be made again.
+    """A worker has crashed or cannot be reached, and the call cannot be repeated.
 
     Args:
-        message: the sentence.
+        message: the text.
         attempts: how often the call was made.
 
     Attributes:
@@ -47,10 +47,10 @@ class WorkerLostError(RemoteError):
 
 
 def pack_error(error: BaseException) -> PackedError:
-    """An error becomes what can be sent.
+    """Pack an error for sending.
 
     Args:
-        error: of an agent.
+        error: an error of an agent.
     """
     trace = traceback.extract_tb(error.__traceback__)[-_SHOWN:]
     return PackedError(
@@ -61,10 +61,10 @@ def pack_error(error: BaseException) -> PackedError:
 
 
 def unpack_error(packed: PackedError, agent: str) -> Exception:
-    """What was sent becomes an error of the same class, with a note of where it was raised.
+    """Unpack an error: one of the same class, with a note of where it was raised.
 
     Args:
-        packed: of a worker.
+        packed: an error of a worker.
         agent: the alias of the agent, for an error that could not be pickled.
     """
     error = _unpickled(packed.pickled)
@@ -90,7 +90,7 @@ def _pickled(error: BaseException) -> bytes:
 
 
 class _AsItIs:
-    """An error of others that is pickled without its constructor, as those of the library are."""
+    """Pickles an error without its constructor, as the library does with its own errors."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -1,6 +1,6 @@
-"""What is used of Ray: the one module that imports it, and says what to install where it is missing.
+"""The part of Ray that the library uses. Only this module imports Ray.
 
-Ray is imported when a worker is started, and not before: to import it takes most of a second.
+It does so when a worker starts, because importing Ray takes most of a second.
 """
 
 from collections.abc import AsyncIterator, Callable, Generator
@@ -11,13 +11,13 @@ __all__ = ["ActorHandle", "Frames", "Ray", "ray_library"]
 
 
 class Ref(Protocol):
-    """What an actor is going to answer."""
+    """The future answer of an actor."""
 
     def __await__(self) -> Generator[object, None, object]: ...
 
 
 class Frames(Protocol):
-    """What a generator of an actor gives."""
+    """The answers of a generator of an actor."""
 
     def __aiter__(self) -> AsyncIterator[Ref]: ...
 

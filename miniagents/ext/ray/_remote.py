@@ -1,4 +1,4 @@
-"""``remote``: an agent whose calls are made by workers of Ray."""
+"""``remote``: lets workers of Ray make the calls of an agent."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -16,23 +16,23 @@ from ._pickles import dumps
 __all__ = ["remote"]
 
 AnyAgent = MiniAgent[Message, Message, ...]
-_AT_ONCE: Final = 16  # messages of a call that do not wait for a reader: nearly all have fewer
+_AT_ONCE: Final = 16  # messages of a call that are passed on before a reader asks for them
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
 
 
 class RemoteCalls:
-    """What goes around an agent whose calls are made by workers, for ``agent.around(...)``.
+    """Lets workers make the calls of an agent; for ``agent.around(...)``.
 
     Args:
-        agent: that workers run.
+        agent: the agent that the workers run.
         replicas: how many workers.
-        concurrency: how many calls each of them makes at once.
-        attempts: how often a call is made whose worker is lost.
-        options: of the actors, for Ray.
+        concurrency: how many calls each worker makes at the same time.
+        attempts: how often a call is made if its worker is lost.
+        options: options of the Ray actors.
     """
 
     runs_elsewhere = True
-    """To limits, journals and observers here, the agent is the model or the agent that it is."""
+    """Limits, journals and observers of this process treat the agent as they would without workers."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class RemoteCalls:
         self._pickled: tuple[Mapping[str, object], bytes] = ({}, b"")  # the keywords of the last call
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
-        """Have the call made, and reply what comes."""
+        """Let a worker make the call, and reply its messages."""
         messages = tuple(await ctx.messages)
         keywords = self._keywords(call)
         context = current_context()
@@ -65,11 +65,11 @@ class RemoteCalls:
                 break
             ctx.reply(reply)
         else:
-            ctx.reply(replies)  # the others come as they are asked for
+            ctx.reply(replies)  # the others come when a reader asks for them
         await remote_call.until_replied()
 
     def _keywords(self, call: AnyAgent) -> bytes:
-        """Those of the call that the agent has not."""
+        """The keywords of the call that differ from those of the agent."""
         own = self._agent.defaults
         given = {
             name: value for name, value in call.defaults.items() if name not in own or own[name] is not value
@@ -80,13 +80,13 @@ class RemoteCalls:
         try:
             pickled = dumps(given)
         except Exception as error:
-            text = f"{self._agent.alias} cannot be called in a worker with these keywords"
+            text = f"{self._agent.alias} cannot be called in a worker, because its keywords cannot be pickled"
             raise RemoteError(f"{text}: {type(error).__name__}: {error}.") from error
         self._pickled = given, pickled
         return pickled
 
     def _dispatcher(self) -> Dispatcher:
-        """The workers, for the outermost context: they end with it."""
+        """The workers; they belong to the outermost context, and end with it."""
         context: Context = current_context().path()[0]
         settings: dict[str, object] = {"prefetch": context.prefetch}
         if isinstance(context, MiniAgents):
@@ -112,31 +112,31 @@ def remote(
     attempts: int = 3,
     options: Mapping[str, object] | None = None,
 ) -> A:
-    """Return the agent, each call of which is made by one of several workers: processes of Ray.
+    """Return the same agent, but workers make its calls: processes of Ray, on one or many machines.
 
-    Needs ``pip install 'miniagents[ray]'``, on every machine, and ``ray.init(...)`` before the first call.
-    The workers are started by the first call, spread over the machines, and end with the outermost
-    ``MiniAgents`` of the program. Each of them makes many calls at once. A reply streams here as the agent
-    writes it there; a slow reader slows it down, and one that leaves stops it.
+    Needs ``pip install 'miniagents[ray]'`` on every machine, and ``ray.init(...)`` before the first call. The
+    first call starts the workers, spread over the machines; they end with the outermost ``MiniAgents`` of the
+    program. Each worker makes many calls at the same time. A reply streams to this process while the agent
+    writes it. A slow reader slows the agent down, and a reader that leaves stops it.
 
-    If a worker dies, another one takes its place, and makes the calls again that it was making, ``attempts``
-    times in all. That is only done as long as none of the call's messages is complete: after that, and after
-    the last attempt, its readers get a :class:`WorkerLostError`. A message that was streaming begins anew,
-    with a :class:`~miniagents.Restart` among its parts if some of it had been read (who reads its tokens
-    sees both beginnings). So an agent that does something in the world may do it more than once;
-    ``attempts=1`` has every call made once at most.
+    If a worker crashes, another one takes its place and repeats the calls that had not ended, up to
+    ``attempts`` times in all. A call is repeated only if none of its messages is complete yet. Otherwise, and
+    after the last attempt, its readers get a :class:`WorkerLostError`. A message that was streaming begins
+    again, with a :class:`~miniagents.Restart` among its parts if a reader had got some of it (a reader of
+    tokens gets both beginnings). So an agent with side effects may have them more than once; with
+    ``attempts=1``, no call is repeated.
 
-    What an agent raises is raised here: the same class with the same data if it can be pickled, otherwise a
-    :class:`RemoteError` that tells it.
+    An error of the agent is raised here: with the same class and data if it can be pickled, otherwise as a
+    :class:`RemoteError` with its text.
 
     Args:
-        agent: any; it is pickled, so clients and locks are to be made by its function. It is sent its
-            messages when all of them are there.
+        agent: any agent. It is pickled, so its function must create clients and locks itself. It gets its
+            messages when all of them have come.
         replicas: how many workers.
-        num_cpus: how much of a processor Ray is to set aside for each of them.
-        concurrency: how many calls each of them makes at once; others wait here.
-        attempts: how often a call is made whose worker is lost.
-        options: further ones of Ray's actors: ``{"num_gpus": 1}``, ``{"resources": {...}}``,
+        num_cpus: the share of a processor that Ray reserves for each worker.
+        concurrency: how many calls each worker makes at the same time; others wait in this process.
+        attempts: how often a call is made if its worker is lost.
+        options: further options of Ray's actors: ``{"num_gpus": 1}``, ``{"resources": {...}}``,
             ``{"runtime_env": {...}}``.
 
     Returns:
@@ -144,7 +144,7 @@ def remote(
 
     Raises:
         ImportError: Ray is not installed.
-        ValueError: a number makes no sense.
+        ValueError: a number is out of range.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -160,9 +160,9 @@ def remote(
     """
     for name, number in (("replicas", replicas), ("concurrency", concurrency), ("attempts", attempts)):
         if number < 1:
-            raise ValueError(f"remote({name}={number}) can make no call; give 1 or more.")
+            raise ValueError(f"remote({name}={number}) could make no call; give 1 or more.")
     if not num_cpus >= 0:
-        raise ValueError(f"remote(num_cpus={num_cpus}): give processors, 0 or more.")
+        raise ValueError(f"remote(num_cpus={num_cpus}) is not a number of processors; give 0 or more.")
     if find_spec("ray") is None:
         ray_library()
     calls = RemoteCalls(

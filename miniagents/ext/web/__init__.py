@@ -1,4 +1,4 @@
-"""Answers of agents over HTTP: streamed, stopped when nobody listens, and resumed when somebody comes back.
+"""Answers of agents over HTTP: streamed, stopped when the client leaves, or resumed when it comes back.
 
 Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same functions. `RedisFrames` needs
 ``miniagents[redis]`` besides.

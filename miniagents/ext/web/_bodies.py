@@ -1,4 +1,4 @@
-"""The body of a request: JSON, as large and as slow as it may be."""
+"""Reads the body of a request, JSON, within limits of size and time."""
 
 import asyncio
 import json
@@ -25,12 +25,12 @@ async def json_body(
     """Return the body of a request, a JSON object.
 
     Args:
-        request: whose.
-        max_body: bytes that it may have.
-        body_timeout: seconds that it may take to come.
+        request: the request.
+        max_body: the most bytes of the body.
+        body_timeout: the most seconds until it has come.
 
     Raises:
-        RequestError: it is too large, too slow, or no JSON object, or its content type is not JSON.
+        RequestError: it is too large, too slow, or not a JSON object, or its content type is not JSON.
         starlette.requests.ClientDisconnect: the client left.
 
     Example:
@@ -44,7 +44,7 @@ async def json_body(
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")
     ):
-        raise RequestError("The content type has to be application/json.", 415, code="no_json")
+        raise RequestError("The content type must be application/json.", 415, code="no_json")
     length = request.headers.get("content-length", "0")
     if len(length) > _LONGEST_NUMBER or (length.isdecimal() and int(length) > max_body):
         raise _too_large(max_body)
@@ -62,9 +62,9 @@ async def json_body(
     try:
         body = cast("object", json.loads(data))
     except (ValueError, RecursionError):
-        raise RequestError("The body is no JSON.", code="no_json") from None
+        raise RequestError("The body is not JSON.", code="no_json") from None
     if not isinstance(body, dict):
-        raise RequestError("The body has to be a JSON object.", code="no_json")
+        raise RequestError("The body must be a JSON object.", code="no_json")
     return cast("dict[str, object]", body)
 
 

@@ -1,4 +1,4 @@
-"""What the routes of all protocols have in common: agents, runs, owners, and what a request may be."""
+"""The part that the routes of all protocols share: agents, runs, owners, and the limits of a request."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -24,25 +24,25 @@ from ._source import ErrorText
 __all__ = ["Chat", "Owner"]
 
 Owner: TypeAlias = Callable[[Request], str | Awaitable[str]]
-"""Who asks: an id of the user, never empty; it may raise what the app answers with, as an HTTPException."""
+"""Returns the id of the user who sends a request, never empty; it may raise an HTTPException to refuse."""
 
 _MAX_ID: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chat:
-    """What the routes of all protocols have in common.
+    """The part that the routes of all protocols share.
 
     Attributes:
         agents: name -> agent.
-        runs: the detached ones.
-        owner: who asks; None: whoever knows the id of a run may read and stop it.
+        runs: the detached runs.
+        owner: returns the user of a request; None: every client that knows the id of a run may use it.
         urls: whether messages may have addresses of images and files.
-        max_body: bytes of a request.
-        max_messages: of a request.
-        body_timeout: seconds that a body may take to come.
-        ping: seconds of silence after which something is sent.
-        error_text: what clients are told of an error of an agent.
+        max_body: the most bytes of a request.
+        max_messages: the most messages of a request.
+        body_timeout: the most seconds until the body has come.
+        ping: seconds of silence after which a ping is sent.
+        error_text: makes the sentence for clients from an error of an agent.
     """
 
     agents: Mapping[str, Agent]
@@ -56,13 +56,13 @@ class Chat:
     error_text: ErrorText | None = None
 
     async def owner_of(self, request: Request) -> str:
-        """Return who asks; `""` if nobody is asked for that.
+        """Return the user who sends a request; `""` if there is no function `owner`.
 
         Args:
-            request: of whom.
+            request: the request.
 
         Raises:
-            RequestError: `owner` does not know.
+            RequestError: `owner` returned no user.
         """
         if self.owner is None:
             return ""
@@ -73,48 +73,51 @@ class Chat:
         return name
 
     def agent(self, name: object) -> tuple[str, Agent]:
-        """Return the agent of a name, and the name.
+        """Return an agent with its name.
 
         Args:
-            name: what the client said; None if there is only one to choose.
+            name: the name that the client sent; it may be None if there is only one agent.
 
         Raises:
-            RequestError: there is none of the name.
+            RequestError: no agent has this name.
         """
         if name is None and len(self.agents) == 1:
             return next(iter(self.agents.items()))
         if isinstance(name, str) and name in self.agents:
             return name, self.agents[name]
         known = ", ".join(self.agents)
-        raise RequestError(f'"agent" has to be one of: {known}.', 404, code="no_such_agent", param="agent")
+        raise RequestError(f'"agent" must be one of: {known}.', 404, code="no_such_agent", param="agent")
 
     async def body(self, request: Request) -> dict[str, object]:
-        """Return the body of a request: a JSON object, as large and as slow as it may be.
+        """Return the body of a request, a JSON object within the limits.
 
         Args:
-            request: whose.
+            request: the request.
 
         Raises:
-            RequestError: it is too large, too slow, or no JSON object, or its content type is not JSON.
+            RequestError: it is too large, too slow, or not a JSON object, or its content type is not JSON.
             starlette.requests.ClientDisconnect: the client left.
         """
         body = await json_body(request, max_body=self.max_body, body_timeout=self.body_timeout)
         messages = body.get("messages")
         if isinstance(messages, list) and len(cast("list[object]", messages)) > self.max_messages:
             raise RequestError(
-                f"There are more than {self.max_messages} messages.", 413, code="too_large", param="messages"
+                f"The request has more than {self.max_messages} messages.",
+                413,
+                code="too_large",
+                param="messages",
             )
         return body
 
     # -- attached ----------------------------------------------------------------------------------------
 
     def attached(self, agent: Agent, messages: tuple[Message, ...], encoder: Encoder) -> Response:
-        """Return the response that streams an answer; whoever leaves stops it.
+        """Return the response that streams an answer; if the client leaves, the run is stopped.
 
         Args:
-            agent: who is asked.
-            messages: what.
-            encoder: of the response.
+            agent: the agent that answers.
+            messages: the messages for it.
+            encoder: the encoder of the response.
         """
         feed = self._attached_feed(agent, messages)
         return FrameResponse(feed, encoder, ping=self.ping)
@@ -123,12 +126,12 @@ class Chat:
     async def whole(
         self, request: Request, agent: Agent, messages: tuple[Message, ...]
     ) -> AsyncGenerator[AsyncGenerator[Positioned]]:
-        """Have an agent answer, for a response that is sent as a whole; a client that leaves stops it.
+        """Run an agent for a response that does not stream; if the client leaves, the run is stopped.
 
         Args:
-            request: its client is watched.
-            agent: who is asked.
-            messages: what.
+            request: the request whose client is watched.
+            agent: the agent that answers.
+            messages: the messages for it.
 
         Returns:
             A context manager that gives the frames; after the client has left, their last one is `stopped`.
@@ -153,19 +156,19 @@ class Chat:
     async def start(
         self, agent: str, messages: tuple[Message, ...], *, owner: str = "", topic: str = ""
     ) -> str:
-        """Begin a run that goes on without its client.
+        """Start a run that continues without its client.
 
         Args:
-            agent: the name of who is asked.
-            messages: what.
-            owner: who asks.
-            topic: what it belongs to.
+            agent: the name of the agent that answers.
+            messages: the messages for it.
+            owner: the user who asks.
+            topic: what the run belongs to.
 
         Returns:
             The id of the run.
 
         Raises:
-            RequestError: too many runs go on.
+            RequestError: the server has too many runs.
         """
         try:
             return await self.runs.begin(agent, messages, owner=owner, topic=topic)
@@ -176,44 +179,44 @@ class Chat:
         """Return the newest run of a topic, if it has not ended; else None.
 
         Args:
-            topic: what it belongs to.
-            owner: who asks.
+            topic: what the run belongs to.
+            owner: the user who asks.
         """
         run = await self.runs.latest(topic, owner=owner) if len(topic) <= _MAX_ID else None
         record = None if run is None else await self.runs.find(run, owner=owner)
         return None if record is None or record.ended else record.run
 
     async def find(self, run: str, *, owner: str = "") -> RunRecord:
-        """Return what is known of a run.
+        """Return the record of a run.
 
         Args:
             run: its id.
-            owner: who asks.
+            owner: the user who asks.
 
         Raises:
-            RequestError: there is no such run, or it is somebody else's; which of them is not said.
+            RequestError: the run does not exist, or has another owner; the text is the same for both.
         """
         record = await self.runs.find(run, owner=owner) if len(run) <= _MAX_ID else None
         if record is None:
-            raise RequestError("There is no such run.", 404, code="no_such_run")
+            raise RequestError("This run does not exist.", 404, code="no_such_run")
         return record
 
     async def response(self, run: str, encoder: Encoder, after: int = 0, *, owner: str = "") -> Response:
-        """Return the response that tells a run, from a position on, and follows it.
+        """Return the response that streams a run from a position on, until the run ends.
 
         Args:
             run: its id.
-            encoder: of the response.
-            after: the position behind which it is told.
-            owner: who asks.
+            encoder: the encoder of the response.
+            after: the position after which it begins.
+            owner: the user who asks.
 
         Raises:
-            RequestError: there is no such run.
+            RequestError: the run does not exist.
         """
         await self.find(run, owner=owner)
         feed: Feed | None = await self.runs.read(run, after, owner=owner)
         if feed is None:
-            raise RequestError("There is no such run.", 404, code="no_such_run")
+            raise RequestError("This run does not exist.", 404, code="no_such_run")
         return FrameResponse(feed, encoder, ping=self.ping)
 
     async def stop(self, run: str, *, owner: str = "") -> bool:
@@ -221,13 +224,13 @@ class Chat:
 
         Args:
             run: its id.
-            owner: who asks.
+            owner: the user who asks.
 
         Returns:
-            Whether it had not ended.
+            True if it had not ended.
 
         Raises:
-            RequestError: there is no such run.
+            RequestError: the run does not exist.
         """
         await self.find(run, owner=owner)
         return await self.runs.stop(run, owner=owner)

@@ -1,9 +1,8 @@
-"""Runs that go on in the next server: how they are asked, and how they are told for the second time.
+"""Runs that continue in the next server after a crash: how they start again, and which frames clients get.
 
-A run that goes on runs again from its begin. What its models and tools had answered is played from the
-journal, so it says the same again as far as it had come, and then more. Clients have been told the first
-part: of it they are told nothing again, but for the message in whose middle the server died. That is
-withdrawn by a `Restart`, and streamed anew.
+Such a run starts again from its beginning. The answers of its models and tools come from the journal, so it
+replies the same as before, and then more. Clients have the first frames already and do not get them again,
+except for the message during which the server crashed: it is withdrawn by a `Restart`, and streamed again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,23 +20,23 @@ from ._page_data import DataPart
 __all__ = ["ANOTHER_WAY", "Agent", "AnotherWayError", "Retelling", "ask_durably"]
 
 Agent: TypeAlias = Stage[Message, Message]
-"""What can be talked to: any agent that takes messages and needs no keywords."""
+"""Any agent that takes messages and needs no keywords."""
 
 ANOTHER_WAY: Final = RunEnded(
     "lost",
-    "After a restart of the server the agent said something else than before; what is missing is lost.",
+    "After a restart of the server the agent answered differently than before; the rest is lost.",
 )
-"""What ends a run whose agent does not say again what it had said."""
+"""The last frame of a run whose agent does not reply the same again."""
 
 
 def ask_durably(
     agent: Agent, request: RunRequest, *, run: str, store: RunStore
 ) -> MessageSequencePromise[Message]:
-    """Ask an agent in a block in which what models and tools answer is kept, and played if it is there.
+    """Run an agent in a durable block, which keeps answers of models and tools for the next restart.
 
     Args:
-        agent: who is asked.
-        request: what.
+        agent: the agent that answers.
+        request: the messages and keywords for it.
         run: the id of the run.
         store: keeps the calls.
     """
@@ -48,13 +47,13 @@ def ask_durably(
             any_agent = cast("MiniAgent[Message, Message, ...]", agent)
             replies = any_agent.inquire(ctx.messages, **request.keywords)
             ctx.reply(replies)
-            await replies  # what fails ends the block as it ends the run
+            await replies  # an error ends the block, as it ends the run
 
     return in_a_block.inquire(request.messages)
 
 
 def _content(parts: Sequence[str | PartValue]) -> list[bytes]:
-    """What a message says, however it was cut into parts, and whether it has been through JSON or not."""
+    """The content of a message, independent of its division into parts, and of JSON."""
     whole = (Attachment, DataPart)
     said = content_of(cast("Part", each) for each in parts if not isinstance(each, whole))
     shown = [each for each in parts if isinstance(each, whole)]
@@ -62,7 +61,7 @@ def _content(parts: Sequence[str | PartValue]) -> list[bytes]:
 
 
 class AnotherWayError(MiniAgentsError):
-    """A run that goes on does not say what it had said.
+    """A run that continues does not reply the same as before.
 
     Example:
         >>> raise AnotherWayError("message 0 is another one than before")
@@ -74,7 +73,7 @@ class AnotherWayError(MiniAgentsError):
 
 @dataclass(slots=True)
 class _ToldMessage:
-    """A message as far as clients have been told of it."""
+    """The part of a message that clients have got."""
 
     role: str
     parts: list[str | PartValue] = field(default_factory=list[str | PartValue])
@@ -82,13 +81,13 @@ class _ToldMessage:
 
 
 class Retelling:
-    """Takes the frames of a run that runs again, and returns those that clients have not been told.
+    """Takes the frames of a run that started again, and returns those that clients do not have yet.
 
-    The end of a message is held back until something follows: its call may not be kept yet, and if the
-    server died now, it would be made again and answered otherwise.
+    The end of a message is held back until another frame follows: the call that made the message may not be
+    kept yet, and if the server crashed now, it would be made again, with another answer.
 
     Args:
-        told: the frames that clients have been told; empty for a run that runs for the first time.
+        told: the frames that clients have; empty for a run that starts for the first time.
 
     Example:
         >>> told = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), MessagePart(0, "lo")]
@@ -110,19 +109,19 @@ class Retelling:
                     self._told[number].ended = True
                 case RunEnded():
                     pass
-        self._again: list[str | PartValue] = []  # of a message that is not told again
+        self._again: list[str | PartValue] = []  # parts of a message that clients have already
         self._came = 0  # how many messages have begun again
-        self._withdrawn = False  # what was told of the message in the middle of which the server died
+        self._withdrawn = False  # whether the message during which the server crashed was withdrawn
         self._held: MessageEnded | None = None
 
     def take(self, frames: Sequence[Frame]) -> list[Frame]:
-        """Return what clients are to be told now.
+        """Return the frames that clients get now.
 
         Args:
-            frames: the next ones of the run.
+            frames: the next frames of the run.
 
         Raises:
-            AnotherWayError: a message that clients have been told to its end is another one now.
+            AnotherWayError: a message that clients have completely is different now.
         """
         new = [] if self._held is None else [cast("Frame", self._held)]
         self._held = None
@@ -136,7 +135,7 @@ class Retelling:
     def _new(self, frame: Frame) -> Iterator[Frame]:
         if isinstance(frame, RunEnded):
             if frame.how == "finished" and self._came < len(self._told):
-                raise AnotherWayError("the run has ended, and said less than before")
+                raise AnotherWayError("the run has ended with fewer messages than before")
             yield frame
         elif frame.message >= len(self._told):
             yield frame
@@ -156,7 +155,7 @@ class Retelling:
                 yield frame
 
     def _compare(self, told: _ToldMessage, frame: MessagePart | MessageEnded) -> None:
-        """Take what clients have been told already."""
+        """Compare a frame with the message that clients have already."""
         if isinstance(frame, MessagePart):
             self._again.append(frame.part)
         elif _content(self._again) != _content(told.parts):

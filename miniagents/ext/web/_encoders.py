@@ -1,4 +1,4 @@
-"""The protocols by name."""
+"""The encoders by the names of their protocols."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -12,7 +12,7 @@ from ._vercel import VercelEncoder
 __all__ = ["ProtocolName", "encoder_of"]
 
 ProtocolName: TypeAlias = Literal["sse", "ndjson", "text", "vercel", "openai", "responses"]
-"""What `stream_response` can write."""
+"""The protocols of `stream_response`."""
 
 _ENCODERS: Final[Mapping[str, Callable[[], Encoder]]] = MappingProxyType(
     {
@@ -33,7 +33,7 @@ def encoder_of(protocol: str) -> Encoder:
         protocol: its name.
 
     Raises:
-        ValueError: there is no such protocol.
+        ValueError: the protocol does not exist.
 
     Example:
         >>> encoder_of("text").media_type
@@ -41,10 +41,10 @@ def encoder_of(protocol: str) -> Encoder:
         >>> encoder_of("smoke")
         Traceback (most recent call last):
             ...
-        ValueError: 'smoke' is no protocol; the protocols are sse, ndjson, text, vercel, openai, responses.
+        ValueError: 'smoke' is not a protocol; give one of sse, ndjson, text, vercel, openai, responses.
     """
     make = _ENCODERS.get(protocol)
     if make is None:
-        msg = f"{protocol!r} is no protocol; the protocols are {', '.join(_ENCODERS)}."
+        msg = f"{protocol!r} is not a protocol; give one of {', '.join(_ENCODERS)}."
         raise ValueError(msg)
     return make()

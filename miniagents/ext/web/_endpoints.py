@@ -1,4 +1,4 @@
-"""Endpoints that may refuse a request, each protocol in its own words."""
+"""Turns errors of endpoints into responses, in the form of each protocol."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
@@ -12,30 +12,30 @@ from ._request_errors import RequestError
 __all__ = ["Endpoint", "json_refusal", "refusing"]
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
-"""What a route calls."""
+"""The function of a route."""
 
 _CLIENT_LEFT: Final = 499
 _UNREAD: Final = frozenset({408, 413})
 
 
 def json_refusal(error: RequestError) -> Response:
-    """Return the response of routes that are of no protocol: ``{"error": {"code": ..., "message": ...}}``.
+    """Return the response for an error as JSON: ``{"error": {"code": ..., "message": ...}}``.
 
     Args:
-        error: what is wrong.
+        error: the error.
 
     Example:
-        >>> json_refusal(RequestError("There is no such run.", 404, code="no_such_run")).body
-        b'{"error":{"code":"no_such_run","message":"There is no such run."}}'
+        >>> json_refusal(RequestError("This run does not exist.", 404, code="no_such_run")).body
+        b'{"error":{"code":"no_such_run","message":"This run does not exist."}}'
     """
     return JSONResponse({"error": {"code": error.code, "message": error.sentence}}, error.status)
 
 
 def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = json_refusal) -> Endpoint:
-    """Return an endpoint that tells what is wrong with a request.
+    """Return an endpoint whose `RequestError` becomes a response.
 
     Args:
-        endpoint: raises `RequestError`; or what Starlette's apps raise, as the `owner` of an app may.
+        endpoint: may raise `RequestError`, or Starlette's `HTTPException`.
         refusal: makes the response; by default JSON with a code and a sentence.
 
     Example:
@@ -48,9 +48,7 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = j
 
     async def told(request: Request) -> Response:
         response = await answered(request)
-        response.headers.setdefault(
-            "x-content-type-options", "nosniff"
-        )  # a client's HTML may be quoted in it
+        response.headers.setdefault("x-content-type-options", "nosniff")  # it may quote HTML of the client
         return response
 
     async def answered(request: Request) -> Response:
@@ -59,13 +57,13 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = j
         except RequestError as error:
             response = refusal(error)
             if error.status in _UNREAD:
-                response.headers["connection"] = "close"  # the rest of the body is not waited for
+                response.headers["connection"] = "close"  # the server does not wait for the rest of the body
             return response
         except HTTPException as error:
             response = refusal(RequestError(str(error.detail), error.status_code))
             response.headers.update(error.headers or {})
             return response
         except ClientDisconnect:
-            return Response(status_code=_CLIENT_LEFT)  # nobody is there to read it
+            return Response(status_code=_CLIENT_LEFT)  # no client reads it
 
     return told

@@ -1,4 +1,4 @@
-"""Where a response takes its frames from: an attached run, a live one, or a log."""
+"""The sources of frames for a response: an attached run, a run of this process, or a log."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ __all__ = ["SHUT_DOWN", "AttachedFeed", "Feed", "LogFeed", "frames_of_feed"]
 logger = logging.getLogger(__name__)
 
 SHUT_DOWN: Final = RunEnded("lost", "The server is shutting down.")
-"""What a reader is told that cannot be served any longer."""
+"""The last frame for a reader whose server ends."""
 
 
 class Feed(Protocol):
@@ -26,7 +26,7 @@ class Feed(Protocol):
 
     Attributes:
         context: in which the run is, and all that lives as long.
-        resumable: the run goes on without this reader, which may come back.
+        resumable: whether the run continues without this reader, which may come back.
     """
 
     context: Context
@@ -41,15 +41,15 @@ class Feed(Protocol):
         ...
 
     def take(self) -> Sequence[Positioned]:
-        """Return all frames that have come, or `BATCH` or more of them; a `RunEnded` is the last one."""
+        """Return the frames that have come, all of them or at least `BATCH`; a `RunEnded` is the last one."""
         ...
 
     def cut(self) -> None:
-        """The server is about to end: an attached run ends now, and says so."""
+        """End an attached run now, because the server ends."""
         ...
 
     def close(self) -> None:
-        """The reader leaves; an attached run stops at once. Idempotent."""
+        """Release the feed when the reader leaves; an attached run stops at once. Idempotent."""
         ...
 
 
@@ -70,12 +70,12 @@ async def frames_of_feed(feed: Feed, more: asyncio.Event) -> AsyncGenerator[Posi
 
 
 class AttachedFeed:
-    """The run of one reader: it begins to be told when it is opened, and stops when the reader leaves.
+    """A run with one reader: it is read when the feed is opened, and stops when the reader leaves.
 
     Args:
         replies: of the agent.
         agent: its alias, for messages that do not say who wrote them.
-        limit: characters that may wait for the reader; with more the run is stopped.
+        limit: characters that may wait for the reader; with more, the run is stopped.
         error_text: what clients are told of an error; None: `sentence_of`.
     """
 
@@ -109,7 +109,7 @@ class AttachedFeed:
             )
 
     def take(self) -> Sequence[Positioned]:
-        """Return what has come, texts joined."""
+        """Return the frames that have come; tokens are joined."""
         if self._source is None:
             return ()
         frames = self._source.take()
@@ -132,7 +132,7 @@ class AttachedFeed:
 
 
 class LogFeed:
-    """What a log keeps of a run, and what another process appends to it.
+    """The frames of a run from a log, also while another process appends to it.
 
     Args:
         log: where it is.
@@ -166,11 +166,11 @@ class LogFeed:
         try:
             async with aclosing(self._log.read(self._run, self._after)) as batches:
                 async for batch in batches:
-                    if self._closed:  # a client of a database may have swallowed the cancellation
+                    if self._closed:  # the client of the database may have swallowed the cancellation
                         return
                     self._read.extend(batch)
                     self._wake()
-                    while len(self._read) >= BATCH:  # the log waits, not the memory
+                    while len(self._read) >= BATCH:  # so that memory does not grow
                         self._taken.clear()
                         await self._taken.wait()
         except UnknownRunError:
@@ -184,14 +184,14 @@ class LogFeed:
         self._wake()
 
     def take(self) -> Sequence[Positioned]:
-        """Return what has been read."""
+        """Return the frames that were read."""
         taken = tuple(self._read)
         self._read.clear()
         self._taken.set()
         return taken
 
     def cut(self) -> None:
-        """Nothing: the run is of the log, or of another process."""
+        """Do nothing: the run is not of this process."""
 
     def close(self) -> None:
         """Stop reading."""
@@ -201,4 +201,4 @@ class LogFeed:
 
 
 def _ignore() -> None:
-    """Nobody is to be woken."""
+    """Do nothing."""

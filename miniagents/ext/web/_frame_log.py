@@ -1,9 +1,9 @@
-"""What keeps the frames of runs: the protocol of `MemoryFrames`, `SQLiteFrames` and `RedisFrames`.
+"""`FrameLog`: keeps the frames of runs. `MemoryFrames`, `SQLiteFrames` and `RedisFrames` have this protocol.
 
 A run has one writer, the server that began it, and any number of readers, in any process that has the log.
-Its frames have positions, 1, 2, 3 and so on. The last one is a `RunEnded`; it is `lost` if the writer is gone
-without having written one. Whoever finds that out writes it, once: from then on the old writer cannot append.
-A run that is resumable is not lost then: its readers wait until another server takes it over and writes on.
+Its frames have the positions 1, 2, 3 and so on. The last one is a `RunEnded`. If the writer crashed without
+writing one, the first reader that notices writes a `RunEnded("lost")`; from then on the old writer cannot
+append. A resumable run is not lost then: its readers wait until another server takes it over.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -29,13 +29,13 @@ __all__ = [
 ]
 
 Positioned: TypeAlias = tuple[int, Frame]
-"""A frame and where it stands in its run; the first one stands at 1."""
+"""A frame and its position in its run; the first position is 1."""
 
 BATCH: Final = 512
 """The most frames that are read at once."""
 
-LOST: Final = RunEnded("lost", "The server that wrote this answer is gone; what is missing is lost.")
-"""What ends a run of a server that is gone."""
+LOST: Final = RunEnded("lost", "The server that wrote this answer has stopped; the rest of it is lost.")
+"""The last frame of a run whose server has crashed."""
 
 
 class FrameLogError(MiniAgentsError):
@@ -50,7 +50,7 @@ class FrameLogError(MiniAgentsError):
 
 
 class UnknownRunError(FrameLogError):
-    """There is no such run, or it is not kept any more.
+    """The run does not exist, or it is no longer kept.
 
     Example:
         >>> raise UnknownRunError("no run has the id '7'")
@@ -61,7 +61,7 @@ class UnknownRunError(FrameLogError):
 
 
 class RunExistsError(FrameLogError):
-    """A run of this id was begun before.
+    """A run with this id exists already.
 
     Example:
         >>> raise RunExistsError("a run has the id '7' already")
@@ -72,33 +72,33 @@ class RunExistsError(FrameLogError):
 
 
 def unknown_run(run: str) -> UnknownRunError:
-    """Return the error of a run that is not there.
+    """Return the error for an unknown run.
 
     Args:
         run: its id.
 
     Example:
         >>> str(unknown_run("7"))
-        "no run has the id '7', or it is not kept any more."
+        "no run has the id '7', or it is no longer kept."
     """
-    return UnknownRunError(f"no run has the id {run!r}, or it is not kept any more.")
+    return UnknownRunError(f"no run has the id {run!r}, or it is no longer kept.")
 
 
 def run_exists(run: str) -> RunExistsError:
-    """Return the error of a run that was begun before.
+    """Return the error for an id that exists already.
 
     Args:
         run: its id.
 
     Example:
         >>> str(run_exists("7"))
-        "a run has the id '7' already; ids are not used twice."
+        "a run already has the id '7'; give each run an id of its own."
     """
-    return RunExistsError(f"a run has the id {run!r} already; ids are not used twice.")
+    return RunExistsError(f"a run already has the id {run!r}; give each run an id of its own.")
 
 
 class RunOverError(FrameLogError):
-    """The run has its last frame: nothing can be appended.
+    """The run has ended: no frame can be appended.
 
     Example:
         >>> raise RunOverError("the run '7' has ended")
@@ -110,13 +110,13 @@ class RunOverError(FrameLogError):
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What a log knows of a run besides its frames.
+    """The facts about a run that a log keeps besides its frames.
 
     Attributes:
         run: its id.
-        owner: who may read and stop it; `""` if whoever knows the id may.
-        topic: what it belongs to, the id of a chat for example; `""` if to nothing.
-        ended: its last frame is there.
+        owner: the user who may read and stop it; `""` if every client that knows the id may.
+        topic: what the run belongs to, such as the id of a chat; `""` for nothing.
+        ended: whether its last frame is written.
         last: the position of its last frame so far; 0 if it has none.
 
     Example:
@@ -132,7 +132,7 @@ class RunRecord:
 
 
 class FrameLog(Protocol):
-    """Keeps the frames of runs; what `Runs` is given.
+    """Keeps the frames of runs for `Runs`.
 
     Example:
         >>> from miniagents.ext.web import MemoryFrames
@@ -140,10 +140,10 @@ class FrameLog(Protocol):
     """
 
     async def open(self, on_stop: Callable[[str], None], /) -> None:
-        """Begin to work on the running event loop.
+        """Open the log on the running event loop.
 
         Args:
-            on_stop: called with the id of a run of this server that another one was asked to stop.
+            on_stop: called with the id of a run of this server that a client of another server stops.
 
         Raises:
             FrameLogError: it cannot be opened.
@@ -151,43 +151,43 @@ class FrameLog(Protocol):
         ...
 
     async def close(self) -> None:
-        """End; runs that are written here and have not ended are lost, but for those that are resumable."""
+        """Close the log; runs of this server that have not ended are lost, unless they are resumable."""
         ...
 
     async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
-        """Note a new run.
+        """Record that a run begins.
 
         Args:
             run: its id.
-            owner: who may read and stop it.
-            topic: what it belongs to.
-            resumable: if this server dies, it is not lost: readers wait until another one takes it over.
+            owner: the user who may read and stop it.
+            topic: what the run belongs to.
+            resumable: whether its readers wait for another server if this one crashes; else it is lost.
 
         Raises:
-            RunExistsError: there is one of this id.
+            RunExistsError: a run with this id exists.
         """
         ...
 
     async def take_over(self, run: str, /) -> RunRecord | None:
-        """Write a run from now on, if it has not ended; what wrote it before can append nothing any more.
+        """Become the writer of a run that has not ended; its earlier writer can no longer append.
 
         Args:
             run: its id; no other process or task works on it.
 
         Returns:
-            What is known of it; None if there is no such run.
+            The record of the run; None if it does not exist.
         """
         ...
 
     async def append(self, run: str, frames: Sequence[Frame], /) -> None:
-        """Keep frames; when this returns, readers can see them, and the death of this process loses none.
+        """Keep frames; when this returns, readers can see them, and they survive a crash of this process.
 
         Args:
-            run: one that was begun here.
-            frames: without the last one of the run.
+            run: a run that was begun here.
+            frames: frames of the run, but not the last one.
 
         Raises:
-            RunOverError: it has ended.
+            RunOverError: the run has ended.
         """
         ...
 
@@ -195,29 +195,29 @@ class FrameLog(Protocol):
         """Write the last frame of a run.
 
         Args:
-            run: one that was begun here.
+            run: a run that was begun here.
             how: as in `RunEnded`.
             sentence: as in `RunEnded`.
 
         Raises:
-            RunOverError: it has ended already.
+            RunOverError: the run has ended.
         """
         ...
 
     def read(self, run: str, after: int = 0, /) -> AsyncGenerator[Sequence[Positioned]]:
-        """Yield what is kept, then what comes, up to the last frame; close it if it is left before that.
+        """Yield the kept frames, then new ones, up to the last frame; close it if you leave earlier.
 
         Args:
             run: any.
-            after: a position; what stands behind it is read. 0: everything.
+            after: the position after which to read; 0 for all frames.
 
         Raises:
-            UnknownRunError: there is no such run.
+            UnknownRunError: the run does not exist.
         """
         ...
 
     async def find(self, run: str, /) -> RunRecord | None:
-        """Return what is known of a run, or None.
+        """Return the record of a run, or None.
 
         Args:
             run: its id.
@@ -225,11 +225,11 @@ class FrameLog(Protocol):
         ...
 
     async def latest(self, topic: str, /, *, owner: str = "") -> str | None:
-        """Return the id of the run that was begun last for a topic, or None.
+        """Return the id of the newest run of a topic, or None.
 
         Args:
-            topic: what it belongs to.
-            owner: whose it is.
+            topic: what the run belongs to.
+            owner: the owner of the run.
         """
         ...
 
@@ -244,7 +244,7 @@ class FrameLog(Protocol):
         ...
 
     async def ask_to_stop(self, run: str, /) -> None:
-        """Have the server that writes a run stop it, wherever that is; nothing happens if it has ended.
+        """Ask the server that writes a run to stop it; if the run has ended, nothing happens.
 
         Args:
             run: any.

@@ -1,6 +1,6 @@
-"""Frames: what a client is told of one run, in no protocol's words.
+"""Frames: the events of one run for its clients, independent of the protocol.
 
-A run is messages, one after the other, each of them parts, and one last frame that says how it ended:
+The frames of a run are those of its messages, one after the other, and a last one that says how it ended:
 
     MessageBegan(0) MessagePart(0, "Hel") MessagePart(0, "lo") MessageEnded(0) RunEnded("finished")
 
@@ -36,10 +36,10 @@ __all__ = [
 ]
 
 FRAMES_VERSION: Final = 1
-"""Of the JSON of frames, written into every file and stream that keeps them."""
+"""The version of the JSON of frames; every file and stream that keeps frames has it."""
 
 Ending: TypeAlias = Literal["finished", "failed", "stopped", "lost"]
-"""How a run ended: by itself, by an error, by somebody who stopped it, or with the server that ran it."""
+"""How a run ended: by itself, by an error, because a client stopped it, or with its server."""
 
 _ENDINGS: Final[Mapping[str, Ending]] = MappingProxyType(
     {"finished": "finished", "failed": "failed", "stopped": "stopped", "lost": "lost"}
@@ -47,13 +47,13 @@ _ENDINGS: Final[Mapping[str, Ending]] = MappingProxyType(
 
 
 class FrameError(ValueError):
-    """What was read is no frame, or one of a newer version of the library.
+    """The data is not a frame, or a frame of a newer version of the library.
 
     Example:
         >>> frame_from_data({"type": "smell"})
         Traceback (most recent call last):
             ...
-        miniagents...FrameError: 'smell' is no type of frame; the types are message_began, part, ...
+        miniagents...FrameError: 'smell' is not a type of frame; the types are message_began, part, ...
     """
 
 
@@ -63,7 +63,7 @@ class MessageBegan:
 
     Attributes:
         message: which one of the run; the first is 0. The next one begins when this one has ended.
-        role: whose it is ("assistant", "tool", ...).
+        role: its role ("assistant", "tool", ...).
         agent: the alias of the agent that wrote it, if it is known.
         model: the model that wrote it, if one did.
         tool: the name of the tool that was called, if it is the result of a call.
@@ -82,7 +82,7 @@ class MessageBegan:
     call: str | None = None
 
     def as_data(self) -> dict[str, object]:
-        """Return the frame as what JSON has; what is not known is left out."""
+        """Return the frame as data for JSON, without fields that are None."""
         data: dict[str, object] = {"type": "message_began", "message": self.message, "role": self.role}
         known = {"agent": self.agent, "model": self.model, "tool": self.tool, "call": self.call}
         return data | {name: value for name, value in known.items() if value is not None}
@@ -90,11 +90,11 @@ class MessageBegan:
 
 @dataclass(frozen=True, slots=True)
 class MessagePart:
-    """A piece of a message: text as `str`, anything else as the part that it is.
+    """A part of a message: a text as `str`, any other part as it is.
 
     Attributes:
         message: which one of the run.
-        part: the piece; texts that came together are one.
+        part: the part; tokens that came together are one text.
 
     Example:
         >>> MessagePart(0, "Hello").as_data()
@@ -105,7 +105,7 @@ class MessagePart:
     part: str | PartValue
 
     def as_data(self) -> dict[str, object]:
-        """Return the frame as what JSON has."""
+        """Return the frame as data for JSON."""
         return {"type": "part", "message": self.message, "part": _part_as_data(self.part)}
 
 
@@ -124,7 +124,7 @@ class MessageEnded:
     message: int
 
     def as_data(self) -> dict[str, object]:
-        """Return the frame as what JSON has."""
+        """Return the frame as data for JSON."""
         return {"type": "message_ended", "message": self.message}
 
 
@@ -133,8 +133,8 @@ class RunEnded:
     """The last frame of every run, and the only one of its kind.
 
     Attributes:
-        how: "finished", "failed", "stopped", or "lost": the server that ran it is gone.
-        sentence: for whoever asked; it has no traceback, key or prompt.
+        how: "finished", "failed", "stopped", or "lost" if the server ended before the run.
+        sentence: an explanation for the user, without traceback, key or prompt.
 
     Example:
         >>> RunEnded("stopped").as_data()
@@ -145,22 +145,22 @@ class RunEnded:
     sentence: str = ""
 
     def as_data(self) -> dict[str, object]:
-        """Return the frame as what JSON has."""
+        """Return the frame as data for JSON."""
         return {"type": "run_ended", "how": self.how, "sentence": self.sentence}
 
 
 Frame: TypeAlias = MessageBegan | MessagePart | MessageEnded | RunEnded
-"""Anything that a client is told of a run; `match` over the classes narrows it to nothing."""
+"""Any frame; type checkers know that a `match` over the four classes is complete."""
 
 
 def frame_from_data(data: Mapping[str, object]) -> Frame:
     """Return the frame whose `as_data` this is.
 
     Args:
-        data: the fields with the `type`; further ones are left out.
+        data: the fields, with the `type`; unknown ones are ignored.
 
     Raises:
-        FrameError: it is none.
+        FrameError: the data is not a frame.
 
     Example:
         >>> frame_from_data({"type": "part", "message": 0, "part": {"kind": "finish", "reason": "stop"}})
@@ -189,7 +189,7 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
     except (KeyError, TypeError, ValueError) as error:
         raise FrameError(f"a frame of type {kind!r} does not fit: {error!r}") from None
     raise FrameError(
-        f"{kind!r} is no type of frame; the types are message_began, part, message_ended and run_ended."
+        f"{kind!r} is not a type of frame; the types are message_began, part, message_ended and run_ended."
     )
 
 
@@ -200,7 +200,7 @@ def frame_from_json(text: str | bytes) -> Frame:
         text: one JSON object.
 
     Raises:
-        FrameError: it is none.
+        FrameError: the text is not a frame.
 
     Example:
         >>> frame_from_json(b'{"type":"message_ended","message":3}')
@@ -209,9 +209,9 @@ def frame_from_json(text: str | bytes) -> Frame:
     try:
         data = cast("object", json.loads(text))
     except ValueError as error:
-        raise FrameError(f"a frame is no JSON: {error}") from None
+        raise FrameError(f"a frame is not JSON: {error}") from None
     if not isinstance(data, dict):
-        raise FrameError("a frame is no JSON object.")
+        raise FrameError("a frame is not a JSON object.")
     return frame_from_data(cast("dict[str, object]", data))
 
 
@@ -223,7 +223,7 @@ def json_of(data: object) -> bytes:
     """Return plain data as JSON on one line.
 
     Args:
-        data: what JSON has: of a frame, its `as_data`.
+        data: any data that JSON can have, such as the `as_data` of a frame.
 
     Example:
         >>> json_of(MessageEnded(3).as_data())
@@ -231,7 +231,7 @@ def json_of(data: object) -> bytes:
     """
     try:
         return _encode(data).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can say
+    except UnicodeEncodeError:  # half of a surrogate pair, which must be escaped
         return json.dumps(data, separators=(",", ":")).encode()
 
 
@@ -245,13 +245,13 @@ def frame_json(frame: Frame) -> bytes:
         >>> frame_json(MessagePart(0, "Hello"))
         b'{"type":"part","message":0,"part":"Hello"}'
     """
-    if type(frame) is MessagePart and type(frame.part) is str:  # what comes most
+    if type(frame) is MessagePart and type(frame.part) is str:  # the most frequent case
         return b'{"type":"part","message":%d,"part":%b}' % (frame.message, json_of(frame.part))
     return json_of(frame.as_data())
 
 
 def text_size(frame: Frame) -> int:
-    """Return about how many characters a frame is, for bounds.
+    """Return the approximate number of characters of a frame, for limits.
 
     Args:
         frame: any.
@@ -269,7 +269,7 @@ def text_size(frame: Frame) -> int:
 def _number(data: Mapping[str, object]) -> int:
     number = data["message"]
     if not isinstance(number, int):
-        raise TypeError("message is no number")
+        raise TypeError("message is not a number")
     return number
 
 

@@ -1,4 +1,4 @@
-"""Runs of this process that go on: what records their frames, and gives them to readers as they come."""
+"""Runs of this process: records their frames, and passes them to readers as they come."""
 
 import asyncio
 import logging
@@ -19,24 +19,24 @@ __all__ = ["LiveFeed", "LiveRun"]
 
 logger = logging.getLogger(__name__)
 
-_NOT_KEPT: Final = RunEnded("lost", "The answer could not be recorded; what is missing is lost.")
+_NOT_KEPT: Final = RunEnded("lost", "The answer could not be recorded; the rest of it is lost.")
 _RECORDER_LIMIT: Final = 16_000_000
-"""Characters that may wait for the log; one that takes less than the runs write has them stopped."""
+"""Characters that may wait for the log; if it is slower than the run, the run is stopped."""
 
 
 class LiveRun:
-    """A run of this process: its frames as far as they are recorded, and who waits for more.
+    """A run of this process: its recorded frames, and the callbacks of its readers.
 
     Args:
         run: its id.
         log: keeps its frames.
-        context: in which it is.
-        journal: with one, the run goes on elsewhere if this process ends before it.
-        told: the frames that were recorded before it came here.
+        context: the context of the run.
+        journal: with a journal, the run continues in another process if this one ends first.
+        told: the frames that were recorded in an earlier process.
 
     Attributes:
-        frames: those that are recorded.
-        readers: called when there are more.
+        frames: the recorded frames.
+        readers: called when there are more frames.
         recorder: the task that records; None before `start`.
     """
 
@@ -65,10 +65,10 @@ class LiveRun:
         """Read the replies, and record them in a task.
 
         Args:
-            replies: of the agent.
-            agent: its alias, for messages that do not say who wrote them.
-            error_text: what clients are told of an error; None: a sentence without its text.
-            live: runs by their ids; this one is taken out at its end.
+            replies: the replies of the agent.
+            agent: its alias, for messages that do not name their agent.
+            error_text: makes the sentence for clients from an error; None: one without its text.
+            live: runs by their ids; this one is removed at its end.
         """
         source = self._source = FrameSource(
             replies, self._wake, agent=agent, limit=_RECORDER_LIMIT, error_text=error_text
@@ -99,7 +99,7 @@ class LiveRun:
                 await self._more
 
     async def _record_now(self, frames: list[Frame]) -> bool:
-        """Record frames and show them to readers; whether they were the last."""
+        """Record frames and pass them to readers; return whether the run has ended."""
         leaves = self._journal is not None and _is_shut_down(frames[-1])
         if self._retelling is not None:
             frames = self._told_now(self._retelling, frames[:-1] if leaves else frames)
@@ -132,12 +132,12 @@ class LiveRun:
         try:
             return retelling.take(frames)
         except AnotherWayError as error:
-            logger.error("A run cannot go on: %s.", error)  # noqa: TRY400 - where is of no interest
+            logger.error("A run cannot continue: %s.", error)  # noqa: TRY400 - the place in the code does not help
             self.stop()
             return [ANOTHER_WAY]
 
     async def _leave(self, frames: Sequence[Frame]) -> None:
-        """The server ends: the run goes on in the next one, where its readers come back."""
+        """The server ends: the run continues in the next one, and its readers reconnect."""
         try:
             if frames:
                 await self._log.append(self._run, frames)
@@ -147,7 +147,7 @@ class LiveRun:
         self.context.shared(OpenResponses).end()
 
     async def _note(self, note: Callable[[RunStore], Awaitable[None]]) -> None:
-        """Have the journal note something, if there is one."""
+        """Write a note into the journal, if there is one."""
         try:
             if self._journal is not None:
                 await note(self._journal)
@@ -156,12 +156,12 @@ class LiveRun:
 
 
 def _is_shut_down(frame: Frame) -> bool:
-    """Whether a source has ended because its server does."""
+    """Whether a run has ended because its server ends."""
     return isinstance(frame, RunEnded) and frame.how == "lost"
 
 
 class LiveFeed:
-    """What is recorded of a run of this process, for one reader; all of them read one list.
+    """The recorded frames of a run of this process, for one reader; all readers share one list.
 
     Args:
         live: the run.
@@ -176,7 +176,7 @@ class LiveFeed:
         self._wake: Callable[[], None] | None = None
 
     def open(self, wake: Callable[[], None], /) -> None:
-        """Begin.
+        """Begin to read.
 
         Args:
             wake: called whenever there may be more to take.
@@ -185,22 +185,23 @@ class LiveFeed:
         self._live.readers.add(wake)
 
     def take(self) -> Sequence[Positioned]:
-        """Return what has been recorded, not all if that is much."""
+        """Return recorded frames, at most `BATCH` at once."""
         frames = self._live.frames
         position = self._position
         if position >= len(frames):
             if position and frames and isinstance(frames[-1], RunEnded):
-                return ((len(frames), frames[-1]),)  # it has seen more than there is, but not this
+                # The reader is beyond the last frame, but has not seen it.
+                return ((len(frames), frames[-1]),)
             return ()
         taken = frames[position : position + BATCH]
         self._position += len(taken)
         return list(enumerate(taken, start=position + 1))
 
     def cut(self) -> None:
-        """Nothing: the run goes on without this reader."""
+        """Do nothing: the run continues without this reader."""
 
     def close(self) -> None:
-        """The reader leaves."""
+        """Release the feed when the reader leaves."""
         if self._wake is not None:
             self._live.readers.discard(self._wake)
             self._wake = None

@@ -19,7 +19,7 @@ __all__ = ["MemoryFrames"]
 
 @dataclass(slots=True)
 class _Kept:
-    """A run, its frames, and who waits for more of them."""
+    """A run, its frames, and the readers that wait for more."""
 
     record: RunRecord
     frames: list[Frame] = field(default_factory=list[Frame])
@@ -39,7 +39,7 @@ class MemoryFrames:
 
     Args:
         keep: seconds that a run is kept after its end.
-        max_ended: how many ended runs are kept at most; the oldest go first.
+        max_ended: how many ended runs are kept at most; the oldest are removed first.
 
     Example:
         >>> async def main():
@@ -62,7 +62,7 @@ class MemoryFrames:
         self._topics: dict[tuple[str, str], str] = {}
 
     async def open(self, on_stop: Callable[[str], None], /) -> None:
-        """Begin; all runs are of this process, so nobody else is asked to stop one.
+        """Do nothing; all runs are of this process.
 
         Args:
             on_stop: not called.
@@ -70,22 +70,22 @@ class MemoryFrames:
         del on_stop
 
     async def close(self) -> None:
-        """Forget everything."""
+        """Remove all runs."""
         self._runs.clear()
         self._ended.clear()
         self._topics.clear()
 
     async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
-        """Note a new run.
+        """Record that a run begins.
 
         Args:
             run: its id.
-            owner: who may read and stop it.
-            topic: what it belongs to.
-            resumable: of no effect; the frames die with the server.
+            owner: the user who may read and stop it.
+            topic: what the run belongs to.
+            resumable: has no effect, because the frames are lost with the server.
 
         Raises:
-            RunExistsError: there is one of this id.
+            RunExistsError: a run with this id exists.
         """
         del resumable
         self._forget_old()
@@ -96,7 +96,7 @@ class MemoryFrames:
             self._topics[owner, topic] = run
 
     async def take_over(self, run: str, /) -> RunRecord | None:
-        """Return what is known of a run; this process writes it already.
+        """Return the record of a run; this process is its writer already.
 
         Args:
             run: its id.
@@ -107,29 +107,29 @@ class MemoryFrames:
         """Keep frames.
 
         Args:
-            run: one that was begun here.
-            frames: without the last one of the run.
+            run: a run that was begun here.
+            frames: frames of the run, but not the last one.
 
         Raises:
-            RunOverError: it has ended.
-            UnknownRunError: there is no such run.
+            RunOverError: the run has ended.
+            UnknownRunError: the run does not exist.
         """
         kept = self._of(run)
         if kept.record.ended:
-            raise RunOverError(f"the run {run!r} has ended; nothing can be appended.")
+            raise RunOverError(f"the run {run!r} has ended; no frame can be appended.")
         kept.add(frames)
 
     async def end(self, run: str, how: Ending, sentence: str = "", /) -> None:
         """Write the last frame of a run.
 
         Args:
-            run: one that was begun here.
+            run: a run that was begun here.
             how: as in `RunEnded`.
             sentence: as in `RunEnded`.
 
         Raises:
-            RunOverError: it has ended already.
-            UnknownRunError: there is no such run.
+            RunOverError: the run has ended.
+            UnknownRunError: the run does not exist.
         """
         await self.append(run, [RunEnded(how, sentence)])
         kept = self._of(run)
@@ -139,14 +139,14 @@ class MemoryFrames:
         self._forget_old()
 
     async def read(self, run: str, after: int = 0, /) -> AsyncGenerator[Sequence[Positioned]]:
-        """Yield what is kept, then what comes, up to the last frame.
+        """Yield the kept frames, then new ones as they come, up to the last frame.
 
         Args:
             run: any.
-            after: a position; what stands behind it is read. 0: everything.
+            after: the position after which to read; 0 for all frames.
 
         Raises:
-            UnknownRunError: there is no such run.
+            UnknownRunError: the run does not exist.
         """
         kept = self._of(run)
         position = max(after, 0)
@@ -155,7 +155,7 @@ class MemoryFrames:
                 yield list(enumerate(frames, start=position + 1))
                 position += len(frames)
             elif kept.record.ended:
-                if position > len(kept.frames):  # somebody who has seen more than there is has not seen this
+                if position > len(kept.frames):  # the reader is beyond the last frame, but has not seen it
                     yield [(len(kept.frames), kept.frames[-1])]
                 return
             elif self._runs.get(run) is not kept:
@@ -170,7 +170,7 @@ class MemoryFrames:
                         kept.waiting.remove(more)
 
     async def find(self, run: str, /) -> RunRecord | None:
-        """Return what is known of a run, or None.
+        """Return the record of a run, or None.
 
         Args:
             run: its id.
@@ -180,11 +180,11 @@ class MemoryFrames:
         return None if kept is None else replace(kept.record, last=len(kept.frames))
 
     async def latest(self, topic: str, /, *, owner: str = "") -> str | None:
-        """Return the id of the run that was begun last for a topic, or None.
+        """Return the id of the newest run of a topic, or None.
 
         Args:
-            topic: what it belongs to.
-            owner: whose it is.
+            topic: what the run belongs to.
+            owner: the owner of the run.
         """
         self._forget_old()
         return self._topics.get((owner, topic))
@@ -201,7 +201,7 @@ class MemoryFrames:
             kept.add(())
 
     async def ask_to_stop(self, run: str, /) -> None:
-        """Nothing: whoever could be asked is this process.
+        """Do nothing: there is no other process.
 
         Args:
             run: any.

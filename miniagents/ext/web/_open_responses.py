@@ -22,7 +22,7 @@ _Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
 class _Response(Protocol):
     def cut(self) -> None:
-        """The server is about to end."""
+        """End the response, because the server ends."""
         ...
 
 
@@ -45,7 +45,7 @@ class OpenResponses:
                     signal.signal(number, self._on_signal)
 
     def add(self, response: _Response) -> None:
-        """Note a response that begins.
+        """Add a response when it begins.
 
         Args:
             response: is cut when the server is about to end; at once if it is already.
@@ -55,7 +55,7 @@ class OpenResponses:
             response.cut()
 
     def discard(self, response: _Response) -> None:
-        """Note the end of a response.
+        """Remove a response when it has ended.
 
         Args:
             response: one that was added.
@@ -63,13 +63,13 @@ class OpenResponses:
         self._responses.discard(response)
 
     def end(self) -> None:
-        """Cut all responses, and those that begin from now on."""
+        """End all responses, and those that begin from now on."""
         self._ending = True
         for each in tuple(self._responses):
             each.cut()
 
     async def close(self) -> None:
-        """Leave the signals as they were."""
+        """Restore the handlers of the signals."""
         for number, handler in self._before.items():
             if signal.getsignal(number) == self._on_signal:
                 signal.signal(number, handler)
@@ -82,7 +82,7 @@ class OpenResponses:
 
 
 def end_responses() -> None:
-    """End all responses that stream, as SIGTERM does; for a server that is ended by a program.
+    """End all responses that stream, as SIGTERM does; call it when a program ends its server.
 
     Attached runs are stopped, and their clients told so; an `EventSource` is cut, and comes back to the next
     server. Detached runs go on until their context ends. Responses that begin from now on end at once.

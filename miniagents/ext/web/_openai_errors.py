@@ -23,7 +23,7 @@ def error_of_request(error: RequestError) -> dict[str, object]:
         error: what is wrong with it.
 
     Example:
-        >>> error_of_request(RequestError("messages has to be a list.", param="messages"))["error"]["type"]
+        >>> error_of_request(RequestError("messages must be a list.", param="messages"))["error"]["type"]
         'invalid_request_error'
     """
     of_client = error.status < _FIRST_OF_SERVER

@@ -1,7 +1,7 @@
-"""What clients of OpenAI's protocols ask: the conversation, and how they want the answer.
+"""Reads the requests of OpenAI's protocols: the conversation, and the form of the answer.
 
-Parameters that an agent has no use for are ignored. Those that would say which conversation it is, and are
-kept on a server that is not this one, are refused: an answer to half of a conversation helps nobody.
+Parameters that an agent cannot use are ignored. Parameters that refer to a conversation on another server are
+refused, because the agent would answer only half of the conversation.
 """
 
 from collections.abc import Mapping
@@ -29,14 +29,14 @@ _Fields = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class OpenAIRequest:
-    """A question.
+    """A request for an answer.
 
     Attributes:
-        model: which agent is asked; None if the client does not say.
+        model: the name of the agent; None if the client names none.
         messages: the conversation.
         stream: whether the answer is streamed.
         usage: whether a stream ends with the tokens.
-        tools: names of tools that the client has itself.
+        tools: the names of the tools of the client.
     """
 
     model: str | None
@@ -54,7 +54,7 @@ def read_chat_request(body: _Fields, *, urls: bool = False) -> OpenAIRequest:
         urls: whether an image or a file may be an ``http`` address.
 
     Raises:
-        RequestError: what is needed is not there, or cannot be read.
+        RequestError: a needed field is missing, or cannot be read.
 
     Example:
         >>> asked = {"model": "poet", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
@@ -80,7 +80,7 @@ def read_responses_request(body: _Fields, *, urls: bool = False) -> OpenAIReques
         urls: as of `read_chat_request`.
 
     Raises:
-        RequestError: as of `read_chat_request`; or it goes on with something that is kept elsewhere.
+        RequestError: as of `read_chat_request`; or it refers to a conversation on another server.
 
     Example:
         >>> read_responses_request({"model": "poet", "input": "Hi", "instructions": "Rhyme."}).messages
@@ -104,7 +104,7 @@ def read_responses_request(body: _Fields, *, urls: bool = False) -> OpenAIReques
 
 
 def _conversation(items: object, *, urls: bool) -> tuple[Message, ...]:
-    # What a model thought says nothing to another one.
+    # The reasoning of one model is of no use to another one.
     spoken = [each for each in list_in(items, "input") if _field(each, "type") != "reasoning"]
     return messages_of_roles(spoken, param="input", urls=urls)
 
@@ -112,7 +112,7 @@ def _conversation(items: object, *, urls: bool) -> tuple[Message, ...]:
 def _model(body: _Fields) -> str | None:
     model = body.get("model")
     if model is not None and not isinstance(model, str):
-        raise RequestError("model has to be a text: the name of an agent.", param="model")
+        raise RequestError("model must be a text: the name of an agent.", param="model")
     return model
 
 

@@ -94,7 +94,9 @@ def _answering(chat: Chat, words: _Words) -> Endpoint:
         await chat.owner_of(request)
         asked = words.read(await chat.body(request), urls=chat.urls)
         if len(asked.messages) > chat.max_messages:
-            raise RequestError(f"There are more than {chat.max_messages} messages.", 413, code="too_large")
+            raise RequestError(
+                f"The request has more than {chat.max_messages} messages.", 413, code="too_large"
+            )
         name, agent = _agent(chat, asked.model)
         head = AnswerHead.new(words.prefix, name)
         if asked.stream:

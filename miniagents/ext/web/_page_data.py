@@ -1,4 +1,4 @@
-"""What an agent sends to the page beside what it says: data under a name that the page knows."""
+"""`PageData`: data that an agent sends to a page besides its text."""
 
 import json
 from dataclasses import field
@@ -15,17 +15,17 @@ _NAME: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 
 
 class PageData(Message):
-    """Data for the page, as a reply of an agent: what a model does not say, and a page shows in its own way.
+    """Data for a page, as a reply of an agent; the page shows them in its own way.
 
-    It is a message of its own, and told in its place among the others. The Vercel AI SDK has it as a part
-    ``data-NAME`` of its message, events and JSON lines as a part of the kind ``data``. Clients that show text
-    alone are not told it.
+    It is a message among the other replies. In the Vercel AI SDK it is a part ``data-NAME`` of its message;
+    in events and JSON lines it is a part of the kind ``data``. Clients that get only text do not get it.
 
     Args:
-        name: which data they are: letters, digits, ``-`` and ``_``; not ``agent``, which is taken.
-        data: what JSON has words for.
-        id: one that comes later with the same name and id takes its place on the page.
-        transient: the page is shown it once, and does not keep it in the message.
+        name: the kind of the data, for the page: letters, digits, ``-`` and ``_``; not ``agent``, which is
+            reserved.
+        data: anything that JSON can have.
+        id: later data with the same name and id replace these on the page.
+        transient: whether the page only gets the data once, and does not keep them in its message.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -41,7 +41,7 @@ class PageData(Message):
         It is fresh in Oslo.
 
     Raises:
-        ValueError: the name is none, or the data are nothing that JSON has words for.
+        ValueError: the name is wrong, or JSON cannot have the data.
     """
 
     name: str = Field(pattern=_NAME)
@@ -64,7 +64,7 @@ class PageData(Message):
     @classmethod
     def _is_free(cls, name: str) -> str:
         if name == "agent":
-            raise ValueError("data-agent is what agents say that work as tools; take another name")
+            raise ValueError("the name 'agent' is reserved for agents that work as tools; take another name")
         return name
 
     @field_validator("data")
@@ -73,20 +73,20 @@ class PageData(Message):
         try:
             json.dumps(data, allow_nan=False)
         except TypeError as error:
-            raise ValueError(f"data for a page are what JSON has words for: {error}") from None
+            raise ValueError(f"the data cannot be written as JSON: {error}") from None
         return data
 
 
 @lazy_dataclass(frozen=True, slots=True)
 class DataPart(PartValue):
-    """What a client is told of `PageData`.
+    """`PageData` as a part of a frame.
 
     Attributes:
-        name: which data they are.
-        data: what JSON has words for.
-        id: what it takes the place of.
-        transient: it is shown once.
-        kind: which part this is, for JSON.
+        name: the kind of the data, for the page.
+        data: anything that JSON can have.
+        id: later data with the same name and id replace these.
+        transient: whether the page does not keep them.
+        kind: the kind of the part, in JSON.
 
     Example:
         >>> DataPart("weather", 12).as_data()

@@ -1,7 +1,7 @@
-"""Protocols: how frames become the bytes of a response.
+"""Encoders: turn frames into the bytes of a response.
 
-An encoder is one object for one response. Protocols of chat libraries have modules of their own; those that
-any client can read are here.
+An encoder is an object for one response. The encoders here are those that any client can read; those for chat
+libraries have modules of their own.
 """
 
 from collections.abc import Mapping
@@ -27,17 +27,17 @@ NO_CACHE: Final[Mapping[str, str]] = MappingProxyType(
         "x-content-type-options": "nosniff",
     }
 )
-"""Headers of every stream: no proxy keeps it or waits for more of it, no browser guesses what it is."""
+"""Headers of every stream: proxies neither cache nor buffer it, browsers do not guess its type."""
 
 
 class Encoder(Protocol):
-    """Writes one response in the words of a protocol.
+    """Encodes one response in a protocol.
 
     Attributes:
-        media_type: of the response.
-        headers: of the response, besides.
-        reconnects: its clients come back by themselves after a cut, as EventSource does; all others are told
-            how it ended whenever the response ends.
+        media_type: the media type of the response.
+        headers: further headers of the response.
+        reconnects: whether its clients reconnect by themselves, as EventSource does. Other clients get a
+            `RunEnded` at the end of every response.
     """
 
     media_type: ClassVar[str]
@@ -45,29 +45,29 @@ class Encoder(Protocol):
     reconnects: ClassVar[bool]
 
     def begin(self) -> bytes:
-        """Return what comes first, before there is any frame; it may be empty."""
+        """Return the bytes before the first frame; they may be empty."""
         ...
 
     def encode(self, position: int, frame: Frame, /) -> bytes:
-        """Return a frame in bytes; empty if the protocol has no word for it.
+        """Return the bytes of a frame; empty if the protocol cannot express it.
 
         Args:
-            position: of the frame in its run, to come back to; the first one is 1.
-            frame: what is told.
+            position: the position of the frame in its run, from which clients can resume; the first is 1.
+            frame: the frame.
         """
         ...
 
     def ping(self) -> bytes:
-        """Return what keeps a silent connection open; empty if the protocol has nothing for it."""
+        """Return bytes that keep a silent connection open; empty if the protocol has none."""
         ...
 
     def finish(self) -> bytes:
-        """Return what comes last, behind the `RunEnded` frame; it may be empty."""
+        """Return the bytes after the `RunEnded` frame; they may be empty."""
         ...
 
 
 class SSEEncoder:
-    r"""Server-sent events, as `EventSource` reads them: the JSON of a frame each, its position the id.
+    r"""Server-sent events for `EventSource`: each has a frame as JSON, and its position as id.
 
     Example:
         >>> SSEEncoder().encode(7, MessageEnded(0))
@@ -79,7 +79,7 @@ class SSEEncoder:
     reconnects: ClassVar[bool] = True
 
     def begin(self) -> bytes:
-        """Return a comment, so that headers and proxies move, and how soon to come back after a cut."""
+        """Return a comment, so that proxies pass on the headers, and the time until a reconnection."""
         return b": ok\nretry: 1000\n\n"
 
     def encode(self, position: int, frame: Frame, /) -> bytes:
@@ -91,7 +91,7 @@ class SSEEncoder:
         return b": ping\n\n"
 
     def finish(self) -> bytes:
-        """Return nothing: the last frame says it."""
+        """Return nothing: the last frame is the end."""
         return b""
 
 
@@ -120,12 +120,12 @@ class JSONLinesEncoder:
         return b"\n"
 
     def finish(self) -> bytes:
-        """Return nothing: the last frame says it."""
+        """Return nothing: the last frame is the end."""
         return b""
 
 
 class TextEncoder:
-    r"""The text alone, an empty line between messages; a last line in brackets tells of a bad end.
+    r"""Only the text, with an empty line between messages; a last line in brackets if a run did not finish.
 
     Example:
         >>> TextEncoder().encode(7, RunEnded("failed", "The agent failed."))
@@ -137,7 +137,7 @@ class TextEncoder:
     reconnects: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._gap = b""  # what stands before the next text
+        self._gap = b""  # bytes before the next text
         self._wrote = False
 
     def begin(self) -> bytes:
@@ -145,14 +145,14 @@ class TextEncoder:
         return b""
 
     def encode(self, position: int, frame: Frame, /) -> bytes:
-        """Return the text of a part, and nothing of what is no text."""
+        """Return the text of a part; nothing for other frames."""
         del position
         match frame:
             case MessagePart(_, str(text)) | MessagePart(_, Refusal(text)) if text:
                 gap, self._gap, self._wrote = self._gap, b"", True
                 return gap + text.encode(errors="replace")
             case MessagePart(_, Restart()) if self._wrote:
-                return b"\n[what came before is withdrawn]\n"
+                return b"\n[the text above is withdrawn]\n"
             case MessageEnded() if self._wrote:
                 self._gap = b"\n\n"
             case RunEnded(how, sentence) if how != "finished":
@@ -162,7 +162,7 @@ class TextEncoder:
         return b""
 
     def ping(self) -> bytes:
-        """Return nothing: whatever came would be text."""
+        """Return nothing: any byte would be text."""
         return b""
 
     def finish(self) -> bytes:

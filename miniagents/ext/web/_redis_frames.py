@@ -52,7 +52,7 @@ _Entries: TypeAlias = list[tuple[str, Mapping[bytes, bytes]]]
 
 
 class _Commands(Protocol):
-    """What is used of a client of Redis, with the types that it has here."""
+    """The part of a Redis client that this module uses, with its types."""
 
     def execute_command(self, *args: str | bytes | int) -> Awaitable[object]: ...
     def pipeline(self) -> "_Pipeline": ...
@@ -64,7 +64,7 @@ class _Clients(Protocol):
 
 
 class _Library(Protocol):
-    """What is used of redis.asyncio."""
+    """The part of redis.asyncio that this module uses."""
 
     @property
     def Redis(self) -> _Clients: ...  # noqa: N802 - its name
@@ -80,13 +80,13 @@ class _Pipeline(Protocol):
 class RedisFrames:
     """Keeps the frames of runs in Redis Streams; needs ``pip install 'miniagents[web,redis]'``.
 
-    A run whose server was killed ends with `lost` for whoever reads it when ``lease`` seconds are over.
+    If a server is killed, its runs end with `lost` after ``lease`` seconds, when a client reads them.
 
     Args:
         url: ``redis://host:port/db``, ``rediss://`` or ``unix://``.
-        prefix: of all keys.
+        prefix: begins the name of every key.
         keep: seconds that a run is kept after its last frame.
-        lease: seconds without a sign of life after which a server counts as gone.
+        lease: seconds without a heartbeat after which a server counts as crashed.
 
     Raises:
         ImportError: the client of Redis is not installed.
@@ -98,7 +98,7 @@ class RedisFrames:
     def __init__(
         self, url: str, *, prefix: str = "miniagents:", keep: float = 24 * 3600.0, lease: float = 3.0
     ) -> None:
-        try:  # here: whoever has another log need not have it, nor wait for it
+        try:  # here, so that apps with another log need neither install nor import it
             self._library = cast("_Library", import_module("redis.asyncio"))
         except ImportError as error:
             raise ImportError("RedisFrames needs: pip install 'miniagents[web,redis]'") from error
@@ -110,7 +110,9 @@ class RedisFrames:
         self._server = ""
         self._client: _Commands | None = None
         self._on_stop: Callable[[str], None] = print
-        self._live: dict[str, int] = {}  # begun here, and not ended -> the position of the last frame
+        self._live: dict[
+            str, int
+        ] = {}  # run that was begun here and has not ended -> the position of its last frame
         self._tasks: list[asyncio.Task[None]] = []
         self._blocked: set[asyncio.Task[object]] = set()
 
@@ -120,13 +122,13 @@ class RedisFrames:
         """Connect.
 
         Args:
-            on_stop: called with the id of a run of this process that another one was asked to stop.
+            on_stop: called with the id of a run of this process that a client of another process stops.
 
         Raises:
             FrameLogError: nobody answers, or this log is open already.
         """
         if self._client is not None:
-            raise FrameLogError("this RedisFrames is open already; one object is for one Runs.")
+            raise FrameLogError("this RedisFrames is already open; make one object for each Runs.")
         self._server = secrets.token_hex(8)
         client = self._library.Redis.from_url(self._url)
         try:
@@ -151,7 +153,8 @@ class RedisFrames:
         while tasks:
             for each in tasks:
                 each.cancel()
-            _, tasks = await asyncio.wait(tasks, timeout=0.1)  # once more, if the client has swallowed it
+            # Again, if the client has swallowed the cancellation.
+            _, tasks = await asyncio.wait(tasks, timeout=0.1)
         if self._blocked:
             await asyncio.wait(self._blocked)
         with suppress(*self._failures):
@@ -186,16 +189,16 @@ class RedisFrames:
     # -- writing -----------------------------------------------------------------------------------------
 
     async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
-        """Note a new run.
+        """Record that a run begins.
 
         Args:
             run: its id.
-            owner: who may read and stop it.
-            topic: what it belongs to.
-            resumable: if this server dies, its readers wait until another one takes it over.
+            owner: the user who may read and stop it.
+            topic: what the run belongs to.
+            resumable: whether its readers wait for another server if this one crashes.
 
         Raises:
-            RunExistsError: there is one of this id.
+            RunExistsError: a run with this id exists.
             FrameLogError: Redis does not answer.
         """
         key = self._run_key(run)
@@ -213,13 +216,13 @@ class RedisFrames:
         self._live[run] = 0
 
     async def take_over(self, run: str, /) -> RunRecord | None:
-        """Write a run from now on, if it has not ended; what wrote it before can append nothing any more.
+        """Become the writer of a run that has not ended; its earlier writer can no longer append.
 
         Args:
             run: its id; no other process or task works on it.
 
         Returns:
-            What is known of it; None if there is no such run.
+            The record of the run; None if it does not exist.
 
         Raises:
             FrameLogError: Redis does not answer.
@@ -227,7 +230,7 @@ class RedisFrames:
         if await self.find(run) is None:
             return None
         await self._do("HSET", self._run_key(run), "server", self._server)
-        record = await self.find(run)  # now that nothing is appended any more
+        record = await self.find(run)  # now that no other server can append
         if record is not None and not record.ended:
             self._live[run] = record.last
         return record
@@ -236,11 +239,11 @@ class RedisFrames:
         """Keep frames.
 
         Args:
-            run: one that was begun here.
-            frames: without the last one of the run.
+            run: a run that was begun here.
+            frames: frames of the run, but not the last one.
 
         Raises:
-            RunOverError: it has ended.
+            RunOverError: the run has ended.
             UnknownRunError: it was not begun here.
             FrameLogError: Redis does not answer.
         """
@@ -249,7 +252,7 @@ class RedisFrames:
             if await self.find(run) is None:
                 raise unknown_run(run)
             raise RunOverError(
-                f"the run {run!r} has ended, or is not of this server; nothing can be appended."
+                f"the run {run!r} has ended, or is not of this server; no frame can be appended."
             )
         await self._add(run, frames, last, self._server)
         self._live[run] = last + len(frames)
@@ -258,12 +261,12 @@ class RedisFrames:
         """Write the last frame of a run.
 
         Args:
-            run: one that was begun here.
+            run: a run that was begun here.
             how: as in `RunEnded`.
             sentence: as in `RunEnded`.
 
         Raises:
-            RunOverError: it has ended already.
+            RunOverError: the run has ended.
             UnknownRunError: it was not begun here.
             FrameLogError: Redis does not answer.
         """
@@ -288,7 +291,7 @@ class RedisFrames:
         self._live.pop(run, None)
 
     async def ask_to_stop(self, run: str, /) -> None:
-        """Have the process that writes a run stop it.
+        """Ask the process that writes a run to stop it.
 
         Args:
             run: any.
@@ -305,27 +308,27 @@ class RedisFrames:
             await self._all(pipeline)
 
     async def _add(self, run: str, frames: Sequence[Frame], last: int, server: str = "") -> None:
-        """Write frames behind the position ``last``; none if something is there, or another server writes."""
+        """Write frames after the position ``last``, unless there are later ones or another server writes."""
         ends = bool(frames) and isinstance(frames[-1], RunEnded)
         keys = (self._run_key(run), self._frames_key(run))
         data = [frame_json(each) for each in frames]
         if not await self._do("EVAL", _APPEND, len(keys), *keys, last, int(ends), self._keep, server, *data):
             self._live.pop(run, None)
             raise RunOverError(
-                f"the run {run!r} has ended, or another server writes it; nothing can be appended."
+                f"the run {run!r} has ended, or another server writes it; no frame can be appended."
             )
 
     # -- reading -----------------------------------------------------------------------------------------
 
     async def read(self, run: str, after: int = 0, /) -> AsyncGenerator[Sequence[Positioned]]:
-        """Yield what is kept, then what comes, up to the last frame.
+        """Yield the kept frames, then new ones as they come, up to the last frame.
 
         Args:
             run: any.
-            after: a position; what stands behind it is read. 0: everything.
+            after: the position after which to read; 0 for all frames.
 
         Raises:
-            UnknownRunError: there is no such run.
+            UnknownRunError: the run does not exist.
             FrameLogError: Redis does not answer, or a newer version of this library wrote it.
             RunOverError: never seen; another reader said first that it is lost.
         """
@@ -333,7 +336,7 @@ class RedisFrames:
         version = await self._do("HGET", self._run_key(run), "version")
         if isinstance(version, bytes) and int(version) > FRAMES_VERSION:
             raise FrameLogError(f"the run {run!r} was written by a newer version of miniagents.")
-        block = 0  # not before what is there has been read
+        block = 0  # until all kept frames are read
         while True:
             known = await self.find(run)
             if known is None:
@@ -343,7 +346,7 @@ class RedisFrames:
                 position = _position(entries[-1][0])
                 yield [(_position(at), frame_from_json(fields[b"f"])) for at, fields in entries]
             elif known.ended:
-                if 0 < known.last < position:  # it has not seen this end
+                if 0 < known.last < position:  # the reader has not seen this end
                     [(at, fields)] = await self._read_stream(key, f"0-{known.last - 1}", block=0)
                     yield [(_position(at), frame_from_json(fields[b"f"]))]
                 return
@@ -353,17 +356,17 @@ class RedisFrames:
             block = min(_BLOCK, max(1, int(self._lease * _MS)))
 
     async def _may_go_on(self, run: str) -> bool:
-        """Whether the server that writes a run is there, or another one may take it over."""
+        """Whether the server of a run is alive, or another one may take it over."""
         fields = await self._do("HMGET", self._run_key(run), "server", "resumable")
         server, resumable = cast("list[bytes | None]", fields)
         if resumable == b"1":
             return True
         if server is None or server.decode() == self._server:
-            return False  # of this process are only those that it knows of
+            return False  # a run of this process would be in `_live`
         return bool(await self._do("EXISTS", self._server_key(server.decode())))
 
     async def find(self, run: str, /) -> RunRecord | None:
-        """Return what is known of a run, or None.
+        """Return the record of a run, or None.
 
         Args:
             run: its id.
@@ -383,11 +386,11 @@ class RedisFrames:
         return RunRecord(run, (owner or b"").decode(), (topic or b"").decode(), ended is not None, last)
 
     async def latest(self, topic: str, /, *, owner: str = "") -> str | None:
-        """Return the id of the run that was begun last for a topic, or None.
+        """Return the id of the newest run of a topic, or None.
 
         Args:
-            topic: what it belongs to.
-            owner: whose it is.
+            topic: what the run belongs to.
+            owner: the owner of the run.
 
         Raises:
             FrameLogError: Redis does not answer, or the log is not open.
@@ -398,10 +401,10 @@ class RedisFrames:
     async def _read_stream(
         self, key: str, last: str, *, block: int
     ) -> list[tuple[str, Mapping[bytes, bytes]]]:
-        """Return entries behind ``last``; the pool gives each blocked call a connection of its own."""
+        """Return entries after ``last``; the pool gives each blocked call a connection of its own."""
         if block:
-            # The client of Redis may swallow a cancellation, and go on. So none reaches it: whoever is
-            # cancelled leaves at once, and the call ends by itself.
+            # The Redis client may swallow a cancellation. So it gets none: a caller that is cancelled leaves
+            # at once, and the call ends by itself.
             command = ("XREAD", "COUNT", BATCH, "BLOCK", block, "STREAMS", key, last)
             call = asyncio.create_task(self._do(*command), name="frames-read")
             self._blocked.add(call)
@@ -451,7 +454,7 @@ class RedisFrames:
 
 
 def _entries(answer: object) -> _Entries:
-    """The entries of a stream, as the client of Redis answers."""
+    """The entries of a stream, from the answer of the Redis client."""
     entries = cast("list[tuple[bytes, Mapping[bytes, bytes]]]", answer)
     return [(at.decode(), fields) for at, fields in entries]
 

@@ -1,4 +1,4 @@
-"""What is wrong with a request, in one sentence that its sender may read."""
+"""`RequestError`: says what is wrong with a request, in one sentence for the client."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from miniagents.values import MiniAgentsError
 __all__ = ["RequestError"]
 
 _LONGEST: Final = 500
-"""Characters of a sentence: what a client sent may be quoted in it, and need not come back whole."""
+"""Characters of a sentence; it may quote the request, which can be long."""
 
 _CODES: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -24,25 +24,25 @@ _FIRST_OF_SERVER: Final = 500
 
 
 class RequestError(MiniAgentsError, ValueError):
-    """A request that is not carried out; each protocol has a form of its own in which it is told.
+    """A request is refused; each protocol has its own form for this error.
 
     Args:
         sentence: what was wrong, and what to send.
         status: the HTTP status.
-        code: a word for programs; None: one that the status says.
+        code: a word for programs; None: a word for the status.
         param: the field of the body that was wrong.
 
     Attributes:
-        sentence: what was wrong; one that is too long is cut.
+        sentence: what was wrong, at most 500 characters.
         status: the HTTP status.
         code: a word for programs.
         param: the field of the body, or None.
 
     Example:
-        >>> error = RequestError("The body is no JSON; send a JSON object.", code="no_json")
+        >>> error = RequestError("The body is not JSON; send a JSON object.", code="no_json")
         >>> error.status, str(error)
-        (400, 'The body is no JSON; send a JSON object.')
-        >>> RequestError("messages has to be a list.").code
+        (400, 'The body is not JSON; send a JSON object.')
+        >>> RequestError("messages must be a list.").code
         'invalid_request'
     """
 

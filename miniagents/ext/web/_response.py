@@ -1,4 +1,4 @@
-"""`stream_response`: what an agent replies as the body of an HTTP response, in any of the protocols."""
+"""`stream_response`: the replies of an agent as the body of an HTTP response, in any of the protocols."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ from ._source import ErrorText, Replies
 __all__ = ["PING_EVERY", "WAITING_LIMIT", "FrameResponse", "stream_response"]
 
 PING_EVERY: Final = 15.0  # seconds
-_STALL_LIMIT: Final = 60.0  # seconds that a client may not read at all
+_STALL_LIMIT: Final = 60.0  # seconds without reading, after which a client is disconnected
 WAITING_LIMIT: Final = 1_000_000
-"""Characters of an attached run that may wait for a client that does not read."""
+"""Characters of an attached run that may wait for a slow client."""
 
 
 def stream_response(
@@ -36,19 +36,19 @@ def stream_response(
     error_text: ErrorText | None = None,
     background: BackgroundTask | None = None,
 ) -> Response:
-    """Return a response that streams what an agent replies; a client that leaves stops the agent at once.
+    """Return a response that streams the replies of an agent; if the client leaves, the agent is stopped.
 
-    The agent never waits for the client. The last thing that a client is told is how the run ended.
+    The agent never waits for the client. The end of the response says how the run ended.
 
     Args:
-        replies: of ``agent.inquire(...)``, or one message of them.
+        replies: the result of ``agent.inquire(...)``, or one message of it.
         protocol: "sse", "ndjson", "text", "vercel", "openai" (chat completions), "responses", or an encoder
             of your own, made for this response.
-        headers: of the response, besides those of the protocol.
-        limit: characters that may wait for a client that does not read; with more the run is stopped.
-        ping: seconds of silence after which something is sent, so that proxies keep the connection open.
-        error_text: what clients are told of an error of the agent; None: a sentence without its text.
-        background: what is done after the response.
+        headers: headers of the response, besides those of the protocol.
+        limit: characters that may wait for a slow client; with more, the run is stopped.
+        ping: seconds of silence after which a ping is sent, so that proxies keep the connection open.
+        error_text: makes the sentence for clients from an error of the agent; None: one without its text.
+        background: runs after the response.
 
     Raises:
         ValueError: there is no such protocol.
@@ -73,14 +73,14 @@ def stream_response(
 
 
 class FrameResponse(Response):
-    """Writes the frames of a feed, as they come, until the last one or until its client leaves.
+    """Writes the frames of a feed as they come, until the last one or until the client leaves.
 
     Args:
-        feed: where they come from.
-        encoder: the protocol; an object for this response alone.
-        headers: besides those of the protocol.
-        ping: seconds of silence after which something is sent.
-        background: what is done after the response.
+        feed: gives the frames.
+        encoder: encodes them in a protocol; an object for this response alone.
+        headers: headers besides those of the protocol.
+        ping: seconds of silence after which a ping is sent.
+        background: runs after the response.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class FrameResponse(Response):
             await self.background()
 
     def cut(self) -> None:
-        """End the response now, as the server is about to: an attached run ends with it."""
+        """End the response now, because the server ends; an attached run ends with it."""
         self._cut = True
         self._feed.cut()
         self._wake()
@@ -187,15 +187,15 @@ class FrameResponse(Response):
 
     def _take(self) -> Sequence[Positioned]:
         frames = self._feed.take()
-        self._fresh = len(frames) >= BATCH  # then there may be more, which is not said again
+        self._fresh = len(frames) >= BATCH  # there may be more, and the feed does not wake again for it
         return frames
 
     def _encoded(self, frames: Sequence[Positioned]) -> tuple[bytes, bool]:
-        """What is to be sent, and whether it is the last."""
+        """The bytes to send, and whether they are the last."""
         encode = self._encoder.encode
         self._position, last = frames[-1]
         ended = isinstance(last, RunEnded)
-        if len(frames) == 1 and not ended:  # what comes most
+        if len(frames) == 1 and not ended:  # the most frequent case
             return encode(self._position, last), False
         data = [encode(position, frame) for position, frame in frames]
         if ended:
@@ -209,7 +209,7 @@ class FrameResponse(Response):
         self._sent = self._loop.time()
 
     async def _end_now(self, send: Send) -> None:
-        """End a response whose run has not: a client that does not come back by itself is told so."""
+        """End the response before its run ends; tell this to clients that do not reconnect by themselves."""
         if self._sending or self._gone:
             return
         data = b""
@@ -229,7 +229,7 @@ class FrameResponse(Response):
                 more.set_result(None)
 
     async def _watch(self, receive: Receive) -> None:
-        """Hear of a client that leaves at once, also while nothing is sent: `send` may never say it."""
+        """Notice at once when the client leaves, also while nothing is sent: `send` may never report it."""
         while not self._gone:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -242,7 +242,7 @@ class FrameResponse(Response):
             self._timer.cancel()
 
     def _look(self) -> None:
-        """See whether it has been silent for long, or the client has not read for long."""
+        """Check whether a ping is due, or the client has not read for too long."""
         loop = self._loop
         now = loop.time()
         due = self._sent + (_STALL_LIMIT if self._sending else self._ping)

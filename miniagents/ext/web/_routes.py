@@ -18,12 +18,12 @@ from ._vercel_routes import vercel_routes
 __all__ = ["RouteProtocol", "chat_routes"]
 
 RouteProtocol: TypeAlias = Literal["sse", "ndjson", "text", "vercel", "openai"]
-"""What `chat_routes` serves."""
+"""The protocols that `chat_routes` can serve."""
 
 _ROUTES: Final[Mapping[str, Callable[[Chat], Sequence[Route]]]] = MappingProxyType(
     {"vercel": vercel_routes, "openai": openai_routes}
 )
-"""Protocol -> what makes its routes, but for those of `PLAIN`, which share theirs."""
+"""Protocol -> the function that makes its routes; the protocols of `PLAIN` share theirs."""
 
 
 def chat_routes(
@@ -40,34 +40,37 @@ def chat_routes(
     ping: float = PING_EVERY,
     error_text: ErrorText | None = None,
 ) -> list[Route]:
-    """Return routes under which clients talk to agents; for Starlette and FastAPI, ``app.router.routes``.
+    """Return routes through which clients talk to agents.
 
-    ``POST /runs`` begins a run (``{"text": ...}`` or ``{"messages": [...]}``, and ``"agent"`` if there are
-    several), ``GET /runs/{id}`` tells it and follows it, in the protocol that ``Accept`` or ``?protocol=``
-    says, from ``Last-Event-ID`` or ``?after=`` on; ``POST /runs/{id}/stop`` stops it.
+    Add them to ``app.router.routes`` of an app of Starlette or FastAPI.
 
-    "vercel" is what ``useChat`` of the Vercel AI SDK calls: ``POST /vercel``, ``GET /vercel/{chat}/stream``
-    and ``POST /vercel/{chat}/stop``. "openai" is ``/v1/models``, ``/v1/chat/completions`` and
-    ``/v1/responses``: agents are the models, and a client that leaves stops its answer.
+    ``POST /runs`` starts a run. Its body is ``{"text": ...}`` or ``{"messages": [...]}``, with ``"agent"`` if
+    there are several. ``GET /runs/{id}`` streams the run until it ends, in the protocol of ``Accept`` or
+    ``?protocol=``, from ``Last-Event-ID`` or ``?after=`` on. ``POST /runs/{id}/stop`` stops it.
+
+    "vercel" has the routes for ``useChat`` of the Vercel AI SDK: ``POST /vercel``,
+    ``GET /vercel/{chat}/stream`` and ``POST /vercel/{chat}/stop``. "openai" has ``/v1/models``,
+    ``/v1/chat/completions`` and ``/v1/responses``: the agents are the models, and if the client leaves, the
+    run is stopped.
 
     Args:
         agents: an agent, or several by name.
-        runs: the runs that go on without their clients; None: a `Runs` in memory.
-        prefix: before each path, ``/chat`` for example.
-        protocols: which ones are served.
-        owner: who asks, from the request: only they read and stop their runs. None: the id of a run, 128
-            random bits, is what it takes.
+        runs: the runs that continue without their clients; None: a `Runs` in memory.
+        prefix: begins each path, such as ``/chat``.
+        protocols: the protocols to serve.
+        owner: returns the user of a request; only this user can read and stop the run. None: every client
+            that knows the id of a run, 128 random bits, can do so.
         urls: whether messages of clients may have addresses of images and files, which the model's provider
-            fetches. This server never does.
-        max_body: bytes of a request.
-        max_messages: of a request.
-        body_timeout: seconds that a body may take to come.
-        ping: seconds of silence after which something is sent.
-        error_text: what clients are told of an error of an agent; None: a sentence without its text.
+            fetches. This server never fetches them.
+        max_body: the most bytes of a request.
+        max_messages: the most messages of a request.
+        body_timeout: the most seconds until the body of a request has come.
+        ping: seconds of silence after which a ping is sent.
+        error_text: makes the sentence for clients from an error of an agent; None: one without its text.
 
     Raises:
-        ValueError: there is no agent, no such protocol, the prefix does not begin with a slash, or ``runs``
-            have another agent of the same name.
+        ValueError: there is no agent, a protocol does not exist, the prefix is wrong, or ``runs`` have
+            another agent of the same name.
 
     Example:
         >>> from miniagents import miniagent
@@ -79,14 +82,14 @@ def chat_routes(
     """
     named = dict(agents) if isinstance(agents, Mapping) else {agents.alias: agents}
     if not named:
-        raise ValueError("chat_routes was given no agent.")
+        raise ValueError("chat_routes has no agent; give it at least one.")
     known = (*PLAIN, *_ROUTES)
     wrong = [each for each in protocols if each not in known]
     if wrong or not protocols:
-        msg = f"{wrong[0] if wrong else protocols!r} is no protocol of routes; they are {', '.join(known)}."
+        msg = f"{wrong[0] if wrong else protocols!r} is not a protocol; give one of {', '.join(known)}."
         raise ValueError(msg)
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
-        msg = f"The prefix {prefix!r} has to begin with a slash, and not to end with one: '/chat'."
+        msg = f"The prefix {prefix!r} must begin with a slash and not end with one, such as '/chat'."
         raise ValueError(msg)
     if runs is None:
         runs = Runs(error_text=error_text)

@@ -1,4 +1,4 @@
-"""`Runs`: runs that go on without their clients, and the frames that are kept of them."""
+"""`Runs`: runs that continue without their clients, and the frames that are kept of them."""
 
 import asyncio
 import logging
@@ -26,12 +26,12 @@ __all__ = ["Runs", "TooManyRunsError"]
 
 logger = logging.getLogger(__name__)
 
-_CLOSING: Final = 10.0  # seconds that the last frames of all runs have to be recorded
-_STOPPING: Final = 5.0  # seconds that another server has to stop a run that is deleted
+_CLOSING: Final = 10.0  # seconds that recording the last frames of all runs may take
+_STOPPING: Final = 5.0  # seconds that another server gets to stop a run that is deleted
 
 
 class TooManyRunsError(MiniAgentsError):
-    """As many runs go on as may; one more can begin when one of them has ended.
+    """As many runs go on as `max_live` allows; a new one can begin when one of them has ended.
 
     Example:
         >>> raise TooManyRunsError("1000 runs go on; try again later.")
@@ -42,28 +42,29 @@ class TooManyRunsError(MiniAgentsError):
 
 
 class Runs:
-    """Detached runs: a client may leave, come back, read from where it was, and stop them.
+    """Detached runs: a client may leave, come back and read on from where it was, or stop the run.
 
-    It opens with its first use in a context and closes when the outermost context there ends, after all runs:
-    one object for an app. Runs that are cut by the end are recorded as `lost`.
+    Make one object for an app. It opens when it is first used in a context, and closes when the outermost
+    context ends, after all runs. A run that is cancelled by that end is recorded as `lost`.
 
-    With a journal, runs that were begun by the name of an agent outlive their server: when it is there again,
-    however it had ended, they go on. What models and tools had answered is played from the journal, and not
-    asked again; an answer that was cut in its middle is withdrawn, and streamed anew.
+    With a journal, runs that were begun by the name of an agent outlive their server: when the server starts
+    again, also after a crash, they continue. Answers of models and tools come from the journal and are not
+    requested again. A message that was cut off in the middle is withdrawn, and streamed again.
 
     Args:
-        frames: what keeps the frames; None: `MemoryFrames()`.
+        frames: the log that keeps the frames; None: `MemoryFrames()`.
         agents: by name; `chat_routes` adds its own.
-        journal: keeps unfinished runs and their calls; a `miniagents.ext.journal.Journal`. It needs frames
-            that outlive the server, too.
-        version: of the agents. Change it with their prompts and code: unfinished runs of another version
-            are not gone on with.
-        max_attempts: how often a run is begun on servers that die; then it counts as what kills them.
-        max_live: how many runs may go on at once.
-        error_text: what clients are told of an error of an agent; None: a sentence without its text.
+        journal: keeps unfinished runs and their calls; a `miniagents.ext.journal.Journal`. The log of frames
+            must outlive the server, too.
+        version: the version of the agents. Change it with their prompts and code: unfinished runs of another
+            version do not continue.
+        max_attempts: how often a run may begin before its server crashes; after that it does not continue,
+            because it may be the reason.
+        max_live: how many runs may go on at the same time.
+        error_text: makes the sentence for clients from an error of an agent; None: one without its text.
 
     Raises:
-        ValueError: a journal, and frames that die with the server.
+        ValueError: there is a journal, and the frames are kept in memory.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -92,7 +93,7 @@ class Runs:
         self._log: FrameLog = MemoryFrames() if frames is None else frames
         if journal is not None and isinstance(self._log, MemoryFrames):
             raise ValueError(
-                "A journal lets runs outlive their server, and frames in memory do not: give Runs a "
+                "With a journal, runs outlive their server, but frames in memory do not: give Runs a "
                 "SQLiteFrames or RedisFrames."
             )
         self._agents = dict(agents or {})
@@ -106,7 +107,7 @@ class Runs:
         self._live: dict[str, LiveRun] = {}
 
     def add_agents(self, agents: Mapping[str, Agent]) -> None:
-        """Know agents by name from now on.
+        """Add agents by name.
 
         Args:
             agents: by name.
@@ -117,14 +118,14 @@ class Runs:
         for name, agent in agents.items():
             if self._agents.setdefault(name, agent) is not agent:
                 raise ValueError(
-                    f"These Runs have another agent called {name!r}, and a run could not tell which one it "
-                    "goes on with: give one of them another name."
+                    f"These Runs already have another agent called {name!r}, and a run that continues could "
+                    "not tell them apart: give one of them another name."
                 )
 
     async def open(self) -> None:
-        """Open now, and not with the first use: what a server that is gone has left unfinished goes on.
+        """Open now, not with the first use, so that unfinished runs of an earlier server continue at once.
 
-        Call it where an app begins, in its context.
+        Call it at the start of an app, in its context.
 
         Raises:
             MiniAgentsError: these runs are open in another context, or the log or the journal cannot be used.
@@ -140,24 +141,24 @@ class Runs:
         topic: str = "",
         keywords: Mapping[str, object] | None = None,
     ) -> str:
-        """Ask an agent, and record what it replies, with readers or without.
+        """Start a run of an agent, and record its replies, whether a client reads them or not.
 
-        With a journal it goes on after the death of the server, too.
+        With a journal, the run continues after a crash of the server, too.
 
         Args:
             agent: its name.
-            messages: what it is asked.
-            owner: who may read and stop the run; `""`: all who know the id.
-            topic: what it belongs to, the id of a chat for example; see `latest`.
-            keywords: of the agent. With a journal they have to be data.
+            messages: the messages for the agent.
+            owner: the user who may read and stop the run; `""`: all clients that know the id.
+            topic: what the run belongs to, such as the id of a chat; see `latest`.
+            keywords: of the agent. With a journal they must be plain data.
 
         Returns:
             The id of the run: 128 random bits.
 
         Raises:
             NoActiveContextError: no context is active.
-            TooManyRunsError: as many runs go on as may.
-            ValueError: there is no agent of the name.
+            TooManyRunsError: as many runs go on as `max_live` allows.
+            ValueError: no agent has this name.
             TypeError: a keyword or a message cannot be kept in a journal.
             MiniAgentsError: the log or the journal cannot be used.
         """
@@ -177,20 +178,20 @@ class Runs:
     async def start(
         self, replies: Replies, *, owner: str = "", topic: str = "", agent: str | None = None
     ) -> str:
-        """Record what an agent replies, with readers or without; it ends with its server.
+        """Record the replies of an agent, whether a client reads them or not; the run ends with its server.
 
         Args:
-            replies: of ``agent.inquire(...)``.
-            owner: who may read and stop it; `""`: all who know the id.
-            topic: what it belongs to, the id of a chat for example; see `latest`.
-            agent: its alias, for messages that do not say who wrote them.
+            replies: the result of ``agent.inquire(...)``.
+            owner: the user who may read and stop the run; `""`: all clients that know the id.
+            topic: what the run belongs to, such as the id of a chat; see `latest`.
+            agent: its alias, for messages that do not name their agent.
 
         Returns:
             The id of the run: 128 random bits.
 
         Raises:
             NoActiveContextError: no context is active.
-            TooManyRunsError: as many runs go on as may; this one is stopped.
+            TooManyRunsError: as many runs go on as `max_live` allows; this one is stopped.
             FrameLogError: the log cannot be used; the run is stopped.
         """
         return await self._start(secrets.token_urlsafe(16), replies, owner=owner, topic=topic, agent=agent)
@@ -224,7 +225,7 @@ class Runs:
             await self._log.begin(run, owner=owner, topic=topic)
             return live
         live = self._live[run] = LiveRun(run, self._log, context, journal)
-        await journal.begin_run(run, request)  # first: what has frames goes on
+        await journal.begin_run(run, request)  # first, because a run with frames continues
         try:
             await self._log.begin(run, owner=owner, topic=topic, resumable=True)
         except BaseException:
@@ -233,11 +234,11 @@ class Runs:
         return live
 
     async def find(self, run: str, *, owner: str = "") -> RunRecord | None:
-        """Return what is known of a run; None if there is none, or it is somebody else's.
+        """Return the record of a run; None if there is none, or it has another owner.
 
         Args:
             run: its id.
-            owner: who asks.
+            owner: the user who asks.
 
         Raises:
             MiniAgentsError: these runs are open in another context.
@@ -247,11 +248,11 @@ class Runs:
         return record if record is not None and record.owner == owner else None
 
     async def latest(self, topic: str, *, owner: str = "") -> str | None:
-        """Return the id of the run that was begun last for a topic, or None.
+        """Return the id of the newest run of a topic, or None.
 
         Args:
-            topic: what it belongs to.
-            owner: whose it is.
+            topic: what the run belongs to.
+            owner: the user who asks.
 
         Raises:
             MiniAgentsError: these runs are open in another context.
@@ -260,14 +261,14 @@ class Runs:
         return await self._log.latest(topic, owner=owner)
 
     async def stop(self, run: str, *, owner: str = "") -> bool:
-        """Stop a run, and all that it does; in this process at once.
+        """Stop a run and all calls that it makes; a run of another process stops a little later.
 
         Args:
             run: its id.
-            owner: who asks.
+            owner: the user who asks.
 
         Returns:
-            Whether it is known and had not ended.
+            True if the run exists and had not ended.
         """
         record = await self.find(run, owner=owner)
         if record is None or record.ended:
@@ -279,14 +280,14 @@ class Runs:
         return True
 
     async def delete(self, run: str, *, owner: str = "") -> bool:
-        """Delete what is kept of a run; one that goes on is stopped first, in whatever process it is.
+        """Delete the frames and calls of a run; if it goes on, it is stopped first, in any process.
 
         Args:
             run: its id.
-            owner: who asks.
+            owner: the user who asks.
 
         Returns:
-            Whether it was known.
+            True if the run existed.
 
         Raises:
             MiniAgentsError: the log or the journal cannot be used, or these runs are open in another context.
@@ -313,7 +314,7 @@ class Runs:
                 await asyncio.wait((live.recorder,))
         elif not record.ended:
             await self._log.ask_to_stop(run)
-            # It writes its last frames before they are deleted. If it does not, it cannot write any more.
+            # Its server writes the last frames before they are deleted; after that it cannot write any more.
             with suppress(TimeoutError, UnknownRunError):
                 async with asyncio.timeout(_STOPPING), aclosing(self._log.read(run, record.last)) as batches:
                     async for _ in batches:
@@ -324,12 +325,12 @@ class Runs:
         return True
 
     async def read(self, run: str, after: int = 0, *, owner: str = "") -> Feed | None:
-        """Return what a response is written from; None if there is no such run, or it is somebody else's.
+        """Return the feed for a response; None if the run does not exist, or has another owner.
 
         Args:
             run: its id.
-            after: the position behind which it is read.
-            owner: who asks.
+            after: the position after which to read.
+            owner: the user who asks.
 
         Raises:
             MiniAgentsError: these runs are open in another context.
@@ -342,15 +343,15 @@ class Runs:
         return LogFeed(self._log, run, after, await self._opened())
 
     async def frames(self, run: str, after: int = 0, *, owner: str = "") -> AsyncGenerator[Positioned]:
-        """Yield the frames of a run with their positions, those that are kept and those that come.
+        """Yield the frames of a run with their positions: first the recorded ones, then new ones.
 
         Args:
             run: its id.
-            after: the position behind which it is read.
-            owner: who asks.
+            after: the position after which to read.
+            owner: the user who asks.
 
         Raises:
-            UnknownRunError: there is no such run, or it is somebody else's.
+            UnknownRunError: the run does not exist, or has another owner.
             MiniAgentsError: these runs are open in another context.
 
         Example:
@@ -392,17 +393,17 @@ class Runs:
             if self._context is not None:
                 raise MiniAgentsError(
                     "These Runs are open in another context that has not ended: make one Runs for each app, "
-                    "and have one context around it, MiniAgents(app_wide=True)."
+                    "and run the app in one context, MiniAgents(app_wide=True)."
                 )
             self._context = context
             context.on_close(self._close)
-            # A task of nobody's request: the one that came first may be cancelled.
+            # A task of its own: the request that came first may be cancelled.
             self._opening = asyncio.create_task(self._open(context), context=Variables())
         opening = self._opening
         if opening is not None:
             try:
                 await asyncio.shield(opening)
-            except Exception:  # a later request may have more luck
+            except Exception:  # a later request may succeed
                 if self._opening is opening:
                     self._opening = self._context = None
                 raise
@@ -421,16 +422,16 @@ class Runs:
             try:
                 await self._go_on(each, self._journal, context)
             except Exception:
-                logger.exception("A run that a server has left cannot go on now.")
+                logger.exception("An unfinished run of an earlier server cannot continue now.")
 
     async def _go_on(self, left: UnfinishedRun, journal: RunStore, context: Context) -> None:
-        """Have a run go on that a server has left, or end if it cannot."""
+        """Continue an unfinished run of an earlier server, or end it if that is not possible."""
         record = await self._log.take_over(left.run)
-        if record is None:  # its server died before its client had heard of it; or it is one of other Runs
+        if record is None:  # its server crashed before the client got the id; or it belongs to other Runs
             if left.attempts > self._max_attempts:
                 await journal.end_run(left.run)
             return
-        if record.ended:  # and only that was not noted
+        if record.ended:  # but the journal does not know it
             await journal.end_run(left.run)
             return
         request, sentence = self._request_of(left)
@@ -453,18 +454,18 @@ class Runs:
         live.start(replies, agent.alias, self._error_text, self._live)
 
     def _request_of(self, left: UnfinishedRun) -> tuple[RunRequest | None, str]:
-        """What a run was asked; None if it cannot go on, and a sentence for its clients that says why."""
+        """The request of a run, or None and a sentence for its clients if it cannot continue."""
         try:
             request = RunRequest.from_json(left.request)
         except ValueError:
-            return None, "What was asked cannot be read any more, so the answer does not go on."
+            return None, "The request of this answer can no longer be read, so the answer does not continue."
         if left.attempts > self._max_attempts:
-            times = self._max_attempts
-            return None, f"The server ended {times} times in the middle of this answer; it does not go on."
+            times = "once" if self._max_attempts == 1 else f"{self._max_attempts} times"
+            return None, f"The server ended {times} during this answer, so the answer does not continue."
         if request.agent not in self._agents:
-            return None, "The agent that answered is not there any more, so the answer does not go on."
+            return None, "The agent of this answer does not exist any more, so the answer does not continue."
         if request.version != self._version:
-            return None, "The agents have changed since the answer was begun, so it does not go on."
+            return None, "The agents have changed since this answer began, so it does not continue."
         return request, ""
 
     async def _close(self) -> None:
@@ -476,14 +477,14 @@ class Runs:
         if opening.exception() is not None:
             return
         for each in tuple(self._live.values()):
-            each.stop()  # only what no context owns can still be there
+            each.stop()  # only runs without a context can still be there
         recorders = [each.recorder for each in self._live.values() if each.recorder is not None]
         if recorders:
             _, late = await asyncio.wait(recorders, timeout=_CLOSING)
             for recorder in late:
                 recorder.cancel()
             if late:
-                logger.error("%s runs could not be recorded to their ends.", len(late))
+                logger.error("%s runs could not be recorded completely.", len(late))
                 await asyncio.wait(late)
         self._live.clear()
         await self._log.close()

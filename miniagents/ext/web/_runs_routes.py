@@ -69,7 +69,7 @@ def _protocol_of(request: Request, protocols: Collection[str]) -> str:
     asked = request.query_params.get("protocol")
     if asked is not None:
         if asked not in protocols:
-            raise RequestError(f'"protocol" has to be one of: {", ".join(protocols)}.', param="protocol")
+            raise RequestError(f'"protocol" must be one of: {", ".join(protocols)}.', param="protocol")
         return asked
     accepted = request.headers.get("accept", "")
     return next((each for each in protocols if PLAIN[each] in accepted), next(iter(protocols)))
@@ -79,5 +79,5 @@ def _after(request: Request) -> int:
     """The position that a client has: EventSource says it when it comes back."""
     text = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
     if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_POSITION):
-        raise RequestError("The position (Last-Event-ID, or ?after=) has to be a number.", param="after")
+        raise RequestError("The position (Last-Event-ID, or ?after=) must be a number.", param="after")
     return int(text)

@@ -1,4 +1,4 @@
-"""The frames of a run, as the replies of its agent come; nobody who takes them is ever waited for."""
+"""Makes frames from the replies of an agent; the agent never waits for their reader."""
 
 import logging
 from collections import deque
@@ -40,23 +40,23 @@ __all__ = ["ErrorText", "FrameSource", "Replies", "frames_of", "sentence_of"]
 logger = logging.getLogger(__name__)
 
 Replies: TypeAlias = MessageSequencePromise[Message] | MessagePromise[Message]
-"""What an agent replies, or one message of it."""
+"""The replies of an agent, or one message of them."""
 
 ErrorText: TypeAlias = Callable[[Exception], str]
-"""What clients are told of an error of an agent."""
+"""Makes the sentence for clients from an error of an agent."""
 
 _STOPPED: Final = "The answer was stopped."
 _SHUT_DOWN: Final = "The server ended before the answer was complete."
 _FAILED: Final = "The agent failed; the log of the server says why."
 _SHOWN: Final = ("agent_alias", "model", "tool", "call_id", "parts")
-_TOO_SLOW: Final = "The answer was stopped: too much of it waited for a client that does not read."
+_TOO_SLOW: Final = "The answer was stopped, because the client did not read it."
 
 
 def sentence_of(error: Exception) -> str:
-    """Return what clients are told of an error: nothing of its text, which may hold keys and prompts.
+    """Return a sentence for clients about an error, without its text, which may have keys and prompts.
 
     Args:
-        error: of an agent.
+        error: an error of an agent.
 
     Example:
         >>> sentence_of(ValueError("no such key: sk-123456789"))
@@ -68,7 +68,7 @@ def sentence_of(error: Exception) -> str:
         case LLMRefusalError():
             return "The model refused to answer."
         case LLMTruncatedError():
-            return "The answer of the model was cut."
+            return "The answer of the model was cut off."
         case BudgetExceededError():
             return "The budget for this is used up."
         case _:
@@ -76,10 +76,10 @@ def sentence_of(error: Exception) -> str:
 
 
 def frames_of(messages: Iterable[Message]) -> list[Frame]:
-    """Return what a client is told of finished messages, without a `RunEnded`.
+    """Return the frames of finished messages, without a `RunEnded`.
 
     Args:
-        messages: of a history, for example.
+        messages: such as those of a history.
 
     Raises:
         NoActiveContextError: no context is active.
@@ -98,17 +98,17 @@ def frames_of(messages: Iterable[Message]) -> list[Frame]:
 
 
 class FrameSource:
-    """Collects the frames of a run until somebody takes them; texts that came meanwhile are joined.
+    """Collects the frames of a run until its reader takes them; tokens that came meanwhile are joined.
 
     Args:
-        replies: of the agent; read from now on.
-        on_more: called when there is something to take, in the middle of a push: it only wakes somebody up.
-        agent: the alias of who replies, for messages that do not say themselves who wrote them.
-        limit: characters that may wait to be taken; with more the run is stopped. None: as many as come.
-        error_text: what clients are told of an error; None: `sentence_of`.
+        replies: the replies of the agent; they are read from now on.
+        on_more: called when there are frames to take. It is called during a push, so it may only wake a task.
+        agent: the alias of the agent, for messages that do not name their agent.
+        limit: characters that may wait to be taken; with more, the run is stopped. None: no limit.
+        error_text: makes the sentence for clients from an error; None: `sentence_of`.
 
     Attributes:
-        ended: the last frame is there; nothing more comes.
+        ended: whether the last frame has come.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -173,20 +173,20 @@ class FrameSource:
         else:
             self._keep(0, replies.messages.subscribe(self._add_message, self._fail, self._no_more_messages))
 
-    # -- who takes them ----------------------------------------------------------------------------------
+    # -- the reader --------------------------------------------------------------------------------------
 
     def take(self) -> list[Frame]:
-        """Return what has come since the last time, in order; empty if nothing has."""
+        """Return the frames since the last call, in order; empty if there are none."""
         self._join_texts()
         frames, self._frames = self._frames, []
         self._size = 0
         return frames
 
     def stop(self, ending: RunEnded | None = None) -> None:
-        """Stop the run, and all that it does, now. Idempotent.
+        """Stop the run and all calls that it makes, now. Idempotent.
 
         Args:
-            ending: the last frame; None: that it was stopped.
+            ending: the last frame; None: `RunEnded("stopped")`.
         """
         if not self.ended:
             replies = self._replies
@@ -205,7 +205,7 @@ class FrameSource:
         self._advance()
 
     def _advance(self) -> None:
-        """Tell the next message if the one before has ended; in a loop, since many may be there already."""
+        """Begin the next message if the previous one has ended; in a loop, since many may have come."""
         if self._advancing:
             return
         self._advancing = True
@@ -260,7 +260,9 @@ class FrameSource:
             self._add(MessagePart(self._messages, DataPart(data.name, data.data, data.id, data.transient)))
         if promise is not None and promise.given is not None:
             for each in cast("tuple[object, ...]", _data_of(promise.given).get("parts") or ()):
-                if isinstance(each, Attachment) and each.path is None:  # a path says how the server looks
+                if (
+                    isinstance(each, Attachment) and each.path is None
+                ):  # a path would tell clients about the files of the server
                     self._add(MessagePart(self._messages, each))
         self._add(MessageEnded(self._messages))
         self._messages += 1
@@ -275,10 +277,10 @@ class FrameSource:
             else:
                 self._end(RunEnded("stopped", _STOPPED))
             return
-        logger.error("A run failed, and its client is told only that.", exc_info=error)
+        logger.error("A run failed; its client gets only a sentence without the error.", exc_info=error)
         replies = self._replies
         self._end(RunEnded("failed", self._error_text(error)))
-        if replies is not None:  # what is behind the message that failed is told to nobody
+        if replies is not None:  # no client gets the messages after the failed one
             self._context.loop.call_soon(replies.cancel)
 
     # -- what is kept ------------------------------------------------------------------------------------
@@ -307,13 +309,13 @@ class FrameSource:
         if self._limit is not None and self._size > self._limit:
             replies = self._replies
             self._end(RunEnded("stopped", _TOO_SLOW))
-            if replies is not None:  # not in the middle of what it pushes
+            if replies is not None:  # later, because it is in the middle of a push
                 self._context.loop.call_soon(replies.cancel)
         else:
             self._on_more()
 
     def _end(self, ending: RunEnded) -> None:
-        """Let everything go, and say how it ended."""
+        """Add the last frame, and release the replies."""
         self._join_texts()
         self._frames.append(ending)
         self.ended = True
@@ -332,7 +334,7 @@ def _data_of(message: Message) -> dict[str, object]:
 
 
 def _for_clients(part: Part) -> Part | None:
-    """What clients are shown of a part: no limits of our account, and no text of an error."""
+    """The part as clients may see it: without limits of our account, and without texts of errors."""
     match part:
         case ResponseHeaders():
             return None
@@ -350,4 +352,4 @@ def _for_clients(part: Part) -> Part | None:
 
 
 def _ignore() -> None:
-    """All is there already."""
+    """Do nothing: all frames are there already."""

@@ -1,6 +1,6 @@
-"""A log of frames in a SQLite file: for several processes of one machine, and for after a restart.
+"""A log of frames in a SQLite file, which several processes of one machine can use, also after a restart.
 
-What is appended within 20 ms is committed together, in a thread; the event loop never waits for the disk.
+A thread commits all frames of 20 ms together; the event loop never waits for the disk.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _COMMIT_EVERY: Final = 0.02  # seconds
-_LOOK_EVERY: Final = 0.1  # seconds: at what another process writes
-_STOPS_EVERY: Final = 0.25  # seconds: whether another process was asked to stop a run of this one
+_LOOK_EVERY: Final = 0.1  # seconds between two reads of what other processes write
+_STOPS_EVERY: Final = 0.25  # seconds between two checks for runs that a client of another process stops
 _PURGE_EVERY: Final = 60.0  # seconds
 
 
@@ -35,7 +35,7 @@ class _Threads:
     """The file while the log is open: one thread writes, one reads, each on a connection of its own.
 
     Attributes:
-        loop: of those who call.
+        loop: the event loop of the callers.
         writer: the writing thread.
         reader: the reading thread.
         written: the writer's connection.
@@ -52,14 +52,14 @@ class _Threads:
 class SQLiteFrames:
     """Keeps the frames of runs in a SQLite file (WAL, a commit every 20 ms).
 
-    Several processes of one machine may use one file; others cannot read it (mode 0600). A run whose server
-    was killed ends with `lost` for its readers ``lease`` seconds later. The death of a process takes
-    nothing that a reader has seen; a power failure may take the last moments.
+    Several processes of one machine may use one file. Other users cannot read it (mode 0600). If a server is
+    killed, its runs end with `lost` after ``lease`` seconds. A crash of a process loses no frame that a
+    reader has got; a power failure may lose the last moments.
 
     Args:
-        path: of the file; it is made. WAL keeps two more beside it.
+        path: the file; it is created if it does not exist. WAL puts two more files next to it.
         keep: seconds that a run is kept after its end.
-        lease: seconds without a sign of life after which a server counts as gone.
+        lease: seconds without a heartbeat after which a server counts as crashed.
 
     Example:
         >>> import tempfile
@@ -85,7 +85,7 @@ class SQLiteFrames:
         self._threads: _Threads | None = None
         self._server = ""
         self._on_stop: Callable[[str], None] = _ignore
-        self._live: set[str] = set()  # begun here, and not ended
+        self._live: set[str] = set()  # begun here, not ended
         self._appends: list[Append] = []
         self._results: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -97,16 +97,16 @@ class SQLiteFrames:
     # -- its life ----------------------------------------------------------------------------------------
 
     async def open(self, on_stop: Callable[[str], None], /) -> None:
-        """Open the file, or make it.
+        """Open the file, or create it.
 
         Args:
-            on_stop: called with the id of a run of this process that another one was asked to stop.
+            on_stop: called with the id of a run of this process that a client of another process stops.
 
         Raises:
-            FrameLogError: the file is none of ours, or of a newer version; or this log is open already.
+            FrameLogError: the file is not a log of frames, or of a newer version; or it is already open.
         """
         if self._threads is not None:
-            raise FrameLogError("this SQLiteFrames is open already; one object is for one Runs.")
+            raise FrameLogError("this SQLiteFrames is already open; make one object for each Runs.")
         self._server = secrets.token_hex(8)
         loop = asyncio.get_running_loop()
         writer = ThreadPoolExecutor(1, thread_name_prefix="frames-writer")
@@ -145,13 +145,13 @@ class SQLiteFrames:
             (threads.writer, threads.written.close),
             (threads.reader, threads.read.close),
         ):
-            with suppress(Exception):  # whatever is wrong with the file was told when it was written
+            with suppress(Exception):  # an error of the file was reported when it was written
                 await threads.loop.run_in_executor(thread, work)
         threads.writer.shutdown()
         threads.reader.shutdown()
 
     async def _keep_lease(self) -> None:
-        """Show signs of life, hear who is to be stopped, and forget what is old."""
+        """Write heartbeats, look for runs to stop, and delete old runs."""
         loop = asyncio.get_running_loop()
         beat = purge = loop.time()
         while True:
@@ -172,34 +172,34 @@ class SQLiteFrames:
                     if await self._write(self._store().written.forget_before, self._keep):
                         purge = now  # there may be more; appends come between
             except Exception:
-                logger.exception("The log of frames in %s cannot be kept up.", self._path)
+                logger.exception("The heartbeat of the log of frames %s cannot be written.", self._path)
 
     # -- writing -----------------------------------------------------------------------------------------
 
     async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
-        """Note a new run.
+        """Record that a run begins.
 
         Args:
             run: its id.
-            owner: who may read and stop it.
-            topic: what it belongs to.
-            resumable: if this server dies, its readers wait until another one takes it over.
+            owner: the user who may read and stop it.
+            topic: what the run belongs to.
+            resumable: whether its readers wait for another server if this one crashes.
 
         Raises:
-            RunExistsError: there is one of this id.
+            RunExistsError: a run with this id exists.
             FrameLogError: the log is not open.
         """
         await self._write(self._store().written.begin, run, owner, topic, resumable)
         self._live.add(run)
 
     async def take_over(self, run: str, /) -> RunRecord | None:
-        """Write a run from now on, if it has not ended; what wrote it before can append nothing any more.
+        """Become the writer of a run that has not ended; its earlier writer can no longer append.
 
         Args:
             run: its id; no other process or task works on it.
 
         Returns:
-            What is known of it; None if there is no such run.
+            The record of the run; None if it does not exist.
 
         Raises:
             FrameLogError: the log is not open.
@@ -213,12 +213,12 @@ class SQLiteFrames:
         """Keep frames; returns when they are committed, with those of other runs.
 
         Args:
-            run: one that was begun here.
-            frames: without the last one of the run.
+            run: a run that was begun here.
+            frames: frames of the run, but not the last one.
 
         Raises:
-            RunOverError: it has ended.
-            UnknownRunError: there is no such run.
+            RunOverError: the run has ended.
+            UnknownRunError: the run does not exist.
             FrameLogError: the file cannot be written.
         """
         threads = self._store()
@@ -233,13 +233,13 @@ class SQLiteFrames:
         """Write the last frame of a run.
 
         Args:
-            run: one that was begun here.
+            run: a run that was begun here.
             how: as in `RunEnded`.
             sentence: as in `RunEnded`.
 
         Raises:
-            RunOverError: it has ended already.
-            UnknownRunError: there is no such run.
+            RunOverError: the run has ended.
+            UnknownRunError: the run does not exist.
             FrameLogError: the file cannot be written.
         """
         try:
@@ -261,7 +261,7 @@ class SQLiteFrames:
         self._wake(run)
 
     async def ask_to_stop(self, run: str, /) -> None:
-        """Have the process that writes a run stop it.
+        """Ask the process that writes a run to stop it.
 
         Args:
             run: any.
@@ -291,7 +291,7 @@ class SQLiteFrames:
         failure = done.exception()
         errors = done.result() if failure is None else [failure] * len(appends)
         for (run, _), result, error in zip(appends, results, errors, strict=True):
-            if result.done():  # whoever waited was cancelled
+            if result.done():  # the caller was cancelled
                 continue
             if error is None:
                 result.set_result(None)
@@ -309,19 +309,19 @@ class SQLiteFrames:
     # -- reading -----------------------------------------------------------------------------------------
 
     async def read(self, run: str, after: int = 0, /) -> AsyncGenerator[Sequence[Positioned]]:
-        """Yield what is kept, then what comes, up to the last frame.
+        """Yield the kept frames, then new ones as they come, up to the last frame.
 
         Args:
-            run: any; what another process writes comes up to 100 ms late.
-            after: a position; what stands behind it is read. 0: everything.
+            run: any; frames of another process come up to 100 ms late.
+            after: the position after which to read; 0 for all frames.
 
         Raises:
-            UnknownRunError: there is no such run.
+            UnknownRunError: the run does not exist.
             FrameLogError: the log is not open.
         """
         position = max(after, 0)
         while True:
-            # First the state: what had ended before the frames were read is read whole.
+            # The state first: if the run had ended before its frames are read, all of them are read.
             state = await self._read(self._store().read.state, run)
             if state is None:
                 raise unknown_run(run)
@@ -331,7 +331,7 @@ class SQLiteFrames:
                 yield frames
             elif state.ended:
                 last = await self._read(self._store().read.find, run)
-                if last is not None and 0 < last.last < position:  # it has not seen this end
+                if last is not None and 0 < last.last < position:  # the reader has not seen this end
                     yield await self._read(self._store().read.read, run, last.last - 1)
                 return
             elif run not in self._live and not state.resumable and (state.here or state.seen > self._lease):
@@ -340,7 +340,7 @@ class SQLiteFrames:
                 await self._more(run)
 
     async def _more(self, run: str) -> None:
-        """Wait for a commit of this process, or a moment: only the other one knows of its own."""
+        """Wait for a commit of this process, or a moment: other processes do not report theirs."""
         more: asyncio.Future[None] = self._store().loop.create_future()
         waiting = self._waiting.setdefault(run, [])
         waiting.append(more)
@@ -356,7 +356,7 @@ class SQLiteFrames:
                 del self._waiting[run]
 
     async def find(self, run: str, /) -> RunRecord | None:
-        """Return what is known of a run, or None.
+        """Return the record of a run, or None.
 
         Args:
             run: its id.
@@ -367,11 +367,11 @@ class SQLiteFrames:
         return await self._read(self._store().read.find, run)
 
     async def latest(self, topic: str, /, *, owner: str = "") -> str | None:
-        """Return the id of the run that was begun last for a topic, or None.
+        """Return the id of the newest run of a topic, or None.
 
         Args:
-            topic: what it belongs to.
-            owner: whose it is.
+            topic: what the run belongs to.
+            owner: the owner of the run.
 
         Raises:
             FrameLogError: the log is not open.
@@ -395,4 +395,4 @@ class SQLiteFrames:
 
 
 def _ignore(_: str) -> None:
-    """Nobody is told."""
+    """Do nothing."""

@@ -1,4 +1,4 @@
-"""The file of `SQLiteFrames`: what is done to it, call by call, in a thread of its own."""
+"""The file of `SQLiteFrames`. Every call blocks; they are made in a thread."""
 
 import os
 import sqlite3
@@ -24,7 +24,7 @@ __all__ = ["Append", "SQLiteStore"]
 
 _RESUMABLE: Final = "ALTER TABLE runs ADD COLUMN resumable INTEGER NOT NULL DEFAULT 0"
 _FORM: Final = DatabaseForm(
-    0x6D696167,  # "miag": by this a log of frames is known
+    0x6D696167,  # "miag", which identifies a log of frames
     2,
     (
         "CREATE TABLE servers (server TEXT PRIMARY KEY, seen REAL NOT NULL) WITHOUT ROWID",
@@ -45,15 +45,15 @@ _FORM: Final = DatabaseForm(
     upgrades=((_RESUMABLE,),),
 )
 _BUSY: Final = 10.0  # seconds that another process may hold the file
-_PURGED: Final = 100  # runs at once, so that nobody waits long
+_PURGED: Final = 100  # runs at once, so that other calls do not wait long
 
 Append: TypeAlias = tuple[str, Sequence[Frame]]
-"""A run and what is appended to it; a `RunEnded` ends it."""
+"""A run and the frames to append; a `RunEnded` ends it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Whether more of a run can come.
+    """Whether more frames of a run can come.
 
     Attributes:
         ended: its last frame is there.
@@ -128,13 +128,13 @@ class SQLiteStore:
         self._db.close()
 
     def leave(self) -> None:
-        """Note that this server is gone: what it has not ended is lost."""
+        """Record that this server ends: its runs that have not ended are lost."""
         self._db.execute("DELETE FROM servers WHERE server = ?", (self._server,))
 
     # -- writing -----------------------------------------------------------------------------------------
 
     def begin(self, run: str, owner: str, topic: str, resumable: bool = False) -> None:
-        """Note a new run.
+        """Record that a run begins.
 
         Args:
             run: its id.
@@ -143,7 +143,7 @@ class SQLiteStore:
             resumable: another server may take it over.
 
         Raises:
-            RunExistsError: there is one of this id.
+            RunExistsError: a run with this id exists.
         """
         with transaction(self._db):
             self._touch()
@@ -158,13 +158,13 @@ class SQLiteStore:
             self._numbers[run] = (cast("int", made.lastrowid), 0)
 
     def take_over(self, run: str) -> RunRecord | None:
-        """Write a run from now on, if it has not ended; what wrote it before can append nothing any more.
+        """Become the writer of a run that has not ended; its earlier writer can no longer append.
 
         Args:
             run: its id.
 
         Returns:
-            What is known of it; None if there is no such run.
+            The record of the run; None if it does not exist.
         """
         with transaction(self._db):
             self._touch()
@@ -193,7 +193,7 @@ class SQLiteStore:
                     except FrameLogError as error:
                         results.append(error)
         except sqlite3.Error as error:
-            self._numbers.clear()  # what was counted is taken back
+            self._numbers.clear()  # the transaction was undone, so the counts are wrong
             raise FrameLogError(f"{self._path} cannot be written: {error}.") from error
         return results
 
@@ -204,10 +204,10 @@ class SQLiteStore:
             raise unknown_run(run)
         if row[1] is not None:
             self._numbers.pop(run, None)
-            raise RunOverError(f"the run {run!r} has ended; nothing can be appended.")
+            raise RunOverError(f"the run {run!r} has ended; no frame can be appended.")
         if is_writer and row[2] != self._server:
             self._numbers.pop(run, None)
-            raise RunOverError(f"another server writes the run {run!r}; nothing can be appended here.")
+            raise RunOverError(f"another server writes the run {run!r}; this one cannot append to it.")
         if not number:
             number = cast("int", row[0])
             last = self._last(number)
@@ -222,7 +222,7 @@ class SQLiteStore:
             self._numbers[run] = (number, last + len(frames))
 
     def lose(self, run: str) -> None:
-        """End a run of a server that is gone, if nobody else has.
+        """End a run of a server that has crashed, unless another process has done so.
 
         Args:
             run: its id.
@@ -234,7 +234,7 @@ class SQLiteStore:
                 self._append(run, [LOST], is_writer=False)
 
     def beat(self) -> list[str]:
-        """Say that this server is there.
+        """Write a heartbeat of this server.
 
         Returns:
             The ids of its runs that somebody wants to be stopped.
@@ -244,12 +244,12 @@ class SQLiteStore:
         return self.stops()
 
     def stops(self) -> list[str]:
-        """Return the ids of the runs of this server that somebody wants to be stopped."""
+        """Return the ids of the runs of this server that clients stop."""
         rows = self._rows("SELECT run FROM runs WHERE stop AND server = ? AND ended IS NULL", self._server)
         return [str(row[0]) for row in rows]
 
     def ask_to_stop(self, run: str) -> None:
-        """Note that somebody wants a run to be stopped.
+        """Record that a client stops a run.
 
         Args:
             run: its id.
@@ -277,7 +277,7 @@ class SQLiteStore:
         self._db.executemany("DELETE FROM runs WHERE id = ?", numbers)
 
     def forget_before(self, seconds: float) -> int:
-        """Delete some runs that ended long ago, or never did and have no server any more.
+        """Delete some runs that ended long ago, and some whose server crashed long ago.
 
         Args:
             seconds: how long ago.
@@ -308,7 +308,7 @@ class SQLiteStore:
     # -- reading -----------------------------------------------------------------------------------------
 
     def read(self, run: str, after: int) -> list[tuple[int, Frame]]:
-        """Return the next frames of a run, not all if there are many.
+        """Return the next frames of a run; if there are many, only some.
 
         Args:
             run: its id.
@@ -324,7 +324,7 @@ class SQLiteStore:
         return [(cast("int", position), frame_from_json(cast("bytes", frame))) for position, frame in rows]
 
     def state(self, run: str) -> RunState | None:
-        """Return whether more of a run can come; None if there is no such run.
+        """Return whether more frames of a run can come; None if it does not exist.
 
         Args:
             run: its id.
@@ -340,7 +340,7 @@ class SQLiteStore:
         return RunState(row[0] is not None, row[1] == self._server, seen, bool(row[3]))
 
     def find(self, run: str) -> RunRecord | None:
-        """Return what is known of a run, or None.
+        """Return the record of a run, or None.
 
         Args:
             run: its id.
@@ -352,11 +352,11 @@ class SQLiteStore:
         return RunRecord(run, str(row[1]), str(row[2]), row[3] is not None, last)
 
     def latest(self, topic: str, owner: str) -> str | None:
-        """Return the id of the run that was begun last for a topic, or None.
+        """Return the id of the newest run of a topic, or None.
 
         Args:
-            topic: what it belongs to.
-            owner: whose it is.
+            topic: what the run belongs to.
+            owner: the owner of the run.
         """
         row = self._row(
             "SELECT run FROM runs WHERE topic = ? AND topic != '' AND owner = ? ORDER BY id DESC LIMIT 1",

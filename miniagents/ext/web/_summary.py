@@ -1,4 +1,4 @@
-"""What a client is told of a whole run besides what was said: the tokens, and whether the model was cut."""
+"""The figures of a whole run: its tokens, and whether its last answer was cut off."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,9 +11,9 @@ from ._frames import Frame, MessageBegan, MessagePart
 __all__ = ["Cut", "RunSummary"]
 
 Cut: TypeAlias = Literal["", "length", "content_filter"]
-"""What cut the last answer of a run; ``""`` if it came to its own end."""
+"""Why the last answer of a run was cut off; ``""`` if it is complete."""
 
-# In the words of all providers.
+# The finish reasons of all providers.
 _CUTS: Final[Mapping[str, Cut]] = MappingProxyType(
     {
         "length": "length",
@@ -26,11 +26,11 @@ _CUTS: Final[Mapping[str, Cut]] = MappingProxyType(
 
 
 class RunSummary:
-    """Gathers it, frame by frame.
+    """Counts the tokens of a run, frame by frame.
 
     Attributes:
-        usage: the tokens of all messages; None if nobody counted.
-        cut: what cut the last message.
+        usage: the tokens of all messages; None if the provider reported none.
+        cut: why the last message was cut off.
 
     Example:
         >>> summary = RunSummary()
@@ -58,7 +58,7 @@ class RunSummary:
                 self._before = self.usage
                 if role != "tool":
                     self.cut = ""
-            case MessagePart(_, Usage() as usage):  # the last one of a message holds
+            case MessagePart(_, Usage() as usage):  # the last one of a message counts
                 self.usage = usage if self._before is None else self._before + usage
             case MessagePart(_, Finish(reason)):
                 self.cut = _CUTS.get(reason, "")

@@ -1,8 +1,8 @@
-"""From what a client sends to messages: those that it may send, and nothing that would make us read files.
+"""Reads messages of clients, and refuses what a client may not send.
 
-A client says what it likes in the texts. It cannot name a path of this machine, nor have the data of our own
-classes set; addresses are handed on only where the routes allow them, since whoever fetches one may stand
-where the client does not.
+A client may write any text. It cannot name a file of this machine, and cannot set fields of our own classes.
+Addresses of images and files are accepted only if the routes allow it: the server that fetches one may reach
+machines that the client cannot.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from ._request_errors import RequestError
 
 __all__ = ["check_attachments", "list_in", "messages_of_body", "messages_of_roles"]
 
-# What a message of a client may have; everything else in it is ignored, as are unknown parameters.
+# The fields of a message that are read; all others are ignored, as unknown parameters are.
 _TAKEN: Final = frozenset(
     {
         "arguments",
@@ -44,14 +44,13 @@ def messages_of_roles(
     """Read a list of messages with roles, as clients of OpenAI write them.
 
     Args:
-        data: of the body.
-        param: what it is called there.
-        urls: whether an image or a file may be an ``http`` address. Whoever sends it to a model has that
-            fetch it.
+        data: a field of the body.
+        param: the name of this field.
+        urls: whether an image or a file may be an ``http`` address, which the model's provider then fetches.
         system: whether the client may give instructions.
 
     Raises:
-        RequestError: it is no list, something in it cannot be read, or it may not be sent.
+        RequestError: it is not a list, a message cannot be read, or a client may not send it.
 
     Example:
         >>> messages_of_roles([{"role": "user", "content": "Hi", "seed": 7}])
@@ -60,8 +59,8 @@ def messages_of_roles(
         >>> messages_of_roles([{"role": "user", "content": [passwords]}])
         Traceback (most recent call last):
             ...
-        miniagents.ext.web._request_errors.RequestError: messages has a file that is not in it; \
-send its data in base64.
+        miniagents.ext.web._request_errors.RequestError: messages has a file without its data; \
+send them in base64.
     """
     messages = tuple(_message(each, f"{param}[{at}]", param) for at, each in enumerate(list_in(data, param)))
     check_attachments(messages, param=param, urls=urls)
@@ -73,14 +72,14 @@ send its data in base64.
 
 
 def messages_of_body(body: Mapping[str, object], *, urls: bool = False) -> tuple[Message, ...]:
-    """Read what an agent is asked: ``{"text": "..."}`` or ``{"messages": [...]}``, without instructions.
+    """Read the messages for an agent: ``{"text": "..."}`` or ``{"messages": [...]}``, without instructions.
 
     Args:
-        body: of the request.
+        body: the body of the request.
         urls: as of `messages_of_roles`.
 
     Raises:
-        RequestError: it has neither, or both, or what it has cannot be read.
+        RequestError: it has neither of them, or both, or they cannot be read.
 
     Example:
         >>> messages_of_body({"text": "Hi"})
@@ -88,11 +87,11 @@ def messages_of_body(body: Mapping[str, object], *, urls: bool = False) -> tuple
     """
     text, messages = body.get("text"), body.get("messages")
     if (text is None) == (messages is None):
-        raise RequestError('The body has to have either "text" or "messages".')
+        raise RequestError('The body must have either "text" or "messages".')
     if text is None:
         return messages_of_roles(messages, urls=urls, system=False)
     if not isinstance(text, str):
-        raise RequestError('"text" has to be a text.', param="text")
+        raise RequestError('"text" must be a text.', param="text")
     return (UserMessage(text),)
 
 
@@ -100,18 +99,18 @@ def list_in(data: object, param: str) -> Sequence[object]:
     """Return a list of a body.
 
     Args:
-        data: what stands there.
-        param: what it is called.
+        data: a field of the body.
+        param: the name of this field.
 
     Raises:
-        RequestError: it is no list, or empty.
+        RequestError: it is not a list, or it is empty.
 
     Example:
         >>> list_in([1, 2], "messages")
         [1, 2]
     """
     if not isinstance(data, list) or not data:
-        raise RequestError(f"{param} has to be a list that is not empty.", param=param)
+        raise RequestError(f"{param} must be a list that is not empty.", param=param)
     return cast("list[object]", data)
 
 
@@ -119,20 +118,20 @@ def check_attachments(messages: Iterable[Message], *, param: str = "messages", u
     """Refuse images and files that are not in the request itself.
 
     Args:
-        messages: of a client.
-        param: what they are called in the body.
+        messages: messages of a client.
+        param: the name of their field in the body.
         urls: whether they may be ``http`` addresses.
 
     Raises:
-        RequestError: one stands at a path, or at an address that may not be fetched.
+        RequestError: one is a path, or an address that is not allowed.
 
     Example:
         >>> from miniagents import Image
         >>> check_attachments([UserMessage(parts=[Image(path="/etc/passwd")])])
         Traceback (most recent call last):
             ...
-        miniagents.ext.web._request_errors.RequestError: messages has a file that is not in it; \
-send its data in base64.
+        miniagents.ext.web._request_errors.RequestError: messages has a file without its data; \
+send them in base64.
     """
     for message in messages:
         for part in cast("Iterable[object]", getattr(message, "parts", ())):
@@ -140,15 +139,15 @@ send its data in base64.
                 continue
             if urls and part.url is not None and urlsplit(part.url).scheme.lower() in _ADDRESSES:
                 continue
-            raise RequestError(f"{param} has a file that is not in it; send its data in base64.", param=param)
+            raise RequestError(f"{param} has a file without its data; send them in base64.", param=param)
 
 
 def _message(given: object, where: str, param: str) -> Message:
     if not isinstance(given, Mapping):
-        raise RequestError(f"{where} has to be an object.", param=param)
+        raise RequestError(f"{where} must be an object.", param=param)
     fields = {name: each for name, each in cast("Mapping[str, object]", given).items() if name in _TAKEN}
     if fields.get("role", "tool") != "tool":
-        fields.pop("name", None)  # of who speaks, which models are not told
+        fields.pop("name", None)  # the name of the speaker, which models do not get
     try:
         message = message_of_role(fields)
     except (RoleDictError, FreezeError, NestingError, MessageValidationError, ValidationError) as error:

@@ -61,7 +61,7 @@ def read_vercel_request(body: _Fields, *, urls: bool = False) -> VercelRequest:
     """
     chat = body.get("id")
     if not isinstance(chat, str) or not 0 < len(chat) <= _LONGEST_ID:
-        raise RequestError(f"id has to be a text of 1 to {_LONGEST_ID} characters.", param="id")
+        raise RequestError(f"id must be a text of 1 to {_LONGEST_ID} characters.", param="id")
     given = [
         _fields(each, f"messages[{at}]") for at, each in enumerate(list_in(body.get("messages"), "messages"))
     ]
@@ -183,7 +183,7 @@ def _json(value: object) -> str:
 
 def _fields(value: object, where: str) -> _Fields:
     if not isinstance(value, Mapping):
-        _refuse(where, "has to be an object")
+        _refuse(where, "must be an object")
     return cast("_Fields", value)
 
 

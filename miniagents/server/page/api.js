@@ -1,10 +1,10 @@
-// What the server is asked for. Everything else that a person sees is made of this.
+// The requests to the server.
 
-/** A request that was refused, or that came to nobody; the message is for people. */
+/** A request that was refused, or did not reach the server; the message is shown to the user. */
 export class ServerError extends Error {
   constructor(message, status = 0) {
     super(message);
-    this.status = status; // of HTTP; 0: the server cannot be reached
+    this.status = status; // the HTTP status; 0: the server cannot be reached
   }
 }
 
@@ -29,7 +29,7 @@ const at = (...steps) => steps.map(encodeURIComponent).join("/");
 export const login = (token) => ask("POST", "/api/login", { token });
 export const info = () => ask("GET", "/api/info");
 
-/** @param {string | null} before - the "next" of the page before; null for the newest. */
+/** @param {string | null} before - the "next" of the previous page; null for the newest. */
 export const threads = (before = null) =>
   ask("GET", `/api/threads${before === null ? "" : `?before=${encodeURIComponent(before)}`}`);
 export const newThread = () => ask("POST", "/api/threads", {});
@@ -37,7 +37,7 @@ export const thread = (id) => ask("GET", `/api/threads/${at(id)}`);
 export const rename = (id, title) => ask("PATCH", `/api/threads/${at(id)}`, { title });
 export const remove = (id) => ask("DELETE", `/api/threads/${at(id)}`);
 
-/** @param {{text?: string, regenerate?: true, edit?: number}} what - begins the run. */
+/** @param {{text?: string, regenerate?: true, edit?: number}} what - a message, or what to answer again. */
 export const begin = (id, what) => ask("POST", `/api/threads/${at(id, "runs")}`, what);
 export const stop = (run) => ask("POST", `/runs/${at(run, "stop")}`, {});
 

@@ -1,4 +1,4 @@
-// The page: which chat is open, what is asked, and what the keys do.
+// The page: the open chat, its questions, and the keys.
 
 import * as api from "./api.js";
 import { Conversation } from "./conversation.js";
@@ -16,11 +16,11 @@ let info = { agent: "Agent", model: null, opening: null };
 let threads = [];
 let next = null; // where the older chats begin
 let poll = null;
-let away = false; // the server could not be reached
+let away = false; // the last request did not reach the server
 let isLoaded;
-const loaded = new Promise((resolve) => (isLoaded = resolve)); // the server has said who answers
+const loaded = new Promise((resolve) => (isLoaded = resolve)); // resolved when the page knows which agent answers
 
-/** The chat that is open. What comes late for one that no longer is, is not shown. */
+/** The open chat. Results that arrive after another chat was opened are not shown. */
 let open = chat(null);
 
 function chat(id) {
@@ -34,11 +34,11 @@ const others = new BroadcastChannel("miniagents"); // this page in other tabs
 // -- questions -------------------------------------------------------------------------------------------------
 
 async function say() {
-  await loaded; // who types early is asked for the token first
+  await loaded; // a user who types early has to give the token first
   const text = box.value.trim();
   if (!text) return;
   if (open.busy) {
-    announce("The answer is still on its way. Escape stops it.");
+    announce("The answer is not complete yet. Press Escape to stop it.");
     return;
   }
   box.value = "";
@@ -69,7 +69,7 @@ async function edit(question, index, text) {
   await run({ edit: index, text }, reload);
 }
 
-/** Have the agent answer; `undo` puts things back if the server does not take it. */
+/** Start a run; `undo` restores the page if the server refuses. */
 async function run(what, undo) {
   const mine = open;
   complain("");
@@ -154,7 +154,7 @@ function address(id) {
   return id === null ? "#" : `#thread=${encodeURIComponent(id)}`;
 }
 
-/** Open the chat that the address names; without one, a new one. */
+/** Open the chat in the address of the page; without one, a new chat. */
 async function route() {
   const id = new URLSearchParams(location.hash.slice(1)).get("thread");
   drawer(false);
@@ -171,7 +171,7 @@ async function route() {
   toBox();
 }
 
-/** Show what the server has of a chat. */
+/** Load a chat from the server and show it. */
 async function reload(mine) {
   if (mine !== open || mine.id === null) return;
   mine.leave?.();
@@ -187,7 +187,7 @@ async function reload(mine) {
   } catch (error) {
     if (mine !== open) return;
     if (error.status === 404) {
-      mine.id = null; // what is said now begins a new one
+      mine.id = null; // the next message begins a new chat
       history.replaceState(null, "", address(null));
       welcome();
     }
@@ -195,7 +195,7 @@ async function reload(mine) {
   }
 }
 
-/** Look whether somebody else went on with the chat. */
+/** Reload the chat if it was continued in another tab or by another client. */
 async function look() {
   const mine = open;
   await refresh();
@@ -242,14 +242,14 @@ function drawThreads() {
 }
 
 async function rename(thread) {
-  const title = await askText({ title: "Rename the chat", label: "Its name", accept: "Rename", value: thread.title });
+  const title = await askText({ title: "Rename the chat", label: "New name", accept: "Rename", value: thread.title });
   if (title === null) return;
   await api.rename(thread.id, title).catch(failed);
   changed(thread.id);
 }
 
 async function remove(thread) {
-  const text = `“${thread.title || "New chat"}” and all that was said in it is gone then.`;
+  const text = `“${thread.title || "New chat"}” and all its messages will be deleted.`;
   if (!(await askWhether({ title: "Delete the chat?", text, accept: "Delete" }))) return;
   try {
     await api.remove(thread.id);
@@ -263,7 +263,7 @@ async function remove(thread) {
   else toBox();
 }
 
-/** Tell the list and the other tabs. */
+/** Refresh the list of chats, here and in other tabs. */
 function changed(id) {
   others.postMessage({ id });
   refresh();
@@ -293,8 +293,8 @@ function complain(text) {
 
 function failed(error) {
   if (error.status === 401) return void enter();
-  if (error.status === 404) complain("There is no such chat; it may have been deleted.");
-  else complain(error instanceof api.ServerError ? error.message : `The page failed: ${error}`);
+  if (error.status === 404) complain("This chat does not exist; it may have been deleted.");
+  else complain(error instanceof api.ServerError ? error.message : `This page has an error: ${error}`);
   away = error.status === 0;
   if (away) {
     clearTimeout(poll);
@@ -303,12 +303,12 @@ function failed(error) {
   return undefined;
 }
 
-/** Have a person type on; not where that brings up a keyboard that hides what is read. */
+/** Focus the message box; not on a touch screen, where a keyboard would cover the text. */
 function toBox() {
   if (!matchMedia("(pointer: coarse)").matches) box.focus();
 }
 
-/** The box is as high as its text, up to a bound of the style. */
+/** Make the box as high as its text, up to the limit in the style sheet. */
 function fit() {
   box.style.height = "auto";
   box.style.height = `${box.scrollHeight + box.offsetHeight - box.clientHeight}px`;
@@ -358,7 +358,7 @@ async function load() {
   $("opening").textContent = info.opening ?? "";
   $("hello").textContent = `Talk with ${info.agent}`;
   $("version").textContent = `miniagents ${info.version}`;
-  open = chat(undefined); // whatever the address says is another one
+  open = chat(undefined); // so that route() opens the chat in the address in any case
   await route();
   isLoaded();
 }
@@ -399,7 +399,7 @@ function start() {
 
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token === null) return load();
-  history.replaceState(null, "", location.pathname); // a token does not stay in the address
+  history.replaceState(null, "", location.pathname); // remove the token from the address
   return enter(token);
 }
 

@@ -1,15 +1,15 @@
-// The conversation that is shown: questions, answers, and what can be done with them.
+// The conversation on the page: questions, answers, and their buttons.
 
 import { timelineAddress } from "./api.js";
 import { copyButton, element, link, nameOf } from "./dom.js";
 import { MessageView } from "./message.js";
 
-const NEAR = 80; // pixels from the end within which the page goes on with the text
+const NEAR = 80; // pixels; closer to the end than this, the page scrolls with the text
 
 const NOTICES = {
   stopped: "Stopped.",
   failed: "The agent failed; the log of the server says why.",
-  lost: "The rest of this answer was lost: the server ended before it was complete.",
+  lost: "The rest of this answer is lost: the server stopped before the answer was complete.",
 };
 
 /** Questions and answers in an element that scrolls. */
@@ -18,15 +18,15 @@ export class Conversation {
   #scroller;
   #newer;
   #actions;
-  #following = true; // the end is in sight, and stays so
+  #following = true; // the end is visible, and stays visible
   #frame = 0;
   #dirty = new Set();
 
   /**
-   * @param {HTMLElement} list - gets the questions and answers.
-   * @param {HTMLElement} scroller - scrolls.
-   * @param {HTMLElement} newer - is shown where there is more below.
-   * @param {{regenerate: () => void, edit: (question: Element, index: number, text: string) => void}} actions - of a person.
+   * @param {HTMLElement} list - the element for questions and answers.
+   * @param {HTMLElement} scroller - the element that scrolls.
+   * @param {HTMLElement} newer - shown if there is more text below.
+   * @param {{regenerate: () => void, edit: (question: Element, index: number, text: string) => void}} actions - of the buttons.
    */
   constructor(list, scroller, newer, actions) {
     this.#list = list;
@@ -48,7 +48,7 @@ export class Conversation {
     return this.#list.childElementCount === 0;
   }
 
-  /** Show what is kept of a thread, of which no answer is on its way if it is said to be at rest. */
+  /** Show the messages of a thread; `atRest`: no run goes on in it. */
   show(messages, atRest) {
     this.clear();
     let answer = null;
@@ -86,18 +86,18 @@ export class Conversation {
     return answer;
   }
 
-  /** Take back the answers behind the last question. */
+  /** Remove the answers after the last question. */
   withdrawAnswer() {
     while (this.#list.lastElementChild?.matches(".answer")) this.#list.lastElementChild.remove();
   }
 
-  /** Take back a question and everything behind it. */
+  /** Remove a question and everything after it. */
   withdrawFrom(node) {
     while (this.#list.lastElementChild && this.#list.lastElementChild !== node) this.#list.lastElementChild.remove();
     node.remove();
   }
 
-  /** Have a message shown soon, with all that comes until then. */
+  /** Show a message in the next animation frame, with all tokens that come before it. */
   later(view) {
     this.#dirty.add(view);
     this.#frame ||= requestAnimationFrame(() => this.flush());
@@ -116,7 +116,7 @@ export class Conversation {
     this.#settle();
   }
 
-  /** Only the last answer can be had anew. */
+  /** Only the last answer has the button "Regenerate". */
   #offer() {
     for (const each of this.#list.querySelectorAll(".answer")) each.view.offer(each === this.#list.lastElementChild);
   }
@@ -154,7 +154,7 @@ export class Conversation {
       { onsubmit: send },
       box,
       element("div.buttons", {}, element("button", { type: "button", onclick: done }, "Cancel"), element("button.main", { type: "submit" }, "Send")),
-      element("p.note", {}, "What follows this question is replaced."),
+      element("p.note", {}, "Everything after this question will be replaced."),
     );
     box.addEventListener("keydown", (event) => {
       if (event.key === "Escape") {
@@ -178,14 +178,14 @@ class Answer {
   #data = new Map();
   #body = element("div.body");
   #wait = element("p.wait", { "aria-hidden": "true" }, element("span"), element("span"), element("span"));
-  #connection = element("p.note", { hidden: true }, "The connection is lost; trying again…");
+  #connection = element("p.note", { hidden: true }, "The connection is lost. Trying again…");
   #notice = element("p.notice", { hidden: true });
   #again = element("button.change", { type: "button" }, "Regenerate");
   #figures = element("span.figures");
   #actions;
   #who = element("div.who", { "aria-hidden": "true" });
   #timeline = null;
-  #told = []; // what the server says of the messages
+  #told = []; // the messages as the server has kept them
   #sentence = "";
   ended = null;
 
@@ -211,7 +211,7 @@ class Answer {
     return this.#views.filter((view) => view.about.role !== "tool").map((view) => view.text).filter(Boolean).join("\n\n");
   }
 
-  /** What a screen reader says of the whole answer. */
+  /** The text of the whole answer for a screen reader. */
   get spoken() {
     const texts = [...this.#body.querySelectorAll(".text")].map((each) => each.innerText);
     return [...texts, this.#notice.textContent].filter(Boolean).join("\n");
@@ -245,11 +245,11 @@ class Answer {
         this.#sentence = frame.sentence;
         this.close();
         return;
-      default: // of a newer server
+      default: // a frame of a newer server
     }
   }
 
-  /** Take a message that is kept. */
+  /** Show a message of the history. */
   keep(message) {
     const view = this.#add(message);
     const parts = message.parts?.length ? message.parts : [message.text ?? ""];
@@ -278,19 +278,19 @@ class Answer {
     this.node.setAttribute("aria-label", agent);
   }
 
-  /** Whether the server is heard. */
+  /** Show or hide the note about a lost connection. */
   connected(is) {
     this.#connection.hidden = is || this.#actions.hidden === false;
   }
 
-  /** The server ended before there was an answer. */
+  /** The server stopped before there was an answer. */
   unanswered() {
     this.ended = "lost";
     this.close();
-    this.#notice.textContent = "There is no answer to this: the server ended before it began.";
+    this.#notice.textContent = "There is no answer: the server stopped before it began.";
   }
 
-  /** Nothing more comes. */
+  /** The answer has ended. */
   close() {
     this.#conversation.flush();
     for (const view of this.#views) view.abandon();
@@ -312,7 +312,7 @@ class Answer {
     this.#again.hidden = !last;
   }
 
-  /** Show tokens and time, and where the picture of the run is; all that the server says of the messages. */
+  /** Show tokens, time and model, and the timeline of the run. */
   figures(told) {
     const sum = (name) => {
       const counted = told.map((each) => each.usage?.[name]).filter((count) => Number.isFinite(count));
@@ -334,7 +334,7 @@ class Answer {
     this.#timeline = element("details.timeline", {}, element("summary", {}, "Timeline"));
     this.#timeline.addEventListener("toggle", () => {
       if (!this.#timeline.open || this.#timeline.querySelector("img")) return;
-      const picture = element("img", { alt: "What ran, and when", src: timelineAddress(run) });
+      const picture = element("img", { alt: "Timeline of the run", src: timelineAddress(run) });
       const box = element("div.picture", {}, link(timelineAddress(run), picture));
       picture.addEventListener("error", () => box.replaceWith(element("p.note", {}, "The server no longer has this picture.")));
       this.#timeline.append(box);

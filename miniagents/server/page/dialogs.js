@@ -1,4 +1,4 @@
-// Questions of the page to a person.
+// Dialogs that ask the user something.
 
 import { element } from "./dom.js";
 
@@ -7,13 +7,13 @@ import { element } from "./dom.js";
  *
  * @param {object} what
  * @param {string} what.title - the question.
- * @param {string} what.label - of the field.
- * @param {string} what.accept - of the button.
- * @param {string} [what.value] - stands in the field.
- * @param {string} [what.type] - of the field: "text" or "password".
- * @param {string} [what.problem] - what was wrong with the last one.
- * @param {boolean} [what.needed] - there is no way around it.
- * @returns {Promise<string | null>} the text; null if the person does not say it.
+ * @param {string} what.label - the label of the field.
+ * @param {string} what.accept - the text of the button.
+ * @param {string} [what.value] - the text in the field at first.
+ * @param {string} [what.type] - the type of the field: "text" or "password".
+ * @param {string} [what.problem] - what was wrong with the last text.
+ * @param {boolean} [what.needed] - true leaves out the button "Cancel".
+ * @returns {Promise<string | null>} the text; null if the user cancels.
  */
 export function askText({ title, label, accept, value = "", type = "text", problem = "", needed = false }) {
   const field = element("input", { type, id: "asked", autocomplete: type === "password" ? "current-password" : "off", maxlength: "1000" });
@@ -24,7 +24,7 @@ export function askText({ title, label, accept, value = "", type = "text", probl
   return asked;
 }
 
-/** Ask whether something is to be done; return true or null. */
+/** Ask for a confirmation; return true, or null if the user cancels. */
 export function askWhether({ title, text, accept }) {
   return ask(title, [element("p", {}, text)], accept, () => true);
 }

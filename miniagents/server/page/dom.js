@@ -1,9 +1,9 @@
-// Elements. What a model, a user or a server said gets into the page as text only.
+// Elements. Texts of models, users and servers get into the page as text only, never as HTML.
 
 /**
  * Make an element.
  *
- * @param {string} name - of the element, with classes behind dots: "div.answer.late".
+ * @param {string} name - the tag, with classes after dots: "div.answer.late".
  * @param {Record<string, unknown>} [given] - attributes; a function is a listener ("onclick"), true an empty
  *   attribute, null and false none.
  * @param {...(Node | string | null)} children - texts become text nodes.
@@ -20,28 +20,28 @@ export function element(name, given = {}, ...children) {
   return made;
 }
 
-/** Return the address if a person may be led there: http, https and mailto only; null otherwise. */
+/** Return the address if a link may lead there (http, https and mailto only); else null. */
 export function safeAddress(text) {
   let address;
   try {
     address = new URL(text);
   } catch {
-    return null; // no address, or one without a scheme
+    return null; // not an address, or without a scheme
   }
   return ["http:", "https:", "mailto:"].includes(address.protocol) ? address.href : null;
 }
 
-/** The name of an agent, as people are shown it; at the console, too. */
+/** The name of an agent as the page shows it. */
 export function nameOf(alias) {
   return alias.replace(/(?<=.)_AGENT$/, "");
 }
 
-/** Make a link that opens a page of its own, which learns nothing of this one. */
+/** Make a link that opens in a new tab and gets no information about this page. */
 export function link(address, ...children) {
   return element("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, ...children);
 }
 
-/** Make a button that copies a text, and says that it did. */
+/** Make a button that copies a text, and then shows that it did. */
 export function copyButton(text, label = "Copy") {
   const button = element("button.quiet", { type: "button" }, label);
   button.addEventListener("click", async () => {
@@ -49,7 +49,7 @@ export function copyButton(text, label = "Copy") {
     try {
       await navigator.clipboard.writeText(text());
     } catch {
-      said = "Cannot copy"; // an address that is neither https nor local, or no permission
+      said = "Cannot copy"; // the page is neither https nor local, or the browser has no permission
     }
     button.textContent = said;
     setTimeout(() => (button.textContent = label), 1500);

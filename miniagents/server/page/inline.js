@@ -6,7 +6,7 @@ const SPECIAL = /[\\`*_~[\]!<&\n]|https?:\/\//g;
 const PUNCTUATION = /[\p{P}\p{S}]/u;
 const ESCAPABLE = /[!-/:-@[-`{-~]/;
 const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
-const DEEPEST = 12; // elements in each other; what is deeper is shown flat
+const DEEPEST = 12; // nested elements; deeper ones are shown flat
 const LONGEST_ADDRESS = 2000;
 
 /**
@@ -73,7 +73,7 @@ class Reader {
       case "&":
         return this.entity(at);
       case "\n":
-        this.pieces.push({ node: element("br") }); // in a chat, a line that was broken is meant to be
+        this.pieces.push({ node: element("br") }); // in a chat, line breaks are meant
         return at + 1;
       default:
         return this.address(at);
@@ -125,7 +125,7 @@ class Reader {
     const [markBefore, markAfter] = [PUNCTUATION.test(before), PUNCTUATION.test(after)];
     const left = !spaceAfter && (!markAfter || spaceBefore || markBefore);
     const right = !spaceBefore && (!markBefore || spaceAfter || markAfter);
-    const word = char === "_"; // snake_case is no emphasis
+    const word = char === "_"; // snake_case is not emphasis
     this.pieces.push({
       run: char,
       at,
@@ -161,7 +161,7 @@ class Reader {
     if (piece.bracket === "![" && this.pieces.length === index + 1) this.say(address);
     this.pieces[index] = { open: "a", address };
     this.pieces.push({ close: true });
-    for (const [outer] of this.brackets) outer.active &&= outer.bracket === "!["; // no link in a link
+    for (const [outer] of this.brackets) outer.active &&= outer.bracket === "!["; // no link inside a link
     return target.end;
   }
 
@@ -225,7 +225,7 @@ function count(text, char) {
   return text.split(char).length - 1;
 }
 
-/** Read what stands between the parentheses of a link: the address, and a title that is not shown. */
+/** Read the parentheses of a link: the address, and a title, which is not shown. */
 function destination(text, from) {
   const part = text.slice(from, from + LONGEST_ADDRESS);
   const pointed = /^\s*<([^<>\n]*)>/.exec(part);
@@ -235,7 +235,7 @@ function destination(text, from) {
   return close && { address: pointed ? pointed[1] : part.slice(begin, end), end: from + end + close[0].length };
 }
 
-/** An address may have parentheses of its own, in pairs. */
+/** Find the end of an address, which may contain parentheses in pairs. */
 function endOfAddress(part, begin) {
   let depth = 0;
   let at = begin;

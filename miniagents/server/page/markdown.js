@@ -1,11 +1,11 @@
-// Markdown that is still being written, as elements. Lines are read once: what stands above is never made anew,
+// Streaming Markdown as elements. Lines are read once: elements above the current one are never made again,
 // so that a long answer costs as much at its end as at its beginning.
 
 import { copyButton, element } from "./dom.js";
 import { inline } from "./inline.js";
 
-const DEEPEST = 12; // lists and quotes in each other
-const LONGEST_HELD = 500; // characters of a line of which it is not yet known what it is
+const DEEPEST = 12; // nested lists and quotes
+const LONGEST_HELD = 500; // characters of a line whose kind is not yet known
 const LONGEST_ROW = 20_000; // characters of the row under the head of a table
 const LONG = 2_000; // characters of a paragraph that are made anew; of more, the settled ones are left alone
 const LONGEST = 10_000; // and so many at most, settled or not
@@ -24,12 +24,12 @@ const UNDECIDED =
   /^[ >]*(?:(?:[-+*]|\d{1,9}[.)]) +)*(?:#{1,6} *|[-*_=+~`]{0,2}|[-*_ ]+|\d{1,9}[.)]?|`{3,}[^`]*|~{3,}.*|\|.*|[|: -]+|\[[ xX]?\]?) *$/;
 const MAYBE_END_OF_CODE = /^[ >]*[`~]* *$/;
 
-/** What a text in Markdown shows, in an element that grows with it. */
+/** Renders Markdown into an element while it streams. */
 export class Markdown {
   #root;
   #stack = []; // the quotes and items that are open: {kind, node, need, list, ordered}
   #leaf = null; // the paragraph, heading, code or table that is open
-  #held = ""; // the beginning of a line that is not decided
+  #held = ""; // the beginning of a line whose kind is not yet known
   #inLine = false; // the line has begun, and what comes belongs to the leaf
 
   /** @param {Element} root - where the elements are put. */
@@ -55,7 +55,7 @@ export class Markdown {
     this.#leaf?.show(true);
   }
 
-  /** Nothing more comes. */
+  /** The text is complete. */
   end() {
     if (this.#held) this.#take(this.#held, true);
     this.#held = "";
@@ -91,7 +91,7 @@ export class Markdown {
     else this.#open(rest, depth);
   }
 
-  /** Which of the open quotes and items a line belongs to, and what it says in them. */
+  /** Return which of the open quotes and items a line belongs to, and its text inside of them. */
   #matched(line) {
     let rest = line;
     let depth = 0;
@@ -127,7 +127,7 @@ export class Markdown {
     if (rest.trim()) this.#openLeaf(rest, depth, opened);
   }
 
-  /** Whether this is an item, where a paragraph may go on: then it needs a text, and to be the first. */
+  /** Whether a line after a paragraph begins a list: then it needs a text, and must be the first item. */
   #mayBegin(item, rest, opened) {
     if (opened || !(this.#leaf instanceof Paragraph) || this.#stack.length) return true;
     return rest.length > item[0].length && (item[3] === undefined || Number(item[3]) === 1);
@@ -204,7 +204,7 @@ export class Markdown {
 class Paragraph {
   constructor(node = element("p")) {
     this.node = node;
-    this.text = ""; // what is not settled
+    this.text = ""; // the text that may still change
     this.settled = 0; // nodes in front of it
     this.shown = null;
   }
@@ -329,7 +329,7 @@ function indent(text) {
   return text.length - text.trimStart().length;
 }
 
-/** What stands between the bars of a row; a bar in code, or behind a backslash, is none. */
+/** The cells of a row; a bar in code or after a backslash does not separate cells. */
 function cells(row) {
   const text = row.trim().replace(/^\|/, "");
   const found = [""];

@@ -1,24 +1,24 @@
-// A message of an agent, from its parts: those that stream, and those that are kept, are shown by the same code.
+// A message of an agent, made of its parts. The same code shows parts that stream and parts of the history.
 
 import { copyButton, element, link, safeAddress } from "./dom.js";
 import { Markdown } from "./markdown.js";
 
-const IMAGE = /^image\/(?:png|jpeg|gif|webp|avif|bmp)$/; // shown as pictures; a drawing that is a document is a file
+const IMAGE = /^image\/(?:png|jpeg|gif|webp|avif|bmp)$/; // shown as pictures; SVG is a document, and is offered as a file
 const CUT = new Set(["length", "max_tokens", "max_output_tokens", "content_filter", "refusal"]);
 
 /** One message. Its texts are collected, and shown when `flush` is called. */
 export class MessageView {
   /**
-   * @param {{role: string, agent?: string, tool?: string, call?: string}} about - who says it.
-   * @param {Map<string, CallView>} calls - of the whole answer, by their ids.
+   * @param {{role: string, agent?: string, tool?: string, call?: string}} about - its author.
+   * @param {Map<string, CallView>} calls - all calls of the answer, by their ids.
    * @param {Map<string, DataView>} data - of the whole answer, by what takes whose place.
    */
   constructor(about, calls, data = new Map()) {
     this.about = about;
     this.node = element("div.message");
     this.usage = null;
-    this.text = ""; // all that was said, for the clipboard
-    this.said = 0; // characters of anything, to tell whether there is something to see
+    this.text = ""; // the whole text, for the clipboard
+    this.said = 0; // characters of any kind: 0 means that there is nothing to see
     this.calls = calls;
     this.data = data;
     this.clear();
@@ -26,7 +26,7 @@ export class MessageView {
 
   clear() {
     this.node.replaceChildren();
-    this.block = null; // the text or the thought that is being written
+    this.block = null; // the text or thought that is streaming
     this.callsByIndex = new Map();
     this.agents = new Map();
     this.sources = null;
@@ -35,7 +35,7 @@ export class MessageView {
     this.said = 0;
   }
 
-  /** @param {string | {kind: string}} part - as the frames have it. */
+  /** @param {string | {kind: string}} part - of a frame. */
   take(part) {
     if (typeof part === "string") return this.write(part);
     switch (part.kind) {
@@ -67,9 +67,9 @@ export class MessageView {
       case "restart":
         return this.clear();
       case "retry":
-        return this.tell(`The model is asked again (attempt ${part.attempt + 1}).`);
+        return this.tell(`Calling the model again (attempt ${part.attempt + 1}).`);
       default:
-        return undefined; // of a newer server
+        return undefined; // a part of a newer server
     }
   }
 
@@ -111,7 +111,7 @@ export class MessageView {
     this.said += 1;
   }
 
-  /** The call of this id, which is made if nobody has told of it. */
+  /** Return the call with this id; it is created if it is new. */
   call(id, name) {
     let call = this.calls.get(id);
     if (call === undefined) {
@@ -125,7 +125,7 @@ export class MessageView {
     return call;
   }
 
-  /** What an agent says that works for this one. */
+  /** Show a part of an agent that was called by this one. */
   listen({ agents, part }) {
     const key = agents.join(" › ");
     let view = this.agents.get(key);
@@ -168,7 +168,7 @@ export class MessageView {
       this.put(element("img.shown", { src: `data:${media};base64,${data}`, alt: "An image of the answer" }));
     } else if (data) {
       const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
-      const address = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" })); // saved, never opened
+      const address = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" })); // the browser saves it and never opens it
       this.put(element("p", {}, element("a", { href: address, download: name ?? kind }, `Save ${name ?? `the ${kind}`}`)));
     } else if (safeAddress(url ?? "")) {
       this.put(element("p", {}, link(safeAddress(url), name ?? url)));
@@ -189,7 +189,7 @@ export class MessageView {
 
   put(node) {
     this.node.append(node);
-    if (this.sources && node !== this.sources) this.node.append(this.sources); // they stay below
+    if (this.sources && node !== this.sources) this.node.append(this.sources); // sources stay at the end
     return node;
   }
 
@@ -205,7 +205,7 @@ export class MessageView {
     for (const view of this.agents.values()) view.end();
   }
 
-  /** Nothing more comes for what is still open. */
+  /** Close everything that is still open. */
   abandon() {
     this.end();
     for (const call of this.calls.values()) call.abandon();
@@ -262,7 +262,7 @@ class ThoughtBlock {
   }
 }
 
-/** A call of a tool: what it is called with, and what it said. */
+/** A call of a tool: its arguments and its result. */
 class CallView {
   #name = element("span.name", {}, "a tool");
   #brief = element("span.brief");
@@ -288,11 +288,11 @@ class CallView {
     this.#arguments.appendData(text);
   }
 
-  /** The arguments are whole. */
+  /** The arguments are complete. */
   asked() {
     this.#brief.textContent = brief(this.#arguments.data);
     this.#arguments.data = pretty(this.#arguments.data);
-    if (!this.#ended && this.#resultBox.hidden) this.#state.textContent = "works…";
+    if (!this.#ended && this.#resultBox.hidden) this.#state.textContent = "is running…";
   }
 
   add(text) {
@@ -346,7 +346,7 @@ function box(title, text) {
   return element("div.box", {}, element("div.title", {}, element("span", {}, title), copyButton(() => text.data)), pre);
 }
 
-/** JSON with line breaks, if it says the same; anything else as it is. */
+/** JSON with line breaks, if that does not change a value; other text as it is. */
 function pretty(text) {
   if (!/^\s*[[{]/.test(text)) return text;
   try {

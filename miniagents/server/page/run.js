@@ -1,8 +1,8 @@
-// A run, frame by frame, over every cut of the connection until it ends.
+// Follows a run frame by frame until it ends; reconnects when the connection is lost.
 
 import { runAddress } from "./api.js";
 
-const SOONEST = 1000; // milliseconds until it is tried again
+const SOONEST = 1000; // milliseconds until the first reconnection
 const LATEST = 5000;
 
 /**
@@ -11,9 +11,9 @@ const LATEST = 5000;
  * @param {string} run - its id.
  * @param {object} reader
  * @param {(frame: object) => void} reader.onFrame - each frame, once.
- * @param {(connected: boolean) => void} reader.onConnection - whether the server can be heard.
- * @param {() => void} reader.onGone - the server has nothing more of it.
- * @returns {() => void} stops to follow it; the run goes on.
+ * @param {(connected: boolean) => void} reader.onConnection - whether the page is connected.
+ * @param {() => void} reader.onGone - the server does not know the run, or refuses.
+ * @returns {() => void} stops following; the run itself continues.
  */
 export function follow(run, { onFrame, onConnection, onGone }) {
   let events = null;
@@ -36,12 +36,12 @@ export function follow(run, { onFrame, onConnection, onGone }) {
     };
     events.onerror = () => {
       onConnection(false);
-      if (events.readyState !== EventSource.CLOSED) return; // it tries again by itself
+      if (events.readyState !== EventSource.CLOSED) return; // it reconnects by itself
       check();
     };
   }
 
-  // EventSource does not say what was wrong: a server that is away, or one that knows no such run.
+  // EventSource does not report what was wrong, so this asks: is the server away, or is the run unknown?
   async function check() {
     events.close();
     let status = 0;
@@ -51,7 +51,7 @@ export function follow(run, { onFrame, onConnection, onGone }) {
       ({ status } = response);
       given.abort();
     } catch {
-      // it is away
+      // the server is away
     }
     if (left) return;
     if (status === 204 || status === 404 || status === 401 || status === 403) {

@@ -2,22 +2,22 @@
 
 import { element } from "./dom.js";
 
-/** The chats, newest first, each with what can be done with it. */
+/** The chats, newest first, each with its buttons. */
 export class ThreadList {
   #list;
   #actions;
   #shown = "";
 
   /**
-   * @param {HTMLElement} list - gets an item for each.
-   * @param {{rename: (thread: object) => void, remove: (thread: object) => void}} actions - of a person.
+   * @param {HTMLElement} list - the element for the items.
+   * @param {{rename: (thread: object) => void, remove: (thread: object) => void}} actions - of the buttons.
    */
   constructor(list, actions) {
     this.#list = list;
     this.#actions = actions;
   }
 
-  /** Show these; the one with the id is the one that is open. */
+  /** Show these chats; `current` is the id of the open one. */
   show(threads, current) {
     const now = JSON.stringify([threads, current]);
     if (now === this.#shown) return;

@@ -2,12 +2,24 @@
 
 import asyncio
 import math
+from collections.abc import AsyncGenerator
 
 import pytest
 
-from miniagents import Message, MessageSequencePromise, MiniAgents, identity
+from miniagents import (
+    AgentTimeoutError,
+    InteractionContext,
+    LLMError,
+    Message,
+    MessageSequencePromise,
+    MiniAgents,
+    RetryPolicy,
+    identity,
+    miniagent,
+)
 from miniagents.agents._algebra._operands import Operand, first_sign, input_complete, is_content, named
-from miniagents.parts import Finish, Part, Reasoning, ResponseHeaders, Usage
+from miniagents.parts import Finish, Part, Reasoning, ResponseHeaders, Retry, Usage
+from miniagents.testing import scripted_model
 from miniagents.values import check_seconds
 from tests.support.sources import Source, turns
 from tests.support.speakers import Speaker
@@ -103,8 +115,31 @@ def test_no_times(seconds: object, error: type[Exception], sentence: str) -> Non
 
 
 def test_what_an_agent_says() -> None:
-    """Text and thoughts are said; headers, numbers and the end are no sign of an answer."""
+    """Text and thoughts begin an answer; headers, numbers, the end and a repeated request do not."""
     said: list[Part] = ["Hi", Reasoning("Hm.")]
     assert all(map(is_content, said))
-    told: list[Part] = [Usage(1, 2), Finish("stop"), ResponseHeaders(200, "req-1")]
+    told: list[Part] = [Usage(1, 2), Finish("stop"), ResponseHeaders(200, "req-1"), Retry(1, 0.5, "busy")]
     assert not any(map(is_content, told))
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_repeated_request_is_no_answer() -> None:
+    """While a model repeats its request, a hedge asks another one, a limit goes on, and a retry is free."""
+
+    async def attempts(_: object) -> AsyncGenerator[Part]:
+        yield Retry(1, 60.0, "busy")
+        await asyncio.sleep(60)
+        raise LLMError("busy")
+
+    @miniagent(alias="BUSY")
+    async def busy(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise_of_parts(attempts))
+
+    async with MiniAgents():
+        assert str(await busy.hedge(scripted_model("quick"), after=1).inquire()) == "quick"
+        with pytest.raises(AgentTimeoutError, match="first_token=10"):
+            await busy.timeout(first_token=10).inquire()
+        again = busy.retry(RetryPolicy(attempts=2, delay=1, jitter=0)).inquire()
+        with pytest.raises(LLMError, match="busy"):
+            await again
+    assert asyncio.get_running_loop().time() == pytest.approx(1 + 10 + 60 + 1 + 60)

@@ -38,7 +38,7 @@ async def test_threads(tmp_path: Path) -> None:
     assert [["a", "c"], ["b", "d"]] == [[str(each) for each in await one.load()] for one in (first, other)]
     assert [("other", 2), ("main", 2)] == [(each.name, each.messages) for each in await first.threads()]
     assert "ChatHistorySQLite('x.db', 'main')" == repr(ChatHistorySQLite("x.db"))
-    with pytest.raises(ValueError, match="halves of characters"):
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
         first.in_thread("\ud800")
 
 
@@ -51,7 +51,7 @@ async def test_keeping_the_first(tmp_path: Path) -> None:
     assert ["a", "b"] == [str(each) for each in await history.load()]
     assert 2 == await history.keep_first(0)
     assert ["other"] == [each.name for each in await history.threads()]
-    with pytest.raises(ValueError, match="count is -1"):
+    with pytest.raises(ValueError, match="count=-1 is negative"):
         await history.keep_first(-1)
 
 
@@ -170,7 +170,7 @@ async def test_no_database(tmp_path: Path) -> None:
     """A file that is none is told, and not touched."""
     path = tmp_path / "CHAT.db"
     path.write_text("user\n====\n\nHi" * 100)
-    with pytest.raises(HistoryFileError, match="it is no SQLite database; give another path"):
+    with pytest.raises(HistoryFileError, match="it is not a SQLite database; give another path"):
         await ChatHistorySQLite(path).append("x")
     assert path.read_text().startswith("user")
 

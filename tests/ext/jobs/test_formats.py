@@ -157,21 +157,21 @@ def test_a_line_of_any_row() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.jsonl", b'{"a": 1}\n{"a": \n', "line 2: this is no JSON at column 7: Expecting value."),
+        ("a.jsonl", b'{"a": 1}\n{"a": \n', "line 2: this is not JSON at column 7: Expecting value."),
         ("a.jsonl", b"\n[1, 2]\n", "line 2: a row is an object, such as {\"text\": ...}, and this is '[1, "),
-        ("a.jsonl", b'{"a": "\xff"}\n', "line 1: byte 8 is no UTF-8; save the file as UTF-8."),
-        ("a.jsonl", b"[" * 100_000, "line 1: it is nested too deep."),
-        ("a.jsonl", b"{" + b"1" * 5000 + b"}", "line 1: this is no JSON"),
-        ("a.jsonl", b'{"a": ' + b"1" * 5000 + b"}", "line 1: this is no JSON."),
-        ("a.csv", b"", "is empty; its first line has to name the columns."),
+        ("a.jsonl", b'{"a": "\xff"}\n', "line 1: byte 8 is not UTF-8; save the file as UTF-8."),
+        ("a.jsonl", b"[" * 100_000, "line 1: the JSON is nested too deep."),
+        ("a.jsonl", b"{" + b"1" * 5000 + b"}", "line 1: this is not JSON"),
+        ("a.jsonl", b'{"a": ' + b"1" * 5000 + b"}", "line 1: this is not JSON."),
+        ("a.csv", b"", "is empty; its first line must name the columns."),
         ("a.csv", b"a,,b\n", "line 1: the header has a column without a name"),
         ("a.csv", b"a,b,a\n", "line 1: the header has 'a' twice; give each column a name of its own."),
-        ("a.csv", b"a,b\n1,2\n1,2,3\n", "line 3: it has 3 columns, and the header names 2."),
-        ("a.csv", b"a,b\n1\n", "line 2: it has 1 column, and the header names 2."),
-        ("a.csv", b'a,b\n1,"2\n', "line 2: this is no CSV: unexpected end of data."),
-        ("a.csv", b"a,b\n1,\xe4\n", "line 2: byte 3 is no UTF-8; save the file as UTF-8."),
-        ("a.jsonl.gz", b'{"a": 1}', "is named as a file of gzip, and is none."),
-        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-9], "is cut off: the end of what gzip"),
+        ("a.csv", b"a,b\n1,2\n1,2,3\n", "line 3: the line has 3 columns, and the header names 2."),
+        ("a.csv", b"a,b\n1\n", "line 2: the line has 1 column, and the header names 2."),
+        ("a.csv", b'a,b\n1,"2\n', "line 2: this is not CSV: unexpected end of data."),
+        ("a.csv", b"a,b\n1,\xe4\n", "line 2: byte 3 is not UTF-8; save the file as UTF-8."),
+        ("a.jsonl.gz", b'{"a": 1}', "is not a gzip file, although its name ends with .gz"),
+        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-9], "is cut off: its gzip data"),
         ("a.parquet", b"no parquet", "cannot be read as Parquet: "),
         ("a.txt", b"", "files of .txt are not read; give .jsonl, .csv or .parquet (.jsonl and "),
         ("a.parquet.gz", b"", "files of .parquet.gz are not read; give .jsonl, .csv or .parquet"),
@@ -204,7 +204,10 @@ def test_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("o.csv", "no .csv is written, since answers may have fields"), ("o.xlsx", "files of .xlsx are not")],
+    [
+        ("o.csv", ".csv files are not written, because answers may have fields"),
+        ("o.xlsx", "files of .xlsx are not"),
+    ],
 )
 def test_what_is_not_written(name: str, said: str) -> None:
     """Files that cannot take answers are refused by their names."""
@@ -234,14 +237,16 @@ def test_a_long_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that no memory could hold is refused before it is read whole."""
     monkeypatch.setattr("miniagents.ext.jobs._row_files._LONGEST_LINE", 2**20)
     (tmp_path / "a.jsonl").write_text('{"a": "' + "x" * 2**20 + '"}\n')
-    with pytest.raises(RowsError, match=r"line 1: it is longer than 1 MB\."):
+    with pytest.raises(RowsError, match=r"line 1: the line is longer than 1 MB\."):
         read_rows(tmp_path / "a.jsonl")
 
 
 def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without pyarrow the error of Parquet says what to install; all else works."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(RowsError, match=r"Parquet needs pyarrow: pip install 'miniagents\[jobs\]'\."):
+    with pytest.raises(
+        RowsError, match=r"Parquet needs pyarrow, which is not installed; pip install 'miniagents\[jobs\]'\."
+    ):
         read_rows(tmp_path / "a.parquet")
     with pytest.raises(RowsError, match="Parquet needs pyarrow"):
         form_of(tmp_path / "a.parquet", written=True)

@@ -376,14 +376,14 @@ async def test_wrong_files(tmp_path: Path) -> None:
     asked: list[int] = []
     path = write_rows(tmp_path, 2)
     async with MiniAgents():
-        with pytest.raises(RowsError, match=r"no .csv is written"):
+        with pytest.raises(RowsError, match=r".csv files are not written"):
             await map_file(noting(asked), path, tmp_path / "out.csv")
-        with pytest.raises(ValueError, match=r"has a column 'n' already"):
+        with pytest.raises(ValueError, match=r"already has a column 'n'"):
             await map_file(noting(asked), path, tmp_path / "out.jsonl", output_column="n")
         with pytest.raises(JournalError, match="cannot be opened"):
             await map_file(noting(asked), path, tmp_path / "no folder" / "out.jsonl")
         path.write_text(path.read_text() + "{no json\n")
-        with pytest.raises(RowsError, match=r"in.jsonl, line 3: this is no JSON"):
+        with pytest.raises(RowsError, match=r"in.jsonl, line 3: this is not JSON"):
             await map_file(noting(asked), path, tmp_path / "out.jsonl")
     assert [] == asked
     assert not (tmp_path / "out.jsonl").exists()

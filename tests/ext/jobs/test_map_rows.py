@@ -365,7 +365,7 @@ async def test_what_earlier_rows_have_cost(path: Path, refresh: bool) -> None:
     async with MiniAgents():
         job = map_rows(model, ["a", "b"], journal=path, price=one_cent, budget="9")
         assert 2 == len([row async for row in job])
-        with pytest.raises(BudgetExceededError, match=r"2\.00 dollars, and one more row may cost 1\.00"):
+        with pytest.raises(BudgetExceededError, match=r"2\.00 dollars, and one more may cost 1\.00"):
             _ = [
                 row
                 async for row in map_rows(
@@ -408,7 +408,7 @@ async def test_what_earlier_runs_have_cost_is_not_known(path: Path) -> None:
     model = scripted_model(then=answer)
     async with MiniAgents():
         assert 1 == len([row async for row in map_rows(model, ["a"], journal=path, price=unknown)])
-        with pytest.raises(JournalError, match="What earlier runs on this journal have cost is not known"):
+        with pytest.raises(JournalError, match="The cost of earlier runs on this journal is not known"):
             _ = [row async for row in map_rows(model, ["a", "b"], journal=path, price=one_cent, budget=1)]
         assert 1 == made[0]
         assert 2 == len([row async for row in map_rows(model, ["a", "b"], journal=path, price=one_cent)])
@@ -434,7 +434,7 @@ async def test_budget_without_usage() -> None:
     async with MiniAgents():
         silent = scripted_model(ConnectionError("gone"), then="fine")
         job = map_rows(silent, [*"abc"], budget=1, price=one_cent, retries=0)
-        with pytest.raises(LookupError, match=r"An answer of .* does not tell what it has used"):
+        with pytest.raises(LookupError, match=r"An answer of .* does not report its tokens"):
             _ = [row async for row in job]
         assert (1, 1) == (job.progress.failed, job.progress.requests - 1)
         free = map_rows(scripted_model(then="fine"), [*"abc"], price=one_cent)
@@ -505,7 +505,7 @@ async def test_progress_that_fails(caplog: pytest.LogCaptureFixture) -> None:
 
     async with MiniAgents():
         assert 1 == len([row async for row in map_rows(scripted_model(then="a"), ["a"], progress=fail)])
-    assert "not told any more" in caplog.text
+    assert "it is not called again" in caplog.text
 
 
 @pytest.mark.loop(virtual=True)
@@ -700,7 +700,7 @@ def test_wrong_options() -> None:
 
     none: list[str] = []
     wrong: list[tuple[Callable[[], object], str]] = [
-        (lambda: map_rows(agent, none, concurrency=0), "at least 1 row"),
+        (lambda: map_rows(agent, none, concurrency=0), "would send no row"),
         (lambda: map_rows(agent, none, retries=-1), "0 or more"),
         (lambda: map_rows(agent, none, max_failures=-1), "0 or more"),
         (lambda: map_rows(agent, none, budget=0), "more than 0"),
@@ -713,7 +713,7 @@ def test_wrong_options() -> None:
     wrong = [
         (lambda: map_rows(agent, none, **cast("JobOptions", {"colour": "red"})), "no option 'colour'"),
         (lambda: map_rows(cast("MiniAgent", needs), none), "language"),
-        (lambda: map_rows(cast("MiniAgent", "agent"), none), "asks an agent"),
+        (lambda: map_rows(cast("MiniAgent", "agent"), none), "needs an agent"),
     ]
     for make, what in wrong:
         with pytest.raises(TypeError, match=what):
@@ -730,7 +730,7 @@ async def test_another_function(path: Path) -> None:
 
     async with MiniAgents():
         assert 1 == len([row async for row in map_rows(noting([]), ["a"], journal=path)])
-        with pytest.raises(JournalError, match="another version="):
+        with pytest.raises(JournalError, match="another name= or version="):
             _ = [row async for row in map_rows(other, ["b"], journal=path)]
     assert [] == asked
 
@@ -739,7 +739,7 @@ async def test_two_jobs_on_one_journal(path: Path) -> None:
     """A second job on the path of a journal that is in use is refused; on the same Journal both run."""
     async with MiniAgents():
         with Journal(path) as journal:
-            with pytest.raises(JournalError, match="has it open already"):
+            with pytest.raises(JournalError, match="has already opened it"):
                 _ = [row async for row in map_rows(noting([]), ["a"], journal=path)]
             two = [map_rows(noting([]), rows, journal=journal) for rows in ([*"ab"], [*"cd"])]
             got = await asyncio.gather(*[_values(job) for job in two])

@@ -51,7 +51,7 @@ def test_a_dearer_row() -> None:
     purse.settle(Decimal(1))
     purse.settle(Decimal(1))
     assert (Decimal(7), "spent") == (purse.spent, purse.take())
-    assert "7 dollars, and one more row may cost 4" in str(purse.error)
+    assert "7 dollars, and one more may cost 4" in str(purse.error)
     free = Purse(None)
     free.take()
     free.settle(None)

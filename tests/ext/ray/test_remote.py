@@ -315,7 +315,8 @@ async def test_keyword_that_cannot_be_sent(fake_ray: FakeRay) -> None:
     async with MiniAgents():
         agent = remote(square)
         with pytest.raises(
-            RemoteError, match="SQUARE cannot be called in a worker with these keywords: Type"
+            RemoteError,
+            match="SQUARE cannot be called in a worker, because its keywords cannot be pickled: Type",
         ):
             await agent.inquire(Number(number=1), add=threading.Lock())  # type: ignore[arg-type]
         assert 1 == (await agent.inquire(Number(number=1)))[0].square
@@ -325,13 +326,15 @@ async def test_keyword_that_cannot_be_sent(fake_ray: FakeRay) -> None:
 @pytest.mark.parametrize("number", ["replicas", "concurrency", "attempts"])
 def test_numbers(number: str) -> None:
     """A number that leaves nothing to make calls with is refused."""
-    with pytest.raises(ValueError, match=rf"remote\({number}=0\) can make no call; give 1 or more"):
+    with pytest.raises(ValueError, match=rf"remote\({number}=0\) could make no call; give 1 or more"):
         remote(poet, **{number: 0})  # type: ignore[arg-type]
 
 
 def test_processors() -> None:
     """So is a negative number of processors."""
-    with pytest.raises(ValueError, match=r"remote\(num_cpus=-1\): give processors, 0 or more"):
+    with pytest.raises(
+        ValueError, match=r"remote\(num_cpus=-1\) is not a number of processors; give 0 or more"
+    ):
         remote(poet, num_cpus=-1)
 
 

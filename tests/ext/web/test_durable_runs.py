@@ -217,8 +217,8 @@ async def test_tools(tmp_path: Path) -> None:
     ("change", "sentence"),
     [
         ({"version": "2"}, "The agents have changed"),
-        ({"agents": {}}, "The agent that answered is not there"),
-        ({"max_attempts": 1}, "The server ended 1 times in the middle"),
+        ({"agents": {}}, "The agent of this answer does not exist any more"),
+        ({"max_attempts": 1}, "The server ended once during this answer"),
     ],
 )
 async def test_what_cannot_go_on(tmp_path: Path, change: dict[str, object], sentence: str) -> None:
@@ -253,7 +253,7 @@ async def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
             (last,) = await everything(runs, "r", owner="ada")
             assert ["Hello"] == texts_of(await everything(runs, "s", owner="ada"))
     assert isinstance(last, RunEnded)
-    assert ("lost", True) == (last.how, "cannot be read" in last.sentence)
+    assert ("lost", True) == (last.how, "can no longer be read" in last.sentence)
 
 
 async def test_attempts(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ async def test_another_way(tmp_path: Path, told: list[Frame]) -> None:
             frames = await everything(runs, "r", owner="ada")
     assert told == frames[:-1]
     assert isinstance(frames[-1], RunEnded)
-    assert ("lost", True) == (frames[-1].how, "something else" in frames[-1].sentence)
+    assert ("lost", True) == (frames[-1].how, "answered differently" in frames[-1].sentence)
 
 
 async def test_what_nobody_has_heard_of(tmp_path: Path) -> None:

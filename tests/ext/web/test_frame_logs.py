@@ -110,7 +110,7 @@ class TestEveryLog:
             assert [*enumerate(many, 1)] == (await everything(log, "r"))[:-1]
 
     async def test_ends_once(self, kind: str, tmp_path: Path) -> None:
-        """Behind the last frame nothing can be appended, and no second one."""
+        """Behind the last frame no frame can be appended, and no second one."""
         async with logs(kind, tmp_path) as make, opened(make) as log:
             await log.begin("r")
             await log.end("r", "stopped")
@@ -124,7 +124,7 @@ class TestEveryLog:
         """An id is used once; what has an unknown one cannot be read or written."""
         async with logs(kind, tmp_path) as make, opened(make) as log:
             await log.begin("r")
-            with pytest.raises(RunExistsError, match="'r' already"):
+            with pytest.raises(RunExistsError, match="already has the id 'r'"):
                 await log.begin("r")
             with pytest.raises(UnknownRunError, match="'s'"):
                 await everything(log, "s")
@@ -343,7 +343,7 @@ class TestSQLite:
         with sqlite3.connect(other) as db:
             db.execute("CREATE TABLE users (name)")
         db.close()
-        with pytest.raises(FrameLogError, match=r"newer version .*its form is 99, this one reads up to 2"):
+        with pytest.raises(FrameLogError, match=r"newer version .*its format is 99, this one reads up to 2"):
             await SQLiteFrames(newer).open(print)
         with pytest.raises(FrameLogError, match="a database of something else"):
             await SQLiteFrames(other).open(print)

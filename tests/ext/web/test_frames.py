@@ -88,7 +88,7 @@ def test_no_frames(data: dict[str, object]) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "7", "{", "null"])
 def test_no_json(text: str) -> None:
     """What is no JSON object is refused."""
-    with pytest.raises(FrameError, match="no JSON"):
+    with pytest.raises(FrameError, match=r"is not (JSON|a JSON object)"):
         frame_from_json(text)
 
 
@@ -111,5 +111,5 @@ def test_text() -> None:
         RunEnded("stopped", "Enough."),
     ]
     told = encoder.begin() + b"".join(encoder.encode(0, each) for each in frames) + encoder.finish()
-    assert "one\n\ntwo\n[what came before is withdrawn]\nthree\n[stopped: Enough.]\n" == told.decode()
+    assert "one\n\ntwo\n[the text above is withdrawn]\nthree\n[stopped: Enough.]\n" == told.decode()
     assert b"" == TextEncoder().encode(0, RunEnded("finished"))

@@ -125,7 +125,7 @@ async def test_refusals() -> None:
     async with chatting(poet, failing) as url, asking(url) as client:
         with pytest.raises(NotFoundError) as unknown:
             await client.chat.completions.create(model="gpt", messages=user("Hi"))
-        with pytest.raises(BadRequestError, match="messages has to be a list") as empty:
+        with pytest.raises(BadRequestError, match="messages must be a list") as empty:
             await client.chat.completions.create(model="poet", messages=[])
         with pytest.raises(BadRequestError, match="no responses are kept here"):
             await client.responses.create(model="poet", input="Hi", previous_response_id="resp_1")

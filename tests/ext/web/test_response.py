@@ -160,7 +160,7 @@ async def test_never_reads() -> None:
         client.reads.set()
         await serving
     last = client.frames()[-1]
-    assert ("run_ended", "stopped", True) == (last["type"], last["how"], "does not read" in last["sentence"])
+    assert ("run_ended", "stopped", True) == (last["type"], last["how"], "did not read" in last["sentence"])
     assert 10_000 <= len(client.body) < 20_000
 
 
@@ -226,6 +226,6 @@ async def test_message() -> None:
     async with MiniAgents():
         [message] = [each async for each in scripted_model(["Hel", "lo"]).inquire("?")]
         await stream_response(message, "text")({"type": "http"}, client.receive, client.send)
-        with pytest.raises(ValueError, match="'smoke' is no protocol; the protocols are sse"):
+        with pytest.raises(ValueError, match="'smoke' is not a protocol; give one of sse"):
             stream_response(message, "smoke")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert "Hello" == client.body

@@ -142,7 +142,7 @@ async def test_several_agents() -> None:
         assert "Hello" == events((await client.get(f"/chat/runs/{run}")).text)[1]["part"]
         for body in ({"text": "Hi"}, {"text": "Hi", "agent": "x"}, {"text": "Hi", "agent": ["echo"]}):
             answer = await client.post("/chat/runs", json=body)
-            assert (404, '"agent" has to be one of: echo, model.') == (
+            assert (404, '"agent" must be one of: echo, model.') == (
                 answer.status_code,
                 answer.json()["error"]["message"],
             )
@@ -258,10 +258,10 @@ async def test_log_fails() -> None:
 def test_settings() -> None:
     """What routes cannot be made of is refused where they are made."""
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"protocols": ["smoke"]}, "'smoke' is no protocol of routes; they are sse"),
-        ({"protocols": []}, "no protocol"),
-        ({"prefix": "chat"}, "has to begin with a slash"),
-        ({"prefix": "/chat/"}, "has to begin with a slash"),
+        ({"protocols": ["smoke"]}, "'smoke' is not a protocol; give one of sse"),
+        ({"protocols": []}, "is not a protocol"),
+        ({"prefix": "chat"}, "must begin with a slash"),
+        ({"prefix": "/chat/"}, "must begin with a slash"),
     ]
     for settings, sentence in wrong:
         with pytest.raises(ValueError, match=sentence):

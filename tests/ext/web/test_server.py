@@ -119,7 +119,7 @@ async def test_a_client_that_reads_nothing() -> None:
         body = b""
         while not body.endswith(b"0\r\n\r\n"):
             body = body[-1000:] + await reader.read(100_000)
-        assert b"does not read" in body
+        assert b"did not read" in body
         writer.close()
         await writer.wait_closed()
 

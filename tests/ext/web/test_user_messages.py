@@ -47,7 +47,7 @@ def test_attachments_in_the_request() -> None:
 def test_addresses_only_where_they_are_allowed(address: str) -> None:
     """An address of the web is taken only where that is allowed: somebody would fetch it."""
     image = {"type": "image_url", "image_url": {"url": address}}
-    with pytest.raises(RequestError, match="not in it"):
+    with pytest.raises(RequestError, match="without its data"):
         messages_of_roles(asked(image))
     (message,) = messages_of_roles(asked(image), urls=True)
     assert isinstance(message, UserMessage)
@@ -91,7 +91,7 @@ def test_nothing_of_our_own_classes(message: object) -> None:
 @pytest.mark.parametrize("data", [None, [], "Hi", {"role": "user"}, 7])
 def test_no_list(data: object) -> None:
     """A conversation is a list that is not empty."""
-    with pytest.raises(RequestError, match="messages has to be a list") as raised:
+    with pytest.raises(RequestError, match="messages must be a list") as raised:
         messages_of_roles(data)
     assert (400, "messages") == (raised.value.status, raised.value.param)
 

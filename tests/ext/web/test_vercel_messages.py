@@ -50,7 +50,7 @@ def test_files() -> None:
 def test_addresses() -> None:
     """An address is refused, unless the routes allow those of the web."""
     file = {"type": "file", "mediaType": "image/png", "url": "https://example.org/cat.png"}
-    with pytest.raises(RequestError, match="not in it"):
+    with pytest.raises(RequestError, match="without its data"):
         user(file)
     body = {"id": "c", "messages": [{"id": "u", "role": "user", "parts": [file]}]}
     (message,) = read_vercel_request(body, urls=True).messages
@@ -131,7 +131,7 @@ def test_refused(message: object) -> None:
 @pytest.mark.parametrize("chat", [None, "", "x" * 129, 7, ["a"]])
 def test_chat_ids(chat: object) -> None:
     """The id of a chat is a text of bounded length."""
-    with pytest.raises(RequestError, match="id has to be a text"):
+    with pytest.raises(RequestError, match="id must be a text"):
         asked(HI, chat=chat)
 
 

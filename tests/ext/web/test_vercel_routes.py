@@ -154,7 +154,7 @@ class TestRealClient:
             assert SECRET not in str(shown.error)
             await chat.open(api=f"{url}/vercel", id="chat-2", body={"agent": "nobody"})
             await chat.send("Hi")
-            assert '"agent" has to be one of: failing.' == (await chat.wait()).error
+            assert '"agent" must be one of: failing.' == (await chat.wait()).error
 
     async def test_stop(self) -> None:
         """Stopped by its route, a run ends at once, and what had come stays."""
