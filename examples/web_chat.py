@@ -1,9 +1,10 @@
-"""A web chat on FastAPI: answers stream, are stopped, and go on while the page is closed and opened again.
+"""A web chat on FastAPI: a user can stop an answer, or close the page, come back and read the rest.
 
     python examples/web_chat.py              # then open http://127.0.0.1:8000
     uvicorn --factory web_chat:create_app    # or with any server
 
-The page is `web_chat.html`, a hundred lines without a library.
+The page is `web_chat.html`, a hundred lines without a library. If the server is killed, answers continue
+when you start it again: frames and calls are in two files in the current folder.
 It needs `pip install 'miniagents[web]' fastapi`.
 """
 
@@ -20,7 +21,8 @@ from fastapi.responses import FileResponse
 from miniagents import InteractionContext, MiniAgent, MiniAgents, SystemMessage, miniagent
 from miniagents.ext.default_model import default_model
 from miniagents.ext.eliza import eliza_agent
-from miniagents.ext.web import FrameLog, Runs, SQLiteFrames, chat_routes
+from miniagents.ext.journal import Journal
+from miniagents.ext.web import Runs, SQLiteFrames, chat_routes
 
 PAGE = Path(__file__).with_name("web_chat.html")
 INSTRUCTIONS = SystemMessage("You are a friendly listener. Answer in two or three sentences.")
@@ -33,27 +35,31 @@ async def chat_agent(ctx: InteractionContext, model: MiniAgent) -> None:
 
 
 def user_of(request: Request) -> str:
-    """Who asks: only they read and stop their answers. An app with a login returns the user's id."""
+    """Return the user of a request: only they can read and stop their answers. Use your own login here."""
     return request.cookies.get("user", "")
 
 
-@asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-    """Have one context for all requests; answers that are under way at the end have five seconds."""
-    async with MiniAgents(app_wide=True, drain_timeout=5):
-        yield
-
-
-def chat_app(model: MiniAgent, frames: FrameLog) -> FastAPI:
-    """Make the app: the page, and the routes that begin, tell and stop an answer.
+def chat_app(model: MiniAgent, folder: Path) -> FastAPI:
+    """Make the app: the page, and the routes that start, stream and stop an answer.
 
     Args:
-        model: that answers.
-        frames: what keeps the answers while they come, and some minutes longer.
+        model: answers the questions.
+        folder: for the frames and the journal; only one server at a time can use it.
     """
+    journal = Journal(folder / "web_chat.journal")
+    runs = Runs(SQLiteFrames(folder / "web_chat_frames.db"), journal=journal, version="1")
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        with journal:
+            async with MiniAgents(app_wide=True, drain_timeout=5):  # at the end, answers have five seconds
+                await runs.open()  # continues the answers that were interrupted
+                yield
+
     app = FastAPI(lifespan=lifespan)
-    routes = chat_routes(chat_agent.bind(model=model), runs=Runs(frames), prefix="/chat", owner=user_of)
-    app.router.routes.extend(routes)
+    app.router.routes.extend(
+        chat_routes(chat_agent.bind(model=model), runs=runs, prefix="/chat", owner=user_of)
+    )
 
     @app.get("/")
     async def page(request: Request) -> FileResponse:
@@ -67,7 +73,7 @@ def chat_app(model: MiniAgent, frames: FrameLog) -> FastAPI:
 
 def create_app() -> FastAPI:
     """Make the app with the model whose key is set, or with Eliza."""
-    return chat_app(default_model(otherwise=eliza_agent.fork(delay=0.2)), SQLiteFrames("web_chat_frames.db"))
+    return chat_app(default_model(otherwise=eliza_agent.fork(delay=0.2)), Path())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from examples.web_chat import chat_app
 from miniagents.ext.eliza import eliza_agent
-from miniagents.ext.web import MemoryFrames
 from tests.browser.terminal import draw_terminals
 from tests.support.browser import browser
 from tests.support.page_server import page_server
@@ -60,7 +59,7 @@ async def draw(folder: Path) -> None:
         await draw_terminals(folder, Path(scratch))
         async with browser() as chromium:
             await _draw_page(folder, Path(scratch), chromium)
-            await _draw_web_chat(folder, chromium)
+            await _draw_web_chat(folder, Path(scratch), chromium)
 
 
 async def _draw_page(folder: Path, scratch: Path, chromium: Browser) -> None:
@@ -84,9 +83,9 @@ async def _draw_page(folder: Path, scratch: Path, chromium: Browser) -> None:
         await page.screenshot(path=folder / "serve-phone.png")
 
 
-async def _draw_web_chat(folder: Path, chromium: Browser) -> None:
+async def _draw_web_chat(folder: Path, scratch: Path, chromium: Browser) -> None:
     """The page of `examples/web_chat.py`, in the middle of an answer."""
-    async with served(chat_app(eliza_agent.fork(delay=0.2), MemoryFrames())) as address:
+    async with served(chat_app(eliza_agent.fork(delay=0.2), scratch)) as address:
         page = await _opened(chromium, address, "web-chat.png")
         for said in ("Hello.", "My sister never listens to me.", "Are you an AI?"):
             await expect(page.locator("#send")).to_be_visible()

@@ -5,6 +5,8 @@ import json
 import os
 import re
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
@@ -13,7 +15,6 @@ from playwright.async_api import expect
 
 from examples import web_chat
 from miniagents.ext.eliza import eliza_agent
-from miniagents.ext.web import MemoryFrames
 from miniagents.testing import ScriptedModel
 from tests.support.browser import browser
 from tests.support.web import served
@@ -58,10 +59,10 @@ async def read(client: httpx2.AsyncClient, run: str, *, until: str = "", after: 
 
 
 @pytest.mark.loop(fifo=True)  # uvicorn counts on the order of callbacks
-async def test_resume_and_stop() -> None:
+async def test_resume_and_stop(tmp_path: Path) -> None:
     """Who leaves an answer may come back and read on, or stop it, which stops the model; others may not."""
     gate = Gate()
-    app = web_chat.chat_app(gate.agent(), MemoryFrames())
+    app = web_chat.chat_app(gate.agent(), tmp_path)
     async with served(app) as url, client_at(url) as client:
         assert (await client.post("/chat/runs", json={"text": "Hi"})).status_code == 401
         run = await begin(client)
@@ -83,10 +84,10 @@ async def test_resume_and_stop() -> None:
 
 
 @pytest.mark.loop(fifo=True)
-async def test_page_and_instructions() -> None:
+async def test_page_and_instructions(tmp_path: Path) -> None:
     """A cookie that no script reads tells who asks; the model has instructions, and no page gives others."""
     scripted = ScriptedModel(then="Hello!")
-    app = web_chat.chat_app(scripted.agent.bind(), MemoryFrames())
+    app = web_chat.chat_app(scripted.agent.bind(), tmp_path)
     async with served(app) as url, client_at(url) as client:
         page = await client.get("/")
         assert "HttpOnly" in page.headers["set-cookie"]
@@ -100,10 +101,10 @@ async def test_page_and_instructions() -> None:
 
 @pytest.mark.gate("starts a browser")
 @pytest.mark.loop(fifo=True, timeout=60.0)
-async def test_in_a_browser() -> None:
+async def test_in_a_browser(tmp_path: Path) -> None:
     """An answer streams, goes on when the page is opened again, and stops; nothing is lost, or is HTML."""
     gate = Gate()
-    app = web_chat.chat_app(gate.agent(), MemoryFrames())
+    app = web_chat.chat_app(gate.agent(), tmp_path)
     async with served(app) as url, browser() as chromium:
         page = await chromium.new_page()
         await page.goto(url)
@@ -136,13 +137,13 @@ async def test_in_a_browser() -> None:
         await expect(page.locator("#send")).to_be_visible()
 
 
-@pytest.mark.gate("starts a program")
-async def test_the_program(tmp_path: Path) -> None:
-    """Without a key it says that Eliza answers; it ends with a signal, and keeps frames in one file."""
+@asynccontextmanager
+async def program(folder: Path) -> AsyncGenerator[tuple[asyncio.subprocess.Process, str, str]]:
+    """The program with a server of its own: its process, its first line, and its address."""
     kept = {name: value for name, value in os.environ.items() if not re.match("OPENAI_|ANTHROPIC_", name)}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, web_chat.__file__, "0"),
-        cwd=tmp_path,
+        cwd=folder,
         env={**kept, "PYTHONUNBUFFERED": "1"},
         stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
@@ -150,19 +151,46 @@ async def test_the_program(tmp_path: Path) -> None:
     assert process.stderr is not None
     try:
         notice = (await process.stderr.readline()).decode()
-        assert notice.startswith(f"No key is set, so {eliza_agent.alias} answers.")
         url = ""
         while not url:
             line = (await process.stderr.readline()).decode()
             assert line, "it ended before it listened"
             url = "".join(re.findall(r"running on (http://[\d.:]+)", line))
-        async with client_at(url) as client:
-            assert (await read(client, await begin(client)))[0].endswith((".", "?"))
-        process.terminate()
-        await process.stderr.read()
-        await process.wait()
+        yield process, notice, url
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
-    assert kept_in(tmp_path) == {"web_chat_frames"}
+        await process.stderr.read()
+        await process.wait()
+
+
+@pytest.mark.gate("starts a program")
+async def test_the_program(tmp_path: Path) -> None:
+    """Without a key it says that Eliza answers; it ends with a signal, and keeps frames and a journal."""
+    async with program(tmp_path) as (process, notice, url):
+        assert notice.startswith(f"No key is set, so {eliza_agent.alias} answers.")
+        async with client_at(url) as client:
+            assert (await read(client, await begin(client)))[0].endswith((".", "?"))
+        process.terminate()
+        assert process.stderr is not None
+        await process.stderr.read()
+        await process.wait()
+    assert kept_in(tmp_path) == {"web_chat_frames", "web_chat.journal", "web_chat.journal-lock"}
+
+
+@pytest.mark.gate("starts programs, and kills one")
+async def test_a_kill(tmp_path: Path) -> None:
+    """An answer whose server is killed in its middle continues when the program is started again."""
+    async with program(tmp_path) as (process, _, url):
+        async with client_at(url) as client:
+            whole, _ = await read(client, await begin(client))
+            first = whole.split()[0]
+            run = await begin(client)
+            text, position = await read(client, run, until=first)
+            assert text.strip() in whole
+            assert text.strip() != whole
+        process.kill()
+        await process.wait()
+    async with program(tmp_path) as (_, _, url), client_at(url) as client:
+        assert (await read(client, run, after=position))[0] == whole  # what came before is withdrawn
+        assert (await client.get(f"/chat/runs/{run}", headers=BOB)).status_code == 404
