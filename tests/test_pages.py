@@ -168,7 +168,8 @@ def test_tests(block: Block, tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "1 passed" in done.stdout, done.stdout
+    count = len(re.findall(r"^(?:async )?def test_", block.code, re.MULTILINE))
+    assert f"\n{count} passed" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize(("command", "output"), CONSOLES)

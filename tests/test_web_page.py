@@ -1,24 +1,28 @@
-"""The page `docs/web.md` does what it says.
+"""The pages `docs/web.md` and `docs/web-runs.md` do what they say.
 
-Crosses modules: its app uses what users use, on a real server.
+Crosses modules: their apps use what users use, on a real server.
 """
 
 import json
 import re
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
 from starlette.applications import Starlette
 
 from miniagents import Message, MiniAgents
-from miniagents.ext.journal import read_calls
-from miniagents.ext.web import PageData
+from miniagents.ext.journal import Journal, read_calls
+from miniagents.ext.web import DataPart, MessagePart, PageData
+from miniagents.ext.web._frames import frame_from_data
+from miniagents.parts import File, Image, Part, PartValue, ResponseHeaders
 from tests.support.web import served
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
+RUNS = (ROOT / "docs" / "web-runs.md").read_text(encoding="utf-8")
 APPS = re.findall(r"```python app\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -47,13 +51,14 @@ async def test_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_durable_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The app whose runs outlive it answers, and keeps nothing of a run that has ended."""
     monkeypatch.chdir(tmp_path)
-    (program,) = re.findall(r"```python durable\n(.*?)```", PAGE, re.DOTALL)
+    (program,) = re.findall(r"```python durable\n(.*?)```", RUNS, re.DOTALL)
     names: dict[str, Any] = {"__name__": "app"}
-    exec(compile(program, "docs/web.md", "exec"), names)  # noqa: S102 - our own page
+    exec(compile(program, "docs/web-runs.md", "exec"), names)  # noqa: S102 - our own page
     async with served(names["app"]) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as client:
         run = (await client.post("/chat/runs", json={"text": "Hi"})).json()["run"]
         assert "Roses are red." == text_of((await client.get(f"/chat/runs/{run}")).text)
-    names["journal"].close()
+    with Journal(tmp_path / "runs.journal"):  # the app has closed it: else this is refused
+        pass
     assert [] == list(read_calls(tmp_path / "runs.journal"))
 
 
@@ -65,6 +70,26 @@ async def test_data() -> None:
     async with MiniAgents():
         replies = await names["forecaster"].inquire()
     assert [PageData, PageData, Message] == [type(each) for each in replies]
+
+
+def test_parts() -> None:
+    """The page lists every kind of part that clients get, each with all its fields."""
+    (shown,) = re.findall(r"```json parts\n(.*?)```", PAGE, re.DOTALL)
+    fields_of: dict[type, set[str]] = {}
+    for line in shown.splitlines():
+        data = {"type": "part", "message": 0, "part": json.loads(line)}
+        frame = frame_from_data(data)
+        assert isinstance(frame, MessagePart)
+        assert data == frame.as_data()
+        fields_of[type(frame.part)] = set(data["part"])
+    of_streams: set[type] = set(get_args(Part)) - {str, ResponseHeaders}  # headers are not for clients
+    assert fields_of.keys() == of_streams | {Image, File, DataPart}
+    for part, listed in fields_of.items():
+        assert issubclass(part, PartValue)
+        assert is_dataclass(part)
+        all_fields = {each.name for each in fields(part)}
+        missing = {"data", "path", "url"} - listed if part in {Image, File} else set[str]()
+        assert listed == all_fields - missing
 
 
 def text_of(stream: str) -> str:
