@@ -143,7 +143,7 @@ async def test_two_at_once(path: Path) -> None:
     with Journal(path) as journal:
         async with MiniAgents():
             async with durable(journal, run_id="order-4711"), durable(journal, run_id="another"):
-                with pytest.raises(JournalError, match=r"run 'order-4711' .* is going on already"):
+                with pytest.raises(JournalError, match=r"run 'order-4711' .* is already going on"):
                     async with durable(journal, run_id="order-4711"):
                         pytest.fail("it was let in")
             async with durable(journal, run_id="order-4711") as run:

@@ -347,8 +347,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation(
         "a limit forgets what the agent replies",
         "agents/_wrapping.py",
-        ') -> Self:\n        """This agent, stopped',
-        ') -> "MiniAgent[Any, Message, ...]":\n        """This agent, stopped',
+        ') -> Self:\n        """Return this agent with time limits',
+        ') -> "MiniAgent[Any, Message, ...]":\n        """Return this agent with time limits',
     ),
     Mutation(
         "map_agent forgets what is replied",
