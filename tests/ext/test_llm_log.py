@@ -314,7 +314,9 @@ async def test_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
             await folder.write(CALL_FOLDER)
     (record,) = (each for each in caplog.records if each.name.startswith("miniagents"))
     assert (record.levelname, record.exc_info) == ("WARNING", None)
-    assert "(NotADirectoryError, Not a directory); models are called without a log" in record.getMessage()
+    assert (
+        "(NotADirectoryError, Not a directory); calls of models are not logged there" in record.getMessage()
+    )
 
 
 async def test_what_cannot_be_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -328,5 +330,5 @@ async def test_what_cannot_be_shown(tmp_path: Path, caplog: pytest.LogCaptureFix
     await LogFolder(tmp_path).write(LoggedCall("MODEL", {}, error=NastyError()))
     assert names(tmp_path) == []
     (record,) = (each for each in caplog.records if each.name.startswith("miniagents"))
-    assert "(ValueError); models are called without" in record.getMessage()
+    assert "(ValueError); calls of models are not logged there" in record.getMessage()
     assert "canary" not in record.getMessage()
