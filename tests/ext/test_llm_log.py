@@ -314,7 +314,9 @@ async def test_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
             await folder.write(CALL_FOLDER)
     (record,) = (each for each in caplog.records if each.name.startswith("miniagents"))
     assert (record.levelname, record.exc_info) == ("WARNING", None)
-    assert "(NotADirectoryError, Not a directory); calls of models are not logged there" in record.getMessage()
+    assert (
+        "(NotADirectoryError, Not a directory); calls of models are not logged there" in record.getMessage()
+    )
 
 
 async def test_what_cannot_be_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
