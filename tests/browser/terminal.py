@@ -95,7 +95,7 @@ async def draw_terminals(folder: Path, scratch: Path) -> None:
                 await terminal.expect(" left")
             running.write_text(_drawn(terminal, "running"), encoding="utf-8")
             terminal.type(_CTRL_C)
-            await terminal.expect("Go on with: ")
+            await terminal.expect("Continue with: ")
             await terminal.expect("$ ")
             stopped.write_text(_drawn(terminal, "stopped"), encoding="utf-8")
             terminal.type("clear\n")

@@ -66,8 +66,8 @@ def check(folder: Path) -> None:
         svg = (folder / name).read_text(encoding="utf-8")
         assert ["http://www.w3.org/2000/svg"] == re.findall(r"[a-z]+://[^\s\"')]+", svg)
     running, stopped, done = (text_of(folder / name) for name in TERMINALS)
-    assert "Go on with: " not in running
-    assert "Go on with: miniagents map" in stopped
+    assert "Continue with: " not in running
+    assert "Continue with: miniagents map" in stopped
     assert stopped.count(" rows/s ") == 1, "one bar stays, also after Ctrl-C"
     assert "1,200/1,200 rows" in done
     assert re.search(r"\d from the journal", done)
