@@ -118,6 +118,7 @@ class RunRecord:
         topic: what the run belongs to, such as the id of a chat; `""` for nothing.
         ended: whether its last frame is written.
         last: the position of its last frame so far; 0 if it has none.
+        stopping: whether a client of another process has asked to stop it.
 
     Example:
         >>> RunRecord("7", owner="ada").ended
@@ -129,6 +130,7 @@ class RunRecord:
     topic: str = ""
     ended: bool = False
     last: int = 0
+    stopping: bool = False
 
 
 class FrameLog(Protocol):
@@ -245,6 +247,8 @@ class FrameLog(Protocol):
 
     async def ask_to_stop(self, run: str, /) -> None:
         """Ask the server that writes a run to stop it; if the run has ended, nothing happens.
+
+        When this returns, the request is recorded: a server that takes the run over finds it, too.
 
         Args:
             run: any.

@@ -345,11 +345,11 @@ class SQLiteStore:
         Args:
             run: its id.
         """
-        row = self._row("SELECT id, owner, topic, ended FROM runs WHERE run = ?", run)
+        row = self._row("SELECT id, owner, topic, ended, stop FROM runs WHERE run = ?", run)
         if row is None:
             return None
         last = self._last(cast("int", row[0]))
-        return RunRecord(run, str(row[1]), str(row[2]), row[3] is not None, last)
+        return RunRecord(run, str(row[1]), str(row[2]), row[3] is not None, last, bool(row[4]))
 
     def latest(self, topic: str, owner: str) -> str | None:
         """Return the id of the newest run of a topic, or None.

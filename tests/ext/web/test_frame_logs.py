@@ -312,7 +312,7 @@ class TestLogsOfSeveralProcesses:
             assert [*enumerate([*FRAMES, RunEnded("finished")], 1)] == await reading
 
     async def test_stop(self, kind: str, tmp_path: Path) -> None:
-        """A process that is asked to stop a run of another one has that one told."""
+        """A process that is asked to stop a run of another one has that one told, and records it."""
         told: asyncio.Queue[str] = asyncio.Queue()
         async with (
             logs(kind, tmp_path) as make,
@@ -322,8 +322,10 @@ class TestLogsOfSeveralProcesses:
             await writer.begin("r")
             await other.ask_to_stop("r")
             assert "r" == await asyncio.wait_for(told.get(), 5)
-            await writer.end("r", "stopped")
+            assert RunRecord("r", stopping=True) == await other.take_over("r") == await writer.find("r")
+            await other.end("r", "stopped")
             await other.ask_to_stop("no such run")
+            assert await other.find("no such run") is None
 
 
 def modes_in(folder: Path) -> dict[str, int]:
