@@ -169,7 +169,7 @@ class SQLiteFrames:
                     self._on_stop(run)
                 if now >= purge:
                     purge = now + min(_PURGE_EVERY, self._keep)
-                    if await self._write(self._store().written.forget_before, self._keep):
+                    if await self._write(self._store().written.forget_before, self._keep, self._lease):
                         purge = now  # there may be more; appends come between
             except Exception:
                 logger.exception("The heartbeat of the log of frames %s cannot be written.", self._path)

@@ -276,25 +276,27 @@ class SQLiteStore:
         self._db.executemany("DELETE FROM frames WHERE run = ?", numbers)
         self._db.executemany("DELETE FROM runs WHERE id = ?", numbers)
 
-    def forget_before(self, seconds: float) -> int:
+    def forget_before(self, seconds: float, lease: float) -> int:
         """Delete some runs that ended long ago, and some whose server crashed long ago.
 
         Args:
             seconds: how long ago.
+            lease: seconds after which a server without a heartbeat has crashed.
 
         Returns:
             How many; call it again if there are any.
         """
         before = time.time() - seconds
+        crashed = before - lease  # a server that lives writes a heartbeat more often than that
         with transaction(self._db):
             rows = self._rows(
                 "SELECT id FROM runs WHERE ended < ? OR ended IS NULL AND began < ?"
                 " AND server NOT IN (SELECT server FROM servers WHERE seen > ?) LIMIT ?",
-                *(before, before, before, _PURGED),
+                *(before, before, crashed, _PURGED),
             )
             self._delete(rows)
             self._db.execute(
-                "DELETE FROM servers WHERE seen < ? AND server NOT IN (SELECT server FROM runs)", (before,)
+                "DELETE FROM servers WHERE seen < ? AND server NOT IN (SELECT server FROM runs)", (crashed,)
             )
         return len(rows)
 

@@ -334,6 +334,16 @@ def modes_in(folder: Path) -> dict[str, int]:
 
 
 class TestSQLite:
+    def test_retention_of_a_run_that_goes_on(self, tmp_path: Path) -> None:
+        """However short ended runs are kept, one that goes on stays as long as its server lives."""
+        store = SQLiteStore(tmp_path / "frames.db", "server-1")
+        store.begin("r", "", "")
+        assert 0 == store.forget_before(0.0, lease=60.0)
+        assert store.find("r") is not None
+        assert 1 == store.forget_before(0.0, lease=0.0)
+        assert store.find("r") is None
+        store.close()
+
     async def test_version(self, tmp_path: Path) -> None:
         """A file of a newer version, or of something else, is refused, and not touched."""
         newer, other = tmp_path / "newer.db", tmp_path / "other.db"
