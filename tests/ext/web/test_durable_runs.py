@@ -5,7 +5,7 @@ Crosses modules: runs, what is told of them for the second time, logs of frames,
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Callable, MutableMapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from miniagents.ext.web import (
     chat_routes,
 )
 from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
+from miniagents.ext.web._frame_log import RunRecord
 from miniagents.ext.web._frames import Ending, frame_from_json, json_of
 from miniagents.models import RunRequest, model_agent
 from miniagents.testing import scripted_model
@@ -549,6 +550,56 @@ async def test_a_stop_that_a_killed_server_did_not_hear(tmp_path: Path) -> None:
             frames = await everything(runs, "r", owner="ada")
         assert ("stopped", 0) == (how_it_ended(frames), halting.asked)
         assert not await journal.unfinished_runs()
+
+
+class TakenOver(SQLiteFrames):
+    """A log with one more client, who stops each run just after this server has taken it over."""
+
+    @override
+    async def take_over(self, run: str, /) -> RunRecord | None:
+        record = await super().take_over(run)
+        await self.ask_to_stop(run)
+        return record
+
+
+async def test_a_stop_while_it_is_taken_over(tmp_path: Path) -> None:
+    """A run that is stopped elsewhere while a server takes it over does not begin there."""
+    halting = Halting("Once upon a time")
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal, [MessageBegan(0, "assistant"), MessagePart(0, "Once")])
+        async with MiniAgents(app_wide=True):
+            runs = Runs(TakenOver(tmp_path / "frames.db"), agents={"agent": halting.model}, journal=journal)
+            frames = await everything(runs, "r", owner="ada")
+        assert ("stopped", 0) == (how_it_ended(frames), halting.asked)
+        assert not await journal.unfinished_runs()
+
+
+async def test_a_stop_that_is_heard_while_it_begins(tmp_path: Path) -> None:
+    """A run that another process stops before it has started here stops when it starts."""
+    halting = Halting("Once upon a time")
+    heard: list[Callable[[str], None]] = []
+
+    class Told(HeldFrames):
+        """A log that tells of stops only when the test does."""
+
+        @override
+        async def open(self, on_stop: Callable[[str], None], /) -> None:
+            heard.append(on_stop)
+            await super().open(lambda _: None)
+
+    frames = Told(tmp_path / "frames.db")
+    frames.go.set()
+    frames.begun.clear()
+    async with MiniAgents(app_wide=True):
+        runs = Runs(frames, agents={"agent": halting.model})
+        begins = asyncio.create_task(runs.begin("agent", "Hi", topic="chat"))
+        await frames.written.wait()
+        run = await runs.latest("chat")
+        assert run is not None
+        heard[0](run)
+        frames.begun.set()
+        assert run == await begins
+        assert "stopped" == how_it_ended(await everything(runs, run))
 
 
 def how_it_ended(frames: Sequence[Frame]) -> str:
