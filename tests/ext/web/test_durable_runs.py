@@ -465,6 +465,12 @@ class HeldFrames(SQLiteFrames):
         self.begun = asyncio.Event()
         self.begun.set()
         self.error = error
+        self.tell_of_stop: Callable[[str], None] = print
+
+    @override
+    async def open(self, on_stop: Callable[[str], None], /) -> None:
+        self.tell_of_stop = on_stop
+        await super().open(on_stop)
 
     @override
     async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
@@ -518,8 +524,9 @@ async def test_a_stop_that_is_not_recorded(tmp_path: Path) -> None:
             await runs.stop(run)
 
 
-async def test_a_stop_while_it_begins(tmp_path: Path) -> None:
-    """A run that is in the log and has not started yet can be stopped."""
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_stop_while_it_begins(tmp_path: Path, *, elsewhere: bool) -> None:
+    """A run that is in the log and has not started yet can be stopped, also if the log tells of it once."""
     halting = Halting("Once upon a time")
     frames = HeldFrames(tmp_path / "frames.db")
     frames.go.set()
@@ -530,7 +537,10 @@ async def test_a_stop_while_it_begins(tmp_path: Path) -> None:
         await frames.written.wait()
         run = await runs.latest("chat")
         assert run is not None
-        assert await runs.stop(run)
+        if elsewhere:
+            frames.tell_of_stop(run)
+        else:
+            assert await runs.stop(run)
         frames.begun.set()
         assert run == await begins
         assert "stopped" == how_it_ended(await everything(runs, run))
@@ -572,34 +582,6 @@ async def test_a_stop_while_it_is_taken_over(tmp_path: Path) -> None:
             frames = await everything(runs, "r", owner="ada")
         assert ("stopped", 0) == (how_it_ended(frames), halting.asked)
         assert not await journal.unfinished_runs()
-
-
-async def test_a_stop_that_is_heard_while_it_begins(tmp_path: Path) -> None:
-    """A run that another process stops before it has started here stops when it starts."""
-    halting = Halting("Once upon a time")
-    heard: list[Callable[[str], None]] = []
-
-    class Told(HeldFrames):
-        """A log that tells of stops only when the test does."""
-
-        @override
-        async def open(self, on_stop: Callable[[str], None], /) -> None:
-            heard.append(on_stop)
-            await super().open(lambda _: None)
-
-    frames = Told(tmp_path / "frames.db")
-    frames.go.set()
-    frames.begun.clear()
-    async with MiniAgents(app_wide=True):
-        runs = Runs(frames, agents={"agent": halting.model})
-        begins = asyncio.create_task(runs.begin("agent", "Hi", topic="chat"))
-        await frames.written.wait()
-        run = await runs.latest("chat")
-        assert run is not None
-        heard[0](run)
-        frames.begun.set()
-        assert run == await begins
-        assert "stopped" == how_it_ended(await everything(runs, run))
 
 
 def how_it_ended(frames: Sequence[Frame]) -> str:
