@@ -270,7 +270,7 @@ async def test_attempts(tmp_path: Path) -> None:
     assert [2, 3, 1, 2] == counted
 
 
-@pytest.mark.logs("A run cannot go on")
+@pytest.mark.logs("A run cannot continue")
 @pytest.mark.parametrize(
     "told",
     [
