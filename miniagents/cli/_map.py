@@ -241,7 +241,8 @@ class MapJob:
         failed = f"{result.failed:,} failed{f' ({self.errors})' if kept else ''}" if result.failed else ""
         if result.finished:
             before = f"the job was already done, and no row was sent{failed and f'; {failed}'}"
-            return f"{counted(result.rows, 'row')} {where}: {before}."
+            cost = f"; {money(result.cost)} in all runs on this journal" if result.cost else ""
+            return f"{counted(result.rows, 'row')} {where}: {before}{cost}."
         parts = [f"{result.done:,} answered{failed and f', {failed}'}"]
         if result.cached:
             parts.append(f"{result.cached:,} of them from the journal")
@@ -417,11 +418,7 @@ def _beside(option: str, path: Path) -> Path:
 
 def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage | None) -> _Asked:
     if is_model(options.agent):
-        if message is None:
-            raise BadInputError(
-                f"{options.agent} needs a text for each row; give --text-column COLUMN, or --prompt such as "
-                "'Judge: {text}'"
-            )
+        _check_text(options, message)
         chat = ModelOptions(options.agent, options.base_url, options.system)
         model = choose_model(chat, environ, is_terminal=False, option="")
         agent = _typed(options, model.agent)
@@ -437,12 +434,23 @@ def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage
                 f"{option} is for models, and {options.agent} is an agent with its own; leave {option} out"
             )
     agent = cast("MiniAgent[Message, Message, ...]", found)
+    if agent.run_kind == "model":
+        _check_text(options, message)
     try:
         return _Asked(_typed(options, agent.bind()))
     except TypeError as error:
         raise BadInputError(
             f"{options.agent}: {str(error).rstrip('.')}; name an agent whose keywords all have values"
         ) from error
+
+
+def _check_text(options: MapOptions, message: MakeMessage | None) -> None:
+    """Refuse a model without a text: a row that is a message of fields has no text for it."""
+    if message is None:
+        raise BadInputError(
+            f"{options.agent} needs a text for each row; give --text-column COLUMN, or --prompt such as "
+            "'Judge: {text}'"
+        )
 
 
 def _typed(options: MapOptions, agent: MiniAgent[Message, Message]) -> MiniAgent[Message, Message]:

@@ -196,16 +196,18 @@ def counted(number: int, noun: str) -> str:
 
 
 def money(amount: Decimal) -> str:
-    """A sum of money; below a dollar with four digits after the point.
+    """A sum of money; below a dollar with four digits after the point, or two that are not 0.
 
     Args:
         amount: in dollars.
 
     Example:
-        >>> money(Decimal("12.3456")), money(Decimal("0.00123")), money(Decimal(0))
-        ('$12.35', '$0.0012', '$0.00')
+        >>> money(Decimal("12.3456")), money(Decimal("0.00123")), money(Decimal("0.00001")), money(Decimal(0))
+        ('$12.35', '$0.0012', '$0.000010', '$0.00')
     """
-    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
+    if amount >= 1 or not amount:
+        return f"${amount:,.2f}"
+    return f"${amount:.{max(4, 1 - amount.adjusted())}f}"
 
 
 def duration(seconds: float) -> str:

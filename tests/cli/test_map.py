@@ -416,3 +416,24 @@ def test_wrong_input(judges: str, words: str, said: str, capsys: pytest.CaptureF
     assert asked_of(judges) == []
     made = sorted(path.name for path in Path.cwd().iterdir() if "journal" not in path.name)
     assert [name for name in made if name != "__pycache__"] == before
+
+
+def test_a_model_needs_a_text(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model of a module without --prompt and --text-column is refused before any call."""
+    for agent in ("paid", "typed"):
+        assert 2 == main(["map", f"{judges}:{agent}", "rows.jsonl", "-o", "out.jsonl"])
+        assert f"{judges}:{agent} needs a text for each row; give --text-column" in capsys.readouterr().err
+    assert [] == asked_of(judges)
+
+
+def test_a_finished_job_says_what_it_cost(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A finished job that runs again says what all runs on the journal cost."""
+    words = [
+        *("map", f"{judges}:paid", "rows.jsonl", "-o", "out.jsonl", "--text-column", "text"),
+        *("--price", "1,5"),
+    ]
+    assert 0 == main(words)
+    assert "; $7.20;" in capsys.readouterr().err
+    assert 0 == main(words)
+    said = "no row was sent; $7.20 in all runs on this journal."
+    assert said in capsys.readouterr().err

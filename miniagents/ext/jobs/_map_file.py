@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Final, Never, cast
@@ -33,7 +34,7 @@ from ._calls import Asker
 from ._failures import TooManyFailuresError
 from ._formats import read_rows, row_writer
 from ._job import Job
-from ._kept_rows import JOB
+from ._kept_rows import JOB, KeptRows
 from ._map_rows import complete
 from ._options import JobOptions, JobSettings
 from ._row_files import FileForm, Row as FileRow, RowSource, form_of, sha256_of
@@ -288,7 +289,16 @@ class _FileJob:
             return None
         if written != await asyncio.to_thread(sha256_of, self._out):
             return None
-        return JobResult(rows=rows, done=rows - failed, failed=failed, cached=rows, finished=True)
+        state = await KeptRows(self._journal, self._records).begin()
+        return JobResult(
+            rows=rows,
+            done=rows - failed,
+            failed=failed,
+            cached=rows,
+            cost=state.spent,
+            run_cost=Decimal(),
+            finished=True,
+        )
 
     async def _keep(self, source: str, result: JobResult) -> None:
         said: dict[str, Json] = {
