@@ -8,9 +8,17 @@ from typing import cast
 
 import pytest
 import reactivex as rx
+from pydantic import BaseModel
 from typing_extensions import override
 
 from miniagents import BaseAgent, InteractionContext, MessageSequencePromise, MiniAgents, miniagent
+from miniagents.testing import scripted_model
+
+
+class City(BaseModel):
+    """A value that a model answers."""
+
+    name: str
 
 
 @miniagent
@@ -100,6 +108,21 @@ async def test_a_stream_is_no_list(use: Use) -> None:
         with pytest.raises(TypeError, match="not iterable"):
             "x" in cast("Sequence[object]", replies.tokens)  # noqa: B015 - it raises
         assert await replies.tokens[0:1] == "x"
+
+
+async def test_a_promise_has_not_the_fields_of_its_value() -> None:
+    """Who takes a promise for its value is told to await it, with the public name of what it is."""
+    async with MiniAgents():
+        replies = scripted_model('{"name": "Oslo"}').as_type(City).inquire("Where?")
+        for promise, name in (
+            (replies.parsed, "Promise"),
+            (replies, "ParsedReplies"),
+            (echo.inquire("x"), "MessageSequencePromise"),
+        ):
+            sentence = f"^A {name} has no attribute 'name': it is a promise; await it first"
+            with pytest.raises(AttributeError, match=sentence):
+                cast("City", promise).name  # noqa: B018 - it raises
+        assert (await replies.parsed).name == "Oslo"
 
 
 async def test_a_promise_is_true() -> None:
