@@ -8,14 +8,21 @@ limited number of calls is made again.
 
 import asyncio
 from asyncio import Future, Task
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, aclosing
 from decimal import Decimal
 from functools import partial
 from typing import Final, Generic, TypeVar, cast
 
 from miniagents.agents import MiniAgent, MiniAgents
-from miniagents.core import ConcurrencyLimits, Message, MessageSequencePromise
+from miniagents.core import (
+    ConcurrencyLimits,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    ReplayBuffer,
+    when_complete,
+)
 from miniagents.models import (
     CallKey,
     CallRecords,
@@ -62,7 +69,22 @@ class _RowAgent(Generic[RowT]):
     def inquire(self, call: RowCall[RowT]) -> MessageSequencePromise[Message]:
         """Send a row."""
         call.attempts += 1
-        return self._agent.inquire(call.given)
+        replies = self._agent.inquire(call.given)
+        _take_errors(replies.buffer)
+        return replies
+
+
+def _take_errors(replies: ReplayBuffer[MessagePromise[Message]]) -> None:
+    """Take the errors of a row. If the job is stopped before it reads them, the row is sent again later."""
+
+    def messages() -> list[ReplayBuffer[object]]:
+        return [cast("ReplayBuffer[object]", message.buffer) for message in replies.items]
+
+    def take(ended: Sequence[ReplayBuffer[object]]) -> None:
+        for buffer in (replies, *ended):
+            buffer.mark_error_handled()
+
+    when_complete(cast("ReplayBuffer[object]", replies), messages, take)
 
 
 class Job(Generic[RowT]):
