@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import cast
 
 import pytest
+import reactivex as rx
 from typing_extensions import override
 
 from miniagents import BaseAgent, InteractionContext, MessageSequencePromise, MiniAgents, miniagent
@@ -79,6 +80,26 @@ async def test_a_promise_is_no_list(use: Use) -> None:
                 use(cast("Sequence[object]", promise))
         with pytest.raises(TypeError, match="MessageSequencePromise has no items yet"):
             echo.inquire(x for x in echo.inquire("x"))  # type: ignore[attr-defined]
+
+
+LOOPS = (list, tuple, lambda stream: next(x for x in stream))
+
+
+@pytest.mark.parametrize("use", LOOPS)
+async def test_a_stream_is_no_list(use: Use) -> None:
+    """A `for` without `async` over a stream is an error that says how to read it; it is no endless loop."""
+    async with MiniAgents():
+        replies = echo.inquire("x")
+        for stream in (replies.tokens, replies.messages, replies.parts):
+            with pytest.raises(
+                TypeError, match=r"^A \w*Stream has no items yet: read it with `async for`, or await it first"
+            ):
+                use(cast("Sequence[object]", stream))
+        with pytest.raises(TypeError, match=r"^An Observable has no items yet: subscribe to it, or await"):
+            use(cast("Sequence[object]", rx.of("x").pipe(echo)))
+        with pytest.raises(TypeError, match="not iterable"):
+            "x" in cast("Sequence[object]", replies.tokens)  # noqa: B015 - it raises
+        assert await replies.tokens[0:1] == "x"
 
 
 async def test_a_promise_is_true() -> None:

@@ -346,6 +346,7 @@ FORK = dedent("""
         return result[0]
 
     async def begun():
+        asyncio.get_running_loop().slow_callback_duration = 60
         async with MiniAgents(app_wide=True):
             return await asyncio.get_running_loop().run_in_executor(None, told)
 

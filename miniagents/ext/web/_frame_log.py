@@ -2,8 +2,9 @@
 
 A run has one writer, the server that began it, and any number of readers, in any process that has the log.
 Its frames have the positions 1, 2, 3 and so on. The last one is a `RunEnded`. If the writer crashed without
-writing one, the first reader that notices writes a `RunEnded("lost")`; from then on the old writer cannot
-append. A resumable run is not lost then: its readers wait until another server takes it over.
+writing one, the first reader that notices writes a `RunEnded("lost")`, or `STOPPED` if a client had stopped
+the run; from then on the old writer cannot append. A resumable run is not lost then: its readers wait until
+another server takes it over.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -17,6 +18,7 @@ from ._frames import Ending, Frame, RunEnded
 __all__ = [
     "BATCH",
     "LOST",
+    "STOPPED",
     "FrameLog",
     "FrameLogError",
     "Positioned",
@@ -36,6 +38,9 @@ BATCH: Final = 512
 
 LOST: Final = RunEnded("lost", "The server that wrote this answer has stopped; the rest of it is lost.")
 """The last frame of a run whose server has crashed."""
+
+STOPPED: Final = RunEnded("stopped", "The answer was stopped.")
+"""The last frame of a run that a client has stopped."""
 
 
 class FrameLogError(MiniAgentsError):
@@ -118,6 +123,7 @@ class RunRecord:
         topic: what the run belongs to, such as the id of a chat; `""` for nothing.
         ended: whether its last frame is written.
         last: the position of its last frame so far; 0 if it has none.
+        stopping: whether a client of another process has asked to stop it.
 
     Example:
         >>> RunRecord("7", owner="ada").ended
@@ -129,6 +135,7 @@ class RunRecord:
     topic: str = ""
     ended: bool = False
     last: int = 0
+    stopping: bool = False
 
 
 class FrameLog(Protocol):
@@ -245,6 +252,8 @@ class FrameLog(Protocol):
 
     async def ask_to_stop(self, run: str, /) -> None:
         """Ask the server that writes a run to stop it; if the run has ended, nothing happens.
+
+        When this returns, the request is recorded: a server that takes the run over finds it, too.
 
         Args:
             run: any.

@@ -20,6 +20,7 @@ __all__ = ["LiveFeed", "LiveRun"]
 logger = logging.getLogger(__name__)
 
 _NOT_KEPT: Final = RunEnded("lost", "The answer could not be recorded; the rest of it is lost.")
+_RECORDING: Final = 5.0  # seconds that recording the end of a stopped run may take
 _RECORDER_LIMIT: Final = 16_000_000
 """Characters that may wait for the log; if it is slower than the run, the run is stopped."""
 
@@ -57,6 +58,7 @@ class LiveRun:
         self._run = run
         self._log = log
         self._source: FrameSource | None = None
+        self._stopped = False
         self._more: asyncio.Future[None] | None = None
 
     def start(
@@ -77,11 +79,28 @@ class LiveRun:
             self._record(source), name=f"recorder of run {self._run}", context=Variables()
         )
         self.recorder.add_done_callback(lambda _: live.pop(self._run, None))
+        if self._stopped:
+            source.stop()
 
     def stop(self) -> None:
-        """Stop it now."""
+        """Stop it now; before `start`, it stops when it starts."""
+        self._stopped = True
         if self._source is not None:
             self._source.stop()
+
+    async def recorded(self) -> None:
+        """Wait until the last frame of a run that was stopped is recorded.
+
+        Raises:
+            FrameLogError: it could not be recorded, or not within 5 seconds.
+        """
+        if self.recorder is not None:
+            await asyncio.wait((self.recorder,), timeout=_RECORDING)
+        if not self.frames or self.frames[-1] is _NOT_KEPT or not isinstance(self.frames[-1], RunEnded):
+            raise FrameLogError(
+                f"The run {self._run!r} was stopped, but the log of frames did not record this; if the "
+                "server crashes now, the run can begin again. Look for the error of the log."
+            )
 
     def _wake(self) -> None:
         more, self._more = self._more, None

@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeAlias, cast
 from ._frame_log import (
     BATCH,
     LOST,
+    STOPPED,
     FrameLogError,
     Positioned,
     RunOverError,
@@ -44,6 +45,10 @@ if ARGV[2] == '1' then redis.call('HSET', KEYS[1], 'ended', 1) end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1
+"""
+_STOP: Final = """
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'stop', 1) end
+return redis.call('HGET', KEYS[1], 'server')
 """
 _DELETE_IF: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
@@ -299,7 +304,7 @@ class RedisFrames:
         Raises:
             FrameLogError: Redis does not answer, or the log is not open.
         """
-        server = await self._do("HGET", self._run_key(run), "server")
+        server = await self._do("EVAL", _STOP, 1, self._run_key(run))
         if isinstance(server, bytes):
             key = self._stops_key(server.decode())
             pipeline = self._commands().pipeline()
@@ -352,7 +357,7 @@ class RedisFrames:
                 return
             elif run not in self._live and not await self._may_go_on(run):
                 with suppress(RunOverError):
-                    await self._add(run, (LOST,), known.last)
+                    await self._add(run, (STOPPED if known.stopping else LOST,), known.last)
             block = min(_BLOCK, max(1, int(self._lease * _MS)))
 
     async def _may_go_on(self, run: str) -> bool:
@@ -375,15 +380,16 @@ class RedisFrames:
             FrameLogError: Redis does not answer, or the log is not open.
         """
         pipeline = self._commands().pipeline()
-        pipeline.execute_command("HMGET", self._run_key(run), "owner", "topic", "ended", "server")
+        pipeline.execute_command("HMGET", self._run_key(run), "owner", "topic", "ended", "server", "stop")
         pipeline.execute_command("XREVRANGE", self._frames_key(run), "+", "-", "COUNT", 1)
         fields, entries = await self._all(pipeline)
-        owner, topic, ended, server = cast("list[bytes | None]", fields)
+        owner, topic, ended, server, stop = cast("list[bytes | None]", fields)
         if server is None:
             return None
         newest = _entries(entries)
         last = _position(newest[0][0]) if newest else 0
-        return RunRecord(run, (owner or b"").decode(), (topic or b"").decode(), ended is not None, last)
+        known = (owner or b"").decode(), (topic or b"").decode()
+        return RunRecord(run, *known, ended is not None, last, stop is not None)
 
     async def latest(self, topic: str, /, *, owner: str = "") -> str | None:
         """Return the id of the newest run of a topic, or None.

@@ -16,8 +16,8 @@ from miniagents.values import MiniAgentsError
 
 from ._durable_runs import Agent, ask_durably
 from ._feeds import Feed, LogFeed, frames_of_feed
-from ._frame_log import FrameLog, Positioned, RunRecord, UnknownRunError, unknown_run
-from ._frames import Frame
+from ._frame_log import STOPPED, FrameLog, Positioned, RunRecord, UnknownRunError, unknown_run
+from ._frames import Frame, RunEnded
 from ._live_runs import LiveFeed, LiveRun
 from ._memory_frames import MemoryFrames
 from ._source import ErrorText, Replies
@@ -263,20 +263,28 @@ class Runs:
     async def stop(self, run: str, *, owner: str = "") -> bool:
         """Stop a run and all calls that it makes; a run of another process stops a little later.
 
+        When this returns, the stop is recorded: also with a journal, and if the server is killed in the next
+        moment, no server continues the run.
+
         Args:
             run: its id.
             owner: the user who asks.
 
         Returns:
             True if the run exists and had not ended.
+
+        Raises:
+            MiniAgentsError: the stop cannot be recorded, or these runs are open in another context.
         """
         record = await self.find(run, owner=owner)
         if record is None or record.ended:
             return False
-        if run in self._live:
-            self._stop_here(run)
-        else:
+        live = self._live.get(run)
+        if live is None or live.recorder is None:  # of another process; or it is just being started
             await self._log.ask_to_stop(run)
+        else:
+            live.stop()
+            await live.recorded()
         return True
 
     async def delete(self, run: str, *, owner: str = "") -> bool:
@@ -435,8 +443,9 @@ class Runs:
             await journal.end_run(left.run)
             return
         request, sentence = self._request_of(left)
-        if request is None:
-            await self._log.end(left.run, "lost", sentence)
+        if record.stopping or request is None:
+            last = STOPPED if record.stopping else RunEnded("lost", sentence)
+            await self._log.end(left.run, last.how, last.sentence)
             await journal.end_run(left.run)
             return
         told: list[Frame] = []
@@ -447,6 +456,13 @@ class Runs:
                     if len(told) >= record.last:
                         break
         live = self._live[left.run] = LiveRun(left.run, self._log, context, journal, told)
+        try:  # again: another server may have asked before this one would hear it
+            now = await self._log.find(left.run)
+        except BaseException:
+            del self._live[left.run]
+            raise
+        if now is None or now.stopping:
+            live.stop()
         agent = self._agents[request.agent]
         variables = Variables()
         variables.run(CURRENT_CONTEXT.set, context)

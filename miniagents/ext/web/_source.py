@@ -32,6 +32,7 @@ from miniagents.values import (
     redact_keys,
 )
 
+from ._frame_log import STOPPED
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, text_size
 from ._page_data import DataPart, PageData
 
@@ -45,8 +46,8 @@ Replies: TypeAlias = MessageSequencePromise[Message] | MessagePromise[Message]
 ErrorText: TypeAlias = Callable[[Exception], str]
 """Makes the sentence for clients from an error of an agent."""
 
-_STOPPED: Final = "The answer was stopped."
 _SHUT_DOWN: Final = "The server ended before the answer was complete."
+"""The last frame of a run that a client stopped."""
 _FAILED: Final = "The agent failed; the log of the server says why."
 _SHOWN: Final = ("agent_alias", "model", "tool", "call_id", "parts")
 _TOO_SLOW: Final = "The answer was stopped, because the client did not read it."
@@ -190,7 +191,7 @@ class FrameSource:
         """
         if not self.ended:
             replies = self._replies
-            self._end(RunEnded("stopped", _STOPPED) if ending is None else ending)
+            self._end(STOPPED if ending is None else ending)
             if replies is not None:
                 replies.cancel()
 
@@ -275,7 +276,7 @@ class FrameSource:
             if self._context.draining:
                 self._end(RunEnded("lost", _SHUT_DOWN))
             else:
-                self._end(RunEnded("stopped", _STOPPED))
+                self._end(STOPPED)
             return
         logger.error("A run failed; its client gets only a sentence without the error.", exc_info=error)
         replies = self._replies

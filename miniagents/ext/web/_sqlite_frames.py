@@ -169,7 +169,7 @@ class SQLiteFrames:
                     self._on_stop(run)
                 if now >= purge:
                     purge = now + min(_PURGE_EVERY, self._keep)
-                    if await self._write(self._store().written.forget_before, self._keep):
+                    if await self._write(self._store().written.forget_before, self._keep, self._lease):
                         purge = now  # there may be more; appends come between
             except Exception:
                 logger.exception("The heartbeat of the log of frames %s cannot be written.", self._path)
@@ -261,13 +261,13 @@ class SQLiteFrames:
         self._wake(run)
 
     async def ask_to_stop(self, run: str, /) -> None:
-        """Ask the process that writes a run to stop it.
+        """Ask the process that writes a run to stop it; returns when that is committed.
 
         Args:
             run: any.
 
         Raises:
-            FrameLogError: the log is not open.
+            FrameLogError: the log is not open, or the file cannot be written.
         """
         await self._write(self._store().written.ask_to_stop, run)
 

@@ -17,7 +17,7 @@ from .._sqlite import (
     reason_of,
     transaction,
 )
-from ._frame_log import BATCH, LOST, FrameLogError, RunOverError, RunRecord, run_exists, unknown_run
+from ._frame_log import BATCH, LOST, STOPPED, FrameLogError, RunOverError, RunRecord, run_exists, unknown_run
 from ._frames import Frame, RunEnded, frame_from_json, frame_json
 
 __all__ = ["Append", "SQLiteStore"]
@@ -229,9 +229,9 @@ class SQLiteStore:
         """
         with transaction(self._db):
             self._numbers.pop(run, None)
-            row = self._row("SELECT ended FROM runs WHERE run = ?", run)
+            row = self._row("SELECT ended, stop FROM runs WHERE run = ?", run)
             if row is not None and row[0] is None:
-                self._append(run, [LOST], is_writer=False)
+                self._append(run, [STOPPED if row[1] else LOST], is_writer=False)
 
     def beat(self) -> list[str]:
         """Write a heartbeat of this server.
@@ -253,8 +253,14 @@ class SQLiteStore:
 
         Args:
             run: its id.
+
+        Raises:
+            FrameLogError: the file cannot be written.
         """
-        self._db.execute("UPDATE runs SET stop = 1 WHERE run = ? AND ended IS NULL", (run,))
+        try:
+            self._db.execute("UPDATE runs SET stop = 1 WHERE run = ? AND ended IS NULL", (run,))
+        except sqlite3.Error as error:
+            raise FrameLogError(f"{self._path} cannot be written: {error}.") from error
 
     def delete(self, run: str) -> None:
         """Delete a run and its frames, if it is there.
@@ -276,25 +282,27 @@ class SQLiteStore:
         self._db.executemany("DELETE FROM frames WHERE run = ?", numbers)
         self._db.executemany("DELETE FROM runs WHERE id = ?", numbers)
 
-    def forget_before(self, seconds: float) -> int:
+    def forget_before(self, seconds: float, lease: float) -> int:
         """Delete some runs that ended long ago, and some whose server crashed long ago.
 
         Args:
             seconds: how long ago.
+            lease: seconds after which a server without a heartbeat has crashed.
 
         Returns:
             How many; call it again if there are any.
         """
         before = time.time() - seconds
+        crashed = before - lease  # a server that lives writes a heartbeat more often than that
         with transaction(self._db):
             rows = self._rows(
                 "SELECT id FROM runs WHERE ended < ? OR ended IS NULL AND began < ?"
                 " AND server NOT IN (SELECT server FROM servers WHERE seen > ?) LIMIT ?",
-                *(before, before, before, _PURGED),
+                *(before, before, crashed, _PURGED),
             )
             self._delete(rows)
             self._db.execute(
-                "DELETE FROM servers WHERE seen < ? AND server NOT IN (SELECT server FROM runs)", (before,)
+                "DELETE FROM servers WHERE seen < ? AND server NOT IN (SELECT server FROM runs)", (crashed,)
             )
         return len(rows)
 
@@ -345,11 +353,11 @@ class SQLiteStore:
         Args:
             run: its id.
         """
-        row = self._row("SELECT id, owner, topic, ended FROM runs WHERE run = ?", run)
+        row = self._row("SELECT id, owner, topic, ended, stop FROM runs WHERE run = ?", run)
         if row is None:
             return None
         last = self._last(cast("int", row[0]))
-        return RunRecord(run, str(row[1]), str(row[2]), row[3] is not None, last)
+        return RunRecord(run, str(row[1]), str(row[2]), row[3] is not None, last, bool(row[4]))
 
     def latest(self, topic: str, owner: str) -> str | None:
         """Return the id of the newest run of a topic, or None.

@@ -4,11 +4,13 @@ Crosses modules: runs, what is told of them for the second time, logs of frames,
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, MutableMapping, Sequence
+import shutil
+from collections.abc import AsyncGenerator, Callable, MutableMapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from miniagents import (
     AssistantMessage,
@@ -25,6 +27,7 @@ from miniagents.ext.journal import Journal, read_calls
 from miniagents.ext.web import (
     DataPart,
     Frame,
+    FrameLogError,
     MemoryFrames,
     MessageBegan,
     MessageEnded,
@@ -35,7 +38,8 @@ from miniagents.ext.web import (
     chat_routes,
 )
 from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
-from miniagents.ext.web._frames import frame_from_json, json_of
+from miniagents.ext.web._frame_log import RunRecord
+from miniagents.ext.web._frames import Ending, frame_from_json, json_of
 from miniagents.models import RunRequest, model_agent
 from miniagents.testing import scripted_model
 from miniagents.values import Part, Restart, ToolCallDelta, Usage
@@ -266,7 +270,7 @@ async def test_attempts(tmp_path: Path) -> None:
     assert [2, 3, 1, 2] == counted
 
 
-@pytest.mark.logs("A run cannot go on")
+@pytest.mark.logs("A run cannot continue")
 @pytest.mark.parametrize(
     "told",
     [
@@ -449,3 +453,139 @@ async def test_readers_wait_for_the_next_server(tmp_path: Path) -> None:
             assert await everything(runs, "r", owner="ada") == await reading
         await reader.close()
     assert ["Hello"] == texts_of(reading.result())
+
+
+class HeldFrames(SQLiteFrames):
+    """A log on a slow disk, which a test lets go on."""
+
+    def __init__(self, path: Path, error: FrameLogError | None = None) -> None:
+        super().__init__(path)
+        self.go = asyncio.Event()
+        self.written = asyncio.Event()
+        self.begun = asyncio.Event()
+        self.begun.set()
+        self.error = error
+        self.tell_of_stop: Callable[[str], None] = print
+
+    @override
+    async def open(self, on_stop: Callable[[str], None], /) -> None:
+        self.tell_of_stop = on_stop
+        await super().open(on_stop)
+
+    @override
+    async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
+        await super().begin(run, owner=owner, topic=topic, resumable=resumable)
+        self.written.set()
+        await self.begun.wait()
+
+    @override
+    async def end(self, run: str, how: Ending, sentence: str = "", /) -> None:
+        await self.go.wait()
+        if self.error is not None:
+            raise self.error
+        await super().end(run, how, sentence)
+
+
+async def test_a_stop_is_recorded_before_it_is_confirmed(tmp_path: Path) -> None:
+    """The model is stopped at once; that it was is confirmed when a next server would find it."""
+    halting = Halting("Once upon a time")
+    now, later = tmp_path / "now", tmp_path / "later"
+    now.mkdir()
+    frames = HeldFrames(now / "frames.db")
+    with Journal(now / "calls.journal") as journal:
+        async with MiniAgents(app_wide=True):
+            runs = Runs(frames, agents={"agent": halting.model}, journal=journal)
+            run = await runs.begin("agent", "Hi")
+            await halting.waits.wait()
+            stopping = asyncio.create_task(runs.stop(run))
+            await asyncio.sleep(0.05)
+            assert not stopping.done()
+            frames.go.set()
+            assert await stopping
+            shutil.copytree(now, later)  # what a kill would leave
+    with Journal(later / "calls.journal") as journal:
+        async with MiniAgents(app_wide=True):
+            runs = runs_of(later, journal, halting.model)
+            assert ("stopped", 1) == (how_it_ended(await everything(runs, run)), halting.asked)
+            assert not await journal.unfinished_runs()
+
+
+@pytest.mark.logs("A run cannot be recorded")
+async def test_a_stop_that_is_not_recorded(tmp_path: Path) -> None:
+    """A stop that the log cannot record is no success: the error says so."""
+    halting = Halting("Once upon a time")
+    frames = HeldFrames(tmp_path / "frames.db", FrameLogError("the disk is full"))
+    frames.go.set()
+    async with MiniAgents(app_wide=True):
+        runs = Runs(frames, agents={"agent": halting.model})
+        run = await runs.begin("agent", "Hi")
+        await halting.waits.wait()
+        with pytest.raises(FrameLogError, match=r"was stopped, but the log of frames did not record this"):
+            await runs.stop(run)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_stop_while_it_begins(tmp_path: Path, *, elsewhere: bool) -> None:
+    """A run that is in the log and has not started yet can be stopped, also if the log tells of it once."""
+    halting = Halting("Once upon a time")
+    frames = HeldFrames(tmp_path / "frames.db")
+    frames.go.set()
+    frames.begun.clear()
+    async with MiniAgents(app_wide=True):
+        runs = Runs(frames, agents={"agent": halting.model})
+        begins = asyncio.create_task(runs.begin("agent", "Hi", topic="chat"))
+        await frames.written.wait()
+        run = await runs.latest("chat")
+        assert run is not None
+        if elsewhere:
+            frames.tell_of_stop(run)
+        else:
+            assert await runs.stop(run)
+        frames.begun.set()
+        assert run == await begins
+        assert "stopped" == how_it_ended(await everything(runs, run))
+
+
+async def test_a_stop_that_a_killed_server_did_not_hear(tmp_path: Path) -> None:
+    """A run that another process has asked to stop ends as stopped when a next server finds it."""
+    halting = Halting("Once upon a time")
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal, [MessageBegan(0, "assistant"), MessagePart(0, "Once")])
+        other = SQLiteFrames(tmp_path / "frames.db")
+        await other.open(print)
+        await other.ask_to_stop("r")
+        await other.close()
+        async with MiniAgents(app_wide=True):
+            runs = runs_of(tmp_path, journal, halting.model)
+            frames = await everything(runs, "r", owner="ada")
+        assert ("stopped", 0) == (how_it_ended(frames), halting.asked)
+        assert not await journal.unfinished_runs()
+
+
+class TakenOver(SQLiteFrames):
+    """A log with one more client, who stops each run just after this server has taken it over."""
+
+    @override
+    async def take_over(self, run: str, /) -> RunRecord | None:
+        record = await super().take_over(run)
+        await self.ask_to_stop(run)
+        return record
+
+
+async def test_a_stop_while_it_is_taken_over(tmp_path: Path) -> None:
+    """A run that is stopped elsewhere while a server takes it over does not begin there."""
+    halting = Halting("Once upon a time")
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal, [MessageBegan(0, "assistant"), MessagePart(0, "Once")])
+        async with MiniAgents(app_wide=True):
+            runs = Runs(TakenOver(tmp_path / "frames.db"), agents={"agent": halting.model}, journal=journal)
+            frames = await everything(runs, "r", owner="ada")
+        assert ("stopped", 0) == (how_it_ended(frames), halting.asked)
+        assert not await journal.unfinished_runs()
+
+
+def how_it_ended(frames: Sequence[Frame]) -> str:
+    """How a run ended whose frames these are."""
+    last = frames[-1]
+    assert isinstance(last, RunEnded)
+    return last.how

@@ -18,6 +18,7 @@ from miniagents.ext.web import FrameLog, FrameLogError, MemoryFrames, RedisFrame
 from miniagents.ext.web._frame_log import (
     BATCH,
     LOST,
+    STOPPED,
     Positioned,
     RunExistsError,
     RunOverError,
@@ -312,7 +313,7 @@ class TestLogsOfSeveralProcesses:
             assert [*enumerate([*FRAMES, RunEnded("finished")], 1)] == await reading
 
     async def test_stop(self, kind: str, tmp_path: Path) -> None:
-        """A process that is asked to stop a run of another one has that one told."""
+        """A process that is asked to stop a run of another one has that one told, and records it."""
         told: asyncio.Queue[str] = asyncio.Queue()
         async with (
             logs(kind, tmp_path) as make,
@@ -322,8 +323,18 @@ class TestLogsOfSeveralProcesses:
             await writer.begin("r")
             await other.ask_to_stop("r")
             assert "r" == await asyncio.wait_for(told.get(), 5)
-            await writer.end("r", "stopped")
+            assert RunRecord("r", stopping=True) == await other.take_over("r") == await writer.find("r")
+            await other.end("r", "stopped")
             await other.ask_to_stop("no such run")
+            assert await other.find("no such run") is None
+
+    async def test_stopped_and_not_lost(self, kind: str, tmp_path: Path) -> None:
+        """A run that was stopped, and whose server then crashed, has ended as stopped for its readers."""
+        async with logs(kind, tmp_path) as make, opened(make) as other:
+            async with opened(make) as crashed:
+                await crashed.begin("r")
+                await other.ask_to_stop("r")
+            assert [(1, STOPPED)] == await everything(other, "r")
 
 
 def modes_in(folder: Path) -> dict[str, int]:
@@ -332,6 +343,27 @@ def modes_in(folder: Path) -> dict[str, int]:
 
 
 class TestSQLite:
+    async def test_a_stop_that_cannot_be_written(self, tmp_path: Path) -> None:
+        """A stop that the file does not take is an error of the log, with its path."""
+        path = tmp_path / "frames.db"
+        async with opened(lambda: SQLiteFrames(path)) as log:
+            assert isinstance(log, SQLiteFrames)
+            await log.begin("r")
+            assert log._threads is not None
+            log._threads.written._db.execute("PRAGMA query_only = 1")
+            with pytest.raises(FrameLogError, match=r"frames\.db cannot be written: attempt to write"):
+                await log.ask_to_stop("r")
+
+    def test_retention_of_a_run_that_goes_on(self, tmp_path: Path) -> None:
+        """However short ended runs are kept, one that goes on stays as long as its server lives."""
+        store = SQLiteStore(tmp_path / "frames.db", "server-1")
+        store.begin("r", "", "")
+        assert 0 == store.forget_before(0.0, lease=60.0)
+        assert store.find("r") is not None
+        assert 1 == store.forget_before(0.0, lease=0.0)
+        assert store.find("r") is None
+        store.close()
+
     async def test_version(self, tmp_path: Path) -> None:
         """A file of a newer version, or of something else, is refused, and not touched."""
         newer, other = tmp_path / "newer.db", tmp_path / "other.db"

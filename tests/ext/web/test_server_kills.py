@@ -12,7 +12,7 @@ import sys
 import textwrap
 from collections import defaultdict
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -274,3 +274,34 @@ async def test_servers_that_are_told_to_end(tmp_path: Path) -> None:
     assert ("finished", []) == (reader.how, again)
     told = [" ".join(reader.messages[number].split()) for number in sorted(reader.messages)]
     assert [{each} for each in told] == [done["q0", name] for name in NAMES]
+
+
+@pytest.mark.gate("kills servers, each of which takes a second to start")
+@pytest.mark.loop(timeout=120)
+@pytest.mark.parametrize("with_redis", [False, True])
+async def test_a_stop_that_was_confirmed(tmp_path: Path, *, with_redis: bool) -> None:
+    """A run that was stopped is never run again, even if its server is killed right after its answer."""
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(redis_server(tmp_path)) if with_redis else ""
+        readers: list[Reader] = []
+        number = 0
+        while len(readers) < 4:
+            number += 1
+            assert number < 20
+            async with serving(tmp_path, redis) as (server, url):
+                reader = await begun(url, f"q{number}")
+                following = asyncio.create_task(reader.follow(url))
+                while reader.position < 5:  # noqa: ASYNC110 - of another process
+                    await asyncio.sleep(0.002)
+                async with httpx2.AsyncClient(trust_env=False, timeout=20) as http:
+                    stopped = await http.post(f"{url}/runs/{reader.run}/stop")
+                server.kill()
+                await following
+                if stopped.json()["stopped"]:  # else it had ended on a busy machine
+                    readers.append(reader)
+        made = (tmp_path / "out").read_text()
+        async with serving(tmp_path, redis) as (_, url):
+            late = [Reader(each.asked, each.run) for each in readers]
+            await asyncio.gather(*[each.follow(url) for each in late])
+        assert ["stopped"] * 4 == [each.how for each in late]
+        assert made == (tmp_path / "out").read_text()
