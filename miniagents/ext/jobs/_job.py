@@ -81,8 +81,9 @@ def _take_errors(replies: ReplayBuffer[MessagePromise[Message]]) -> None:
         return [cast("ReplayBuffer[object]", message.buffer) for message in replies.items]
 
     def take(ended: Sequence[ReplayBuffer[object]]) -> None:
-        for buffer in (replies, *ended):
-            buffer.mark_error_handled()
+        replies.mark_error_handled()
+        for message in ended:
+            message.mark_error_handled()
 
     when_complete(cast("ReplayBuffer[object]", replies), messages, take)
 
