@@ -8,21 +8,14 @@ limited number of calls is made again.
 
 import asyncio
 from asyncio import Future, Task
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
 from decimal import Decimal
 from functools import partial
 from typing import Final, Generic, TypeVar, cast
 
 from miniagents.agents import MiniAgent, MiniAgents
-from miniagents.core import (
-    ConcurrencyLimits,
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    ReplayBuffer,
-    when_complete,
-)
+from miniagents.core import ConcurrencyLimits, Message, MessageSequencePromise
 from miniagents.models import (
     CallKey,
     CallRecords,
@@ -47,6 +40,7 @@ from ._kept_rows import JobState, KeptRows
 from ._meter import Meter
 from ._options import JobSettings, ProgressHandler
 from ._purse import Purse
+from ._row_agent import RowAgent
 from ._rows import Progress, Row, Stopped
 from ._tally import Tally
 
@@ -57,35 +51,6 @@ RowT = TypeVar("RowT")
 _GROUP: Final = 256  # rows that have ended and are not kept yet
 _WINDOW: Final = 1000  # rows that have begun and were not handed out
 _TICK: Final = 0.25  # seconds between two reports of progress
-
-
-class _RowAgent(Generic[RowT]):
-    """Sends the message of a row to the agent."""
-
-    def __init__(self, agent: MiniAgent[Message, Message]) -> None:
-        self.alias: str = agent.alias
-        self._agent = agent
-
-    def inquire(self, call: RowCall[RowT]) -> MessageSequencePromise[Message]:
-        """Send a row."""
-        call.attempts += 1
-        replies = self._agent.inquire(call.given)
-        _take_errors(replies.buffer)
-        return replies
-
-
-def _take_errors(replies: ReplayBuffer[MessagePromise[Message]]) -> None:
-    """Take the errors of a row. If the job is stopped before it reads them, the row is sent again later."""
-
-    def messages() -> list[ReplayBuffer[object]]:
-        return [cast("ReplayBuffer[object]", message.buffer) for message in replies.items]
-
-    def take(ended: Sequence[ReplayBuffer[object]]) -> None:
-        replies.mark_error_handled()
-        for message in ended:
-            message.mark_error_handled()
-
-    when_complete(cast("ReplayBuffer[object]", replies), messages, take)
 
 
 class Job(Generic[RowT]):
@@ -257,7 +222,7 @@ class Job(Generic[RowT]):
             async with MiniAgents(
                 around=[self._limits], observers=[self._observed], errors_as_messages=False
             ):
-                asker = cast("Inquired[Message, Message]", _RowAgent[RowT](self._agent))  # its rows are calls
+                asker = cast("Inquired[Message, Message]", RowAgent[RowT](self._agent))  # its rows are calls
                 limits = ConcurrencyLimits(self._settings.concurrency, ordered=False, stop=False)
                 answers = cast(
                     "AsyncGenerator[ItemReplies[RowCall[RowT], Message]]",
