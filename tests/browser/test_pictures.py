@@ -62,10 +62,11 @@ def check(folder: Path) -> None:
         for line in COMMAND.splitlines():
             assert line in shown
         assert re.search(r"[\d,]+/1,200 rows", shown)
-        assert re.search(r"\d rows/s .* requests/min .* tokens/min .*\$\d.* of about \$\d.* left", shown)
+        assert re.search(r"\d rows/s .* requests/min .* tokens/min .*\$\d.* of about \$\d", shown), shown
         svg = (folder / name).read_text(encoding="utf-8")
         assert ["http://www.w3.org/2000/svg"] == re.findall(r"[a-z]+://[^\s\"')]+", svg)
     running, stopped, done = (text_of(folder / name) for name in TERMINALS)
+    assert re.search(r"\$\d.* of about \$\d.* s left", running), running
     assert "Continue with: " not in running
     assert "Continue with: miniagents map" in stopped
     assert stopped.count(" rows/s ") == 1, "one bar stays, also after Ctrl-C"

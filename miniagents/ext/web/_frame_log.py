@@ -2,8 +2,9 @@
 
 A run has one writer, the server that began it, and any number of readers, in any process that has the log.
 Its frames have the positions 1, 2, 3 and so on. The last one is a `RunEnded`. If the writer crashed without
-writing one, the first reader that notices writes a `RunEnded("lost")`; from then on the old writer cannot
-append. A resumable run is not lost then: its readers wait until another server takes it over.
+writing one, the first reader that notices writes a `RunEnded("lost")`, or `STOPPED` if a client had stopped
+the run; from then on the old writer cannot append. A resumable run is not lost then: its readers wait until
+another server takes it over.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -17,6 +18,7 @@ from ._frames import Ending, Frame, RunEnded
 __all__ = [
     "BATCH",
     "LOST",
+    "STOPPED",
     "FrameLog",
     "FrameLogError",
     "Positioned",
@@ -36,6 +38,9 @@ BATCH: Final = 512
 
 LOST: Final = RunEnded("lost", "The server that wrote this answer has stopped; the rest of it is lost.")
 """The last frame of a run whose server has crashed."""
+
+STOPPED: Final = RunEnded("stopped", "The answer was stopped.")
+"""The last frame of a run that a client has stopped."""
 
 
 class FrameLogError(MiniAgentsError):

@@ -58,6 +58,7 @@ class LiveRun:
         self._run = run
         self._log = log
         self._source: FrameSource | None = None
+        self._stopped = False
         self._more: asyncio.Future[None] | None = None
 
     def start(
@@ -78,9 +79,12 @@ class LiveRun:
             self._record(source), name=f"recorder of run {self._run}", context=Variables()
         )
         self.recorder.add_done_callback(lambda _: live.pop(self._run, None))
+        if self._stopped:
+            source.stop()
 
     def stop(self) -> None:
-        """Stop it now; nothing happens before `start`."""
+        """Stop it now; before `start`, it stops when it starts."""
+        self._stopped = True
         if self._source is not None:
             self._source.stop()
 

@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeAlias, cast
 from ._frame_log import (
     BATCH,
     LOST,
+    STOPPED,
     FrameLogError,
     Positioned,
     RunOverError,
@@ -356,7 +357,7 @@ class RedisFrames:
                 return
             elif run not in self._live and not await self._may_go_on(run):
                 with suppress(RunOverError):
-                    await self._add(run, (LOST,), known.last)
+                    await self._add(run, (STOPPED if known.stopping else LOST,), known.last)
             block = min(_BLOCK, max(1, int(self._lease * _MS)))
 
     async def _may_go_on(self, run: str) -> bool:

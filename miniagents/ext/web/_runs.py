@@ -16,11 +16,11 @@ from miniagents.values import MiniAgentsError
 
 from ._durable_runs import Agent, ask_durably
 from ._feeds import Feed, LogFeed, frames_of_feed
-from ._frame_log import FrameLog, Positioned, RunRecord, UnknownRunError, unknown_run
+from ._frame_log import STOPPED, FrameLog, Positioned, RunRecord, UnknownRunError, unknown_run
 from ._frames import Frame, RunEnded
 from ._live_runs import LiveFeed, LiveRun
 from ._memory_frames import MemoryFrames
-from ._source import STOPPED, ErrorText, Replies
+from ._source import ErrorText, Replies
 
 __all__ = ["Runs", "TooManyRunsError"]
 
@@ -456,6 +456,13 @@ class Runs:
                     if len(told) >= record.last:
                         break
         live = self._live[left.run] = LiveRun(left.run, self._log, context, journal, told)
+        try:  # again: another server may have asked before this one would hear it
+            now = await self._log.find(left.run)
+        except BaseException:
+            del self._live[left.run]
+            raise
+        if now is None or now.stopping:
+            live.stop()
         agent = self._agents[request.agent]
         variables = Variables()
         variables.run(CURRENT_CONTEXT.set, context)

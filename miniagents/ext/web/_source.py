@@ -32,10 +32,11 @@ from miniagents.values import (
     redact_keys,
 )
 
+from ._frame_log import STOPPED
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, text_size
 from ._page_data import DataPart, PageData
 
-__all__ = ["STOPPED", "ErrorText", "FrameSource", "Replies", "frames_of", "sentence_of"]
+__all__ = ["ErrorText", "FrameSource", "Replies", "frames_of", "sentence_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,6 @@ ErrorText: TypeAlias = Callable[[Exception], str]
 """Makes the sentence for clients from an error of an agent."""
 
 _SHUT_DOWN: Final = "The server ended before the answer was complete."
-STOPPED: Final = RunEnded("stopped", "The answer was stopped.")
 """The last frame of a run that a client stopped."""
 _FAILED: Final = "The agent failed; the log of the server says why."
 _SHOWN: Final = ("agent_alias", "model", "tool", "call_id", "parts")

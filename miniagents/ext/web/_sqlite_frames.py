@@ -261,13 +261,13 @@ class SQLiteFrames:
         self._wake(run)
 
     async def ask_to_stop(self, run: str, /) -> None:
-        """Ask the process that writes a run to stop it.
+        """Ask the process that writes a run to stop it; returns when that is committed.
 
         Args:
             run: any.
 
         Raises:
-            FrameLogError: the log is not open.
+            FrameLogError: the log is not open, or the file cannot be written.
         """
         await self._write(self._store().written.ask_to_stop, run)
 

@@ -17,7 +17,7 @@ from .._sqlite import (
     reason_of,
     transaction,
 )
-from ._frame_log import BATCH, LOST, FrameLogError, RunOverError, RunRecord, run_exists, unknown_run
+from ._frame_log import BATCH, LOST, STOPPED, FrameLogError, RunOverError, RunRecord, run_exists, unknown_run
 from ._frames import Frame, RunEnded, frame_from_json, frame_json
 
 __all__ = ["Append", "SQLiteStore"]
@@ -229,9 +229,9 @@ class SQLiteStore:
         """
         with transaction(self._db):
             self._numbers.pop(run, None)
-            row = self._row("SELECT ended FROM runs WHERE run = ?", run)
+            row = self._row("SELECT ended, stop FROM runs WHERE run = ?", run)
             if row is not None and row[0] is None:
-                self._append(run, [LOST], is_writer=False)
+                self._append(run, [STOPPED if row[1] else LOST], is_writer=False)
 
     def beat(self) -> list[str]:
         """Write a heartbeat of this server.
@@ -253,8 +253,14 @@ class SQLiteStore:
 
         Args:
             run: its id.
+
+        Raises:
+            FrameLogError: the file cannot be written.
         """
-        self._db.execute("UPDATE runs SET stop = 1 WHERE run = ? AND ended IS NULL", (run,))
+        try:
+            self._db.execute("UPDATE runs SET stop = 1 WHERE run = ? AND ended IS NULL", (run,))
+        except sqlite3.Error as error:
+            raise FrameLogError(f"{self._path} cannot be written: {error}.") from error
 
     def delete(self, run: str) -> None:
         """Delete a run and its frames, if it is there.

@@ -5,7 +5,7 @@ Crosses modules: runs, what is told of them for the second time, logs of frames,
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Callable, MutableMapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from miniagents.ext.web import (
     chat_routes,
 )
 from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
+from miniagents.ext.web._frame_log import RunRecord
 from miniagents.ext.web._frames import Ending, frame_from_json, json_of
 from miniagents.models import RunRequest, model_agent
 from miniagents.testing import scripted_model
@@ -269,7 +270,7 @@ async def test_attempts(tmp_path: Path) -> None:
     assert [2, 3, 1, 2] == counted
 
 
-@pytest.mark.logs("A run cannot go on")
+@pytest.mark.logs("A run cannot continue")
 @pytest.mark.parametrize(
     "told",
     [
@@ -464,6 +465,12 @@ class HeldFrames(SQLiteFrames):
         self.begun = asyncio.Event()
         self.begun.set()
         self.error = error
+        self.tell_of_stop: Callable[[str], None] = print
+
+    @override
+    async def open(self, on_stop: Callable[[str], None], /) -> None:
+        self.tell_of_stop = on_stop
+        await super().open(on_stop)
 
     @override
     async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
@@ -517,8 +524,9 @@ async def test_a_stop_that_is_not_recorded(tmp_path: Path) -> None:
             await runs.stop(run)
 
 
-async def test_a_stop_while_it_begins(tmp_path: Path) -> None:
-    """A run that is in the log and has not started yet can be stopped."""
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_stop_while_it_begins(tmp_path: Path, *, elsewhere: bool) -> None:
+    """A run that is in the log and has not started yet can be stopped, also if the log tells of it once."""
     halting = Halting("Once upon a time")
     frames = HeldFrames(tmp_path / "frames.db")
     frames.go.set()
@@ -529,7 +537,10 @@ async def test_a_stop_while_it_begins(tmp_path: Path) -> None:
         await frames.written.wait()
         run = await runs.latest("chat")
         assert run is not None
-        assert await runs.stop(run)
+        if elsewhere:
+            frames.tell_of_stop(run)
+        else:
+            assert await runs.stop(run)
         frames.begun.set()
         assert run == await begins
         assert "stopped" == how_it_ended(await everything(runs, run))
@@ -546,6 +557,28 @@ async def test_a_stop_that_a_killed_server_did_not_hear(tmp_path: Path) -> None:
         await other.close()
         async with MiniAgents(app_wide=True):
             runs = runs_of(tmp_path, journal, halting.model)
+            frames = await everything(runs, "r", owner="ada")
+        assert ("stopped", 0) == (how_it_ended(frames), halting.asked)
+        assert not await journal.unfinished_runs()
+
+
+class TakenOver(SQLiteFrames):
+    """A log with one more client, who stops each run just after this server has taken it over."""
+
+    @override
+    async def take_over(self, run: str, /) -> RunRecord | None:
+        record = await super().take_over(run)
+        await self.ask_to_stop(run)
+        return record
+
+
+async def test_a_stop_while_it_is_taken_over(tmp_path: Path) -> None:
+    """A run that is stopped elsewhere while a server takes it over does not begin there."""
+    halting = Halting("Once upon a time")
+    with Journal(tmp_path / "calls.journal") as journal:
+        await killed(tmp_path, journal, [MessageBegan(0, "assistant"), MessagePart(0, "Once")])
+        async with MiniAgents(app_wide=True):
+            runs = Runs(TakenOver(tmp_path / "frames.db"), agents={"agent": halting.model}, journal=journal)
             frames = await everything(runs, "r", owner="ada")
         assert ("stopped", 0) == (how_it_ended(frames), halting.asked)
         assert not await journal.unfinished_runs()

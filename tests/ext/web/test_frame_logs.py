@@ -18,6 +18,7 @@ from miniagents.ext.web import FrameLog, FrameLogError, MemoryFrames, RedisFrame
 from miniagents.ext.web._frame_log import (
     BATCH,
     LOST,
+    STOPPED,
     Positioned,
     RunExistsError,
     RunOverError,
@@ -327,6 +328,14 @@ class TestLogsOfSeveralProcesses:
             await other.ask_to_stop("no such run")
             assert await other.find("no such run") is None
 
+    async def test_stopped_and_not_lost(self, kind: str, tmp_path: Path) -> None:
+        """A run that was stopped, and whose server then crashed, has ended as stopped for its readers."""
+        async with logs(kind, tmp_path) as make, opened(make) as other:
+            async with opened(make) as crashed:
+                await crashed.begin("r")
+                await other.ask_to_stop("r")
+            assert [(1, STOPPED)] == await everything(other, "r")
+
 
 def modes_in(folder: Path) -> dict[str, int]:
     """Who may do what with the files of a folder."""
@@ -334,6 +343,17 @@ def modes_in(folder: Path) -> dict[str, int]:
 
 
 class TestSQLite:
+    async def test_a_stop_that_cannot_be_written(self, tmp_path: Path) -> None:
+        """A stop that the file does not take is an error of the log, with its path."""
+        path = tmp_path / "frames.db"
+        async with opened(lambda: SQLiteFrames(path)) as log:
+            assert isinstance(log, SQLiteFrames)
+            await log.begin("r")
+            assert log._threads is not None
+            log._threads.written._db.execute("PRAGMA query_only = 1")
+            with pytest.raises(FrameLogError, match=r"frames\.db cannot be written: attempt to write"):
+                await log.ask_to_stop("r")
+
     def test_retention_of_a_run_that_goes_on(self, tmp_path: Path) -> None:
         """However short ended runs are kept, one that goes on stays as long as its server lives."""
         store = SQLiteStore(tmp_path / "frames.db", "server-1")

@@ -80,6 +80,18 @@ async def test_no_content() -> None:
         assert (204, "") == (answer.status_code, answer.text)
 
 
+async def test_beyond_the_end() -> None:
+    """A client beyond the last frame has not seen it: it gets it, with its position, and then 204."""
+    async with client_of(echo) as client:
+        run = await begin(client)
+        told = (await client.get(f"/chat/runs/{run}")).text
+        last = len(events(told))
+        beyond = (await client.get(f"/chat/runs/{run}?after={last + 5}")).text
+        assert ([events(told)[-1]], True) == (events(beyond), f"id: {last}\n" in beyond)
+        again = await client.get(f"/chat/runs/{run}", headers={"last-event-id": str(last)})
+        assert 204 == again.status_code
+
+
 async def test_detach() -> None:
     """A run goes on without its readers; two that come at different times read the same."""
     gate = Gate()
