@@ -287,7 +287,8 @@ def _with_names(
     if any(each["type"] != "missing" for each in problems):
         return error
     fields = kind.__pydantic_fields__
-    known = {*fields, *(field.validation_alias or field.alias for field in fields.values())}
+    aliases = (alias for field in fields.values() for alias in (field.validation_alias, field.alias))
+    known = {*fields, *(alias for alias in aliases if isinstance(alias, str))}
     unknown = ", ".join(repr(name) for name in metadata if name not in known)
     problem = PydanticCustomError(
         "missing_data",

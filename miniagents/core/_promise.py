@@ -234,12 +234,6 @@ class Promise(Lease, Generic[T_co]):
         def __getitem__(self, index: object) -> object:  # `for` and `list` call it too, without `__iter__`
             self._refuse("has no items yet")
 
-        def __getattr__(self, name: str) -> object:
-            if name.startswith("_"):  # a slot that is not set, or a protocol that it has not
-                raise AttributeError(name)
-            msg = f"A {self._public_name()} has no attribute {name!r}: it is a promise; await it first."
-            raise AttributeError(msg)
-
         def _refuse(self, problem: str) -> NoReturn:
             streamed = hasattr(type(self), "__aiter__")
             hint = ", or read it with `async for`" if streamed else ""
