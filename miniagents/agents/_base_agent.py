@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
-from pydantic_core import ArgsKwargs
+from pydantic_core import ArgsKwargs, PydanticCustomError
 from typing_extensions import dataclass_transform, override
 
 from miniagents.values import AgentFieldError, freeze_data, misfit, refuse_changeable
@@ -28,6 +28,7 @@ def _with_fields(cls: C, *, deferred: bool = False) -> C:
         validate_by_name=True,
         validate_by_alias=True,
         defer_build=deferred,
+        hide_input_in_errors=True,  # it may be a secret, and of a missing field it is all the others
     )
     dataclass(cls, kw_only=True, repr=False, eq=False, config=config)
     return cls
@@ -157,6 +158,15 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
             names = ", ".join(cls.__agent_class__.keywords.names) or "none"
             msg = f"{cls.__name__} takes its fields by keyword; it knows: {names}."
             raise TypeError(msg)
+        fields = cls.__pydantic_fields__
+        keywords = given.kwargs if isinstance(given, ArgsKwargs) else None
+        if keywords and not any(field.validation_alias for field in fields.values()):
+            unknown = next((name for name in keywords if name not in fields), None)
+            if unknown is not None:  # said as `fork` says it
+                known = {"owner": cls.__name__, "name": repr(unknown), "fields": ", ".join(fields) or "none"}
+                raise PydanticCustomError(
+                    "unknown_field", "{owner} takes no keyword {name}; it knows: {fields}", known
+                )
         return given
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -53,6 +53,15 @@ class Lifted(Observable[B]):
         super().__init__(self._begin)
         self.source: Observable[object] = source
         self._transform = transform
+
+    if not TYPE_CHECKING:  # for type checkers no Observable has it; without it `for` would never end
+
+        def __iter__(self) -> NoReturn:
+            msg = (
+                "An Observable has no items yet: subscribe to it, or await it first "
+                "with `pipe(operators.to_list())` for a list of all items."
+            )
+            raise TypeError(msg)
 
     def _begin(self, observer: ObserverBase[B], scheduler: SchedulerBase | None = None) -> DisposableBase:
         del scheduler  # there is no other scheduler than the event loop of the context

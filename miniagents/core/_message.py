@@ -9,7 +9,8 @@ The module is long because of these two classes and their examples.
 from collections.abc import AsyncIterable, Callable, Generator, Mapping, MutableMapping, Sequence
 from typing import ClassVar, Final, Generic, Self, cast
 
-from pydantic import Field
+from pydantic import Field, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypeVar, override
 
 from miniagents.values import (
@@ -275,6 +276,34 @@ def freeze_metadata(metadata: Mapping[str, object]) -> FrozenMapping[str, object
     return FrozenMapping(metadata)
 
 
+def _with_names(
+    error: ValidationError, kind: type[Message], metadata: Mapping[str, object]
+) -> ValidationError:
+    """Return an error that says which fields are missing, and which names were given that are no fields.
+
+    Any other error is returned as it is. The new one contains no values.
+    """
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(each["type"] != "missing" for each in problems):
+        return error
+    fields = kind.__pydantic_fields__
+    aliases = (alias for field in fields.values() for alias in (field.validation_alias, field.alias))
+    known = {*fields, *(alias for alias in aliases if isinstance(alias, str))}
+    unknown = ", ".join(repr(name) for name in metadata if name not in known)
+    problem = PydanticCustomError(
+        "missing_data",
+        "{owner} needs this field, and its stream ended without it{given}; it has: {fields}. Give it to "
+        "{owner}.promise(...), or put it into metadata_so_far",
+        {
+            "owner": kind.__qualname__,
+            "given": f" (it was also given {unknown}, which it has no field for)" if unknown else "",
+            "fields": ", ".join(fields),
+        },
+    )
+    details = [InitErrorDetails(type=problem, loc=each["loc"], input=None) for each in problems]
+    return ValidationError.from_exception_data(kind.__qualname__, details, hide_input=True)
+
+
 class MessageSink(Generic[M]):
     """Ends a buffer of tokens with the message that they make.
 
@@ -318,6 +347,8 @@ class MessageSink(Generic[M]):
             # If the answer began again, only the last attempt is the text.
             text = str(data.pop("text")) if "text" in data else _join(self.buffer.items)
             message = message_of(self.message_class, text, data)
+        except ValidationError as error:
+            self.fail(_with_names(error, self.message_class, self.metadata))
         except Exception as error:  # noqa: BLE001 - validation is user code
             self.fail(error)
         else:

@@ -11,7 +11,7 @@ replay buffer, and there is no lock, no trampoline and no auto-detach layer per 
 import contextvars
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.scheduler import CurrentThreadScheduler
@@ -91,6 +91,12 @@ class Stream(Observable[T_co]):
         """Return an async iterator of the pieces, from the first one on, as they come."""
         buffer = self.shown
         return iterate(buffer, self._lease, self._items)
+
+    if not TYPE_CHECKING:  # for type checkers no Observable has it; without it `for` would never end
+
+        def __iter__(self) -> NoReturn:
+            msg = f"A {type(self).__name__} has no items yet: read it with `async for`, or await it first."
+            raise TypeError(msg)
 
     @override
     def __await__(self) -> Generator[object, None, tuple[T_co, ...]]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] # the last item is no whole

@@ -6,11 +6,16 @@ minute at once. The tokens of a call are estimated before it, and corrected afte
 limits of all tokens, of input tokens and of output tokens; the limiter obeys all of them.
 
 If the program gives no limits, those in the headers of the provider apply. If there are none either, the
-limiter does as TCP does: slow start, then multiplicative decrease when a request is refused, and additive
-increase.
+limiter finds the rate as TCP CUBIC does: slow start, multiplicative decrease when too many requests are
+refused, then a fast return to the last good rate, a while near it, and a careful search above it.
+
+A few refusals are normal: servers refuse some requests at random, when one of their machines is busy. A
+decrease for each of them would make the rate fall to almost nothing, as TCP does on a line that loses
+packets. So the limiter slows down only when more than a small share of the last requests was refused.
 """
 
 import asyncio
+import math
 from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections import deque
 from typing import Final
@@ -22,8 +27,18 @@ __all__ = ["Limiter"]
 _MINUTE: Final = 60.0
 _BURST: Final = 1.0  # seconds
 _START: Final = 20.0  # requests a second if no limit is known; each answer allows one more
-_LESS: Final = 0.7  # after a refusal: times the rate at which the request was refused
-_MORE: Final = 0.02  # times that rate: the increase in each second without a refusal
+_LESS: Final = 0.7  # times the rate at which too many requests were refused
+_MUCH_LESS: Final = 0.5  # times that rate, if no request was accepted since the rate fell
+_LEAST: Final = 0.2  # requests a second, or
+_LEAST_SHARE: Final = 0.01  # times the last good rate: if slower, the end of an outage is noticed late
+_RETURN: Final = 8.0  # seconds until the rate is back there, if the rate fell only once
+_RETURN_CALLS: Final = 40  # but at least the time of so many requests
+_NORMAL: Final = 0.04  # the share of refused requests that does not slow down
+_IN_A_ROW: Final = 5  # so many refusals, one after the other, are not normal, whatever their share
+_HIGHEST: Final = 0.1  # the share never counts as more than this, so that it is soon normal again
+_SHARE_CALLS: Final = 200  # the share is that of about so many last requests,
+_SHARE_SECONDS: Final = 5.0  # or of the requests of so many seconds, if those are more
+_QUIET: Final = 60.0  # seconds without requests after which refusals are forgotten
 _LONGEST: Final = 3600.0  # seconds: a header cannot make the limiter wait longer
 
 
@@ -79,6 +94,10 @@ class _Bucket:
         """Take ``weight``. The level may become negative, so that later requests wait longer."""
         self._level -= weight
 
+    def empty(self) -> None:
+        """Allow no burst before it has filled again."""
+        self._level = min(self._level, 0.0)
+
     def restart(self) -> None:
         """Count with another clock from now on."""
         self._last = None
@@ -128,13 +147,19 @@ class Limiter:
         self._waiting: deque[tuple[Future[None], float, float]] = deque()
         self._timer: TimerHandle | None = None
         self._loop: AbstractEventLoop | None = None
-        self._refused_at: float | None = None  # the rate at which it was refused last
+        self._in_a_row = 0  # refusals
+        self._share = 0.0  # of the last requests that were refused
+        self._last_good: float | None = None  # requests a second, before too many were refused
+        self._good = True  # a request that was sent after the rate fell was not refused
+        self._delayed = False  # a request had to wait since the last answer
         self._slowed_at = float("-inf")
+        self._slowed_to = 0.0
+        self._used_at = float("-inf")
 
     @property
     def requests_per_minute(self) -> float | None:
         """How many requests may start in a minute; None as long as no limit is known."""
-        known = self._given_requests or self._told or self._refused_at is not None
+        known = self._given_requests or self._told or self._last_good is not None
         return None if self._requests.rate is None or not known else self._requests.rate * _MINUTE
 
     @property
@@ -183,12 +208,15 @@ class Limiter:
             RuntimeError: requests of another event loop are waiting.
         """
         loop = self._here()
+        if not self._waiting:
+            self._forget_refusals(loop.time())
         if not self._waiting and self._delay(tokens, answered, loop.time()) <= 0:
             self._requests.take(1)
             self._take(tokens, answered)
             return
         turn: Future[None] = loop.create_future()
         self._waiting.append((turn, tokens, answered))
+        self._delayed = True
         self._set_timer(loop)
         try:
             await turn
@@ -212,11 +240,12 @@ class Limiter:
         if self._loop is not None and not self._loop.is_closed():
             self._set_timer(self._loop)
 
-    def told(self, headers: ResponseHeaders) -> None:
+    def told(self, headers: ResponseHeaders, *, sent: float | None = None) -> None:
         """Learn the limits from the headers of a response; values that make no sense are ignored.
 
         Args:
             headers: of the response.
+            sent: when the request was sent, in seconds of the event loop; None for a second ago.
 
         Raises:
             RuntimeError: requests of another event loop are waiting.
@@ -228,10 +257,9 @@ class Limiter:
         self._learn(self._answered, headers.output_tokens, now, given=self._given_tokens)
         if headers.retry_after is not None:
             self._wait_until(now + headers.retry_after)
-        if headers.status == 429:  # noqa: PLR2004 - too many requests
-            self._slow_down(now)
-        else:
-            self._speed_up(now)
+        self._used_at = now
+        refused = headers.status == 429  # noqa: PLR2004 - too many requests
+        self._answer(refused=refused, sent=now - _BURST if sent is None else sent, now=now)
         self._set_timer(self._here())
 
     def _learn(self, bucket: _Bucket, limit: RateLimit | None, now: float, *, given: bool) -> None:
@@ -249,21 +277,60 @@ class Limiter:
         if now < at:
             self._not_before = max(self._not_before, min(at, now + _LONGEST))
 
-    def _slow_down(self, now: float) -> None:
-        """Slow down after a refusal. Requests that were sent before are refused, too: they count once."""
+    def _answer(self, *, refused: bool, sent: float, now: float) -> None:
+        """Change the rate after an answer."""
         rate = self._requests.rate
-        if self._given_requests or rate is None or now - self._slowed_at < _BURST:
+        if self._given_requests or rate is None:
             return
-        self._slowed_at = now
-        self._refused_at = rate
-        self._requests.change(max(rate * _LESS, 1 / _MINUTE), now)
+        weight = 1 / max(_SHARE_CALLS, rate * _SHARE_SECONDS)
+        self._share = min(_HIGHEST, self._share + weight * (refused - self._share))
+        self._in_a_row = self._in_a_row + 1 if refused else 0
+        if not refused:
+            self._speed_up(rate, sent, now)
+        elif (self._share > _NORMAL or self._in_a_row >= _IN_A_ROW) and sent >= self._slowed_at:
+            self._slow_down(rate, now)
 
-    def _speed_up(self, now: float) -> None:
-        rate = self._requests.rate
-        if self._given_requests or self._told or rate is None:
+    def _slow_down(self, rate: float, now: float) -> None:
+        """Slow down. Refusals of requests that were sent before that do not slow down again."""
+        less = _LESS
+        if self._good or self._last_good is None:
+            self._last_good = rate
+        else:
+            less = _MUCH_LESS
+        self._good = False
+        self._slowed_at = now
+        self._slowed_to = max(rate * less, min(_LEAST, self._last_good * _LEAST_SHARE), 1 / _MINUTE)
+        self._requests.change(self._slowed_to, now)
+        self._requests.empty()
+
+    def _speed_up(self, rate: float, sent: float, now: float) -> None:
+        self._good = self._good or sent >= self._slowed_at
+        tried, self._delayed = self._delayed or bool(self._waiting), False
+        if self._told or not tried:  # requests slower than the rate say nothing about a higher one
             return
-        more = 1.0 if self._refused_at is None else _MORE * self._refused_at / rate
-        self._requests.change(rate + more, now)
+        most = min(rate + 1.0, rate * 2)
+        if self._last_good is not None:
+            most = min(most, self._cubic(self._last_good, now - self._slowed_at))
+        if most > rate:
+            self._requests.change(most, now)
+
+    def _cubic(self, last_good: float, seconds: float) -> float:
+        """Return the rate so many seconds after it fell.
+
+        It rises fast, is flat near the last good rate, and rises again.
+        """
+        slope = (1 - _LESS) / max(_RETURN, _RETURN_CALLS / last_good) ** 3
+        back = math.cbrt(max(0.0, (1 - self._slowed_to / last_good) / slope))
+        return last_good * (1 + slope * (seconds - back) ** 3)
+
+    def _forget_refusals(self, now: float) -> None:
+        """After a quiet minute, go on at the last good rate."""
+        quiet, self._used_at = now - self._used_at, now
+        if quiet < _QUIET or self._last_good is None or self._given_requests or self._told:
+            return
+        self._share = 0.0
+        if self._requests.rate is not None and self._requests.rate < self._last_good:
+            self._requests.change(self._last_good, now)
 
     def _here(self) -> AbstractEventLoop:
         loop = asyncio.get_running_loop()
@@ -278,7 +345,8 @@ class Limiter:
             self._loop = loop
             self._timer = None
             self._not_before = 0.0
-            self._slowed_at = float("-inf")
+            self._slowed_at = self._used_at = float("-inf")
+            self._good = True
             for bucket in (self._requests, self._tokens, self._sent, self._answered):
                 bucket.restart()
         return loop

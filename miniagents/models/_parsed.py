@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, cast, overload
+from typing import TYPE_CHECKING, Generic, cast, overload
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar, override
@@ -47,6 +47,14 @@ class _ParsedAnswer(Promise[T], Generic[T]):
     @override
     def _public_name(cls) -> str:
         return "Promise"
+
+    if not TYPE_CHECKING:  # type checkers report unknown attributes themselves
+        # Not for all promises: with this method, each look at any attribute of a class takes longer.
+        def __getattr__(self, name: str) -> object:
+            if name.startswith("_"):  # a slot that is not set, or a protocol that it does not have
+                raise AttributeError(name)
+            msg = f"A Promise has no attribute {name!r}: it is a promise; await it first."
+            raise AttributeError(msg)
 
     @override
     def _resolve(self) -> T:

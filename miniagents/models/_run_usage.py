@@ -22,7 +22,7 @@ from miniagents.core import (
     UsageCame,
     run_of,
 )
-from miniagents.values import Usage
+from miniagents.values import LLMError, Usage
 
 from ._prices import dollars
 
@@ -263,14 +263,15 @@ class RunUsage(Observer):
                 change = event.usage if before is None else event.usage - before.usage
                 self._count(run, _account(run, opened.asked, event.model), _Amount(change))
         elif isinstance(event, RunEnded):
-            self._ended(run, opened, whole=event.outcome == "done")
+            self._ended(run, opened, event)
 
-    def _ended(self, run: RunInfo, opened: "_OpenRun", *, whole: bool) -> None:
+    def _ended(self, run: RunInfo, opened: "_OpenRun", end: RunEnded) -> None:
         del self._open[run]
         if run.kind == "model":
             told = next(iter(opened.told.values()), None)
-            account = _account(run, opened.asked, None if told is None else told.model)
-            self._count(run, account, _Amount(requests=opened.requests, untold=int(whole and told is None)))
+            account = _account(run, opened.asked, None if told is None else told.model, end.error)
+            untold = int(end.outcome == "done" and told is None)
+            self._count(run, account, _Amount(requests=opened.requests, untold=untold))
         elif opened.told and not opened.model_told:
             for event in opened.told.values():
                 self._count(run, _account(run, None, event.model), _Amount(event.usage, 1))
@@ -310,10 +311,15 @@ class _OpenRun:
         self.model_told = False
 
 
-def _account(run: RunInfo, asked: ModelAsked | None, model: str | None) -> _Account:
+def _account(
+    run: RunInfo, asked: ModelAsked | None, model: str | None, error: BaseException | None = None
+) -> _Account:
     # An agent that wraps a model (a limit, a timeout) has the alias of the model, and is not the caller.
     agent = run
     while (agent.kind != "agent" or agent.alias == run.alias) and agent.parent is not None:
         agent = agent.parent
-    provider = None if asked is None else asked.provider
-    return _Account(provider, model or ("" if asked is None else asked.model), agent.alias)
+    if asked is not None:
+        return _Account(asked.provider, model or asked.model, agent.alias)
+    if not model and isinstance(error, LLMError):
+        return _Account(error.provider, error.model or "", agent.alias)
+    return _Account(None, model or "", agent.alias)

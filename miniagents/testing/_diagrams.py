@@ -220,24 +220,58 @@ def drawn(rows: Mapping[str, Sequence[MarbleEvent]], values: Mapping[str, object
     cells = {label: _cells(events, names) for label, events in rows.items()}
     ends = {label: max((event.frame for event in events), default=-1) for label, events in rows.items()}
     frames = sorted({frame for row in cells.values() for frame in row})
-    widths = {frame: max(len(row.get(frame, "-")) for row in cells.values()) for frame in frames}
+    drawing = {
+        label: _Line(row, ends[label] if _ended(rows[label]) else None) for label, row in cells.items()
+    }
+    for frame in frames:
+        # Columns are aligned with spaces, which have no time: so a row can be given to `to_be` as it is.
+        for step in (_Line.pass_until, _Line.add):
+            for line in drawing.values():
+                step(line, frame)
+            width = max(len(line.text) for line in drawing.values())
+            for line in drawing.values():
+                line.text = line.text.ljust(width)
     margin = max(map(len, rows), default=0)
-    lines: list[str] = []
-    for label, row in cells.items():
-        line, behind = "", 0
-        end = ends[label] if _ended(rows[label]) else None
-        for frame in frames:
-            gap = _gap(frame - behind)
-            line += gap if end is None or behind <= end else " " * len(gap)
-            line += row.get(frame, "").ljust(widths[frame], "-" if end is None or frame < end else " ")
-            behind = frame + 1
-        lines.append(f"{label.ljust(margin)}  {line or '(nothing)'}".rstrip())
+    lines = [
+        f"{label.ljust(margin)}  {line.text.rstrip() or '(nothing)'}".rstrip()
+        for label, line in drawing.items()
+    ]
     used = {cell for row in cells.values() for each in row.values() for cell in each}
     return [
         *lines,
         *(f"  {name} = {shown(value)}" for name, value in names.values.items() if name in used),
         *_errors(rows),
     ]
+
+
+class _Line:
+    """The line of one timeline, while it is drawn.
+
+    Args:
+        cells: its signs, by frame.
+        end: the frame of its end; None if it has none.
+    """
+
+    def __init__(self, cells: Mapping[int, str], end: int | None) -> None:
+        self.text: str = ""
+        self._cells = cells
+        self._end = end
+        self._frame = 0  # a group lasts as many frames as it has characters
+
+    def pass_until(self, frame: int) -> None:
+        """Draw the time before ``frame``."""
+        if self._frame < frame and not self._over(frame):
+            self.text += _gap(frame - self._frame)
+            self._frame = frame
+
+    def add(self, frame: int) -> None:
+        """Draw what happens at ``frame``."""
+        cell = self._cells.get(frame, "" if self._frame > frame or self._over(frame) else "-")
+        self.text += cell
+        self._frame = max(self._frame, frame + len(cell))
+
+    def _over(self, frame: int) -> bool:
+        return self._end is not None and frame > self._end
 
 
 def _ended(events: Sequence[MarbleEvent]) -> bool:

@@ -151,6 +151,11 @@ def test_fields_are_validated() -> None:
     with pytest.raises(ValidationError, match=r"api_key\s+Field required"):
         untyped(Speaker)()
     with pytest.raises(
+        ValidationError, match=r"Teacher takes no keyword 'nark'; it knows: mark, grade, client"
+    ) as it:
+        untyped(Teacher)(nark="my secret")
+    assert "my secret" not in str(it.value)
+    with pytest.raises(
         TypeError, match=r"Teacher takes its fields by keyword; it knows: mark, grade, client\."
     ):
         untyped(Teacher)(5)

@@ -7,9 +7,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import cast
 
 import pytest
+import reactivex as rx
+from pydantic import BaseModel
 from typing_extensions import override
 
 from miniagents import BaseAgent, InteractionContext, MessageSequencePromise, MiniAgents, miniagent
+from miniagents.testing import scripted_model
+
+
+class City(BaseModel):
+    """A value that a model answers."""
+
+    name: str
 
 
 @miniagent
@@ -79,6 +88,35 @@ async def test_a_promise_is_no_list(use: Use) -> None:
                 use(cast("Sequence[object]", promise))
         with pytest.raises(TypeError, match="MessageSequencePromise has no items yet"):
             echo.inquire(x for x in echo.inquire("x"))  # type: ignore[attr-defined]
+
+
+LOOPS: list[Use] = [list, tuple, lambda stream: next(each for each in stream)]
+
+
+@pytest.mark.parametrize("use", LOOPS)
+async def test_a_stream_is_no_list(use: Use) -> None:
+    """A `for` without `async` over a stream is an error that says how to read it; it is no endless loop."""
+    async with MiniAgents():
+        replies = echo.inquire("x")
+        for stream in (replies.tokens, replies.messages, replies.parts):
+            with pytest.raises(
+                TypeError, match=r"^A \w*Stream has no items yet: read it with `async for`, or await it first"
+            ):
+                use(cast("Sequence[object]", stream))
+        with pytest.raises(TypeError, match=r"^An Observable has no items yet: subscribe to it, or await"):
+            use(cast("Sequence[object]", rx.of("x").pipe(echo)))
+        with pytest.raises(TypeError, match="not iterable"):
+            assert "x" in cast("Sequence[object]", replies.tokens)
+        assert await replies.tokens[0:1] == "x"
+
+
+async def test_a_promise_has_not_the_fields_of_its_value() -> None:
+    """A look at a field of a promised value, without `await`, is an error that says so."""
+    async with MiniAgents():
+        replies = scripted_model('{"name": "Oslo"}').as_type(City).inquire("Where?")
+        with pytest.raises(AttributeError, match=r"^A Promise has no attribute 'name': .*await it first"):
+            assert cast("City", replies.parsed).name
+        assert (await replies.parsed).name == "Oslo"
 
 
 async def test_a_promise_is_true() -> None:

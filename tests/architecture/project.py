@@ -42,7 +42,9 @@ FOREIGN: Final = MappingProxyType(
     {
         "typing_extensions": r".*",
         "pydantic": r".*",
-        "pydantic_core": r"miniagents\.(values\..*|ext\.(llm\..*|_history\._comments)|agents\._base_agent)",
+        "pydantic_core": (
+            r"miniagents\.(values\..*|core\._message|agents\._base_agent|ext\.(llm\..*|_history\._comments))"
+        ),
         "reactivex": r".*",  # not in values: see the import contracts
         "openai": r"miniagents\.ext\.llm\.(openai|openai_responses|_openai_sdk)",
         "anthropic": r"miniagents\.ext\.llm\.anthropic",

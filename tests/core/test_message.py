@@ -422,3 +422,23 @@ def test_a_message_of_text_alone_is_made_for_less(text: str) -> None:
     assert made.model_copy(update={"tag": "a"}) == validated.model_copy(update={"tag": "a"})
     assert pickle.loads(pickle.dumps(made)) == validated  # noqa: S301 - our own
     assert copy.deepcopy(made) == validated
+
+
+async def test_a_stream_without_a_required_field() -> None:
+    """Its error names the missing field, the names that are no fields, and the fields; and shows no value."""
+
+    class Letter(Message):
+        signed: str
+
+    async def write(metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[str]:
+        del metadata_so_far
+        yield "Dear Ann"
+
+    async with PromisingContext():
+        with pytest.raises(ValidationError, match=r"its stream ended without it; it has: text, signed\."):
+            await Letter.promise(write)
+        with pytest.raises(ValidationError, match=r"signed\n.*needs this.*also given 'sgned'") as it:
+            await Letter.promise(write, sgned="my secret")
+        assert "my secret" not in str(it.value)
+        with pytest.raises(ValidationError, match="valid string"):
+            await Letter.promise(write, signed=5)

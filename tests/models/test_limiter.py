@@ -1,7 +1,10 @@
 """The limiter, in virtual time, against a provider that counts."""
 
 import asyncio
-from collections.abc import Coroutine
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 
 import pytest
 
@@ -62,6 +65,119 @@ async def test_limits_that_nobody_tells() -> None:
     assert seconds <= 150 * 1.5
     generous = Provider(float("inf"))
     assert await all_calls(Limiter(), generous, 1000) <= 10, "slow start doubles the rate in each second"
+
+
+async def calls_for(
+    seconds: float, limiter: Limiter, accepts: Callable[[], bool], concurrency: int = 64
+) -> tuple[int, int]:
+    """Let clients call a server without headers, half a second each; how many calls it took and refused."""
+    taken = refused = 0
+
+    async def client() -> None:
+        nonlocal taken, refused
+        while True:
+            await limiter.acquire()
+            sent = now()
+            accepted = accepts()
+            taken += accepted
+            refused += not accepted
+            await asyncio.sleep(0.5)
+            limiter.told(ResponseHeaders(200 if accepted else 429), sent=sent)
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.gather(*(client() for _ in range(concurrency)))
+    return taken, refused
+
+
+def sliding_second(requests: float) -> Callable[[], bool]:
+    """A server that takes so many requests a minute, and counts the last second."""
+    taken: deque[float] = deque()
+
+    def accepts() -> bool:
+        while taken and taken[0] <= now() - 1:
+            taken.popleft()
+        if len(taken) >= requests / 60:
+            return False
+        taken.append(now())
+        return True
+
+    return accepts
+
+
+def bucket(requests: float, seconds: float) -> Callable[[], bool]:
+    """A server that takes so many requests a minute, with bursts of so many seconds."""
+    level = capacity = max(1.0, requests * seconds / 60)
+    last = now()
+
+    def accepts() -> bool:
+        nonlocal level, last
+        level, last = min(capacity, level + (now() - last) * requests / 60), now()
+        if level < 1:
+            return False
+        level -= 1
+        return True
+
+    return accepts
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("share", [0.01, 0.02])
+async def test_refusals_at_random(share: float) -> None:
+    """A server that refuses a few calls at random keeps at least 80 % of the throughput."""
+    rng = random.Random(17)  # noqa: S311 - not for secrets
+    taken, refused = await calls_for(180, Limiter(), lambda: rng.random() >= share)
+    assert refused > 100
+    assert taken >= 0.8 * 180 * 64 / 0.5
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize(("requests", "seconds"), [(60, 1800), (600, 900), (3000, 180)])
+@pytest.mark.parametrize("server", ["sliding second", "bucket of a second", "bucket of a minute"])
+async def test_a_limit_without_headers(server: str, requests: float, seconds: float) -> None:
+    """At least 80 % of a limit that is in no header is used, and less than 5 % of the calls are refused."""
+    accepts = (
+        sliding_second(requests)
+        if server == "sliding second"
+        else bucket(requests, 1 if server == "bucket of a second" else 60)
+    )
+    limiter = Limiter()
+    await calls_for(60, limiter, accepts)  # it finds the limit
+    taken, refused = await calls_for(seconds, limiter, accepts)
+    assert taken >= 0.8 * requests * seconds / 60
+    assert refused < 0.05 * (taken + refused)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_refusals_at_the_same_moment() -> None:
+    """Refusals of requests that were under way when the rate fell do not make it fall again."""
+    limiter = Limiter()
+    for _ in range(10):
+        await limiter.acquire()
+    sent = now()
+    await asyncio.sleep(3)
+    for _ in range(10):
+        await asyncio.sleep(0.2)
+        limiter.told(ResponseHeaders(429), sent=sent)
+    assert limiter.requests_per_minute == pytest.approx(0.7 * 1200)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("concurrency", [64, 1])
+@pytest.mark.parametrize("quiet", [True, False])
+async def test_back_after_an_outage(quiet: bool, concurrency: int) -> None:
+    """After an outage the rate is back within a minute; after a quiet minute, at once."""
+    limiter = Limiter()
+    await calls_for(60, limiter, bucket(1200, 1))
+    _, refused = await calls_for(60, limiter, lambda: False)
+    assert refused < 60, "few calls are made in vain"
+    assert (limiter.requests_per_minute or 0) < 60
+    if quiet:
+        await asyncio.sleep(61)
+    else:
+        await calls_for(60, limiter, bucket(1200, 1), concurrency)
+    taken, _ = await calls_for(20, limiter, bucket(1200, 1), concurrency)
+    assert taken >= 0.8 * 20 * min(20, concurrency / 0.5)
 
 
 @pytest.mark.loop(virtual=True)

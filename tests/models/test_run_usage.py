@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -20,6 +21,7 @@ from miniagents import (
     miniagent,
     tool,
 )
+from miniagents.errors import LLMStatusError
 from miniagents.ext.limits import limit
 from miniagents.ext.usage import RunUsage, dollars
 from miniagents.models import model_agent
@@ -194,3 +196,17 @@ async def test_another_observer_joins() -> None:
         after = scripted_model(answer("x", 7)).inquire("Hello")
         await after
     assert [usage.of(replies).total.input_tokens for replies in (before, after)] == [5, 7]
+
+
+async def test_a_refused_call_counts_for_its_model() -> None:
+    """A call that failed before an answer is a request of the model that its error names."""
+    usage = RunUsage(dollars)
+    refused = LLMStatusError("slow down", status=429, provider="fake", model="gpt-4o")
+    model = scripted_model(refused, answer("Hi", 3), refused)
+    async with MiniAgents(observers=[usage]):
+        for _ in range(3):
+            with suppress(LLMStatusError):
+                await model.inquire("x")
+    assert usage.by_model == {"gpt-4o": usage.total}
+    assert (usage.requests, usage.total.input_tokens) == (3, 3)
+    assert usage.dollars == dollars(usage.by_model["gpt-4o"], "gpt-4o")

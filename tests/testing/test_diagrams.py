@@ -61,8 +61,8 @@ def test_drawn_in_columns() -> None:
     """What happens at one time stands in one column, and long gaps are written as times."""
     expected, actual = read_diagram("-a-(bc) 1s d|").events, read_diagram("-a-b|").events
     assert drawn({"expected": expected, "actual": actual}, {})[:2] == [
-        "expected  -a-(bc)- 1002ms d|",
-        "actual    -a-b---|",
+        "expected  -a-(bc)  1000ms d|",
+        "actual    -a-b   |",
     ]
 
 

@@ -117,6 +117,28 @@ async def test_a_failure_shows_both_timelines() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("-a--b 5s c|", "-a--b 5s (cd|)"),
+        ("-a|", "-a-(bc) 1s d|"),
+        ("-a-(bc) 1s d|", "-a--b 5s (cd|)"),
+        ("(ab)--c-#", "(abcd)|"),
+        ("a 30ms b", "a-b"),
+    ],
+)
+async def test_the_actual_row_can_be_expected(model: str, expected: str) -> None:
+    """The row `actual` of a failure, given to `to_be` as it is, is what the stream does."""
+    marbles = Marbles()
+    async with MiniAgents():
+        asked = marbles.model(model)
+        with pytest.raises(AssertionError) as caught:
+            await marbles.expect(asked.inquire("Hi")).to_be(expected)
+        row = next(line for line in str(caught.value).splitlines() if line.startswith("actual"))
+        marbles.start()
+        await marbles.expect(asked.inquire("Hi")).to_be(row.removeprefix("actual").strip())
+
+
+@pytest.mark.parametrize(
     ("model", "expected", "told"),
     [
         ("a|", "a", None),

@@ -14,6 +14,12 @@ async def slow(item: Item) -> None:
     print(item)  # noqa: T201
 
 
+def a_loop_that_never_ends(items: Observable[Item]) -> None:
+    for _ in items:  # type: ignore[misc]
+        pass
+    list(items)  # type: ignore[call-overload]
+
+
 def wrong_lambdas(items: Observable[Item], words: Observable[str]) -> None:
     items.pipe(ops.map(lambda m: m.nope))  # type: ignore[attr-defined]
     items.pipe(ops.filter(lambda m: m.nope > 1))  # type: ignore[attr-defined]

@@ -41,6 +41,7 @@ from ._kept_rows import JobState, KeptRows
 from ._meter import Meter
 from ._options import JobSettings, ProgressHandler
 from ._purse import Purse
+from ._row_agent import RowAgent
 from ._rows import Progress, Row, Stopped
 from ._tally import Tally
 
@@ -53,19 +54,6 @@ RowT = TypeVar("RowT")
 _GROUP: Final = 256  # rows that have ended and are not kept yet
 _WINDOW: Final = 1000  # rows that have begun and were not handed out
 _TICK: Final = 0.25  # seconds between two reports of progress
-
-
-class _RowAgent(Generic[RowT]):
-    """Sends the message of a row to the agent."""
-
-    def __init__(self, agent: MiniAgent[Message, Message]) -> None:
-        self.alias: str = agent.alias
-        self._agent = agent
-
-    def inquire(self, call: RowCall[RowT]) -> MessageSequencePromise[Message]:
-        """Send a row."""
-        call.attempts += 1
-        return self._agent.inquire(call.given)
 
 
 class Job(Generic[RowT]):
@@ -238,7 +226,7 @@ class Job(Generic[RowT]):
             async with MiniAgents(
                 around=[self._limits], observers=[self._observed], errors_as_messages=False
             ):
-                asker = cast("Inquired[Message, Message]", _RowAgent[RowT](self._agent))  # its rows are calls
+                asker = cast("Inquired[Message, Message]", RowAgent[RowT](self._agent))  # its rows are calls
                 limits = ConcurrencyLimits(self._settings.concurrency, ordered=False, stop=False)
                 answers = cast(
                     "AsyncGenerator[ItemReplies[RowCall[RowT], Message]]",

@@ -3,7 +3,7 @@
 
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar, overload
+from typing import Any, ClassVar, TypeVar, overload
 
 from reactivex import abc
 from reactivex._letters import _First, _Keeps
@@ -354,5 +354,6 @@ class Observable(
     def __add__(self, other: Observable[_A]) -> Observable[_T_co | _A]: ...
     def __iadd__(self, other: Observable[_A]) -> Observable[_T_co | _A]: ...
     def __getitem__(self, key: slice | int) -> Observable[_T_co]: ...
+    __iter__: ClassVar[None]  # with `__getitem__` alone, a `for` over it never ends, and pyright accepts it
 
 __all__ = ["Observable"]
