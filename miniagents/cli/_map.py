@@ -434,14 +434,15 @@ def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage
                 f"{option} is for models, and {options.agent} is an agent with its own; leave {option} out"
             )
     agent = cast("MiniAgent[Message, Message, ...]", found)
-    if agent.run_kind == "model":
-        _check_text(options, message)
     try:
-        return _Asked(_typed(options, agent.bind()))
+        asked = _Asked(_typed(options, agent.bind()))
     except TypeError as error:
         raise BadInputError(
             f"{options.agent}: {str(error).rstrip('.')}; name an agent whose keywords all have values"
         ) from error
+    if agent.run_kind == "model":
+        _check_text(options, message)
+    return asked
 
 
 def _check_text(options: MapOptions, message: MakeMessage | None) -> None:

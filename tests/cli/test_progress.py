@@ -153,4 +153,5 @@ def test_durations(seconds: float, shown: str) -> None:
 
 def test_money() -> None:
     """Little money has more digits."""
-    assert [money(Decimal(text)) for text in ("0", "0.00006", "1234.5")] == ["$0.00", "$0.0001", "$1,234.50"]
+    shown = [money(Decimal(text)) for text in ("0", "0.00006", "0.0123", "1234.5")]
+    assert shown == ["$0.00", "$0.000060", "$0.0123", "$1,234.50"]
