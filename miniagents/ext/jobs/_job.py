@@ -7,7 +7,6 @@ limited number of calls is made again.
 """
 
 import asyncio
-import logging
 from asyncio import Future, Task
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
@@ -41,13 +40,12 @@ from ._kept_rows import JobState, KeptRows
 from ._meter import Meter
 from ._options import JobSettings, ProgressHandler
 from ._purse import Purse
+from ._reply_classes import ReplyClasses
 from ._row_agent import RowAgent
 from ._rows import Progress, Row, Stopped
 from ._tally import Tally
 
 __all__ = ["Job"]
-
-_LOG: Final = logging.getLogger("miniagents.jobs")
 
 RowT = TypeVar("RowT")
 
@@ -93,6 +91,7 @@ class Job(Generic[RowT]):
         self.changed: bool = False
         self.stopped: Stopped | None = None
         self._records = None if settings.journal is None else settings.records(agent)
+        self._classes = None if self._records is None else ReplyClasses(agent.alias, self._records)
         self._kept: KeptRows | None = None
         self._agent = asked_once(agent)
         self._batches = batches
@@ -122,7 +121,6 @@ class Job(Generic[RowT]):
         self._next = 0
         self._all_ended = False
         self._waiting: dict[str, Future[None]] = {}
-        self._compared: set[type[Message]] = set()
 
     @property
     def progress(self) -> Progress:
@@ -409,28 +407,11 @@ class Job(Generic[RowT]):
         entry: JournalEntry | None = None
         if self._records is not None and error is None:
             entry = self._records.entry(call.question, replies)
-            if message is not None and type(message) not in self._compared:
-                self._compare(self._records, entry, type(message))
+            if self._classes is not None and message is not None:
+                self._classes.check(entry, message)
         elif self._records is not None and error is not None:
             entry = await self._records.failed_entry(call.question, replies, error)
         self._finish(call, entry, message, error)
-
-    def _compare(self, records: CallRecords, entry: JournalEntry, kind: type[Message]) -> None:
-        """Log a warning, once for each class, if the next run would get an answer of another class."""
-        self._compared.add(kind)
-        try:
-            later = type(records.messages_of(entry)[-1])
-        except JournalError:
-            return
-        if later is not kind:
-            _LOG.warning(
-                "%s replied with a %s, which it does not declare, so from the journal this answer comes as a "
-                "plain %s. Declare the class in the agent, or give message_classes=[%s].",
-                self._agent.alias,
-                kind.__name__,
-                later.__name__,
-                kind.__name__,
-            )
 
     def _finish(
         self,

@@ -32,7 +32,6 @@ from miniagents.ext.jobs._kept_rows import KeptRows
 from miniagents.ext.jobs._options import JobSettings
 from miniagents.ext.journal import Journal, JournalError, recorded
 from miniagents.ext.llm.openai import openai_agent
-from miniagents.models import ParsedMessage
 from miniagents.operators import map_agent
 from miniagents.testing import scripted_model
 from tests.support.noting import noting
@@ -773,33 +772,3 @@ async def test_requests_of_a_provider(typed: bool) -> None:
         job = map_rows(agent, ["a"], retries=RetryPolicy(attempts=2, delay=0.0))
         (row,) = [row async for row in job]
         assert (LLMStatusError, 2, 2) == (type(row.error), row.attempts, len(server.requests))
-
-
-class Verdict(BaseModel):
-    """A typed answer."""
-
-    mood: str
-
-
-def test_a_class_that_the_next_run_does_not_know(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A job warns once, in its first run, of an answer whose class the journal does not know."""
-    model = scripted_model(then='{"mood": "good"}').as_type(Verdict)
-
-    @miniagent
-    async def judge(ctx: InteractionContext) -> None:
-        ctx.reply(model.inquire(ctx.messages))
-
-    async def run(path: Path, *classes: type[Message]) -> list[Message]:
-        return [
-            row.value async for row in map_rows(judge, ["one", "two"], journal=path, message_classes=classes)
-        ]
-
-    async def both(path: Path, *classes: type[Message]) -> None:
-        first, second = await run(path, *classes), await run(path, *classes)
-        assert {ParsedMessage[Verdict]} == {type(each) for each in first}
-        assert bool(classes) == isinstance(second[0], ParsedMessage)
-
-    MiniAgents().run(both(tmp_path / "known", ParsedMessage[Verdict]))
-    assert "" == caplog.text
-    MiniAgents().run(both(tmp_path / "unknown"))
-    assert 1 == caplog.text.count("message_classes=[ParsedMessage[Verdict]]")
