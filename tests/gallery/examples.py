@@ -15,10 +15,9 @@ _EXPECTED: Final = _ROOT / "tests" / "examples" / "expected"
 _HEAD: Final = """\
 # Examples
 
-Each program in `examples/` runs without a key and without a network: `python examples/tools.py`. Then Eliza
-or a scripted model answers. If you set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`, the programs that ask a model
-ask a real one: `OPENAI_API_KEY=... python examples/tools.py`. `OPENAI_MODEL` and `ANTHROPIC_MODEL` say which
-one. The tests run all of them. `python -m tests.gallery` writes this page.
+Copy one of these programs and change it. Each runs without a key and without a network, as
+`python examples/tools.py`: Eliza or a scripted model answers. With a key, the programs that call a model call a
+real one: `OPENAI_API_KEY=... python examples/tools.py`. `OPENAI_MODEL` and `ANTHROPIC_MODEL` select the model.
 """
 _MOST_LINES: Final = 24
 _PICTURES: Final = {
