@@ -16,8 +16,9 @@ _HEAD: Final = """\
 # Examples
 
 Copy one of these programs and change it. Each runs without a key and without a network, as
-`python examples/tools.py`: Eliza or a scripted model answers. With a key, the programs that call a model call a
-real one: `OPENAI_API_KEY=... python examples/tools.py`. `OPENAI_MODEL` and `ANTHROPIC_MODEL` select the model.
+`python examples/tools.py`: Eliza or a scripted model answers. With a key, the programs that call a model
+call a real one: `OPENAI_API_KEY=... python examples/tools.py`. `OPENAI_MODEL` and `ANTHROPIC_MODEL` select
+the model.
 """
 _MOST_LINES: Final = 24
 _PICTURES: Final = {
