@@ -46,8 +46,9 @@ class Done:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of this process without keys, models, addresses and proxies, plus more."""
-    ours = re.compile(r"(OPENAI|ANTHROPIC)_.*|.*_proxy", re.IGNORECASE)
+    """Return the environment of this process without keys, models, addresses, proxies and width, plus more."""
+    # A process of pytest-xdist has COLUMNS=80; a terminal of a test has its own size.
+    ours = re.compile(r"(OPENAI|ANTHROPIC)_.*|.*_proxy|COLUMNS|LINES", re.IGNORECASE)
     kept = {name: value for name, value in os.environ.items() if not ours.fullmatch(name)}
     # The development mode has every piece of memory checked, for faults in C: that is half of its time.
     own = {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", "PYTHONMALLOC": "pymalloc"}
