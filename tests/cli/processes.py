@@ -46,7 +46,7 @@ class Done:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of this process without keys, models, addresses, proxies and width, plus more."""
+    """Return the environment of this process without keys, models, addresses, proxies, width; plus more."""
     # A process of pytest-xdist has COLUMNS=80; a terminal of a test has its own size.
     ours = re.compile(r"(OPENAI|ANTHROPIC)_.*|.*_proxy|COLUMNS|LINES", re.IGNORECASE)
     kept = {name: value for name, value in os.environ.items() if not ours.fullmatch(name)}
