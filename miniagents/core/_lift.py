@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar, cast
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -15,6 +15,11 @@ from ._promise import StreamedPromise
 from ._sequence import MessageSequencePromise, open_sequence
 
 B = TypeVar("B")
+
+_NO_ITEMS: Final = (
+    "An Observable has no items yet: subscribe to it, or await it first with `pipe(operators.to_list())` "
+    "for a list of all items."
+)
 
 
 class Lifted(Observable[B]):
@@ -57,11 +62,7 @@ class Lifted(Observable[B]):
     if not TYPE_CHECKING:  # for type checkers no Observable has it; without it `for` would never end
 
         def __iter__(self) -> NoReturn:
-            msg = (
-                "An Observable has no items yet: subscribe to it, or await it first "
-                "with `pipe(operators.to_list())` for a list of all items."
-            )
-            raise TypeError(msg)
+            raise TypeError(_NO_ITEMS)
 
     def _begin(self, observer: ObserverBase[B], scheduler: SchedulerBase | None = None) -> DisposableBase:
         del scheduler  # there is no other scheduler than the event loop of the context

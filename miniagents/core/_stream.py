@@ -95,8 +95,7 @@ class Stream(Observable[T_co]):
     if not TYPE_CHECKING:  # for type checkers no Observable has it; without it `for` would never end
 
         def __iter__(self) -> NoReturn:
-            msg = f"A {type(self).__name__} has no items yet: read it with `async for`, or await it first."
-            raise TypeError(msg)
+            raise _no_items(self)
 
     @override
     def __await__(self) -> Generator[object, None, tuple[T_co, ...]]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] # the last item is no whole
@@ -134,6 +133,12 @@ class Stream(Observable[T_co]):
 
 class TokenStream(Stream[str]):
     """A stream of text tokens; where messages are accepted, it is one message, not one for each token."""
+
+
+def _no_items(stream: object) -> TypeError:
+    return TypeError(
+        f"A {type(stream).__name__} has no items yet: read it with `async for`, or await it first."
+    )
 
 
 async def _all(buffer: ReplayBuffer[T], lease: object, items: list[T]) -> tuple[T, ...]:

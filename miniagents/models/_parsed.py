@@ -51,10 +51,7 @@ class _ParsedAnswer(Promise[T], Generic[T]):
     if not TYPE_CHECKING:  # type checkers report unknown attributes themselves
         # Not for all promises: with this method, each look at any attribute of a class takes longer.
         def __getattr__(self, name: str) -> object:
-            if name.startswith("_"):  # a slot that is not set, or a protocol that it does not have
-                raise AttributeError(name)
-            msg = f"A Promise has no attribute {name!r}: it is a promise; await it first."
-            raise AttributeError(msg)
+            raise _no_attribute(name)
 
     @override
     def _resolve(self) -> T:
@@ -63,6 +60,12 @@ class _ParsedAnswer(Promise[T], Generic[T]):
     @override
     def _parts(self) -> Iterable[ReplayBuffer[object]]:
         return self._final._parts()  # noqa: SLF001 - a promise, too
+
+
+def _no_attribute(name: str) -> AttributeError:
+    if name.startswith("_"):  # a slot that is not set, or a protocol that it does not have
+        return AttributeError(name)
+    return AttributeError(f"A Promise has no attribute {name!r}: it is a promise; await it first.")
 
 
 def field_of(model: type[T], field: str | Callable[[T], object]) -> str:
