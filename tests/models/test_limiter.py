@@ -121,8 +121,11 @@ def bucket(requests: float, seconds: float) -> Callable[[], bool]:
     return accepts
 
 
+MANY = pytest.mark.gate("makes thousands of calls")
+
+
 @pytest.mark.loop(virtual=True)
-@pytest.mark.parametrize("share", [0.01, 0.02])
+@pytest.mark.parametrize("share", [0.01, pytest.param(0.02, marks=MANY)])
 async def test_refusals_at_random(share: float) -> None:
     """A server that refuses a few calls at random keeps at least 80 % of the throughput."""
     rng = random.Random(17)  # noqa: S311 - not for secrets
@@ -132,7 +135,10 @@ async def test_refusals_at_random(share: float) -> None:
 
 
 @pytest.mark.loop(virtual=True)
-@pytest.mark.parametrize(("requests", "seconds"), [(60, 1800), (600, 900), (3000, 180)])
+@pytest.mark.parametrize(
+    ("requests", "seconds"),
+    [(60, 1800), *(pytest.param(*each, marks=MANY) for each in [(600, 900), (3000, 180)])],
+)
 @pytest.mark.parametrize("server", ["sliding second", "bucket of a second", "bucket of a minute"])
 async def test_a_limit_without_headers(server: str, requests: float, seconds: float) -> None:
     """At least 80 % of a limit that is in no header is used, and less than 5 % of the calls are refused."""

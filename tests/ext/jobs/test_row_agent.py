@@ -18,6 +18,7 @@ class City(BaseModel):
     name: str
 
 
+@pytest.mark.gate("stops twenty jobs")
 @pytest.mark.parametrize("typed", [True, False])
 def test_errors_of_rows_when_a_job_stops(caplog: pytest.LogCaptureFixture, typed: bool) -> None:
     """A row that fails at the moment when the job is stopped is not logged, whichever moment that is."""
