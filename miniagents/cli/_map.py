@@ -151,7 +151,7 @@ class MapJob:
         )
 
     async def _try(self, view: ProgressView) -> Estimate:
-        """Send some rows; their answers are kept, so that nobody pays for them again."""
+        """Send some rows; the journal keeps their answers, so the job does not pay for them again."""
         total = await asyncio.to_thread(self.source.count)
         estimate = Estimate(total, self.options.concurrency)
 

@@ -18,7 +18,7 @@ EXPECTED = Path(__file__).parent / "expected" / "ray_job.txt"
 
 
 async def test_in_workers(fake_ray: FakeRay, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The rows are judged by two workers, and the second time by nobody."""
+    """Two workers judge the rows; the second run takes all answers from the journal."""
     async with MiniAgents():
         await ray_job.main(scripted_model(then="Positive."), tmp_path / "moods.journal")
     out = capsys.readouterr().out

@@ -270,7 +270,7 @@ def _refused() -> Iterable[Row]:
     made = (_whole(400, packed, content_encoding="deflate"),)
     yield Row("a bomb as the body of an error", made, LLMStatusError, "", "A bomb.", 400)
     made = (_whole(400, b"\x28\xb5\x2f\xfd", content_encoding="zstd"),)
-    yield Row("an error packed as nobody asked for", made, LLMStatusError, "", "compressed as 'zstd'", 400)
+    yield Row("an error in an unrequested encoding", made, LLMStatusError, "", "compressed as 'zstd'", 400)
 
 
 def _kept_waiting() -> Iterable[Row]:

@@ -104,7 +104,7 @@ async def test_bomb_for_a_client_of_ones_own(
 @on_each_wire
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, br"])
 async def test_packed_in_another_way(wire: Wire, encoding: str) -> None:
-    """A body that is packed as nobody asked for is not unpacked at all, whatever is installed."""
+    """A body in an encoding that the client did not request is not unpacked, whatever is installed."""
     told, peak = await refused(wire, [b"\x28\xb5\x2f\xfd" + bytes(1000)], encoding)
     assert f"the body is compressed as '{encoding}', which the request did not ask for" in told
     assert peak < ENOUGH
