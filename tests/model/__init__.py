@@ -1,0 +1,1 @@
+"""The executable specification: what each operator and each reader does, on plain lists."""
