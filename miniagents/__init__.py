@@ -14,11 +14,11 @@
 The names of ``errors``, ``parts``, ``tools`` and ``types`` can be imported from ``miniagents`` as well.
 
 The layers, each of which imports only those before it: ``values`` (frozen values, errors, sentinels),
-``core`` (streams, promises, messages), ``operators``, ``agents``, ``models`` (tools,
+``streams``, ``messages``, ``operators``, ``agents``, ``models`` (tools,
 typed answers), ``ext``, ``cli``.
 
 Names are imported when they are first used (PEP 562): ``import miniagents`` imports no layer,
-``miniagents.Message`` those up to ``core``.
+``miniagents.Message`` those up to ``messages``.
 """
 
 from typing import TYPE_CHECKING
@@ -97,23 +97,6 @@ if TYPE_CHECKING:
         race,
         route,
     )
-    from miniagents.core import (
-        AssistantMessage,
-        ErrorMessage,
-        Message,
-        MessagePromise,
-        Messages,
-        MessageSequencePromise,
-        MessageType,
-        Promise,
-        Stream,
-        StreamedPromise,
-        SystemMessage,
-        ToolMessage,
-        UserMessage,
-        join_messages,
-        split_messages,
-    )
     from miniagents.errors import (
         AgentFieldError as AgentFieldError,
         AgentTimeoutError as AgentTimeoutError,
@@ -142,6 +125,20 @@ if TYPE_CHECKING:
         UnroutedMessageError as UnroutedMessageError,
         WrongLoopError as WrongLoopError,
     )
+    from miniagents.messages import (
+        AssistantMessage,
+        ErrorMessage,
+        Message,
+        MessagePromise,
+        Messages,
+        MessageSequencePromise,
+        MessageType,
+        SystemMessage,
+        ToolMessage,
+        UserMessage,
+        join_messages,
+        split_messages,
+    )
     from miniagents.models import (
         model_agent,
         tool,
@@ -157,6 +154,7 @@ if TYPE_CHECKING:
         ToolCallDelta as ToolCallDelta,
         ToolResult as ToolResult,
     )
+    from miniagents.streams import Promise, Stream, StreamedPromise
     from miniagents.tools import (
         AnyTool as AnyTool,
         Approval as Approval,
@@ -218,8 +216,6 @@ else:
             *("ToolDefinitionError", "ToolReplies", "ToolResult", "ToolSpec", "TypedAgent"),
             *("TypedAnswerError", "UnresolvedPromiseError", "UnroutedMessageError", "WrongLoopError"),
         ),
-        layers=("values", "core", "agents", "models"),
-        modules=dict.fromkeys(
-            ("errors", "operators", "parts", "promising", "streams", "testing", "tools", "types"), ()
-        ),
+        layers=("values", "streams", "messages", "agents", "models"),
+        modules=dict.fromkeys(("errors", "operators", "parts", "promising", "testing", "tools", "types"), ()),
     )

@@ -41,7 +41,7 @@ def lazy_names(
         AttributeError: the package has no such name (raised by ``__getattr__``).
 
     Example:
-        >>> find, names = lazy_names("miniagents", listed=["Message"], layers=["values", "core"])
+        >>> find, names = lazy_names("miniagents", listed=["Message"], layers=["streams", "messages"])
         >>> find("Message").__name__, "Message" in names()
         ('Message', True)
     """

@@ -3,7 +3,8 @@
 Give an :class:`Observer` to ``MiniAgents(observers=[...])``, or read :func:`run_events` as a stream.
 """
 
-from .core import (
+from miniagents.streams._adapters import run_events
+from miniagents.streams._observers import (
     FirstPart,
     HeadersCame,
     ModelAsked,
@@ -15,7 +16,6 @@ from .core import (
     RunInfo,
     RunRetried,
     UsageCame,
-    run_events,
 )
 
 __all__ = [

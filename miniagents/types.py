@@ -19,17 +19,7 @@ from miniagents.agents import (
     Route,
     SlotValue,
 )
-from miniagents.core import (
-    MessageItemOf,
-    MessageType,
-    MessageTypeOf,
-    Overflow,
-    Parts,
-    PartStreamer,
-    PromiseResolvedHandler,
-    PromisingContext,
-    TokenStreamer,
-)
+from miniagents.messages import MessageItemOf, MessageType, MessageTypeOf, Parts, PartStreamer, TokenStreamer
 from miniagents.models import (
     AnswerMode,
     AnswerSchema,
@@ -46,6 +36,7 @@ from miniagents.operators import (
     Inquired,
     ItemReplies,
 )
+from miniagents.streams import Overflow, PromiseResolvedHandler, PromisingContext
 from miniagents.values import (
     AwaitType,
     ClearType,

@@ -168,7 +168,9 @@ def test_a_name_means_one_thing(module: str) -> None:
 
 def test_every_error_is_in_errors() -> None:
     """Each error that the layers make public stands in `miniagents.errors`."""
-    layers = [import_module(f"miniagents.{each}") for each in ("values", "core", "agents", "models")]
+    layers = [
+        import_module(f"miniagents.{each}") for each in ("values", "streams", "messages", "agents", "models")
+    ]
     found = {name: getattr(each, name) for each in layers for name in each.__all__}
     named = {
         name

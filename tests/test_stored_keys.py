@@ -35,8 +35,8 @@ from miniagents import (
     Usage,
     UserMessage,
 )
-from miniagents.core._content_message import ContentMessage
 from miniagents.ext.web import DataPart, PageData
+from miniagents.messages._message import ContentMessage
 from miniagents.parts import RateLimit, ResponseHeaders
 from miniagents.values import PartValue
 

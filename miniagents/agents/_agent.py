@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Never, Self, TypeA
 from reactivex import Observable
 from typing_extensions import TypeVar, override
 
-from miniagents.core import (
+from miniagents.messages import (
     ErrorMessage,
     Message,
     MessagePromise,

@@ -20,7 +20,7 @@ from typing import (
 
 from typing_extensions import TypeAliasType, is_protocol
 
-from miniagents.core import Message
+from miniagents.messages import Message
 from miniagents.values import lazy_dataclass
 
 Classes: TypeAlias = tuple[type[Message], ...]

@@ -4,7 +4,8 @@ from typing import Generic, overload
 
 from typing_extensions import TypeVar
 
-from miniagents.core import Flattener, Message, MessageSequencePromise, MessageType, MessageTypeOf
+from miniagents.messages import Message, MessageSequencePromise, MessageType, MessageTypeOf
+from miniagents.messages._flattener import Flattener
 from miniagents.values import MiniAgentsError
 
 In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105 - as in _agent

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Never, TypeAlias, cast
 
-from miniagents.core import Message, Messages, MessageSequencePromise, MessageType
+from miniagents.messages import Message, Messages, MessageSequencePromise, MessageType
 from miniagents.values import AWAIT, CLEAR, AwaitType, ClearType
 
 from ._agent import MiniAgent

@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Generic, Self, cast, get_args
 from pydantic import SecretStr
 from typing_extensions import ParamSpec, override
 
-from miniagents.core import Message
+from miniagents.messages import Message
 from miniagents.values import FrozenMapping, freeze_data, lazy_dataclass
 
 from ._annotations import MessageClasses

@@ -6,7 +6,7 @@ from typing import Any, Concatenate, Protocol, TypeAlias, overload
 
 from typing_extensions import ParamSpec, TypeVar
 
-from miniagents.core import Message
+from miniagents.messages import Message
 
 from ._agent import InteractionContext, MiniAgent
 from ._annotations import MessageClasses

@@ -2,14 +2,8 @@
 
 from typing import Never, Protocol, TypeAlias, cast, runtime_checkable
 
-from miniagents.core import (
-    AssistantMessage,
-    Message,
-    Messages,
-    MessageSequencePromise,
-    UserMessage,
-    message_of,
-)
+from miniagents.messages import AssistantMessage, Message, Messages, MessageSequencePromise, UserMessage
+from miniagents.messages._message import message_of
 
 from ._agent import MiniAgent
 from ._signals import END_OF_LOOP, looping

@@ -6,20 +6,14 @@ from typing import Protocol, cast
 
 from typing_extensions import override
 
-from miniagents.core import (
-    Context,
-    Flattener,
-    Lifetime,
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    MessageSink,
-    PartBuffer,
-    ReplayBuffer,
-    RunWatch,
-    new_part_buffer,
-    text_message,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._flattener import Flattener
+from miniagents.messages._message import MessageSink, text_message
+from miniagents.messages._parts import PartBuffer, new_part_buffer
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import Context
+from miniagents.streams._lifetime import Lifetime
+from miniagents.streams._observers import RunWatch
 
 from ._taskless_run import TasklessRun, Work
 

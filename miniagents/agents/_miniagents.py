@@ -3,7 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from miniagents.core import DrainTimeout, Message, Observer, PromiseResolvedHandler
+from miniagents.messages import Message
+from miniagents.streams import PromiseResolvedHandler
+from miniagents.streams._context import DrainTimeout
+from miniagents.streams._observers import Observer
 
 from ._agent import InteractionContext, MiniAgent
 from ._algebra._around import check_around

@@ -10,13 +10,8 @@ from uuid import UUID
 
 from typing_extensions import ParamSpec, override
 
-from miniagents.core import (
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    MessageType,
-    flat_messages,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise, MessageType
+from miniagents.messages._message_type import flat_messages
 from miniagents.values import lazy_dataclass
 
 from ._agent import MiniAgent

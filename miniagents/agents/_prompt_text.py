@@ -10,22 +10,11 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from miniagents.core import (
-    ContentMessage,
-    Context,
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    MessageSink,
-    MessageType,
-    ReplayBuffer,
-    TokenFeed,
-    TokenTransformer,
-    UserMessage,
-    current_context,
-    freeze_metadata,
-    text_message,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise, MessageType, UserMessage
+from miniagents.messages._message import ContentMessage, MessageSink, freeze_metadata, text_message
+from miniagents.messages._tokens import TokenFeed, TokenTransformer
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import Context, current_context
 from miniagents.values import Content, File, Image, Refusal, TemplateError, lazy_dataclass, named_fields
 
 BETWEEN = "\n\n"

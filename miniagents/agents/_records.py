@@ -5,7 +5,10 @@ from typing import cast
 
 from pydantic import Field
 
-from miniagents.core import Message, MessagePromise, ReplayBuffer, post_event, public_data, when_complete
+from miniagents.messages import Message, MessagePromise
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._observers import public_data
+from miniagents.streams._promise import post_event, when_complete
 from miniagents.values import FrozenMapping
 
 from ._run_context import RunContext

@@ -9,31 +9,19 @@ from typing import Protocol, cast
 
 from typing_extensions import TypeVar, override
 
-from miniagents.core import (
-    Context,
-    ErrorMessage,
-    Flattener,
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    MessageType,
-    Outcome,
-    Producer,
-    ProducerTask,
-    ReplayBuffer,
-    RunKind,
-    RunWatch,
-    Sink,
-    ValidatedBuffer,
-    Validation,
-    one_message,
-    outcome_of,
-    parts_of_finished,
-    replace_errors,
-    text_message,
-    watch_run,
-    when_complete,
-)
+from miniagents.messages import ErrorMessage, Message, MessagePromise, MessageSequencePromise, MessageType
+from miniagents.messages._errors_as_messages import replace_errors
+from miniagents.messages._flattener import Flattener
+from miniagents.messages._message import parts_of_finished, text_message
+from miniagents.messages._message_type import one_message
+from miniagents.messages._parts import watch_run
+from miniagents.messages._validation import ValidatedBuffer, Validation
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import Context
+from miniagents.streams._observers import Outcome, RunKind, RunWatch, outcome_of
+from miniagents.streams._promise import when_complete
+from miniagents.streams._protocols import Producer, Sink
+from miniagents.streams._run_task import ProducerTask
 from miniagents.values import MiniAgentsError
 
 from ._message_run import MessageRun, WritesMessage, sequence_of

@@ -6,18 +6,11 @@ from weakref import WeakValueDictionary
 
 from typing_extensions import override
 
-from miniagents.core import (
-    Context,
-    DrainTimeout,
-    Message,
-    MessagePromise,
-    Observer,
-    Promise,
-    PromiseResolvedHandler,
-    PromisingContext,
-    call_handlers,
-    on_resolved,
-)
+from miniagents.messages import Message, MessagePromise
+from miniagents.streams import Promise, PromiseResolvedHandler, PromisingContext
+from miniagents.streams._context import Context, DrainTimeout
+from miniagents.streams._observers import Observer
+from miniagents.streams._promise import call_handlers, on_resolved
 from miniagents.values import Frozen
 
 

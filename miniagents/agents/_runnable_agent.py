@@ -12,26 +12,23 @@ from typing import ClassVar, Generic, Protocol, cast, overload
 from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar
 
-from miniagents.core import (
-    ConcurrencyLimits,
-    Context,
-    Flattener,
-    Lifted,
+from miniagents.messages import (
     Message,
     MessageItemOf,
     MessagePromise,
     MessageSequencePromise,
     MessageType,
     MessageTypeOf,
-    Overflow,
-    RunKind,
-    Validation,
-    current_context,
-    current_producer,
-    open_sequence,
-    validated,
 )
+from miniagents.messages._concurrent_map import ConcurrencyLimits
+from miniagents.messages._flattener import Flattener
+from miniagents.messages._sequence import Lifted, open_sequence
+from miniagents.messages._validation import Validation, validated
 from miniagents.operators import AgentMap
+from miniagents.streams import Overflow
+from miniagents.streams._context import Context, current_context
+from miniagents.streams._deadlocks import current_producer
+from miniagents.streams._observers import RunKind
 
 from ._algebra._around import AnyFunction, Around
 from ._algebra._chains import Stage

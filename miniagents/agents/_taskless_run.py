@@ -10,21 +10,14 @@ from typing import Protocol, TypeAlias, cast
 
 from typing_extensions import TypeVar, override
 
-from miniagents.core import (
-    Context,
-    Flattener,
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    Outcome,
-    Producer,
-    ReplayBuffer,
-    TasklessLife,
-    TaskLife,
-    current_producer,
-    extend_chain,
-    outcome_of,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._flattener import Flattener
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import Context
+from miniagents.streams._deadlocks import current_producer
+from miniagents.streams._lifetime import TasklessLife, TaskLife, extend_chain
+from miniagents.streams._observers import Outcome, outcome_of
+from miniagents.streams._protocols import Producer
 
 T = TypeVar("T")
 Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105 - as users see it

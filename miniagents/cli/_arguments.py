@@ -19,10 +19,10 @@ from urllib.request import getproxies, proxy_bypass
 
 from typing_extensions import override
 
-from miniagents.core import Messages
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD
 from miniagents.ext.timeline import check_picture_path
+from miniagents.messages import Messages
 from miniagents.values import strip_control
 
 from ._help import HelpFormatter

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from miniagents.core import (
+from miniagents.ext.chat_history import ChatHistory
+from miniagents.ext.console import Asker, OutputError, Screen
+from miniagents.messages import (
     AssistantMessage,
     Message,
     MessagePromise,
     Messages,
     MessageSequencePromise,
     UserMessage,
-    message_of,
 )
-from miniagents.ext.chat_history import ChatHistory
-from miniagents.ext.console import Asker, OutputError, Screen
+from miniagents.messages._message import message_of
 
 from ._arguments import complain
 from ._models import ChatModel

@@ -16,7 +16,6 @@ from typing import Final, cast
 from pydantic import BaseModel
 
 from miniagents.agents import MiniAgent, MiniAgents
-from miniagents.core import Message
 from miniagents.errors import BudgetExceededError, MiniAgentsError, SchemaError
 from miniagents.ext.jobs import (
     JobOptions,
@@ -34,6 +33,7 @@ from miniagents.ext.jobs import (
 )
 from miniagents.ext.journal import JournalError
 from miniagents.ext.usage import Price, dollars
+from miniagents.messages import Message
 from miniagents.models import ModelAgent, unpriced_models
 from miniagents.values import Usage
 

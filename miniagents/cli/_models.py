@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Final, cast
 
 from miniagents.agents import MiniAgent
-from miniagents.core import Message
 from miniagents.ext.eliza import eliza_agent
+from miniagents.messages import Message
 
 from ._arguments import BadInputError, ModelOptions
 

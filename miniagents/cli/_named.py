@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from miniagents.agents import MiniAgent
-from miniagents.core import Message
+from miniagents.messages import Message
 from miniagents.models import AnyTool, Tool
 
 from ._arguments import BadInputError

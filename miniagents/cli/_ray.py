@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import Final, Protocol, TypeVar, cast
 
 from miniagents.agents import MiniAgent
-from miniagents.core import Message
 from miniagents.ext.ray import remote
+from miniagents.messages import Message
 
 from ._arguments import BadInputError
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final, cast
 
 from miniagents.agents import MiniAgent
-from miniagents.core import Message
 from miniagents.ext.console import Screen
+from miniagents.messages import Message
 from miniagents.server import (
     Place,
     ServeError,

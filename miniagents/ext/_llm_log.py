@@ -21,7 +21,7 @@ from typing import Final, cast
 
 from pydantic import SecretStr
 
-from miniagents.core import AssistantMessage, Message, MessagePromise, Messages, ToolMessage, UserMessage
+from miniagents.messages import AssistantMessage, Message, MessagePromise, Messages, ToolMessage, UserMessage
 from miniagents.models import AnswerSchema, ToolSpec
 from miniagents.values import (
     Citation,

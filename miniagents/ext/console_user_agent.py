@@ -15,7 +15,7 @@ Example:
 """
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
-from miniagents.core import Message, MessagePromise, UserMessage
+from miniagents.messages import Message, MessagePromise, UserMessage
 
 from .chat_history import ChatHistory
 from .console import Asker, Screen

@@ -27,7 +27,7 @@ from typing import Final, Self
 from typing_extensions import ParamSpec, override
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
-from miniagents.core import Message
+from miniagents.messages import Message
 
 from ._history import ChatHistory, ChatHistoryMD, InMemoryChatHistory, keep_and_reply
 

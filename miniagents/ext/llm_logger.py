@@ -33,7 +33,7 @@ from typing import cast
 from typing_extensions import ParamSpec
 
 from miniagents.agents import InteractionContext
-from miniagents.core import AssistantMessage, Message
+from miniagents.messages import AssistantMessage, Message
 from miniagents.models import ModelAgent
 
 from ._llm_log import LogFolder, LoggedCall

@@ -17,7 +17,8 @@ from typing import Final, Literal, TypeAlias, cast
 
 from typing_extensions import override
 
-from miniagents.core import AssistantMessage, ContentMessage, Message
+from miniagents.messages import AssistantMessage, Message
+from miniagents.messages._message import ContentMessage
 from miniagents.observers import (
     FirstPart,
     ModelAsked,

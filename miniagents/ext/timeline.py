@@ -6,7 +6,6 @@ from weakref import WeakKeyDictionary
 
 from typing_extensions import override
 
-from miniagents.core import running_loop
 from miniagents.observers import (
     FirstPart,
     ModelAsked,
@@ -19,6 +18,7 @@ from miniagents.observers import (
     RunRetried,
     UsageCame,
 )
+from miniagents.streams._context import running_loop
 from miniagents.values import label_of
 
 from ._timeline._characters import in_characters

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from miniagents.agents import MiniAgent
-from miniagents.core import Message
+from miniagents.messages import Message
 
 __all__ = ["as_kind", "over"]
 

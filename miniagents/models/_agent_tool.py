@@ -8,7 +8,7 @@ from typing import cast
 from pydantic import ValidationError
 
 from miniagents.agents import MiniAgent
-from miniagents.core import AssistantMessage, Message, Messages, ToolMessage, UserMessage
+from miniagents.messages import AssistantMessage, Message, Messages, ToolMessage, UserMessage
 from miniagents.values import AgentPart, freeze
 
 from ._errors import ToolArgumentsError, ToolDefinitionError

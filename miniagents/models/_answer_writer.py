@@ -10,17 +10,12 @@ from typing import Protocol, TypeAlias, cast
 from typing_extensions import override
 
 from miniagents.agents import MiniAgent
-from miniagents.core import (
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    MessageType,
-    PartBuffer,
-    Processor,
-    ReplayBuffer,
-    request_upstream,
-    resolved,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise, MessageType
+from miniagents.messages._parts import PartBuffer
+from miniagents.messages._tokens import resolved
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._demand import request_upstream
+from miniagents.streams._derived import Processor
 from miniagents.values import Part, Restart, ToolCallDelta
 
 __all__ = ["AnswerEnd", "AnswerWriter", "Judge"]

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel
 
 from miniagents.agents import BaseAgent, MiniAgent
-from miniagents.core import Message, Messages, public_data
+from miniagents.messages import Message, Messages
+from miniagents.streams._observers import public_data
 
 from ._message_records import Json, Registry, encode_data
 from ._tool_loop import ToolLoop

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from miniagents.agents import MiniAgent
-from miniagents.core import Message, Messages, MessageSequencePromise, message_of, shown_text, told_by
+from miniagents.messages import Message, Messages, MessageSequencePromise
+from miniagents.messages._message import message_of
+from miniagents.messages._parts import shown_text, told_by
 from miniagents.values import Part
 
 from ._call_keys import CallKey, RecordedFunction, function_of, question_of, question_of_text, told_of

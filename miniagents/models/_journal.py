@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Never, Protocol, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.core import Message, MessageSequencePromise, PartBuffer, ReplayBuffer
+from miniagents.messages import Message, MessageSequencePromise
+from miniagents.messages._parts import PartBuffer
+from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import InquiryCancelledError, MiniAgentsError
 
 from ._call_keys import CallKey, RecordedFunction, function_of, key_of, question_of

@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.core import Context, HeadersCame, Message, MessageSequencePromise, RunEvent
+from miniagents.messages import Message, MessageSequencePromise
+from miniagents.streams._context import Context
+from miniagents.streams._observers import HeadersCame, RunEvent
 from miniagents.values import BudgetExceededError, LLMError, ResponseHeaders
 
 from ._limiter import Limiter

@@ -34,15 +34,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel
 
-from miniagents.core import (
+from miniagents.messages import (
     AssistantMessage,
     ErrorMessage,
     Message,
     SystemMessage,
     ToolMessage,
     UserMessage,
-    message_of,
 )
+from miniagents.messages._message import message_of
 from miniagents.values import FrozenMapping, PartValue, part_from_data
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"

@@ -7,15 +7,9 @@ from pydantic import BaseModel, SecretStr
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
-from miniagents.core import (
-    AssistantMessage,
-    Message,
-    MessageSequencePromise,
-    MessageType,
-    Promise,
-    RunKind,
-    ToolMessage,
-)
+from miniagents.messages import AssistantMessage, Message, MessageSequencePromise, MessageType, ToolMessage
+from miniagents.streams import Promise
+from miniagents.streams._observers import RunKind
 
 from ._agent_kinds import as_kind, over
 from ._asked_model import AskedModel, TellsModel

@@ -5,7 +5,8 @@ from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.core import Context, Message
+from miniagents.messages import Message
+from miniagents.streams._context import Context
 
 from ._limiter import Limiter, check_limits
 from ._limits import RateLimiter

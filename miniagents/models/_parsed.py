@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Generic, cast, overload
 from pydantic import BaseModel
 from typing_extensions import TypeVar, override
 
-from miniagents.core import (
-    AssistantMessage,
-    MessageSequencePromise,
-    Promise,
-    ReplayBuffer,
-    Stream,
-    TokenStream,
-)
+from miniagents.messages import AssistantMessage, MessageSequencePromise
+from miniagents.streams import Promise, Stream
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._stream import TokenStream
 
 from ._errors import SchemaError
 from ._parsed_streams import ListField, TextField, write_elements, write_field, write_partials

@@ -14,7 +14,11 @@ from typing import ClassVar, Final, Generic, cast
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from typing_extensions import TypeVar, override
 
-from miniagents.core import FlatStream, Message, PartBuffer, ReplayBuffer, TokenFeed, TokenTransformer
+from miniagents.messages import Message
+from miniagents.messages._message_type import FlatStream
+from miniagents.messages._parts import PartBuffer
+from miniagents.messages._tokens import TokenFeed, TokenTransformer
+from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonParser, JsonText, Part, Restart
 
 from ._errors import SchemaError, TypedAnswerError

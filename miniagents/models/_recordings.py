@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, cast
 
 from miniagents.agents import InteractionContext
-from miniagents.core import Message
+from miniagents.messages import Message
 from miniagents.values import (
     LLMConfigError,
     LLMConnectionError,

@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 
 from typing_extensions import override
 
-from miniagents.core import (
-    Message,
-    MessageSequencePromise,
+from miniagents.messages import Message, MessageSequencePromise
+from miniagents.messages._parts import run_of
+from miniagents.streams._observers import (
     ModelAsked,
     Observer,
     RunBegan,
@@ -20,7 +20,6 @@ from miniagents.core import (
     RunInfo,
     RunRetried,
     UsageCame,
-    run_of,
 )
 from miniagents.values import LLMError, Usage
 

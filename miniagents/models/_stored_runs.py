@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NoReturn, Protocol, cast
 
-from miniagents.core import Message
+from miniagents.messages import Message
 
 from ._durable import RunJournal
 from ._message_records import Json, Registry
@@ -30,7 +30,7 @@ class RunRequest:
         topic: what the run belongs to, such as the id of a chat.
 
     Example:
-        >>> from miniagents.core import UserMessage
+        >>> from miniagents.messages import UserMessage
         >>> request = RunRequest("poet", "1", (UserMessage("Hi"),), {"lines": 4}, owner="ada")
         >>> RunRequest.from_json(request.to_json()) == request
         True

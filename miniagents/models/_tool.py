@@ -13,7 +13,7 @@ from typing import Final, Generic, Protocol, cast, overload
 from pydantic import TypeAdapter
 from typing_extensions import ParamSpec, TypeVar, override
 
-from miniagents.core import Message, Messages
+from miniagents.messages import Message, Messages
 from miniagents.values import AgentPart, redact_keys
 
 from ._errors import ToolDefinitionError

@@ -14,21 +14,12 @@ from functools import partial
 from typing import Final, Never, Protocol, TypeAlias, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.core import (
-    AssistantMessage,
-    Message,
-    MessagePromise,
-    MessageType,
-    PartBuffer,
-    ReplayBuffer,
-    RunWatch,
-    ToolMessage,
-    current_context,
-    current_watch,
-    outcome_of,
-    watch_run,
-    write_message,
-)
+from miniagents.messages import AssistantMessage, Message, MessagePromise, MessageType, ToolMessage
+from miniagents.messages._message import write_message
+from miniagents.messages._parts import PartBuffer, current_watch, watch_run
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import current_context
+from miniagents.streams._observers import RunWatch, outcome_of
 from miniagents.values import AgentPart, DeadlockError, Finish, Part, StopLoop, ToolCall, ToolResult
 
 from ._agent_tool import AgentTool

@@ -12,21 +12,21 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.agents import Caught, InteractionContext, MiniAgent, Stage
-from miniagents.core import (
+from miniagents.messages import (
     AssistantMessage,
-    ConcurrencyLimits,
-    Context,
     Message,
     MessagePromise,
     MessageSequencePromise,
-    MessageSink,
     MessageType,
-    Overflow,
-    PartBuffer,
     ToolMessage,
     UserMessage,
-    until_closed,
 )
+from miniagents.messages._concurrent_map import ConcurrencyLimits
+from miniagents.messages._message import MessageSink
+from miniagents.messages._parts import PartBuffer
+from miniagents.streams import Overflow
+from miniagents.streams._context import Context
+from miniagents.streams._readers import until_closed
 from miniagents.values import Finish, LLMRefusalError, ToolResult
 
 from ._agent_kinds import as_kind, over

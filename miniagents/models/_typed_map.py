@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from reactivex import Observable
 from typing_extensions import TypeVar, override
 
-from miniagents.core import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.operators import AgentMap, ItemReplies
 
 from ._parsed import ParsedMessage, ParsedReplies

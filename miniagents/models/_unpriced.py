@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from miniagents.agents import MiniAgent
-from miniagents.core import Message
+from miniagents.messages import Message
 from miniagents.values import Usage, label_of
 
 from ._agent_tool import AgentTool

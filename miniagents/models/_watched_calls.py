@@ -7,21 +7,20 @@ from weakref import WeakKeyDictionary
 
 from typing_extensions import override
 
-from miniagents.core import (
-    Context,
-    Message,
-    MessageSequencePromise,
+from miniagents.messages import Message, MessageSequencePromise
+from miniagents.messages._parts import run_of
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import Context
+from miniagents.streams._observers import (
     ModelAsked,
     Observer,
     PartsCame,
-    ReplayBuffer,
     RunEnded,
     RunEvent,
     RunInfo,
     UsageCame,
-    run_of,
-    when_complete,
 )
+from miniagents.streams._promise import when_complete
 from miniagents.values import Usage, label_of, set_partial_text
 
 from ._prices import dollars

@@ -23,7 +23,7 @@ Example:
 from typing import TYPE_CHECKING
 
 from miniagents._lazy_names import lazy_names
-from miniagents.core import Overflow, from_async, to_async_iter
+from miniagents.streams import Overflow, from_async, to_async_iter
 
 from ._map_agent import AgentMap, Inquired, ItemReplies, MapsItself, map_agent
 

@@ -5,7 +5,8 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.core import Lifted, Message, MessagePromise, MessageType
+from miniagents.messages import Message, MessagePromise, MessageType
+from miniagents.messages._sequence import Lifted
 
 
 def as_messages() -> Callable[[Observable[MessageType]], Observable[MessagePromise[Message]]]:

@@ -5,7 +5,9 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.core import Lifted, Message, MessagePromise, MessageSequencePromise, replace_errors
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._errors_as_messages import replace_errors
+from miniagents.messages._sequence import Lifted
 
 
 def errors_as_messages() -> Callable[

@@ -5,7 +5,8 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.core import Lifted, Message, MessagePromise, MessageSequencePromise
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._sequence import Lifted
 
 
 def join(

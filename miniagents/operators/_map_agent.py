@@ -7,18 +7,11 @@ from pydantic import BaseModel
 from reactivex import Observable
 from typing_extensions import TypeVar
 
-from miniagents.core import (
-    ConcurrencyLimits,
-    Context,
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    Overflow,
-    ReplayBuffer,
-    from_async,
-    map_concurrently,
-    to_async_iter,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._concurrent_map import ConcurrencyLimits, map_concurrently
+from miniagents.streams import Overflow, from_async, to_async_iter
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import Context
 from miniagents.values import lazy_dataclass
 
 Item = TypeVar("Item", covariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there

@@ -7,16 +7,11 @@ from typing import TypeVar, cast
 from reactivex import Observable
 from typing_extensions import override
 
-from miniagents.core import (
-    Lifted,
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    ReplayBuffer,
-    TokenFeed,
-    TokenTransformer,
-    failed_message,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._message import failed_message
+from miniagents.messages._sequence import Lifted
+from miniagents.messages._tokens import TokenFeed, TokenTransformer
+from miniagents.streams._buffer import ReplayBuffer
 
 M = TypeVar("M", bound=Message)
 N = TypeVar("N", bound=Message)

@@ -7,16 +7,11 @@ from typing import ClassVar, TypeVar, cast
 from reactivex import Observable
 from typing_extensions import override
 
-from miniagents.core import (
-    Lifted,
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    MessageSink,
-    ReplayBuffer,
-    TokenFeed,
-    TokenTransformer,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._message import MessageSink
+from miniagents.messages._sequence import Lifted
+from miniagents.messages._tokens import TokenFeed, TokenTransformer
+from miniagents.streams._buffer import ReplayBuffer
 
 M = TypeVar("M", bound=Message)
 

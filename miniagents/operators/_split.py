@@ -5,7 +5,9 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.core import Lifted, Message, MessagePromise, MessageSequencePromise, split_tokens
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._join_and_split import split_tokens
+from miniagents.messages._sequence import Lifted
 
 
 def split(

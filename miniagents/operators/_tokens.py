@@ -5,7 +5,8 @@ from typing import cast
 
 from reactivex import Observable
 
-from miniagents.core import Lifted, Message, MessagePromise, tokens_of
+from miniagents.messages import Message, MessagePromise
+from miniagents.messages._sequence import Lifted, tokens_of
 
 
 def tokens() -> Callable[[Observable[MessagePromise[Message]]], Observable[str]]:

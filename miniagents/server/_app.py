@@ -18,9 +18,9 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 from miniagents.agents import MiniAgents, Stage
-from miniagents.core import Message
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryFileError
 from miniagents.ext.web import FrameLogError, Runs, SQLiteFrames, chat_routes
+from miniagents.messages import Message
 
 from ._guard import Guard, Hosts
 from ._login import Login

@@ -5,8 +5,10 @@ from typing import Final
 
 from typing_extensions import override
 
-from miniagents.core import MessageSequencePromise, Observer, RunBegan, RunEvent, RunInfo, run_of
 from miniagents.ext.timeline import Timeline
+from miniagents.messages import MessageSequencePromise
+from miniagents.messages._parts import run_of
+from miniagents.streams._observers import Observer, RunBegan, RunEvent, RunInfo
 
 __all__ = ["RunPictures"]
 

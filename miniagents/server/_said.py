@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
-from miniagents.core import (
+from miniagents.ext.web import DataPart, Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
+from miniagents.messages import (
     AssistantMessage,
     ErrorMessage,
     Message,
     SystemMessage,
     ToolMessage,
     UserMessage,
-    message_of,
 )
-from miniagents.ext.web import DataPart, Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
+from miniagents.messages._message import message_of
 from miniagents.values import Attachment, Content, Finish, Part, ToolCall, ToolResult, Usage, content_of
 
 __all__ = [

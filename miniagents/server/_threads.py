@@ -14,9 +14,9 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from miniagents.agents import Stage
-from miniagents.core import Message, MessageSequencePromise
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryThread
 from miniagents.ext.web import FrameLogError, RequestError, Runs, TooManyRunsError
+from miniagents.messages import Message, MessageSequencePromise
 
 from ._pictures import RunPictures
 from ._said import conversation_of, run_in, said_by_user, said_in_run, turn_in

@@ -8,16 +8,9 @@ from typing import Final, cast
 
 from pydantic import BaseModel
 
-from miniagents.core import (
-    AssistantMessage,
-    Message,
-    Messages,
-    SystemMessage,
-    ToolMessage,
-    UserMessage,
-    public_data,
-)
+from miniagents.messages import AssistantMessage, Message, Messages, SystemMessage, ToolMessage, UserMessage
 from miniagents.models import NOT_ASKED, Json
+from miniagents.streams._observers import public_data
 from miniagents.values import (
     is_secret_name,
     redact_keys,

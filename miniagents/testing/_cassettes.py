@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Literal, Never, Self, TypeAlias, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.core import Message, MessagePromise
+from miniagents.messages import Message, MessagePromise
 from miniagents.models import CallPlayer, Json, RecordedEvent, error_data, part_data
 from miniagents.values import Part
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from miniagents.agents import InteractionContext
-from miniagents.core import NEXT_TURN, AssistantMessage, Message
+from miniagents.messages import AssistantMessage, Message
 from miniagents.models import ModelAgent, model_agent
+from miniagents.streams._readers import NEXT_TURN
 from miniagents.values import MiniAgentsError, Part, PartValue
 
 from ._diagrams import Diagram, DiagramError, EventKind, MarbleEvent, differences, drawn, read_diagram

@@ -7,13 +7,8 @@ from typing import TypeAlias, TypeVar, cast
 
 from reactivex import Observable, abc
 
-from miniagents.core import (
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    Promise,
-    StreamedPromise,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.streams import Promise, StreamedPromise
 
 from ._diagrams import EventKind
 

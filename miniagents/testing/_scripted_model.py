@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from miniagents.agents import InteractionContext
-from miniagents.core import NEXT_TURN, AssistantMessage, Message, MessagePromise, Messages
+from miniagents.messages import AssistantMessage, Message, MessagePromise, Messages
 from miniagents.models import ModelAgent, model_agent
+from miniagents.streams._readers import NEXT_TURN
 from miniagents.values import FrozenMapping, MiniAgentsError, Part, check_seconds, parts_of_content
 
 Tokens: TypeAlias = Sequence[Part | Exception]

@@ -8,15 +8,8 @@ from typing import Generic, Literal, Self, TypeVar, cast, overload
 
 from reactivex import Observable
 
-from miniagents.core import (
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    Promise,
-    Stream,
-    StreamedPromise,
-    to_async_iter,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.streams import Promise, Stream, StreamedPromise, to_async_iter
 
 from ._diagrams import shown
 from ._recorder import Readable, as_source

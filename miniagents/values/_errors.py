@@ -210,7 +210,7 @@ class StreamOverflowError(MiniAgentsError, RuntimeError):
     Example:
         >>> import reactivex as rx
         >>> from miniagents import MiniAgents
-        >>> from miniagents.core import Overflow, to_async_iter
+        >>> from miniagents.streams import Overflow, to_async_iter
         >>> async def main():
         ...     return [number async for number in to_async_iter(rx.of(1, 2, 3), overflow=Overflow.fail(2))]
         >>> MiniAgents().run(main())
@@ -225,7 +225,7 @@ class NotReplayedError(MiniAgentsError, RuntimeError):
 
     Example:
         >>> from miniagents import MiniAgents
-        >>> from miniagents.core import StreamedPromise
+        >>> from miniagents.streams import StreamedPromise
         >>> async def numbers():
         ...     yield 1
         ...     yield 2

@@ -23,7 +23,7 @@ from miniagents import (
     join_messages,
     miniagent,
 )
-from miniagents.core import Promise, PromisingContext
+from miniagents.streams import Promise, PromisingContext
 from miniagents.values import FrozenMapping
 from tests.support.sources import turns
 from tests.support.typewriter import Typewriter

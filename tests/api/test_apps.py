@@ -22,9 +22,9 @@ from typing_extensions import override
 
 from miniagents import InteractionContext, Message, MessagePromise, MiniAgent, MiniAgents, miniagent
 from miniagents.agents import PersistMessageHandler
-from miniagents.core import Context
 from miniagents.ext.limits import limit
 from miniagents.observers import Observer, RunBegan, RunEvent
+from miniagents.streams._context import Context
 from tests.support.sse_server import ScriptedServer, serve, sse
 from tests.support.web import served
 from tests.support.wires import KEY, WIRES, Wire

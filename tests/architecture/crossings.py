@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.architecture.project import OF_ANY_PACKAGE
+from tests.architecture.project import OF_ANY_PACKAGE, OPEN_LAYERS
 from tests.architecture.source import PACKAGE, Import, Module, imports, modules
 
 __all__ = [
@@ -31,7 +31,10 @@ def imports_in_functions(root: Path, *folders: str) -> list[str]:
 
 
 def wrong_crossings(root: Path, *folders: str) -> list[str]:
-    """Return a sentence for each import of another layer's private module, or absolute one inside a layer."""
+    """Return a sentence for each import of another layer's private module, or absolute one inside a layer.
+
+    The private modules of `streams` and `messages` are open to the rest of the package.
+    """
     known = frozenset(module.name for module in modules(root))
     return [
         f"{module.path}:{each.line}: {wrong}"
@@ -79,6 +82,8 @@ def _wrong(module: Module, each: Import, known: frozenset[str]) -> str:
         return ""
     if each.relative and module.layer:
         return f"from another layer, import its public module: from {PACKAGE}.{layer} import ..."
+    if layer in OPEN_LAYERS and module.name.startswith(PACKAGE):
+        return ""
     private = any(part.startswith("_") for part in target.split("."))
     return f"import the public module, not the private module {target}" if private else ""
 

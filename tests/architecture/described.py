@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.architecture.names import listed
-from tests.architecture.project import INTERNAL
 from tests.architecture.raised import raised
 from tests.architecture.source import Module, imports, module_level, modules
 
@@ -74,8 +73,7 @@ def undescribed(root: Path, *later: str) -> list[str]:
     known = {module.name: module for module in modules(root)}
     found: set[str] = set()
     for module in known.values():
-        internal = module.is_private or module.name in INTERNAL
-        for name in () if internal else listed(module.tree) or ():
+        for name in () if module.is_private else listed(module.tree) or ():
             found.update(_lacks(known, module, name))
     return sorted(each for each in found if not each.startswith(later))
 

@@ -56,19 +56,27 @@ def test_imports_in_functions_can_fail(tmp_path: Path, text: str) -> None:
     ("file", "line", "sentence"),
     [
         (
-            "miniagents/core/_buffer.py",
+            "miniagents/streams/_buffer.py",
             "from miniagents.values._frozen import Frozen",
             "the private module",
         ),
-        ("miniagents/core/_buffer.py", "from miniagents.values import _frozen", "the private module"),
-        ("miniagents/core/_buffer.py", "import miniagents.values._frozen", "the private module"),
-        ("miniagents/core/_buffer.py", "from ..values import Frozen", "from miniagents.values import"),
+        ("miniagents/streams/_buffer.py", "from miniagents.values import _frozen", "the private module"),
+        ("miniagents/streams/_buffer.py", "import miniagents.values._frozen", "the private module"),
+        ("miniagents/streams/_buffer.py", "from ..values import Frozen", "from miniagents.values import"),
         ("miniagents/values/_other.py", "from miniagents.values._frozen import Frozen", "are relative"),
         ("miniagents/values/_other.py", "from miniagents.values import Frozen", "are relative"),
         ("miniagents/utils.py", "from miniagents.values._frozen import Frozen", "the private module"),
         ("examples/hello.py", "from miniagents.values._frozen import Frozen", "the private module"),
-        ("miniagents/core/_buffer.py", "from miniagents._lazy_names import lazy_names", "the private module"),
-        ("miniagents/core/__init__.py", "from .._lazy_names import lazy_names", "import its public module"),
+        (
+            "miniagents/streams/_buffer.py",
+            "from miniagents._lazy_names import lazy_names",
+            "the private module",
+        ),
+        (
+            "miniagents/streams/__init__.py",
+            "from .._lazy_names import lazy_names",
+            "import its public module",
+        ),
     ],
 )
 def test_crossings_can_fail(tmp_path: Path, file: str, line: str, sentence: str) -> None:
@@ -83,14 +91,14 @@ def test_crossings_can_fail(tmp_path: Path, file: str, line: str, sentence: str)
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("miniagents/core/_buffer.py", "from miniagents.values import Frozen"),
+        ("miniagents/streams/_buffer.py", "from miniagents.values import Frozen"),
         ("miniagents/values/_other.py", "from ._frozen import Frozen"),
         ("miniagents/values/_other.py", "from . import _frozen"),
         ("miniagents/values/deep/_other.py", "from .._frozen import Frozen"),
         ("miniagents/utils.py", "from miniagents.values import Frozen"),
         ("miniagents/agents/_a.py", "from miniagents.promising.sentinels import AWAIT"),
         ("examples/hello.py", "from miniagents import miniagent"),
-        ("miniagents/core/__init__.py", "from miniagents._lazy_names import lazy_names"),
+        ("miniagents/streams/__init__.py", "from miniagents._lazy_names import lazy_names"),
     ],
 )
 def test_good_crossings_pass(tmp_path: Path, file: str, line: str) -> None:

@@ -60,8 +60,8 @@ def test_constants_pass(tmp_path: Path, line: str) -> None:
 def test_the_contexts_of_loops(tmp_path: Path) -> None:
     """The dictionary of app-wide contexts is free in its own module, and nothing else is there."""
     held = "_APP_WIDE: Final[WeakKeyDictionary[Loop, Context]] = WeakKeyDictionary()\n"
-    place = "miniagents/core/_context.py"
+    place = "miniagents/streams/_context.py"
     more = held + "_OTHER = WeakKeyDictionary()\n"
     assert mutable_globals(plant(tmp_path / "own", {place: held})) == []
     assert len(mutable_globals(plant(tmp_path / "more", {place: more}))) == 1
-    assert len(mutable_globals(plant(tmp_path / "else", {"miniagents/core/_promise.py": held}))) == 1
+    assert len(mutable_globals(plant(tmp_path / "else", {"miniagents/streams/_promise.py": held}))) == 1

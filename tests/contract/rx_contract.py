@@ -19,7 +19,7 @@ from reactivex.abc import DisposableBase, ObserverBase
 from typing_extensions import override
 
 from miniagents import MiniAgents
-from miniagents.core import Promise
+from miniagents.streams import Promise
 from tests.contract.fed import Fed
 from tests.support.sources import turns
 

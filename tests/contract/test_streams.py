@@ -12,7 +12,8 @@ from miniagents import (
     MiniAgents,
     miniagent,
 )
-from miniagents.core import Lifted, StreamedPromise, from_async
+from miniagents.messages._sequence import Lifted
+from miniagents.streams import StreamedPromise, from_async
 from tests.contract.fed import Fed
 from tests.contract.rx_contract import SETTLED, Heard, StreamContract
 from tests.support.sources import turns

@@ -30,11 +30,11 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.core._observers import Anchor
 from miniagents.ext.timeline import Timeline
 from miniagents.models import model_agent
 from miniagents.observers import ModelAsked, PartsCame, RunBegan, RunEnded, RunInfo
 from miniagents.parts import AgentPart, ResponseHeaders, Restart, ToolCallDelta
+from miniagents.streams._observers import Anchor
 from miniagents.testing import scripted_model
 from miniagents.types import ModelAgent
 from tests.support.canaries import KEY, PROMPT, shown_in

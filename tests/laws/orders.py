@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-TESTS: Final = ("tests/core", "tests/agents")
+TESTS: Final = ("tests/streams", "tests/messages", "tests/agents")
 CHOSEN: Final = "not gate and not loop(debug=False)"
 
 

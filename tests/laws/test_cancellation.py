@@ -24,7 +24,8 @@ import pytest
 from typing_extensions import override
 
 from miniagents import AgentTimeoutError, InquiryCancelledError, MiniAgents, NoActiveContextError, StopLoop
-from miniagents.core import CURRENT_CONTEXT, current_producer
+from miniagents.streams._context import CURRENT_CONTEXT
+from miniagents.streams._deadlocks import current_producer
 from tests.laws.graph import JOBS, Job, PlannedError, ReaderLeftError
 from tests.laws.stepped import SteppedLoop
 

@@ -25,17 +25,8 @@ from miniagents import (
     miniagent,
     split_messages,
 )
-from miniagents.core import (
-    Flattener,
-    ProducerTask,
-    Promise,
-    PromisingContext,
-    ReplayBuffer,
-    StreamedPromise,
-    TokenFeed,
-    from_async,
-)
-from miniagents.core._stream import Subscription
+from miniagents.messages._flattener import Flattener
+from miniagents.messages._tokens import TokenFeed
 from miniagents.operators import (
     as_messages,
     join,
@@ -46,6 +37,10 @@ from miniagents.operators import (
     to_async_iter,
     tokens,
 )
+from miniagents.streams import Promise, PromisingContext, StreamedPromise, from_async
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._run_task import ProducerTask
+from miniagents.streams._stream import Subscription
 from tests.contract.fed import Fed
 from tests.support.sources import Source, turns
 

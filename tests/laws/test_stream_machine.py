@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from typing_extensions import override
 
 from miniagents import InquiryCancelledError, Message, MessageSequencePromise, MiniAgents
-from miniagents.core import Promise, StreamedPromise
+from miniagents.streams import Promise, StreamedPromise
 from tests.contract.fed import Fed
 from tests.contract.rx_contract import Heard
 from tests.support.shuffled import loops

@@ -18,7 +18,7 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.core import Messages
+from miniagents.messages import Messages
 from miniagents.models import ModelAgent, ToolSpec, model_agent
 from miniagents.models._call_keys import function_of, key_of, question_of
 

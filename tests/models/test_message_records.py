@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel
 
-from miniagents.core import message_of
 from miniagents.ext._history._markdown_format import write_record
 from miniagents.ext._history._markdown_reader import scan
 from miniagents.ext._history._notes import Note
 from miniagents.messages import AssistantMessage, ErrorMessage, Message, SystemMessage, UserMessage
+from miniagents.messages._message import message_of
 from miniagents.models import Json, Record, Registry, decode_data, encode_data
 from miniagents.values import FrozenMapping, freeze
 from tests.ext.history.samples import TEXTS

@@ -23,8 +23,8 @@ from miniagents import (
     model_agent,
     tool,
 )
-from miniagents.core import Promise
 from miniagents.models._agent_kinds import as_kind
+from miniagents.streams import Promise
 
 
 class Loud(MiniAgent):

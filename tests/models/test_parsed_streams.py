@@ -20,8 +20,8 @@ from miniagents import (
     Restart,
     TypedAnswerError,
 )
-from miniagents.core import Stream
 from miniagents.models._parsed_streams import AT_ONCE
+from miniagents.streams import Stream
 from miniagents.testing import scripted_model
 from tests.support.readers import awaiting, iterating, leave, stops_with_the_last_one, subscribing
 from tests.support.sources import Recorder, Source, turns

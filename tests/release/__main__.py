@@ -26,7 +26,6 @@ OF_SOURCES: Final[Mapping[str, str]] = {
     "tests/architecture": "reads the sources of the package, and what they import",
     "tests/browser/test_wheel.py": "builds a wheel of the sources",
     "tests/docs_site": "builds the site, whose reference is read from the sources",
-    "tests/mutations": "changes copies of the sources",
     "tests/quiet": "runs the tests anew, of the sources",
     "tests/typing": "type checkers read the sources, and a wheel that is built of them",
 }

@@ -19,8 +19,8 @@ from miniagents import (
     MiniAgents,
     miniagent,
 )
-from miniagents.core import current_producer
 from miniagents.operators import as_messages, map_messages, map_tokens, resolve, to_async_iter
+from miniagents.streams._deadlocks import current_producer
 from tests.support.sse_server import serve, sse, wait
 from tests.support.wires import ANTHROPIC, CHAT, KEY, Wire
 

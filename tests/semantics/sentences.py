@@ -36,9 +36,9 @@ SENTENCES = (
         _ERRORS,
         "An error is the terminal of its stream, after everything that came before it.",
         (
-            "tests/core/test_pump.py::test_the_error_comes_last",
-            "tests/core/test_readers.py::test_items_before_the_error",
-            "tests/core/test_stream.py::test_the_error_is_the_terminal",
+            "tests/streams/test_pump.py::test_the_error_comes_last",
+            "tests/streams/test_readers.py::test_items_before_the_error",
+            "tests/streams/test_stream.py::test_the_error_is_the_terminal",
         ),
     ),
     Sentence(
@@ -46,7 +46,7 @@ SENTENCES = (
         "A failing message fails where it stands; the messages after it still arrive.",
         (
             "tests/agents/test_errors.py::test_a_failing_message",
-            "tests/core/test_sequence.py::test_a_failing_message_fails_where_it_stands",
+            "tests/messages/test_sequence.py::test_a_failing_message_fails_where_it_stands",
         ),
     ),
     Sentence(
@@ -97,7 +97,7 @@ SENTENCES = (
         "`CancelledError` ends a run as cancelled, and is never handed to readers as a value.",
         (
             "tests/agents/test_miniagents.py::test_a_cancelled_error_is_no_value",
-            "tests/core/test_producer_task.py::test_a_body_that_is_cancelled_by_another",
+            "tests/streams/test_producer_task.py::test_a_body_that_is_cancelled_by_another",
         ),
     ),
     Sentence(
@@ -105,7 +105,7 @@ SENTENCES = (
         "`KeyboardInterrupt` and `SystemExit` leave through `MiniAgents.run`.",
         (
             "tests/agents/test_miniagents.py::test_exits_leave_through_run",
-            "tests/core/test_blocking_run.py::test_what_leaves_at_once",
+            "tests/streams/test_blocking_run.py::test_what_leaves_at_once",
         ),
     ),
     Sentence(
@@ -114,9 +114,9 @@ SENTENCES = (
         (
             "tests/semantics/test_ways_out.py::test_a_stream_ends_however_its_source_leaves",
             "tests/semantics/test_ways_out.py::test_a_run_ends_however_its_agent_leaves",
-            "tests/core/test_pump.py::test_cancelled_while_it_waits_for_the_source",
-            "tests/core/test_pump.py::test_cancelled_while_it_is_paused",
-            "tests/core/test_pump.py::test_an_error_of_the_taker_closes_the_source",
+            "tests/streams/test_pump.py::test_cancelled_while_it_waits_for_the_source",
+            "tests/streams/test_pump.py::test_cancelled_while_it_is_paused",
+            "tests/streams/test_pump.py::test_an_error_of_the_taker_closes_the_source",
         ),
     ),
     Sentence(
@@ -125,9 +125,9 @@ SENTENCES = (
         "dropped or the context ends.",
         (
             "tests/agents/test_run.py::test_an_unread_error_is_logged_once",
-            "tests/core/test_promise.py::test_an_unseen_error_is_logged_once",
-            "tests/core/test_context.py::test_unseen_errors_are_logged_at_its_end",
-            "tests/core/test_promise.py::test_a_seen_error_is_not_logged",
+            "tests/streams/test_promise.py::test_an_unseen_error_is_logged_once",
+            "tests/streams/test_context.py::test_unseen_errors_are_logged_at_its_end",
+            "tests/streams/test_promise.py::test_a_seen_error_is_not_logged",
         ),
     ),
     # -- leaving, cancelling, ending -------------------------------------------------------------------------
@@ -135,9 +135,9 @@ SENTENCES = (
         _LEAVING,
         "A reader that times out or is cancelled is gone alone: all others, now or later, are unharmed.",
         (
-            "tests/core/test_promise.py::test_a_reader_that_times_out_harms_nobody",
+            "tests/streams/test_promise.py::test_a_reader_that_times_out_harms_nobody",
             "tests/agents/test_run.py::test_a_reader_that_leaves_harms_nobody",
-            "tests/core/test_buffer.py::test_a_cancelled_reader_harms_nobody",
+            "tests/streams/test_buffer.py::test_a_cancelled_reader_harms_nobody",
         ),
     ),
     Sentence(
@@ -146,7 +146,7 @@ SENTENCES = (
         "abandoned: cancelled, its generators closed, within one turn of the loop.",
         (
             "tests/semantics/test_ways_out.py::test_abandoned_within_a_turn",
-            "tests/core/test_promise.py::test_abandoned",
+            "tests/streams/test_promise.py::test_abandoned",
             "tests/agents/test_run.py::test_the_last_reader_leaves",
         ),
     ),
@@ -163,7 +163,7 @@ SENTENCES = (
         "An inquiry that was never read runs to its end.",
         (
             "tests/agents/test_agent.py::test_inquire_runs_unread",
-            "tests/core/test_promise.py::test_fire_and_forget",
+            "tests/streams/test_promise.py::test_fire_and_forget",
         ),
     ),
     Sentence(
@@ -172,7 +172,7 @@ SENTENCES = (
         (
             "tests/agents/test_agent.py::test_cancel",
             "tests/agents/test_run.py::test_a_message_being_written_ends_with_its_run",
-            "tests/core/test_promise.py::test_cancel",
+            "tests/streams/test_promise.py::test_cancel",
         ),
     ),
     Sentence(
@@ -180,7 +180,7 @@ SENTENCES = (
         "Leaving `async with agent.inquire(...)` does the same.",
         (
             "tests/agents/test_agent.py::test_leaving_the_block_cancels",
-            "tests/core/test_sequence.py::test_leaving_the_block",
+            "tests/messages/test_sequence.py::test_leaving_the_block",
         ),
     ),
     Sentence(
@@ -197,7 +197,7 @@ SENTENCES = (
         _LEAVING,
         "A context that ends normally waits for all runs, then returns.",
         (
-            "tests/core/test_context.py::test_a_normal_end_waits",
+            "tests/streams/test_context.py::test_a_normal_end_waits",
             "tests/agents/test_miniagents.py::test_the_end_waits_for_runs_of_runs",
         ),
     ),
@@ -205,9 +205,9 @@ SENTENCES = (
         _LEAVING,
         "It waits for `drain_timeout` seconds at most (None: for ever), then cancels what is left.",
         (
-            "tests/core/test_app_wide.py::test_drain_timeout",
-            "tests/core/test_app_wide.py::test_how_long_an_app_waits",
-            "tests/core/test_app_wide.py::test_then_the_shutdown_timeout",
+            "tests/streams/test_app_wide.py::test_drain_timeout",
+            "tests/streams/test_app_wide.py::test_how_long_an_app_waits",
+            "tests/streams/test_app_wide.py::test_then_the_shutdown_timeout",
             "tests/api/test_apps.py::test_a_shutdown",
         ),
     ),
@@ -215,15 +215,15 @@ SENTENCES = (
         _LEAVING,
         "One that ends by an exception cancels all runs, waits for their clean-up and raises it again.",
         (
-            "tests/core/test_context.py::test_any_other_end_cancels",
-            "tests/core/test_context.py::test_a_cleanup_is_let_finish",
+            "tests/streams/test_context.py::test_any_other_end_cancels",
+            "tests/streams/test_context.py::test_a_cleanup_is_let_finish",
         ),
     ),
     Sentence(
         _LEAVING,
         "So does one that ends by Ctrl-C, wherever that strikes.",
         (
-            "tests/core/test_promising_context.py::test_an_interrupt_within_a_run",
+            "tests/streams/test_promising_context.py::test_an_interrupt_within_a_run",
             "tests/semantics/test_ways_out.py::test_ctrl_c",
         ),
     ),
@@ -231,16 +231,16 @@ SENTENCES = (
         _LEAVING,
         "So does one that is cancelled, also while it waits for its runs.",
         (
-            "tests/core/test_context.py::test_any_other_end_cancels",
-            "tests/core/test_context.py::test_a_normal_end_that_is_cancelled",
+            "tests/streams/test_context.py::test_any_other_end_cancels",
+            "tests/streams/test_context.py::test_a_normal_end_that_is_cancelled",
         ),
     ),
     Sentence(
         _LEAVING,
         "It waits no longer than `shutdown_timeout`.",
         (
-            "tests/core/test_context.py::test_a_stubborn_task_of_a_block_is_left_behind",
-            "tests/core/test_context.py::test_a_stubborn_task_is_left_behind",
+            "tests/streams/test_context.py::test_a_stubborn_task_of_a_block_is_left_behind",
+            "tests/streams/test_context.py::test_a_stubborn_task_is_left_behind",
         ),
     ),
     Sentence(
@@ -258,7 +258,7 @@ SENTENCES = (
         "What is in a promise can be read after its context has ended.",
         (
             "tests/agents/test_miniagents.py::test_what_came_stays_readable",
-            "tests/core/test_promise.py::test_readable_after_the_end",
+            "tests/streams/test_promise.py::test_readable_after_the_end",
         ),
     ),
     # -- waiting for oneself ---------------------------------------------------------------------------------
@@ -282,16 +282,16 @@ SENTENCES = (
         (
             "tests/agents/test_deadlocks.py::test_two_runs",
             "tests/agents/test_deadlocks.py::test_within_a_second",
-            "tests/core/test_deadlocks.py::test_waiting_for_oneself",
-            "tests/core/test_deadlocks.py::test_within_a_second",
+            "tests/streams/test_deadlocks.py::test_waiting_for_oneself",
+            "tests/streams/test_deadlocks.py::test_within_a_second",
         ),
     ),
     Sentence(
         _DEADLOCKS,
         "Waiting costs nothing for it: where no run waits for a stream, nothing is looked at.",
         (
-            "tests/core/test_deadlocks.py::test_no_watch_without_a_wait",
-            "tests/core/test_deadlocks.py::test_the_watch_ends_with_the_runs",
+            "tests/streams/test_deadlocks.py::test_no_watch_without_a_wait",
+            "tests/streams/test_deadlocks.py::test_the_watch_ends_with_the_runs",
         ),
     ),
     Sentence(
@@ -300,7 +300,7 @@ SENTENCES = (
         (
             "tests/agents/test_deadlocks.py::test_through_a_task",
             "tests/agents/test_deadlocks.py::test_two_through_a_task",
-            "tests/core/test_deadlocks.py::test_a_task_of_the_run",
+            "tests/streams/test_deadlocks.py::test_a_task_of_the_run",
         ),
     ),
     Sentence(
@@ -314,7 +314,7 @@ SENTENCES = (
             "tests/agents/test_deadlocks.py::test_a_slow_stream_that_was_replied",
             "tests/agents/test_deadlocks.py::test_runs_that_sleep",
             "tests/agents/test_deadlocks.py::test_a_call_that_others_finish",
-            "tests/core/test_deadlocks.py::test_helpers_that_may_reply",
+            "tests/streams/test_deadlocks.py::test_helpers_that_may_reply",
         ),
     ),
     Sentence(
@@ -340,7 +340,7 @@ SENTENCES = (
         _BOUNDS,
         "A pumped async iterable runs at most `prefetch` pieces ahead of its fastest reader.",
         (
-            "tests/core/test_pump.py::test_at_most_prefetch_ahead",
+            "tests/streams/test_pump.py::test_at_most_prefetch_ahead",
             "tests/agents/test_prefetch.py::test_tokens_are_paused",
         ),
     ),
@@ -360,7 +360,7 @@ SENTENCES = (
     Sentence(
         _BOUNDS,
         "`prefetch` is 1,024 unless told otherwise.",
-        ("tests/core/test_promising_context.py::test_its_keywords",),
+        ("tests/streams/test_promising_context.py::test_its_keywords",),
     ),
     Sentence(
         _BOUNDS,
@@ -380,7 +380,7 @@ SENTENCES = (
         "It goes on when someone awaits the whole.",
         (
             "tests/agents/test_prefetch.py::test_awaiting_the_whole",
-            "tests/core/test_pump.py::test_a_paused_source_resumes_when_awaited",
+            "tests/streams/test_pump.py::test_a_paused_source_resumes_when_awaited",
             "tests/ext/llm/test_pause.py::test_who_awaits_it_all",
         ),
     ),
@@ -389,7 +389,7 @@ SENTENCES = (
         "It goes on when the context drains.",
         (
             "tests/agents/test_prefetch.py::test_the_end_of_the_context",
-            "tests/core/test_pump.py::test_a_paused_source_resumes_when_the_context_drains",
+            "tests/streams/test_pump.py::test_a_paused_source_resumes_when_the_context_drains",
             "tests/ext/llm/test_pause.py::test_the_end_of_the_context",
         ),
     ),
@@ -405,19 +405,19 @@ SENTENCES = (
         _BOUNDS,
         "A stream with `replay=False` keeps nothing that all its readers have passed.",
         (
-            "tests/core/test_buffer.py::test_what_all_have_passed_goes",
-            "tests/core/test_promise.py::test_without_replay",
-            "tests/core/test_sequence.py::test_without_replay",
+            "tests/streams/test_buffer.py::test_what_all_have_passed_goes",
+            "tests/streams/test_promise.py::test_without_replay",
+            "tests/messages/test_sequence.py::test_without_replay",
         ),
     ),
     Sentence(
         _BOUNDS,
         "Where a source cannot be paused, it is said what becomes of items: `block`, `drop_oldest`, `fail`.",
         (
-            "tests/core/test_bounded_queue.py::test_a_thread_is_made_to_wait",
-            "tests/core/test_bounded_queue.py::test_the_loop_cannot_be_made_to_wait",
-            "tests/core/test_bounded_queue.py::test_the_oldest_are_dropped",
-            "tests/core/test_bounded_queue.py::test_one_too_many_fails",
+            "tests/streams/test_bounded_queue.py::test_a_thread_is_made_to_wait",
+            "tests/streams/test_bounded_queue.py::test_the_loop_cannot_be_made_to_wait",
+            "tests/streams/test_bounded_queue.py::test_the_oldest_are_dropped",
+            "tests/streams/test_bounded_queue.py::test_one_too_many_fails",
         ),
     ),
     Sentence(
@@ -425,13 +425,13 @@ SENTENCES = (
         "Nesting of messages is capped at 64 levels, with a typed error.",
         (
             "tests/values/test_freeze.py::test_nesting_is_capped",
-            "tests/core/test_message_type.py::test_depth_of_collections",
+            "tests/messages/test_message_type.py::test_depth_of_collections",
         ),
     ),
     Sentence(
         _BOUNDS,
         "So is nesting of replies.",
-        ("tests/core/test_flattener.py::test_depth_of_streams",),
+        ("tests/messages/test_flattener.py::test_depth_of_streams",),
     ),
     Sentence(
         _BOUNDS,
@@ -439,7 +439,7 @@ SENTENCES = (
         (
             "tests/values/test_freeze.py::test_far_too_deep_is_no_recursion_error",
             "tests/agents/test_agent.py::test_a_thousand_agents",
-            "tests/core/test_lift.py::test_a_long_pipeline",
+            "tests/messages/test_lift.py::test_a_long_pipeline",
         ),
     ),
     Sentence(
@@ -473,7 +473,7 @@ SENTENCES = (
         "No context token and no cancel scope is held across a `yield`.",
         (
             "tests/architecture/test_yields.py::test_nothing_is_held_across_a_yield",
-            "tests/core/test_context.py::test_left_in_another_context",
+            "tests/streams/test_context.py::test_left_in_another_context",
         ),
     ),
     Sentence(
@@ -482,7 +482,7 @@ SENTENCES = (
         (
             "tests/agents/test_elsewhere.py::test_from_a_thread",
             "tests/agents/test_elsewhere.py::test_read_from_a_thread",
-            "tests/core/test_context.py::test_from_another_thread_or_loop",
+            "tests/streams/test_context.py::test_from_another_thread_or_loop",
         ),
     ),
     Sentence(
@@ -495,9 +495,9 @@ SENTENCES = (
         "The context in use is that of the block, then the app-wide one of the event loop; else there is an "
         "error that shows both ways.",
         (
-            "tests/core/test_app_wide.py::test_order",
-            "tests/core/test_app_wide.py::test_who_has_none_uses_it",
-            "tests/core/test_app_wide.py::test_other_loops",
+            "tests/streams/test_app_wide.py::test_order",
+            "tests/streams/test_app_wide.py::test_who_has_none_uses_it",
+            "tests/streams/test_app_wide.py::test_other_loops",
             "tests/api/test_apps.py::test_fastapi",
             "tests/api/test_apps.py::test_a_plain_context_is_not_the_app",
             "tests/test_apps_page.py::test_the_notebook",
@@ -506,26 +506,26 @@ SENTENCES = (
     Sentence(
         _CONTEXT,
         "A task that outlives its own context gets an error, and never the app-wide one.",
-        ("tests/core/test_app_wide.py::test_who_outlives_their_own_context",),
+        ("tests/streams/test_app_wide.py::test_who_outlives_their_own_context",),
     ),
     Sentence(
         _CONTEXT,
         "A second app-wide context on an event loop is an error that names the first; `start(replace=True)` "
         "ends that one.",
         (
-            "tests/core/test_app_wide.py::test_a_second_one",
-            "tests/core/test_app_wide.py::test_start_again",
+            "tests/streams/test_app_wide.py::test_a_second_one",
+            "tests/streams/test_app_wide.py::test_start_again",
         ),
     ),
     Sentence(
         _CONTEXT,
         "A thread calls in a context with `from_thread`, and is never left waiting when that ends.",
         (
-            "tests/core/test_thread_calls.py::test_from_a_worker",
-            "tests/core/test_thread_calls.py::test_from_a_thread_of_a_block",
-            "tests/core/test_thread_calls.py::test_the_end_waits_for_it",
-            "tests/core/test_thread_calls.py::test_the_end_cancels_it",
-            "tests/core/test_thread_calls.py::test_a_call_that_comes_too_late",
+            "tests/streams/test_thread_calls.py::test_from_a_worker",
+            "tests/streams/test_thread_calls.py::test_from_a_thread_of_a_block",
+            "tests/streams/test_thread_calls.py::test_the_end_waits_for_it",
+            "tests/streams/test_thread_calls.py::test_the_end_cancels_it",
+            "tests/streams/test_thread_calls.py::test_a_call_that_comes_too_late",
         ),
     ),
     Sentence(
@@ -533,22 +533,22 @@ SENTENCES = (
         "A context inside another on the same loop is its child: it ends its own runs and shares clients, "
         "settings, handlers and what goes around runs.",
         (
-            "tests/core/test_context.py::test_a_child_ends_its_own_runs",
-            "tests/core/test_context.py::test_shared_until_the_outermost_ends",
-            "tests/core/test_context.py::test_settings_of_the_parent",
+            "tests/streams/test_context.py::test_a_child_ends_its_own_runs",
+            "tests/streams/test_context.py::test_shared_until_the_outermost_ends",
+            "tests/streams/test_context.py::test_settings_of_the_parent",
             "tests/agents/test_miniagents.py::test_handlers_of_an_inner_context",
             "tests/agents/test_around.py::test_around_of_an_inner_context",
             "tests/api/test_apps.py::test_requests_share_connections",
             "tests/api/test_apps.py::test_requests_share_limits",
             "tests/api/test_apps.py::test_the_order_of_what_is_told",
-            "tests/core/test_app_wide.py::test_a_context_in_a_request",
+            "tests/streams/test_app_wide.py::test_a_context_in_a_request",
         ),
     ),
     Sentence(
         _CONTEXT,
         "A nested blocking `run` has an event loop of its own and is no child.",
         (
-            "tests/core/test_context.py::test_a_nested_run_is_no_child",
+            "tests/streams/test_context.py::test_a_nested_run_is_no_child",
             "tests/api/test_apps.py::test_a_nested_run_in_a_request",
         ),
     ),

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from miniagents import InteractionContext, MiniAgents, miniagent
-from miniagents.core import Message, MessageSequencePromise
+from miniagents.messages import Message, MessageSequencePromise
 from tests.support.sources import Source
 
 __all__ = ["errors_name_their_agents"]

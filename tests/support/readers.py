@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from reactivex.abc import DisposableBase
 
-from miniagents.core import Stream
+from miniagents.streams import Stream
 from tests.support.sources import Source, turns
 
 __all__ = ["awaiting", "iterating", "leave", "stops_with_the_last_one", "subscribing"]

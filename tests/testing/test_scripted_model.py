@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from miniagents import AssistantMessage, Messages, MiniAgents, SystemMessage, miniagent, partial_text, tool
-from miniagents.core import Message
+from miniagents.messages import Message
 from miniagents.parts import Reasoning, ToolCallDelta
 from miniagents.testing import Answer, ScriptedModel, ScriptedModels, ScriptEndedError, scripted_model
 from miniagents.testing._scripted_model import ScriptedAnswer, words

@@ -25,7 +25,7 @@ from miniagents import (
     miniagent,
 )
 from miniagents.agents import Pipeline
-from miniagents.core import MessageItemOf, MessageTypeOf
+from miniagents.messages import MessageItemOf, MessageTypeOf
 from miniagents.operators import resolve, tokens
 
 

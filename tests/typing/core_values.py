@@ -7,11 +7,11 @@ import reactivex as rx
 from reactivex import Observable
 
 from miniagents import AssistantMessage, Message, Messages, MessageSequencePromise, MiniAgent
-from miniagents.core import MessagePromise, MessageType
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD
 from miniagents.ext.console_user_agent import console_user_agent, create_console_user_agent
 from miniagents.ext.history_agents import in_memory_history_agent, markdown_history_agent
+from miniagents.messages import MessagePromise, MessageType
 from miniagents.models import ModelAgent
 from miniagents.operators import as_messages, errors_as_messages, flatten, from_async, split, to_async_iter
 from miniagents.testing import (

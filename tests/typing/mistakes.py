@@ -86,21 +86,21 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "promises of messages are invariant",
-        "core/_message.py",
+        "messages/_message.py",
         'bound="Message", covariant=True, default="Message")',
         'bound="Message", default="Message")',
     ),
     Mutation(
         "promises of values are invariant",
-        "core/_promise.py",
+        "streams/_promise.py",
         'TypeVar("T_co", covariant=True)',
         'TypeVar("T_co")',
     ),
     Mutation(
         "Messages are invariant",
-        "core/_messages.py",
-        "from ._message import M_co, Message\n",
-        "import typing_extensions as t\nfrom ._message import Message\n"
+        "messages/_sequence.py",
+        "from ._message import M_co, Message, MessagePromise\n",
+        "import typing_extensions as t\nfrom ._message import Message, MessagePromise\n"
         'M_co = t.TypeVar("M_co", bound=Message, default=Message)\n',
     ),
     Mutation(
@@ -202,37 +202,37 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "awaiting gives Any",
-        "core/_promise.py",
+        "streams/_promise.py",
         "def __await__(self) -> Generator[object, None, T_co]:",
         "def __await__(self) -> Generator[object, None, Any]:",
     ),
     Mutation(
         "iterating gives Any",
-        "core/_promise.py",
+        "streams/_promise.py",
         "def __aiter__(self) -> AsyncGenerator[PIECE]:",
         "def __aiter__(self) -> AsyncGenerator[Any]:",
     ),
     Mutation(
         "an index into Messages gives Any",
-        "core/_messages.py",
+        "messages/_sequence.py",
         "def __getitem__(self, index: SupportsIndex, /) -> M_co: ...",
         "def __getitem__(self, index: SupportsIndex, /) -> Any: ...",
     ),
     Mutation(
         "a promise is of plain messages",
-        "core/_message.py",
+        "messages/_message.py",
         '**preliminary_metadata: object) -> "MessagePromise[Self]":',
         '**preliminary_metadata: object) -> "MessagePromise[Message]":',
     ),
     Mutation(
         "anything is a message",
-        "core/_message_type.py",
+        "messages/_message_type.py",
         "MessageType: TypeAlias = Union[\n    str,",
         "MessageType: TypeAlias = Union[\n    object,",
     ),
     Mutation(
         "run gives a list of Any",
-        "core/_promising_context.py",
+        "streams/_promising_context.py",
         "def run(self, main: Observable[T]) -> list[T]: ...",
         "def run(self, main: Observable[T]) -> list[Any]: ...",
     ),
@@ -304,7 +304,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "a message of a model takes any field",
-        "core/_roles.py",
+        "messages/_roles.py",
         "            usage: Usage | None = None,\n",
         "            usage: Usage | None = None,\n            **fields: Any,\n",
     ),
@@ -424,19 +424,19 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "a stream is awaited as any Observable: its last item",
-        "core/_stream.py",
+        "streams/_stream.py",
         "def __await__(self) -> Generator[object, None, tuple[T_co, ...]]:",
         "def __await__(self) -> Generator[object, None, T_co]:",
     ),
     Mutation(
         "iterating a stream gives Any",
-        "core/_stream.py",
+        "streams/_stream.py",
         "def __aiter__(self) -> AsyncGenerator[T_co]:",
         "def __aiter__(self) -> AsyncGenerator[Any]:",
     ),
     Mutation(
         "parts are Any",
-        "core/_sequence.py",
+        "messages/_sequence.py",
         "def parts(self) -> Stream[Part]:",
         "def parts(self) -> Stream[Any]:",
     ),

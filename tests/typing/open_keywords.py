@@ -14,8 +14,8 @@ from miniagents import (
     miniagent,
     race,
 )
-from miniagents.core import AssistantMessage, ErrorMessage, ToolMessage
 from miniagents.ext.llm_logger import llm_logger
+from miniagents.messages import AssistantMessage, ErrorMessage, ToolMessage
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.typing.agent_kinds import answering_agent, any_agent, asking_agent, grading_agent
 from tests.typing.message_classes import Answer, HardQuestion, Question

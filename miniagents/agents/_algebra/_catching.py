@@ -3,15 +3,11 @@
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TypeAlias, cast
 
-from miniagents.core import (
-    Context,
-    Message,
-    MessagePromise,
-    MessageType,
-    current_ancestry,
-    failed_message,
-    until_closed,
-)
+from miniagents.messages import Message, MessagePromise, MessageType
+from miniagents.messages._message import failed_message
+from miniagents.streams._context import Context
+from miniagents.streams._readers import until_closed
+from miniagents.streams._run_task import current_ancestry
 from miniagents.values import lazy_dataclass
 
 from .._signals import signals

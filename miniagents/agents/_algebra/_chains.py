@@ -4,7 +4,7 @@ from typing import Never, Protocol
 
 from typing_extensions import TypeVar
 
-from miniagents.core import Message, MessageSequencePromise
+from miniagents.messages import Message, MessageSequencePromise
 from miniagents.values import lazy_dataclass
 
 from ._operands import Operand, ReplyContext, named, relay

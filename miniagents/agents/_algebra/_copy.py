@@ -10,15 +10,12 @@ from typing import cast
 
 from typing_extensions import override
 
-from miniagents.core import (
-    Context,
-    Message,
-    MessagePromise,
-    PartBuffer,
-    Processor,
-    ReplayBuffer,
-    message_of,
-)
+from miniagents.messages import Message, MessagePromise
+from miniagents.messages._message import message_of
+from miniagents.messages._parts import PartBuffer
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import Context
+from miniagents.streams._derived import Processor
 from miniagents.values import InquiryCancelledError, Part, set_partial_text
 
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import cast
 
-from miniagents.core import Message, MessagePromise, MessageSequencePromise, PartBuffer, resolved
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._parts import PartBuffer
+from miniagents.messages._tokens import resolved
 from miniagents.values import Usage
 
 from ._operands import Operand

@@ -8,21 +8,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, cast, runtime_checkable
 
-from miniagents.core import (
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    MessageType,
-    NoReplayBuffer,
-    PartBuffer,
-    ProducerTask,
-    ReplayBuffer,
-    current_producer,
-    raise_error,
-    until_closed,
-    until_more,
-    until_requested,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise, MessageType
+from miniagents.messages._parts import PartBuffer
+from miniagents.streams._buffer import NoReplayBuffer, ReplayBuffer
+from miniagents.streams._deadlocks import current_producer
+from miniagents.streams._pump import until_requested
+from miniagents.streams._readers import raise_error, until_closed, until_more
+from miniagents.streams._run_task import ProducerTask
 from miniagents.values import Finish, Part, ResponseHeaders, Retry, Usage
 
 from .._taskless_run import Call, TasklessRun, Work

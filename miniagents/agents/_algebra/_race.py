@@ -7,7 +7,7 @@ from typing import TypeAlias, cast, overload
 
 from typing_extensions import TypeVar
 
-from miniagents.core import Message, Messages
+from miniagents.messages import Message, Messages
 from miniagents.values import lazy_dataclass
 
 from .._agent import MiniAgent, as_operand, composed

@@ -1,6 +1,8 @@
 """The record of a race, with the cost of each agent, and the error if all agents have lost."""
 
-from miniagents.core import Message, current_context, post_event
+from miniagents.messages import Message
+from miniagents.streams._context import current_context
+from miniagents.streams._promise import post_event
 from miniagents.values import Frozen, MiniAgentsError, NoActiveContextError, Usage
 
 from .._run_context import RunContext

@@ -8,16 +8,12 @@ from typing import TypeVar, cast
 
 from typing_extensions import override
 
-from miniagents.core import (
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    PartBuffer,
-    Processor,
-    Producer,
-    ReplayBuffer,
-    request_upstream,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._parts import PartBuffer
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._demand import request_upstream
+from miniagents.streams._derived import Processor
+from miniagents.streams._protocols import Producer
 from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, Part, StopLoop, lazy_dataclass
 
 from .._taskless_run import Call, TasklessRun

@@ -5,7 +5,9 @@ from typing import Never, cast
 
 from typing_extensions import TypeVar
 
-from miniagents.core import Message, MessagePromise, resolved, until_closed
+from miniagents.messages import Message, MessagePromise
+from miniagents.messages._tokens import resolved
+from miniagents.streams._readers import until_closed
 from miniagents.values import UnroutedMessageError, lazy_dataclass
 
 from .._agent import MiniAgent, as_operand, composed

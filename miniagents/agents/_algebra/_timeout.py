@@ -14,13 +14,9 @@ from typing import cast
 
 from typing_extensions import override
 
-from miniagents.core import (
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    PartBuffer,
-    ReplayBuffer,
-)
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._parts import PartBuffer
+from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import AgentTimeoutError, Part, check_seconds, lazy_dataclass, set_partial_text
 
 from .._taskless_run import Call, TasklessRun

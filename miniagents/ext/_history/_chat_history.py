@@ -10,7 +10,8 @@ from typing import Self, cast
 from typing_extensions import override
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
-from miniagents.core import Message, Messages, MessageSequencePromise, MessageType, flat_messages
+from miniagents.messages import Message, Messages, MessageSequencePromise, MessageType
+from miniagents.messages._message_type import flat_messages
 from miniagents.models import Registry
 
 from ._markdown_file import MarkdownFile

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cache, reduce
 
 from miniagents.agents import InteractionContext, miniagent
-from miniagents.core import AssistantMessage
+from miniagents.messages import AssistantMessage
 
 from ._script import SLOT, Clause, ElizaScript, Pattern, Pieces, Rule, load_script, read_clauses, reflect
 

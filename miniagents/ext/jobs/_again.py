@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from miniagents.agents import MiniAgent, RetryPolicy
-from miniagents.core import Message
+from miniagents.messages import Message
 from miniagents.models import ModelAgent, TypedAgent
 from miniagents.values import LLMError
 

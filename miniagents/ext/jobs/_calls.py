@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Generic, NamedTuple, TypeVar, cast
 
-from miniagents.core import Messages, MessageSequencePromise, MessageType
+from miniagents.messages import Messages, MessageSequencePromise, MessageType
 from miniagents.models import CallKey, CallRecords, JournalEntry, Json, encode_data
 from miniagents.values import Usage
 

@@ -15,7 +15,8 @@ from functools import partial
 from typing import Final, Generic, TypeVar, cast
 
 from miniagents.agents import MiniAgent, MiniAgents
-from miniagents.core import ConcurrencyLimits, Message, MessageSequencePromise
+from miniagents.messages import Message, MessageSequencePromise
+from miniagents.messages._concurrent_map import ConcurrencyLimits
 from miniagents.models import (
     CallKey,
     CallRecords,

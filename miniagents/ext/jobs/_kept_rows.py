@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple, cast
 
-from miniagents.core import Message
+from miniagents.messages import Message
 from miniagents.models import BatchJournal, CallKey, CallRecords, JournalEntry, Json
 
 from ._calls import dollars_of

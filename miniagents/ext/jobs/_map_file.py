@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from typing_extensions import Unpack
 
 from miniagents.agents import MiniAgent, Stage
-from miniagents.core import (
+from miniagents.messages import (
     AssistantMessage,
     ErrorMessage,
     Message,

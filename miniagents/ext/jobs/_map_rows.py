@@ -7,7 +7,7 @@ from typing import Generic, Never, Self, cast, overload
 from typing_extensions import TypeVar, Unpack
 
 from miniagents.agents import MiniAgent, Stage
-from miniagents.core import Message, MessageType, MessageTypeOf
+from miniagents.messages import Message, MessageType, MessageTypeOf
 
 from ._job import Job
 from ._options import JobOptions, JobSettings

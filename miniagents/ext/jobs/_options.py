@@ -10,7 +10,7 @@ from typing import Final, Self, TypeAlias
 from typing_extensions import TypedDict
 
 from miniagents.agents import MiniAgent, RetryPolicy
-from miniagents.core import Message
+from miniagents.messages import Message
 from miniagents.models import CallRecords, Price, UsageReport, dollars, unpriced_models
 from miniagents.values import Usage, label_of
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from miniagents.core import Message
+from miniagents.messages import Message
 from miniagents.models import CallRecords, JournalEntry, JournalError
 
 __all__ = ["ReplyClasses"]

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Generic, TypeVar, cast
 
 from miniagents.agents import MiniAgent
-from miniagents.core import Message, MessagePromise, MessageSequencePromise, ReplayBuffer, when_complete
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._promise import when_complete
 
 from ._calls import RowCall
 

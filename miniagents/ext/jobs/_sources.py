@@ -6,7 +6,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from pydantic import BaseModel
 
-from miniagents.core import Message
+from miniagents.messages import Message
 
 __all__ = ["ArrowTable", "PandasTable", "PolarsTable", "Table", "batches_of"]
 

@@ -19,7 +19,8 @@ from typing import Final
 from pydantic import SecretStr
 
 from miniagents.agents import InteractionContext
-from miniagents.core import AssistantMessage, Message, current_watch
+from miniagents.messages import AssistantMessage, Message
+from miniagents.messages._parts import current_watch
 from miniagents.values import LLMError, LLMProtocolError, LLMRefusalError, LLMTruncatedError, Part, Retry
 
 from ._answer import AnswerAssembler, Decode

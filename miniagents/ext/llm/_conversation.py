@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from miniagents.core import AssistantMessage, Message, ToolMessage, UserMessage
+from miniagents.messages import AssistantMessage, Message, ToolMessage, UserMessage
 from miniagents.values import (
     Attachment,
     Citation,
@@ -122,7 +122,7 @@ def conversation_of(messages: Iterable[Message], system: str | None = None) -> C
         LLMConfigError: there is no message to answer, or a role is unknown.
 
     Example:
-        >>> from miniagents.core import Message, SystemMessage
+        >>> from miniagents.messages import Message, SystemMessage
         >>> conversation_of([SystemMessage("Be brief."), Message("Hi")], system="You are Bo.")
         Conversation(system='You are Bo.\n\nBe brief.', turns=(Turn(role='user', content=('Hi',)),))
     """

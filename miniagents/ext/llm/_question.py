@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from pydantic import SecretStr
 
 from miniagents.agents import InteractionContext
-from miniagents.core import AssistantMessage, Message
+from miniagents.messages import AssistantMessage, Message
 
 from ._call import ModelCall, Wire
 from ._conversation import Conversation, conversation_of, loaded

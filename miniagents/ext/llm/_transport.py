@@ -17,7 +17,7 @@ from urllib.request import getproxies
 
 from pydantic import SecretStr
 
-from miniagents.core import PromisingContext
+from miniagents.streams import PromisingContext
 from miniagents.values import LLMConfigError
 
 from ._error_bodies import bound_errors

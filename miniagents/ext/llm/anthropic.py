@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Final, cast
 from pydantic import SecretStr
 
 from miniagents.agents import InteractionContext
-from miniagents.core import AssistantMessage, Message
+from miniagents.messages import AssistantMessage, Message
 from miniagents.models import AnswerSchema, ToolSpec, model_agent
 from miniagents.values import (
     Attachment,

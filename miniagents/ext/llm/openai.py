@@ -31,7 +31,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from miniagents.agents import InteractionContext
-from miniagents.core import AssistantMessage, Message
+from miniagents.messages import AssistantMessage, Message
 from miniagents.models import AnswerSchema, ToolSpec, model_agent
 from miniagents.values import (
     Content,

@@ -15,8 +15,8 @@ import uvicorn
 from typing_extensions import override
 
 from miniagents.agents import MiniAgents
-from miniagents.core import current_context
 from miniagents.models import AnyTool, Callee, Toolbox, error_text
+from miniagents.streams._context import current_context
 from miniagents.values import AgentPart, NoActiveContextError
 
 from ._sdk import (

@@ -11,7 +11,9 @@ from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from copy import copy
 from typing import Final, Protocol
 
-from miniagents.core import Message, MessagePromise, RunWatch, parts_of_finished, write_message
+from miniagents.messages import Message, MessagePromise
+from miniagents.messages._message import parts_of_finished, write_message
+from miniagents.streams._observers import RunWatch
 from miniagents.values import Part, Restart
 
 from ._errors import RemoteError, WorkerLostError, unpack_error

@@ -17,7 +17,8 @@ from contextvars import Context as Variables
 from dataclasses import dataclass
 from typing import Final, cast
 
-from miniagents.core import Message, RunWatch
+from miniagents.messages import Message
+from miniagents.streams._observers import RunWatch
 
 from ._call import RemoteCall
 from ._errors import RemoteError

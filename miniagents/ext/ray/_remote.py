@@ -6,7 +6,9 @@ from importlib.util import find_spec
 from typing import Final, Never, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent, MiniAgents
-from miniagents.core import Context, Message, current_context, current_watch
+from miniagents.messages import Message
+from miniagents.messages._parts import current_watch
+from miniagents.streams._context import Context, current_context
 
 from ._dispatcher import Dispatcher, Plan
 from ._errors import RemoteError

@@ -11,7 +11,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from miniagents.core import (
+from miniagents.streams._observers import (
     ModelAsked,
     Observer,
     Observers,

@@ -6,7 +6,8 @@ An id stands for one attempt of one call, so that what is told of two attempts c
 from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
-from miniagents.core import Message, Outcome, RunKind
+from miniagents.messages import Message
+from miniagents.streams._observers import Outcome, RunKind
 from miniagents.values import Part, Usage
 
 __all__ = [

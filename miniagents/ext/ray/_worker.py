@@ -11,7 +11,7 @@ from contextvars import Context as Variables, copy_context
 from typing import Final, cast
 
 from miniagents.agents import MiniAgent, MiniAgents
-from miniagents.core import Message, MessagePromise
+from miniagents.messages import Message, MessagePromise
 
 from ._errors import pack_error
 from ._pickles import loads

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, cast
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from miniagents.core import Message, MessageSequencePromise
+from miniagents.messages import Message, MessageSequencePromise
 
 from ._bodies import json_body
 from ._durable_runs import Agent

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
 from miniagents.agents import InteractionContext, MiniAgent, Stage, miniagent
-from miniagents.core import Message, MessageSequencePromise
+from miniagents.messages import Message, MessageSequencePromise
 from miniagents.models import RunRequest, RunStore, durable
 from miniagents.values import Attachment, MiniAgentsError, Part, PartValue, Restart, content_of
 

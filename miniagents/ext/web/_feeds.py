@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final, Protocol
 
-from miniagents.core import Context
+from miniagents.streams._context import Context
 
 from ._frame_log import BATCH, FrameLog, Positioned, UnknownRunError
 from ._frames import RunEnded

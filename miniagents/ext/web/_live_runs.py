@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context as Variables
 from typing import Final
 
-from miniagents.core import Context
 from miniagents.models import JournalError, RunStore
+from miniagents.streams._context import Context
 
 from ._durable_runs import ANOTHER_WAY, AnotherWayError, Retelling
 from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned, RunOverError, UnknownRunError

@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Final, Protocol, TypeAlias, cast
 
-from miniagents.core import current_context
+from miniagents.streams._context import current_context
 
 __all__ = ["OpenResponses", "end_responses"]
 

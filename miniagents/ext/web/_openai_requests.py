@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, cast
 
-from miniagents.core import Message, SystemMessage, UserMessage
+from miniagents.messages import Message, SystemMessage, UserMessage
 
 from ._request_errors import RequestError
 from ._user_messages import list_in, messages_of_roles

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, field_validator
 
-from miniagents.core import Message
+from miniagents.messages import Message
 from miniagents.values import PartValue, lazy_dataclass
 
 __all__ = ["DataPart", "PageData"]

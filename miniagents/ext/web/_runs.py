@@ -10,8 +10,9 @@ from functools import partial
 from typing import Final, cast
 
 from miniagents.agents import MiniAgent
-from miniagents.core import CURRENT_CONTEXT, Context, Message, MessageSequencePromise, MessageType
+from miniagents.messages import Message, MessageSequencePromise, MessageType
 from miniagents.models import RunRequest, RunStore, UnfinishedRun
+from miniagents.streams._context import CURRENT_CONTEXT, Context
 from miniagents.values import MiniAgentsError
 
 from ._durable_runs import Agent, ask_durably

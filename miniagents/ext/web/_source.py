@@ -8,14 +8,8 @@ from typing import Final, TypeAlias, cast
 
 from reactivex import abc
 
-from miniagents.core import (
-    Context,
-    ErrorMessage,
-    Message,
-    MessagePromise,
-    MessageSequencePromise,
-    UserMessage,
-)
+from miniagents.messages import ErrorMessage, Message, MessagePromise, MessageSequencePromise, UserMessage
+from miniagents.streams._context import Context
 from miniagents.values import (
     AgentPart,
     AgentTimeoutError,

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from miniagents.core import Message, RoleDictError, SystemMessage, UserMessage, message_of_role
+from miniagents.messages import Message, SystemMessage, UserMessage
+from miniagents.messages._role_dicts import RoleDictError, message_of_role
 from miniagents.values import Attachment, FreezeError, MessageValidationError, NestingError
 
 from ._request_errors import RequestError

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NoReturn, cast
 
-from miniagents.core import AssistantMessage, Message, ToolMessage
+from miniagents.messages import AssistantMessage, Message, ToolMessage
 from miniagents.values import Content, Reasoning, ToolCall, ToolResult
 
 from ._request_errors import RequestError

@@ -18,7 +18,7 @@ from miniagents import (
     partial_text,
 )
 from miniagents.agents._algebra._copy import MessageCopy
-from miniagents.core import current_context
+from miniagents.streams._context import current_context
 from tests.support.typewriter import Typewriter
 
 OUT_OF_IDEAS = ValueError("out of ideas")

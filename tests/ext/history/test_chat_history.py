@@ -12,7 +12,6 @@ import pytest
 from typing_extensions import override
 
 from miniagents import MiniAgents
-from miniagents.core import message_of
 from miniagents.ext._file_lock import file_lock
 from miniagents.ext._history._chat_history import finished
 from miniagents.ext._history._markdown_format import write_record
@@ -27,6 +26,7 @@ from miniagents.messages import (
     SystemMessage,
     UserMessage,
 )
+from miniagents.messages._message import message_of
 from miniagents.models import Registry
 from miniagents.values import NoActiveContextError, Reasoning, Usage
 

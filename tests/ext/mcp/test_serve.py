@@ -18,9 +18,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
 from miniagents import InteractionContext, Message, MiniAgents, ToolDefinitionError, miniagent, tool
-from miniagents.core import current_context
 from miniagents.ext.mcp import MCPServerError, MCPToolError, _serve, mcp_tools, serve_mcp
 from miniagents.parts import AgentPart
+from miniagents.streams._context import current_context
 from miniagents.tools import AnyTool
 from tests.support.mcp_servers import ROOT
 

@@ -17,8 +17,8 @@ from miniagents import (
     miniagent,
     partial_text,
 )
-from miniagents.core import MessagePromise
 from miniagents.ext.ray import RemoteError, WorkerLostError, remote
+from miniagents.messages import MessagePromise
 from tests.ext.ray.agents import Number, Square, pair, poet, square, started
 from tests.support.fake_ray import FakeActor, FakeRay, fake_ray
 

@@ -18,10 +18,10 @@ from miniagents import (
     miniagent,
     partial_text,
 )
-from miniagents.core import MessagePromise
 from miniagents.ext.limits import cache
 from miniagents.ext.ray import RemoteError, remote
 from miniagents.ext.usage import RunUsage
+from miniagents.messages import MessagePromise
 from miniagents.models._call_keys import function_of, key_of
 from miniagents.testing import scripted_model
 from tests.ext.ray.agents import (

@@ -18,8 +18,8 @@ from statistics import median
 from typing import Final, Protocol, cast
 
 from miniagents import InteractionContext, MiniAgents, Part, Restart, miniagent, partial_text
-from miniagents.core import MessageSequencePromise
 from miniagents.ext.ray import WorkerLostError, remote
+from miniagents.messages import MessageSequencePromise
 from tests.ext.ray.agents import Number, OddError, Square, noted, scribe, strict
 from tests.support.ray_processes import ray_processes
 

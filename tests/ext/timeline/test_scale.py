@@ -6,10 +6,10 @@ import re
 import pytest
 from hypothesis import given, strategies as st
 
-from miniagents.core._observers import Anchor
 from miniagents.ext._timeline._lanes import Lane
 from miniagents.ext._timeline._scale import scale_of
 from miniagents.observers import RunInfo
+from miniagents.streams._observers import Anchor
 
 TIMES = st.floats(0, 1e5, allow_subnormal=False)
 

@@ -15,10 +15,10 @@ from miniagents import (
     ToolMessage,
     UserMessage,
 )
-from miniagents.core import MessageType
 from miniagents.ext.web import MessageBegan, MessageEnded, MessagePart, RunEnded
 from miniagents.ext.web._frames import Frame
 from miniagents.ext.web._source import FrameSource, sentence_of
+from miniagents.messages import MessageType
 from miniagents.testing import scripted_model
 from miniagents.values import (
     AgentPart,

@@ -1,0 +1,149 @@
+"""Replaces errors of a sequence by messages, so that the sequence completes normally."""
+
+from contextlib import suppress
+from typing import ClassVar
+
+from typing_extensions import override
+
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import Context
+
+from ._message import Message, MessagePromise, MessageSink, failed_message, message_of
+from ._message_type import FlatStream
+from ._roles import ErrorMessage
+from ._tokens import TokenFeed, TokenTransformer
+
+
+class _Replacer(TokenTransformer[MessagePromise[Message]]):
+    """Copies messages as they stream; the tokens of a message that fails become a message of their own.
+
+    A message is passed on with its first token, not before: a message that fails without a token is replaced
+    by the error message alone.
+    """
+
+    __slots__ = ("_alias", "_but", "_current", "_promise")
+
+    replaces: ClassVar[bool] = True
+    in_step: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        target: ReplayBuffer[MessagePromise[Message]],
+        alias: str | None,
+        but: tuple[type[Exception], ...],
+    ) -> None:
+        super().__init__(target)
+        self._alias = alias
+        self._but = but
+        self._current: ReplayBuffer[str] | None = None
+        self._promise: MessagePromise[Message] | None = None
+
+    @override
+    def writing(self) -> ReplayBuffer[str] | None:
+        return self._current
+
+    @override
+    def start_message(self, promise: MessagePromise[Message], /) -> None:
+        self._promise = promise
+
+    @override
+    def token(self, token: str, /) -> None:
+        if self._current is None and self._promise is not None:
+            self._current = ReplayBuffer(self.target.context)
+            self._current.produce_together_with(self.target)
+            copy = MessagePromise.of_tokens(
+                self._current, self._promise.message_class, self._promise.preliminary_metadata
+            )
+            self.target.append(copy)
+        if self._current is not None:
+            self._current.append(token)
+
+    @override
+    def end_message(self, message: Message, /) -> None:
+        current, self._current = self._current, None
+        if current is None:
+            self.target.append(MessagePromise(message))
+        else:
+            current.finish(message)
+
+    @override
+    def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
+        current, self._current = self._current, None
+        if current is not None:
+            current.finish(self._what_came(current))
+        if isinstance(error, self._but):
+            self.target.append(failed_message(self.target.context, error, chain))
+        else:
+            alias = chain[0] if chain else self._alias
+            self.target.append(MessagePromise(error_message(error, alias)))
+        return True
+
+    def _what_came(self, current: ReplayBuffer[str]) -> Message:
+        """Return the beginning of a message; of its own class unless that requires data that did not come."""
+        text = "".join(current.items)
+        if self._promise is not None:
+            with suppress(Exception):
+                return message_of(self._promise.message_class, text, self._promise.preliminary_metadata)
+        return Message(text)
+
+    @override
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
+        if self._current is not None:  # the feed was stopped within a message
+            MessageSink(self._current, Message, {}).fail(error)
+        if isinstance(error, self._but):
+            self.target.fail(error, chain)
+            return
+        alias = chain[0] if chain else self._alias
+        self.target.append(MessagePromise(error_message(error, alias)))
+        self.target.finish()
+
+
+def error_message(error: Exception, agent_alias: str | None) -> ErrorMessage:
+    """Return the message that replaces an error.
+
+    Args:
+        error: the error.
+        agent_alias: the agent that raised it; None if no agent did.
+
+    Example:
+        >>> message = error_message(ValueError("no such city"), "WEATHER_AGENT")
+        >>> print(message, "|", message.error_type, message.agent_alias)
+        ValueError: no such city | ValueError WEATHER_AGENT
+    """
+    kind, text = type(error).__name__, str(error)
+    return ErrorMessage(
+        f"{kind}: {text}" if text else kind, error_type=kind, error_text=text, agent_alias=agent_alias
+    )
+
+
+def replace_errors(
+    source: FlatStream[Message, object], alias: str | None, *, but: tuple[type[Exception], ...] = ()
+) -> ReplayBuffer[MessagePromise[Message]]:
+    """Return a copy of ``source`` with an ``ErrorMessage`` in place of each error.
+
+    Args:
+        source: the messages.
+        alias: the agent to name if the error went through none.
+        but: classes of errors that are still raised.
+
+    Returns:
+        A buffer that ends normally, unless one of ``but`` ends it.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents import MessageSequencePromise, MiniAgents
+        >>> async def main():
+        ...     source = MessageSequencePromise(["one", ValueError("two"), "three"])
+        ...     print(await MessageSequencePromise.over(replace_errors(source, None)))
+        >>> MiniAgents().run(main())
+        one
+        <BLANKLINE>
+        ValueError: two
+        <BLANKLINE>
+        three
+    """
+    target: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(Context.current())
+    TokenFeed(source, _Replacer(target, alias, but)).start()
+    return target

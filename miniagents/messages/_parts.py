@@ -1,0 +1,412 @@
+"""The buffers of messages of observed runs: they note when each part comes.
+
+Rule of this module: **a part costs one reading of the clock.** Observers get parts in batches; only the first
+part, and parts that have an event of their own, are reported when they come.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from typing import TypeAlias, TypeVar, cast
+
+from typing_extensions import override
+
+from miniagents.streams import Stream
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import Context
+from miniagents.streams._deadlocks import current_producer
+from miniagents.streams._lifetime import NO_RESULT, TaskLife
+from miniagents.streams._observers import Observers, RunInfo, RunKind, RunWatch
+from miniagents.streams._protocols import Sink
+from miniagents.streams._pump import fill_and_note, pump
+from miniagents.streams._run_task import ProducerTask
+from miniagents.values import Finish, Part, PartValue, Refusal, Restart, Usage, content_of
+
+# -- part buffer ----------------------------------------------------------------------------------------
+#
+# The buffer of a message that has other parts than text.
+#
+# Rule of this module: **parts cost readers of tokens nothing.** `items` has the tokens, as in every buffer;
+# so whatever reads tokens (``async for``, operators, joins) can read it. `parts` has all parts, in order.
+# Every part counts against the demand, as a token does, so a long thought waits for slow readers too.
+
+Parts: TypeAlias = Stream[Part]
+"""All parts of a message, in order."""
+
+
+class PartBuffer(ReplayBuffer[str]):
+    """A buffer of tokens and of all other parts between them.
+
+    Attributes:
+        parts: the tokens and all other parts, in order.
+
+    Args:
+        context: the context that owns it.
+        parts: the parts that have come already.
+        closed: whether the parts are complete.
+
+    Example:
+        >>> from miniagents import MiniAgents, Reasoning
+        >>> from miniagents.streams._context import current_context
+        >>> async def main():
+        ...     buffer = PartBuffer(current_context())
+        ...     buffer.put(Reasoning("They greet me."))
+        ...     buffer.put("Hello")
+        ...     print(buffer.items, len(buffer.parts))
+        >>> MiniAgents().run(main())
+        ['Hello'] 2
+    """
+
+    __slots__ = ("parts",)
+
+    def __init__(
+        self,
+        context: Context,
+        parts: list[Part] | None = None,
+        *,
+        closed: bool = False,
+        result: object = NO_RESULT,
+    ) -> None:
+        self.parts: list[Part] = [] if parts is None else parts
+        texts = [text for text in map(shown_text, self.parts) if text]
+        super().__init__(context, texts, closed=closed, result=result)
+
+    def put(self, part: Part) -> None:
+        """Add one part; a text or the text of a refusal is also added to the tokens.
+
+        Args:
+            part: anything that a message streams.
+
+        Raises:
+            TypeError: the value is not a part.
+        """
+        if self.closed:
+            return
+        if type(part) is str and part:  # the most frequent case; `append` is inlined, which saves two calls
+            self.parts.append(part)
+            self.items.append(part)
+            if self.notify_next:
+                self.notify()
+            return
+        text = shown_text(part)
+        self.parts.append(part)
+        if text:
+            self.append(text)
+        else:
+            self.consume()
+
+    @override
+    def forget(self) -> None:
+        super().forget()
+        if not self.items:
+            self.parts.clear()
+
+
+def shown_text(part: Part) -> str:
+    """Return the token that readers of tokens get for a part; empty if they get none.
+
+    Args:
+        part: anything that a message streams.
+
+    Raises:
+        TypeError: the value is not a part.
+
+    Example:
+        >>> from miniagents import Reasoning
+        >>> shown_text("Hello"), shown_text(Reasoning("They greet me."))
+        ('Hello', '')
+    """
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Refusal):
+        return part.text
+    wrong = cast("object", part)  # an untyped streamer may yield anything
+    if not isinstance(wrong, PartValue):
+        msg = (
+            f"A part of a message is of type {type(wrong).__name__}; a part streamer must yield str or parts "
+            "like Reasoning, ToolCallDelta or Usage. Put data into metadata_so_far instead."
+        )
+        raise TypeError(msg)
+    return ""
+
+
+def parts_of_message(buffer: ReplayBuffer[str]) -> Stream[Part]:
+    """Return all parts of a message's buffer; if the message is only text, its tokens are its parts."""
+    parts = buffer.parts if isinstance(buffer, PartBuffer) else cast("list[Part]", buffer.items)
+    return Stream(cast("ReplayBuffer[Part]", buffer), parts)
+
+
+def start_part_pump(
+    context: Context,
+    name: str,
+    streamer: Callable[[], AsyncIterable[Part]],
+    buffer: PartBuffer,
+    sink: Sink,
+    *,
+    watch: RunWatch | None = None,
+) -> None:
+    """Fill ``buffer`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""
+    driver = ProducerTask(name, context, buffer, sink, part=True)
+    if watch is not None:
+        driver.observe(watch)
+    driver.start(lambda: pump(streamer(), cast("ReplayBuffer[object]", buffer), buffer.put))
+
+
+def told_by(parts: Sequence[Part]) -> dict[str, object]:
+    """Return the data that the parts of a stream give to their message: usage, finish reason, content.
+
+    Args:
+        parts: all parts of the stream.
+
+    Example:
+        >>> from miniagents import Usage
+        >>> told_by(["Hello", Usage(output_tokens=1)])["usage"].output_tokens
+        1
+    """
+    told: dict[str, object] = {}
+    only_text = True
+    for part in parts:
+        if type(part) is str:
+            continue
+        if isinstance(part, Finish):
+            told["finish_reason"] = part.reason
+        elif isinstance(part, Usage):
+            told["usage"] = part
+        else:
+            only_text = False
+    if only_text:
+        return told
+    content = content_of(parts)
+    behind = next((at for at in range(len(parts), 0, -1) if isinstance(parts[at - 1], Restart)), 0)
+    if behind:
+        told["text"] = "".join(map(shown_text, parts[behind:]))
+    if not all(isinstance(each, str) for each in content):
+        told["parts"] = content
+    return told
+
+
+# -- observed buffers -----------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+class _Notes:
+    """The times of the parts of one message that observers have not got yet.
+
+    Args:
+        watch: the watch of the run that writes the message.
+        parts: the parts that have come.
+        data: the data of the message; more may be added later.
+
+    Attributes:
+        clock: returns the time of the event loop.
+        look_at: the number of parts at which :meth:`look` must be called.
+        times: the times of the parts that have not been reported.
+    """
+
+    __slots__ = ("_number", "_parts", "_told", "_watch", "clock", "look_at", "times")
+
+    def __init__(self, watch: RunWatch, parts: list[Part], data: Mapping[str, object]) -> None:
+        self._watch = watch
+        self._parts = parts
+        self._number = watch.next_message(data)
+        self._told = 0
+        self.times: list[float] = []
+        self.clock: Callable[[], float] = watch.clock
+        self.look_at: int = 1
+
+    def look(self, part: Part, /) -> None:
+        """Report a part if necessary: the first one, one that is not text, or the last one of a full batch.
+
+        Args:
+            part: the last one.
+        """
+        self._watch.one_came(self._number, part, self.times[-1])
+        batch = self._watch.observers.batch
+        if len(self._parts) - self._told >= batch:
+            self.tell()
+        self.look_at = self._told + batch if self._watch.began_to_write else len(self._parts) + 1
+
+    def drop_last(self) -> None:
+        """Remove the last time: its part came after the end."""
+        self.times.pop()
+
+    def tell(self) -> None:
+        """Report all parts that have not been reported."""
+        if self.times:
+            if not self._watch.began_to_write:
+                self._watch.one_came(self._number, self._parts[self._told], self.times[0])
+            times = tuple(self.times)
+            self.times.clear()
+            new = self._parts[self._told : self._told + len(times)]
+            self._told += len(times)
+            self._watch.came(self._number, new, times)
+
+    def end(self) -> None:
+        """Report the rest when the message has ended."""
+        self.tell()
+        self._watch.message_ended(self._number)
+
+    def forget(self) -> None:
+        """Report all parts before they are dropped."""
+        self.tell()
+        self._told = 0
+
+
+class ObservedBuffer(ReplayBuffer[str]):
+    """A buffer of tokens that notes when each of them comes.
+
+    Args:
+        context: the context that owns it.
+        watch: the watch of the run that writes the message.
+        data: the data of the message; more may be added later.
+
+    Attributes:
+        notes: take the times.
+    """
+
+    __slots__ = ("notes",)
+
+    def __init__(self, context: Context, watch: RunWatch, data: Mapping[str, object]) -> None:
+        super().__init__(context)
+        self.notes: _Notes = _Notes(watch, cast("list[Part]", self.items), data)  # tokens are parts
+
+    @override
+    def _tell_observers(self) -> None:
+        self.notes.end()
+
+    @override
+    def forget(self) -> None:
+        self.notes.forget()
+        super().forget()
+
+
+class ObservedPartBuffer(PartBuffer):
+    """A buffer of parts that notes when each of them comes.
+
+    Args:
+        context: the context that owns it.
+        watch: the watch of the run that writes the message.
+        data: the data of the message; more may be added later.
+    """
+
+    __slots__ = ("_clock", "_note", "_notes")
+
+    def __init__(self, context: Context, watch: RunWatch, data: Mapping[str, object]) -> None:
+        super().__init__(context)
+        self._notes = _Notes(watch, self.parts, data)
+        self._clock = self._notes.clock  # saves one look-up per part
+        self._note = self._notes.times.append
+
+    @override
+    def put(self, part: Part) -> None:
+        if self.closed:
+            return
+        # `PartBuffer.put`, inlined. Observers come before readers, since a reader may leave and end the
+        # stream.
+        text = part if type(part) is str else shown_text(part)
+        parts = self.parts
+        parts.append(part)
+        if text:
+            self.items.append(text)
+        self._note(self._clock())
+        if text is not part or len(parts) >= self._notes.look_at:
+            self._notes.look(part)
+        if not text:
+            self.consume()
+        elif self.notify_next:
+            self.notify()
+
+    @override
+    def _tell_observers(self) -> None:
+        self._notes.end()
+
+    @override
+    def forget(self) -> None:
+        self._notes.forget()
+        super().forget()
+
+
+def current_watch() -> RunWatch | None:
+    """Return the watch of the current run; None outside of every run, or if it is not observed."""
+    task = current_producer()
+    while isinstance(task, TaskLife):
+        if task.run_watch is not None:
+            return task.run_watch
+        task = task.parent
+    return None
+
+
+def watch_run(
+    context: Context, observers: Observers, alias: str, kind: RunKind, keywords: Mapping[str, object]
+) -> RunWatch:
+    """Return a new watch of a run that begins here.
+
+    Args:
+        context: the context of the run.
+        observers: the observers of the context.
+        alias: the alias of the agent, or the name of the tool.
+        kind: ``"agent"``, ``"model"`` or ``"tool"``.
+        keywords: the keywords of the call.
+    """
+    parent = current_watch()
+    info = RunInfo(alias, kind, None if parent is None else parent.info, keywords, observers.anchor)
+    return RunWatch(info, observers, clock_of(context.loop))
+
+
+def run_of(replies: ReplayBuffer[T]) -> RunInfo | None:
+    """Return the run that writes these replies; None if it is not observed.
+
+    Args:
+        replies: the buffer of the replies.
+    """
+    observers = replies.context.observers
+    return None if observers is None else observers.anchor.runs.get(replies)
+
+
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """Return the fastest function for the time of ``loop``: it is called for each part.
+
+    Args:
+        loop: any event loop, also with virtual time.
+    """
+    plain = type(loop).time is asyncio.BaseEventLoop.time
+    return time.monotonic if plain else loop.time
+
+
+def observed_buffer(context: Context, data: Mapping[str, object]) -> ObservedBuffer | None:
+    """Return the buffer for a message of tokens of the current run; None if the run is not observed.
+
+    Args:
+        context: the context that owns it.
+        data: the data of the message; more may be added later.
+    """
+    watch = None if context.observers is None else current_watch()
+    return None if watch is None else ObservedBuffer(context, watch, data)
+
+
+def new_part_buffer(
+    context: Context, data: Mapping[str, object], watch: RunWatch | None = None
+) -> PartBuffer:
+    """Return the buffer for a message of parts that is written here.
+
+    Args:
+        context: the context that owns it.
+        data: the data of the message; more may be added later.
+        watch: the watch of the run that writes it; None for the current run.
+    """
+    if watch is None and context.observers is not None:
+        watch = current_watch()
+    return PartBuffer(context) if watch is None else ObservedPartBuffer(context, watch, data)
+
+
+def start_noted_pump(
+    context: Context,
+    name: str,
+    streamer: Callable[[], AsyncIterable[str]],
+    buffer: ObservedBuffer,
+    sink: Sink,
+) -> None:
+    """Do what :func:`start_pump` does, for a message of an observed run."""
+    task = ProducerTask(name, context, buffer, sink, part=True)
+    task.start(lambda: fill_and_note(buffer, streamer(), buffer.notes, buffer.notes.clock))

@@ -1,0 +1,306 @@
+"""``from_async`` and ``to_async_iter``: async iterables as Observables, and back."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from contextvars import copy_context
+from functools import partial
+from typing import Generic, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable
+from typing_extensions import override
+
+from ._buffer import ReplayBuffer
+from ._context import Context, current_context
+from ._demand import BURST
+from ._observers import Observer, RunEvent
+from ._protocols import Producer
+from ._pump import BoundedQueue, Overflow, pump
+from ._readers import raise_error, started
+from ._run_task import ProducerTask
+from ._stream import Stream
+
+# -- async adapters -------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+logger = logging.getLogger("miniagents")
+
+
+def from_async(source: AsyncIterable[T]) -> Observable[T]:
+    """Turn an async iterable into an Observable of its items.
+
+    * When does it start? At each subscription, as a task of the active context.
+    * How often? Once per subscription. (An async *generator object* can be iterated only once; for several
+      subscriptions, give an object whose ``__aiter__`` makes a new iterator.)
+    * What is kept? Nothing.
+    * What does ``break`` do? Disposing the subscription cancels the task and closes the iterator.
+    * When does an error come? After every item that came before it.
+
+    Args:
+        source: the async iterable.
+
+    Returns:
+        A cold Observable.
+
+    Raises:
+        NoActiveContextError: on subscribing, when no context is active.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams import from_async
+        >>> async def numbers():
+        ...     for number in range(3):
+        ...         await asyncio.sleep(0)
+        ...         yield number
+        >>> MiniAgents().run(from_async(numbers()))
+        [0, 1, 2]
+    """
+
+    def subscribe(
+        observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        del scheduler  # there is no other scheduler than the event loop of the context
+        context = current_context()
+        status: ReplayBuffer[object] = ReplayBuffer(context)
+        sink = _ObserverSink(observer, status)
+        driver = ProducerTask("from_async", context, status, sink, part=True)
+        driver.start(lambda: pump(source, status, sink.append))
+
+        def leave() -> None:
+            sink.detach()  # must be first: an observer that has left gets no cancellation error
+            driver.cancel()
+
+        return Disposable(leave)
+
+    return Observable(subscribe)
+
+
+class _ObserverSink(Generic[T]):
+    """Passes each piece to one observer, in the subscriber's contextvars.
+
+    So the runs that the observer begins belong to the subscriber, and do not end with this pump.
+    """
+
+    __slots__ = ("_count", "_observer", "_status", "_variables")
+
+    def __init__(self, observer: abc.ObserverBase[T], status: ReplayBuffer[object]) -> None:
+        self._observer: abc.ObserverBase[T] | None = observer
+        self._status = status
+        self._count = 0
+        self._variables = copy_context()
+
+    def append(self, item: T) -> None:
+        if self._observer is None:
+            return
+        try:
+            self._variables.run(self._observer.on_next, item)
+        except Exception:
+            logger.exception("A subscriber raised; it was unsubscribed and the source is closed.")
+            self.detach()
+            self._status.finish()  # so that the pump ends
+            return
+        self._count += 1
+        if self._count % BURST == 0:
+            # There is no buffer that could fill up, so a counter decides when the event loop gets a turn.
+            self._status.look_up_next()
+
+    def detach(self) -> None:
+        self._observer = None
+
+    def finish(self) -> None:
+        observer, self._observer = self._observer, None
+        self._status.finish()
+        if observer is not None:
+            self._end(observer.on_completed)
+
+    def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
+        del chain  # an observer gets only the error
+        observer, self._observer = self._observer, None
+        self._status.finish()
+        if observer is not None:
+            self._end(partial(observer.on_error, error))
+
+    abort = fail
+
+    def _end(self, tell: Callable[[], None]) -> None:
+        try:
+            self._variables.run(tell)
+        except Exception:
+            logger.exception("A subscriber raised in its on_completed or on_error.")
+
+
+def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None) -> AsyncGenerator[T]:
+    """Turn an Observable into an async iterator of its items.
+
+    * When does it start? It subscribes when the first item is requested.
+    * How often? Once: an async iterator can be read once. Call this function again to subscribe again.
+    * What is kept? All items that the reader has not read yet, since an Observable cannot be paused. With
+      ``overflow``, at most its capacity.
+    * What does ``break`` do? It disposes the subscription at once.
+    * When does an error come? After every item that came before it.
+
+    Args:
+        observable: hot or cold; it may push from any thread.
+        overflow: how many unread items are kept at most, and what happens to one more; see :class:`Overflow`.
+
+    Returns:
+        An async generator of the items.
+
+    Raises:
+        StreamOverflowError: more items came than ``overflow`` allows, and its policy is to fail; or it is to
+            block, and the source pushes on the event loop of the reader.
+
+    Example:
+        >>> import asyncio
+        >>> import reactivex as rx
+        >>> from miniagents.streams import to_async_iter
+        >>> async def main() -> list[int]:
+        ...     return [number async for number in to_async_iter(rx.of(1, 2, 3))]
+        >>> asyncio.run(main())
+        [1, 2, 3]
+    """
+    return started(_read(observable) if overflow is None else _read_bounded(observable, overflow))
+
+
+async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
+    yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
+    buffer: ReplayBuffer[T] = ReplayBuffer(_here())
+    # An Observable may emit from any thread, as the timers of reactivex do.
+    on_loop_thread = buffer.context.on_loop_thread
+    subscription = observable.subscribe(
+        on_loop_thread(buffer.append), on_loop_thread(buffer.fail), on_loop_thread(buffer.finish)
+    )
+    try:
+        while True:
+            batch = buffer.take_all()
+            for item in batch:
+                yield item
+            if batch:
+                continue
+            if buffer.closed:
+                break
+            await buffer.wait()
+    finally:
+        subscription.dispose()
+    raise_error(buffer)
+
+
+async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncGenerator[T]:
+    yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
+    buffer: ReplayBuffer[object] = ReplayBuffer(_here())
+    on_loop_thread = buffer.context.on_loop_thread
+    queue: BoundedQueue[T] = BoundedQueue(buffer, overflow)
+    from reactivex import operators as ops  # noqa: PLC0415 - it takes a tenth of the time of all imports
+
+    # A source that pushes all its items during `subscribe` must also be able to see that it is disposed of.
+    wanted = observable.pipe(ops.take_while(queue.is_open))
+    subscription = wanted.subscribe(queue.put, on_loop_thread(buffer.fail), on_loop_thread(buffer.finish))
+    try:
+        while True:
+            for item in queue.take():
+                yield item
+            if buffer.closed:
+                break
+            await buffer.wait()
+    finally:
+        subscription.dispose()
+        queue.close()
+    raise_error(buffer)
+
+
+def _here() -> Context:
+    """Return a context in which nothing is started; only its event loop is used."""
+    context = Context()
+    context.open()
+    return context
+
+
+# -- run events -----------------------------------------------------------------------------------------
+#
+# ``run_events``: the events of the runs of a context, as a stream.
+
+
+def run_events() -> Stream[RunEvent]:
+    """Return a stream of the events of all runs that begin from now on in the active context or inside it.
+
+    The stream ends when the context has ended. Read it in a task of your own: a run of the same context that
+    waits for the end of this stream keeps the context from ending. Each part is an event of its own, which
+    costs more than an :class:`Observer` that takes parts in batches. When the last reader has left, no more
+    events are stored.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> from miniagents.observers import run_events
+        >>> @miniagent
+        ... async def hello(ctx):
+        ...     ctx.reply("Hello")
+        >>> async def main():
+        ...     events = run_events()
+        ...     await hello.inquire()
+        ...     async for event in events:
+        ...         print(type(event).__name__, event.run.alias)
+        ...         if type(event).__name__ == "RunEnded":
+        ...             break
+        >>> MiniAgents().run(main())
+        RunBegan HELLO
+        FirstPart HELLO
+        PartsCame HELLO
+        RunEnded HELLO
+    """
+    context = current_context()
+    buffer: ReplayBuffer[RunEvent] = ReplayBuffer(context)
+    buffer.expect_reader()  # so that it is stopped if it is dropped unread
+    recorder = _Recorder(context, buffer)
+    buffer.produce_with(recorder)
+    context.observe(recorder)
+    context.on_close(recorder.context_ended)
+    return Stream(buffer)
+
+
+class _Recorder(Observer):
+    """An observer that writes each event into a buffer; it is the producer of that buffer.
+
+    Args:
+        context: the context that it observes.
+        buffer: the buffer that it writes.
+    """
+
+    batch = 1  # each part in an event of its own
+    name = "run_events"
+
+    def __init__(self, context: Context, buffer: ReplayBuffer[RunEvent]) -> None:
+        self._context = context
+        self._buffer: ReplayBuffer[RunEvent] | None = buffer
+
+    @override
+    def on_event(self, event: RunEvent, /) -> None:
+        if self._buffer is not None:
+            self._buffer.append(event)
+
+    async def context_ended(self) -> None:
+        """End the stream: there are no further events."""
+        if self._buffer is not None:
+            self._buffer.finish()
+            self._stop()
+
+    def blocked_by(self) -> Producer | None:
+        """None: it waits for events of runs, not for a producer."""
+        return None
+
+    def cancel(self) -> None:
+        """End the stream, and store no more events."""
+        if self._buffer is not None:
+            self._buffer.end_cancelled()
+            self._stop()
+
+    abandon = cancel
+
+    def _stop(self) -> None:
+        self._buffer = None
+        self._context.stop_observing(self)
+        self._context.forget_close(self.context_ended)

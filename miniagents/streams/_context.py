@@ -1,0 +1,1002 @@
+"""The context: it owns the tasks that were started within it, and decides when they end.
+
+A context is entered on one event loop. It knows every task that produces a stream. At a normal end it waits
+for all of them; at any other end it cancels all of them. Then it closes the resources that belong to it
+(clients of models), and logs the errors that no reader saw. So no task that was started within a context goes
+on after its end.
+
+**An app-wide context is the context of its event loop**, for all code on that loop that has no other context.
+So the active context is found in two places, in this order: the context variable, which every task inherits,
+and the loop. If the context variable has a context that has ended, the library raises an error and never uses
+the loop's context: code that outlives its block must not go on in another context unnoticed.
+
+**A context inside another one on the same event loop is its child.** It owns its runs, and ends them at its
+end. It has its parent's settings unless it was given others. The parent's handlers get its promises before
+its own handlers do. Shared resources (clients of models) belong to the outermost context. Its parent is the
+active context where it is entered, so in an app the app-wide one. A context has no parent if it has an event
+loop of its own (a nested blocking run), or if the outer context is closing when it is entered.
+
+A context also serialises pushes: a push that is caused by another push waits in a queue and not on the call
+stack, so chains of any depth neither recurse nor interleave.
+"""
+
+import asyncio
+import contextvars
+import logging
+import os
+import threading
+import traceback
+from asyncio import CancelledError, Future, get_running_loop
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
+from sys import modules
+from types import TracebackType
+from typing import Final, Literal, Protocol, Self, TypeAlias, TypeVar, TypeVarTuple, cast
+from weakref import WeakKeyDictionary, WeakSet
+
+from typing_extensions import override
+
+from miniagents.values import NoActiveContextError, WrongLoopError
+
+from ._observers import Anchor, Observer, Observers
+
+# -- loop bound -----------------------------------------------------------------------------------------
+#
+# `LoopBound`: the base class of objects that belong to one event loop and its thread.
+
+Ts = TypeVarTuple("Ts")
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that is running on this thread; None if none is running."""
+    try:
+        return get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class LoopBound:
+    """An object that belongs to the event loop on which it was opened, until it is unbound."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._process = 0
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of this context.
+
+        Raises:
+            NoActiveContextError: it has not been entered yet, or has ended.
+        """
+        if self._loop is None:
+            raise NoActiveContextError
+        return self._loop
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, or has not been entered yet."""
+        return self._loop is None
+
+    def open(self) -> None:
+        """Bind it to the running event loop and this thread."""
+        self._loop = get_running_loop()
+        self._thread = threading.get_ident()
+        self._process = os.getpid()
+
+    def unbind(self) -> None:
+        """Unbind it from its event loop."""
+        self._loop = None
+
+    def check(self) -> None:
+        """Raise an error if the caller is on a thread or event loop other than that of the entry.
+
+        Raises:
+            NoActiveContextError: it has ended.
+            WrongLoopError: this call comes from elsewhere.
+        """
+        if self._loop is None:
+            msg = "This MiniAgents context has ended; use `async with MiniAgents():` around this call."
+            raise NoActiveContextError(msg)
+        try:
+            if get_running_loop() is self._loop:
+                return
+        except RuntimeError:
+            pass
+        raise WrongLoopError
+
+    def check_place(self) -> None:
+        """Raise an error if the caller is on another thread, event loop or process, even if it has ended.
+
+        Raises:
+            WrongLoopError: this call comes from elsewhere.
+        """
+        if self._loop is None:
+            return
+        try:
+            if get_running_loop() is self._loop:
+                return
+        except RuntimeError:
+            pass
+        raise WrongLoopError
+
+    def future(self) -> "asyncio.Future[None]":
+        """Return a new Future of this context's event loop.
+
+        Raises:
+            NoActiveContextError: the context has ended.
+            WrongLoopError: this call comes from elsewhere.
+        """
+        loop = self._loop
+        try:
+            here = get_running_loop()  # once per token of a live source, so without calls that are not needed
+        except RuntimeError:
+            here = None
+        if loop is None or here is not loop:
+            self.check()
+            loop = self.loop
+        return Future(loop=loop)  # as `create_future` of asyncio and uvloop, without a call per token
+
+    def in_loop_thread(self) -> bool:
+        """Whether the caller runs on the thread of this context's event loop."""
+        return threading.get_ident() == self._thread
+
+    def in_process(self) -> bool:
+        """Whether this is the process of its event loop, not a fork of it."""
+        return os.getpid() == self._process
+
+    def on_loop_thread(self, function: Callable[[*Ts], object]) -> Callable[[*Ts], None]:
+        """Return a function that runs ``function`` on the thread of this context, from any thread.
+
+        A call from another thread runs soon, in the order of the calls, with the present contextvars.
+
+        Args:
+            function: the function to run; its result is dropped.
+        """
+        variables = contextvars.copy_context()
+
+        def call(*args: *Ts) -> None:
+            if self.in_loop_thread():
+                function(*args)
+            elif self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(partial(function, *args), context=variables)
+
+        return call
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` on this context's event loop, from any thread; if the loop is closed, do nothing.
+
+        Args:
+            callback: the function to run.
+        """
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+    def call_soon_here(self, callback: Callable[[], None]) -> None:
+        """Run ``callback`` in the next turn of the running event loop, if there is one.
+
+        Args:
+            callback: the function to run.
+        """
+        loop = running_loop()
+        if loop is not None:
+            loop.call_soon(callback, context=contextvars.Context())
+
+
+# -- task owner -----------------------------------------------------------------------------------------
+#
+# `TaskOwner`: an owner of running tasks, which waits for all of them or cancels all of them.
+
+_CANCELLED: Final = "%s had not ended drain_timeout=%s seconds after the end of their context: cancelled."
+
+logger = logging.getLogger("miniagents")
+
+NAMED: Final = 5  # tasks in a warning
+
+
+class OwnedTask(Protocol):
+    """A running task that a context owns."""
+
+    @property
+    def name(self) -> str:
+        """Its name in logs."""
+        ...
+
+    @property
+    def task(self) -> "asyncio.Task[object] | None":
+        """The asyncio task."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop it now."""
+        ...
+
+    def drain(self) -> None:
+        """Let it run to its end, however far its readers are."""
+        ...
+
+
+class Finishable(Protocol):
+    """A sink that is still open."""
+
+    def finish(self) -> None:
+        """End it: nothing more will come; idempotent."""
+        ...
+
+
+class CancelScopes(Protocol):
+    """The part of anyio that is used here, if the program uses anyio."""
+
+    def CancelScope(self, *, shield: bool) -> AbstractContextManager[object]:  # noqa: N802 - anyio's name
+        """Return a block in which outer scopes do not cancel."""
+        ...
+
+
+def _shield() -> AbstractContextManager[object]:
+    """Return a block that keeps anyio's cancel scopes from cancelling in every turn of the event loop."""
+    anyio = modules.get("anyio")  # a program that uses such scopes has imported it
+    return nullcontext() if anyio is None else cast("CancelScopes", anyio).CancelScope(shield=True)
+
+
+class TaskOwner(LoopBound):
+    """Owns tasks from their beginning to their end.
+
+    Args:
+        shutdown_timeout: seconds that cancelled tasks get for their cleanup.
+        drain_timeout: seconds that :meth:`drain` waits for the tasks; None: for ever.
+
+    Attributes:
+        draining: whether it waits for its tasks to end; then no source is paused any more.
+        drain_timeout: seconds that :meth:`drain` waits for the tasks; None: for ever.
+        shutdown_timeout: seconds that cancelled tasks get for their cleanup.
+        tasks: every task that it owns.
+    """
+
+    def __init__(self, *, shutdown_timeout: float, drain_timeout: float | None) -> None:
+        super().__init__()
+        self.shutdown_timeout: float = shutdown_timeout
+        self.drain_timeout: float | None = drain_timeout
+        self.draining: bool = False
+        self.tasks: set[OwnedTask] = set()
+        self._idle: asyncio.Future[None] | None = None
+        self._open: WeakSet[Finishable] = WeakSet()
+        self._finished_early: dict[object, OwnedTask] = {}  # runs by their closed replies
+        self._closed_replies: dict[OwnedTask, list[object]] = {}
+
+    @override
+    def open(self) -> None:
+        super().open()
+        self.draining = False
+
+    def add(self, task: OwnedTask) -> None:
+        """Own a task until :meth:`discard`.
+
+        Args:
+            task: one that is about to begin.
+        """
+        self.tasks.add(task)
+
+    def discard(self, task: OwnedTask) -> None:
+        """Stop owning a task.
+
+        Args:
+            task: one that has ended.
+        """
+        self.tasks.discard(task)
+        for replies in self._closed_replies.pop(task, ()):
+            self._finished_early.pop(replies, None)
+        if not self.tasks and self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def note_finished_early(self, run: OwnedTask, replies: object) -> None:
+        """Note that a run has closed its replies and goes on; the note is kept until the run ends.
+
+        Args:
+            run: the run.
+            replies: their buffer.
+        """
+        self._finished_early[replies] = run
+        self._closed_replies.setdefault(run, []).append(replies)
+
+    def cancel_finished_early(self, replies: object) -> None:
+        """Stop the run that has closed these replies, if it still goes on.
+
+        Args:
+            replies: their buffer.
+
+        Raises:
+            WrongLoopError: such a run exists, and this call comes from another event loop or thread.
+        """
+        if replies in self._finished_early:
+            self.check_place()
+            self._finished_early.pop(replies).cancel()
+
+    def finish_at_end(self, sink: Finishable) -> None:
+        """Finish ``sink`` when the context drains, if it is still open then.
+
+        Args:
+            sink: a sink that no task writes, so that no end of a task ends it; held weakly.
+        """
+        self._open.add(sink)
+
+    async def drain(self) -> None:
+        """Wait until every task of this context has ended by itself, including those that start meanwhile.
+
+        It waits ``drain_timeout`` seconds at most; :meth:`cancel_all` must stop what still runs then.
+        """
+        self.draining = True
+        self._release_all()
+        limit = self.drain_timeout
+        deadline = None if limit is None else self.loop.time() + limit
+        while self.tasks:
+            left = None if deadline is None else deadline - self.loop.time()
+            if left is not None and left <= 0:
+                if limit:  # else there was no task to wait for
+                    logger.warning(
+                        _CANCELLED,
+                        _listed(sorted(task.name for task in self.tasks)),
+                        limit,
+                    )
+                return
+            self._idle = self.loop.create_future()
+            try:
+                await asyncio.wait((self._idle,), timeout=left)
+            finally:
+                self._idle = None
+
+    def _release_all(self) -> None:
+        # A function of its own: in the waiting function, local names would hold the last sink and the last
+        # task while others end, and streams that these hold would never be abandoned.
+        for sink in tuple(self._open):
+            sink.finish()
+        for task in tuple(self.tasks):
+            task.drain()
+
+    async def cancel_all(self) -> None:
+        """Cancel every task and wait for their cleanup, ``shutdown_timeout`` seconds at most.
+
+        If the caller is cancelled meanwhile, this method first finishes and then raises the cancellation. A
+        cancel scope of anyio cancels again and again, in every turn of the event loop; it would leave tasks
+        behind, and keep the loop busy until they have ended.
+
+        Raises:
+            CancelledError: the caller was cancelled meanwhile.
+        """
+        deadline = self.loop.time() + self.shutdown_timeout
+        cancelled: CancelledError | None = None
+        with ExitStack() as shield:
+            while stopping := tuple(self.tasks):  # a second time for tasks that a clean-up has started
+                for each in stopping:
+                    each.cancel()
+                tasks = [each.task for each in stopping if each.task is not None]
+                if tasks:
+                    try:
+                        await asyncio.wait(tasks, timeout=max(0, deadline - self.loop.time()))
+                    except CancelledError as error:
+                        if cancelled is None:
+                            shield.enter_context(_shield())
+                        cancelled = error
+                if self.loop.time() >= deadline:
+                    break
+        self._report_stuck(self.tasks)
+        if cancelled is not None:
+            raise cancelled
+
+    def _report_stuck(self, tasks: Iterable[OwnedTask]) -> None:
+        for task in tasks:
+            logger.error(
+                "%s did not end within shutdown_timeout=%s seconds after it was cancelled; "
+                "the context ends without it. Look for a `finally` or `except CancelledError` that waits.",
+                task.name,
+                self.shutdown_timeout,
+            )
+
+
+def _listed(names: list[str]) -> str:
+    """Return the names of tasks, or the first names and how many more there are."""
+    return (
+        ", ".join(names)
+        if len(names) <= NAMED
+        else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+    )
+
+
+# -- unhandled ------------------------------------------------------------------------------------------
+#
+# Errors that no reader has got yet.
+#
+# **Every error is either raised to a reader or logged, never both.** The same exception may end several
+# streams on its way; one reader of any of them is enough.
+
+
+class Failed(Protocol):
+    """A stream that ended with an error."""
+
+
+class UnhandledErrors:
+    """The errors of one context that no reader has got yet, each with the streams that ended with it."""
+
+    __slots__ = ("_streams",)
+
+    def __init__(self) -> None:
+        self._streams: dict[int, tuple[BaseException, set[Failed]]] = {}  # the key is the id of the error
+
+    def watch(self, stream: Failed, error: BaseException) -> None:
+        """Note that ``stream`` failed with ``error``, and no reader has got it yet."""
+        self._streams.setdefault(id(error), (error, set()))[1].add(stream)
+
+    def forget(self, error: BaseException) -> None:
+        """Forget an error that a reader has got, from any stream."""
+        self._streams.pop(id(error), None)
+
+    def drop(self, stream: Failed, error: BaseException) -> None:
+        """Log the error of a dropped ``stream`` if no reader has got it and no other stream has it."""
+        _, streams = self._streams.get(id(error), (error, set[Failed]()))
+        streams.discard(stream)
+        if not streams:
+            self._report(error)
+
+    def report(self) -> None:
+        """Log every error that no reader has got."""
+        for error, _ in tuple(self._streams.values()):
+            self._report(error)
+
+    def _report(self, error: BaseException) -> None:
+        if self._streams.pop(id(error), None) is not None:
+            logger.error("No reader ever saw this error: %r", error, exc_info=error)
+
+
+# -- context --------------------------------------------------------------------------------------------
+
+
+PREFETCH: Final = 1024  # pieces
+SHUTDOWN_TIMEOUT: Final = 10.0  # seconds
+APP_DRAIN_TIMEOUT: Final = 10.0  # seconds
+PACKAGE: Final = Path(__file__).parents[1]
+
+DrainTimeout: TypeAlias = float | Literal["auto"] | None
+"""How long a normal end waits for runs, in seconds. None: for ever. "auto": 10 if app-wide, else None."""
+
+
+class Closable(Protocol):
+    """A resource that nested contexts share."""
+
+    def close(self) -> Awaitable[object]:
+        """Close it: the last context that shared it has ended."""
+        ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+class CallFromThread(Protocol):
+    """A call that another thread waits for."""
+
+    def refuse(self) -> None:
+        """Refuse the call: the context has ended before it could begin; idempotent."""
+        ...
+
+
+class Watch(Protocol):
+    """A watch that looks for deadlocks among the tasks of a context."""
+
+    def stop(self) -> None:
+        """Stop watching: the context has ended."""
+        ...
+
+
+class Context(TaskOwner):
+    """Owns the tasks that were started within it.
+
+    Args:
+        prefetch: pieces that a source may run ahead of its fastest reader. None: as its parent, or 1024.
+        shutdown_timeout: seconds that cancelled tasks get for their cleanup. None: as its parent, or 10.
+        drain_timeout: seconds that a normal end waits for its tasks before it cancels them. None: for ever.
+            Default: 10 if it is app-wide, else None.
+        app_wide: whether it is the context for all code on its event loop that has no other context.
+
+    Attributes:
+        announcing: whether it or one of its parents has a handler of promises that resolve.
+        app_wide: whether it is the context of its event loop.
+        calls_from_threads: the calls that other threads have sent and wait for.
+        event_queue: the events that handlers have not got yet.
+        handling_events: whether a task is calling handlers.
+        observers: the observers of its runs, those of its parents first; None if there are none.
+        parent: the context of the same event loop in which it was entered; None if there is none.
+        passing: the error that an Observable is passing on right now, and the agents that it went through.
+        pushing: whether a push is running; the next one waits for its end.
+        resolved_handlers: the handlers, which are awaited for each promise that resolves.
+        unhandled: the errors that no reader has got yet.
+        watch: looks for deadlocks while tasks wait; None while no task waits.
+
+    Raises:
+        ValueError: ``prefetch`` is less than 1, or ``drain_timeout`` less than 0.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents.streams._buffer import ReplayBuffer
+        >>> from miniagents.streams._context import Context
+        >>> from miniagents.streams._run_task import ProducerTask
+        >>> async def main():
+        ...     async with Context(shutdown_timeout=1) as context:
+        ...         buffer = ReplayBuffer(context)
+        ...         async def body():
+        ...             buffer.append("one")
+        ...         ProducerTask("writer", context, buffer, buffer).start(body)
+        ...     print(buffer.items)
+        >>> asyncio.run(main())
+        ['one']
+    """
+
+    def __init__(
+        self,
+        *,
+        prefetch: int | None = None,
+        shutdown_timeout: float | None = None,
+        drain_timeout: DrainTimeout = "auto",
+        app_wide: bool = False,
+    ) -> None:
+        if prefetch is not None and prefetch < 1:
+            msg = f"prefetch is {prefetch}: a source must be allowed at least 1 piece ahead of its reader."
+            raise ValueError(msg)
+        if drain_timeout == "auto":
+            drain_timeout = APP_DRAIN_TIMEOUT if app_wide else None
+        if drain_timeout is not None and not drain_timeout >= 0:
+            msg = f"drain_timeout is {drain_timeout}: give seconds, 0 or more, or None to wait for ever."
+            raise ValueError(msg)
+        super().__init__(
+            shutdown_timeout=SHUTDOWN_TIMEOUT if shutdown_timeout is None else shutdown_timeout,
+            drain_timeout=drain_timeout,
+        )
+        self.app_wide: bool = app_wide
+        self._given_prefetch = prefetch
+        self._given_shutdown_timeout = shutdown_timeout
+        self.prefetch: int = PREFETCH if prefetch is None else prefetch
+        self.parent: Context | None = None
+        self.observers: Observers | None = None
+        self._anchor: Anchor | None = None  # those of the outermost context, while that is entered
+        self._own_observers: list[Observer] = []
+        self.announcing: bool = False
+        self.pushing: bool = False
+        self.passing: tuple[Exception, tuple[str, ...]] | None = None
+        self.unhandled: UnhandledErrors = UnhandledErrors()
+        self.watch: Watch | None = None
+        self.event_queue: deque[Callable[[], Awaitable[None]]] = deque()
+        self.handling_events: bool = False
+        self._handlers_turn: asyncio.Lock = asyncio.Lock()
+        self._within_handler = False
+        # Their first parameter is a Promise; its module imports this one, so the name cannot be used here.
+        self.resolved_handlers: list[Callable[..., Awaitable[None]]] = []
+        self._pushes: deque[Callable[[], None]] = deque()
+        self._children: set[Context] = set()
+        self._closing = False
+        self._shared: dict[object, object] = {}
+        self._closers: list[Callable[[], Awaitable[object]]] = []
+        self.calls_from_threads: set[CallFromThread] = set()
+        self._outer: Context | None = None
+        self._entered = False
+        self._made_at = _caller() if app_wide else ""  # for errors
+        self._started = False  # entered by `start`, not as a block
+        self._stopping: asyncio.Future[None] | None = None
+        self._block: asyncio.Task[object] | None = None  # the task of its `async with` block
+        self._interrupt: BaseException | None = None
+
+    @classmethod
+    def current(cls) -> Self:
+        """Return the active context.
+
+        Raises:
+            NoActiveContextError: no context is active, or none of this class.
+            WrongLoopError: it belongs to another event loop or thread.
+        """
+        context = current_context()
+        if isinstance(context, cls):
+            return context
+        raise NoActiveContextError
+
+    def close(self) -> None:
+        """End the context: nothing can be started in it any more."""
+        if self.watch is not None:
+            self.watch.stop()
+        self.unbind()
+
+    # -- its parents -------------------------------------------------------------------------------------
+
+    def become_child_of(self, parent: "Context | None") -> None:
+        """Take the settings that were not given from ``parent``; from the defaults if there is no parent.
+
+        Args:
+            parent: the context of the running event loop in which this one is entered.
+        """
+        self.parent = parent
+        if self._given_prefetch is None:
+            self.prefetch = PREFETCH if parent is None else parent.prefetch
+        if self._given_shutdown_timeout is None:
+            self.shutdown_timeout: float = SHUTDOWN_TIMEOUT if parent is None else parent.shutdown_timeout
+        self._within_handler = WITHIN_HANDLER.get()
+        self._handlers_turn = asyncio.Lock()
+        self.announcing = bool(self.resolved_handlers)
+        self._anchor = None  # the event loop may differ from that of the last time
+        self._gather_observers()
+        if parent is not None:
+            parent._children.add(self)  # noqa: SLF001 - same class
+            if not self._within_handler:
+                self.announcing = self.announcing or parent.announcing
+
+    def observe(self, observer: Observer) -> None:
+        """Let ``observer`` observe every run that begins from now on, here or in a child context.
+
+        Args:
+            observer: gets events after the observers that were added before.
+        """
+        self._own_observers.append(observer)
+        self._gather_observers()
+
+    def stop_observing(self, observer: Observer) -> None:
+        """Do not let ``observer`` observe the runs that begin from now on.
+
+        Args:
+            observer: an observer that was given to :meth:`observe`.
+        """
+        self._own_observers.remove(observer)
+        self._gather_observers()
+
+    def _gather_observers(self) -> None:
+        outer = None if self.parent is None else self.parent.observers
+        if outer is None and not self._own_observers:
+            self.observers = None
+        elif self._loop is not None:  # else they are collected when it is entered
+            outermost = self.path()[0]
+            if outermost._anchor is None:  # noqa: SLF001 - same class
+                outermost._anchor = Anchor(self._loop.time())  # noqa: SLF001 - same class
+            self.observers = Observers(outer, self._own_observers, outermost._anchor)  # noqa: SLF001 - same class
+        for child in self._children:
+            child._gather_observers()  # noqa: SLF001 - same class
+
+    def path(self) -> "list[Context]":
+        """The contexts in which it is nested, the outermost first, then itself."""
+        path: list[Context] = [self]
+        while (parent := path[-1].parent) is not None:
+            path.append(parent)
+        return path[::-1]
+
+    def told(self) -> "list[Context]":
+        """The contexts of :meth:`path` whose handlers get its promises, in this order.
+
+        If a handler itself opens a context, outer handlers do not get that context's promises: otherwise a
+        handler would be called for its own promises, for ever.
+        """
+        path = self.path()
+        within = [at for at, each in enumerate(path) if each._within_handler]  # noqa: SLF001 - same class
+        return path[within[-1] :] if within else path
+
+    def announce_all(self) -> None:
+        """Call handlers for all promises from now on, also of child contexts: a handler was added."""
+        self.announcing = True
+        for child in self._children:
+            if not child._within_handler:  # noqa: SLF001 - same class
+                child.announce_all()
+
+    def handlers_turn(self) -> asyncio.Lock:
+        """The lock that is held while handlers are called: one call at a time, for all nested contexts."""
+        return self.told()[0]._handlers_turn  # noqa: SLF001 - same class
+
+    def shared(self, kind: Callable[[], C]) -> C:
+        """Return the one instance of ``kind`` for this context and all contexts in which it is nested.
+
+        It is closed when the outermost of them ends, after all its runs.
+
+        Args:
+            kind: the class of the shared resource (a pool of clients); called at the first use.
+        """
+        owner = self.path()[0]
+        held = owner._shared  # noqa: SLF001 - same class
+        if kind not in held:
+            made = held[kind] = kind()
+            owner.on_close(made.close)
+        return cast("C", held[kind])
+
+    def interrupt(self, error: BaseException) -> None:
+        """End the context by an error of a task that is not an ``Exception``, such as one of a test runner.
+
+        The block of the context is cancelled, and raises the error in place of the cancellation. If no task
+        is in the block (the context was started with ``start``, or is a fixture), the error is logged.
+
+        Args:
+            error: the error of the task.
+        """
+        if self._block is None or self._block.done():
+            logger.error("%r ended a run; no block of its context can raise it.", error, exc_info=error)
+        elif self._interrupt is None:
+            self._interrupt = error
+            self._block.cancel()
+
+    def on_close(self, callback: Callable[[], Awaitable[object]]) -> None:
+        """Add a callback for the end of the context, after all its runs; the last one added comes first.
+
+        Args:
+            callback: awaited once; an error of it is logged, and the other callbacks are still called.
+        """
+        self._closers.append(callback)
+
+    def forget_close(self, callback: Callable[[], Awaitable[object]]) -> None:
+        """Remove a callback that was given to :meth:`on_close`, if it is still registered.
+
+        Args:
+            callback: the callback.
+        """
+        with suppress(ValueError):
+            self._closers.remove(callback)
+
+    # -- entering and ending -----------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._enter()
+        self._block = asyncio.current_task()
+        self._outer = CURRENT_CONTEXT.get()
+        CURRENT_CONTEXT.set(self)
+        return self
+
+    def _enter(self) -> None:
+        if self._entered:
+            msg = "This context is already active; make another one with MiniAgents() to nest them."
+            raise RuntimeError(msg)
+        loop = get_running_loop()
+        if self.app_wide:
+            first = _APP_WIDE.get(loop)
+            if first is not None:
+                msg = (
+                    f"This event loop has an app-wide context already, {first.app_wide_name}: end that one "
+                    "first, or use `await MiniAgents(app_wide=True).start(replace=True)`."
+                )
+                raise RuntimeError(msg)
+        self._entered = True
+        outer = _context_on(loop)
+        self.open()
+        nested = outer is not None and outer._loop is loop and not outer._closing  # noqa: SLF001 - same class
+        self.become_child_of(outer if nested else None)
+        if self.app_wide:
+            for other in app_wide_contexts():  # they hold their loops, and nothing else may hold these
+                if other.loop.is_closed():
+                    _APP_WIDE.pop(other.loop, None)
+            _APP_WIDE[loop] = self
+
+    async def start(self, *, replace: bool = False) -> Self:
+        """Make this app-wide context that of the running event loop, until :meth:`stop`.
+
+        For notebooks, and for frameworks that have functions for start and shutdown but no block around both.
+        The context variable is not changed: a task that has another context keeps it.
+
+        Args:
+            replace: stop the app-wide context that this loop has already, if there is one, as :meth:`stop`
+                does; for a cell of a notebook that is run again.
+
+        Returns:
+            The context itself.
+
+        Raises:
+            RuntimeError: it is not app-wide or is active already; or the loop has another app-wide context,
+                and ``replace`` is False or that context is an ``async with`` block.
+
+        Example:
+            >>> import asyncio
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> async def main():
+            ...     app = await MiniAgents(app_wide=True).start()
+            ...     print(await scripted_model("Hello").inquire("Hi"))
+            ...     await app.stop()
+            >>> asyncio.run(main())
+            Hello
+        """
+        if not self.app_wide:
+            msg = "start() is for MiniAgents(app_wide=True); others are blocks: `async with MiniAgents():`."
+            raise RuntimeError(msg)
+        former = _APP_WIDE.get(get_running_loop()) if replace else None
+        if former is not None:
+            await former.stop()
+        self._enter()
+        self._started = True
+        return self
+
+    async def stop(self) -> None:
+        """End the context that :meth:`start` began, as the normal end of a block; nothing if it has ended.
+
+        It waits for the runs, ``drain_timeout`` seconds at most, and then cancels them.
+
+        Raises:
+            RuntimeError: it is an ``async with`` block, which ends by itself; or the caller is a run of this
+                context, so the call would wait for itself.
+            WrongLoopError: the call comes from another event loop or thread.
+        """
+        self.check_place()
+        if self._stopping is not None:
+            await asyncio.wait((self._stopping,))
+            return
+        if not self._entered:
+            return
+        if not self._started:
+            msg = f"{self.app_wide_name} is an `async with` block; stop() ends what start() began."
+            raise RuntimeError(msg)
+        here = asyncio.current_task()
+        if any(each.task is here for each in self.tasks):
+            msg = "stop() was called in a run of the context and would wait for it; call it outside of runs."
+            raise RuntimeError(msg)
+        self._stopping = self.loop.create_future()
+        try:
+            await self.__aexit__(None, None, None)
+        finally:
+            self._stopping.set_result(None)
+            self._stopping = None
+
+    @property
+    def app_wide_name(self) -> str:
+        """The name of an app-wide context in errors."""
+        return f"{type(self).__name__}(app_wide=True) of {self._made_at}"
+
+    @property
+    def refuses_calls(self) -> bool:
+        """Whether it has ended its runs, so that nothing can begin in it any more."""
+        return self._closing or self.ended
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                await self._finish()
+            else:
+                await self.cancel_all()
+        except CancelledError:
+            if self._interrupt is None:
+                raise
+        finally:
+            await self._close()
+        interrupt, self._interrupt, block, self._block = self._interrupt, None, self._block, None
+        if interrupt is not None:
+            if block is not None:
+                block.uncancel()
+            raise interrupt
+
+    async def _finish(self) -> None:
+        try:
+            await self.drain()
+        except BaseException:
+            await self.cancel_all()
+            raise
+        if self.tasks:
+            await self.cancel_all()
+
+    async def _close(self) -> None:
+        if not self._started:
+            # No token is kept: the block may be left in a contextvars.Context other than that of its entry.
+            CURRENT_CONTEXT.set(self._outer)
+        self._outer = None
+        self._closing = True
+        if self.app_wide:
+            _APP_WIDE.pop(self.loop, None)
+        for child in self._children:  # they go on in other tasks, and share nothing with this one any more
+            child.parent = None
+        self._children.clear()
+        cancelled: CancelledError | None = None
+        try:
+            while self._closers:
+                try:
+                    await self._call_closer(self._closers.pop())
+                except CancelledError as error:  # the other callbacks must still run
+                    cancelled = error
+            if cancelled is not None:
+                raise cancelled
+        finally:
+            self._shared.clear()
+            self.unhandled.report()
+            self.close()
+            if self.parent is not None:
+                self.parent._children.discard(self)  # noqa: SLF001 - same class
+                self.parent = None
+            self._entered = self._closing = self._started = False
+            while self.calls_from_threads:
+                self.calls_from_threads.pop().refuse()
+
+    async def _call_closer(self, closer: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await closer()
+        except Exception:
+            logger.exception("%r failed while its context was being closed.", closer)
+
+    # -- pushes ------------------------------------------------------------------------------------------
+
+    def dispatch(self, push: Callable[[], None]) -> None:
+        """Run ``push`` now, or after the push that is running; never nested in it.
+
+        Args:
+            push: a function that lets subscribers take new pieces.
+        """
+        if self.pushing:
+            self._pushes.append(push)
+            return
+        self.pushing = True
+        try:
+            while self._pushes:  # still queued, because an earlier push was interrupted
+                self._pushes.popleft()()
+            push()
+            del push  # what only this push holds is released when it has run, not after all of them
+            while self._pushes:
+                self._pushes.popleft()()
+        finally:
+            self.pushing = False
+
+
+WITHIN_HANDLER: ContextVar[bool] = ContextVar("miniagents_within_handler", default=False)
+"""Whether the running code is a handler of a context, or was started by one."""
+
+CURRENT_CONTEXT: ContextVar[Context | None] = ContextVar("miniagents_context", default=None)
+"""The context that was entered last, even if it cannot be used here; see :func:`current_context`."""
+
+
+# The app-wide context of each loop. Not an attribute of the loop: some loop classes allow none.
+_APP_WIDE: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Context]] = WeakKeyDictionary()
+
+
+def app_wide_contexts() -> list[Context]:
+    """Return the app-wide contexts of all event loops of this process, without those of a parent process."""
+    loops = [reference() for reference in _APP_WIDE.keyrefs()]  # a copy: threads may add some
+    found = [None if loop is None else _APP_WIDE.get(loop) for loop in loops]
+    return [context for context in found if context is not None and context.in_process()]
+
+
+def _context_on(loop: asyncio.AbstractEventLoop) -> Context | None:
+    """Return the context for code on this loop; it may have ended, or belong to another loop."""
+    own = CURRENT_CONTEXT.get()
+    if own is not None and (own.ended or own.loop is loop):
+        return own
+    return _APP_WIDE.get(loop, own)
+
+
+def _caller() -> str:
+    """Return the file and line of the calling code outside of this package."""
+    for frame, line in traceback.walk_stack(None):
+        if PACKAGE not in Path(frame.f_code.co_filename).parents:
+            return f"{frame.f_code.co_filename}:{line} ({frame.f_code.co_name})"
+    return "this package"
+
+
+def current_context() -> Context:
+    """Return the owner of what is started here: the context of the block, or the loop's app-wide one.
+
+    Raises:
+        NoActiveContextError: no context is active, or the one that was entered last has ended.
+        WrongLoopError: the context belongs to another event loop or thread.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams._context import current_context
+        >>> async def main():
+        ...     async with MiniAgents() as context:
+        ...         print(current_context() is context)
+        >>> MiniAgents().run(main())
+        True
+    """
+    context = CURRENT_CONTEXT.get()
+    try:
+        loop = get_running_loop()
+    except RuntimeError:
+        return _checked(context)
+    if context is None:
+        context = _APP_WIDE.get(loop)
+    # This runs once per inquiry and per message: the usual case is checked without a call.
+    if context is not None and context._loop is loop:  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+        return context
+    return _checked(_context_on(loop))
+
+
+def _checked(context: Context | None) -> Context:
+    if context is None:
+        raise NoActiveContextError
+    context.check()
+    return context

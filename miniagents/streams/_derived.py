@@ -1,0 +1,116 @@
+"""Processors: objects that read one stream and write another one, without a task.
+
+The term is from Reactive Streams. A processor is a subscriber of the stream that it reads and the producer of
+the stream that it writes, and it passes demand on from the second to the first. The flattener, the token feed
+and the copies of messages are processors.
+
+Steps are never nested. A step may cause a push to the same processor; the next step takes what was pushed. So
+the order is kept, and the call stack does not grow.
+"""
+
+from abc import ABC, abstractmethod
+
+from ._buffer import ReplayBuffer
+from ._demand import request_upstream
+from ._protocols import Producer
+
+
+class Processor(ABC):
+    """Reads a stream step by step, and writes another one.
+
+    Attributes:
+        position: how many pieces it has taken from the stream that it reads.
+
+    Example:
+        >>> class Countdown(Processor):
+        ...     left = 2
+        ...     reading = writing = None
+        ...     def step(self) -> bool:
+        ...         print(self.left)
+        ...         self.left -= 1
+        ...         self.deliver()  # comes back at once: this step is not over
+        ...         return self.left > 0
+        ...     def leave(self) -> None: ...
+        >>> Countdown().deliver()
+        2
+        1
+    """
+
+    __slots__ = ("_stepping", "position")
+
+    name = ""  # it has no name in the text of a `DeadlockError`
+
+    def __init__(self) -> None:
+        self._stepping = False
+        self.position: int = 0
+
+    @property
+    @abstractmethod
+    def reading(self) -> ReplayBuffer[object] | None:
+        """The buffer that it reads right now; None if it reads nothing."""
+
+    @property
+    @abstractmethod
+    def writing(self) -> ReplayBuffer[object]:
+        """The buffer that it writes."""
+
+    @abstractmethod
+    def step(self) -> bool:
+        """Do the next step; return whether there may be another step to do now.
+
+        Raises:
+            Exception: :meth:`deliver` raises every error of a step; it can be called again afterwards.
+        """
+
+    @abstractmethod
+    def leave(self) -> object:
+        """Stop reading; idempotent. Only a run without a task uses the returned value."""
+
+    def deliver(self) -> None:
+        """Do as many steps as are possible now."""
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self.step():
+                pass
+        finally:
+            self._stepping = False
+
+    # -- demand ------------------------------------------------------------------------------------------
+
+    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+        """Pass demand on: request from the stream that is read what readers request from the written one.
+
+        Args:
+            buffer: what is written.
+            waiting: whether a reader of the buffer waits for the next piece.
+        """
+        del buffer
+        reading = self.reading
+        if reading is not None:
+            request_upstream(reading, self.position, self.writing.credit(), waiting=waiting)
+
+    def withdraw_demand(self) -> None:
+        """Withdraw unlimited demand: the last reader that had requested everything has left."""
+        reading = self.reading
+        if reading is not None:
+            reading.withdraw()
+
+    # -- its life ----------------------------------------------------------------------------------------
+
+    def blocked_by(self) -> Producer | None:
+        """The producer of the stream that it reads."""
+        reading = self.reading
+        return None if reading is None else reading.producer
+
+    def cancel(self) -> None:
+        """Stop; the stream that it reads belongs to others and goes on."""
+        if not self.writing.closed:
+            self.leave()
+            self.writing.end_cancelled()
+
+    def abandon(self) -> None:
+        """Stop, because nothing can read the rest."""
+        self.cancel()
+        self.writing.forget()

@@ -1,0 +1,685 @@
+"""The life of a stream: what ends it, and where that is decided.
+
+Only this module writes the state of a stream's life (:class:`Lifetime`) and of a task's life
+(:class:`TaskLife`); an architecture test checks it. A table in ``docs/core.md`` has the states and every
+transition, and ``tests/streams/test_life_table.py`` tests each of its cells.
+
+Two questions decide everything: can the stream still be read (does anything hold a lease on it), and has it
+ever been read? When the last lease is gone, a stream that was read is stopped, because its readers have left.
+A stream that was never read runs to its end, because "fire and forget" is allowed.
+
+Leases are counted, not traced: a promise is a lease, so is every view of a stream, and so is a stream that
+reads another one. What *produces* a stream never holds a lease on it. So the end of the last lease is known
+at once, without a garbage collection.
+"""
+
+from asyncio import Task
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+from types import TracebackType
+from typing import Final, Generic
+
+from typing_extensions import TypeVar, override
+
+from miniagents.values import InquiryCancelledError
+
+from ._context import Context
+from ._deadlocks import WaitingTask
+from ._observers import RunWatch
+from ._protocols import Producer
+
+# -- ancestry -------------------------------------------------------------------------------------------
+#
+# Which run began which, and the agents that an error went through; this keeps no run alive.
+
+
+class Ancestry:
+    """The name of a run, and the ancestry of the run that began it.
+
+    It holds neither the run nor a stream, so it keeps nothing alive.
+    """
+
+    __slots__ = ("name", "parent")
+
+    def __init__(self, parent: "Ancestry | None", name: str = "") -> None:
+        self.parent: Ancestry | None = parent
+        self.name: str = name
+
+    def began(self, other: "Ancestry | None") -> bool:
+        """Return whether ``other`` is this run, or was begun by it, directly or through other runs."""
+        while other is not None:
+            if other is self:
+                return True
+            other = other.parent
+        return False
+
+
+def extend_chain(error: Exception, chain: tuple[str, ...], name: str | None) -> tuple[str, ...]:
+    """Add an agent to those that ``error`` went through, also in the note of the error; return all of them.
+
+    Args:
+        error: the error; it has a note with ``chain`` if it went through an agent already.
+        chain: the aliases of the agents so far.
+        name: the alias of the next agent; None to add none.
+    """
+    if not name or chain[-1:] == (name,):  # no run, or the error comes from another part of the same run
+        return chain
+    longer = (*chain, name)
+    before, after = (f"agents: {' → '.join(names)}" for names in (chain, longer))
+    notes: list[str] = getattr(error, "__notes__", [])
+    if before in notes:
+        notes[notes.index(before)] = after
+    elif after not in notes:
+        error.add_note(after)
+    return longer
+
+
+# -- lifetime -------------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+NO_RESULT: Final = object()
+"""The result of a stream whose result has not been computed yet; None can be a result."""
+
+
+class Fate(Enum):
+    """What happens to a stream when a lease on it is gone."""
+
+    KEEP = auto()
+    """It can still be read: nothing happens."""
+    RUN_ON = auto()
+    """Nothing can read it and nothing ever has: it runs to its end."""
+    STOP = auto()
+    """Its last reader has left: the producer is stopped, and the stream ends with a cancellation."""
+    FORGET = auto()
+    """It has ended and nothing can read it: it drops its pieces."""
+
+
+# Looked up once: each access of `Fate.KEEP` costs as much as all of `Lifetime.fate`, which runs per promise.
+_KEEP: Final = Fate.KEEP
+_RUN_ON: Final = Fate.RUN_ON
+_STOP: Final = Fate.STOP
+_FORGET: Final = Fate.FORGET
+
+
+class Lifetime(Generic[T]):
+    """The state of one stream's life; the base class of buffers.
+
+    Args:
+        context: the owner of the task that produces the stream; readers wait on its event loop.
+        items: the pieces that have come already.
+        closed: whether these are all pieces.
+        result: the value of all pieces together, if it is known.
+
+    Attributes:
+        ancestry: the run that writes it; None if no run does.
+        chain: the aliases of the agents that the error went through, the first one first.
+        closed: it has ended; nothing follows.
+        contained: whether it is a piece of another stream, through which it can be reached.
+        error: the error that ended it; None if it is open or ended normally.
+        error_handled: whether a reader got the error, so that it need not be logged.
+        items: what has come so far.
+        leases: how many promises, views and other streams can read it.
+        producer: the producer that writes it; None when it is closed or a program writes it by hand.
+        reachable: whether a lease is held, or none has been taken yet.
+        readers: how many readers, subscribers and waiters there are right now.
+        result: the value of all pieces together; ``NO_RESULT`` until it has been computed.
+        traceback: the error's traceback when it came here; the traceback of each reader starts from it.
+        was_read: whether a reader has come or is certain to come, so that the stream ends with its last
+            lease.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_watchers",
+        "ancestry",
+        "chain",
+        "closed",
+        "contained",
+        "context",
+        "error",
+        "error_handled",
+        "items",
+        "leases",
+        "producer",
+        "reachable",
+        "readers",
+        "result",
+        "traceback",
+        "was_read",
+    )
+
+    def __init__(self, context: Context, items: list[T], closed: bool, result: object) -> None:
+        self.context: Context = context
+        self.items: list[T] = items
+        self.closed: bool = closed
+        self.result: object = result
+        self.producer: Producer | None = None
+        self.ancestry: Ancestry | None = None
+        self.leases: int = 0
+        self.reachable: bool = True
+        self.readers: int = 0
+        self.was_read: bool = False
+        self.contained: bool = False
+        self.error: Exception | None = None
+        self.error_handled: bool = False
+        self.traceback: TracebackType | None = None
+        self.chain: tuple[str, ...] = ()
+        self._watchers: list[Callable[[], None]] | None = None
+
+    # -- who produces it ---------------------------------------------------------------------------------
+
+    def produce_with(self, producer: Producer, ancestry: Ancestry | None = None) -> None:
+        """Event *producer begins*: ``producer`` writes it from now on.
+
+        Args:
+            producer: it is stopped when the stream is stopped.
+            ancestry: the run that it belongs to, if it belongs to one.
+        """
+        self.producer = producer
+        if ancestry is not None:
+            self.ancestry = ancestry
+
+    def produce_together_with(self, other: "Lifetime[U]") -> None:
+        """Event *producer begins*: the producer of ``other`` also writes this, a piece of ``other``."""
+        self.producer = other.producer
+
+    # -- who can read it ---------------------------------------------------------------------------------
+
+    def reader_came(self, *, reads: bool = True) -> None:
+        """Event *reader comes*: it is read from now on.
+
+        Args:
+            reads: whether the stream counts as read; False for a copy that has had no reader yet.
+        """
+        self.readers += 1
+        if reads:
+            self.was_read = True
+
+    def reader_left(self) -> None:
+        """Event *reader leaves*. It still holds its lease; the end of that lease decides about the stream."""
+        self.readers -= 1
+
+    def expect_reader(self) -> None:
+        """Event *handed over*: a reader is certain to come, so it ends when the last lease goes."""
+        self.was_read = True
+
+    def contain(self) -> None:
+        """Event *kept by another stream*: it is a piece of that stream."""
+        self.contained = True
+
+    def release(self) -> None:
+        """Event *lease given back*; after the last one the stream's fate is decided."""
+        self.leases -= 1
+        if self.leases > 0:
+            return
+        self.reachable = False
+        if self.was_read:
+            # Its pieces were to be read with it, and end with it.
+            for piece in self.items:
+                if not isinstance(piece, Lease):
+                    break  # pieces are all of one kind
+                held = piece.held
+                if held is not None:
+                    held.was_read = True
+        fate = self.fate()
+        if fate is _STOP:
+            self._stop_producer()
+        elif fate is _FORGET:
+            if self.was_read:
+                self.forget()
+            if self.error is not None and not self.error_handled:
+                self.context.unhandled.drop(self, self.error)
+
+    def seen_as(self) -> "Lifetime[object]":
+        """The stream that readers see: itself, or a copy in its place if nothing else reads it."""
+        return self  # type: ignore[return-value]  # it is only looked at
+
+    def fate(self) -> Fate:
+        """Decide what happens to the stream in its present state: the only decision about its life."""
+        if self.reachable:
+            return _KEEP
+        if self.closed:
+            return _FORGET
+        return _STOP if self.was_read else _RUN_ON
+
+    def _stop_producer(self) -> None:
+        """Stop the producer now, or, from the thread of a garbage collection, on its own event loop."""
+        if self.producer is None:
+            return
+        # Not nested: a stopped producer may release a chain of others. No variable holds the producer: if it
+        # went after the dispatch, what only it holds would be released on the stack of its own release.
+        if self.context.in_loop_thread():
+            self.context.dispatch(self.producer.abandon)
+        else:
+            self.context.call_soon(self.producer.abandon)
+
+    def forget(self) -> None:
+        """Drop the pieces of a stream that nothing can read; streams that only they held end with them.
+
+        If a watcher (a record of the run) needs the pieces at the end, they are kept until then.
+        """
+        if not self.reachable and self._watchers is None:
+            self.items.clear()
+
+    # -- how it ends -------------------------------------------------------------------------------------
+
+    def finish(self, result: object = NO_RESULT) -> None:
+        """Event *producer ends normally*.
+
+        Args:
+            result: the value of all pieces together, if it is known.
+        """
+        if not self.closed:
+            if result is not NO_RESULT:
+                self.result = result
+            self._end(None)
+
+    def fail(self, error: Exception, chain: tuple[str, ...] = (), *, handled: bool = False) -> None:
+        """Event *producer fails*, or *cancelled*: readers get the error after all pieces before it.
+
+        Args:
+            error: the exception object that every reader gets.
+            chain: the aliases of the agents that it went through.
+            handled: whether readers get it elsewhere, so that it is not logged here.
+        """
+        if self.closed:
+            return
+        self.chain = chain
+        self.error_handled = self.error_handled or handled
+        logged = not self.error_handled and not isinstance(error, InquiryCancelledError)
+        if logged:
+            self.context.unhandled.watch(self, error)
+        self._end(error)
+        if logged and not self.reachable:  # the last lease is gone already: no reader will ever get the error
+            self.context.unhandled.drop(self, error)
+
+    abort = fail  # a buffer has nothing pending that a failure would have to wait for
+
+    def _end(self, error: Exception | None) -> None:
+        self.closed = True
+        self.producer = None
+        if error is not None:
+            self.error = error
+            self.traceback = error.__traceback__
+        self._tell_observers()
+        if self._watchers is not None:  # before readers: streams that read this one report their end later
+            watchers, self._watchers = self._watchers, None
+            for watcher in watchers:
+                watcher()
+        self._tell_end()
+
+    def _tell_observers(self) -> None:
+        """Tell observers of the last parts; a subclass that is observed overrides it."""
+
+    def _tell_end(self) -> None:
+        """Notify readers and the producer of the end; flow control overrides it."""
+
+    def remember(self, result: object) -> None:
+        """Store the value of a stream that ended normally, so that it is computed once."""
+        self.result = result
+
+    def when_closed(self, watcher: Callable[[], None]) -> None:
+        """Call ``watcher`` once, at the end, or now if the stream has ended. It does not count as a reader.
+
+        Args:
+            watcher: must not raise.
+        """
+        if self.closed:
+            watcher()
+        else:
+            self._watchers = [*(self._watchers or ()), watcher]
+
+    def mark_error_handled(self) -> None:
+        """Note that a reader got the error, so that it is not logged."""
+        self.error_handled = True
+        if self.error is not None:
+            self.context.unhandled.forget(self.error)
+
+    def cancel(self) -> None:
+        """Event *cancelled*: stop the producer now; what had come can still be read. Idempotent."""
+        if self.producer is not None:
+            self.producer.cancel()
+
+    def abandon(self) -> None:
+        """Event *abandoned*: its readers have left, so stop the producer; messages that others hold go on."""
+        if self.producer is not None:
+            self.producer.abandon()
+
+    def give_up(self) -> None:
+        """Event *given up by what began it*: it ends now, or with its last lease if it has one."""
+        self.was_read = True
+        if not self.reachable:
+            self.abandon()
+
+    def end_cancelled(self) -> None:
+        """End a stream whose producer was stopped, with ``InquiryCancelledError``."""
+        self.fail(InquiryCancelledError(), handled=True)
+
+    def raise_error(self) -> None:
+        """Raise the error that the stream ended with, the same object, if there is one.
+
+        Each reader gets the traceback that the error had when it came here; otherwise it would grow with each
+        reader. A raised error also refers to the frames of its reader, and the stream must not keep these
+        alive: after this turn of the event loop the error has its first traceback again.
+
+        Raises:
+            Exception: the error that the stream ended with.
+        """
+        error = self.error
+        if error is None:
+            return
+        self.mark_error_handled()
+        self.context.call_soon_here(self._drop_frames)
+        raise error.with_traceback(self.traceback)
+
+    def _drop_frames(self) -> None:
+        if self.error is not None:
+            self.error.__traceback__ = self.traceback
+
+
+class Lease:
+    """The right to read a stream: as long as a lease exists, the stream is not stopped for lack of readers.
+
+    Args:
+        buffer: the stream.
+
+    Attributes:
+        buffer: the stream.
+        held: the stream; None for a finished value whose stream has not been used yet, so that none was made.
+    """
+
+    __slots__ = ("__weakref__", "buffer", "held")
+
+    buffer: "Lifetime[object]"
+    held: "Lifetime[object] | None"
+
+    def __init__(self, buffer: Lifetime[T]) -> None:
+        self.take(buffer)
+
+    def take(self, buffer: Lifetime[T], *, announced: bool = True) -> None:
+        """Event *lease taken*: become a lease on ``buffer``; once.
+
+        Args:
+            buffer: the stream.
+            announced: whether the handlers of the context get it, if there are any.
+        """
+        # No `typing.cast`, which is a call: this runs for each promise.
+        self.buffer = self.held = buffer  # type: ignore[assignment]  # of whichever pieces: here they are only looked at
+        buffer.leases += 1
+        if buffer.context.announcing and announced:
+            self.announce()
+
+    def announce(self) -> None:
+        """Call the handlers of the context when resolved; a promise overrides it, a lease does nothing."""
+
+    def __del__(self) -> None:
+        try:
+            held = self.held
+        except AttributeError:  # a constructor has raised before it had a stream
+            return
+        if held is not None:
+            held.release()
+
+    def contain(self) -> None:
+        """Event *kept by another stream*; a lease without a stream cannot be stopped and ignores it."""
+        if self.held is not None:
+            self.held.contained = True
+
+
+def contain_all(leases: "Iterable[Lease]") -> None:
+    """Event *kept by another stream*, for many streams at once.
+
+    Args:
+        leases: leases on the streams.
+    """
+    for lease in leases:
+        held = lease.held
+        if held is not None:
+            held.contained = True
+
+
+class TaskLife(WaitingTask):
+    """The life of a task that produces a stream: which run started it, what it started, how it is stopped.
+
+    Args:
+        buffer: the stream that its readers see.
+        parent: the run that starts it; None if no run does.
+        part: whether it is a part of the run that starts it (a message that the run writes), not a run of its
+            own.
+
+    Attributes:
+        at_end: called once when it has ended; None if nothing needs the call.
+        buffer: the stream that its readers see.
+        part: whether it is a part of a run.
+        task: the asyncio task; None before it begins and after it has ended.
+        run_watch: reports it to observers, if it is an observed run or tool call.
+    """
+
+    __slots__ = (
+        *("_abandoned", "_ancestry", "_begun_by", "_children", "_guardian", "parent", "_stopping"),
+        *("at_end", "buffer", "part", "run_watch", "task"),
+    )
+
+    def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
+        WaitingTask.__init__(self, buffer.context)  # called once per run; `super()` would make an object
+        self.buffer: Lifetime[object] = buffer  # type: ignore[assignment]  # it is only looked at here
+        self.part: bool = part
+        self.task: Task[None] | None = None
+        self.at_end: Callable[[], None] | None = None
+        self.run_watch: RunWatch | None = None
+        self.parent: TaskLife | None = parent  # the run that its errors name
+        self._guardian: TaskLife | None = parent  # the task that stops this one when it is stopped itself
+        self._children: set[TaskLife] | None = None
+        self._begun_by: Ancestry | None = None if parent is None else parent.ancestry
+        self._ancestry: Ancestry | None = None
+        self._stopping = False
+        self._abandoned = False
+
+    def end_aborted(self, error: Exception) -> None:
+        """End what it writes with ``error`` at once; what is still on its way is dropped."""
+        raise NotImplementedError
+
+    def drain(self) -> None:
+        """Run to the end, however far the readers are."""
+        raise NotImplementedError
+
+    def seen(self) -> tuple[Lifetime[object], ...]:
+        """The streams in which readers see what it writes; the first one is that of the promise."""
+        return (self.buffer.seen_as(),)
+
+    @property
+    def ancestry(self) -> Ancestry | None:
+        """The ancestry of this run, or of the run that it is a part of; made when it begins another run."""
+        if self.part:
+            return self._begun_by
+        if self._ancestry is None:
+            self._ancestry = self.buffer.ancestry = Ancestry(self._begun_by, self.name)
+        return self._ancestry
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has begun and has not ended, so that it can be stopped."""
+        return self.task is not None
+
+    def begins(self) -> None:
+        """Event *producer begins*: the context owns the task from now on, and its guardian can stop it."""
+        buffer = self.buffer
+        if buffer.producer is None:
+            buffer.producer = self
+        if self.part:
+            buffer.ancestry = self._begun_by
+        buffer.context.add(self)
+        if self._guardian is not None:
+            self._guardian.take_charge_of(self)
+
+    def runs_as(self, task: "Task[None]") -> None:
+        """Event *producer has begun*: ``task`` is about to run its first step."""
+        self.task = task
+
+    def observe(self, watch: RunWatch) -> None:
+        """Report it to observers from now on, first that it was inquired.
+
+        Args:
+            watch: reports to the observers.
+        """
+        self.run_watch = watch
+        watch.began(self.variables)
+
+    def when_ended(self, tell: "Callable[[], None]") -> None:
+        """Call ``tell`` once, when its work has ended, with or without an error.
+
+        Args:
+            tell: must not raise.
+        """
+        self.at_end = tell
+
+    def work_ended(self) -> None:
+        """Event *work ended*: it comes before the end of what it writes, and of runs that pass that on."""
+        at_end, self.at_end = self.at_end, None
+        if at_end is not None:
+            at_end()
+
+    def take_charge_of(self, child: "TaskLife") -> None:
+        """Stop ``child`` when this task is stopped, unless something else reads what the child writes."""
+        child._guardian = self  # noqa: SLF001 - same class
+        children = self._children = self._children or set()
+        children.add(child)
+
+    def has_ended(self) -> None:
+        """Event *producer has ended*: release everything.
+
+        Its messages that still stream (a message that it was writing, replies that it passes on) go on. From
+        now on they are stopped with the run that had started this one.
+        """
+        if self.at_end is not None:  # most ends of work have been told before this
+            self.work_ended()
+        children, self._children = self._children, None
+        self.task = None  # its contextvars refer to this object; dropping them avoids a garbage collection
+        guardian = self._guardian
+        for child in children or ():
+            is_message = child.part or child.parent is not self  # of this run, or of one that ended before
+            if is_message and guardian is not None and guardian.goes_on:
+                guardian.take_charge_of(child)
+            else:
+                child._guardian = None  # noqa: SLF001 - same class
+        if guardian is not None:
+            self.buffer.when_closed(self._leave_guardian)
+        self.parent = None
+        self.buffer.context.discard(self)
+
+    def _leave_guardian(self) -> None:
+        guardian, self._guardian = self._guardian, None
+        if guardian is not None and guardian._children is not None:  # noqa: SLF001 - same class
+            guardian._children.discard(self)  # noqa: SLF001 - same class
+
+    # -- being stopped -----------------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Event *run cancelled*: stop now, with every message that it is writing.
+
+        Readers get ``InquiryCancelledError`` after the pieces that had come.
+        """
+        for child in tuple(self._children or ()):
+            if child.part and child.parent is self:
+                child.cancel()
+        self._stop()
+
+    def abandon(self) -> None:
+        """Event *run abandoned*: its last reader has left. Messages of it that are still held go on."""
+        self._abandoned = True
+        children = tuple(self._children or ())
+        for child in children:
+            child.buffer.expect_reader()
+        self.end_aborted(self.cancellation())
+        self.buffer.forget()
+        for child in children:
+            if not child.buffer.reachable and child.buffer.readers == 0:
+                child.abandon()
+        self._stop()
+
+    def _stop(self) -> None:
+        self.end_aborted(self.cancellation())
+        if self.task is not None and self.stops():
+            self.task.cancel()
+
+    def stops(self) -> bool:
+        """Return whether to stop it: only once, since a second stop would interrupt its clean-up."""
+        first, self._stopping = not self._stopping, True
+        return first
+
+    def cancellation(self) -> InquiryCancelledError:
+        """Return the error that readers of a stopped task get."""
+        return InquiryCancelledError(
+            f"{self.name} was cancelled before it had ended.", abandoned=self._abandoned
+        )
+
+    def was_cancelled(self) -> None:
+        """Event *run cancelled*, in its task: cancel what it began, unless that has another reader."""
+        for child in tuple(self._children or ()):
+            seen = child.seen()
+            kept = self._abandoned and any(each.reachable for each in seen)
+            if not kept and not any(each.readers for each in seen):
+                child.cancel()
+
+    def has_failed(self) -> None:
+        """Event *run failed*: as if cancelled, except for what it had replied, which is in a sequence."""
+        replied = {id(item.buffer) for item in self.buffer.items if isinstance(item, Lease)}
+        for child in tuple(self._children or ()):
+            # A message of a run that has ended is in the replies of that run, whether these are read or not.
+            left_behind = child.part and child.parent is not self
+            seen = child.seen()
+            kept = id(seen[0]) in replied if left_behind else seen[0].contained
+            if not kept and not any(each.readers for each in seen):
+                child.cancel()
+
+
+# -- taskless life --------------------------------------------------------------------------------------
+#
+# The life of a run without a task, which works when the streams that it reads deliver pieces.
+
+
+class TasklessLife(TaskLife):
+    """The life of a run without a task, which works when the streams that it reads deliver pieces.
+
+    A call that stops it stops it at once, and not at its next step.
+    """
+
+    __slots__ = ("_over",)
+
+    def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None") -> None:
+        TaskLife.__init__(self, buffer, parent, part=False)
+        self._over = False
+
+    @property
+    @override
+    def goes_on(self) -> bool:
+        return not self._over
+
+    def leave(self) -> object:
+        """Stop reading; idempotent.
+
+        Returns:
+            What it held of the streams that it read. The caller must release it last: first the runs that
+            this one began are stopped, and only then may they lose their last reader.
+        """
+        raise NotImplementedError
+
+    @override
+    def has_ended(self) -> None:
+        """Event *producer has ended*: release everything; once."""
+        if not self._over:
+            self._over = True
+            self.forget_waits()
+            super().has_ended()
+
+    @override
+    def _stop(self) -> None:
+        if self._over or not self.stops():
+            return
+        self.end_aborted(self.cancellation())
+        held = self.leave()
+        self.was_cancelled()
+        self.has_ended()
+        del held

@@ -1,0 +1,273 @@
+"""`ProducerTask`: a task that produces one stream, and ends it when the task ends.
+
+The task holds what it fills (the sink), never the promise that shows it. So readers can drop the promise, and
+then the task is stopped. ``_lifetime`` decides when the task and what it started are stopped; ``_deadlocks``
+notes what it waits for.
+"""
+
+import asyncio
+from asyncio import CancelledError, Future, Task
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Final, TypeAlias, TypeVar, cast
+
+from typing_extensions import override
+
+from ._buffer import ReplayBuffer
+from ._context import Context
+from ._deadlocks import current_producer
+from ._lifetime import Ancestry, TaskLife, extend_chain
+from ._protocols import Sink
+
+T = TypeVar("T")
+
+Body: TypeAlias = Callable[[], Coroutine[object, object, None]]
+
+
+_begin_life: Final = TaskLife.__init__  # called once per run; `super()` would make an object
+
+
+class ProducerTask(TaskLife):
+    """The task that produces a stream.
+
+    Args:
+        name: its name in errors: the alias of an agent, or a name of the source.
+        context: the owner of the task.
+        buffer: the stream that readers read.
+        sink: takes the results; often the buffer itself.
+        part: whether it is a part of the run that started it (a message that the run writes), not a run of
+            its own.
+        orphan: whether it has no parent, although a run starts it.
+
+    Attributes:
+        received: the last error that a stream raised to it, and the agents that the error had gone through.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams._buffer import ReplayBuffer
+        >>> from miniagents.streams._context import current_context
+        >>> from miniagents.streams._readers import until_closed
+        >>> from miniagents.streams._run_task import ProducerTask
+        >>> async def main():
+        ...     buffer = ReplayBuffer(current_context())
+        ...     async def body():
+        ...         buffer.append("one")
+        ...     ProducerTask("writer", buffer.context, buffer, buffer).start(body)
+        ...     await until_closed(buffer)
+        ...     print(buffer.items)
+        >>> MiniAgents().run(main())
+        ['one']
+    """
+
+    __slots__ = ("_awaitables", "_body", "_name", "received", "sink")
+
+    buffer: ReplayBuffer[object]  # pyright: ignore[reportIncompatibleVariableOverride] - written once
+
+    def __init__(
+        self,
+        name: str,
+        context: Context,
+        buffer: ReplayBuffer[T],
+        sink: Sink,
+        *,
+        part: bool = False,
+        orphan: bool = False,
+    ) -> None:
+        del context  # that of the buffer
+        parent: TaskLife | None = None if orphan else current_producer()  # type: ignore[assignment]  # all are
+        _begin_life(self, buffer, parent, part=part)
+        self._name = name
+        self.sink: Sink = sink
+        self.received: tuple[Exception, tuple[str, ...]] | None = None
+        self._body: Body | None = None
+        self._awaitables: list[Future[object]] | None = None
+
+    @property
+    @override
+    def name(self) -> str:
+        return self._name
+
+    def start(self, body: Body | None = None) -> None:
+        """Start the task in the context; the end of the task ends the sink.
+
+        Args:
+            body: called in the task; an error of it ends the sink with that error. A subclass that overrides
+                :meth:`work` needs no body.
+        """
+        self._body = body
+        self.begins()
+        drive = self._drive()
+        drive.send(None)  # run it up to `_BEGUN`: from there on `_drive` handles every end of the task
+        # Not `loop.create_task`: an eager task factory would run it here, on the stack of the caller.
+        self.runs_as(Task(drive, loop=self.context.loop, name=self._name, context=self.variables))
+
+    async def _drive(self) -> None:
+        try:
+            await _BEGUN
+            self.mark_as_current()
+            try:
+                returned = await self.work()
+                if returned is not None:
+                    self.refuse_result(returned)
+                if self._awaitables:
+                    await self._settle()
+            finally:
+                if self._awaitables:
+                    await self._release()
+        except (CancelledError, GeneratorExit):
+            self.end_aborted(self.cancellation())
+            self.was_cancelled()
+        except Exception as error:  # noqa: BLE001 - the error ends this stream
+            self._fail(error)
+        except (KeyboardInterrupt, SystemExit):
+            # asyncio raises it out of the event loop; no caller reads it from the task.
+            self.end_aborted(self.cancellation())
+            if self.task is not None:
+                self.task.add_done_callback(_retrieve)
+            raise
+        except BaseException as error:  # noqa: BLE001 - the block of the context raises it
+            self._interrupt(error)
+        else:
+            self.work_ended()
+            self.finished()
+        finally:
+            self.received = None
+            self.forget_waits()
+            self._awaitables = None
+            self._body = None
+            self.has_ended()
+
+    def _fail(self, error: Exception) -> None:
+        """End what it writes with ``error``."""
+        self.failed(error, self._chain_of(error))
+        self.has_failed()
+
+    def _interrupt(self, error: BaseException) -> None:
+        """End what it writes, and end the block of the context with ``error``."""
+        cancellation = self.cancellation()
+        cancellation.__cause__ = error
+        self.end_aborted(cancellation)
+        self.was_cancelled()
+        self.context.interrupt(error)
+
+    def keep_open_for(self, awaitable: Awaitable[object]) -> None:
+        """Keep the stream open until ``awaitable`` has ended too; the stream fails if it fails.
+
+        Args:
+            awaitable: awaited when the work is done; cancelled if the work fails or is cancelled.
+
+        Raises:
+            WrongLoopError: the call comes from another event loop, thread or process.
+        """
+        self.context.check_place()
+        if self._awaitables is None:
+            self._awaitables = []
+        self._awaitables.append(asyncio.ensure_future(awaitable))
+
+    async def _settle(self) -> None:
+        """Await everything that is pending, in order, also what is added meanwhile."""
+        while self._awaitables:
+            await self._awaitables[0]
+            del self._awaitables[0]
+
+    async def _release(self) -> None:
+        """Cancel everything that is pending, and wait until it has stopped."""
+        pending, self._awaitables = self._awaitables or [], None
+        for each in pending:
+            each.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+    def refuse_result(self, returned: object) -> None:
+        """Handle a value that the work returned, although no reader can get it; a subclass may raise.
+
+        Args:
+            returned: the value, which is not None.
+        """
+
+    def work(self) -> Awaitable[object]:
+        """Return the work of the task.
+
+        Raises:
+            TypeError: it was started without a body, and its class does not override this method.
+        """
+        body, self._body = self._body, None  # so that the body is freed while the coroutine waits
+        if body is None:
+            msg = f"The task {self.name} was started without a body."
+            raise TypeError(msg)
+        return body()
+
+    def finished(self) -> None:
+        """Tell the sink that the task has ended normally."""
+        self.sink.finish()
+
+    def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
+        """Tell the sink that the task failed.
+
+        Args:
+            error: what it raised.
+            chain: the aliases of the agents that the error went through.
+        """
+        self.sink.fail(error, chain)
+
+    @override
+    def end_aborted(self, error: Exception) -> None:
+        """Tell the sink that the task was stopped.
+
+        Args:
+            error: the error that readers get.
+        """
+        self.sink.abort(error)
+
+    def _chain_of(self, error: Exception) -> tuple[str, ...]:
+        """Return the agents that ``error`` went through, this one last; also add them to its note."""
+        chain = self.received[1] if self.received is not None and self.received[0] is error else ()
+        return extend_chain(error, chain, self.run_name())
+
+    def run_name(self) -> str | None:
+        """The name of this run, or of the run that it is a part of; None if no run has started it."""
+        task: TaskLife | None = self
+        while task is not None and task.part:
+            task = task.parent
+        return None if task is None else task.name
+
+    @override
+    def drain(self) -> None:
+        """Run to the end, however far the readers are."""
+        self.buffer.run_on()
+
+
+class _Begun:
+    """An awaitable on which a new task waits before its first step.
+
+    asyncio never runs a coroutine that is cancelled before it has begun, so readers would never get an end. A
+    coroutine that waits here has begun. A `range` is not tracked by the garbage collector.
+    """
+
+    def __await__(self) -> Iterator[int]:
+        return iter(_ONE_STEP)
+
+
+_ONE_STEP: Final = range(1)
+_BEGUN: Final = cast("Awaitable[object]", _Begun())  # any iterator will do for `await`
+
+
+def _retrieve(task: "Task[None]") -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+def current_ancestry() -> Ancestry | None:
+    """Return the ancestry of the current run; None outside of every run.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> from miniagents.streams._run_task import current_ancestry
+        >>> @miniagent
+        ... async def asks_itself(ctx):
+        ...     ctx.reply(f"within a run: {current_ancestry() is not None}")
+        >>> async def main():
+        ...     print(await asks_itself.inquire(), current_ancestry())
+        >>> MiniAgents().run(main())
+        within a run: True None
+    """
+    producer = cast("ProducerTask | None", current_producer())
+    return None if producer is None else producer.ancestry

@@ -1,0 +1,261 @@
+"""`Overflow`: what becomes of items that come faster than they are read."""
+
+import asyncio
+import gc
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from contextvars import ContextVar
+from unittest.mock import patch
+
+import pytest
+import reactivex as rx
+from hypothesis import given, strategies as st
+from reactivex import Observable, Subject, abc
+from reactivex.disposable import Disposable
+
+from miniagents import StreamOverflowError
+from miniagents.streams import Overflow, to_async_iter
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import Context
+from miniagents.streams._pump import BoundedQueue
+from tests.support.sources import keep, turns
+
+# -- the policies ----------------------------------------------------------------------------------------
+
+
+def test_by_name() -> None:
+    """Each policy is made by its name; 1,024 items are kept unless told otherwise."""
+    dropped: list[object] = []
+    made = [Overflow.block(), Overflow.drop_oldest(5, on_drop=dropped.append), Overflow.fail(1)]
+    assert [("block", 1024), ("drop_oldest", 5), ("fail", 1)] == [(one.policy, one.capacity) for one in made]
+
+
+@pytest.mark.parametrize("make", [Overflow.block, Overflow.drop_oldest, Overflow.fail])
+def test_something_must_be_kept(make: type[Overflow]) -> None:
+    """A capacity under 1 is refused where it is given."""
+    with pytest.raises(ValueError, match=r"The capacity of Overflow\.\w+ is 0; at least 1"):
+        make(0)  # type: ignore[arg-type]  # each of them takes the capacity first
+
+
+# -- the queue -------------------------------------------------------------------------------------------
+
+USER: ContextVar[str] = ContextVar("user", default="nobody")
+
+
+def pushed_from_a_thread(
+    push: Callable[[abc.ObserverBase[int]], None], threads: list[threading.Thread]
+) -> Observable[int]:
+    """Return an Observable that runs `push` on a thread of its own, which is added to `threads`."""
+
+    def subscribe(
+        observer: abc.ObserverBase[int], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        threads.append(threading.Thread(target=push, args=(observer,)))
+        threads[-1].start()
+        return Disposable()
+
+    return Observable(subscribe)
+
+
+async def joined(threads: list[threading.Thread]) -> None:
+    """Wait for the threads without holding up the loop."""
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+
+
+@given(st.lists(st.integers(), max_size=8), st.integers(1, 10))
+async def test_what_fits_is_not_touched(items: list[int], spare: int) -> None:
+    """As long as no more waits than the capacity, every policy gives every item in order."""
+    capacity = len(items) + spare
+    for overflow in (Overflow.block(capacity), Overflow.drop_oldest(capacity), Overflow.fail(capacity)):
+        assert items == [item async for item in to_async_iter(rx.from_iterable(items), overflow=overflow)]
+
+
+async def test_the_oldest_are_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    """`drop_oldest` keeps the newest; each dropped one is told, and how many is logged at the end."""
+    dropped: list[object] = []
+    newest = Overflow.drop_oldest(3, on_drop=dropped.append)
+    with caplog.at_level(logging.WARNING):
+        assert [7, 8, 9] == [item async for item in to_async_iter(rx.range(0, 10), overflow=newest)]
+    assert [0, 1, 2, 3, 4, 5, 6] == dropped
+    assert ["7 unread items were dropped, as Overflow.drop_oldest(3) says."] == [
+        record.getMessage() for record in caplog.records
+    ]
+
+
+async def test_nothing_dropped_nothing_said(caplog: pytest.LogCaptureFixture) -> None:
+    """Where nothing was dropped nothing is logged."""
+    with caplog.at_level(logging.WARNING):
+        read = [item async for item in to_async_iter(rx.of(1, 2), overflow=Overflow.drop_oldest(2))]
+    assert ([1, 2], []) == (read, caplog.records)
+
+
+@pytest.mark.logs("on_drop", "unread items were dropped")
+async def test_who_is_told_of_drops_sees_the_variables_of_the_reader() -> None:
+    """`on_drop` runs in the contextvars of the reader; if it raises, that is logged and does no harm."""
+    seen: list[str] = []
+
+    def on_drop(item: object) -> None:
+        seen.append(USER.get())
+        raise ValueError("mine")
+
+    source: Subject[int] = Subject()
+    items: list[int] = []
+
+    async def read() -> None:
+        USER.set("reader")
+        await keep(items, to_async_iter(source, overflow=Overflow.drop_oldest(1, on_drop=on_drop)))
+
+    reading = asyncio.ensure_future(read())
+    await turns()
+    for number in range(3):
+        source.on_next(number)
+    source.on_completed()
+    await reading
+    assert ([2], ["reader", "reader"]) == (items, seen)
+
+
+async def test_one_too_many_fails() -> None:
+    """`fail` ends the stream with an error that says what to do, after what was kept; the source is left."""
+    items: list[int] = []
+    endless = rx.from_iterable(iter(int, 1))  # it never ends by itself, and pushes while it is subscribed to
+    with pytest.raises(StreamOverflowError, match=r"3 unread items are kept, .*Overflow\.fail a larger"):
+        await keep(items, to_async_iter(endless, overflow=Overflow.fail(3)))
+    assert [0, 0, 0] == items
+
+
+async def test_a_reader_makes_room() -> None:
+    """An item that was taken lets one more in."""
+    source: Subject[int] = Subject()
+    stream = to_async_iter(source, overflow=Overflow.fail(2))
+    first = asyncio.ensure_future(anext(stream))
+    await turns()
+    source.on_next(1)
+    source.on_next(2)
+    assert 1 == await first
+    source.on_next(3)
+    source.on_next(4)
+    assert [2, 3] == [await anext(stream), await anext(stream)]
+    with pytest.raises(StreamOverflowError):
+        await anext(stream)
+
+
+async def test_a_thread_is_made_to_wait() -> None:
+    """`block` makes a source on another thread stand still: nothing is lost, and no more waits."""
+    ahead: list[int] = []
+    taken = 0
+
+    def push(observer: abc.ObserverBase[int]) -> None:
+        for number in range(500):
+            observer.on_next(number)
+            ahead.append(number + 1 - taken)
+        observer.on_completed()
+
+    threads: list[threading.Thread] = []
+    items: list[int] = []
+    async for item in to_async_iter(pushed_from_a_thread(push, threads), overflow=Overflow.block(4)):
+        items.append(item)
+        taken += 1
+    await joined(threads)
+    assert list(range(500)) == items
+    assert max(ahead) <= 4 + 2  # the one that is being taken, and the one that was just put in its place
+
+
+async def test_a_thread_that_waits_is_let_go() -> None:
+    """`break` lets a thread go that was made to wait: what it pushes from then on is ignored."""
+    finished = threading.Event()
+
+    def push(observer: abc.ObserverBase[int]) -> None:
+        for number in range(100):
+            observer.on_next(number)
+        finished.set()
+
+    threads: list[threading.Thread] = []
+    async for _ in to_async_iter(pushed_from_a_thread(push, threads), overflow=Overflow.block(2)):
+        break
+    await joined(threads)
+    assert finished.is_set()
+
+
+async def test_the_loop_cannot_be_made_to_wait() -> None:
+    """`block` on the event loop of the reader is an error that says so, and no hang."""
+    items: list[int] = []
+    with pytest.raises(StreamOverflowError, match="the reader would never run"):
+        await keep(items, to_async_iter(rx.range(0, 5), overflow=Overflow.block(3)))
+    assert [0, 1, 2] == items
+
+
+async def test_an_error_from_a_thread_comes_last() -> None:
+    """The error of a source on another thread comes after the items that it had pushed before."""
+    error = ValueError("broken")
+
+    def push(observer: abc.ObserverBase[int]) -> None:
+        observer.on_next(1)
+        observer.on_next(2)
+        observer.on_error(error)
+
+    threads: list[threading.Thread] = []
+    items: list[int] = []
+    with pytest.raises(ValueError, match="broken") as caught:
+        await keep(items, to_async_iter(pushed_from_a_thread(push, threads), overflow=Overflow.block(1)))
+    await joined(threads)
+    assert ([1, 2], error) == (items, caught.value)
+
+
+class Item:
+    """Something of which one can tell whether it is kept."""
+
+
+def full(overflow: Overflow) -> "BoundedQueue[Item]":
+    """A queue that can take no more."""
+    context = Context()
+    context.open()
+    box: BoundedQueue[Item] = BoundedQueue(ReplayBuffer(context), overflow)
+    for _ in range(overflow.capacity):
+        box.put(Item())
+    return box
+
+
+async def test_a_thread_that_stands_still_is_let_go() -> None:
+    """A thread that is made to wait right now goes on when the reader leaves, and nothing is kept of it."""
+    box, item = full(Overflow.block(1)), Item()
+    alive = weakref.ref(item)
+    changed = box._changed
+    pushing = threading.Thread(target=box.put, args=(item,), daemon=True)
+    pushing.start()
+    while not getattr(changed, "_waiters"):  # noqa: B009 - what a condition does not show
+        await turns(1)
+    box.close()
+    pushing.join(5)
+    assert not pushing.is_alive()
+    del item, pushing
+    gc.collect()
+    assert alive() is None
+
+
+async def test_nothing_is_kept_for_who_has_left() -> None:
+    """What waited when the reader left goes, and what is pushed later is not taken."""
+    box, item = full(Overflow.fail(2)), Item()
+    alive = weakref.ref(item)
+    box.close()
+    box.put(item)
+    del item
+    gc.collect()
+    assert ([], None) == (list(box.take()), alive())
+
+
+async def test_many_items_of_a_thread_are_told_together() -> None:
+    """However many items come from a thread while the loop is busy, it is called once."""
+    context = Context()
+    context.open()
+    box: BoundedQueue[int] = BoundedQueue(ReplayBuffer(context), Overflow.fail(100))
+    calls: list[object] = []
+    loop = asyncio.get_running_loop()
+    with patch.object(loop, "call_soon_threadsafe", calls.append):
+        thread = threading.Thread(target=lambda: rx.range(0, 50).subscribe(box.put))
+        thread.start()
+        thread.join()
+    assert 1 == len(calls)
+    assert list(range(50)) == list(box.take())

@@ -1,0 +1,49 @@
+import pytest
+
+from miniagents.streams._context import UnhandledErrors
+
+
+class Stream:
+    """A stream that failed."""
+
+
+def test_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    """An error that no reader was told is logged once, with its traceback, however many streams have it."""
+    unseen, error = UnhandledErrors(), ValueError("lost")
+    unseen.watch(Stream(), error)
+    unseen.watch(Stream(), error)
+    unseen.report()
+    unseen.report()
+    (record,) = caplog.records
+    assert "No reader ever saw this error: ValueError('lost')" in record.getMessage()
+    assert record.exc_info is not None
+    assert record.exc_info[1] is error
+
+
+def test_told(caplog: pytest.LogCaptureFixture) -> None:
+    """One reader of any stream is enough."""
+    unseen, error = UnhandledErrors(), ValueError("heard")
+    unseen.watch(Stream(), error)
+    unseen.forget(error)
+    unseen.report()
+    assert caplog.records == []
+
+
+def test_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged when the last stream that it stands in has gone, not before."""
+    unseen, error, first, last = UnhandledErrors(), ValueError("lost"), Stream(), Stream()
+    unseen.watch(first, error)
+    unseen.watch(last, error)
+    unseen.drop(first, error)
+    assert caplog.records == []
+    unseen.drop(last, error)
+    assert len(caplog.records) == 1
+
+
+def test_equal_errors_are_two(caplog: pytest.LogCaptureFixture) -> None:
+    """Two errors that look alike are two."""
+    unseen = UnhandledErrors()
+    unseen.watch(Stream(), ValueError("same"))
+    unseen.watch(Stream(), ValueError("same"))
+    unseen.report()
+    assert len(caplog.records) == 2
