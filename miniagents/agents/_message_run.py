@@ -73,9 +73,10 @@ class MessageRun(TasklessRun):
         super().__init__(alias, self.message, MessageRun._writing, received, pending)
         self._function = function
         self._keywords = keywords
-        self.message.contain()
         promise = MessagePromise.of_tokens(self.message, function.message_class)
         self._sequence: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(context, [promise], closed=True)
+        self._sequence.run_unread()
+        self.message.contain(self._sequence)
         self._sequence.produce_with(self, self.ancestry)  # cancelling the replies cancels the message
 
     @property

@@ -148,6 +148,7 @@ class Run(ProducerTask):
             else ValidatedBuffer(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
         )
         super().__init__(alias, context, buffer, buffer)
+        buffer.run_unread()
         self._flattener: Flattener | None = None
         self._agent = agent
         self._received = received
@@ -200,7 +201,7 @@ class Run(ProducerTask):
         if one is None:
             self._writer().feed(value)
         else:  # the most frequent reply needs no flattener, which saves a thirtieth of the cost of a call
-            one.contain()
+            one.contain(self.buffer)
             self.buffer.append(one)
 
     def _writer(self) -> Flattener:
@@ -292,6 +293,7 @@ def start_run(
     run: Run | MessageRun | TasklessRun
     if make is not None:
         shown = ReplayBuffer(context)
+        shown.run_unread()
         run = TasklessRun(alias, shown, make, received, pending)
     elif writer is not None:
         run = MessageRun(
@@ -317,6 +319,7 @@ def start_run(
     run.start()
     if errors_as_messages:
         shown = replace_errors(MessageSequencePromise.over(shown), alias, but=signals())
+        shown.run_unread()
         if not isinstance(run, MessageRun):
             run.shown = shown
         if watch is not None:

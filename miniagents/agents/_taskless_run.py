@@ -164,7 +164,7 @@ class TasklessRun(TasklessLife):
 
     def reply(self, promise: MessagePromise[Message]) -> None:
         """Reply a message."""
-        promise.contain()
+        promise.contain(self.buffer)
         cast("ReplayBuffer[MessagePromise[Message]]", self.buffer).append(promise)
 
     def finish_early(self) -> None:

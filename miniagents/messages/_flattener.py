@@ -17,7 +17,6 @@ from typing_extensions import override
 from miniagents.streams._buffer import NoReplayBuffer, ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._deadlocks import waits_for
-from miniagents.streams._demand import request_upstream
 from miniagents.streams._derived import Processor
 from miniagents.streams._lifetime import contain_all, extend_chain
 from miniagents.streams._protocols import Producer
@@ -115,12 +114,13 @@ class Flattener(Processor):
         clear = self._current is None and not self._pending  # there is nothing to wait for
         one = one_message(value, self.context) if clear else None
         if one is not None:  # the most frequent case, without a list of one item
-            one.contain()
+            one.contain(self.buffer)
             self.buffer.append(one)
             return
         pieces = pieces_of(value, self.context, self._open)
         if clear and are_messages(pieces):
-            self.buffer.extend(_kept(pieces))
+            contain_all(pieces, self.buffer)
+            self.buffer.extend(pieces)
         else:
             self.take(pieces)
 
@@ -212,7 +212,7 @@ class Flattener(Processor):
         if pending is None:
             pending = self._pending = deque()
         for piece in pieces:
-            piece.contain()
+            piece.contain(self.buffer)
             if not isinstance(piece, MessagePromise):
                 piece.buffer.expect_reader()  # this one
             if not self.buffer.closed:  # else the reader left while this stream was being opened
@@ -229,6 +229,7 @@ class Flattener(Processor):
         if self.position < len(source.items):
             batch = source.items[self.position :]
             self.position += len(batch)
+            contain_all(batch, self.buffer)
             self.buffer.extend(batch)
             return True
         if not source.closed:
@@ -259,7 +260,7 @@ class Flattener(Processor):
         if between is None:
             self._current, self.position = piece, 0
             piece.buffer.attach(self, unbounded=False)
-            request_upstream(piece.buffer, 0, self.buffer.credit())
+            self.pass_demand_on(self.buffer, waiting=False)
         else:
             # A stream of its own messages would read itself for ever.
             name = "a sequence" if self.feeder is None else self.feeder.name
@@ -271,6 +272,7 @@ class Flattener(Processor):
     def leave(self) -> None:
         current, self._current = self._current, None
         if current is not None:
+            self._request.release()
             current.buffer.detach(self, unbounded=False)
 
     # -- its life ----------------------------------------------------------------------------------------
@@ -333,7 +335,9 @@ def filled(context: Context, value: object, *, replay: bool = True) -> ReplayBuf
     """
     pieces = pieces_of(value, context, partial(_open, context, 1, replay=replay))
     if are_messages(pieces):
-        return _buffer_of(context, _kept(pieces), closed=True, replay=replay)
+        buffer = _buffer_of(context, pieces, closed=True, replay=replay)
+        contain_all(pieces, buffer)
+        return buffer
     buffer = _buffer_of(context, replay=replay)
     flattener = Flattener(context, buffer)
     flattener.take(pieces)
@@ -351,11 +355,6 @@ def _buffer_of(
     if replay:
         return ReplayBuffer(context, items, closed=closed)
     return NoReplayBuffer[MessagePromise[Message]](context, items, closed=closed)
-
-
-def _kept(promises: list[MessagePromise[Message]]) -> list[MessagePromise[Message]]:
-    contain_all(promises)
-    return promises
 
 
 def _open(

@@ -15,7 +15,6 @@ from typing_extensions import TypeVar, override
 from miniagents.streams import StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._demand import request_upstream
 from miniagents.streams._derived import Processor
 from miniagents.streams._stream import TokenStream
 from miniagents.values import NestingError
@@ -80,7 +79,7 @@ class TokenMessage(Processor):
         source = self.reading
         if source is not None:
             source.attach(self, unbounded=False)
-            request_upstream(source, 0, self.buffer.credit())
+            self.pass_demand_on(self.buffer, waiting=False)
             self.deliver()
         return promise
 
@@ -110,6 +109,7 @@ class TokenMessage(Processor):
     def leave(self) -> None:
         tokens, self._tokens = self._tokens, None
         if tokens is not None:
+            self._request.release()
             tokens.shown.detach(self, unbounded=False)
 
 

@@ -182,8 +182,8 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
             message: the message.
         """
         promise = MessagePromise.of_message(context, message)
-        promise.contain()
         buffer = ReplayBuffer(context, [promise], closed=True)
+        promise.contain(buffer)
         return MessageSequencePromise.over(buffer)  # pyright: ignore[reportReturnType] - a cast is a call
 
     @property

@@ -12,7 +12,7 @@ from typing_extensions import override
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._deadlocks import waits_for
-from miniagents.streams._demand import UNBOUNDED, request_upstream
+from miniagents.streams._demand import UNBOUNDED, Request
 from miniagents.streams._derived import Processor
 from miniagents.streams._run_task import current_ancestry
 from miniagents.values import DeadlockError, InquiryCancelledError
@@ -169,6 +169,7 @@ class TokenFeed(Processor):
         "_message",
         "_pieces",
         "_read",
+        "_request_messages",
         "_source",
         "_token_position",
         "_transformer",
@@ -188,6 +189,7 @@ class TokenFeed(Processor):
         self._held: ReplayBuffer[str] | None = None
         self._token_position = 0
         self._batched = False
+        self._request_messages = Request()  # of the sequence; `_request` is that of the message
         transformer.target.produce_with(self, current_ancestry())
         transformer.target.write_from(self)
 
@@ -250,7 +252,7 @@ class TokenFeed(Processor):
         if self._message is message:  # else it stopped reading during that call
             self._batched = not (self._transformer.at_once or self._is_pushed())
             message.buffer.attach(self, batched=self._batched, unbounded=False)
-            request_upstream(message.buffer, 0, self._credit())
+            self._pass_on()
 
     def _is_pushed(self) -> bool:
         """Return whether a subscriber of the target needs each token at once."""
@@ -300,6 +302,7 @@ class TokenFeed(Processor):
         read, self._read = self._read, None
         self._message, self._pieces = None, []
         if read is not None:
+            self._request.release()
             read.detach(self, unbounded=False)
 
     @override
@@ -310,37 +313,30 @@ class TokenFeed(Processor):
     def _leave_source(self) -> None:
         source, self._source = self._source, None
         if source is not None:
+            self._request_messages.release()
             source.buffer.detach(self, unbounded=False)
 
     # -- demand ------------------------------------------------------------------------------------------
 
     @override
     def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
-        """Pass demand on to the stream that is being read.
+        """Pass demand on to the message that is being read, else to the sequence.
 
         Args:
             buffer: the buffer that is written, or the tokens of the message that is being written.
             waiting: whether a reader waits for the next piece.
         """
-        whole = waiting and buffer is self._transformer.target
+        written = self._transformer.writing()
+        if waiting and written is not None and self._read is not None:
+            written.expect_reader()
+        self._pass_on(waiting=waiting)
+
+    def _pass_on(self, *, waiting: bool = False) -> None:
         if self._read is not None:
-            written = self._transformer.writing()
-            if whole and written is not None and written.requested < UNBOUNDED:
-                written.run_on()  # it passes on by itself that a reader waits
-            else:
-                if waiting and written is not None:
-                    written.expect_reader()
-                request_upstream(self._read, self._tokens_read(self._read), self._credit())
+            self._request.pass_on(self._read, self._tokens_read(self._read), self._credit(), waiting=waiting)
         elif self._source is not None:
             credit = max(self._source_credit(), waiting)
-            request_upstream(self._source.buffer, self.position, credit, waiting=waiting)
-
-    @override
-    def withdraw_demand(self) -> None:
-        if self._read is not None:
-            self._read.withdraw()
-        if self._source is not None:
-            self._source.buffer.withdraw()
+            self._request_messages.pass_on(self._source.buffer, self.position, credit, waiting=waiting)
 
     def _ask(self) -> None:
         """Request more of the stream from which everything that was requested has been read."""
@@ -348,12 +344,7 @@ class TokenFeed(Processor):
             written = self._transformer.writing()
             if written is not None:
                 written.write_from(self)
-        if self._read is not None:
-            read = self._tokens_read(self._read)
-            if read >= self._read.requested:
-                request_upstream(self._read, read, self._credit())
-        elif self._source is not None and self.position >= self._source.buffer.requested:
-            request_upstream(self._source.buffer, self.position, self._source_credit())
+        self._pass_on()
 
     def _tokens_read(self, buffer: ReplayBuffer[str]) -> int:
         """Return how many tokens of the message have been read, without other parts, as its buffer counts."""
@@ -374,8 +365,8 @@ class TokenFeed(Processor):
         target, writing = transformer.target, transformer.writing()
         if writing is None:
             return target.credit()
-        if target.requested >= UNBOUNDED and not target.closed:
-            return UNBOUNDED
+        if target.needed and not target.closed:
+            return UNBOUNDED  # the next message comes only when this one is complete
         if target.credit() <= 0 and not writing.was_read and not target.closed:
             return 0
         return writing.credit()

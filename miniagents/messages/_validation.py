@@ -15,6 +15,7 @@ from miniagents.streams import StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._derived import Processor
+from miniagents.streams._lifetime import contain_all
 from miniagents.values import (
     MessageValidationError,
     MiniAgentsError,
@@ -186,7 +187,9 @@ class ValidatedBuffer(ReplayBuffer[MessagePromise[Message]]):
             item: a promise of a message of any class.
         """
         if not self.closed:
-            super().append(self._validation.admit(item, self.context))
+            admitted = self._validation.admit(item, self.context)
+            admitted.contain(self)
+            super().append(admitted)
 
     @override
     def extend(self, items: list[MessagePromise[Message]]) -> None:
@@ -196,7 +199,9 @@ class ValidatedBuffer(ReplayBuffer[MessagePromise[Message]]):
             items: promises of messages of any class.
         """
         if not self.closed:
-            super().extend([self._validation.admit(item, self.context) for item in items])
+            admitted = [self._validation.admit(item, self.context) for item in items]
+            contain_all(admitted, self)
+            super().extend(admitted)
 
 
 def validated(
@@ -244,6 +249,7 @@ class _Copy(Processor, Generic[T]):
         self._source: StreamedPromise[T, object] | None = source
         self.target = target
         target.produce_with(self, source.buffer.ancestry)
+        target.write_from(self)
         if source.buffer.was_read:
             target.expect_reader()
 
@@ -260,7 +266,11 @@ class _Copy(Processor, Generic[T]):
     def start(self) -> None:
         """Begin to copy; pieces that have come already are copied at once."""
         if self._source is not None:
-            self._source.buffer.attach(self, reads=False)  # it counts as a reader only when it is read itself
+            source = cast("ReplayBuffer[object]", self._source.buffer)
+            source.attach(self, unbounded=False, reads=False)  # a reader only when it is read itself
+            if source.unread:
+                self.target.run_unread()
+            self.pass_demand_on(self.target, waiting=False)
             self.deliver()
 
     @override
@@ -295,7 +305,8 @@ class _Copy(Processor, Generic[T]):
     def leave(self) -> None:
         source, self._source = self._source, None
         if source is not None:
-            source.buffer.detach(self)
+            self._request.release()
+            source.buffer.detach(self, unbounded=False)
 
     @override
     def cancel(self) -> None:

@@ -16,7 +16,7 @@ from typing_extensions import TypeVar, override
 from miniagents.values import NotReplayedError
 
 from ._context import Context
-from ._demand import FlowControl
+from ._demand import Demand
 from ._lifetime import NO_RESULT
 from ._protocols import Subscriber
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 FEW = 4096  # if more pieces are kept, they are only dropped when at least half have been read
 
 
-class ReplayBuffer(FlowControl[T]):
+class ReplayBuffer(Demand[T]):
     """A buffer that keeps every piece, for present and later readers. Nothing follows the end.
 
     Args:

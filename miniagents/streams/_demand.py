@@ -1,8 +1,14 @@
-"""Flow control: how readers wait, and how their demand is passed on to the source.
+"""Demand: how readers wait for pieces, and how what they request reaches the source.
 
 The terms are those of Reactive Streams: readers **request** pieces; the requested pieces that have not come
 are the source's **credit**; a source without credit is **paused** until more is requested. Only this module
-writes that state; an architecture test checks it.
+writes that state.
+
+One rule holds for all demand: **what is unlimited is counted, not remembered.** A reader that reads piece by
+piece requests up to a count (`request`), which only grows. Whatever needs everything (a subscriber, a reader
+that awaits the end, a derived stream whose own readers need everything) calls `request_all`, and `withdraw`
+when it leaves, which takes back its own request only. A stream that nothing has come to read yet
+is counted like that too, so a run that is started and forgotten is not paused.
 
 * A reader that has read everything waits on a Future *of its own*. If it were shared, one reader could cancel
   it for all.
@@ -17,7 +23,6 @@ import sys
 from asyncio import Future, sleep
 from collections.abc import Callable
 from functools import partial
-from operator import is_
 from typing import Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
@@ -40,7 +45,7 @@ BURST = 2048  # pieces between two turns of the event loop, for sources that nev
 _begin_life: Final = Lifetime.__init__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - any
 
 
-class FlowControl(Lifetime[T]):
+class Demand(Lifetime[T]):
     """The demand for one stream, and its subscribers and waiting readers; the base class of buffers.
 
     Attributes:
@@ -49,7 +54,9 @@ class FlowControl(Lifetime[T]):
             turn, or to end.
         notify_next: whether to call :meth:`notify` after the next piece: a reader waits for it, or
             ``check_at`` was lowered.
-        requested: how many pieces are requested in all, counted from the first one.
+        requested: how many pieces are requested in all, counted from the first one, by readers that read
+            piece by piece.
+        unlimited: how many requests for everything there are; with one, `requested` does not count.
         upstream: the writer of this stream if it reads another one; it passes demand on to that.
     """
 
@@ -59,12 +66,12 @@ class FlowControl(Lifetime[T]):
         "_end_waiters",
         "_resume",
         "_subscribers",
-        "_unbounded",
         "_waiters",
         "backlog",
         "check_at",
         "notify_next",
         "requested",
+        "unlimited",
         "upstream",
     )
 
@@ -86,12 +93,13 @@ class FlowControl(Lifetime[T]):
         self.backlog: int = 0
         self.upstream: Upstream | None = None
         self._resume: Future[None] | None = None
-        self._waiters: list[Future[None]] | None = None
-        self._end_waiters: list[Future[None]] | None = None
-        self._subscribers: list[Subscriber] | None = None
-        self._batched: list[Subscriber] | None = None
+        self.unlimited: int = 0
+        # Sets that keep their order: to come and to leave costs the same for one reader and for thousands.
+        self._waiters: dict[Future[None], None] | None = None
+        self._end_waiters: dict[Future[None], None] | None = None
+        self._subscribers: dict[Subscriber, None] | None = None
+        self._batched: dict[Subscriber, None] | None = None
         self._batch_due: bool = False
-        self._unbounded: int = 0  # subscribers that take everything at once
 
     # -- readers: how they are notified ------------------------------------------------------------------
 
@@ -137,11 +145,11 @@ class FlowControl(Lifetime[T]):
         self.context.dispatch(self._push_batched)
 
     def _push_batched(self) -> None:
-        for subscriber in self._batched or ():
+        for subscriber in tuple(self._batched or ()):
             subscriber.deliver()
 
     def _push(self) -> None:
-        for subscriber in self._subscribers or ():
+        for subscriber in tuple(self._subscribers or ()):
             subscriber.deliver()
 
     @override
@@ -163,9 +171,9 @@ class FlowControl(Lifetime[T]):
         context = self.context
         future = context.future()
         if self._waiters is None:
-            self._waiters = [future]
+            self._waiters = {future: None}
         else:
-            self._waiters.append(future)
+            self._waiters[future] = None
         self.notify_next = True
         limit = len(self.items) + context.prefetch
         if self._resume is not None or self.upstream is not None:
@@ -178,10 +186,10 @@ class FlowControl(Lifetime[T]):
         """Return a new Future for one reader, done at the end. The source waits for no slower reader."""
         future = self.context.future()
         if self._end_waiters is None:
-            self._end_waiters = [future]
+            self._end_waiters = {future: None}
         else:
-            self._end_waiters.append(future)
-        self.request(UNBOUNDED, waiting=True)
+            self._end_waiters[future] = None
+        self.request_all()
         return future
 
     def stop_waiting(self, future: "Future[None]") -> None:
@@ -190,10 +198,14 @@ class FlowControl(Lifetime[T]):
         Args:
             future: the Future that :meth:`wait` or :meth:`wait_for_end` returned.
         """
-        for waiting in (self._waiters, self._end_waiters):
-            if waiting is not None and future in waiting:
-                waiting.remove(future)
-        self.withdraw()
+        if self._end_waiters is not None and future in self._end_waiters:
+            del self._end_waiters[future]
+            self.withdraw()
+        elif self._waiters is not None and future in self._waiters:
+            del self._waiters[future]
+            if not self._waiters:
+                self._waiters = None
+                self._pass_demand_on()  # a derived stream need not go on to its next piece for this reader
 
     def attach(
         self, subscriber: Subscriber, *, batched: bool = False, unbounded: bool = True, reads: bool = True
@@ -215,13 +227,14 @@ class FlowControl(Lifetime[T]):
             self.context.check()
         self.reader_came(reads=reads)
         if batched:
-            self._batched = [*(self._batched or ()), subscriber]
+            self._batched = self._batched or {}
+            self._batched[subscriber] = None
         else:
-            self._subscribers = [*(self._subscribers or ()), subscriber]
+            self._subscribers = self._subscribers or {}
+            self._subscribers[subscriber] = None
         self._listen()
         if unbounded:
-            self._unbounded += 1
-            self.request(UNBOUNDED, waiting=True)
+            self.request_all()
 
     def detach(self, subscriber: Subscriber, *, unbounded: bool = True) -> None:
         """Stop pushing to ``subscriber``; idempotent.
@@ -230,35 +243,19 @@ class FlowControl(Lifetime[T]):
             subscriber: the subscriber that leaves.
             unbounded: the same as in :meth:`attach`.
         """
-        subscribers, batched = self._subscribers, self._batched
-        if subscribers is not None and len(subscribers) == 1 and subscribers[0] is subscriber:
-            self._subscribers = None  # the most frequent case
-        elif subscribers is not None and any(map(partial(is_, subscriber), subscribers)):
-            self._subscribers = [each for each in subscribers if each is not subscriber] or None
-        elif batched is not None and any(map(partial(is_, subscriber), batched)):
-            self._batched = [each for each in batched if each is not subscriber] or None
+        if self._subscribers is not None and subscriber in self._subscribers:
+            del self._subscribers[subscriber]
+            self._subscribers = self._subscribers or None
+        elif self._batched is not None and subscriber in self._batched:
+            del self._batched[subscriber]
+            self._batched = self._batched or None
         else:
             return
         self.reader_left()
-        self._unbounded -= unbounded
         if not self.closed:
             self._listen()
+        if unbounded:
             self.withdraw()
-
-    def request_all(self) -> None:
-        """Request everything, without being notified of pieces, until :meth:`request_no_more`.
-
-        It counts as a reader; for a caller that waits for the end only, and must not slow the source down.
-        """
-        self.reader_came()
-        self._unbounded += 1
-        self.request(UNBOUNDED, waiting=True)
-
-    def request_no_more(self) -> None:
-        """Withdraw a :meth:`request_all`."""
-        self.reader_left()
-        self._unbounded -= 1
-        self.withdraw()
 
     @override
     def seen_as(self) -> Lifetime[object]:
@@ -277,6 +274,11 @@ class FlowControl(Lifetime[T]):
 
     # -- readers: what they request ----------------------------------------------------------------------
 
+    @property
+    def needed(self) -> bool:
+        """Whether a reader waits for the next piece, or something needs everything."""
+        return self._waiters is not None or self.unlimited > 0
+
     def request(self, limit: int, *, waiting: bool = False) -> None:
         """Allow the source to run on until ``limit`` pieces have come.
 
@@ -289,23 +291,48 @@ class FlowControl(Lifetime[T]):
         if self.upstream is not None:
             self.upstream.pass_demand_on(self, waiting=waiting)
 
-    def run_on(self) -> None:
-        """Let the source run to its end, however far the readers are."""
-        self.request(UNBOUNDED)
+    def request_all(self) -> None:
+        """Request everything, until :meth:`withdraw`."""
+        self.unlimited += 1
+        self.resume()
+        if self.upstream is not None:
+            self.upstream.pass_demand_on(self, waiting=True)
 
     def withdraw(self) -> None:
-        """Limit the source again if the last reader that had requested everything has left."""
-        if not self._end_waiters and not self._unbounded and not self.closed:
-            self.requested = min(self.requested, len(self.items) + self.context.prefetch)
-            if self.requested < self.check_at:
-                self.check_at = self.requested
-                self.notify_next = True  # the source must read `check_at` again
-            if self.upstream is not None:
-                self.context.dispatch(self.upstream.withdraw_demand)  # not nested: chains may be long
+        """Take back one :meth:`request_all`; after the last one the source is limited again."""
+        self.unlimited -= 1
+        if self.unlimited or self.closed:
+            return
+        if self.requested < self.check_at:
+            self.check_at = self.requested
+            self.notify_next = True  # the source must read `check_at` again
+        self._pass_demand_on()
+
+    def _pass_demand_on(self) -> None:
+        if self.upstream is not None and not self.closed:
+            # Not nested: chains may be long.
+            self.context.dispatch(partial(self.upstream.pass_demand_on, self, waiting=False))
+
+    @override
+    def run_on(self) -> None:
+        self.request_all()  # and nothing withdraws it
+
+    @override
+    def run_unread(self) -> None:
+        if not (self.unread or self.was_read):
+            self.unread = True
+            self.request_all()
+
+    @override
+    def _end_unread(self) -> None:
+        self.unread = False
+        self.withdraw()
+        for held in self._pieces_held():
+            held.expect_demand()
 
     def credit(self) -> int:
-        """Return how many pieces may come before a pause; ``UNBOUNDED`` if a reader requests everything."""
-        return UNBOUNDED if self.requested >= UNBOUNDED else self.requested - len(self.items)
+        """Return how many pieces may come before a pause; ``UNBOUNDED`` if something needs everything."""
+        return UNBOUNDED if self.unlimited else self.requested - len(self.items)
 
     # -- the source --------------------------------------------------------------------------------------
 
@@ -336,8 +363,7 @@ class FlowControl(Lifetime[T]):
     def drop_first(self, count: int) -> None:
         """Lower all counts by ``count``: the first pieces were dropped."""
         self.check_at -= count
-        if self.requested < UNBOUNDED:
-            self.requested -= count
+        self.requested -= count
 
     def pause(self) -> "Future[None]":
         """Return a Future for the source, done when it must check again whether to go on."""
@@ -359,32 +385,80 @@ class FlowControl(Lifetime[T]):
         # Also at the end: if a reader of the piece, or the source itself, has cancelled this task, that comes
         # out here, and not in the middle of the clean-up of the source.
         await sleep(0)
-        context = self.context
-        while not self.closed and len(self.items) + self.backlog >= self.requested and not context.draining:
+        while not self.closed and self._is_full():
             await self.pause()
         if self.closed:
             return False
-        requested = UNBOUNDED if context.draining else self.requested
-        self.check_at = min(requested, len(self.items) + BURST)
+        burst = len(self.items) + BURST
+        self.check_at = burst if self.unlimited or self.context.draining else min(self.requested, burst)
         return True
 
+    def _is_full(self) -> bool:
+        if self.unlimited or self.context.draining:
+            return False
+        return len(self.items) + self.backlog >= self.requested
 
-def request_upstream(source: FlowControl[T], position: int, credit: int, *, waiting: bool = False) -> None:
-    """Pass the demand for a stream on to ``source``, from which it is written.
 
-    Not for every single piece, which would cost more than the pieces themselves: while half of ``prefetch``
-    is left, nothing is requested.
+class Request:
+    """What a derived stream has requested of the stream that it reads: pieces up to a count, or everything.
 
-    Args:
-        source: the stream that is read.
-        position: how many of its pieces have been read.
-        credit: how many more are needed at most.
-        waiting: whether a reader waits for the next piece.
+    Example:
+        >>> from miniagents.streams._buffer import ReplayBuffer
+        >>> from miniagents.streams._context import Context
+        >>> source = ReplayBuffer(Context(prefetch=10))
+        >>> request = Request()
+        >>> request.pass_on(source, position=0, credit=15)
+        >>> source.credit()
+        15
+        >>> request.pass_on(source, position=0, credit=UNBOUNDED)
+        >>> source.unlimited
+        1
+        >>> request.release()
+        >>> source.unlimited
+        0
     """
-    if source.closed:
-        return
-    limit = UNBOUNDED if credit >= UNBOUNDED else position + credit
-    more = limit - source.requested
-    if waiting or (more > 0 and (source.requested <= position or 2 * more >= source.context.prefetch)):
-        # Not nested: chains may be long.
+
+    __slots__ = ("_whole",)
+
+    def __init__(self) -> None:
+        self._whole: Demand[object] | None = None
+
+    def pass_on(self, source: Demand[T], position: int, credit: int, *, waiting: bool = False) -> None:
+        """Request as much of ``source`` as is needed now.
+
+        A count is not passed on for every single piece, which would cost more than the pieces themselves:
+        while half of ``prefetch`` is left, nothing is requested.
+
+        Args:
+            source: the stream that is read.
+            position: how many of its pieces have been read.
+            credit: how many more are needed at most.
+            waiting: whether a reader waits for the next piece.
+        """
+        if credit >= UNBOUNDED:
+            if self._whole is not source:
+                self.release()
+                self._whole = cast("Demand[object]", source)
+                source.context.dispatch(source.request_all)  # not nested: chains may be long
+            return
+        self.release()
+        if source.closed:
+            return
+        limit = position + credit
+        more = limit - source.requested
+        if waiting or (more > 0 and (source.requested <= position or 2 * more >= source.context.prefetch)):
+            source.context.dispatch(partial(source.request, limit, waiting=waiting))
+
+    def release(self) -> None:
+        """Take back a request for everything."""
+        whole, self._whole = self._whole, None
+        if whole is not None:
+            whole.context.dispatch(whole.withdraw)
+
+
+def request_upstream(
+    source: Demand[T], position: int, credit: int, *, waiting: bool = False
+) -> None:  # for the runs without a task, which go
+    limit = min(position + credit, UNBOUNDED)
+    if not source.closed and (waiting or limit > source.requested):
         source.context.dispatch(partial(source.request, limit, waiting=waiting))

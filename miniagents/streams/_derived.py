@@ -11,7 +11,7 @@ the order is kept, and the call stack does not grow.
 from abc import ABC, abstractmethod
 
 from ._buffer import ReplayBuffer
-from ._demand import request_upstream
+from ._demand import Request
 from ._protocols import Producer
 
 
@@ -36,12 +36,13 @@ class Processor(ABC):
         1
     """
 
-    __slots__ = ("_stepping", "position")
+    __slots__ = ("_request", "_stepping", "position")
 
     name = ""  # it has no name in the text of a `DeadlockError`
 
     def __init__(self) -> None:
         self._stepping = False
+        self._request = Request()
         self.position: int = 0
 
     @property
@@ -89,13 +90,7 @@ class Processor(ABC):
         del buffer
         reading = self.reading
         if reading is not None:
-            request_upstream(reading, self.position, self.writing.credit(), waiting=waiting)
-
-    def withdraw_demand(self) -> None:
-        """Withdraw unlimited demand: the last reader that had requested everything has left."""
-        reading = self.reading
-        if reading is not None:
-            reading.withdraw()
+            self._request.pass_on(reading, self.position, self.writing.credit(), waiting=waiting)
 
     # -- its life ----------------------------------------------------------------------------------------
 

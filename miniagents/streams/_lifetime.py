@@ -17,7 +17,7 @@ from asyncio import Task
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from types import TracebackType
-from typing import Final, Generic
+from typing import Final, Generic, cast
 
 from typing_extensions import TypeVar, override
 
@@ -126,6 +126,7 @@ class Lifetime(Generic[T]):
         readers: how many readers, subscribers and waiters there are right now.
         result: the value of all pieces together; ``NO_RESULT`` until it has been computed.
         traceback: the error's traceback when it came here; the traceback of each reader starts from it.
+        unread: whether it runs on because nothing has come to read it, nor a stream that has it as a piece.
         was_read: whether a reader has come or is certain to come, so that the stream ends with its last
             lease.
     """
@@ -147,6 +148,7 @@ class Lifetime(Generic[T]):
         "readers",
         "result",
         "traceback",
+        "unread",
         "was_read",
     )
 
@@ -161,6 +163,7 @@ class Lifetime(Generic[T]):
         self.reachable: bool = True
         self.readers: int = 0
         self.was_read: bool = False
+        self.unread: bool = False
         self.contained: bool = False
         self.error: Exception | None = None
         self.error_handled: bool = False
@@ -196,6 +199,8 @@ class Lifetime(Generic[T]):
         self.readers += 1
         if reads:
             self.was_read = True
+            if self.unread:
+                self._end_unread()
 
     def reader_left(self) -> None:
         """Event *reader leaves*. It still holds its lease; the end of that lease decides about the stream."""
@@ -204,10 +209,28 @@ class Lifetime(Generic[T]):
     def expect_reader(self) -> None:
         """Event *handed over*: a reader is certain to come, so it ends when the last lease goes."""
         self.was_read = True
+        if self.unread:
+            self._end_unread()
 
-    def contain(self) -> None:
-        """Event *kept by another stream*: it is a piece of that stream."""
+    def contain(self, stream: "Lifetime[U]") -> None:
+        """Event *kept by another stream*: it is a piece of ``stream``."""
         self.contained = True
+        if stream.unread:
+            self.run_unread()
+
+    def run_unread(self) -> None:
+        """Do not pause the producer before something comes to read the stream; demand overrides it."""
+
+    def expect_demand(self) -> None:
+        """Pause the producer where its readers are: a stream that has this one as a piece is read now."""
+        if self.unread:
+            self._end_unread()
+
+    def _end_unread(self) -> None:
+        """Pause the producer where its readers are; demand overrides it."""
+
+    def run_on(self) -> None:
+        """Let the producer run to its end, however far the readers are; demand overrides it."""
 
     def release(self) -> None:
         """Event *lease given back*; after the last one the stream's fate is decided."""
@@ -216,16 +239,16 @@ class Lifetime(Generic[T]):
             return
         self.reachable = False
         if self.was_read:
-            # Its pieces were to be read with it, and end with it.
-            for piece in self.items:
-                if not isinstance(piece, Lease):
-                    break  # pieces are all of one kind
-                held = piece.held
-                if held is not None:
-                    held.was_read = True
+            for held in self._pieces_held():
+                held.expect_reader()  # they were to be read with it, and end with it
         fate = self.fate()
         if fate is _STOP:
             self._stop_producer()
+        elif fate is _RUN_ON:
+            if self.context.in_loop_thread():
+                self.context.dispatch(self.run_on)
+            else:
+                self.context.call_soon(self.run_on)
         elif fate is _FORGET:
             if self.was_read:
                 self.forget()
@@ -235,6 +258,13 @@ class Lifetime(Generic[T]):
     def seen_as(self) -> "Lifetime[object]":
         """The stream that readers see: itself, or a copy in its place if nothing else reads it."""
         return self  # type: ignore[return-value]  # it is only looked at
+
+    def _pieces_held(self) -> "list[Lifetime[object]]":
+        """Return the streams that are pieces of this one."""
+        if not (self.items and isinstance(self.items[0], Lease)):  # pieces are all of one kind
+            return []
+        leases = cast("list[Lease]", self.items)
+        return [lease.held for lease in leases if lease.held is not None]
 
     def fate(self) -> Fate:
         """Decide what happens to the stream in its present state: the only decision about its life."""
@@ -349,7 +379,7 @@ class Lifetime(Generic[T]):
 
     def give_up(self) -> None:
         """Event *given up by what began it*: it ends now, or with its last lease if it has one."""
-        self.was_read = True
+        self.expect_reader()
         if not self.reachable:
             self.abandon()
 
@@ -422,22 +452,21 @@ class Lease:
         if held is not None:
             held.release()
 
-    def contain(self) -> None:
+    def contain(self, stream: Lifetime[T]) -> None:
         """Event *kept by another stream*; a lease without a stream cannot be stopped and ignores it."""
         if self.held is not None:
-            self.held.contained = True
+            self.held.contain(stream)
 
 
-def contain_all(leases: "Iterable[Lease]") -> None:
+def contain_all(leases: "Iterable[Lease]", stream: Lifetime[T]) -> None:
     """Event *kept by another stream*, for many streams at once.
 
     Args:
         leases: leases on the streams.
+        stream: the stream of which they are pieces.
     """
     for lease in leases:
-        held = lease.held
-        if held is not None:
-            held.contained = True
+        lease.contain(stream)
 
 
 class TaskLife(WaitingTask):

@@ -78,8 +78,6 @@ class Upstream(Protocol):
         >>> class Doubling:
         ...     def pass_demand_on(self, buffer, *, waiting):
         ...         print(f"{buffer.credit()} more", "now" if waiting else "at most")
-        ...     def withdraw_demand(self):
-        ...         print("the last reader that took everything has left")
         >>> buffer = ReplayBuffer(Context(prefetch=5))
         >>> buffer.write_from(Doubling())
         >>> buffer.request(8)
@@ -87,16 +85,12 @@ class Upstream(Protocol):
     """
 
     def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
-        """Pass on that the writer may write more.
+        """Pass on how much is requested now: more than before, or less, since a reader has left.
 
         Args:
             buffer: the stream that it writes; it knows how much is requested.
             waiting: whether a reader of that stream waits for the next piece.
         """
-        ...
-
-    def withdraw_demand(self) -> None:
-        """Withdraw unlimited demand: the last reader that had requested everything has left."""
         ...
 
 

@@ -80,9 +80,9 @@ async def test_messages_are_paused(edge: Callable[[Source[str]], Sequence]) -> N
     source = Source(["text"] * MANY)
     async with MiniAgents(prefetch=PREFETCH):
         replies = edge(source)
+        reader = aiter(replies)
         await turns(50)
         assert source.produced <= PREFETCH
-        reader = aiter(replies)
         for read in range(1, 4 * PREFETCH):
             await anext(reader)
             await turns(10)
@@ -99,18 +99,22 @@ async def test_awaiting_the_whole(edge: Callable[[Source[str]], Sequence]) -> No
     source = Source(["text"] * MANY)
     async with MiniAgents(prefetch=PREFETCH):
         replies = edge(source)
+        async for _ in replies:
+            break
         await turns(50)
         assert MANY == len(await replies)
 
 
 @pytest.mark.parametrize("edge", MESSAGE_EDGES)
 async def test_the_end_of_the_context(edge: Callable[[Source[str]], Sequence]) -> None:
-    """A paused source without a reader goes on when the context drains."""
+    """A paused source whose reader has left goes on when the context drains."""
     source = Source(["text"] * MANY)
     async with MiniAgents(prefetch=PREFETCH):
         replies = edge(source)
+        async for _ in replies:
+            break
         await turns(50)
-        assert source.produced <= PREFETCH
+        assert source.produced <= 1 + PREFETCH
     assert (MANY, 1) == (source.produced, source.closed)
     assert MANY == len(await replies)
 

@@ -191,7 +191,6 @@ def errors_in(caplog: pytest.LogCaptureFixture) -> list[str]:
 # -- C1: hangs with default settings -------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="C1: the limit's own reading of the input withdraws what echo demands")
 @pytest.mark.loop(virtual=True)
 async def test_a_time_limit_leaves_the_demand_of_its_agent_alone() -> None:
     """An agent with `timeout(first_token=...)` gets all of an input that is longer than `prefetch`."""
@@ -199,7 +198,6 @@ async def test_a_time_limit_leaves_the_demand_of_its_agent_alone() -> None:
         assert 5_000 == len(await echo.timeout(first_token=5).inquire(rows(5_000)))
 
 
-@pytest.mark.xfail(strict=True, reason="C1: the reader that leaves withdraws the demand of the subscriber")
 @pytest.mark.loop(virtual=True)
 async def test_a_reader_that_times_out_leaves_the_demand_of_others_alone() -> None:
     """A subscriber gets all replies, also if another reader of their source has run into its time limit."""
@@ -213,7 +211,6 @@ async def test_a_reader_that_times_out_leaves_the_demand_of_others_alone() -> No
         assert 3_000 == count
 
 
-@pytest.mark.xfail(strict=True, reason="C1: the reader that leaves withdraws the demand of the row")
 @pytest.mark.loop(virtual=True)
 async def test_a_reader_that_leaves_a_row_does_not_stop_the_rows_after_it() -> None:
     """`map_agent` finishes a long row whose reader had a time limit, and goes on with the next row."""
@@ -439,7 +436,6 @@ async def test_a_run_is_abandoned_where_no_context_is_active(monkeypatch: pytest
 # -- C6: fire and forget -------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="C6: it waits at `prefetch` for a reader that may never come")
 @pytest.mark.loop(virtual=True)
 async def test_a_run_without_a_reader_runs_to_its_end() -> None:
     """A run that never had a reader is not paused, however long it is."""

@@ -479,7 +479,7 @@ async def test_paused_and_resumed() -> None:
     subscription = Stream(buffer).subscribe(got.append)
     await pumping
     assert [*range(40), *range(40, 50)] == got
-    assert ([*range(40, 50)], UNBOUNDED) == (buffer.items, buffer.requested)
+    assert ([*range(40, 50)], UNBOUNDED) == (buffer.items, buffer.credit())
     subscription.dispose()
     buffer.finish()
     await reader.aclose()

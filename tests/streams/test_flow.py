@@ -6,7 +6,7 @@ import pytest
 
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._demand import UNBOUNDED, request_upstream
+from miniagents.streams._demand import UNBOUNDED, Request
 
 
 class Link:
@@ -15,25 +15,22 @@ class Link:
     def __init__(self, source: ReplayBuffer[object], target: ReplayBuffer[object]) -> None:
         self.source = source
         self.target = target
+        self.request = Request()
         target.write_from(self)
 
     def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
         """Ask for more."""
-        request_upstream(self.source, len(self.target.items), self.target.credit(), waiting=waiting)
-
-    def withdraw_demand(self) -> None:
-        """Bound the source again."""
-        self.source.withdraw()
+        self.request.pass_on(self.source, len(self.target.items), self.target.credit(), waiting=waiting)
 
 
 @pytest.mark.parametrize(
     ("position", "credit", "requested"),
-    [(0, 10, 10), (4, 10, 10), (5, 10, 15), (10, 1, 11), (10, 0, 10), (3, -5, 10), (0, UNBOUNDED, UNBOUNDED)],
+    [(0, 10, 10), (4, 10, 10), (5, 10, 15), (10, 1, 11), (10, 0, 10), (3, -5, 10)],
 )
 def test_what_is_asked(position: int, credit: int, requested: int) -> None:
     """As much as there is credit for, once half of what was requested is used up; never more, never less."""
     source: ReplayBuffer[object] = ReplayBuffer(Context(prefetch=10))
-    request_upstream(source, position, credit)
+    Request().pass_on(source, position, credit)
     assert requested == source.requested
 
 
@@ -44,15 +41,15 @@ async def test_a_long_chain() -> None:
     context.open()
     buffers: list[ReplayBuffer[object]] = [ReplayBuffer(context) for _ in range(5_000)]
     links = [Link(source, target) for source, target in pairwise(buffers)]
-    buffers[-1].request(UNBOUNDED)
-    assert {UNBOUNDED} == {buffer.requested for buffer in buffers}
+    buffers[-1].request_all()
+    assert {UNBOUNDED} == {buffer.credit() for buffer in buffers}
     buffers[-1].withdraw()
-    assert {10} == {buffer.requested for buffer in buffers}
+    assert {10} == {buffer.credit() for buffer in buffers}
     assert len(links) == len(buffers) - 1
 
 
 def test_a_closed_source_is_not_asked() -> None:
     """Of a buffer that has ended nothing is wanted."""
     source: ReplayBuffer[object] = ReplayBuffer(Context(prefetch=10), closed=True)
-    request_upstream(source, 10, UNBOUNDED, waiting=True)
+    Request().pass_on(source, 10, 5, waiting=True)
     assert 10 == source.requested

@@ -151,9 +151,6 @@ class Source:
         del buffer
         self.asked += waiting
 
-    def withdraw_demand(self) -> None:
-        """Somebody wants less."""
-
 
 async def test_a_source_that_is_asked() -> None:
     """Where the writer goes on only when a reader waits, each wait tells it so."""

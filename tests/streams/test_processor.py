@@ -82,10 +82,10 @@ def test_demand_is_passed_on() -> None:
     reader.position = 8
     reader.target.request(5)  # less than what it may do anyway
     assert (10, 18) == (reader.target.requested, reader.source.requested)
-    reader.target.request(UNBOUNDED)
-    assert UNBOUNDED == reader.source.requested
+    reader.target.request_all()
+    assert UNBOUNDED == reader.source.credit()
     reader.target.withdraw()
-    assert (10, 10) == (reader.target.requested, reader.source.requested)
+    assert (10, 18) == (reader.target.credit(), reader.source.credit())
 
 
 def test_nothing_is_requested_of_nothing() -> None:

@@ -223,7 +223,7 @@ async def test_a_failing_run_cancels_what_it_started() -> None:
 
     async def parent() -> None:
         start(context, "unread", hanging(ended, "unread"))
-        start(context, "given away", hanging(ended, "given away")).contain()
+        start(context, "given away", hanging(ended, "given away")).contain(ReplayBuffer(context))
         await turns()
         raise ValueError("broken")
 

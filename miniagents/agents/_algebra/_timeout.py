@@ -322,6 +322,7 @@ class Open:
 
     def begin(self) -> None:
         """Watch it: its producer does not wait for readers any more, and its end is reported."""
+        self._buffer.reader_came()
         self._buffer.request_all()
         self._buffer.when_closed(self._closed)
 
@@ -358,7 +359,8 @@ class Open:
             self._leave()
 
     def _leave(self) -> None:
-        self._buffer.request_no_more()
+        self._buffer.reader_left()
+        self._buffer.withdraw()
 
 
 class OpenInSteps(Open):
