@@ -8,10 +8,9 @@ from ._agent import Caught, InteractionContext, MiniAgent
 from ._algebra._chains import Stage
 from ._call import AgentCall
 from ._decorator import miniagent
-from ._miniagents import MiniAgents
+from ._miniagents import MiniAgents, PersistMessageHandler
 from ._pipeline import Pipeline
 from ._records import AgentCallNode, AgentReplyNode
-from ._run_context import PersistMessageHandler
 
 __all__ = [
     "AgentCall",

@@ -11,7 +11,7 @@ from miniagents.streams._observers import public_data
 from miniagents.streams._promise import post_event, when_complete
 from miniagents.values import FrozenMapping
 
-from ._run_context import RunContext
+from ._miniagents import MiniAgents
 
 
 class AgentCallNode(Message, deferred=True):
@@ -68,7 +68,7 @@ class AgentReplyNode(Message, deferred=True):
 
 
 def record_run(
-    context: RunContext,
+    context: MiniAgents,
     alias: str,
     keywords: Mapping[str, object],
     received: ReplayBuffer[MessagePromise[Message]],

@@ -25,8 +25,8 @@ from miniagents.streams._run_task import ProducerTask
 from miniagents.values import MiniAgentsError
 
 from ._message_run import MessageRun, WritesMessage, sequence_of
+from ._miniagents import MiniAgents
 from ._records import came_to_be, record_run
-from ._run_context import RunContext
 from ._signals import signals
 from ._taskless_run import MakeWork, TasklessRun
 
@@ -280,7 +280,7 @@ def start_run(
     Returns:
         The promise of its replies.
     """
-    settings = context if isinstance(context, RunContext) else None
+    settings = context if isinstance(context, MiniAgents) else None
     # Checked before the run is made: from there to its start all code is in the core.
     recorded = settings is not None and settings.persists
     observers = context.observers

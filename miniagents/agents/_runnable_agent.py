@@ -35,9 +35,9 @@ from ._algebra._chains import Stage
 from ._algebra._operands import Operand, ReplyContext, Watching
 from ._call import AgentCall
 from ._message_run import WritesMessage, sequence_of
+from ._miniagents import MiniAgents
 from ._pipeline import Operator, Pipeline
 from ._run import Run, start_run
-from ._run_context import RunContext
 from ._taskless_run import Call, MakeWork, Start, TasklessRun, Work
 from ._wrapping import MiniAgent as WrappedAgent
 
@@ -214,8 +214,8 @@ class MiniAgent(WrappedAgent[P], Generic[In, Out, P]):
     ) -> MessageSequencePromise[Out]:
         agent: _Intercepted | MiniAgent[In, Out, P] = self
         classes = self._classes
-        around = context.around_runs if isinstance(context, RunContext) else ()
-        if around and isinstance(context, RunContext) and self.run_kind != "model":
+        around = context.around_runs if isinstance(context, MiniAgents) else ()
+        if around and isinstance(context, MiniAgents) and self.run_kind != "model":
             around = context.around_agents
         make: MakeWork | None = None
         if self._around_done < len(around):

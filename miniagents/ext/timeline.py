@@ -18,7 +18,7 @@ from miniagents.observers import (
     RunRetried,
     UsageCame,
 )
-from miniagents.streams._context import running_loop
+from miniagents.streams._threads import running_loop
 from miniagents.values import label_of
 
 from ._timeline._characters import in_characters

@@ -1,8 +1,8 @@
 """Async iterables to Observables and back, and `Stream`, the class of `promise.tokens` and its like."""
 
 from ._adapters import from_async, to_async_iter
+from ._context import PromiseResolvedHandler, PromisingContext
 from ._promise import Promise, StreamedPromise
-from ._promising_context import PromiseResolvedHandler, PromisingContext
 from ._pump import Overflow
 from ._stream import Stream
 

@@ -22,6 +22,7 @@ stack, so chains of any depth neither recurse nor interleave.
 
 import asyncio
 import contextvars
+import inspect
 import logging
 import os
 import threading
@@ -35,37 +36,113 @@ from functools import partial
 from pathlib import Path
 from sys import modules
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self, TypeAlias, TypeVar, TypeVarTuple, cast
+from typing import (
+    TYPE_CHECKING,
+    Final,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    TypeVarTuple,
+    cast,
+    overload,
+)
 from weakref import WeakKeyDictionary, WeakSet
 
-from typing_extensions import override
+from reactivex import Observable
 
 from miniagents.values import NoActiveContextError, WrongLoopError
 
 from ._observers import Anchor, Observer, Observers
+from ._protocols import Sink
+from ._threads import call_from_thread, run_in_thread, run_loop, running_loop
 
-# -- loop bound -----------------------------------------------------------------------------------------
+if TYPE_CHECKING:
+    from ._deadlocks import DeadlockWatch
+    from ._promise import Promise
+
+T = TypeVar("T")
+
+# -- task owner -----------------------------------------------------------------------------------------
 #
-# `LoopBound`: the base class of objects that belong to one event loop and its thread.
+# `TaskOwner`: belongs to one event loop and its thread, and owns tasks: it waits for all of them, or cancels
+# all of them.
 
 Ts = TypeVarTuple("Ts")
 
+_CANCELLED: Final = "%s had not ended drain_timeout=%s seconds after the end of their context: cancelled."
 
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that is running on this thread; None if none is running."""
-    try:
-        return get_running_loop()
-    except RuntimeError:
-        return None
+logger = logging.getLogger("miniagents")
+
+NAMED: Final = 5  # tasks in a warning
 
 
-class LoopBound:
-    """An object that belongs to the event loop on which it was opened, until it is unbound."""
+class OwnedTask(Protocol):
+    """A running task that a context owns."""
 
-    def __init__(self) -> None:
+    @property
+    def name(self) -> str:
+        """Its name in logs."""
+        ...
+
+    @property
+    def task(self) -> "asyncio.Task[object] | None":
+        """The asyncio task."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop it now."""
+        ...
+
+    def drain(self) -> None:
+        """Let it run to its end, however far its readers are."""
+        ...
+
+
+class CancelScopes(Protocol):
+    """The part of anyio that is used here, if the program uses anyio."""
+
+    def CancelScope(self, *, shield: bool) -> AbstractContextManager[object]:  # noqa: N802 - anyio's name
+        """Return a block in which outer scopes do not cancel."""
+        ...
+
+
+def _shield() -> AbstractContextManager[object]:
+    """Return a block that keeps anyio's cancel scopes from cancelling in every turn of the event loop."""
+    anyio = modules.get("anyio")  # a program that uses such scopes has imported it
+    return nullcontext() if anyio is None else cast("CancelScopes", anyio).CancelScope(shield=True)
+
+
+class TaskOwner:
+    """Owns tasks from their beginning to their end, on the event loop on which it was opened.
+
+    Args:
+        shutdown_timeout: seconds that cancelled tasks get for their cleanup.
+        drain_timeout: seconds that :meth:`drain` waits for the tasks; None: for ever.
+
+    Attributes:
+        draining: whether it waits for its tasks to end; then no source is paused any more.
+        drain_timeout: seconds that :meth:`drain` waits for the tasks; None: for ever.
+        shutdown_timeout: seconds that cancelled tasks get for their cleanup.
+        tasks: every task that it owns.
+    """
+
+    def __init__(self, *, shutdown_timeout: float, drain_timeout: float | None) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._process = 0
+        self.shutdown_timeout: float = shutdown_timeout
+        self.drain_timeout: float | None = drain_timeout
+        self.draining: bool = False
+        self.tasks: set[OwnedTask] = set()
+        self._idle: asyncio.Future[None] | None = None
+        self._open: WeakSet[Sink] = WeakSet()
+        self._finished_early: dict[object, OwnedTask] = {}  # runs by their closed replies
+        self._closed_replies: dict[OwnedTask, list[object]] = {}
+
+    # -- its event loop ----------------------------------------------------------------------------------
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -85,6 +162,7 @@ class LoopBound:
 
     def open(self) -> None:
         """Bind it to the running event loop and this thread."""
+        self.draining = False
         self._loop = get_running_loop()
         self._thread = threading.get_ident()
         self._process = os.getpid()
@@ -187,91 +265,7 @@ class LoopBound:
         if loop is not None:
             loop.call_soon(callback, context=contextvars.Context())
 
-
-# -- task owner -----------------------------------------------------------------------------------------
-#
-# `TaskOwner`: an owner of running tasks, which waits for all of them or cancels all of them.
-
-_CANCELLED: Final = "%s had not ended drain_timeout=%s seconds after the end of their context: cancelled."
-
-logger = logging.getLogger("miniagents")
-
-NAMED: Final = 5  # tasks in a warning
-
-
-class OwnedTask(Protocol):
-    """A running task that a context owns."""
-
-    @property
-    def name(self) -> str:
-        """Its name in logs."""
-        ...
-
-    @property
-    def task(self) -> "asyncio.Task[object] | None":
-        """The asyncio task."""
-        ...
-
-    def cancel(self) -> None:
-        """Stop it now."""
-        ...
-
-    def drain(self) -> None:
-        """Let it run to its end, however far its readers are."""
-        ...
-
-
-class Finishable(Protocol):
-    """A sink that is still open."""
-
-    def finish(self) -> None:
-        """End it: nothing more will come; idempotent."""
-        ...
-
-
-class CancelScopes(Protocol):
-    """The part of anyio that is used here, if the program uses anyio."""
-
-    def CancelScope(self, *, shield: bool) -> AbstractContextManager[object]:  # noqa: N802 - anyio's name
-        """Return a block in which outer scopes do not cancel."""
-        ...
-
-
-def _shield() -> AbstractContextManager[object]:
-    """Return a block that keeps anyio's cancel scopes from cancelling in every turn of the event loop."""
-    anyio = modules.get("anyio")  # a program that uses such scopes has imported it
-    return nullcontext() if anyio is None else cast("CancelScopes", anyio).CancelScope(shield=True)
-
-
-class TaskOwner(LoopBound):
-    """Owns tasks from their beginning to their end.
-
-    Args:
-        shutdown_timeout: seconds that cancelled tasks get for their cleanup.
-        drain_timeout: seconds that :meth:`drain` waits for the tasks; None: for ever.
-
-    Attributes:
-        draining: whether it waits for its tasks to end; then no source is paused any more.
-        drain_timeout: seconds that :meth:`drain` waits for the tasks; None: for ever.
-        shutdown_timeout: seconds that cancelled tasks get for their cleanup.
-        tasks: every task that it owns.
-    """
-
-    def __init__(self, *, shutdown_timeout: float, drain_timeout: float | None) -> None:
-        super().__init__()
-        self.shutdown_timeout: float = shutdown_timeout
-        self.drain_timeout: float | None = drain_timeout
-        self.draining: bool = False
-        self.tasks: set[OwnedTask] = set()
-        self._idle: asyncio.Future[None] | None = None
-        self._open: WeakSet[Finishable] = WeakSet()
-        self._finished_early: dict[object, OwnedTask] = {}  # runs by their closed replies
-        self._closed_replies: dict[OwnedTask, list[object]] = {}
-
-    @override
-    def open(self) -> None:
-        super().open()
-        self.draining = False
+    # -- its tasks ---------------------------------------------------------------------------------------
 
     def add(self, task: OwnedTask) -> None:
         """Own a task until :meth:`discard`.
@@ -316,7 +310,7 @@ class TaskOwner(LoopBound):
             self.check_place()
             self._finished_early.pop(replies).cancel()
 
-    def finish_at_end(self, sink: Finishable) -> None:
+    def finish_at_end(self, sink: Sink) -> None:
         """Finish ``sink`` when the context drains, if it is still open then.
 
         Args:
@@ -414,19 +408,15 @@ def _listed(names: list[str]) -> str:
 # streams on its way; one reader of any of them is enough.
 
 
-class Failed(Protocol):
-    """A stream that ended with an error."""
-
-
 class UnhandledErrors:
     """The errors of one context that no reader has got yet, each with the streams that ended with it."""
 
     __slots__ = ("_streams",)
 
     def __init__(self) -> None:
-        self._streams: dict[int, tuple[BaseException, set[Failed]]] = {}  # the key is the id of the error
+        self._streams: dict[int, tuple[BaseException, set[object]]] = {}  # the key is the id of the error
 
-    def watch(self, stream: Failed, error: BaseException) -> None:
+    def watch(self, stream: object, error: BaseException) -> None:
         """Note that ``stream`` failed with ``error``, and no reader has got it yet."""
         self._streams.setdefault(id(error), (error, set()))[1].add(stream)
 
@@ -434,9 +424,9 @@ class UnhandledErrors:
         """Forget an error that a reader has got, from any stream."""
         self._streams.pop(id(error), None)
 
-    def drop(self, stream: Failed, error: BaseException) -> None:
+    def drop(self, stream: object, error: BaseException) -> None:
         """Log the error of a dropped ``stream`` if no reader has got it and no other stream has it."""
-        _, streams = self._streams.get(id(error), (error, set[Failed]()))
+        _, streams = self._streams.get(id(error), (error, set[object]()))
         streams.discard(stream)
         if not streams:
             self._report(error)
@@ -474,36 +464,53 @@ class Closable(Protocol):
 C = TypeVar("C", bound=Closable)
 
 
-class CallFromThread(Protocol):
-    """A call that another thread waits for."""
+P = ParamSpec("P")
 
-    def refuse(self) -> None:
-        """Refuse the call: the context has ended before it could begin; idempotent."""
+
+class PromiseResolvedHandler(Protocol):
+    """The type of a handler for ``on_promise_resolved``: awaited with each promise and its value.
+
+    Example:
+        >>> from miniagents.streams import Promise, PromisingContext
+        >>> async def show(promise, result):
+        ...     print(type(promise).__name__, result)
+        >>> async def main():
+        ...     Promise(prefill_result=42)
+        >>> PromisingContext(on_promise_resolved=show).run(main())
+        Promise 42
+    """
+
+    async def __call__(self, promise: "Promise[object]", result: object, /) -> None:
+        """Handle one resolved promise."""
         ...
 
 
-class Watch(Protocol):
-    """A watch that looks for deadlocks among the tasks of a context."""
-
-    def stop(self) -> None:
-        """Stop watching: the context has ended."""
-        ...
+HandlerT = TypeVar("HandlerT", bound=PromiseResolvedHandler)
 
 
-class Context(TaskOwner):
-    """Owns the tasks that were started within it.
+class PromisingContext(TaskOwner):
+    """The owner of every promise that is made inside its ``async with`` block, or inside :meth:`run`.
+
+    A normal end waits for all runs. An end by an exception, Ctrl-C or cancellation cancels all runs, waits
+    for their cleanup and re-raises.
+
+    A context inside another one on the same event loop is its child: it owns its runs and ends them at its
+    end, and shares the clients of models with its parent. Handlers of the parent get its promises first. A
+    keyword that is not given has the value of the parent.
 
     Args:
-        prefetch: pieces that a source may run ahead of its fastest reader. None: as its parent, or 1024.
-        shutdown_timeout: seconds that cancelled tasks get for their cleanup. None: as its parent, or 10.
-        drain_timeout: seconds that a normal end waits for its tasks before it cancels them. None: for ever.
-            Default: 10 if it is app-wide, else None.
-        app_wide: whether it is the context for all code on its event loop that has no other context.
+        on_promise_resolved: a handler, awaited with every promise that resolved and its value, one call at a
+            time.
+        prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
+        shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
+        drain_timeout: seconds that a normal end waits for runs before it cancels them; None, for ever, by
+            default, and 10 if it is app-wide.
+        app_wide: whether it is the context for all code on its event loop that has none of its own.
 
     Attributes:
         announcing: whether it or one of its parents has a handler of promises that resolve.
         app_wide: whether it is the context of its event loop.
-        calls_from_threads: the calls that other threads have sent and wait for.
+        calls_from_threads: refuses each call that another thread has sent and waits for.
         event_queue: the events that handlers have not got yet.
         handling_events: whether a task is calling handlers.
         observers: the observers of its runs, those of its parents first; None if there are none.
@@ -518,24 +525,19 @@ class Context(TaskOwner):
         ValueError: ``prefetch`` is less than 1, or ``drain_timeout`` less than 0.
 
     Example:
-        >>> import asyncio
-        >>> from miniagents.streams._buffer import ReplayBuffer
-        >>> from miniagents.streams._context import Context
-        >>> from miniagents.streams._run_task import ProducerTask
-        >>> async def main():
-        ...     async with Context(shutdown_timeout=1) as context:
-        ...         buffer = ReplayBuffer(context)
-        ...         async def body():
-        ...             buffer.append("one")
-        ...         ProducerTask("writer", context, buffer, buffer).start(body)
-        ...     print(buffer.items)
-        >>> asyncio.run(main())
-        ['one']
+        >>> from miniagents.streams import Promise, PromisingContext
+        >>> async def answer() -> int:
+        ...     return 42
+        >>> async def main() -> int:
+        ...     return await Promise(answer)
+        >>> PromisingContext().run(main())
+        42
     """
 
     def __init__(
         self,
         *,
+        on_promise_resolved: PromiseResolvedHandler | None = None,
         prefetch: int | None = None,
         shutdown_timeout: float | None = None,
         drain_timeout: DrainTimeout = "auto",
@@ -557,7 +559,7 @@ class Context(TaskOwner):
         self._given_prefetch = prefetch
         self._given_shutdown_timeout = shutdown_timeout
         self.prefetch: int = PREFETCH if prefetch is None else prefetch
-        self.parent: Context | None = None
+        self.parent: PromisingContext | None = None
         self.observers: Observers | None = None
         self._anchor: Anchor | None = None  # those of the outermost context, while that is entered
         self._own_observers: list[Observer] = []
@@ -565,20 +567,21 @@ class Context(TaskOwner):
         self.pushing: bool = False
         self.passing: tuple[Exception, tuple[str, ...]] | None = None
         self.unhandled: UnhandledErrors = UnhandledErrors()
-        self.watch: Watch | None = None
+        self.watch: DeadlockWatch | None = None
         self.event_queue: deque[Callable[[], Awaitable[None]]] = deque()
         self.handling_events: bool = False
         self._handlers_turn: asyncio.Lock = asyncio.Lock()
         self._within_handler = False
-        # Their first parameter is a Promise; its module imports this one, so the name cannot be used here.
-        self.resolved_handlers: list[Callable[..., Awaitable[None]]] = []
+        self.resolved_handlers: list[PromiseResolvedHandler] = []
+        if on_promise_resolved is not None:
+            self.resolved_handlers.append(on_promise_resolved)
         self._pushes: deque[Callable[[], None]] = deque()
-        self._children: set[Context] = set()
+        self._children: set[PromisingContext] = set()
         self._closing = False
         self._shared: dict[object, object] = {}
         self._closers: list[Callable[[], Awaitable[object]]] = []
-        self.calls_from_threads: set[CallFromThread] = set()
-        self._outer: Context | None = None
+        self.calls_from_threads: set[Callable[[], None]] = set()
+        self._outer: PromisingContext | None = None
         self._entered = False
         self._made_at = _caller() if app_wide else ""  # for errors
         self._started = False  # entered by `start`, not as a block
@@ -599,6 +602,112 @@ class Context(TaskOwner):
             return context
         raise NoActiveContextError
 
+    def on_promise_resolved(self, handler: HandlerT) -> HandlerT:
+        """Add a handler; usable as a decorator. An error of a handler is logged and affects nothing else.
+
+        Args:
+            handler: awaited with every promise that resolves from now on, and its value; one call at a time.
+
+        Returns:
+            The handler itself.
+        """
+        self.resolved_handlers.append(handler)
+        self.announce_all()
+        return handler
+
+    @overload
+    def run(self, main: Observable[T]) -> list[T]: ...
+    @overload
+    def run(self, main: Awaitable[T]) -> T: ...
+    def run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
+        """Run a coroutine, or an Observable, in this context and block until everything has ended.
+
+        If an event loop is running already, it blocks that loop, and runs on a thread and an event loop of
+        its own.
+
+        Args:
+            main: awaited; an Observable is subscribed to and its items are collected.
+
+        Returns:
+            The value of ``main``; for an Observable, the list of its items.
+
+        Raises:
+            RuntimeError: this context is active already.
+            TypeError: ``main`` is neither; call an async function first.
+        """
+        _check_runnable(main)
+        if running_loop() is None:
+            return run_loop(lambda: self._run(main))
+        return run_in_thread(lambda: self._run(main))
+
+    @overload
+    @classmethod
+    def from_thread(cls, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    @classmethod
+    def from_thread(cls, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @classmethod
+    def from_thread(cls, function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> object:
+        """Call ``function`` on the event loop of a context, from another thread, and wait for the result.
+
+        For synchronous handlers of web frameworks and for worker threads. The context is that of the block in
+        which the thread was started with its context variables (``asyncio.to_thread``, anyio and web
+        frameworks do so); else the app-wide one. The context treats the call like a run: at its end it waits
+        for the call, or cancels it.
+
+        Args:
+            function: ``agent.inquire``, or an async function of yours.
+            *args: its arguments.
+            **kwargs: its arguments by name.
+
+        Returns:
+            The function's result; if it is awaitable, its value: for an inquiry, the replies.
+
+        Raises:
+            InquiryCancelledError: the context ended before the call did.
+            NoActiveContextError: no such context exists (any more), or several are app-wide.
+            RuntimeError: an event loop runs on this thread.
+            WrongLoopError: the context belongs to the process from which this one was forked.
+
+        Example:
+            >>> import asyncio
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> model = scripted_model("Hello")
+            >>> def handler():
+            ...     return str(MiniAgents.from_thread(model.inquire, "Hi"))
+            >>> async def main():
+            ...     async with MiniAgents(app_wide=True):
+            ...         print(await asyncio.to_thread(handler))
+            >>> asyncio.run(main())
+            Hello
+        """
+        context = context_for_thread()
+        if not isinstance(context, cls):
+            raise NoActiveContextError
+        return call_from_thread(context, partial(function, *args, **kwargs))
+
+    async def _run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
+        async with self:
+            return await (self._items_of(main) if isinstance(main, Observable) else main)
+
+    async def _items_of(self, source: Observable[T]) -> list[T]:
+        """Subscribe to an Observable, which may push from any thread, and return all its items."""
+        items: list[T] = []
+        end = self.future()
+
+        def ended(error: Exception | None = None) -> None:
+            if not end.done():
+                end.set_result(None) if error is None else end.set_exception(error)
+
+        on = self.on_loop_thread
+        subscription = source.subscribe(on(items.append), on(ended), on(ended))
+        try:
+            await end
+        finally:
+            subscription.dispose()
+        return items
+
     def close(self) -> None:
         """End the context: nothing can be started in it any more."""
         if self.watch is not None:
@@ -607,7 +716,7 @@ class Context(TaskOwner):
 
     # -- its parents -------------------------------------------------------------------------------------
 
-    def become_child_of(self, parent: "Context | None") -> None:
+    def become_child_of(self, parent: "PromisingContext | None") -> None:
         """Take the settings that were not given from ``parent``; from the defaults if there is no parent.
 
         Args:
@@ -658,14 +767,14 @@ class Context(TaskOwner):
         for child in self._children:
             child._gather_observers()  # noqa: SLF001 - same class
 
-    def path(self) -> "list[Context]":
+    def path(self) -> "list[PromisingContext]":
         """The contexts in which it is nested, the outermost first, then itself."""
-        path: list[Context] = [self]
+        path: list[PromisingContext] = [self]
         while (parent := path[-1].parent) is not None:
             path.append(parent)
         return path[::-1]
 
-    def told(self) -> "list[Context]":
+    def told(self) -> "list[PromisingContext]":
         """The contexts of :meth:`path` whose handlers get its promises, in this order.
 
         If a handler itself opens a context, outer handlers do not get that context's promises: otherwise a
@@ -901,7 +1010,7 @@ class Context(TaskOwner):
                 self.parent = None
             self._entered = self._closing = self._started = False
             while self.calls_from_threads:
-                self.calls_from_threads.pop().refuse()
+                self.calls_from_threads.pop()()
 
     async def _call_closer(self, closer: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -932,6 +1041,9 @@ class Context(TaskOwner):
             self.pushing = False
 
 
+Context: TypeAlias = PromisingContext
+"""Its short name within the package."""
+
 WITHIN_HANDLER: ContextVar[bool] = ContextVar("miniagents_within_handler", default=False)
 """Whether the running code is a handler of a context, or was started by one."""
 
@@ -960,7 +1072,7 @@ def _context_on(loop: asyncio.AbstractEventLoop) -> Context | None:
 
 def _caller() -> str:
     """Return the file and line of the calling code outside of this package."""
-    for frame, line in traceback.walk_stack(None):
+    for frame, line in traceback.walk_stack(inspect.currentframe()):
         if PACKAGE not in Path(frame.f_code.co_filename).parents:
             return f"{frame.f_code.co_filename}:{line} ({frame.f_code.co_name})"
     return "this package"
@@ -1000,3 +1112,41 @@ def _checked(context: Context | None) -> Context:
         raise NoActiveContextError
     context.check()
     return context
+
+
+def context_for_thread() -> Context:
+    """Return the context of another thread that a call from this thread goes to.
+
+    It is the context that this thread inherited with its context variables (``asyncio.to_thread`` and anyio
+    copy them); else the app-wide one, if the process has exactly one.
+
+    Raises:
+        NoActiveContextError: no context exists, it has ended, or several are app-wide.
+        WrongLoopError: it belongs to the process from which this one was forked.
+    """
+    own = CURRENT_CONTEXT.get()
+    if own is not None:
+        if not own.in_process():
+            raise WrongLoopError
+        return own
+    found = [context for context in app_wide_contexts() if not context.loop.is_closed()]
+    if not found:
+        raise NoActiveContextError
+    if len(found) > 1:
+        names = ", ".join(context.app_wide_name for context in found)
+        msg = (
+            f"{len(found)} event loops have an app-wide context: {names}. from_thread does not know to "
+            "which one this thread belongs; use `asyncio.run_coroutine_threadsafe(coroutine, loop).result()`."
+        )
+        raise NoActiveContextError(msg)
+    return found[0]
+
+
+def _check_runnable(main: object) -> None:
+    if isinstance(main, Observable | Awaitable):
+        return
+    name = getattr(main, "__name__", "main")
+    call = f"; call it: run({name}())" if inspect.iscoroutinefunction(main) else ""
+    kind = type(main).__name__
+    msg = f"run takes a coroutine, another awaitable or an Observable, and {name} is of type {kind}{call}."
+    raise TypeError(msg)

@@ -165,7 +165,7 @@ def record_wait(buffer: Awaited, future: "Future[None]") -> None:
         if producer.waits_aside is None:
             producer.waits_aside = WeakKeyDictionary()
         producer.waits_aside[task] = buffer, future
-    watch = cast("DeadlockWatch | None", producer.context.watch)
+    watch = producer.context.watch
     if watch is None:
         if producer.context.ended:  # so the task belongs to this run no more
             return

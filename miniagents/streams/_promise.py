@@ -51,12 +51,6 @@ Event: TypeAlias = Callable[[], Awaitable[None]]
 Handler: TypeAlias = Callable[[P, R], Awaitable[None]]
 
 
-def on_resolved(context: Context, handler: Callable[..., Awaitable[None]]) -> None:
-    """Add ``handler``: it is awaited for every promise of ``context`` and its children that resolves."""
-    context.resolved_handlers.append(handler)
-    context.announce_all()
-
-
 def post_event(context: Context, event: Event) -> None:
     """Queue ``event``: it is called and awaited after the queued ones, before the context ends."""
     context.event_queue.append(event)
@@ -84,7 +78,7 @@ async def _guarded(event: Event) -> None:
         logger.exception("A handler raised; the run that it was called for is not affected.")
 
 
-async def tell_resolved(context: Context, promise: object, result: object) -> None:
+async def tell_resolved(context: Context, promise: "Promise[object]", result: object) -> None:
     """Call the handlers of ``context``, those of its parents first, with ``promise`` and its value."""
     for each in context.told():
         await call_handlers(each.resolved_handlers, promise, result)

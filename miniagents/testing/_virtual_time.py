@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from miniagents.streams._context import running_loop
+from miniagents.streams._threads import running_loop
 
 from ._virtual_loop import Now, VirtualEventLoop
 

@@ -11,11 +11,14 @@ def import_cycles(root: Path) -> list[str]:
     """Return a sentence for each import that closes a cycle, with the way round.
 
     The `__init__.py` of a layer counts as a module: one that imports that of its own layer closes a cycle.
-    Imports under `if TYPE_CHECKING` count too: here, imports for types and for run time are the same.
+    Imports under `if TYPE_CHECKING` do not count: what is imported for types alone may be anywhere.
     """
     found = modules(root)
     names = frozenset(module.name for module in found)
-    graph = {module.name: _reached(imports(module), names, module.name) for module in found}
+    graph = {
+        module.name: _reached([each for each in imports(module) if not each.for_types], names, module.name)
+        for module in found
+    }
     finished: set[str] = set()
     cycles: list[str] = []
     for name in sorted(graph):

@@ -66,6 +66,7 @@ class Import:
     line: int
     relative: bool
     in_function: bool
+    for_types: bool = False  # under `if TYPE_CHECKING`
 
 
 def modules(root: Path, *folders: str, having: re.Pattern[str] | None = None) -> list[Module]:
@@ -113,7 +114,7 @@ def read(root: Path, path: Path) -> Module:
 
 def imports(module: Module) -> list[Import]:
     """Return every import of the module, also those inside functions, with relative ones made absolute."""
-    return list(_imports(module, module.tree, in_function=False))
+    return list(_imports(module, module.tree, in_function=False, for_types=False))
 
 
 def module_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -151,17 +152,22 @@ def _parsed(text: str, name: str) -> ast.Module:
     return ast.parse(text, filename=name)
 
 
-def _imports(module: Module, node: ast.AST, *, in_function: bool) -> Iterator[Import]:
+def _imports(module: Module, node: ast.AST, *, in_function: bool, for_types: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             for alias in child.names:
-                yield Import(alias.name, None, child.lineno, relative=False, in_function=in_function)
+                yield Import(alias.name, None, child.lineno, False, in_function, for_types)  # noqa: FBT003
         elif isinstance(child, ast.ImportFrom):
             source = _absolute(module, child)
             for alias in child.names:
-                yield Import(source, alias.name, child.lineno, child.level > 0, in_function)
+                yield Import(source, alias.name, child.lineno, child.level > 0, in_function, for_types)
         function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        yield from _imports(module, child, in_function=in_function or function)
+        rest: ast.AST = child
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            only = ast.Module(child.body, [])
+            yield from _imports(module, only, in_function=in_function, for_types=True)
+            rest = ast.Module(child.orelse, [])
+        yield from _imports(module, rest, in_function=in_function or function, for_types=for_types)
 
 
 def _absolute(module: Module, statement: ast.ImportFrom) -> str:

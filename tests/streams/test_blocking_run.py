@@ -15,7 +15,7 @@ import pytest
 
 from miniagents.messages import Message
 from miniagents.streams import Promise, PromisingContext
-from miniagents.streams._promising_context import run_in_thread, run_loop
+from miniagents.streams._threads import run_in_thread, run_loop
 from miniagents.testing import StuckLoopError, virtual_time
 from tests.support.sources import Source, turns
 
@@ -231,7 +231,7 @@ def test_an_interrupt_before_the_run_has_begun(monkeypatch: pytest.MonkeyPatch) 
         steps.append("began")
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("miniagents.streams._promising_context.run_loop", slow_run)
+    monkeypatch.setattr("miniagents.streams._threads.run_loop", slow_run)
     with interrupts() as interrupt, pytest.raises(Interrupted):
         run_in_thread(main)
     assert ["began"] == steps
@@ -248,7 +248,7 @@ def test_an_interrupt_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> int:
         return 1
 
-    monkeypatch.setattr("miniagents.streams._promising_context.run_loop", long_run)
+    monkeypatch.setattr("miniagents.streams._threads.run_loop", long_run)
     with interrupts() as interrupt, pytest.raises(Interrupted):
         run_in_thread(main)
 

@@ -11,6 +11,7 @@ from functools import partial
 import anyio
 import pytest
 
+from miniagents import MiniAgents
 from miniagents.messages import Message, MessagePromise
 from miniagents.streams import Promise, PromisingContext
 from miniagents.streams._buffer import ReplayBuffer
@@ -316,9 +317,9 @@ async def test_the_current_one() -> None:
     async with Context() as owner:
         assert owner is Context.current()
         with pytest.raises(NoActiveContextError):
-            PromisingContext.current()
-        async with PromisingContext() as context:
-            assert context is PromisingContext.current() is Context.current()
+            MiniAgents.current()
+        async with MiniAgents() as context:
+            assert context is MiniAgents.current() is Context.current()
         assert owner is Context.current()
 
 
@@ -331,7 +332,7 @@ async def test_a_bare_context_is_no_context_of_a_subclass() -> None:
         CURRENT_CONTEXT.set(context)
         assert context is Context.current()
         with pytest.raises(NoActiveContextError):
-            PromisingContext.current()
+            MiniAgents.current()
 
     await asyncio.create_task(main())
 

@@ -286,16 +286,8 @@ async def test_a_call_that_the_loop_never_comes_to() -> None:
     async with PromisingContext(app_wide=True) as app:
         pass
     refused: list[str] = []
-
-    class Call:
-        """One that stands there."""
-
-        def refuse(self) -> None:
-            """Note it."""
-            refused.append("refused")
-
     async with app:
-        app.calls_from_threads.add(Call())
+        app.calls_from_threads.add(lambda: refused.append("refused"))
     assert ["refused"] == refused
 
 

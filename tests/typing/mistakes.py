@@ -232,7 +232,7 @@ MUTATIONS: Sequence[Mutation] = (
     ),
     Mutation(
         "run gives a list of Any",
-        "streams/_promising_context.py",
+        "streams/_context.py",
         "def run(self, main: Observable[T]) -> list[T]: ...",
         "def run(self, main: Observable[T]) -> list[Any]: ...",
     ),

@@ -5,7 +5,7 @@ from miniagents.streams._context import current_context
 from miniagents.streams._promise import post_event
 from miniagents.values import Frozen, MiniAgentsError, NoActiveContextError, Usage
 
-from .._run_context import RunContext
+from .._miniagents import MiniAgents
 
 
 class RaceEntry(Frozen, deferred=True):
@@ -84,7 +84,7 @@ class RaceReport(Message, deferred=True):
             context = current_context()
         except NoActiveContextError:
             return
-        if isinstance(context, RunContext) and context.persists:
+        if isinstance(context, MiniAgents) and context.persists:
             post_event(context, lambda: context.persist(self))
 
 

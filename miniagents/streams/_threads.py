@@ -1,27 +1,23 @@
-"""``PromisingContext``: the context that owns promises."""
+"""Calls from other threads into a context, and blocking runs on an event loop of their own."""
 
 import asyncio
 import concurrent.futures
 import contextvars
-import inspect
 import signal
 import threading
-from asyncio import Task
+from asyncio import Task, get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from functools import partial
-from typing import Final, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
-from reactivex import Observable
 from typing_extensions import override
 
-from miniagents.values import InquiryCancelledError, NoActiveContextError, WrongLoopError
+from miniagents.values import InquiryCancelledError, NoActiveContextError
 
-from ._adapters import to_async_iter
-from ._context import CURRENT_CONTEXT, Context, DrainTimeout, app_wide_contexts, running_loop
-from ._promise import Promise, on_resolved
+if TYPE_CHECKING:
+    from ._context import Context
 
 # -- thread calls ---------------------------------------------------------------------------------------
 #
@@ -36,7 +32,15 @@ T = TypeVar("T")
 INTERVAL: Final = 1.0  # seconds between two checks whether the loop was closed without an end of the context
 
 
-def call_from_thread(context: Context, function: Callable[[], Awaitable[T] | T]) -> T:
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that is running on this thread; None if none is running."""
+    try:
+        return get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def call_from_thread(context: "Context", function: Callable[[], Awaitable[T] | T]) -> T:
     """Call ``function`` on the event loop of ``context``, and return its result, awaited if it is awaitable.
 
     Args:
@@ -67,34 +71,6 @@ def call_from_thread(context: Context, function: Callable[[], Awaitable[T] | T])
         del call  # the call holds the error, and its traceback holds this frame
 
 
-def context_for_thread() -> Context:
-    """Return the context of another thread that a call from this thread goes to.
-
-    It is the context that this thread inherited with its context variables (``asyncio.to_thread`` and anyio
-    copy them); else the app-wide one, if the process has exactly one.
-
-    Raises:
-        NoActiveContextError: no context exists, it has ended, or several are app-wide.
-        WrongLoopError: it belongs to the process from which this one was forked.
-    """
-    own = CURRENT_CONTEXT.get()
-    if own is not None:
-        if not own.in_process():
-            raise WrongLoopError
-        return own
-    found = [context for context in app_wide_contexts() if not context.loop.is_closed()]
-    if not found:
-        raise NoActiveContextError
-    if len(found) > 1:
-        names = ", ".join(context.app_wide_name for context in found)
-        msg = (
-            f"{len(found)} event loops have an app-wide context: {names}. from_thread does not know to "
-            "which one this thread belongs; use `asyncio.run_coroutine_threadsafe(coroutine, loop).result()`."
-        )
-        raise NoActiveContextError(msg)
-    return found[0]
-
-
 class ThreadCall(Generic[T]):
     """One call, for a thread that waits for its outcome.
 
@@ -107,7 +83,7 @@ class ThreadCall(Generic[T]):
         task: the task of the call; None before it has begun.
     """
 
-    def __init__(self, context: Context, function: Callable[[], Awaitable[T] | T]) -> None:
+    def __init__(self, context: "Context", function: Callable[[], Awaitable[T] | T]) -> None:
         self.outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
         self.task: Task[T] | None = None
         self._context = context
@@ -122,7 +98,7 @@ class ThreadCall(Generic[T]):
 
     def send(self) -> None:
         """Schedule the call on the event loop of the context."""
-        self._context.calls_from_threads.add(self)
+        self._context.calls_from_threads.add(self.refuse)
         with suppress(RuntimeError):  # the event loop is being closed
             self._context.call_soon(self._begin)
         # A context that ends refuses the calls that it finds. A call that came later refuses itself.
@@ -132,7 +108,7 @@ class ThreadCall(Generic[T]):
         """Refuse the call if the event loop can no longer begin it."""
         over = self._loop is None or self._loop.is_closed()
         if over or (self.task is None and self._context.ended):
-            self._context.calls_from_threads.discard(self)
+            self._context.calls_from_threads.discard(self.refuse)
             self.refuse()
 
     def refuse(self) -> None:
@@ -145,7 +121,7 @@ class ThreadCall(Generic[T]):
             self.outcome.set_exception(error)
 
     def _begin(self) -> None:
-        self._context.calls_from_threads.discard(self)
+        self._context.calls_from_threads.discard(self.refuse)
         if self._context.refuses_calls:
             self.refuse()
         elif self.outcome.set_running_or_notify_cancel():
@@ -332,177 +308,3 @@ def _interruptible() -> Generator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-
-
-# -- promising context ----------------------------------------------------------------------------------
-
-P = ParamSpec("P")
-
-
-class PromiseResolvedHandler(Protocol):
-    """The type of a handler for ``on_promise_resolved``: awaited with each promise and its value.
-
-    Example:
-        >>> from miniagents.streams import Promise, PromisingContext
-        >>> async def show(promise, result):
-        ...     print(type(promise).__name__, result)
-        >>> async def main():
-        ...     Promise(prefill_result=42)
-        >>> PromisingContext(on_promise_resolved=show).run(main())
-        Promise 42
-    """
-
-    async def __call__(self, promise: Promise[object], result: object, /) -> None:
-        """Handle one resolved promise."""
-        ...
-
-
-HandlerT = TypeVar("HandlerT", bound=PromiseResolvedHandler)
-
-
-class PromisingContext(Context):
-    """The owner of every promise that is made inside its ``async with`` block, or inside :meth:`run`.
-
-    A normal end waits for all runs. An end by an exception, Ctrl-C or cancellation cancels all runs, waits
-    for their cleanup and re-raises.
-
-    A context inside another one on the same event loop is its child: it owns its runs and ends them at its
-    end, and shares the clients of models with its parent. Handlers of the parent get its promises first. A
-    keyword that is not given has the value of the parent.
-
-    Args:
-        on_promise_resolved: a handler, awaited with every promise that resolved and its value, one call at a
-            time.
-        prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
-        shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
-        drain_timeout: seconds that a normal end waits for runs before it cancels them; None, for ever, by
-            default, and 10 if it is app-wide.
-        app_wide: whether it is the context for all code on its event loop that has none of its own.
-
-    Example:
-        >>> from miniagents.streams import Promise, PromisingContext
-        >>> async def answer() -> int:
-        ...     return 42
-        >>> async def main() -> int:
-        ...     return await Promise(answer)
-        >>> PromisingContext().run(main())
-        42
-    """
-
-    def __init__(
-        self,
-        *,
-        on_promise_resolved: PromiseResolvedHandler | None = None,
-        prefetch: int | None = None,
-        shutdown_timeout: float | None = None,
-        drain_timeout: DrainTimeout = "auto",
-        app_wide: bool = False,
-    ) -> None:
-        super().__init__(
-            prefetch=prefetch,
-            shutdown_timeout=shutdown_timeout,
-            drain_timeout=drain_timeout,
-            app_wide=app_wide,
-        )
-        if on_promise_resolved is not None:
-            self.on_promise_resolved(on_promise_resolved)
-
-    def on_promise_resolved(self, handler: HandlerT) -> HandlerT:
-        """Add a handler; usable as a decorator. An error of a handler is logged and affects nothing else.
-
-        Args:
-            handler: awaited with every promise that resolves from now on, and its value; one call at a time.
-
-        Returns:
-            The handler itself.
-        """
-        on_resolved(self, handler)
-        return handler
-
-    @overload
-    def run(self, main: Observable[T]) -> list[T]: ...
-    @overload
-    def run(self, main: Awaitable[T]) -> T: ...
-    def run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
-        """Run a coroutine, or an Observable, in this context and block until everything has ended.
-
-        If an event loop is running already, it blocks that loop, and runs on a thread and an event loop of
-        its own.
-
-        Args:
-            main: awaited; an Observable is subscribed to and its items are collected.
-
-        Returns:
-            The value of ``main``; for an Observable, the list of its items.
-
-        Raises:
-            RuntimeError: this context is active already.
-            TypeError: ``main`` is neither; call an async function first.
-        """
-        _check_runnable(main)
-        if running_loop() is None:
-            return run_loop(lambda: self._run(main))
-        return run_in_thread(lambda: self._run(main))
-
-    @overload
-    @classmethod
-    def from_thread(cls, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
-    @overload
-    @classmethod
-    def from_thread(cls, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
-    @classmethod
-    def from_thread(cls, function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> object:
-        """Call ``function`` on the event loop of a context, from another thread, and wait for the result.
-
-        For synchronous handlers of web frameworks and for worker threads. The context is that of the block in
-        which the thread was started with its context variables (``asyncio.to_thread``, anyio and web
-        frameworks do so); else the app-wide one. The context treats the call like a run: at its end it waits
-        for the call, or cancels it.
-
-        Args:
-            function: ``agent.inquire``, or an async function of yours.
-            *args: its arguments.
-            **kwargs: its arguments by name.
-
-        Returns:
-            The function's result; if it is awaitable, its value: for an inquiry, the replies.
-
-        Raises:
-            InquiryCancelledError: the context ended before the call did.
-            NoActiveContextError: no such context exists (any more), or several are app-wide.
-            RuntimeError: an event loop runs on this thread.
-            WrongLoopError: the context belongs to the process from which this one was forked.
-
-        Example:
-            >>> import asyncio
-            >>> from miniagents import MiniAgents
-            >>> from miniagents.testing import scripted_model
-            >>> model = scripted_model("Hello")
-            >>> def handler():
-            ...     return str(MiniAgents.from_thread(model.inquire, "Hi"))
-            >>> async def main():
-            ...     async with MiniAgents(app_wide=True):
-            ...         print(await asyncio.to_thread(handler))
-            >>> asyncio.run(main())
-            Hello
-        """
-        context = context_for_thread()
-        if not isinstance(context, cls):
-            raise NoActiveContextError
-        return call_from_thread(context, partial(function, *args, **kwargs))
-
-    async def _run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
-        async with self:
-            if isinstance(main, Observable):
-                return [item async for item in to_async_iter(main)]
-            return await main
-
-
-def _check_runnable(main: object) -> None:
-    if isinstance(main, Observable | Awaitable):
-        return
-    name = getattr(main, "__name__", "main")
-    call = f"; call it: run({name}())" if inspect.iscoroutinefunction(main) else ""
-    kind = type(main).__name__
-    msg = f"run takes a coroutine, another awaitable or an Observable, and {name} is of type {kind}{call}."
-    raise TypeError(msg)
