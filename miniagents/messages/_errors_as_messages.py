@@ -62,7 +62,7 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
     def end_message(self, message: Message, /) -> None:
         current, self._current = self._current, None
         if current is None:
-            self.target.append(MessagePromise(message))
+            self.target.append(MessagePromise.of_message(self.target.context, message))
         else:
             current.finish(message)
 
@@ -75,7 +75,7 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
             self.target.append(failed_message(self.target.context, error, chain))
         else:
             alias = chain[0] if chain else self._alias
-            self.target.append(MessagePromise(error_message(error, alias)))
+            self._append_error(error, alias)
         return True
 
     def _what_came(self, current: ReplayBuffer[str]) -> Message:
@@ -94,8 +94,12 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
             self.target.fail(error, chain)
             return
         alias = chain[0] if chain else self._alias
-        self.target.append(MessagePromise(error_message(error, alias)))
+        self._append_error(error, alias)
         self.target.finish()
+
+    def _append_error(self, error: Exception, alias: str | None) -> None:
+        # Not the active context: a run may be abandoned where none is active, or another one.
+        self.target.append(MessagePromise.of_message(self.target.context, error_message(error, alias)))
 
 
 def error_message(error: Exception, agent_alias: str | None) -> ErrorMessage:

@@ -171,7 +171,10 @@ class Flattener(Processor):
         Args:
             error: the error that ends the buffer.
         """
-        self._pending = None
+        pending, self._pending = self._pending, None
+        for piece in pending or ():
+            if piece.held is not None:
+                piece.held.expect_reader()  # it was to be read with this stream, and ends with it
         self.leave()
         self._end = True
         self.feeder = None
@@ -285,10 +288,14 @@ class Flattener(Processor):
 
     @override
     def cancel(self) -> None:
-        """Stop, and stop the feeder too."""
+        """Stop, and stop the feeder too, with what it has begun and fed that still waits for its turn."""
+        pending, ancestry = tuple(self._pending or ()), self.buffer.ancestry
         if self.feeder is not None:
             self.feeder.cancel()
         self.abort(InquiryCancelledError())
+        for piece in pending:
+            if piece.held is not None and ancestry is not None and ancestry.began(piece.held.ancestry):
+                piece.held.cancel()
         self.buffer.mark_error_handled()
 
     @override

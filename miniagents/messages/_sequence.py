@@ -493,7 +493,7 @@ class Lifted(Observable[B]):
         source: Observable[object],
         transform: Callable[[MessageSequencePromise[Message]], StreamedPromise[B, object]],
     ) -> None:
-        super().__init__(self._begin)
+        super().__init__()
         self.source: Observable[object] = source
         self._transform = transform
 
@@ -502,8 +502,11 @@ class Lifted(Observable[B]):
         def __iter__(self) -> NoReturn:
             raise TypeError(_NO_ITEMS)
 
-    def _begin(self, observer: ObserverBase[B], scheduler: SchedulerBase | None = None) -> DisposableBase:
-        del scheduler  # there is no other scheduler than the event loop of the context
+    # Overridden, and not given to the constructor: a bound method in an attribute is a circle of references.
+    @override
+    def _subscribe_core(
+        self, observer: ObserverBase[B], scheduler: SchedulerBase | None = None
+    ) -> DisposableBase:
         flattener, received = open_sequence()
         source = self.source
         result = self._transform(received)

@@ -32,7 +32,9 @@ class _MappedMessages(TokenTransformer[MessagePromise[Message]]):
     @override
     def end_message(self, message: Message, /) -> None:
         try:
-            mapped = MessagePromise(_checked(self._variables.run(self._function, message)))
+            mapped = MessagePromise.of_message(
+                self.target.context, _checked(self._variables.run(self._function, message))
+            )
         except Exception as error:  # noqa: BLE001 - it is the error of this message
             mapped = failed_message(self.target.context, error)
         self.target.append(mapped)

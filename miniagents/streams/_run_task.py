@@ -8,6 +8,11 @@ notes what it waits for.
 import asyncio
 from asyncio import CancelledError, Future, Task
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from opcode import opmap
+from traceback import walk_tb
+from types import FrameType
 from typing import Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
@@ -138,6 +143,7 @@ class ProducerTask(TaskLife):
 
     def _fail(self, error: Exception) -> None:
         """End what it writes with ``error``."""
+        _release_frames(error)
         self.failed(error, self._chain_of(error))
         self.has_failed()
 
@@ -233,6 +239,38 @@ class ProducerTask(TaskLife):
     def drain(self) -> None:
         """Run to the end, however far the readers are."""
         self.buffer.run_on()
+
+
+def _release_frames(error: BaseException) -> None:
+    """Drop the local variables of the functions that ``error`` has left; its traceback keeps their lines.
+
+    Otherwise an error that a stream stores would keep alive what the failed run was reading, and the run
+    itself: a circle that only a garbage collection frees.
+    """
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        for frame, _ in walk_tb(each.__traceback__):
+            if not _is_suspended(frame):
+                with suppress(RuntimeError):  # it still runs
+                    frame.clear()
+        each = each.__context__
+
+
+_YIELD: Final = opmap["YIELD_VALUE"]
+
+
+def _is_suspended(frame: FrameType) -> bool:
+    """Whether a coroutine or generator has caught the error and goes on, if it is raised a second time.
+
+    From Python 3.13 on, `frame.clear` refuses such a frame; before, it closes the coroutine.
+    """
+    code = frame.f_code
+    return bool(code.co_flags & _GENERATORS) and code.co_code[frame.f_lasti] == _YIELD
+
+
+_GENERATORS: Final = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 
 
 class _Begun:

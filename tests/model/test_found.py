@@ -316,7 +316,6 @@ async def test_what_an_agent_replied_is_not_missing_where_its_error_is_handled()
 # -- C3: replies that wait behind another one ----------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="C3: what the flattener has not reached is not known to the run")
 @pytest.mark.parametrize("way", ["cancel", "async with", "leave"])
 @pytest.mark.loop(virtual=True)
 async def test_a_reply_that_waits_behind_another_one_is_stopped(way: str) -> None:
@@ -350,7 +349,6 @@ async def test_a_reply_that_waits_behind_another_one_is_stopped(way: str) -> Non
 # -- C4: an error keeps alive what it must not ---------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="C4: the traceback of the handled error holds the chain's first stage")
 @pytest.mark.loop(virtual=True)
 async def test_a_handled_error_does_not_keep_its_source_alive() -> None:
     """After `async with` a chain has stopped, also if its second stage handled an error of the first."""
@@ -373,7 +371,6 @@ async def test_a_handled_error_does_not_keep_its_source_alive() -> None:
             assert 1 == source.closed
 
 
-@pytest.mark.xfail(strict=True, reason="C4: its traceback and the promise in its frame are a circle")
 @pytest.mark.loop(virtual=True)
 async def test_an_agent_that_fails_while_it_reads_a_model_lets_the_model_go() -> None:
     """What a failed run was reading is stopped at once, without a collection of garbage."""
@@ -396,7 +393,6 @@ async def test_an_agent_that_fails_while_it_reads_a_model_lets_the_model_go() ->
 # -- C5: the last reader leaves ------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="C5: the subscription and the run are a circle")
 @pytest.mark.loop(virtual=True)
 async def test_an_agent_in_a_pipe_that_is_a_reply_is_stopped_when_its_reader_leaves() -> None:
     """`ctx.reply(ctx.messages.messages.pipe(agent))` lets its input go when the last reader has left."""
@@ -413,7 +409,6 @@ async def test_an_agent_in_a_pipe_that_is_a_reply_is_stopped_when_its_reader_lea
             assert (1, 1) == (source.closed, unread.closed)
 
 
-@pytest.mark.xfail(strict=True, reason="C5: the ErrorMessage of the abandoned run needs an active context")
 @pytest.mark.loop(virtual=True)
 async def test_a_run_is_abandoned_where_no_context_is_active(monkeypatch: pytest.MonkeyPatch) -> None:
     """An abandoned race stops both agents, also with `errors_as_messages`, wherever it is dropped."""
