@@ -267,8 +267,13 @@ def _difference(one: int | None, other: int | None) -> int | None:
     return one if other is None else (one or 0) - other
 
 
-# The words of all providers for: too long, or not allowed.
-_CUT: Final = frozenset({"length", "max_tokens", "max_output_tokens", "content_filter", "refusal"})
+# The words of all providers for: too long, not allowed, or not at its end yet.
+_CUT: Final = frozenset(
+    {
+        *("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"),
+        *("content_filter", "refusal", "sensitive", "pause_turn"),
+    }
+)
 
 
 @lazy_dataclass(frozen=True, slots=True)

@@ -356,6 +356,68 @@ def _complete() -> Iterable[Row]:
             yield Row(f"{reason} as an error", (make,), LLMRefusalError, says="refused", keywords=error)
 
 
+def _failures() -> Iterable[Row]:
+    """W1: a finish reason whose words say that the server failed is an error; any other reason is shown.
+
+    `insufficient_system_resource` is in DeepSeek's reference (https://api-docs.deepseek.com/api/
+    create-chat-completion), `network_error` in that of GLM (https://docs.bigmodel.cn, "network_error": the
+    inference failed), `error`, `native_finish_reason` and an error inside of the choice in OpenRouter's
+    (https://openrouter.ai/docs/api-reference/errors and /overview), `abort` in vLLM's and SGLang's code.
+    """
+    for reason in ("error", "network_error", "abort", "insufficient_system_resource", "MALFORMED_CALL"):
+        yield Row(f"the reason {reason}", (_stopped(reason),), LLMStatusError, says=reason)
+    for reason in ("eos", "sensitive", "model_context_window_exceeded", "guardrail_intervened"):
+        yield Row(f"the reason {reason}", (_stopped(reason),), None, finish_reason=reason)
+    gone = {"error": {"code": 502, "message": "The model behind it is gone."}}
+    for name, choice, says in (
+        ("a native reason", {**_piece("lo", "stop"), "native_finish_reason": "network_error"}, "network_e"),
+        ("an error in the choice", {**_piece("lo", "error"), **gone}, "behind it is gone"),
+        ("an error in the choice, and no reason", {**_piece("lo"), **gone}, "behind it is gone"),
+    ):
+        stream = Row(name, (_said([_piece("Hel"), choice]),), LLMStatusError, "Hello", says, wires=(CHAT,))
+        whole = (_whole(200, {"choices": [{**choice, "message": choice["delta"]}]}),)
+        yield stream
+        yield replace(stream, name=f"{name}, whole", scripts=whole, text="lo", keywords={"stream": False})
+    early = _stream(_steps(chat_wire.chunk(finish="network_error")))
+    once = Row("a reason that failed, at once", (early, _good), None, "Hello", attempts=2, wires=(CHAT,))
+    yield replace(once, keywords={"max_retries": 1})
+
+
+def _empty_and_refused() -> Iterable[Row]:
+    """W6: an answer that is cut before its first word is empty, with its reason. W7: the server's reason.
+
+    Gemini sends no content if the thoughts need all tokens (https://ai.google.dev/gemini-api/docs/openai);
+    MiniMax refuses with status 200 (https://platform.minimax.io/docs/api-reference/errorcode).
+    """
+    whole: Mapping[str, object] = {"stream": False}
+    cut = {"index": 0, "finish_reason": "length"}
+    for name, choice in (
+        ("no message", cut),
+        ("an empty message", {**cut, "message": {}}),
+        ("null as a message", {**cut, "message": None}),
+        ("a role alone", {**cut, "message": {"role": "assistant"}}),
+    ):
+        make = (_whole(200, {"choices": [choice]}),)
+        yield Row(f"cut, {name}", make, None, "", finish_reason="length", keywords=whole, wires=(CHAT,))
+    refusals: tuple[tuple[str, dict[str, object], str], ...] = (
+        (
+            "base_resp",
+            {"choices": None, "base_resp": {"status_code": 1004, "status_msg": "login fail"}},
+            "login",
+        ),
+        ("code and msg", {"choices": None, "code": 1113, "msg": "The account is in arrears."}, "in arrears"),
+        ("detail", {"detail": "No such deployment."}, "No such deployment"),
+    )
+    for name, body, says in refusals:
+        refused = Row(
+            f"refused with 200: {name}", (_whole(200, body),), LLMStatusError, "", says, wires=(CHAT,)
+        )
+        yield refused
+        yield replace(refused, name=f"{refused.name}, whole", keywords=whole)
+        event = (_stream(_steps(chat_wire.event(body))),)
+        yield replace(refused, name=f"{refused.name}, an event", scripts=event)
+
+
 def _reported() -> Iterable[Row]:
     yield Row("error event", (_begun(lambda wire: [wire.error("late_error"), wire.end]),), LLMStatusError)
     at_first = (_stream(lambda wire: [wire.error("early_error")]),)
@@ -554,6 +616,8 @@ ROWS = (
     *_no_answer(),
     *_complete(),
     *_reported(),
+    *_failures(),
+    *_empty_and_refused(),
     *_nonsense(),
     *_healthy(),
     *_arguments(),

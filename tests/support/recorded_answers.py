@@ -8,6 +8,7 @@ made by hand after a dialect that servers and gateways are known to speak. A lin
 * `status`, `headers`, and `chunks`, the body as the network cut it: texts, or `{"base64": ...}`;
 * `end`: `clean`, or `cut` where the connection broke inside of the body;
 * `verdict`: `healthy`, with the text, the calls and the reason in `expected`, or `broken`, with `why`;
+* of what a provider documents: `source`, where it does; `counts` of tokens, and the `cites`, if they matter;
 * `check`: `goes_back` where the arguments of a call cannot be used, which the model must be told.
 """
 
@@ -75,6 +76,8 @@ class RecordedAnswer:
         expected: what must come of it; None: an error.
         goes_back: whether it has arguments that cannot be used, and the model must be told.
         options: keywords of the agent.
+        counts: of tokens, where they matter.
+        cites: the sources that the answer names, where they matter.
         needs: what each item of a role must have in the request.
         refusal: what is answered if it has it not.
     """
@@ -89,6 +92,8 @@ class RecordedAnswer:
     expected: Expected | None
     goes_back: bool
     options: JSON
+    counts: Mapping[str, int]
+    cites: tuple[str, ...]
     needs: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     refusal: tuple[int, str] = (400, "")
 
@@ -108,6 +113,8 @@ class RecordedAnswer:
             expected=_expected(cast("JSON", told["expected"])) if told["verdict"] == "healthy" else None,
             goes_back=told.get("check") == "goes_back",
             options=cast("JSON", told.get("options", {})),
+            counts=cast("Mapping[str, int]", told.get("counts", {})),
+            cites=tuple(cast("list[str]", told.get("cites", []))),
             needs=needs,
             refusal=otherwise,
         )

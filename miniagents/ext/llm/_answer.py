@@ -13,16 +13,27 @@ checked when the tool is called: if they do not fit, the tool is not called, and
 (`miniagents.models`). A call without the name of a tool is refused, since the name was lost.
 """
 
+import re
 from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, fields, replace
 from typing import Final, TypeAlias
 
 from miniagents.values import Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, Usage
 
-from ._json import SurrogateJoiner, WireError, encodable
+from ._json import ProviderError, SurrogateJoiner, WireError, encodable
 from ._sse import ServerEvent
 
-__all__ = ["AnswerAssembler", "Count", "Decode", "Decoded", "End", "Identity", "Progress", "Reason"]
+__all__ = [
+    "AnswerAssembler",
+    "Count",
+    "Decode",
+    "Decoded",
+    "End",
+    "Identity",
+    "Progress",
+    "Reason",
+    "is_failure",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +109,23 @@ class End:
     """
 
 
-Decoded: TypeAlias = Part | Identity | Progress | Count | Reason | End
-"""Anything that an event of a provider can mean."""
+Decoded: TypeAlias = Part | Identity | Progress | Count | Reason | End | ProviderError
+"""Anything that an event of a provider can mean; an error ends the answer behind the parts before it."""
 
 Decode: TypeAlias = Callable[[ServerEvent], Iterable[Decoded]]
 """Decodes one event, without I/O; it raises `WireError` and `ProviderError`."""
+
+# Finish reasons of servers that could not finish ("network_error", "insufficient_system_resource", "abort").
+_FAILURE: Final = re.compile(
+    r"error|fail|abort|cancel|exception|time_?d?_?out|unavailable|overload|insufficient|interrupt|disconnect|"
+    r"malformed|crash",
+    re.IGNORECASE,
+)
+
+
+def is_failure(reason: str) -> bool:
+    """Return whether the words of a finish reason say that the server could not finish the answer."""
+    return _FAILURE.search(reason) is not None
 
 
 _COUNTS: Final = tuple(each.name for each in fields(Usage) if each.name != "kind")
@@ -118,6 +141,7 @@ class AnswerAssembler:
             protocol, or the last count of tokens, is enough.
 
     Attributes:
+        failure: the error that ended the answer, behind its last parts; None if there is none.
         finished: whether the answer is complete, even if the connection breaks now.
         may_go_on: whether the finish reason came with the first piece, so that more pieces may follow.
         finish_reason: the last finish reason of the model.
@@ -140,6 +164,7 @@ class AnswerAssembler:
         "_thoughts",
         "_told",
         "_usage",
+        "failure",
         "finish_reason",
         "finished",
         "may_go_on",
@@ -164,6 +189,7 @@ class AnswerAssembler:
         self._reason_is_last = False  # no piece has come after the finish reason
         self._resumed = False  # pieces came after a finish reason, so it does not mark the end
         self._told = ""  # the finish reason that the reader has got
+        self.failure: ProviderError | None = None
         self.finished = False
         self.may_go_on = False
         self.finish_reason = ""
@@ -245,9 +271,11 @@ class AnswerAssembler:
             return True
         return self.usage_known and not self._needs_finish
 
-    def _other(self, part: Part | Progress | Reason | End, out: list[Part]) -> None:
+    def _other(self, part: Part | Progress | Reason | End | ProviderError, out: list[Part]) -> None:
         """Take a part that is not text."""
         match part:
+            case ProviderError():
+                self._ended, self.failure = True, part
             case Progress():
                 self.progressed = True
             case Reason() | Finish() | End():
@@ -272,6 +300,9 @@ class AnswerAssembler:
 
     def _mark(self, mark: Reason | Finish | End, out: list[Part]) -> None:
         """Take a finish reason or an end marker."""
+        if not isinstance(mark, End) and is_failure(mark.reason):
+            self._other(ProviderError(mark.reason, "the answer is not complete"), out)
+            return
         self._ended = not isinstance(mark, Reason)
         if isinstance(mark, End):
             self.usage_known = True  # no more numbers will come

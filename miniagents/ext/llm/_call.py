@@ -299,6 +299,9 @@ class _Reading:
                     self._failure = self._failed(exc, event)
                     break
                 progressed = progressed or answer.progressed
+                if answer.failure is not None:
+                    self._failure = answer.failure
+                    break
         if source.ended:
             self.over = self._failure is None
         self._note(progressed=progressed)

@@ -44,8 +44,10 @@ from miniagents.values import (
     Usage,
 )
 
-from ._answer import Count, Decoded, End, Identity, Progress, Reason
+from ._answer import Count, Decoded, End, Identity, Progress, Reason, is_failure
+from ._fields import list_of, with_thoughts
 from ._json import ProviderError, WireError, integer_at, look, parsed
+from ._reasons import reason_in
 from ._sse import STRAY, ServerEvent, error_of
 
 __all__ = ["ChunkDecoder", "decode_completion"]
@@ -82,6 +84,10 @@ class _Choice(TypedDict, total=False):
     message: "_OrNothing[_Said]"
     text: str | None
     finish_reason: str | None
+    # Of gateways: the reason of the model behind them, and their error.
+    native_finish_reason: _Anything
+    error: _Anything
+    usage: _Anything
 
 
 class _Chunk(TypedDict, total=False):
@@ -91,6 +97,9 @@ class _Chunk(TypedDict, total=False):
     usage: _Anything
     error: _Anything
     object: _Anything
+    x_groq: _Anything
+    citations: _Anything
+    search_results: _Anything
 
 
 T = TypeVar("T")
@@ -118,11 +127,12 @@ class ChunkDecoder:
         [End()]
     """
 
-    __slots__ = ("_calls", "_id", "_length_of_messages", "_pieces")
+    __slots__ = ("_calls", "_cited", "_id", "_length_of_messages", "_pieces")
 
     def __init__(self) -> None:
         self._id: str | None = None  # None: no event has named the answer yet
         self._calls = _Calls()
+        self._cited: set[str] = set()  # the sources of the whole answer that the reader has got
         self._pieces: list[str] = []  # of the text
         self._length_of_messages = 0  # characters that came as messages instead of pieces
 
@@ -139,7 +149,7 @@ class ChunkDecoder:
         choice = choices[0]
         said = choice.get("delta")
         text = said.get("content") if said and not isinstance(said, list) and len(said) == 1 else None
-        more = choice.get("finish_reason") or chunk.get("usage") or chunk.get("error")
+        more = choice.get("finish_reason") or chunk.get("usage") or chunk.get("error") or choice.get("error")
         more = more or chunk.get("object") == "error"
         if text and not more and isinstance(text, str) and (chunk.get("id") or "") == self._id:
             self._pieces.append(text)
@@ -150,15 +160,17 @@ class ChunkDecoder:
         """Return the parts of an event of any form."""
         _check_error(chunk, event)
         parts: list[Decoded] = [] if choice is None else self._said(choice)
+        parts += _sources(chunk, parts, self._cited)
         finish = "" if choice is None else _reason_in(choice)
-        if finish:
+        if choice is not None and (error := choice.get("error")):
+            parts.append(_failure(error))
+        elif finish:
             parts.append(Reason(finish))
         answer_id = _name(chunk.get("id"))
         if answer_id != self._id:
             self._id = answer_id
             parts.append(Identity(answer_id, _name(chunk.get("model")) or None))
-        usage = chunk.get("usage")
-        if usage is not None:
+        if (usage := _counted(chunk, choice)) is not None:
             # The last count is in a chunk without choices, or in that of the reason; some servers count in
             # each.
             parts.append(_count(usage, final=choice is None or bool(finish)))
@@ -215,16 +227,20 @@ def decode_completion(event: ServerEvent) -> list[Decoded]:
     choice = _first(answer)
     said = None if choice is None else choice.get("message") or choice.get("delta")
     text = None if choice is None else choice.get("text")
-    if choice is None or (said is None and text is None):
+    if choice is None or (said is None and text is None and not _reason_in(choice)):
         raise WireError("the answer has no choices")
     parts: list[Decoded] = [Identity(_name(answer.get("id")), _name(answer.get("model")) or None)]
     parts += _parts_of(said, _Calls(), whole=True)
     if said is None and text:
         parts.append(text)
-    if (usage := answer.get("usage")) is not None:
+    parts += _sources(answer, parts, set())
+    if (usage := _counted(answer, choice)) is not None:
         parts.append(_count(usage, final=True))
-    # If the server sends no reason, the end of the JSON is the end of the answer.
-    parts.append(Finish(reason) if (reason := _reason_in(choice)) else End())
+    if error := choice.get("error"):
+        parts.append(_failure(error))
+    else:
+        # If the server sends no reason, the end of the JSON is the end of the answer.
+        parts.append(Finish(reason) if (reason := _reason_in(choice)) else End())
     return parts
 
 
@@ -241,6 +257,8 @@ def _raise(error: ProviderError | None) -> list[Decoded]:
 def _check_error(chunk: _Chunk, event: ServerEvent) -> None:
     if chunk.get("error") or chunk.get("object") == "error":  # the second is vLLM's flat form
         _raise(error_of(ServerEvent("error", event.data)))
+    if not chunk.get("choices"):
+        _raise(error_of(ServerEvent(STRAY, event.data)))
 
 
 def _first(chunk: _Chunk) -> _Choice | None:
@@ -252,8 +270,16 @@ def _first(chunk: _Chunk) -> _Choice | None:
 
 def _reason_in(choice: _Choice) -> str:
     """Return the finish reason; ``""`` if there is none."""
-    reason = choice.get("finish_reason") or ""
-    return "" if reason.lower() in _NO_REASON else reason
+    reason, native = choice.get("finish_reason") or "", choice.get("native_finish_reason")
+    if reason.lower() in _NO_REASON:
+        return ""
+    return native if reason and isinstance(native, str) and is_failure(native) else reason
+
+
+def _failure(error: object) -> ProviderError:
+    """Return the error in a choice."""
+    reason = reason_in(error)
+    return ProviderError(reason.kind, reason.text)
 
 
 def _name(value: object) -> str:
@@ -485,14 +511,37 @@ def _citations(annotations: Iterable[object]) -> Iterator[Citation]:
             )
 
 
+def _sources(chunk: _Chunk, parts: Iterable[Decoded], known: set[str]) -> list[Decoded]:
+    """Return the new sources of the whole answer, which Perplexity and xAI send beside the choices."""
+    known.update(part.source for part in parts if isinstance(part, Citation))
+    found = [(look(each, "url"), look(each, "title")) for each in list_of(chunk.get("search_results"))]
+    found += [(each, None) for each in list_of(chunk.get("citations"))]
+    new: list[Decoded] = []
+    for address, title in found:
+        if isinstance(address, str) and address not in known:
+            known.add(address)
+            new.append(Citation(address, title if isinstance(title, str) else None))
+    return new
+
+
+def _counted(chunk: _Chunk, choice: _Choice | None) -> object:
+    """Return the usage of an event; Groq and Moonshot have other places for it."""
+    usage = chunk.get("usage")
+    if usage is None and (usage := look(chunk.get("x_groq"), "usage")) is None and choice is not None:
+        usage = choice.get("usage")
+    return usage
+
+
 def _count(usage: object, *, final: bool) -> Count:
-    written = integer_at(usage, "prompt_tokens_details", "cache_write_tokens")
+    def first(*paths: tuple[str, ...]) -> int | None:
+        return next((number for path in paths if (number := integer_at(usage, *path)) is not None), None)
+
     counted = Usage(
         integer_at(usage, "prompt_tokens"),
         integer_at(usage, "completion_tokens"),
-        integer_at(usage, "prompt_tokens_details", "cached_tokens"),
-        integer_at(usage, "completion_tokens_details", "reasoning_tokens"),
-        # A proxy before a model of Anthropic sends this field under the name of Anthropic.
-        integer_at(usage, "cache_creation_input_tokens") if written is None else written,
+        first(("prompt_tokens_details", "cached_tokens"), ("prompt_cache_hit_tokens",), ("cached_tokens",)),
+        first(("completion_tokens_details", "reasoning_tokens"), ("reasoning_tokens",)),
+        # A proxy before a model of Anthropic sends the second field, under the name of Anthropic.
+        first(("prompt_tokens_details", "cache_write_tokens"), ("cache_creation_input_tokens",)),
     )
-    return Count(counted, final=final)
+    return Count(with_thoughts(counted, integer_at(usage, "total_tokens")), final=final)

@@ -6,13 +6,25 @@ a call; otherwise it is ignored.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
+
+from miniagents.values import Usage
 
 from ._answer import Identity
 from ._json import WireError
 from ._sse import ServerEvent, error_of
 
-__all__ = ["arguments_of", "identifier", "identity_of", "list_of", "object_of", "raise_error", "text_of"]
+__all__ = [
+    "arguments_of",
+    "identifier",
+    "identity_of",
+    "list_of",
+    "object_of",
+    "raise_error",
+    "text_of",
+    "with_thoughts",
+]
 
 
 def identifier(value: object) -> str | None:
@@ -64,3 +76,23 @@ def raise_error(event: ServerEvent) -> None:
     """If an event is an error, raise it."""
     if (error := error_of(event)) is not None:
         raise error
+
+
+def with_thoughts(usage: Usage, total: int | None) -> Usage:
+    """Return a usage whose output includes the thoughts, if a server counts them only in its total.
+
+    Args:
+        usage: as the server reports it.
+        total: the tokens of input and output together; None if it is not known.
+
+    Example:
+        >>> with_thoughts(Usage(9, 3), 171)
+        Usage(input_tokens=9, output_tokens=162, cached_tokens=None, reasoning_tokens=159, ...)
+    """
+    if total is None or usage.input_tokens is None:
+        return usage
+    thoughts = total - usage.input_tokens - (usage.output_tokens or 0)
+    if thoughts <= 0:
+        return usage
+    told = thoughts if usage.reasoning_tokens is None else usage.reasoning_tokens
+    return replace(usage, output_tokens=total - usage.input_tokens, reasoning_tokens=told)

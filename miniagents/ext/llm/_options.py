@@ -4,7 +4,7 @@
 each agent repeats them for type checkers; a test compares the two.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Final, cast
@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from miniagents.models import AnswerSchema, SchemaError, ToolDefinitionError, ToolSpec
 from miniagents.values import LLMConfigError
 
+from ._json import look
 from ._timeouts import Timeouts
 
 __all__ = ["NOTHING_WANTED", "Extras", "ModelOptions", "Wanted", "beside", "check_numbers"]
@@ -52,8 +53,8 @@ class ModelOptions:
         tool_choice: the name of the tool that the model must call.
         answer_schema: the JSON schema of the answer. `as_type` sets this, and validates the answer.
         extra: other fields of the request (`seed`, `top_k`, `{"reasoning": {"effort": "high"}}`), also fields
-            that the SDK does not know. A field that is None is not sent. `extra_headers` are sent as headers,
-            and `extra_query` as query parameters.
+            that the SDK does not know. A field that is None is not sent. `tools` are added to those of the
+            agent. `extra_headers` are sent as headers, and `extra_query` as query parameters.
 
     Example:
         >>> ModelOptions(model="m-1", total_timeout=30).timeouts
@@ -247,6 +248,30 @@ class Wanted:
                 f"answer_schema is a {type(schema).__name__}; give AnswerSchema.of(...), or use as_type(...)."
             )
         return cls(specs, tool, answer)
+
+    def told(self, tell: Callable[[ToolSpec], object], given: object) -> list[object] | None:
+        """Return the tools in a request: those of this library, and those that the user adds to it.
+
+        Args:
+            tell: converts a tool to the form of the provider.
+            given: the field ``tools`` of `extra`, in the form of the provider, such as tools that it runs.
+
+        Returns:
+            All of them; None if there are none.
+
+        Raises:
+            LLMConfigError: `given` is not a list, or two tools have one name.
+        """
+        if not isinstance(given, list | tuple | None):
+            raise LLMConfigError(f"extra['tools'] is a {type(given).__name__}; give a list of tools")
+        added = list(cast("Sequence[object]", given or ()))
+        for each in added:
+            name = look(each, "name") or look(each, "function", "name")
+            if name in {spec.name for spec in self.tools}:
+                raise LLMConfigError(
+                    f"extra['tools'] has a tool called {name!r}, and so has the agent; give it another name"
+                )
+        return [*map(tell, self.tools), *added] or None
 
 
 NOTHING_WANTED: Final = Wanted()

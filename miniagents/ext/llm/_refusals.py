@@ -33,7 +33,10 @@ _NEVER_RETRIED: Final = frozenset({501, 505})
 _CLIENT_ERRORS: Final = range(400, 500)
 _SPENT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 _RETRIED_KINDS: Final = frozenset(
-    {"overloaded_error", "rate_limit_error", "api_error", "timeout_error", "server_error"}
+    {
+        *("overloaded_error", "rate_limit_error", "api_error", "timeout_error", "server_error"),
+        *("network_error", "insufficient_system_resource"),
+    }
 )
 _KINDS_AT_FAULT: Final = re.compile(
     r"(?:litellm\.)?(?:invalid_?(?:request|argument|image|api)|bad_?request|authentication|permission|not_?found|"

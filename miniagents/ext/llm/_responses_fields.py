@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from miniagents.values import Citation, Usage
 
 from ._answer import Count
-from ._fields import identifier, list_of, text_of
+from ._fields import identifier, list_of, text_of, with_thoughts
 from ._json import integer_at, look
 from ._responses_items import CALL, MESSAGE, ItemName
 
@@ -149,4 +149,4 @@ def count_of(usage: object) -> Count:
         integer_at(usage, "output_tokens_details", "reasoning_tokens"),
         integer_at(usage, "input_tokens_details", "cache_write_tokens"),
     )
-    return Count(counted, final=True)
+    return Count(with_thoughts(counted, integer_at(usage, "total_tokens")), final=True)

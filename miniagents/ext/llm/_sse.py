@@ -13,7 +13,7 @@ with which gateways keep connections alive, are ignored.
 from collections.abc import Callable
 from typing import Final, NamedTuple, cast
 
-from ._json import ProviderError, WireError, look, untyped
+from ._json import ProviderError, WireError, integer_at, look, untyped
 from ._reasons import reason_in
 
 __all__ = ["MAX_EVENT", "MAX_STREAM", "STRAY", "SSEDecoder", "ServerEvent", "error_of"]
@@ -248,6 +248,8 @@ def error_of(event: ServerEvent) -> ProviderError | None:
 
 def _tells(value: object) -> bool:
     """Return whether JSON has the fields of an error, which no answer has."""
-    return isinstance(look(value, "message"), str) or any(
-        look(value, name) is not None for name in ("detail", "msg", "error_msg", "errors")
+    return (
+        isinstance(look(value, "message"), str)
+        or any(look(value, name) is not None for name in ("detail", "msg", "error_msg", "errors"))
+        or bool(integer_at(value, "base_resp", "status_code"))  # of MiniMax; 0 is not an error
     )

@@ -224,9 +224,9 @@ def _encode(
     body: dict[str, object] = {
         "system": conversation.system or None,
         "temperature": temperature,
-        "tools": [_tool(spec) for spec in wanted.tools] or None,
         "tool_choice": {"type": "tool", "name": wanted.tool} if wanted.tool else None,
         **extra,
+        "tools": wanted.told(_tool, extra.get("tools")),
         "output_config": beside(extra.get("output_config"), format=_format(wanted.answer)),
     }
     return _MessagesRequest(

@@ -196,12 +196,12 @@ def _encode(
         "max_completion_tokens" if is_openai else "max_tokens": max_tokens,
         "temperature": temperature,
         "stream_options": {"include_usage": True} if stream else None,
-        "tools": [_tool(spec) for spec in wanted.tools] or None,
         "tool_choice": {"type": "function", "function": {"name": wanted.tool}} if wanted.tool else None,
         "response_format": {"type": "json_schema", "json_schema": _schema(wanted.answer)}
         if wanted.answer
         else None,
         **extra,
+        "tools": wanted.told(_tool, extra.get("tools")),
     }
     return _ChatRequest(messages, {name: value for name, value in body.items() if value is not None})
 

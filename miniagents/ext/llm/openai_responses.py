@@ -183,9 +183,9 @@ def _encode(
         "temperature": temperature,
         "store": False,
         "include": ["reasoning.encrypted_content"] if keep_reasoning else None,
-        "tools": [_tool(spec) for spec in wanted.tools] or None,
         "tool_choice": {"type": "function", "name": wanted.tool} if wanted.tool else None,
         **extra,
+        "tools": wanted.told(_tool, extra.get("tools")),
         "text": beside(extra.get("text"), format=_format(wanted.answer) if wanted.answer else None),
     }
     return _ResponsesRequest(items, {name: value for name, value in body.items() if value is not None})

@@ -171,6 +171,27 @@ async def test_requests(wire: Wire, extra: Mapping[str, object], fields: Mapping
     }  # nothing of it where nothing is wanted
 
 
+@pytest.mark.parametrize("wire", WIRES, ids=repr)
+async def test_tools_of_both(wire: Wire) -> None:
+    """W4: `extra={"tools": [...]}` is sent beside the tools of `with_tools` and of `as_type(mode="tool")`."""
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    async with asking(wire, sse(*wire.good("Hello")), extra={"tools": [search]}) as asked:
+        await asked.agent.with_tools(now).inquire("Hi")
+        with pytest.raises(MiniAgentsError):
+            await asked.agent.as_type(City, mode="tool", repairs=0).inquire("Hi")
+        await asked.inquire("Hi")
+        with pytest.raises(LLMConfigError, match="another name"):
+            await asked.agent.with_tools(now).inquire("Hi", extra={"tools": [{"name": "now"}]})
+        with pytest.raises(LLMConfigError, match="give a list"):
+            await asked.agent.inquire("Hi", extra={"tools": {"name": "now"}})
+        sent = [cast("list[dict[str, object]]", each.json["tools"]) for each in asked.server.requests]
+    names = [
+        [cast("dict[str, object]", each.get("function", each))["name"] for each in tools] for tools in sent
+    ]
+    assert [["now", "web_search"], ["answer", "web_search"], ["web_search"]] == names
+    assert all(tools[-1] == search for tools in sent)
+
+
 async def test_anthropic_takes_no_recursion() -> None:
     """A type that contains itself is refused by Anthropic's schema mode, so it is not sent."""
     async with asking(ANTHROPIC, sse(*ANTHROPIC.good("Hello"))) as asked:

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from miniagents import AssistantMessage, LLMError, MiniAgents, Tool, ToolMessage, ToolResult, tool
+from miniagents import AssistantMessage, Citation, LLMError, MiniAgents, Tool, ToolMessage, ToolResult, tool
 from tests.support.canaries import KEY
 from tests.support.recorded_answers import SPLITS, RecordedAnswer, Split, as_json, recorded_answers
 from tests.support.sse_server import Exchange, answer, serve, sse
@@ -102,6 +102,13 @@ async def faults(recording: RecordedAnswer, url: str) -> list[str]:
         ("the calls", expected.calls, calls),
         ("the reason", expected.finish, finish),
     )
+    counted = {name: getattr(message.usage, name, None) for name in recording.counts}
+    cited = tuple(each.source for each in message.parts if isinstance(each, Citation) and recording.cites)
+    compared = (
+        *compared,
+        ("the counts", dict(recording.counts), counted),
+        ("the sources", recording.cites, cited),
+    )
     wrong = [f"{what}: {given!r}, not {wanted!r}" for what, wanted, given in compared if given != wanted]
     return wrong + (await not_told(recording, url) if recording.goes_back else [])
 
@@ -168,4 +175,4 @@ async def test_all(wire: Wire, split: Split) -> None:
 def test_there_are_all() -> None:
     """Each recording has a name of its own."""
     names = [each.name for each in recorded_answers()]
-    assert (len(names), len(set(names))) == (415, 415)
+    assert (len(names), len(set(names))) == (438, 438)
