@@ -100,6 +100,7 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
     def _append_error(self, error: Exception, alias: str | None) -> None:
         # Not the active context: a run may be abandoned where none is active, or another one.
         self.target.append(MessagePromise.of_message(self.target.context, error_message(error, alias)))
+        self.target.context.unhandled.forget(error)
 
 
 def error_message(error: Exception, agent_alias: str | None) -> ErrorMessage:

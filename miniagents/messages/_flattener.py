@@ -176,9 +176,11 @@ class Flattener(Processor):
             if piece.held is not None:
                 piece.held.expect_reader()  # it was to be read with this stream, and ends with it
         self.leave()
-        self._end = True
+        end, self._end = self._end, True
         self.feeder = None
         self.buffer.abort(error)
+        if isinstance(end, Exception):
+            self.buffer.lose_error(end)
 
     def _conclude(self, *, end: Exception | bool) -> None:
         if self._end is False:
@@ -237,12 +239,12 @@ class Flattener(Processor):
             return True
         if not source.closed:
             return False
-        self.leave()
+        self.leave()  # `current` is a lease: the error is not logged before it is passed on
         if source.error is not None:
-            source.mark_error_handled()
             writer = self.feeder.run_name() if isinstance(self.feeder, ProducerTask) else None
             chain = extend_chain(source.error, source.chain, writer)
             self.buffer.append(failed_message(self.context, source.error, chain))
+            source.pass_error_on()
         if not self._pending:
             self._close()
         return True

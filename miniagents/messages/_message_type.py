@@ -95,14 +95,14 @@ class TokenMessage(Processor):
             self.buffer.extend(batch)
             return True
         if source.closed:
-            error, chain = source.error, source.chain
-            if error is not None:
-                source.mark_error_handled()
+            tokens = self._tokens  # a lease: the error is not logged before it is passed on
             self.leave()
-            if error is None:
+            if source.error is None:
                 self._sink.finish()
             else:
-                self._sink.fail(error, chain)
+                self._sink.fail(source.error, source.chain)
+                source.pass_error_on()
+            del tokens
         return False
 
     @override

@@ -282,21 +282,22 @@ class TokenFeed(Processor):
         if buffer.error is None:
             self._transformer.end_message(resolved(message))
             return True
-        buffer.mark_error_handled()
-        if self._transformer.fail_message(buffer.error, buffer.chain):
+        go_on = self._transformer.fail_message(buffer.error, buffer.chain)
+        buffer.pass_error_on()
+        if go_on:
             return True
         self.leave()
         return False
 
     def _conclude(self, buffer: ReplayBuffer[MessagePromise[Message]]) -> None:
-        transformer, error = self._transformer, buffer.error
-        if error is not None:
-            buffer.mark_error_handled()  # must be first: leaving the source may drop it
+        source = self._source  # a lease: the error is not logged before it is passed on
         self.leave()
-        if error is None:
-            transformer.finish()
+        if buffer.error is None:
+            self._transformer.finish()
         else:
-            transformer.fail(error, buffer.chain)
+            self._transformer.fail(buffer.error, buffer.chain)
+            buffer.pass_error_on()
+        del source
 
     def _leave_message(self) -> None:
         read, self._read = self._read, None

@@ -286,8 +286,8 @@ class _Copy(Processor, Generic[T]):
             if buffer.error is None:
                 self._finish(source)
             else:
-                buffer.mark_error_handled()
                 self.target.fail(buffer.error, buffer.chain)
+                buffer.pass_error_on()
         return False
 
     def _copy(self, buffer: ReplayBuffer[T]) -> bool:

@@ -161,7 +161,10 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None
         >>> asyncio.run(main())
         [1, 2, 3]
     """
-    return started(_read(observable) if overflow is None else _read_bounded(observable, overflow))
+    if overflow is not None:
+        return started(_read_bounded(observable, overflow))
+    # A stream of ours is read as it is: it can be paused, and keeps its items anyway.
+    return aiter(observable) if isinstance(observable, Stream) else started(_read(observable))
 
 
 async def _read(observable: Observable[T]) -> AsyncGenerator[T]:

@@ -405,7 +405,17 @@ def _listed(names: list[str]) -> str:
 # Errors that no reader has got yet.
 #
 # **Every error is either raised to a reader or logged, never both.** The same exception may end several
-# streams on its way; one reader of any of them is enough.
+# streams on its way; one reader of any of them is enough, and it is logged when the last of them is dropped.
+
+
+class FailedStream(Protocol):
+    """A stream that ended with an error.
+
+    Attributes:
+        error_handled: whether the error was raised to a reader, or logged.
+    """
+
+    error_handled: bool
 
 
 class UnhandledErrors:
@@ -414,19 +424,23 @@ class UnhandledErrors:
     __slots__ = ("_streams",)
 
     def __init__(self) -> None:
-        self._streams: dict[int, tuple[BaseException, set[object]]] = {}  # the key is the id of the error
+        self._streams: dict[
+            int, tuple[BaseException, set[FailedStream]]
+        ] = {}  # the key is the id of the error
 
-    def watch(self, stream: object, error: BaseException) -> None:
+    def watch(self, stream: FailedStream, error: BaseException) -> None:
         """Note that ``stream`` failed with ``error``, and no reader has got it yet."""
         self._streams.setdefault(id(error), (error, set()))[1].add(stream)
 
     def forget(self, error: BaseException) -> None:
         """Forget an error that a reader has got, from any stream."""
-        self._streams.pop(id(error), None)
+        _, streams = self._streams.pop(id(error), (error, ()))
+        for stream in streams:
+            stream.error_handled = True
 
-    def drop(self, stream: object, error: BaseException) -> None:
+    def drop(self, stream: FailedStream, error: BaseException) -> None:
         """Log the error of a dropped ``stream`` if no reader has got it and no other stream has it."""
-        _, streams = self._streams.get(id(error), (error, set[object]()))
+        _, streams = self._streams.get(id(error), (error, set[FailedStream]()))
         streams.discard(stream)
         if not streams:
             self._report(error)
@@ -437,7 +451,8 @@ class UnhandledErrors:
             self._report(error)
 
     def _report(self, error: BaseException) -> None:
-        if self._streams.pop(id(error), None) is not None:
+        if id(error) in self._streams:
+            self.forget(error)
             logger.error("No reader ever saw this error: %r", error, exc_info=error)
 
 

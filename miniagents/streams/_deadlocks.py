@@ -9,8 +9,9 @@ What it can report with these notes:
 
 * A circle in which every run waits in its **own task**, and no run has another task or callback that could
   still reply for it, is a certain deadlock: ``DeadlockError`` is raised in one of its runs.
-* A circle that goes through a task that a run has **made** (``gather``, a task group) is only logged, once,
-  with its names: asyncio does not show whether the run waits for that task.
+* A circle that goes through a task that a run has **made** (``gather``, a task group), or through its
+  subscription to its own replies, is only logged, once, with its names: asyncio does not show whether the run
+  waits for that task, or for what the subscriber does.
 * Waits for anything else (events, queues, locks) are not seen.
 
 The watch finds out by itself whether a run has another task: what a run makes inherits its context variables,
@@ -85,9 +86,10 @@ class WaitingTask:
         waiting: the Future that its own task awaits, or has awaited last.
         waiting_for: the stream for which it waits.
         waits_aside: the waits of tasks that it has made.
+        subscriptions: its subscriptions to streams that wait for it, each until it is disposed of.
     """
 
-    __slots__ = ("_former", "context", "variables", "waiting", "waiting_for", "waits_aside")
+    __slots__ = ("_former", "context", "subscriptions", "variables", "waiting", "waiting_for", "waits_aside")
 
     task: "asyncio.Task[None] | None"
 
@@ -97,6 +99,7 @@ class WaitingTask:
         self.waiting: Future[None] | None = None
         self.waiting_for: Awaited | None = None
         self.waits_aside: WeakKeyDictionary[object, tuple[Awaited, Future[None]]] | None = None
+        self.subscriptions: dict[Future[None], Awaited] | None = None
         self._former: tuple[ReferenceType[RunToken], ...] = ()  # tokens that its helpers still hold
 
     def mark_as_current(self) -> None:
@@ -120,7 +123,9 @@ class WaitingTask:
 
     def open_waits_aside(self) -> "list[tuple[Awaited, Future[None]]]":
         """Return the present waits of tasks that it has made."""
-        waits = () if self.waits_aside is None else tuple(self.waits_aside.values())
+        waits = [] if self.waits_aside is None else list(self.waits_aside.values())
+        if self.subscriptions and self.blocked_by() is None:  # else its own task waits for something else
+            waits += [(buffer, future) for future, buffer in self.subscriptions.items()]
         return [(buffer, future) for buffer, future in waits if not future.done()]
 
     def has_helpers(self) -> bool:
@@ -134,7 +139,7 @@ class WaitingTask:
 
     def forget_waits(self) -> None:
         """Note that it has ended. Its variables refer to it; dropping them avoids a garbage collection."""
-        self.waiting = self.waiting_for = self.waits_aside = self.variables = None
+        self.waiting = self.waiting_for = self.waits_aside = self.subscriptions = self.variables = None
         self._former = ()
 
 
@@ -165,12 +170,43 @@ def record_wait(buffer: Awaited, future: "Future[None]") -> None:
         if producer.waits_aside is None:
             producer.waits_aside = WeakKeyDictionary()
         producer.waits_aside[task] = buffer, future
-    watch = producer.context.watch
-    if watch is None:
-        if producer.context.ended:  # so the task belongs to this run no more
+    _watch(producer.context)
+
+
+def record_subscription(buffer: Awaited) -> "Future[None] | None":
+    """Note that the current run subscribes to ``buffer``, if the run itself has to act before that can end.
+
+    The run may wait for what its subscriber does; asyncio does not show whether it does.
+
+    Args:
+        buffer: the stream.
+
+    Returns:
+        To be cancelled when the subscription ends; None if nothing was noted.
+    """
+    token = CURRENT_TOKEN.get()
+    if token is None or token.producer.task is None or not token.producer.context.in_loop_thread():
+        return None
+    run, producer = token.producer, cast("object", buffer.producer)
+    seen: set[int] = set()
+    while producer is not None and producer is not run and id(producer) not in seen:
+        seen.add(id(producer))
+        producer = cast("Producer", producer).blocked_by()
+    if producer is not run:
+        return None
+    future = run.context.future()
+    run.subscriptions = {**(run.subscriptions or {}), future: buffer}
+    _watch(run.context)
+    return future
+
+
+def _watch(context: Context) -> None:
+    """Have the waits of ``context`` checked."""
+    if context.watch is None:
+        if context.ended:  # so the task belongs to this run no more
             return
-        producer.context.watch = watch = DeadlockWatch(producer.context)
-    watch.changed = True
+        context.watch = DeadlockWatch(context)
+    context.watch.changed = True
 
 
 class DeadlockWatch:
@@ -240,7 +276,7 @@ class DeadlockWatch:
             future = task.waiting
             if future is not None and not future.done():
                 yield future
-            if task.waits_aside:
+            if task.waits_aside or task.subscriptions:
                 yield from (future for _, future in task.open_waits_aside())
 
     # -- circles -----------------------------------------------------------------------------------------
@@ -254,7 +290,11 @@ class DeadlockWatch:
                 circle = _circle(task, seen)
                 if circle is not None:
                     told = self._judge(circle) or told
-        aside = [task for task in cast("Iterable[WaitingTask]", self._context.tasks) if task.waits_aside]
+        aside = [
+            task
+            for task in cast("Iterable[WaitingTask]", self._context.tasks)
+            if task.waits_aside or task.subscriptions
+        ]
         for circle in _circles_aside(aside, self._last):
             self._log(circle)
         return told
@@ -281,8 +321,9 @@ class DeadlockWatch:
         if same not in self._logged:
             self._logged.add(same)
             logger.warning(
-                "%s: these may wait for each other for ever. At least one of them has made a task, which "
-                "waits or may still reply; if the run itself waits for that task, await something else.",
+                "%s: these may wait for each other for ever. At least one of them has made a task or a "
+                "subscription, which waits or may still reply; if the run itself waits for that, await "
+                "something else.",
                 _told(circle),
             )
 

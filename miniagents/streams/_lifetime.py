@@ -367,6 +367,17 @@ class Lifetime(Generic[T]):
         if self.error is not None:
             self.context.unhandled.forget(self.error)
 
+    def pass_error_on(self) -> None:
+        """Note that another stream has ended with the error of this one: a reader of either gets it."""
+        if self.error is not None and self.error_handled:
+            self.context.unhandled.forget(self.error)
+
+    def lose_error(self, error: Exception) -> None:
+        """Log an error that was to end the stream, which has been stopped before."""
+        if not isinstance(error, InquiryCancelledError):
+            self.context.unhandled.watch(self, error)
+            self.context.unhandled.drop(self, error)
+
     def cancel(self) -> None:
         """Event *cancelled*: stop the producer now; what had come can still be read. Idempotent."""
         if self.producer is not None:

@@ -230,10 +230,8 @@ class ProducerTask(TaskLife):
 
     def run_name(self) -> str | None:
         """The name of this run, or of the run that it is a part of; None if no run has started it."""
-        task: TaskLife | None = self
-        while task is not None and task.part:
-            task = task.parent
-        return None if task is None else task.name
+        ancestry = self.ancestry
+        return None if ancestry is None else ancestry.name
 
     @override
     def drain(self) -> None:

@@ -18,6 +18,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 from typing_extensions import override
 
 from ._buffer import ReplayBuffer
+from ._deadlocks import record_subscription
 from ._lifetime import Lease
 from ._readers import iterate, raise_error, until_closed
 
@@ -157,6 +158,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
     __slots__ = (
         "_buffer",
         "_busy",
+        "_circle",
         "_items",
         "_lease",
         "_on_completed",
@@ -184,6 +186,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
         self.position = 0
         self._busy = True
         self._variables = contextvars.copy_context()
+        self._circle = None if buffer.closed else record_subscription(buffer)
         buffer.attach(self)
 
     def start(self) -> None:
@@ -251,6 +254,8 @@ class Subscription(abc.DisposableBase, Generic[T]):
         if buffer is None:
             return
         buffer.detach(self)
+        if self._circle is not None:
+            self._circle.cancel()
         self._lease = None
         self._items = []
         self._on_next = self._on_completed = _ignore

@@ -233,7 +233,7 @@ async def test_tasks_cancelled_by_hand_before_they_began() -> None:
 async def test_an_error_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     """An error of several streams is logged once, when the last has gone, unless a reader was told."""
     context, error = open_context(), ValueError("broken")
-    one, two = object(), object()
+    one, two = ReplayBuffer[str](context), ReplayBuffer[str](context)
     with caplog.at_level(logging.ERROR, "miniagents"):
         context.unhandled.watch(one, error)
         context.unhandled.watch(two, error)

@@ -6,6 +6,8 @@ from miniagents.streams._context import UnhandledErrors
 class Stream:
     """A stream that failed."""
 
+    error_handled = False
+
 
 def test_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     """An error that no reader was told is logged once, with its traceback, however many streams have it."""
