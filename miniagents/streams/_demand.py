@@ -456,9 +456,8 @@ class Request:
             whole.context.dispatch(whole.withdraw)
 
 
-def request_upstream(
-    source: Demand[T], position: int, credit: int, *, waiting: bool = False
-) -> None:  # for the runs without a task, which go
+def request_upstream(source: Demand[T], position: int, credit: int, *, waiting: bool = False) -> None:
+    """Request up to a count, for runs without a task."""
     limit = min(position + credit, UNBOUNDED)
     if not source.closed and (waiting or limit > source.requested):
         source.context.dispatch(partial(source.request, limit, waiting=waiting))
