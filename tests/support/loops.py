@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TypeVar
 from weakref import WeakSet
 
-__all__ = ["TIME_LIMIT", "run_async", "without_leaks"]
+__all__ = ["TIME_LIMIT", "open_generators", "run_async", "watch_generators", "without_leaks"]
 
 T = TypeVar("T")
 
@@ -64,11 +64,11 @@ async def without_leaks(coro_fn: Callable[[], Coroutine[object, object, T]], sec
         TimeoutError: it took longer.
         AssertionError: it ended but left a task running or an async generator open.
     """
-    generators = _watch_generators()
+    generators = watch_generators()
     result = await _within(coro_fn, seconds)
     await _settle(generators)
     left = [f"task {task!r}" for task in _other_tasks()]
-    left += [f"async generator {generator!r}" for generator in _open(generators)]
+    left += [f"async generator {generator!r}" for generator in open_generators(generators)]
     if left:
         raise AssertionError("the test ended but left behind: " + "; ".join(left))
     return result
@@ -98,12 +98,12 @@ async def _settle(generators: WeakSet[AsyncGenerator[object, object]]) -> None:
         if collect:
             gc.collect()
         for _ in range(_TURNS_OF_GRACE):
-            if not _other_tasks() and not _open(generators):
+            if not _other_tasks() and not open_generators(generators):
                 return
             await asyncio.sleep(0)
 
 
-def _watch_generators() -> WeakSet[AsyncGenerator[object, object]]:
+def watch_generators() -> WeakSet[AsyncGenerator[object, object]]:
     """Return the set of all async generators that are started on this loop from now on, kept up to date."""
     seen: WeakSet[AsyncGenerator[object, object]] = WeakSet()
     loop_hooks = sys.get_asyncgen_hooks()
@@ -118,7 +118,7 @@ def _watch_generators() -> WeakSet[AsyncGenerator[object, object]]:
     return seen
 
 
-def _open(generators: WeakSet[AsyncGenerator[object, object]]) -> list[AsyncGenerator[object, object]]:
+def open_generators(generators: WeakSet[AsyncGenerator[object, object]]) -> list[AsyncGenerator[object, object]]:
     return [each for each in generators if getattr(each, "ag_frame", None) is not None]
 
 
