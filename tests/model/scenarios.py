@@ -1,8 +1,8 @@
 """Small scenarios, each with every outcome that is right, whatever the order of its tasks.
 
-The outcomes are written from what the library promises (`docs`, tests/semantics), not from what it does.
-A participant's outcome is what it noted, in its order: tokens, `end`, or the class of an error. `log` has what
-is logged, `left` what is left behind; neither may be there unless it is listed.
+The outcomes are written from what the library promises (`docs`, tests/semantics), not from what it does. The
+outcome of who takes part is what it noted, in its order: tokens, `end`, or the class of an error. `log` has
+what is logged, `left` what is left behind; neither may be there unless it is listed.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Final
 
+import reactivex as rx
+from reactivex import Observable, operators as ops
 from reactivex.abc import DisposableBase
 from reactivex.disposable import SerialDisposable
 
@@ -33,6 +35,8 @@ __all__ = ["SCENARIOS"]
 SCENARIOS: Final[dict[str, Scenario]] = {}
 
 Agent = MiniAgent[Message, Message]
+
+CUT_OFF: Final = "WARNING source had not ended drain_timeout=2.0 seconds"
 
 READERS: Final = ("one", "two", "three")
 
@@ -60,7 +64,7 @@ def scenario(*right: list[Outcome], defect: str = "", slow: bool = False) -> Cal
     return listed
 
 
-# -- what takes part ------------------------------------------------------------------------------------------
+# -- what takes part -----------------------------------------------------------------------------------------
 
 
 async def read(stage: Stage, who: str, message: MessagePromise[Message]) -> None:
@@ -112,7 +116,7 @@ def messages_to(stage: Stage, who: str, replies: MessageSequencePromise[Message]
     )
 
 
-# -- readers, and who cancels -----------------------------------------------------------------------------------
+# -- readers, and who cancels --------------------------------------------------------------------------------
 
 
 @scenario(
@@ -120,6 +124,7 @@ def messages_to(stage: Stage, who: str, replies: MessageSequencePromise[Message]
         source="a b CancelledError", cancel="end", **dict.fromkeys(READERS, "a b InquiryCancelledError")
     ),
     outcomes(source="a CancelledError", cancel="end", **dict.fromkeys(READERS, "a InquiryCancelledError")),
+    slow=True,
 )
 async def three_readers_and_a_cancel(stage: Stage) -> None:
     """A message that is cancelled at the tick of a token ends alike for all its readers."""
@@ -135,7 +140,7 @@ async def three_readers_and_a_cancel(stage: Stage) -> None:
 
 @scenario(outcomes(source="a b end", early=("TimeoutError", "ab end"), other="ab end"))
 async def a_limit_at_the_end(stage: Stage) -> None:
-    """A reader whose time is up at the tick of the end gets the whole or its TimeoutError; the other gets the whole."""
+    """A reader whose time is up at the tick of the end gets it or its TimeoutError; the other one gets it."""
     async with MiniAgents():
         message = Message.promise(stage.source("source", 1.0, "a", 2.0, "b"))
 
@@ -168,7 +173,7 @@ async def one_leaves_as_another_arrives(stage: Stage) -> None:
         await stage.play(leaving=leaving(), arriving=arriving())
 
 
-# -- subscribers --------------------------------------------------------------------------------------------------
+# -- subscribers ---------------------------------------------------------------------------------------------
 
 
 @scenario(
@@ -229,12 +234,12 @@ async def the_last_reference_goes_during_a_push(stage: Stage) -> None:
         await stage.play(subscriber=subscriber(), reader=reader())
 
 
-# -- demand -------------------------------------------------------------------------------------------------------
+# -- demand --------------------------------------------------------------------------------------------------
 
 
 @scenario(outcomes(source="a b c d end", slow="a b c d end", quick="a b c d end"))
 async def two_readers_with_prefetch_1(stage: Stage) -> None:
-    """With `prefetch=1` a source is one token ahead of its faster reader at most, and each reader gets all."""
+    """With `prefetch=1` a source is at most one token ahead of its faster reader; each reader gets all."""
     async with MiniAgents(prefetch=1):
         seen = [0]
 
@@ -265,7 +270,7 @@ async def two_readers_with_prefetch_1(stage: Stage) -> None:
     )
 )
 async def one_leaves_and_the_demand_of_another_stays(stage: Stage) -> None:
-    """A reader that runs into its time limit takes its own demand away, not that of a subscriber behind it."""
+    """A reader that runs into its time limit takes its own demand, not that of a subscriber behind it."""
     async with MiniAgents(prefetch=1):
         source = echo.inquire(stage.source("source", 1.0, "0", 2.0, "1", 3.0, "2", "3")())
         replies = echo.inquire(source)
@@ -310,7 +315,7 @@ async def a_paused_source_and_a_drain(stage: Stage) -> None:
         await stage.play(reader=reader())
 
 
-# -- errors -------------------------------------------------------------------------------------------------------
+# -- errors --------------------------------------------------------------------------------------------------
 
 
 @scenario(
@@ -327,10 +332,11 @@ async def a_cancel_at_the_tick_of_a_failure(stage: Stage) -> None:
             stage.note("source", "a")
             try:
                 await stage.until(1)
-                raise ValueError
-            except BaseException as error:
+            except asyncio.CancelledError as error:
                 stage.note("source", error)
                 raise
+            stage.note("source", "ValueError")
+            raise ValueError
 
         replies = agent.inquire()
 
@@ -363,7 +369,7 @@ async def an_error_seen_by_one_and_dropped_by_another(stage: Stage) -> None:
     outcomes(source="a CancelledError", one="a end", two="a end"),
 )
 async def an_error_that_nobody_sees(stage: Stage) -> None:
-    """An error of a message that all have left at its tick is logged once, or the source was stopped before."""
+    """An error of a message that all have left at its tick is logged once, or its source was stopped."""
     async with MiniAgents():
         held = [Message.promise(stage.source("source", 1.0, "a", 2.0, ValueError()))]
 
@@ -381,7 +387,7 @@ async def an_error_that_nobody_sees(stage: Stage) -> None:
     defect="C7: an error that a reader got is logged for a copy that was dropped",
 )
 async def two_copies_of_one_failure(stage: Stage) -> None:
-    """Of two agents that pass one failing run on, one is dropped and the other one read: nothing is logged."""
+    """Of two agents that pass one failing run on, one is dropped, the other one read: nothing is logged."""
 
     @miniagent
     async def failing(ctx: InteractionContext) -> None:
@@ -423,7 +429,7 @@ async def what_was_replied_before_a_failure(stage: Stage) -> None:
     defect="C2: what an agent replied before it failed is cancelled if it is retried",
 )
 async def what_was_replied_before_a_failure_that_is_retried(stage: Stage) -> None:
-    """What an agent with `retry` replied before it failed is written to its end, and then its error follows."""
+    """What an agent with `retry` replied before it failed is written to its end; then its error follows."""
 
     @miniagent
     async def agent(ctx: InteractionContext) -> None:
@@ -436,7 +442,7 @@ async def what_was_replied_before_a_failure_that_is_retried(stage: Stage) -> Non
         await stage.play(reader=read_all(stage, "reader", agent.retry(AT_ONCE).inquire()))
 
 
-# -- the algebra --------------------------------------------------------------------------------------------------
+# -- the algebra ---------------------------------------------------------------------------------------------
 
 
 @scenario(
@@ -476,6 +482,7 @@ async def a_failed_attempt_as_its_reader_leaves(stage: Stage) -> None:
 @scenario(
     outcomes(a="a end", b=("b end", "CancelledError"), reader="a end"),
     outcomes(b="b end", a=("a end", "CancelledError"), reader="b end"),
+    slow=True,
 )
 async def a_race_with_two_winners(stage: Stage) -> None:
     """Of two agents that are complete at one tick one wins, and its whole reply is shown."""
@@ -487,9 +494,10 @@ async def a_race_with_two_winners(stage: Stage) -> None:
 @scenario(
     outcomes(a="a 1 end", b=("", "CancelledError"), reader="a1 end"),
     outcomes(a=("CancelledError", "a CancelledError"), b="b 2 end", reader="b2 end"),
+    slow=True,
 )
 async def a_hedge_at_the_first_answer(stage: Stage) -> None:
-    """If the second agent is due at the tick of the first one's answer, one of them replies, the other is stopped."""
+    """If the second agent is due at the tick of the first one's answer, one replies, the other is stopped."""
     async with MiniAgents():
         first, second = speaker(stage, "a", 2.0, "a", 3.0, "1"), speaker(stage, "b", 4.0, "b", 5.0, "2")
         await stage.play(reader=read_all(stage, "reader", first.hedge(second, after=BEGIN + 2).inquire()))
@@ -503,9 +511,10 @@ async def a_hedge_at_the_first_answer(stage: Stage) -> None:
         leaving="0 end",
         reader="1 end 2 end end",
     ),
+    slow=True,
 )
 async def a_row_whose_reader_leaves(stage: Stage) -> None:
-    """A reader that leaves its row of `map_agent` stops that row alone; the other rows are written to their end."""
+    """A reader that leaves its row of `map_agent` stops that row alone; the other rows are complete."""
     async with MiniAgents():
 
         @miniagent
@@ -537,7 +546,7 @@ async def a_row_whose_reader_leaves(stage: Stage) -> None:
     ),
 )
 async def a_reply_of_another_agent_is_cancelled(stage: Stage) -> None:
-    """Replies of another agent that is cancelled at its end fail where they stand; what follows them arrives."""
+    """Replies of an agent that is cancelled as it ends fail where they stand; what follows them arrives."""
     async with MiniAgents():
         replies = speaker(stage, "inner", 1.0, "a", 2.0, "b").inquire()
 
@@ -564,7 +573,6 @@ async def a_reply_of_another_agent_is_cancelled(stage: Stage) -> None:
         reader=("a InquiryCancelledError", "a b InquiryCancelledError"),
         cancel="end",
     ),
-    defect="C3: replies that wait behind another one are not stopped",
 )
 async def a_reply_that_waits_behind_another_one(stage: Stage) -> None:
     """A run that is cancelled stops all its replies, also one that waits behind another one."""
@@ -590,7 +598,7 @@ async def a_reply_that_waits_behind_another_one(stage: Stage) -> None:
     outcomes(source="a CancelledError", reader=STOPPED, cancel="end"),
 )
 async def catching_as_it_is_cancelled(stage: Stage) -> None:
-    """An agent with `catching` that is cancelled as its source fails ends with the handler's reply or as cancelled.
+    """An agent with `catching` that is cancelled as it fails ends with the handler's reply, or cancelled.
 
     The error is logged only if the handler did not get it any more.
     """
@@ -608,7 +616,7 @@ async def catching_as_it_is_cancelled(stage: Stage) -> None:
         await stage.play(reader=read_pieces(stage, "reader", replies), cancel=cancel())
 
 
-# -- contexts -----------------------------------------------------------------------------------------------------
+# -- contexts ------------------------------------------------------------------------------------------------
 
 
 @scenario(
@@ -619,7 +627,7 @@ async def catching_as_it_is_cancelled(stage: Stage) -> None:
     ),
 )
 async def a_context_that_stops_during_inquire(stage: Stage) -> None:
-    """An inquiry at the tick at which its context ends by an error is refused, or its run is stopped with the others."""
+    """An inquiry at the tick at which its context fails is refused, or its run is stopped with the others."""
     agent = speaker(stage, "source", 2.0, "a")
 
     async def context() -> None:
@@ -694,3 +702,179 @@ async def what_a_failing_run_had_started(stage: Stage) -> None:
 
     async with MiniAgents():
         await stage.play(reader=read_all(stage, "reader", agent.inquire()))
+
+
+@scenario(
+    outcomes(child="a b end", parent="CancelledError", reader="a b end", cancel="end"),
+)
+async def an_inquiry_that_another_one_reads(stage: Stage) -> None:
+    """A run that is cancelled stops no inquiry of its own that has another reader."""
+    started: list[MessageSequencePromise[Message]] = []
+
+    @miniagent
+    async def agent(ctx: InteractionContext) -> None:
+        started.append(speaker(stage, "child", 2.0, "a", 3.0, "b").inquire())
+        try:
+            await stage.until(9)
+        except asyncio.CancelledError as error:
+            stage.note("parent", error)
+            raise
+
+    async with MiniAgents():
+        replies = agent.inquire()
+
+        async def reader() -> None:
+            await stage.until(0.5)
+            await read_pieces(stage, "reader", started.pop())
+
+        async def cancel() -> None:
+            await stage.until(2)
+            replies.cancel()
+
+        await stage.play(reader=reader(), cancel=cancel())
+
+
+@scenario(
+    outcomes(source="a b end", subscriber="a b completed end", other="end"),
+    outcomes(source=("a CancelledError", "a b CancelledError"), subscriber=("a end", "a b end"), other="end"),
+)
+async def a_pipe_that_is_disposed_at_its_end(stage: Stage) -> None:
+    """A cold run belongs to its subscriber: disposed at the tick of its end, it has ended or is stopped."""
+    async with MiniAgents():
+        subscription = SerialDisposable()
+
+        async def subscriber() -> None:
+            tokens = rx.of("x").pipe(speaker(stage, "source", 1.0, "a", 2.0, "b"), ops.flat_map(_tokens))
+            subscription.disposable = tokens.subscribe(
+                lambda token: stage.note("subscriber", token),
+                on_completed=lambda: stage.note("subscriber", "completed"),
+            )
+            await stage.until(4)
+
+        async def other() -> None:
+            await stage.until(2)
+            subscription.dispose()
+
+        await stage.play(subscriber=subscriber(), other=other())
+
+
+def _tokens(message: MessagePromise[Message]) -> Observable[str]:
+    return message.tokens
+
+
+@scenario(
+    outcomes(source="a end", block="end"),
+    outcomes(source=("CancelledError", "a CancelledError"), block="end", log=CUT_OFF),
+)
+async def a_drain_that_is_over_at_the_end(stage: Stage) -> None:
+    """A run that ends at the tick of `drain_timeout` has ended, or is cancelled with a warning."""
+
+    async def block() -> None:
+        async with MiniAgents(drain_timeout=2.0):
+            speaker(stage, "source", 2.0, "a").inquire()
+            await stage.until(0)
+
+    await stage.play(block=block())
+
+
+@scenario(
+    outcomes(run="DeadlockError", early="DeadlockError", late="DeadlockError"),
+)
+async def a_run_that_waits_for_itself(stage: Stage) -> None:
+    """A run that waits for its own replies ends with a DeadlockError, and so does each of its readers."""
+    replies: list[MessageSequencePromise[Message]] = []
+
+    @miniagent
+    async def agent(ctx: InteractionContext) -> None:
+        await stage.until(1)
+        try:
+            await replies[0]
+        except Exception as error:
+            stage.note("run", error)
+            raise
+
+    async with MiniAgents():
+        replies.append(agent.inquire())
+
+        async def late() -> None:
+            await stage.until(1)
+            await read_all(stage, "late", replies[0])
+
+        await stage.play(early=read_all(stage, "early", replies[0]), late=late())
+
+
+@scenario(
+    outcomes(failed="ValueError", again="a b end", one="a b end", two="a b end", three="a end"),
+    slow=True,
+)
+async def a_second_attempt_for_several_readers(stage: Stage) -> None:
+    """An agent that fails as a reader arrives is tried again; each reader gets the second attempt alone."""
+    attempts = iter([("failed", 1.0, ValueError()), ("again", 2.0, "a", 3.0, "b")])
+
+    @miniagent
+    async def agent(ctx: InteractionContext) -> None:
+        who, *pieces = next(attempts)
+        ctx.reply(Message.promise(stage.source(str(who), *pieces)))
+
+    async with MiniAgents():
+        replies = agent.retry(AT_ONCE).inquire()
+
+        async def late() -> None:
+            await stage.until(1)
+            await read_pieces(stage, "two", replies)
+
+        async def leaving() -> None:
+            async for token in replies.tokens:
+                stage.note("three", token)
+                return
+
+        await stage.play(one=read_pieces(stage, "one", replies), two=late(), three=leaving())
+
+
+@scenario(
+    outcomes(source="a b end", waiting="CancelledError", other="a b end", cancel="end"),
+    outcomes(source="a b end", waiting="ab end", other="a b end", cancel="end"),
+)
+async def a_reader_that_is_cancelled_at_the_end(stage: Stage) -> None:
+    """A reader whose task is cancelled at the tick of the end leaves alone; no other reader is cancelled."""
+    async with MiniAgents():
+        replies = speaker(stage, "source", 1.0, "a", 2.0, "b").inquire()
+        tasks: list[asyncio.Task[object] | None] = []
+
+        async def waiting() -> None:
+            tasks.append(asyncio.current_task())
+            for message in await replies:
+                stage.note("waiting", message)
+
+        async def cancel() -> None:
+            await stage.until(2)
+            task = tasks.pop()
+            assert task is not None
+            task.cancel()
+
+        await stage.play(waiting=waiting(), other=read_pieces(stage, "other", replies), cancel=cancel())
+
+
+@scenario(
+    outcomes(slow="a b c end", quick="a b c end", leaving="a end", source="a b c end"),
+    slow=True,
+)
+async def a_paused_source_whose_quick_reader_leaves(stage: Stage) -> None:
+    """With `prefetch=1` a reader that leaves takes its demand with it; those that stay still get all."""
+    async with MiniAgents(prefetch=1):
+        message = Message.promise(stage.source("source", 1.0, "a", 2.0, "b", "c"))
+
+        async def leaving() -> None:
+            async for token in message:
+                stage.note("leaving", token)
+                await stage.until(2)
+                return
+
+        async def slow() -> None:
+            moment = 2.0
+            async for token in message:
+                stage.note("slow", token)
+                await stage.until(moment)
+                moment += 1
+
+        await stage.play(slow=slow(), quick=read(stage, "quick", message), leaving=leaving())

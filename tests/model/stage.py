@@ -1,7 +1,8 @@
 """The stage of a scenario: who takes part, what each of them sees, and what is left when all is over.
 
-A scenario is an async function. It starts who takes part (`Stage.play`), and everybody notes what happens to him.
-What was noted, and what is left behind, is the outcome of one order; a scenario lists every outcome that is right.
+A scenario is an async function. It starts its parts (`Stage.play`), and each part notes what happens to it.
+What was noted, and what is left behind, is the outcome of one order. A scenario lists every outcome that is
+right.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import gc
 import logging
 import sys
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
@@ -88,7 +89,12 @@ class Stage:
             who: its name.
             pieces: a token; a moment until which it waits; an exception that it raises.
         """
-        return lambda _=None: self._source(who, pieces)
+
+        def source(_: object = None) -> AsyncGenerator[str]:
+            return self._source(who, pieces)
+
+        source.__name__ = source.__qualname__ = who  # the library names what writes a stream after it
+        return source
 
     async def _source(self, who: str, pieces: tuple[str | float | Exception, ...]) -> AsyncGenerator[str]:
         try:
@@ -98,7 +104,7 @@ class Stage:
                         self.note(who, piece)
                         yield piece
                     case Exception():
-                        raise piece
+                        raise piece  # noqa: TRY301 - as any source does
                     case _:
                         await self.until(piece)
         except BaseException as error:
@@ -164,7 +170,7 @@ async def _to_its_end(scenario: Scenario, stage: Stage) -> None:
         if not timer.cancelled():
             stage.note("left", "timer")
     for generator in open_generators(generators):
-        stage.note("left", f"generator {generator.__name__}")
+        stage.note("left", f"generator {getattr(generator, '__name__', '')}")
 
 
 class _HasScheduled(Protocol):
@@ -187,7 +193,7 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
 
 
 @contextmanager
-def _noting_trouble(stage: Stage) -> Iterator[None]:
+def _noting_trouble(stage: Stage) -> Generator[None]:
     """Note what is logged, warned of, or raised where nobody can catch it; collect no garbage meanwhile."""
 
     def unraisable(what: "sys.UnraisableHookArgs") -> None:

@@ -1,22 +1,22 @@
 """Who goes first: an event loop on which that is chosen, and the search through all choices.
 
-**What asyncio promises stays.** What becomes ready in one turn of the loop runs before what becomes ready in the
-next one; the steps of one task are in order; callbacks (of futures, of `call_soon`) run in the order in which
-they were registered. **What it does not promise is a choice:** which of several tasks goes first, whether a task
-or a callback goes first, and which of several timers goes first that are due at the same moment. So the handles
-of one turn form queues: one of each task, one of all callbacks, and one of each timer. Whenever more than one
+**What asyncio promises stays.** What becomes ready in one turn of the loop runs before what becomes ready in
+the next one; the steps of one task are in order; callbacks (of futures, of `call_soon`) run in the order in
+which they were registered. **What it does not promise is a choice:** which of several tasks goes first, if a
+task or a callback does, and which of several timers does that are due at the same moment. So the handles of
+one turn form queues: one of each task, one of all callbacks, and one of each timer. Whenever more than one
 queue has something left, a choice says which of them goes on.
 
-An order is the list of its choices. The search runs a program once for each order: it repeats the choices of the
-last order but for the last one that has another alternative, takes that, and from there on always the first.
-So it visits every leaf of the tree of choices once, and a list of choices alone repeats an order exactly.
+An order is the list of its choices. The search runs a program once for each order: it repeats the choices of
+the last order up to the last one that has another alternative, takes that, and from then on always the first.
+So it visits every leaf of the tree once, and a list of choices alone repeats an order exactly.
 
-Two things keep the tree small without leaving out an order that could matter:
+Two kinds of handles are taken without a choice, which keeps the tree small and leaves nothing out:
 
-* A handle that was cancelled does nothing, so it is taken without a choice.
-* Timers of `asyncio.sleep` that are due at the same moment share one queue. All that one of them does is to make
-  its task ready for the next turn, where that task has a queue of its own: whatever order they are in, the same
-  queues meet there.
+* A handle that was cancelled does nothing.
+* Some callbacks of asyncio only make a task ready for the next turn (the timer of `asyncio.sleep`, those of
+  `asyncio.wait`). That task has a queue of its own there, whatever was before or after its callback in this
+  turn; and if another step of this turn cancels the task, it finds itself cancelled either way.
 """
 
 import asyncio
@@ -38,7 +38,10 @@ T = TypeVar("T")
 STEPS: Final = 20_000
 """A program of a few tasks that takes more steps than these has no end."""
 
-_SLEEP: Final = "_set_result_unless_cancelled"
+WAKERS: Final = frozenset(
+    {"_set_result_unless_cancelled", "_release_waiter", "_wait.<locals>._on_completion"}
+)
+"""Callbacks of asyncio that only make a task ready: of `sleep`; of `wait`, for its time limit and futures."""
 
 
 class EndlessError(Exception):
@@ -123,7 +126,7 @@ def new_loop(choices: Choices) -> asyncio.AbstractEventLoop:
 
 
 class _HasReady(Protocol):
-    """What asyncio's loops keep their ready handles in: the loop takes as many from it as it has at a turn's start."""
+    """Where asyncio's loops keep ready handles: in a turn they take as many as there were at its start."""
 
     _ready: deque[asyncio.Handle]
 
@@ -162,10 +165,10 @@ class Turns(deque[asyncio.Handle]):
         """Return the place of the next handle in this turn, and the choice that led to it."""
         heads: dict[Queue, int] = {}
         for at, (queue, handle) in enumerate(self._turn):
-            if handle.cancelled():
+            if queue is WAKING or handle.cancelled():
                 return at, None
             heads.setdefault(queue, at)
-        # By their numbers, not by their places: what iterates over a set registers in another order each time.
+        # By their numbers, not by their places: what iterates over a set registers in any order.
         queues = sorted(heads)
         if len(queues) == 1:
             return heads[queues[0]], None
@@ -180,10 +183,10 @@ class Turns(deque[asyncio.Handle]):
             if task not in self._numbers:
                 self._numbers[task] = next(self._tasks)
             return Queue(self._numbers[task], _name(task))
-        if not isinstance(handle, asyncio.TimerHandle):
-            return Queue(0, "callbacks")
         name: str = getattr(callback, "__qualname__", repr(callback))
-        return Queue(-1, "sleep") if name == _SLEEP else Queue(-2 - at, f"timer {name}")
+        if name in WAKERS:
+            return WAKING
+        return Queue(-1 - at, f"timer {name}") if isinstance(handle, asyncio.TimerHandle) else CALLBACKS
 
 
 class Queue(NamedTuple):
@@ -191,6 +194,10 @@ class Queue(NamedTuple):
 
     number: int
     name: str
+
+
+CALLBACKS: Final = Queue(0, "callbacks")
+WAKING: Final = Queue(0, "wake")
 
 
 def _name(task: asyncio.Task[object]) -> str:

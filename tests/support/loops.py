@@ -118,7 +118,10 @@ def watch_generators() -> WeakSet[AsyncGenerator[object, object]]:
     return seen
 
 
-def open_generators(generators: WeakSet[AsyncGenerator[object, object]]) -> list[AsyncGenerator[object, object]]:
+def open_generators(
+    generators: WeakSet[AsyncGenerator[object, object]],
+) -> list[AsyncGenerator[object, object]]:
+    """Return those that have not ended."""
     return [each for each in generators if getattr(each, "ag_frame", None) is not None]
 
 
