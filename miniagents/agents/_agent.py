@@ -1,41 +1,64 @@
 """``MiniAgent`` and ``InteractionContext``: an agent, and the context of each of its runs.
 
-``_runnable_agent`` runs an agent, ``_configuration`` configures it. This module has the operations that
-compose agents to new agents: each is a documented method here, and ``_algebra`` has what the composed agents
-run.
+An agent is an operator from a stream of messages to a stream of messages. Called with an Observable it is
+cold: each subscription is one run, which the subscriber owns. ``inquire`` is hot: it starts one run, which
+the context owns, and its replies are replayed.
+
+Operations that compose agents are documented methods here; ``_algebra`` has what the composed agents run. An
+operation that keeps the keywords and the class of its agent (``timeout``, ``retry``, ``around``) is a wrapper
+in a copy of the agent, so a typed agent is still typed, and an agent of a class keeps its fields.
 
 The two classes are in one module because each refers to the other: the context has the agent that runs
 (``ctx.this_agent``), and an agent's handlers and wrappers get a context.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Never, Self, TypeAlias, cast, overload
 
 from reactivex import Observable
-from typing_extensions import TypeVar, override
+from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.messages import (
     ErrorMessage,
     Message,
+    MessageItemOf,
     MessagePromise,
     MessageSequencePromise,
     MessageType,
     MessageTypeOf,
 )
+from miniagents.messages._concurrent_map import ConcurrencyLimits
+from miniagents.messages._flattener import Flattener
+from miniagents.messages._sequence import Lifted, open_sequence
+from miniagents.messages._validation import Validation, validated
+from miniagents.operators import AgentMap
+from miniagents.streams import Overflow
+from miniagents.streams._context import Context, current_context
+from miniagents.streams._deadlocks import current_producer
+from miniagents.streams._observers import RunKind
+from miniagents.values import FrozenMapping
 
-from . import _algebra
-from ._algebra._around import Around
+from ._algebra._around import AnyFunction, Around
+from ._algebra._catching import Catching, Handler
 from ._algebra._chains import Beside, Both, Stage, Stages
-from ._algebra._operands import Composition, Operand
-from ._configuration import NO_KEYWORDS
-from ._message_run import sequence_of
+from ._algebra._hedge import Hedge
+from ._algebra._operands import Composition, Operand, Wrapper
+from ._algebra._retry import Retrying, RetryPolicy
+from ._algebra._timeout import TimeLimits
+from ._annotations import MessageClasses
+from ._call import AgentCall
+from ._keywords import NO_KEYWORDS, Keywords
+from ._miniagents import MiniAgents
 from ._pipeline import Operator, Pipeline, PlainOperator
-from ._run import Run
-from ._runnable_agent import ContextClass, In, MiniAgent as RunnableAgent, Out, P
+from ._run import Run, sequence_of, start_run
 
 # The variance is the opposite one: code reads the messages from a context and writes the replies into it.
 In_co = TypeVar("In_co", bound=Message, default=Message, covariant=True)
 Out_contra = TypeVar("Out_contra", bound=Message, default=Message, contravariant=True)
+# Users see these two names in signatures and hints, so the names do not show the variance.
+In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105
+Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105
+P = ParamSpec("P", default=[])
 In1 = TypeVar("In1", bound=Message)
 Out1 = TypeVar("Out1", bound=Message)
 Out2 = TypeVar("Out2", bound=Message)
@@ -137,7 +160,7 @@ class InteractionContext(Generic[In_co, Out_contra]):
         self._run.keep_open_for(awaitable)
 
 
-class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
+class MiniAgent(Generic[In, Out, P]):
     """An agent: :func:`miniagent` makes it from an async function. It never changes; methods return copies.
 
     ``MiniAgent[Question, Answer]`` takes messages of the class ``Question``, replies ``Answer`` and takes no
@@ -168,9 +191,72 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
         [<MessagePromise done, 1 pieces>]
     """
 
-    __slots__ = ()
+    __slots__ = (
+        *("_around_done", "_classes", "_defaults", "_errors_as_messages", "_function", "_keywords"),
+        *("_wrapped", "alias", "description"),
+    )
+    # All slots that a copy of an agent of this class must have; read once for each class.
+    _copied_slots: ClassVar[tuple[str, ...]] = __slots__
 
-    _context_class: ClassVar[ContextClass] = cast("ContextClass", InteractionContext)
+    alias: str
+    description: str
+
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[None]],
+        keywords: Keywords,
+        *,
+        alias: str,
+        description: str,
+        defaults: Mapping[str, object],
+        errors_as_messages: bool | None = None,
+        classes: MessageClasses | None = None,
+    ) -> None:
+        self._function = function
+        self._classes = classes
+        self._keywords = keywords
+        self._defaults = FrozenMapping(defaults)
+        self._errors_as_messages = errors_as_messages
+        self.alias = alias
+        self.description = description
+        # The same agent without its outermost wrapper, and that wrapper.
+        self._wrapped: tuple[Self, Wrapper] | None = None
+        # How many of the functions that the context puts around every run are around this agent already.
+        self._around_done = 0
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        own: str | tuple[str, ...] = vars(cls).get("__slots__", ())
+        added = (own,) if isinstance(own, str) else tuple(own)
+        cls._copied_slots = tuple(dict.fromkeys((*cls._copied_slots, *added)))
+
+    @override
+    def __repr__(self) -> str:
+        return f"<MiniAgent {self.alias}>"
+
+    @property
+    def defaults(self) -> FrozenMapping[str, object]:
+        """The values of keywords that the caller does not give."""
+        return FrozenMapping({**self._keywords.defaults, **self._defaults})
+
+    @property
+    def run_kind(self) -> RunKind:
+        """The kind of its runs, for observers: ``"agent"``, or ``"model"`` if it calls a model itself."""
+        return "agent"
+
+    @property
+    def takes(self) -> tuple[type[Message], ...] | None:
+        """The classes of the messages that it takes; None if it takes any message."""
+        return None if self._classes is None else self._classes.takes
+
+    def takes_keyword(self, name: str) -> bool:
+        """Return whether ``fork`` and ``inquire`` take a keyword.
+
+        Args:
+            name: the name of the keyword.
+        """
+        return self._keywords.open or name in self._keywords.names
 
     @property
     def components(self) -> "tuple[MiniAgent[Message, Message, ...], ...]":
@@ -195,7 +281,122 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
         parts: object = getattr(self._function, "components", ())
         return cast("tuple[MiniAgent[Message, Message, ...], ...]", parts)
 
-    # -- composition: what each of these runs is in `_algebra` -----------------------------------------------
+    # -- hot -----------------------------------------------------------------------------------------------
+
+    @overload
+    def inquire(
+        self, messages: MessageTypeOf[In] = None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> MessageSequencePromise[Out]: ...
+    @overload
+    def inquire(
+        self: "MiniAgent[Message, Out, P]",
+        messages: MessageType = None,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> MessageSequencePromise[Out]: ...
+    def inquire(
+        self, messages: object = None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> MessageSequencePromise[Out]:
+        """Start a run of the agent with ``messages``; return its replies at once, while they are written.
+
+        Args:
+            messages: any ``MessageType``; None for no messages. If the agent takes a narrower class, type
+                checkers allow only messages of that class, promises and collections of them, and exceptions.
+            *args: values of the agent's own parameters.
+            **kwargs: the same by name; they take precedence over the values of ``fork``, and these over
+                defaults.
+
+        Returns:
+            The replies: awaitable, async iterable, and usable as the messages of another inquiry.
+
+        Raises:
+            NoActiveContextError: no context is active.
+            TypeError: a keyword is unknown or missing, or an item cannot become a message.
+        """
+        start, given = self._called(args, kwargs)
+        context = current_context()
+        if messages is None:
+            pending, received = open_sequence()
+            return start(context, received, given, pending)
+        if isinstance(messages, MessageSequencePromise):
+            return start(context, cast("MessageSequencePromise[Message]", messages), given)
+        if isinstance(messages, str):  # the most frequent case, which is always valid
+            return start(context, messages, given)
+        received = MessageSequencePromise(cast("MessageType", messages))
+        received.buffer.expect_reader()  # its reader is the run, so it ends with the run
+        return start(context, received, given)
+
+    def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> AgentCall[In, Out]:
+        """Start a run of the agent now, and send it messages later; see :class:`AgentCall`.
+
+        Args:
+            *args: values of the agent's own parameters.
+            **kwargs: the same by name.
+
+        Raises:
+            NoActiveContextError: no context is active.
+            TypeError: a keyword is unknown or missing.
+        """
+        start, given = self._called(args, kwargs)
+        flattener, received = open_sequence()
+        if current_producer() is None:
+            # The end of a run does not finish this call; the end of the context does, if nothing did before.
+            flattener.context.finish_at_end(flattener)
+        return AgentCall(self.alias, flattener, start(flattener.context, received, given))
+
+    # -- cold ----------------------------------------------------------------------------------------------
+
+    @overload
+    def __call__(
+        self: "MiniAgent[Message, Out, P]",
+        source: Observable[MessageType],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Observable[MessagePromise[Out]]: ...
+    @overload
+    def __call__(
+        self, source: Observable[MessageItemOf[In]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Observable[MessagePromise[Out]]: ...
+    def __call__(
+        self, source: Observable[object], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Observable[MessagePromise[Out]]:
+        """Return an Observable of the replies to the messages of ``source``; so ``source.pipe(agent)`` works.
+
+        * When does it start? At each subscription, in the subscriber's contextvars and context.
+        * How often? One run per subscription.
+        * What is kept? The messages of a run, until it ends.
+        * What does ``break`` do? Disposing stops the run and unsubscribes from ``source``; a reply that your
+          program still holds goes on streaming.
+        * When does an error come? After the replies that came before it.
+
+        Raises:
+            TypeError: ``source`` is not an Observable, or a keyword is unknown or missing.
+        """
+        if not isinstance(cast("object", source), Observable):
+            msg = (
+                f"Agent {self.alias} was called with a value of type {type(source).__name__}. A call of an "
+                "agent takes an Observable, as an operator does. Use `inquire` to send it messages."
+            )
+            raise TypeError(msg)
+        start, given = self._called(args, kwargs)
+        return Lifted(source, lambda received: start(current_context(), received, given))
+
+    def then(self: Operator[A, B], operator: Callable[[Observable[B]], Observable[C]]) -> Pipeline[A, C]:
+        """Return this agent followed by an operator, as one operator: ``source.pipe(agent, operator)``.
+
+        Args:
+            operator: from an Observable of promises of messages to an Observable.
+
+        Raises:
+            TypeError: the agent has a keyword without a value (give it to ``fork`` or ``bind`` before), or
+                ``operator`` cannot be called with an Observable.
+        """
+        cast("MiniAgent", self)._check_complete()  # noqa: SLF001 - it is one
+        return Pipeline(self).then(operator)
+
+    # -- composition: `_algebra` has what the composed agents run ------------------------------------------
 
     if TYPE_CHECKING:
         # It distinguishes an agent from other operators; see `PlainOperator`.
@@ -301,7 +502,7 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             here I am
         """
-        composition = _algebra.Hedge(
+        composition = Hedge(
             as_operand("hedge", self, strict=True), as_operand("hedge", other, strict=True), after
         )
         return composed(composition)
@@ -334,12 +535,70 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             Sorry: no idea
         """
-        composition = _algebra.Catching(
-            as_operand("catching", self, strict=True), cast("_algebra.Handler", handler)
-        )
+        composition = Catching(as_operand("catching", self, strict=True), cast("Handler", handler))
         return cast("MiniAgent[In1, Message]", composed(composition))
 
-    # -- a wrapper of the user's own; `timeout` and `retry` are in `_wrapping` -------------------------------
+    # -- wrappers: the same agent, with something around each of its runs -----------------------------------
+
+    def timeout(
+        self, *, first_token: float | None = None, stall: float | None = None, total: float | None = None
+    ) -> Self:
+        """Return this agent with time limits: it is stopped when one expires; in seconds, None for no limit.
+
+        Pieces that had come are kept; the message that was being written, and the replies, end with an
+        :class:`AgentTimeoutError`. A slow reader does not count as a slow agent: an agent with a limit is
+        never paused for its readers. It takes the same keywords as before, and a typed agent is still typed.
+
+        Args:
+            first_token: from the end of its input to the first piece of its reply, which may be a thought, as
+                ``first_token_timeout`` of a provider. (In a chain all agents begin at once; the time in which
+                an agent waits for the one before is not counted.)
+            stall: between two tokens or ends of messages; without ``first_token`` also before the first one.
+            total: from the inquiry to the end of the last message.
+
+        Raises:
+            ValueError: a limit is negative.
+            TypeError: a limit is not a number.
+
+        Example:
+            >>> import asyncio
+            >>> from miniagents import AgentTimeoutError, MiniAgents, miniagent
+            >>> @miniagent
+            ... async def stuck_agent(ctx):
+            ...     await asyncio.Event().wait()
+            >>> async def main():
+            ...     try:
+            ...         await stuck_agent.timeout(first_token=0.01, total=60).inquire()
+            ...     except AgentTimeoutError as error:
+            ...         print(error.agent, error.limit, error.tokens)
+            >>> MiniAgents().run(main())
+            STUCK_AGENT first_token 0
+        """
+        return self._wrapped_in(TimeLimits(first_token, stall, total))
+
+    def retry(self, policy: RetryPolicy | None = None) -> Self:
+        """Return this agent with retries: it is inquired again after an error if its reply had not begun.
+
+        A reply begins with its first content: a token, a thought or a tool call. From then on it streams, and
+        readers would see it begin again; so from then on they get an error.
+
+        Args:
+            policy: how often to retry, after which errors, and with which pauses; by default
+                ``RetryPolicy()``.
+
+        Raises:
+            TypeError: ``policy`` is not a ``RetryPolicy``.
+
+        Example:
+            >>> from miniagents import MiniAgents, RetryPolicy
+            >>> from miniagents.testing import scripted_model
+            >>> shaky = scripted_model(ConnectionError("gone"), "Hello!").retry(RetryPolicy(delay=0.01))
+            >>> async def main():
+            ...     print(await shaky.inquire("Hi"))
+            >>> MiniAgents().run(main())
+            Hello!
+        """
+        return self._wrapped_in(Retrying(RetryPolicy() if policy is None else policy))
 
     def around(
         self,
@@ -388,7 +647,49 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
         """
         return self._wrapped_in(Around(wrapper))
 
+    def _wrapped_in(self, wrapper: Wrapper) -> Self:
+        """Return a copy of this agent with ``wrapper`` around its runs."""
+        inner = self._variant(errors_as_messages=False)
+        part = cast("Operand", self)
+        outer = self._variant(alias=wrapper.alias_around(part), description=wrapper.description_around(part))
+        outer._wrapped = (inner, wrapper)  # noqa: SLF001 - same class
+        return outer
+
+    def _bound_to(self, given: Mapping[str, object]) -> Self:
+        """Return this agent for one call of a wrapper: with the keywords of the call; errors stay errors."""
+        if given is self._defaults and self._errors_as_messages is False:
+            return self  # most often nothing has to change
+        bound = self._copied()
+        bound._defaults = FrozenMapping(given)  # noqa: SLF001 - same class, here and below
+        bound._errors_as_messages = False  # noqa: SLF001
+        return bound
+
     # -- variants ------------------------------------------------------------------------------------------
+
+    def described(self, *, alias: str | None = None, description: str | None = None) -> Self:
+        """Return the same agent with another alias or another description.
+
+        Args:
+            alias: its new name; None: unchanged.
+            description: its new description; None: unchanged.
+        """
+        return self._variant(alias=alias, description=description)
+
+    def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:
+        """Return the same agent with other defaults; every keyword can still be given later.
+
+        For type checkers a required keyword is still required after ``fork``; use :meth:`bind` to give the
+        last ones.
+
+        Args:
+            *args: values of the agent's own parameters.
+            **kwargs: the same by name. Data is frozen; other values (a client) are kept as they are.
+
+        Raises:
+            TypeError: the agent does not take a keyword; the text names the keywords that it takes.
+        """
+        taken = self._keywords.taken(self.alias, args, kwargs)
+        return self._variant(defaults={**self._defaults, **taken})
 
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "MiniAgent[In, Out]":
         """Return the same agent with all its keywords given; for type checkers it takes no keywords any more.
@@ -419,6 +720,121 @@ class MiniAgent(RunnableAgent[In, Out, P], Generic[In, Out, P]):
             enabled: if False, errors are raised, even if the context turns errors into messages.
         """
         return self._variant(errors_as_messages=enabled)
+
+    def _check_complete(self) -> None:
+        """Check, when an agent is composed, that no keyword is missing, since none can be given later."""
+        self._keywords.check_complete(self.alias, self._defaults)
+
+    def _variant(
+        self,
+        *,
+        defaults: Mapping[str, object] | None = None,
+        alias: str | None = None,
+        description: str | None = None,
+        errors_as_messages: bool | None = None,
+    ) -> Self:
+        """Return a copy with some changes; None means unchanged."""
+        variant = self._copied()
+        if defaults is not None:
+            variant._defaults = FrozenMapping(defaults)  # noqa: SLF001 - same class, here and below
+        if alias is not None:
+            variant.alias = alias
+        if description is not None:
+            variant.description = description
+        if errors_as_messages is not None:
+            variant._errors_as_messages = errors_as_messages  # noqa: SLF001
+        return variant
+
+    def _copied(self) -> Self:
+        copied = object.__new__(type(self))
+        own = getattr(self, "__dict__", None)
+        if own is not None:
+            vars(copied).update(own)
+        for name in self._copied_slots:
+            setattr(copied, name, getattr(self, name))
+        return copied
+
+    # -- running -------------------------------------------------------------------------------------------
+
+    def _called(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> "tuple[Callable[..., MessageSequencePromise[Out]], Mapping[str, object]]":
+        """Return what starts a run for this call, and the keywords of that run."""
+        if not args and not kwargs and not self._keywords.required:
+            return self._start, self._defaults
+        keywords = self._keywords
+        named = keywords.named(self.alias, args, kwargs)
+        if keywords.required:
+            keywords.check_complete(self.alias, {**self._defaults, **named})
+        return self._start, {**self._defaults, **keywords.frozen(named)} if named else self._defaults
+
+    def _start(
+        self,
+        context: Context,
+        received: MessageSequencePromise[Message] | str,
+        given: Mapping[str, object],
+        pending: Flattener | None = None,
+    ) -> MessageSequencePromise[Out]:
+        classes = self._classes
+        around = context.around_runs if isinstance(context, MiniAgents) else ()
+        if around and isinstance(context, MiniAgents) and self.run_kind != "model":
+            around = context.around_agents
+        function = around[self._around_done] if self._around_done < len(around) else None
+        if function is None and self._wrapped is not None and not isinstance(self._wrapped[1], Around):
+            classes = None  # the replies are those of the wrapped agent, so they have its classes
+        return start_run(  # type: ignore[return-value]  # of its class; a cast is a call
+            context,
+            self.alias,
+            received,
+            pending,
+            given,
+            agent=cast("MiniAgent[Message, Message, ...]", self),
+            around=function,
+            errors_as_messages=self._errors_as_messages,
+            classes=None if classes is None else classes.replies,
+        )
+
+    def __map_agent__(
+        self: Stage[In1, Out1], limits: ConcurrencyLimits, overflow: Overflow | None, /
+    ) -> AgentMap[In1, Out1]:
+        """Return the ``AgentMap`` for :func:`map_agent`.
+
+        Args:
+            limits: how many items run at once, in which order results come, and what an item that fails does.
+            overflow: how many unread items of an Observable are kept, and what happens to one more.
+        """
+        return AgentMap(self, limits, overflow)
+
+    def begin(
+        self,
+        received: MessageSequencePromise[Message] | str,
+        given: Mapping[str, object],
+        run: Run,
+        around: AnyFunction | None,
+    ) -> Awaitable[None]:
+        """Call the agent function, or the wrapper around it; a run calls this.
+
+        Args:
+            received: the messages that it was sent.
+            given: the keywords of this run.
+            run: takes the replies.
+            around: a function of the context, which is called in place of this agent; None if there is none.
+        """
+        classes = self._classes
+        own = around is None and self._wrapped is None  # else the agent that is called validates them
+        if own and classes is not None and classes.takes is not None:
+            if isinstance(received, str):
+                received = sequence_of(run.context, received)
+            received = validated(received, Validation(classes.takes, self.alias, "takes"))
+        ctx = InteractionContext(cast("MiniAgent[Message, Message, ...]", self), received, run)
+        if around is not None:
+            call = self._bound_to(given)._copied()  # noqa: SLF001 - same class, here and below
+            call._around_done += 1  # noqa: SLF001 - so that this function is not around it again
+            return around(ctx, call)
+        if self._wrapped is not None:
+            inner, wrapper = self._wrapped
+            return wrapper(ctx, cast("Operand", inner._bound_to(given)))  # noqa: SLF001
+        return self._function(ctx, **given)
 
 
 class Identity(MiniAgent[Message, Message]):

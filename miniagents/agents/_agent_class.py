@@ -13,7 +13,7 @@ from typing_extensions import Format, get_annotations
 from miniagents.values import freeze_data, lazy_dataclass
 
 from ._annotations import Classes, MessageClasses
-from ._configuration import Keywords, generator_text
+from ._keywords import Keywords, generator_text
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

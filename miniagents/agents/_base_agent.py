@@ -10,12 +10,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ArgsKwargs, PydanticCustomError
 from typing_extensions import dataclass_transform, override
 
+from miniagents.messages import MessageSequencePromise
 from miniagents.values import AgentFieldError, freeze_data, misfit, refuse_changeable
 
-from ._agent import InteractionContext, MiniAgent
+from ._agent import In, InteractionContext, MiniAgent, Out
 from ._agent_class import AgentClass, prepare
-from ._runnable_agent import In, Out
-from ._taskless_run import Start
 
 C = TypeVar("C", bound=type[object])
 
@@ -187,9 +186,9 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
         return self
 
     @override
-    def _asked(
+    def _called(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
-    ) -> tuple[Start[Out], Mapping[str, object]]:
+    ) -> tuple[Callable[..., MessageSequencePromise[Out]], Mapping[str, object]]:
         given = self._keywords.named(self.alias, args, kwargs)
         if not given:
             return self._start, self._defaults

@@ -10,7 +10,7 @@ from miniagents.messages import Message
 
 from ._agent import InteractionContext, MiniAgent
 from ._annotations import MessageClasses
-from ._configuration import Keywords
+from ._keywords import Keywords
 
 A = TypeVar("A", bound=Message, default=Message)
 # Not `Message`: if the function's context has a type variable, as in `def twice(agent: MiniAgent[I, O]) ->

@@ -16,7 +16,7 @@ from miniagents.values import lazy_dataclass
 
 from ._agent import MiniAgent
 from ._algebra._operands import ReplyContext
-from ._configuration import Keywords
+from ._keywords import Keywords
 from ._prompt_text import PromptText
 
 P = ParamSpec("P", default=...)

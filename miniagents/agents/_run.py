@@ -5,7 +5,7 @@ Each agent adds one buffer, for the replies; messages that it passes on are not 
 
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from typing_extensions import TypeVar, override
 
@@ -24,30 +24,17 @@ from miniagents.streams._protocols import Producer, Sink
 from miniagents.streams._run_task import ProducerTask
 from miniagents.values import MiniAgentsError
 
-from ._message_run import MessageRun, WritesMessage, sequence_of
 from ._miniagents import MiniAgents
 from ._records import came_to_be, record_run
 from ._signals import signals
-from ._taskless_run import MakeWork, TasklessRun
+
+if TYPE_CHECKING:
+    from ._agent import MiniAgent
+    from ._algebra._around import AnyFunction
 
 M_co = TypeVar("M_co", bound=Message, covariant=True, default=Message)
 
 logger = logging.getLogger("miniagents")
-
-
-class Runnable(Protocol):
-    """The interface of an agent for its runs."""
-
-    @property
-    def run_kind(self) -> RunKind:
-        """The kind of its runs, for observers."""
-        ...
-
-    def begin(
-        self, received: MessageSequencePromise[Message] | str, keywords: Mapping[str, object], run: "Run", /
-    ) -> Awaitable[None]:
-        """Call the agent function with a context."""
-        ...
 
 
 class Inquiry(MessageSequencePromise[M_co]):
@@ -106,6 +93,7 @@ class Run(ProducerTask):
         alias: the alias of the agent.
         context: the owner of the run.
         agent: the agent.
+        around: the function of the context that is called in place of the agent; None if there is none.
         received: the messages that it was sent; a text becomes a sequence when the run begins, so that a
             waiting call has few objects.
         keywords: the keywords of the call.
@@ -120,6 +108,7 @@ class Run(ProducerTask):
     __slots__ = (
         "_aborted",
         "_agent",
+        "_around",
         "_flattener",
         "_keywords",
         "_outcome",
@@ -134,8 +123,9 @@ class Run(ProducerTask):
         self,
         alias: str,
         context: Context,
-        agent: Runnable,
+        agent: "MiniAgent[Message, Message, ...]",
         *,
+        around: "AnyFunction | None",
         received: MessageSequencePromise[Message] | str,
         keywords: Mapping[str, object],
         pending: Flattener | None,
@@ -151,6 +141,7 @@ class Run(ProducerTask):
         buffer.run_unread()
         self._flattener: Flattener | None = None
         self._agent = agent
+        self._around = around
         self._received = received
         self._keywords = keywords
         self._pending = pending
@@ -165,7 +156,7 @@ class Run(ProducerTask):
         if pending is not None and pending.feeder is None:
             pending.finish()
         received, self._received = self._received, ""  # so that this object does not keep the messages alive
-        return self._agent.begin(received, self._keywords, self)
+        return self._agent.begin(received, self._keywords, self, self._around)
 
     @override
     def refuse_result(self, returned: object) -> None:
@@ -257,11 +248,10 @@ def start_run(
     pending: Flattener | None,
     keywords: Mapping[str, object],
     *,
-    agent: Runnable,
+    agent: "MiniAgent[Message, Message, ...]",
+    around: "AnyFunction | None",
     errors_as_messages: bool | None,
-    classes: tuple[type[Message], ...] | None = None,
-    writer: WritesMessage | None = None,
-    make: MakeWork | None = None,
+    classes: tuple[type[Message], ...] | None,
 ) -> "Inquiry[Message]":
     """Schedule a run in the active context.
 
@@ -272,10 +262,9 @@ def start_run(
         pending: writes ``received`` if that may still be given something before the run begins.
         keywords: the keywords of the call, for the record.
         agent: the agent.
+        around: the function of the context that is called in place of the agent; None if there is none.
         errors_as_messages: whether errors become messages; None leaves it to the context.
         classes: the classes of the replies; None if it replies any message.
-        writer: the function of the agent, if that writes its one message itself.
-        make: makes what the run does, if that needs no task.
 
     Returns:
         The promise of its replies.
@@ -284,35 +273,26 @@ def start_run(
     # Checked before the run is made: from there to its start all code is in the core.
     recorded = settings is not None and settings.persists
     observers = context.observers
-    watch = None if observers is None else watch_run(context, observers, alias, agent.run_kind, keywords)
+    # The agent that a function of the context calls has a run of its own.
+    kind: RunKind = agent.run_kind if around is None else "agent"
+    watch = None if observers is None else watch_run(context, observers, alias, kind, keywords)
     if isinstance(received, str) and (recorded or context.announcing):
         received = sequence_of(context, received)  # handlers and records get it before the run begins
     if errors_as_messages is None:
         errors_as_messages = settings is not None and settings.errors_as_messages
-    shown: ReplayBuffer[MessagePromise[Message]]
-    run: Run | MessageRun | TasklessRun
-    if make is not None:
-        shown = ReplayBuffer(context)
-        shown.run_unread()
-        run = TasklessRun(alias, shown, make, received, pending)
-    elif writer is not None:
-        run = MessageRun(
-            alias, context, writer, received=received, keywords=keywords, pending=pending, watch=watch
-        )
-        shown = run.sequence
-    else:
-        run = Run(
-            alias,
-            context,
-            agent,
-            received=received,
-            keywords=keywords,
-            pending=pending,
-            classes=classes,
-            # Inner runs may have turned errors into messages; these are passed on here.
-            passing=(ErrorMessage,) if errors_as_messages else (),
-        )
-        shown = run.buffer  # type: ignore[assignment]  # of messages; a cast is a call
+    run = Run(
+        alias,
+        context,
+        agent,
+        around=around,
+        received=received,
+        keywords=keywords,
+        pending=pending,
+        classes=classes,
+        # Inner runs may have turned errors into messages; these are passed on here.
+        passing=(ErrorMessage,) if errors_as_messages else (),
+    )
+    shown = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
     if watch is not None:
         watch.observers.anchor.runs[shown] = watch.info
         _observe(run, watch, received)
@@ -320,8 +300,7 @@ def start_run(
     if errors_as_messages:
         shown = replace_errors(MessageSequencePromise.over(shown), alias, but=signals())
         shown.run_unread()
-        if not isinstance(run, MessageRun):
-            run.shown = shown
+        run.shown = shown
         if watch is not None:
             watch.observers.anchor.runs[shown] = watch.info
     if settings is not None and recorded and not isinstance(received, str):
@@ -348,18 +327,13 @@ def tell_ready(watch: RunWatch, value: object) -> None:
             tell_ready(watch, each)
 
 
-def _observe(
-    run: Run | MessageRun | TasklessRun, watch: RunWatch, received: MessageSequencePromise[Message] | str
-) -> None:
+def _observe(run: Run, watch: RunWatch, received: MessageSequencePromise[Message] | str) -> None:
     """Report that a run was inquired, and its outcome when the run and all its replies have ended."""
     end = _End(run, watch)
     if watch.observers.content:
         end.keep_content(received)
-    if isinstance(run, MessageRun):
-        run.message.when_closed(end.message_ended)
-    else:
-        # Watched from now on: readers may drop the replies before they are complete.
-        when_complete(cast("ReplayBuffer[object]", run.buffer), end.replies, end.replies_ended)
+    # Watched from now on: readers may drop the replies before they are complete.
+    when_complete(run.buffer, end.replies, end.replies_ended)
     run.when_ended(end.one_ended)
     run.observe(watch)
 
@@ -369,7 +343,7 @@ class _End:
 
     __slots__ = ("_failed", "_received", "_replied", "_run", "_waits_for", "_watch")
 
-    def __init__(self, run: Run | MessageRun | TasklessRun, watch: RunWatch) -> None:
+    def __init__(self, run: Run, watch: RunWatch) -> None:
         self._run = run
         self._watch = watch
         self._waits_for = 2
@@ -404,14 +378,6 @@ class _End:
             self._replied = came_to_be(replies)
         self.one_ended()
 
-    def message_ended(self) -> None:
-        """Note that the only reply is complete."""
-        message = cast("MessageRun", self._run).message
-        self._failed = message.error
-        if self._watch.observers.content:
-            self._replied = came_to_be([cast("ReplayBuffer[object]", message)])
-        self.one_ended()
-
     def one_ended(self) -> None:
         """Note that the function or the replies have ended; after both, report the end."""
         self._waits_for -= 1
@@ -420,3 +386,10 @@ class _End:
             if outcome == "done":
                 outcome, error = outcome_of(self._failed)
             self._watch.ended(outcome, error, self._received, self._replied)
+
+
+def sequence_of(context: Context, text: str) -> MessageSequencePromise[Message]:
+    """Return a sequence of one message for a run that was sent a text."""
+    received = MessageSequencePromise.of_message(context, text_message(text))
+    received.buffer.expect_reader()  # the run is its reader, so it ends with the run
+    return received

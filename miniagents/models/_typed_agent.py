@@ -1,12 +1,9 @@
-"""`as_type`: a model that answers with a value of a type.
+"""`as_type`: a model that answers with a value of a type."""
 
-Why so long: the request, the answer and its repair are one conversation, and the agent belongs to it.
-"""
-
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from contextvars import Context as Variables, copy_context
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeAlias, cast, get_args, overload
+from functools import partial
+from typing import Generic, Literal, TypeAlias, cast, get_args, overload
 
 from pydantic import BaseModel, ValidationError
 from typing_extensions import ParamSpec, TypeVar, override
@@ -22,16 +19,12 @@ from miniagents.messages import (
     UserMessage,
 )
 from miniagents.messages._concurrent_map import ConcurrencyLimits
-from miniagents.messages._message import MessageSink
-from miniagents.messages._parts import PartBuffer
+from miniagents.messages._message import write_message
 from miniagents.streams import Overflow
-from miniagents.streams._context import Context
-from miniagents.streams._readers import until_closed
-from miniagents.values import Finish, LLMRefusalError, ToolResult
+from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
 
 from ._agent_kinds import as_kind, over
 from ._answer_schema import AnswerSchema
-from ._answer_writer import AnswerEnd, AnswerWriter
 from ._errors import SchemaError, TypedAnswerError
 from ._parameters import sentence_of
 from ._parsed import ParsedMessage, ParsedReplies
@@ -44,7 +37,6 @@ AnswerMode: TypeAlias = Literal["native", "tool"]
 """How a model is made to answer with a type: by the schema mode of its provider, or by a call of a tool."""
 
 T = TypeVar("T", bound=BaseModel)
-M = TypeVar("M", bound=Message)
 P = ParamSpec("P", default=[])
 Q = ParamSpec("Q")
 In1 = TypeVar("In1", bound=Message)
@@ -53,48 +45,14 @@ Out2 = TypeVar("Out2", bound=Message)
 _TOOL = "answer"
 
 
-class AnswerRun(AnswerEnd, Protocol):
-    """A run that writes an answer."""
-
-    @property
-    def message(self) -> PartBuffer:
-        """The answer."""
-        ...
-
-    @property
-    def metadata(self) -> MutableMapping[str, object]:
-        """The data of the answer."""
-        ...
-
-    @property
-    def variables(self) -> Variables | None:
-        """The context variables of the run."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _End(Generic[M]):
-    """Ends the message of an answer."""
-
-    sink: MessageSink[M]
-
-    def finished(self) -> None:
-        """End the message: the answer fits."""
-        self.sink.finish()
-
-    def failed(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
-        """End the message with an error."""
-        self.sink.fail(error, chain)
-
-
 @dataclass(frozen=True, slots=True)
 class TypedAnswer(Generic[T]):
     """The function of an agent that requests a type from a model, and again if the answer does not fit.
 
     Attributes:
         model: replies messages; the last one is its answer.
-        told: the keywords that make it answer with the type.
-        asked: the model with these keywords.
+        given: the keywords that make it answer with the type.
+        asking: the model with these keywords.
         answer: the type.
         schema: the JSON schema of the type.
         repairs: how often the model is called again.
@@ -103,8 +61,8 @@ class TypedAnswer(Generic[T]):
     """
 
     model: MiniAgent[Message, Message, ...]
-    told: Mapping[str, object]
-    asked: MiniAgent[Message, Message, ...]
+    given: Mapping[str, object]
+    asking: MiniAgent[Message, Message, ...]
     answer: type[T]
     schema: AnswerSchema
     repairs: int
@@ -119,74 +77,58 @@ class TypedAnswer(Generic[T]):
     async def __call__(
         self, ctx: "InteractionContext[Message, ParsedMessage[T]]", /, **keywords: object
     ) -> None:
-        """Reply the answer, as the function of any agent does.
+        """Reply the answer; its message streams the conversation with the model.
 
         Args:
             ctx: the conversation.
             **keywords: those of the model.
         """
-        buffer = PartBuffer(Context.current())
-        metadata: dict[str, object] = {}
-        end = _End(MessageSink(buffer, self.message_class, metadata))
-        writer = self._writer(
-            ctx.messages, keywords, buffer=buffer, metadata=metadata, variables=copy_context(), end=end
-        )
-        buffer.produce_with(writer)
-        ctx.reply(MessagePromise.of_tokens(buffer, self.message_class))
-        writer.begin()
-        try:
-            await until_closed(buffer)
-        finally:
-            writer.cancel()
+        model = self.model.fork(**keywords, **self.given) if keywords else self.asking
+        ctx.reply(write_message(self.message_class, partial(self._parts, model, ctx.messages), {}))
 
-    def writing(
-        self, run: "AnswerRun", received: MessageSequencePromise | str, keywords: Mapping[str, object], /
-    ) -> AnswerWriter:
-        """Return the writer of the answer, for a run that needs no task.
-
-        Args:
-            run: a run of the agent.
-            received: the conversation.
-            keywords: those of the model.
-        """
-        variables = run.variables or copy_context()
-        return self._writer(
-            received, keywords, buffer=run.message, metadata=run.metadata, variables=variables, end=run
-        )
-
-    def _writer(
+    async def _parts(
         self,
-        received: MessageSequencePromise | str,
-        keywords: Mapping[str, object],
-        *,
-        buffer: PartBuffer,
+        model: MiniAgent[Message, Message, ...],
+        messages: MessageSequencePromise,
         metadata: MutableMapping[str, object],
-        variables: Variables,
-        end: AnswerEnd,
-    ) -> AnswerWriter:
-        return AnswerWriter(
-            self.model if keywords else self.asked,
-            received,
-            {**keywords, **self.told} if keywords else keywords,
-            judge=self._judge,
-            buffer=buffer,
-            metadata=metadata,
-            variables=variables,
-            end=end,
-            calls=self.mode == "tool",
-        )
+    ) -> AsyncGenerator[Part]:
+        """Yield the parts of the answer, of every attempt; the last attempt is the one that fits."""
+        conversation: list[MessageType] = [messages]
+        for attempt in range(self.repairs + 1):
+            answers: list[Message] = []
+            async for promise in model.inquire(conversation):
+                if answers:
+                    yield Restart()
+                async for part in self._shown(promise):
+                    yield part
+                answers.append(await promise)
+            answer = answers[-1] if answers else Message("")
+            problem = self._problem(answer, attempt, metadata)
+            if problem is None:
+                return
+            yield Restart(problem)
+            conversation += [answers, self._complaint(answer, problem)]
 
-    def _judge(
-        self, answer: Message, attempt: int, metadata: MutableMapping[str, object], /
-    ) -> tuple[str, Message] | None:
-        """Return None if an answer fits; else what is wrong with it, and the message for the model.
+    async def _shown(self, promise: MessagePromise[Message]) -> AsyncGenerator[Part]:
+        """Yield the parts of one message; in the tool mode the arguments of its first call are the text."""
+        first: int | None = None
+        async for part in promise.parts:
+            if self.mode != "tool" or not isinstance(part, ToolCallDelta):
+                yield part
+                continue
+            first = part.index if first is None else first  # there should be no other call
+            if part.index == first and part.arguments:
+                yield part.arguments
+
+    def _problem(self, answer: Message, attempt: int, metadata: MutableMapping[str, object]) -> str | None:
+        """Return None if an answer fits, else what is wrong with it.
 
         Raises:
             TypedAnswerError: the answer does not fit, even after the repairs.
             LLMRefusalError: the model refuses to answer.
         """
-        reason = self._check(answer, metadata)
-        if reason is None:
+        problem = self._check(answer, metadata)
+        if problem is None:
             return None
         if isinstance(answer, AssistantMessage) and Finish(answer.finish_reason or "").cut:
             raise TypedAnswerError(
@@ -196,10 +138,10 @@ class TypedAnswer(Generic[T]):
             )
         if attempt == self.repairs:
             raise TypedAnswerError(
-                f"the answer is no {self.schema.name} after {attempt} repairs: {reason}",
+                f"the answer is no {self.schema.name} after {attempt} repairs: {problem}",
                 partial_text=str(answer),
             )
-        return reason, self._complaint(answer, reason)
+        return problem
 
     def _check(self, answer: Message, metadata: MutableMapping[str, object]) -> str | None:
         """Keep the answer as `parsed`, or return what is wrong with it."""
@@ -265,18 +207,18 @@ def typed_answer(
     # Errors of the model stay errors: otherwise their text would be taken for an answer that does not fit.
     model = model.errors_as_messages(enabled=False)
     message_class = cast("type[ParsedMessage[T]]", ParsedMessage.__class_getitem__(answer))
-    told = _told(model, schema, chosen)
-    return TypedAnswer(model, told, model.fork(**told), answer, schema, repairs, chosen, message_class)
+    given = _schema_keywords(model, schema, chosen)
+    return TypedAnswer(model, given, model.fork(**given), answer, schema, repairs, chosen, message_class)
 
 
-def _told(
+def _schema_keywords(
     model: MiniAgent[Message, Message, ...], schema: AnswerSchema, mode: AnswerMode
 ) -> Mapping[str, object]:
     """Return the keywords that make a model answer with a type."""
     if mode == "native":
         return {"answer_schema": schema}
-    told = schema.description or f"Give the answer: a {schema.name}."
-    spec = ToolSpec(_TOOL, told, schema.schema)
+    description = schema.description or f"Give the answer: a {schema.name}."
+    spec = ToolSpec(_TOOL, description, schema.schema)
     must = {"tool_choice": _TOOL} if model.takes_keyword("tool_choice") else {}
     return {"tools": (spec,), **must}
 
@@ -304,11 +246,6 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
         # Without brackets at run time: a parametrized class would be looked up at each call.
         replies = cast("type[ParsedReplies[T]]", ParsedReplies)
         return replies.of_model(super().inquire(messages, *args, **kwargs), self._answer)
-
-    @override
-    def _writer(self) -> TypedAnswer[T] | None:
-        function: object = self._function  # an agent made by `hedge`, for example, has another function
-        return cast("TypedAnswer[T]", function) if isinstance(function, TypedAnswer) else None
 
     @override
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "TypedAgent[T]":

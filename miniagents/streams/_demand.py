@@ -454,10 +454,3 @@ class Request:
         whole, self._whole = self._whole, None
         if whole is not None:
             whole.context.dispatch(whole.withdraw)
-
-
-def request_upstream(source: Demand[T], position: int, credit: int, *, waiting: bool = False) -> None:
-    """Request up to a count, for runs without a task."""
-    limit = min(position + credit, UNBOUNDED)
-    if not source.closed and (waiting or limit > source.requested):
-        source.context.dispatch(partial(source.request, limit, waiting=waiting))

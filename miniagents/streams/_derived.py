@@ -64,8 +64,8 @@ class Processor(ABC):
         """
 
     @abstractmethod
-    def leave(self) -> object:
-        """Stop reading; idempotent. Only a run without a task uses the returned value."""
+    def leave(self) -> None:
+        """Stop reading; idempotent."""
 
     def deliver(self) -> None:
         """Do as many steps as are possible now."""

@@ -1,6 +1,6 @@
 """What goes around runs: of one agent, of every agent in a context, and what only observes them.
 
-Crosses modules: `_wrapping`, `_agent`, `_run` and `_run_context` act together.
+Crosses modules: `_agent`, `_run` and `_miniagents` act together.
 """
 
 import asyncio

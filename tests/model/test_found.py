@@ -229,7 +229,6 @@ async def test_a_reader_that_leaves_a_row_does_not_stop_the_rows_after_it() -> N
         assert 2 == len(kept)
 
 
-@pytest.mark.xfail(strict=True, reason="C1: what the first attempt withdraws was demanded by the subscriber")
 @pytest.mark.loop(virtual=True)
 async def test_a_failed_attempt_leaves_the_demand_of_a_subscriber_alone() -> None:
     """A subscriber of a retried agent gets all messages of the second attempt, also more than `prefetch`."""
@@ -260,7 +259,6 @@ async def test_what_a_failing_agent_replied_is_written_to_its_end() -> None:
         assert ZAB == await got(failing_later.inquire())
 
 
-@pytest.mark.xfail(strict=True, reason="C2: the run without a task that failed cancels what it has replied")
 @pytest.mark.loop(virtual=True)
 async def test_what_a_retried_agent_replied_is_written_to_its_end() -> None:
     """The same of an agent with `retry`."""
@@ -304,7 +302,6 @@ async def test_what_an_agent_replied_behind_a_slow_reply_is_written_to_its_end()
         assert ["slow", "ab", "ValueError('failed')"] == await got(agent.inquire())
 
 
-@pytest.mark.xfail(strict=True, reason="C2: the same, and `catching` takes the cancellation for the end")
 @pytest.mark.loop(virtual=True)
 async def test_what_an_agent_replied_is_not_missing_where_its_error_is_handled() -> None:
     """`catching` keeps all replies that came before the error, complete, and handles the one error."""
@@ -497,7 +494,6 @@ async def test_an_error_names_the_agent_whose_generator_made_its_message() -> No
 # -- C8: sources that run ahead ------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="C8: what watches or copies the replies demands all of them")
 @pytest.mark.parametrize("operator", ["timeout", "catching"])
 @pytest.mark.loop(virtual=True)
 async def test_a_watched_source_waits_for_its_reader(operator: str) -> None:

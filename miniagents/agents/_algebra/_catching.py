@@ -1,24 +1,22 @@
 """``a.catching(handler)``: a function handles the errors of an agent."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from miniagents.messages import Message, MessagePromise, MessageType
 from miniagents.messages._message import failed_message
 from miniagents.streams._context import Context
-from miniagents.streams._readers import until_closed
-from miniagents.streams._run_task import current_ancestry
-from miniagents.values import lazy_dataclass
 
 from .._signals import signals
 from ._copy import MessageCopy
-from ._operands import Operand, ReplyContext, has_begun, named, relay
+from ._operands import Operand, ReplyContext, has_begun, named, relay, until_over
 
 # The handler returns replies, an agent, or a coroutine of one of these; the public method is typed.
 Handler: TypeAlias = Callable[[Exception, ReplyContext], object]
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Catching:
     """The agent function of ``a.catching(handler)``.
 
@@ -79,12 +77,10 @@ class Catching:
             else:
                 await self._mend(promise, None, ctx)
             return
-        copy = MessageCopy(promise, Context.current())
-        copy.buffer.produce_with(copy, current_ancestry())
-        copy.held = True
-        ctx.reply(copy.show())
+        copy = MessageCopy(promise, held=True)
+        ctx.reply(copy.begin())
         try:
-            await until_closed(promise.buffer)
+            await until_over(promise.buffer)
             if promise.buffer.error is not None:
                 await self._mend(promise, copy, ctx)
         finally:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from .._agent import Identity
-from .._configuration import NO_KEYWORDS
+from .._keywords import NO_KEYWORDS
 from ._chains import PassThrough
 
 _PASSING: Final = PassThrough()

@@ -5,19 +5,17 @@ the replies of another one ends as that one ends.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol, cast, runtime_checkable
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise, MessageType
 from miniagents.messages._parts import PartBuffer
 from miniagents.streams._buffer import NoReplayBuffer, ReplayBuffer
-from miniagents.streams._deadlocks import current_producer
+from miniagents.streams._deadlocks import current_producer, record_wait
 from miniagents.streams._pump import until_requested
 from miniagents.streams._readers import raise_error, until_closed, until_more
 from miniagents.streams._run_task import ProducerTask
 from miniagents.values import Finish, Part, ResponseHeaders, Retry, Usage
-
-from .._taskless_run import Call, TasklessRun, Work
 
 
 @runtime_checkable
@@ -90,12 +88,8 @@ class Wrapper(Protocol):
         """The description of the wrapped agent, a sentence."""
         ...
 
-
-class Watching(Wrapper, Protocol):
-    """A wrapper that only watches: it passes on the wrapped agent's replies unchanged, and needs no task."""
-
-    def watch(self, run: TasklessRun, call: Call, /) -> Work:
-        """Return the work of one run, for a call of the agent."""
+    def __call__(self, ctx: ReplyContext, call: Operand, /) -> Awaitable[None]:
+        """Do one run: inquire ``call``, the wrapped agent, and reply."""
         ...
 
 
@@ -121,11 +115,16 @@ async def relay(ctx: ReplyContext, replies: MessageSequencePromise) -> None:
         for promise in buffer.items:  # all has come: no reader is needed, and there is nothing to wait for
             ctx.reply(promise)
         return
-    run = current_producer()
     async for promise in replies:
         ctx.reply(promise)
-        if isinstance(run, ProducerTask):
-            await until_requested(run.buffer)
+        await until_read()
+
+
+async def until_read() -> None:
+    """Wait, after a reply, until the replies of the current run have demand again."""
+    run = current_producer()
+    if isinstance(run, ProducerTask):
+        await until_requested(run.buffer)
 
 
 async def first_sign(replies: MessageSequencePromise) -> None:
@@ -157,7 +156,7 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
     buffer = promise.buffer
     parts = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
     position = 0
-    buffer.reader_came()
+    buffer.reader_came(reads=False)  # it only looks: a message that nothing else reads is not paused
     try:
         while True:
             while position < len(parts):
@@ -181,6 +180,14 @@ def is_content(part: Part) -> bool:
 def is_complete(messages: MessageSequencePromise) -> bool:
     """Return whether all messages have ended, with or without an error."""
     return messages.buffer.closed and all(promise.buffer.closed for promise in messages.buffer.items)
+
+
+async def until_over(buffer: ReplayBuffer[str]) -> None:
+    """Wait until a message has ended, without demand for it: its source waits for its readers."""
+    future = buffer.context.future()
+    buffer.when_closed(lambda: None if future.done() else future.set_result(None))
+    record_wait(buffer, future)
+    await future
 
 
 class InputEnd:

@@ -11,7 +11,7 @@ from miniagents.streams._readers import until_closed
 from miniagents.values import UnroutedMessageError, lazy_dataclass
 
 from .._agent import MiniAgent, as_operand, composed
-from .._configuration import NO_KEYWORDS
+from .._keywords import NO_KEYWORDS
 from ._chains import Stage
 from ._operands import Operand, ReplyContext
 

@@ -4,30 +4,31 @@ The messages that the agent writes are passed on and only watched, not copied. W
 messages end with the error, and their producers are stopped. Only a message that comes from outside of the
 agent is copied, since it may have other readers, which the error must not affect.
 
-The module is long because watching the agent and finding the next limit use the same few numbers.
+**The time in which an agent is paused for its readers does not count.** To watch an agent is no demand for
+its replies, so an agent with a limit is paused like any other one.
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextvars import Context as Variables
+from dataclasses import dataclass
 from typing import cast
-
-from typing_extensions import override
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._parts import PartBuffer
 from miniagents.streams._buffer import ReplayBuffer
-from miniagents.values import AgentTimeoutError, Part, check_seconds, lazy_dataclass, set_partial_text
+from miniagents.streams._deadlocks import current_producer
+from miniagents.streams._run_task import current_ancestry
+from miniagents.values import AgentTimeoutError, Part, check_seconds, set_partial_text
 
-from .._taskless_run import Call, TasklessRun
 from ._copy import MessageCopy
-from ._operands import InputEnd, Operand, is_complete, is_content, named
+from ._operands import InputEnd, Operand, ReplyContext, is_complete, is_content, named, until_read
 
 LIMITS = ("first_token", "stall", "total")
 NEVER = float("inf")
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class TimeLimits:
     """The wrapper of ``a.timeout(...)``; all limits in seconds, None for no limit.
 
@@ -56,172 +57,182 @@ class TimeLimits:
         """The agent that is stopped."""
         return f"{part.alias}, stopped when it takes too long."
 
-    def watch(self, run: TasklessRun, call: Call, /) -> "Watch":
-        """Pass the replies on until a limit expires."""
-        return Watch(self, run, call)
+    async def __call__(self, ctx: ReplyContext, call: Operand) -> None:
+        """Pass the replies on until they and all their messages have ended, or a limit expires."""
+        clock = Clock(self, call.alias)
+        error: AgentTimeoutError | None = None
+        try:
+            async with asyncio.timeout(None) as block:
+                clock.start(block, ctx.messages)
+                try:
+                    await self._pass_on(ctx, clock, call.inquire(ctx.messages))
+                except Exception:
+                    await clock.messages_ended()  # what it had replied is complete before its error
+                    raise
+                if clock.open:
+                    ctx.finish_early()
+                    clock.only_messages = True
+                    await clock.messages_ended()
+        except TimeoutError:
+            if clock.expired is None:  # an error of the agent
+                raise
+            error = clock.end_all(*clock.expired)
+        finally:
+            clock.stop()
+        if error is not None and not clock.only_messages:  # else each of them has the error
+            raise error
+
+    async def _pass_on(self, ctx: ReplyContext, clock: "Clock", replies: MessageSequencePromise) -> None:
+        clock.replies = replies.buffer
+        async for promise in replies:
+            ctx.reply(clock.watched(promise))
+            clock.pause()
+            await until_read()
+            clock.resume()
 
 
-class Watch:
-    """Watches the replies of one run, and stops the run when a limit expires.
-
-    It has no task: it works when tokens arrive, and in a timer.
+class Clock:
+    """Knows when a limit of a running agent expires.
 
     Args:
         limits: how long is waited.
-        run: shows the replies.
-        call: of the agent.
+        alias: the alias of the agent.
 
     Attributes:
-        position: how many messages have been passed on.
+        expired: the limit that has expired, and its seconds; None if none has.
+        only_messages: whether the replies have ended, and only their messages are still open.
+        open: the messages that the agent is writing.
+        replies: the buffer of its replies; not the promise, which would keep the messages going.
     """
 
     __slots__ = (
-        *("_alias", "_ancestry", "_begun", "_buffer", "_call", "_context", "_ended", "_input", "_limits"),
-        *("_loop", "_open", "_over", "_replies", "_run", "_signs", "_timer", "_tokens", "_waiting_since"),
-        "position",
+        *("_alias", "_ancestry", "_began", "_block", "_ended", "_input", "_limits", "_loop", "_paused_since"),
+        *("_signs", "_started", "_timer", "_tokens", "_waiting_since", "expired", "only_messages", "open"),
+        "replies",
     )
 
-    def __init__(self, limits: TimeLimits, run: TasklessRun, call: Call) -> None:
+    def __init__(self, limits: TimeLimits, alias: str) -> None:
         self._limits = limits
-        self._run = run
-        self._alias = call.alias
-        self._call: Call | None = call  # until the end, since it holds the messages that the run was sent
-        self._replies: MessageSequencePromise | None = None  # None when all of them have been passed on
-        self._buffer = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)  # None before they exist
-        self._context = run.context
-        self._loop = run.context.loop
-        self._ancestry = run.ancestry
-        self._begun = self._loop.time()
+        self._alias = alias
+        self._loop = asyncio.get_running_loop()
+        self._ancestry = current_ancestry()
+        self._began = self._started = self._loop.time()  # the first one is moved on by pauses
         self._waiting_since: float | None = None  # None before its input is complete and a token has come
+        self._paused_since: float | None = None
         self._signs = 0  # tokens and ends of messages
-        self._tokens = 0
-        self._open: dict[Open | MessageCopy, None] = {}
-        self._ended = False  # whether all messages have come and the replies were closed
+        self._tokens = 0  # of messages that have ended
         self._input: InputEnd | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._over = False
-        self.position = 0
+        self._block: asyncio.Timeout | None = None
+        self._ended: asyncio.Future[None] | None = None
+        self.expired: tuple[str, float] | None = None
+        self.only_messages = False
+        self.open: dict[WatchedMessage, None] = {}
+        self.replies: ReplayBuffer[MessagePromise[Message]] | None = None
 
-    def begin(self) -> None:
-        """Inquire the agent, and watch its replies until they and all their messages have ended."""
-        call = self._call
-        if call is None:
-            return
-        if isinstance(call.received, str) or is_complete(call.received):
-            self._waiting_since = self._begun
+    def start(self, block: asyncio.Timeout, messages: MessageSequencePromise) -> None:
+        """Let ``block`` end when a limit expires; ``messages`` are what the agent is sent."""
+        self._block = block
+        if is_complete(messages):
+            self._waiting_since = self._began
         else:
-            self._input = InputEnd(call.received, self._input_came)
+            self._input = InputEnd(messages, self._input_ended)
             self._input.begin()
-        self._replies = call.inquire()
-        self._buffer = self._replies.buffer
-        self._buffer.attach(self)
         self._set_timer()
-        self.deliver()
 
-    def blocked_by(self) -> None:
-        """None: when the time is over, it goes on by itself."""
+    def stop(self) -> None:
+        """Stop the clock, and stop watching; messages that are still read go on."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._input is not None:
+            self._input.leave()
+            self._input = None  # it refers to this object
+        for each in self.open:
+            each.leave()
+        self.open.clear()  # the same
 
-    def _is_over(self) -> bool:
-        passed_on = self._ended or (self._buffer.closed and self.position == len(self._buffer.items))
-        return passed_on and not self._open
-
-    # -- events of the agent ---------------------------------------------------------------------------------
-
-    def deliver(self) -> None:
-        """Pass new messages on."""
-        buffer = self._buffer
-        while self.position < len(buffer.items):
-            promise = buffer.items[self.position]
-            self.position += 1
-            if promise.buffer.closed:  # nothing to stop; a copy would end the run before it is passed on
-                self._run.reply(promise)
-                if promise.buffer.error is None:
-                    self._tokens += len(promise.buffer.items)
-                    self.sign()
-            elif self._ancestry is not None and self._ancestry.began(promise.buffer.ancestry):
-                self._watch_own(promise)
-            else:
-                self._copy_foreign(promise)
-        if buffer.closed:
-            if buffer.error is None and self._open and not self._ended:
-                self._ended = True
-                self._run.finish_early()
-                buffer.detach(self)
-                self._replies = None  # it would keep the messages going after their readers have left
-            self.look()
-
-    def _watch_own(self, promise: MessagePromise) -> None:
-        self._run.reply(promise)
-        buffer = promise.buffer
-        limits = self._limits
-        # A limit of the total time need not be notified of each token.
-        whole = limits.stall is None and (
-            self._signs > 0 or (limits.first_token is None and self._input is None)
-        )
-        watched = Open(self, buffer) if whole else OpenInSteps(self, buffer)
-        self._open[watched] = None
-        watched.begin()
-
-    def _copy_foreign(self, promise: MessagePromise) -> None:
-        copy = MessageCopy(promise, self._context, self._copied)
-        copy.buffer.produce_with(copy, self._ancestry)  # the caller belongs to another run
-        self._open[copy] = None
-        self._run.reply(copy.show())
-
-    def _copied(self, copy: MessageCopy, part: Part | None) -> None:
-        if part is None:
-            self.closed(copy)
-        elif is_content(part):
-            self._tokens += isinstance(part, str)
-            self.sign()
-
-    def came(self, parts: Sequence[Part]) -> None:
-        """Note a part of one of its messages."""
-        said = False
-        for part in parts:
-            if isinstance(part, str):
-                self._tokens += 1
-                said = True
-            elif is_content(part):
-                said = True
-        if said:
-            self.sign()
-
-    def closed(self, message: "Open | MessageCopy") -> None:
-        """Note that a message has ended, with or without an error."""
-        if self._open.pop(message, self) is None:
-            self._tokens += message.uncounted
-            self.sign()
-            if not self._open:
-                self.look()
+    def watched(self, promise: MessagePromise[Message]) -> MessagePromise[Message]:
+        """Watch a message of the agent, and return what to show for it."""
+        if promise.buffer.closed:
+            if promise.buffer.error is None:
+                self._tokens += len(promise.buffer.items)
+                self.sign()
+            return promise
+        if self._ancestry is None or not self._ancestry.began(promise.buffer.ancestry):
+            promise = MessageCopy(promise).begin()  # it comes from outside
+        message = WatchedMessage(self, promise.buffer)
+        self.open[message] = None
+        message.begin()
+        return promise
 
     def sign(self) -> None:
         """Note a token or the end of a message."""
+        self.resume()
         self._waiting_since = self._loop.time()
         self._signs += 1
         if self._signs == 1 and self._input is not None:
             self._input.leave()  # from now on only the agent requests its input
 
-    def _input_came(self) -> None:
+    def ended(self, message: "WatchedMessage") -> None:
+        """Note that a message has ended, with or without an error."""
+        if self.open.pop(message, self) is None:
+            self._tokens += len(message.buffer.items)
+            self.sign()
+            if not self.open and self._ended is not None and not self._ended.done():
+                self._ended.set_result(None)
+
+    async def messages_ended(self) -> None:
+        """Wait until all messages have ended, without demand for them."""
+        if self.open:
+            self._ended = self._loop.create_future()
+            await self._ended
+
+    def end_all(self, limit: str, seconds: float) -> AgentTimeoutError:
+        """End the agent, and everything that is still open, with the error; return the error."""
+        elapsed = self._loop.time() - self._started
+        tokens = self._tokens + sum(len(each.buffer.items) for each in self.open)
+        error = AgentTimeoutError(
+            f"{self._alias} was stopped after {elapsed:.3g} s: its limit {limit}={seconds:g} s was up; "
+            f"tokens so far: {tokens}.",
+            agent=self._alias,
+            limit=limit,
+            seconds=seconds,
+            elapsed=elapsed,
+            tokens=tokens,
+            partial_text=next(("".join(each.buffer.items) for each in self.open), ""),
+        )
+        run = current_producer()
+        for each in tuple(self.open):
+            each.fail(error, () if run is None else (run.name,))
+        if self.replies is not None:
+            self.replies.cancel()
+            self.replies.context.cancel_finished_early(self.replies)  # it may have closed its replies
+        return error
+
+    # -- pauses --------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Note that the agent may be waiting for its readers from now on."""
+        if self._paused_since is None:
+            self._paused_since = self._loop.time()
+
+    def resume(self) -> None:
+        """Note that the agent is at work: the time since :meth:`pause` does not count."""
+        if self._paused_since is not None:
+            paused = self._loop.time() - self._paused_since
+            self._paused_since = None
+            self._began += paused
+            if self._waiting_since is not None:
+                self._waiting_since += paused
+
+    # -- the limits ----------------------------------------------------------------------------------------
+
+    def _input_ended(self) -> None:
         if self._waiting_since is None:
             self._waiting_since = self._loop.time()
             if self._timer is not None:  # the stall limit counts from now on
                 self._timer.cancel()
                 self._set_timer()
-
-    def look(self) -> None:
-        """End the run if everything has ended."""
-        if self._over or not self._is_over():
-            return
-        self._over = True
-        buffer = self._buffer
-        if buffer.error is None:
-            self._run.finished()
-        else:
-            buffer.mark_error_handled()
-            self._run.failed(buffer.error, buffer.chain)
-
-    # -- the limits ------------------------------------------------------------------------------------------
 
     def _next(self) -> tuple[str, float, float]:
         """Return the limit that expires next, its seconds, and when."""
@@ -229,7 +240,7 @@ class Watch:
         found = (
             ("", NEVER, NEVER)
             if limits.total is None
-            else ("total", limits.total, self._begun + limits.total)
+            else ("total", limits.total, self._began + limits.total)
         )
         if self._waiting_since is None:
             return found
@@ -240,7 +251,7 @@ class Watch:
         return name, seconds, self._waiting_since + seconds
 
     def _set_timer(self) -> None:
-        """Check the limits when the next one could expire; tokens until then only postpone that."""
+        """Look when the next limit could expire; tokens until then only postpone that."""
         limits = self._limits
         given = [each for each in (limits.first_token, limits.stall, limits.total) if each is not None]
         if given:
@@ -249,156 +260,82 @@ class Watch:
 
     def _call_at(self, when: float) -> None:
         # Without context variables: a cancelled timer would keep them, and so the run, until its time.
-        self._timer = self._loop.call_at(when, self._time_is_up, context=Variables())
+        self._timer = self._loop.call_at(when, self._look, context=Variables())
 
-    def _time_is_up(self) -> None:
+    def _look(self) -> None:
         self._timer = None
-        limit, seconds, deadline = self._next()
-        if self._loop.time() < deadline:
-            if deadline == NEVER:  # its input is not complete yet
-                self._set_timer()
+        if self._paused_since is not None:
+            if self.open and not all(each.paused for each in self.open):
+                self.resume()
             else:
-                self._call_at(deadline)
-        elif not self._over and self._run.variables is not None:
-            self._run.variables.run(self._stop, limit, seconds)
-
-    def _stop(self, limit: str, seconds: float) -> None:
-        """End everything that is still open with the error, and stop the agent."""
-        elapsed = self._loop.time() - self._begun
-        tokens = self._tokens + sum(each.uncounted for each in self._open)
-        error = AgentTimeoutError(
-            f"{self._alias} was stopped after {elapsed:.3g} s: its limit {limit}={seconds:g} s was up; "
-            f"tokens so far: {tokens}.",
-            agent=self._alias,
-            limit=limit,
-            seconds=seconds,
-            elapsed=elapsed,
-            tokens=tokens,
-            partial_text=next((each.text for each in self._open), ""),
-        )
-        self._over = True  # the ends that follow are not events of the agent
-        for each in tuple(self._open):
-            each.fail(error, (self._run.name,))
-        if self._replies is not None:
-            self._replies.cancel()
-        else:  # a run that had closed its replies may still go on
-            self._buffer.context.cancel_finished_early(self._buffer)
-        if self._ended:  # only messages were left, and each of them has its error
-            self._run.finished()
+                self._set_timer()
+                return
+        limit, seconds, deadline = self._next()
+        if self._loop.time() >= deadline:
+            self.expired = limit, seconds
+            if self._block is not None:
+                self._block.reschedule(self._loop.time())
+        elif deadline == NEVER:  # its input is not complete yet
+            self._set_timer()
         else:
-            self._run.failed(error)
-
-    def leave(self) -> object:
-        """Stop watching; messages that are still held go on."""
-        self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
-        self._buffer.detach(self)
-        for each in tuple(self._open):
-            each.release()
-        self._open.clear()  # a reference cycle would keep the replies until the next garbage collection
-        if self._input is not None:
-            self._input.leave()
-        held = (self._replies, self._call)
-        self._replies = self._call = None
-        return held
+            self._call_at(deadline)
 
 
-class Open:
-    """A message that the watched agent is writing, until it ends.
+class WatchedMessage:
+    """A message that the agent is writing: reports each of its parts, without demand for them.
 
     It holds the buffer and not the promise, so that it does not count as a reader of the message.
 
     Args:
-        watch: notified of the end.
+        clock: takes note of the parts.
         buffer: the buffer of the message.
-    """
-
-    __slots__ = ("_buffer", "_watch")
-
-    def __init__(self, watch: Watch, buffer: ReplayBuffer[str]) -> None:
-        self._watch: Watch | None = watch
-        self._buffer = buffer
-
-    def begin(self) -> None:
-        """Watch it: its producer does not wait for readers any more, and its end is reported."""
-        self._buffer.reader_came()
-        self._buffer.request_all()
-        self._buffer.when_closed(self._closed)
-
-    def _closed(self) -> None:
-        watch = self._watch
-        self.release()
-        if watch is not None:
-            watch.closed(self)
-
-    @property
-    def uncounted(self) -> int:
-        """Return how many tokens have come that the watch was not notified of."""
-        return len(self._buffer.items)
-
-    @property
-    def text(self) -> str:
-        """The text that has come so far."""
-        return "".join(self._buffer.items)
-
-    def fail(self, error: Exception, chain: tuple[str, ...]) -> None:
-        """End the message with ``error``, after the tokens that came, and stop its producer."""
-        producer = self._buffer.producer
-        self.release()
-        if not self._buffer.closed:
-            set_partial_text(error, self.text)
-            self._buffer.fail(error, chain)
-        if producer is not None:
-            producer.cancel()
-
-    def release(self) -> None:
-        """Stop watching it; idempotent."""
-        if self._watch is not None:
-            self._watch = None
-            self._leave()
-
-    def _leave(self) -> None:
-        self._buffer.reader_left()
-        self._buffer.withdraw()
-
-
-class OpenInSteps(Open):
-    """An open message that notifies the watch of each part.
 
     Attributes:
+        buffer: the buffer of the message.
         position: how many parts have come.
     """
 
-    __slots__ = ("_parts", "position")
+    __slots__ = ("_clock", "_parts", "buffer", "position")
 
-    def __init__(self, watch: Watch, buffer: ReplayBuffer[str]) -> None:
-        super().__init__(watch, buffer)
+    def __init__(self, clock: Clock, buffer: ReplayBuffer[str]) -> None:
+        self._clock = clock
+        self.buffer = buffer
         self._parts = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
         self.position: int = 0
 
-    @override
     def begin(self) -> None:
-        self._buffer.attach(self)
+        """Begin to watch."""
+        self.buffer.attach(self, unbounded=False, reads=False)
         self.deliver()
-
-    @property
-    @override
-    def uncounted(self) -> int:
-        return 0
 
     def deliver(self) -> None:
         """Report the new parts, then the end."""
-        watch = self._watch
-        if watch is None:
-            return
+        clock = self._clock
         if self.position < len(self._parts):
             new = self._parts[self.position :]
             self.position += len(new)
-            watch.came(new)
-        if self._buffer.closed:
-            self._closed()
+            if any(map(is_content, new)):
+                clock.sign()
+        if self.buffer.closed:
+            self.leave()
+            clock.ended(self)
+        elif self.paused and all(each.paused for each in clock.open):
+            clock.pause()
 
-    @override
-    def _leave(self) -> None:
-        self._buffer.detach(self)
+    @property
+    def paused(self) -> bool:
+        """Whether its source waits for readers."""
+        return self.buffer.credit() <= 0
+
+    def fail(self, error: Exception, chain: tuple[str, ...]) -> None:
+        """End the message with ``error``, after the tokens that came, and stop its producer."""
+        producer = self.buffer.producer
+        if not self.buffer.closed:
+            set_partial_text(error, "".join(self.buffer.items))
+            self.buffer.fail(error, chain)
+        if producer is not None:
+            producer.cancel()
+
+    def leave(self) -> None:
+        """Stop watching; idempotent."""
+        self.buffer.detach(self, unbounded=False)

@@ -1,20 +1,13 @@
-"""The configuration of an agent: its alias, description and keywords, and copies with other ones.
-
-Every operation here returns an agent of the same class (``Self``): a typed agent stays typed, and an agent of
-a class keeps its fields.
-"""
+"""The keywords that an agent takes: of its function, or the fields of its class."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from typing import ClassVar, Final, Generic, Self, cast, get_args
+from collections.abc import Callable, Mapping
+from typing import Final, Self, cast, get_args
 
 from pydantic import SecretStr
-from typing_extensions import ParamSpec, override
+from typing_extensions import ParamSpec
 
-from miniagents.messages import Message
 from miniagents.values import FrozenMapping, freeze_data, lazy_dataclass
-
-from ._annotations import MessageClasses
 
 P = ParamSpec("P", default=[])
 
@@ -154,145 +147,3 @@ def _is_secret(annotation: object) -> bool:
 
 
 NO_KEYWORDS: Final = Keywords((), frozenset(), open=False, defaults=FrozenMapping())
-
-
-# Type checkers name the class that has a method, and users know only `MiniAgent`. So all base classes of
-# `_agent.MiniAgent` have its name. Other modules import this one as `ConfiguredAgent`.
-class MiniAgent(Generic[P]):
-    """The part of an agent that has its alias, description, function and keywords.
-
-    Attributes:
-        alias: its name in errors and records, and for models.
-        description: what it does; models get this text.
-
-    Args:
-        function: called by a run, with the context and the keywords.
-        keywords: the keywords that it takes.
-        alias: its name.
-        description: what it does.
-        defaults: values of keywords that the caller does not give.
-        errors_as_messages: whether its errors become messages; None: as the context is set.
-        classes: the classes of the messages that it takes and replies; None if it takes and replies any
-            message.
-    """
-
-    __slots__ = (
-        "_classes",
-        "_defaults",
-        "_errors_as_messages",
-        "_function",
-        "_keywords",
-        "alias",
-        "description",
-    )
-    # All slots that a copy of an agent of this class must have; read once for each class.
-    _copied_slots: ClassVar[tuple[str, ...]] = __slots__
-
-    alias: str
-    description: str
-
-    def __init__(
-        self,
-        function: Callable[..., Awaitable[None]],
-        keywords: Keywords,
-        *,
-        alias: str,
-        description: str,
-        defaults: Mapping[str, object],
-        errors_as_messages: bool | None = None,
-        classes: MessageClasses | None = None,
-    ) -> None:
-        self._function = function
-        self._classes = classes
-        self._keywords = keywords
-        self._defaults = FrozenMapping(defaults)
-        self._errors_as_messages = errors_as_messages
-        self.alias = alias
-        self.description = description
-
-    @override
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        own: str | tuple[str, ...] = vars(cls).get("__slots__", ())
-        added = (own,) if isinstance(own, str) else tuple(own)
-        cls._copied_slots = tuple(dict.fromkeys((*cls._copied_slots, *added)))
-
-    @override
-    def __repr__(self) -> str:
-        return f"<MiniAgent {self.alias}>"
-
-    @property
-    def defaults(self) -> FrozenMapping[str, object]:
-        """The values of keywords that the caller does not give."""
-        return FrozenMapping({**self._keywords.defaults, **self._defaults})
-
-    @property
-    def takes(self) -> tuple[type[Message], ...] | None:
-        """The classes of the messages that it takes; None if it takes any message."""
-        return None if self._classes is None else self._classes.takes
-
-    def takes_keyword(self, name: str) -> bool:
-        """Return whether ``fork`` and ``inquire`` take a keyword.
-
-        Args:
-            name: the name of the keyword.
-        """
-        return self._keywords.open or name in self._keywords.names
-
-    def described(self, *, alias: str | None = None, description: str | None = None) -> Self:
-        """Return the same agent with another alias or another description.
-
-        Args:
-            alias: its new name; None: unchanged.
-            description: its new description; None: unchanged.
-        """
-        return self._variant(alias=alias, description=description)
-
-    def fork(self, *args: P.args, **kwargs: P.kwargs) -> Self:
-        """Return the same agent with other defaults; every keyword can still be given later.
-
-        For type checkers a required keyword is still required after ``fork``; use :meth:`bind` to give the
-        last ones.
-
-        Args:
-            *args: values of the agent's own parameters.
-            **kwargs: the same by name. Data is frozen; other values (a client) are kept as they are.
-
-        Raises:
-            TypeError: the agent does not take a keyword; the text names the keywords that it takes.
-        """
-        taken = self._keywords.taken(self.alias, args, kwargs)
-        return self._variant(defaults={**self._defaults, **taken})
-
-    def _check_complete(self) -> None:
-        """Check, when an agent is composed, that no keyword is missing, since none can be given later."""
-        self._keywords.check_complete(self.alias, self._defaults)
-
-    def _variant(
-        self,
-        *,
-        defaults: Mapping[str, object] | None = None,
-        alias: str | None = None,
-        description: str | None = None,
-        errors_as_messages: bool | None = None,
-    ) -> Self:
-        """Return a copy with some changes; None means unchanged."""
-        variant = self._copied()
-        if defaults is not None:
-            variant._defaults = FrozenMapping(defaults)  # noqa: SLF001 - same class, here and below
-        if alias is not None:
-            variant.alias = alias
-        if description is not None:
-            variant.description = description
-        if errors_as_messages is not None:
-            variant._errors_as_messages = errors_as_messages  # noqa: SLF001
-        return variant
-
-    def _copied(self) -> Self:
-        copied = object.__new__(type(self))
-        own = getattr(self, "__dict__", None)
-        if own is not None:
-            vars(copied).update(own)
-        for name in self._copied_slots:
-            setattr(copied, name, getattr(self, name))
-        return copied
