@@ -11,11 +11,12 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
 
-from miniagents import Message, MessageSequencePromise
+from miniagents import InteractionContext, Message, MessageSequencePromise, miniagent
 
 from .answer_cases import answers
 from .rewrite_cases import HOPS, growing
@@ -67,6 +68,40 @@ def nesting(count: int) -> float:
     return in_context(work)
 
 
+@miniagent
+async def failing(ctx: InteractionContext) -> None:
+    """Fail when the message has come."""
+    await ctx.messages
+    raise ValueError
+
+
+def failures(count: int) -> float:
+    """``count`` runs that fail, one after the other; each error is caught."""
+
+    async def work() -> None:
+        for _ in range(count):
+            with suppress(ValueError):
+                await failing.inquire("hello")
+
+    return in_context(lambda: timed(work))
+
+
+def subscribers(count: int) -> float:
+    """``count`` subscriptions to one open stream, all disposed of in the order in which they came."""
+
+    async def work() -> None:
+        message = streaming(live, TOKENS)
+        for subscription in [message.tokens.subscribe(_take) for _ in range(count)]:
+            subscription.dispose()
+        await message
+
+    return in_context(lambda: timed(work))
+
+
+def _take(_: str) -> None:
+    """Take a token."""
+
+
 def in_a_list(inner: Nested, _: int) -> Nested:
     """Nest once more."""
     return [inner]
@@ -107,6 +142,11 @@ SERIES: Mapping[str, Series] = MappingProxyType(
         "rewriting": Series("agents that rewrite one live token", growing, HOPS, 3, flat=1.2),
         "readers": Series("readers of 10 live tokens", readers, tuple(10**n for n in range(7)), 3, rounds=3),
         "inquiries": Series("inquiries at once", calls_ours, (10, 100, 1_000, 10_000, 100_000), 10),
+        "failures": Series("runs that fail, one by one", failures, (1_000, 10_000, 40_000), 10, flat=1.3),
+        "subscribers": Series("subscriptions to one stream", subscribers, (500, 2_000, 8_000), 5, flat=1.3),
+        "long rewriting": Series(
+            "agents of a long chain that rewrite one live token", growing, (500, 2_000, 10_000), 3, rounds=3
+        ),
         "nesting": Series("lists around 1,000 messages", nesting, (1, 4, 16, 60), 2),
         "answers": Series(
             "bytes of a typed answer, read in three ways", answers, (1_000, 10_000, 100_000, 1_000_000), 500
