@@ -15,8 +15,10 @@ from pydantic import BaseModel
 from miniagents.agents import BaseAgent, MiniAgent
 from miniagents.messages import Message, Messages
 from miniagents.streams._observers import public_data
+from miniagents.values import ToolCall
 
 from ._message_records import Json, Registry, encode_data
+from ._tool import ToolSpec
 from ._tool_loop import ToolLoop
 from ._typed_agent import TypedAnswer
 
@@ -26,6 +28,7 @@ __all__ = [
     "RecordedFunction",
     "function_of",
     "key_of",
+    "key_of_tool",
     "question_of",
     "question_of_text",
     "told_of",
@@ -38,6 +41,8 @@ NOT_ASKED: Final = frozenset(
 
 _REGISTRY: Final = Registry()
 _canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_FORMAT: Final = 2
+_OFFERS: Final = ("tools", "answer_schema")  # keywords of a model: what it may call, how it has to answer
 _NOTHING: Final = (None, ())
 # Data about how an answer was made. It is different each time, and no model is sent it.
 _HOW: Final = frozenset({"request_id", "response_id", "usage"})
@@ -99,12 +104,30 @@ def key_of(name: str, version: str, agent: MiniAgent[Message, Message, ...], que
 def told_of(name: str, version: str, agent: MiniAgent[Message, Message, ...]) -> str:
     """Return the configuration of an agent as JSON: the part that the keys of all its calls have in common.
 
+    With tools or an answer schema it has a number of its format. Version 0.2.0 left these out, so its keys of
+    such calls are not found; all others are as they were.
+
     Args:
         name: under which the agent is recorded.
         version: of what it does.
         agent: with its keywords as its ``defaults``.
     """
-    return _canonical([name, version, _configuration(agent)])
+    parts = [name, version, _configuration(agent)]
+    return _canonical([_FORMAT, *parts] if _has_offers(agent) else parts)
+
+
+def key_of_tool(version: str, call: ToolCall, spec: ToolSpec) -> tuple[bytes, bytes]:
+    """Return the digest of a call of a tool, and that of 0.2.0, which left out what the tool takes.
+
+    Args:
+        version: of the agents.
+        call: the call.
+        spec: the description of the tool.
+    """
+    asked = json.dumps([call.name, call.arguments, call.id])
+    former = hashlib.sha256(f"tool {version} {asked}".encode(errors="surrogatepass")).digest()
+    described = _canonical([_FORMAT, "tool", version, asked, _data(spec)])
+    return hashlib.sha256(described.encode(errors="surrogatepass")).digest(), former
 
 
 def question_of_text(text: str) -> str:
@@ -140,8 +163,16 @@ def _configuration(agent: MiniAgent[Message, Message, ...]) -> Json:
         if value not in _NOTHING and name not in NOT_ASKED and not name.lower().endswith("headers"):
             shown = _without_user(value) if name == "base_url" and isinstance(value, str) else value
             given[name] = _data(shown)
+    for name in _OFFERS:  # not all of a schema is frozen, as other data is
+        if (offered := agent.defaults.get(name)) not in _NOTHING:
+            given[name] = _data(offered)
     parts: list[Json] = [[each.alias, _configuration(each)] for each in agent.components]
     return [given, _asked_in_addition(agent), parts]
+
+
+def _has_offers(agent: MiniAgent[Message, Message, ...]) -> bool:
+    own = any(agent.defaults.get(name) not in _NOTHING for name in _OFFERS)
+    return own or any(map(_has_offers, agent.components))
 
 
 def _asked_in_addition(agent: MiniAgent[Message, Message, ...]) -> Json:

@@ -1,6 +1,5 @@
 """``durable``: a run of many agents whose process was killed continues after its finished calls."""
 
-import hashlib
 import json
 import logging
 from collections import Counter, defaultdict, deque
@@ -13,9 +12,10 @@ from typing import Final, Protocol, Self
 from miniagents.agents import InteractionContext, MiniAgents
 from miniagents.values import Part, ToolCall
 
-from ._call_keys import CallKey, RecordedFunction, function_of, key_of, question_of
+from ._call_keys import CallKey, RecordedFunction, function_of, key_of, key_of_tool, question_of
 from ._journal import AnyAgent, CallJournal, JournalEntry, MessageForm, is_recorded, play, record
 from ._recordings import RecordedEvent, part_data, part_of_data
+from ._tool import ToolSpec
 from ._tool_loop import TOOL_RECORDER, MakeParts, RecordTool
 
 __all__ = ["DurableRun", "RunJournal", "durable"]
@@ -169,13 +169,13 @@ class DurableRun:
     async def _tool(
         self,
         call: ToolCall,
+        spec: ToolSpec,
         make: MakeParts,
         metadata: MutableMapping[str, object],
     ) -> AsyncGenerator[Part]:
         """Yield the parts of the result of a tool: from the journal, or from a new call, which is kept."""
-        asked = json.dumps([call.name, call.arguments, call.id])
-        digest = hashlib.sha256(f"tool {self._version} {asked}".encode(errors="surrogatepass")).digest()
-        key = self._take(digest)
+        digest, former = key_of_tool(self._version, call, spec)
+        key = self._take(digest) or self._take(former)
         found = None if key is None else await self._journal.find(key)
         if found is not None:
             self.played += 1
@@ -188,9 +188,9 @@ class DurableRun:
             if data is not None:
                 events.append(RecordedEvent(0.0, "part", 0, data))
             yield part
-        await self._keep(
-            digest, JournalEntry(RecordedFunction(call.name, self._version, ""), asked, tuple(events))
-        )
+        asked = json.dumps([call.name, call.arguments, call.id])
+        function = RecordedFunction(call.name, self._version, "")
+        await self._keep(digest, JournalEntry(function, asked, tuple(events)))
 
 
 def durable(journal: RunJournal, *, run_id: str, version: str = "1") -> DurableRun:

@@ -134,7 +134,9 @@ _NO_SUCH_TOOL: Final = "(no such tool)"
 
 
 MakeParts: TypeAlias = Callable[[ToolCall, MutableMapping[str, object]], AsyncGenerator[Part]]
-RecordTool: TypeAlias = Callable[[ToolCall, MakeParts, MutableMapping[str, object]], AsyncGenerator[Part]]
+RecordTool: TypeAlias = Callable[
+    [ToolCall, ToolSpec, MakeParts, MutableMapping[str, object]], AsyncGenerator[Part]
+]
 
 TOOL_RECORDER: Final[ContextVar[RecordTool | None]] = ContextVar("miniagents_tool_recorder", default=None)
 """Records the calls of tools; it gets the call and the function that makes its parts. None: no recording."""
@@ -169,8 +171,11 @@ class ToolCalls:
         """
         make, keep = self._not_called if cut else self._parts, TOOL_RECORDER.get()
         # A call of an agent is not recorded itself: the calls of the models and tools inside it are.
-        own = cut or keep is None or not isinstance(self.toolbox.callees.get(call.name), Tool)
-        streamer = partial(make, call) if own or keep is None else partial(keep, call, make)
+        callee = self.toolbox.callees.get(call.name)
+        if cut or keep is None or not isinstance(callee, Tool):
+            streamer = partial(make, call)
+        else:
+            streamer = partial(keep, call, callee.spec, make)
         data = {"tool": call.name, "call_id": call.id}
         context = current_context()
         if context.observers is None:

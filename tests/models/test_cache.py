@@ -4,10 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from miniagents import InteractionContext, MiniAgent, MiniAgents, miniagent
+from miniagents import InteractionContext, MiniAgent, MiniAgents, miniagent, tool
 from miniagents.ext.journal import Journal, JournalError
 from miniagents.ext.limits import cache
+from miniagents.testing import scripted_model
 from tests.support.noting import noting
 
 
@@ -24,6 +26,34 @@ async def test_once() -> None:
         replies = [agent.inquire(each) for each in "aabab"]
         assert ["1", "1", "2", "1", "2"] == [str(await each) for each in replies]
     assert ["a", "b"] == made
+
+
+async def test_what_a_model_is_offered() -> None:
+    """C11: a model in a cache answers anew for other tools, and for another type."""
+
+    @tool
+    def weather(city: str) -> str:
+        """Tell the weather."""
+        return city
+
+    @tool
+    def time(zone: str) -> str:
+        """Tell the time."""
+        return zone
+
+    class City(BaseModel):
+        name: str
+
+    class Bug(BaseModel):
+        name: str
+
+    async with MiniAgents():
+        answers = ("sunny", "noon", '{"name": "Oslo"}', '{"name": "crash"}')
+        model = scripted_model(*answers).around(cache())
+        for _ in range(2):
+            told = [str(await model.with_tools(each).inquire("Hi").final) for each in (weather, time)]
+            named = [(await model.as_type(each).inquire("Hi").parsed).name for each in (City, Bug)]
+            assert (["sunny", "noon"], ["Oslo", "crash"]) == (told, named)
 
 
 async def test_least_recently_used() -> None:

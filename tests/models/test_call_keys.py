@@ -19,7 +19,7 @@ from miniagents import (
     tool,
 )
 from miniagents.messages import Messages
-from miniagents.models import ModelAgent, ToolSpec, model_agent
+from miniagents.models import AnswerSchema, ModelAgent, ToolSpec, model_agent
 from miniagents.models._call_keys import function_of, key_of, question_of
 
 
@@ -37,6 +37,17 @@ async def a_model(
     tools: tuple[ToolSpec, ...] = (),
 ) -> None:
     """A model that takes what those of providers take."""
+    ctx.reply(AssistantMessage("Hi"))
+
+
+@model_agent
+async def typed_model(
+    ctx: InteractionContext[Message, AssistantMessage],
+    *,
+    tools: tuple[ToolSpec, ...] = (),
+    answer_schema: AnswerSchema | None = None,
+) -> None:
+    """A model with a schema mode."""
     ctx.reply(AssistantMessage("Hi"))
 
 
@@ -120,6 +131,27 @@ def test_schemas_and_parts_differ() -> None:
     assert key(ASKED.as_type(Rhyme)) != key(ASKED.as_type(OtherRhyme))
     assert key(Poet()) != key(Poet(lines=5))
     assert key(ASKED | ASKED) != key(ASKED | ASKED.fork(model="n"))
+
+
+def test_what_a_model_is_offered() -> None:
+    """C11: tools and an answer schema that a call gives to its model are part of its key."""
+    later = ToolSpec("now", "Tell the time.", {"type": "object", "properties": {"zone": {"type": "string"}}})
+    city, bug = (AnswerSchema(name, "", {"type": "object", "title": name}) for name in ("City", "Bug"))
+    offers = [
+        {},
+        {"tools": (now.spec,)},
+        {"tools": (later,)},
+        {"answer_schema": city},
+        {"answer_schema": bug},
+    ]
+    keys = {key(typed_model.fork(**offer)) for offer in offers}
+    assert len(offers) == len(keys)
+
+
+def test_keys_of_before() -> None:
+    """C11: the key of a call without tools and schema is that of 0.2.0, so its answer is found."""
+    made = [key(agent, Message("Hi")).hex()[:8] for agent in (ASKED, ASKED | Poet(), ASKED.with_tools(now))]
+    assert ["e79140b6", "58e9f022", "1e2330bd"] == made
 
 
 def test_messages() -> None:

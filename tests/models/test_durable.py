@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -99,6 +100,33 @@ async def test_tools(path: Path) -> None:
     assert (["pay 1", "pay 2"], 3) == (calls, run.played)
     assert any("paid" in each for each in texts)
     assert any("too much" in each for each in texts)
+
+
+async def test_a_tool_that_changed(path: Path) -> None:
+    """C11: a tool whose schema has changed is called again; its old result is not played."""
+    calls: list[str] = []
+
+    @tool(name="pay")
+    def pay(amount: int) -> str:
+        calls.append(f"pay {amount}")
+        return "paid"
+
+    @tool(name="pay")
+    def pay_in(amount: int, currency: str = "EUR") -> str:
+        calls.append(f"pay {amount} {currency}")
+        return "paid"
+
+    asked = AssistantMessage(parts=[ToolCall("c1", "pay", '{"amount": 1}')])
+    killed = OSError("killed")
+    models = (
+        scripted_model(asked, killed).with_tools(pay),
+        scripted_model(killed).with_tools(pay),  # its first answer is played
+        scripted_model(asked, "Done.").with_tools(pay_in),
+    )
+    for model in models:
+        with suppress(OSError):
+            await ran(path, model, "Pay.")
+    assert ["pay 1", "pay 1 EUR"] == calls
 
 
 async def test_recorded_is_a_leaf(path: Path) -> None:
