@@ -137,15 +137,14 @@ def test_what_a_model_is_offered() -> None:
     """C11: tools and an answer schema that a call gives to its model are part of its key."""
     later = ToolSpec("now", "Tell the time.", {"type": "object", "properties": {"zone": {"type": "string"}}})
     city, bug = (AnswerSchema(name, "", {"type": "object", "title": name}) for name in ("City", "Bug"))
-    offers = [
-        {},
-        {"tools": (now.spec,)},
-        {"tools": (later,)},
-        {"answer_schema": city},
-        {"answer_schema": bug},
-    ]
-    keys = {key(typed_model.fork(**offer)) for offer in offers}
-    assert len(offers) == len(keys)
+    offering = (
+        typed_model,
+        typed_model.fork(tools=(now.spec,)),
+        typed_model.fork(tools=(later,)),
+        typed_model.fork(answer_schema=city),
+        typed_model.fork(answer_schema=bug),
+    )
+    assert len(offering) == len({*map(key, offering)})
 
 
 def test_keys_of_before() -> None:
