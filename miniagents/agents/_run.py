@@ -4,7 +4,7 @@ Each agent adds one buffer, for the replies; messages that it passes on are not 
 """
 
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from typing_extensions import TypeVar, override
@@ -18,6 +18,7 @@ from miniagents.messages._parts import watch_run
 from miniagents.messages._validation import ValidatedBuffer, Validation
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
+from miniagents.streams._lifetime import Lifetime
 from miniagents.streams._observers import Outcome, RunKind, RunWatch, outcome_of
 from miniagents.streams._promise import when_complete
 from miniagents.streams._protocols import Producer, Sink
@@ -228,6 +229,12 @@ class Run(ProducerTask):
         else:  # no reader can get the error, so it is only logged
             text = "Agent %s failed after its replies were closed: %r"
             logger.error(text, self.name, error, exc_info=error)
+
+    @override
+    def replied(self) -> Iterator[Lifetime[object]]:
+        yield from super().replied()
+        if self._flattener is not None:
+            yield from self._flattener.waiting()
 
     @override
     def end_aborted(self, error: Exception) -> None:

@@ -6,7 +6,7 @@ becomes a message that fails, in its place, and what comes after it still arrive
 """
 
 from collections import deque
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Iterator
 from functools import partial
 from typing import cast
 
@@ -18,7 +18,7 @@ from miniagents.streams._buffer import NoReplayBuffer, ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._deadlocks import waits_for
 from miniagents.streams._derived import Processor
-from miniagents.streams._lifetime import contain_all, extend_chain
+from miniagents.streams._lifetime import Lifetime, contain_all, extend_chain
 from miniagents.streams._protocols import Producer
 from miniagents.streams._pump import pump
 from miniagents.streams._run_task import ProducerTask
@@ -281,6 +281,13 @@ class Flattener(Processor):
             current.buffer.detach(self, unbounded=False)
 
     # -- its life ----------------------------------------------------------------------------------------
+
+    def waiting(self) -> "Iterator[Lifetime[object]]":
+        """Yield what was fed and has not become a piece yet: messages, and sequences with their messages."""
+        for piece in (*([] if self._current is None else [self._current]), *(self._pending or ())):
+            if piece.held is not None:
+                yield piece.held
+                yield from piece.held.pieces_held()
 
     @override
     def blocked_by(self) -> Producer | None:

@@ -327,7 +327,7 @@ class Demand(Lifetime[T]):
     def _end_unread(self) -> None:
         self.unread = False
         self.withdraw()
-        for held in self._pieces_held():
+        for held in self.pieces_held():
             held.expect_demand()
 
     def credit(self) -> int:

@@ -14,7 +14,7 @@ at once, without a garbage collection.
 """
 
 from asyncio import Task
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from enum import Enum, auto
 from types import TracebackType
 from typing import Final, Generic, cast
@@ -239,7 +239,7 @@ class Lifetime(Generic[T]):
             return
         self.reachable = False
         if self.was_read:
-            for held in self._pieces_held():
+            for held in self.pieces_held():
                 held.expect_reader()  # they were to be read with it, and end with it
         fate = self.fate()
         if fate is _STOP:
@@ -259,8 +259,8 @@ class Lifetime(Generic[T]):
         """The stream that readers see: itself, or a copy in its place if nothing else reads it."""
         return self  # type: ignore[return-value]  # it is only looked at
 
-    def _pieces_held(self) -> "list[Lifetime[object]]":
-        """Return the streams that are pieces of this one."""
+    def pieces_held(self) -> "list[Lifetime[object]]":
+        """Return the streams that are pieces of this one, such as the messages of a sequence."""
         if not (self.items and isinstance(self.items[0], Lease)):  # pieces are all of one kind
             return []
         leases = cast("list[Lease]", self.items)
@@ -663,9 +663,12 @@ class TaskLife(WaitingTask):
             if not kept and not any(each.readers for each in seen):
                 child.cancel()
 
-    def has_failed(self) -> None:
-        """Event *run failed*: as if cancelled, except for what it had replied, which is in a sequence."""
-        replied = {id(item.buffer) for item in self.buffer.items if isinstance(item, Lease)}
+    def has_failed(self, replied: "Container[int]") -> None:
+        """Event *run failed*: as if cancelled, except for what it had replied, which goes on.
+
+        Args:
+            replied: the ids of :meth:`replied` when it failed: readers may drop its replies when these end.
+        """
         for child in tuple(self._children or ()):
             # A message of a run that has ended is in the replies of that run, whether these are read or not.
             left_behind = child.part and child.parent is not self
@@ -673,3 +676,7 @@ class TaskLife(WaitingTask):
             kept = id(seen[0]) in replied if left_behind else seen[0].contained
             if not kept and not any(each.readers for each in seen):
                 child.cancel()
+
+    def replied(self) -> "Iterable[Lifetime[object]]":
+        """Return what it has replied: the pieces of its stream, and what still waits to become one."""
+        return self.buffer.pieces_held()

@@ -144,8 +144,9 @@ class ProducerTask(TaskLife):
     def _fail(self, error: Exception) -> None:
         """End what it writes with ``error``."""
         _release_frames(error)
+        replied = {id(stream) for stream in self.replied()}
         self.failed(error, self._chain_of(error))
-        self.has_failed()
+        self.has_failed(replied)
 
     def _interrupt(self, error: BaseException) -> None:
         """End what it writes, and end the block of the context with ``error``."""

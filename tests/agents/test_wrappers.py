@@ -45,7 +45,9 @@ async def test_a_circle_through_a_wrapper() -> None:
 
     async with MiniAgents():
         known.append(asks_itself.retry().inquire())
-        with pytest.raises(DeadlockError, match=r"ASKS_ITSELF → ASKS_ITSELF.retry\(3\)|\.retry\(3\) → ASKS_ITSELF"):
+        with pytest.raises(
+            DeadlockError, match=r"ASKS_ITSELF → ASKS_ITSELF.retry\(3\)|\.retry\(3\) → ASKS_ITSELF"
+        ):
             await known[0]
         known.clear()
 

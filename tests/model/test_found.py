@@ -266,7 +266,6 @@ async def test_what_a_retried_agent_replied_is_written_to_its_end() -> None:
         assert ZAB == await got(failing.retry(AT_ONCE).inquire())
 
 
-@pytest.mark.xfail(strict=True, reason="C2: the run that failed cancels the run whose replies it passes on")
 @pytest.mark.loop(virtual=True)
 async def test_what_an_agent_beside_another_one_replied_is_written_to_its_end() -> None:
     """The same of an agent beside a slower one."""
@@ -274,7 +273,6 @@ async def test_what_an_agent_beside_another_one_replied_is_written_to_its_end() 
         assert ["ab", *ZAB] == await got((writer & failing_later).inquire())
 
 
-@pytest.mark.xfail(strict=True, reason="C2: the chain that failed cancels what its last stage has replied")
 @pytest.mark.loop(virtual=True)
 async def test_what_an_agent_in_a_chain_replied_is_written_to_its_end() -> None:
     """The same of an agent in a chain."""
@@ -282,7 +280,6 @@ async def test_what_an_agent_in_a_chain_replied_is_written_to_its_end() -> None:
         assert ZAB == await got(((identity | failing) & silent).inquire())
 
 
-@pytest.mark.xfail(strict=True, reason="C2: what still waits behind a slow reply is cancelled")
 @pytest.mark.loop(virtual=True)
 async def test_what_an_agent_replied_behind_a_slow_reply_is_written_to_its_end() -> None:
     """The same of an agent whose first reply is slow, so that the others wait behind it."""
