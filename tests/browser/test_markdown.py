@@ -1,7 +1,7 @@
 """The Markdown of the page of `miniagents serve`, in a real browser: what is shown, however it was cut."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import pytest
@@ -46,9 +46,53 @@ SHOWN = [
     ("a\n\n---\n\nb", "<p>a</p><hr><p>b</p>"),
     ("[a *b*](https://c.d/e_(f) 'g')", '<p><a href="https://c.d/e_(f)">a <em>b</em></a></p>'),
     ("(https://c.d/e_(f)), <mailto:a@b.c>.", '<p>(<a href="https://c.d/e_(f)">https://c.d/e_(f)</a>), <a href="mailto:a@b.c">a@b.c</a>.</p>'),
+    (r"\(x^2\) and \[a_1 * b_1 * c_1\], not \( this", r"<p><span>\(x^2\)</span> and <span>\[a_1 * b_1 * c_1\]</span>, not ( this</p>"),
     (r"\*no\* &lt;b&gt; \[a](b)", "<p>*no* &lt;b&gt; [a](b)</p>"),
     ("**never closed `nor this", "<p>**never closed `nor this</p>"),
 ]  # fmt: skip
+
+GROWN = 100
+SMALL = 1_500  # characters
+# Rule -> its worst text of about so many characters.
+WORST: dict[str, Callable[[int], str]] = {
+    "delimiters": lambda size: f"a|b\n{' ' * (size // 2)}-{' ' * (size // 2)}x",
+    "delimiters in cells": lambda size: "a|b\n" + "| - " * (size // 4) + "x",
+    "columns and short rows": lambda size: f"{'|a' * (size // 6)}|\n{'|-' * (size // 6)}|\n" + "b\n" * (size // 6),
+    "cells": lambda size: "a|b\n-|-\n" + "`a|" * (size // 3),
+    "heading": lambda size: f"# a{' ' * (size // 2)}x{' #' * (size // 4)}x",
+    "heading with marks": lambda size: f"# a{' ' * (size // 2)}{'#' * (size // 2)}x",
+    "rule": lambda size: f"-{' ' * (size // 2)}-{' ' * (size // 2)}x",
+    "rule of many": lambda size: "- " * (size // 2) + "x",
+    "undecided": lambda size: (" " * 490 + "x\n") * (size // 492),
+    "undecided marks": lambda size: ("- " * 245 + "x\n\n") * (size // 493),
+    "fence": lambda size: "`" * (size // 2) + "a" * (size // 2) + "`",
+    "code": lambda size: "```\n" + "a\n" * (size // 2),
+    "indented code": lambda size: "```\n" + (" " * 400 + "a\n") * (size // 402),
+    "lines": lambda size: "a\n" * (size // 2),
+    "items": lambda size: "- a\n  " * (size // 6),
+    "quotes": lambda size: "> " * (size // 2) + "a",
+    "address with )": lambda size: ("http://a/" + ")" * 1_980 + "x ") * (size // 1_991 + 1),
+    "address with dots": lambda size: ("http://a/" + "." * 1_980 + "x ") * (size // 1_991 + 1),
+    "no addresses": lambda size: "https://%" * (size // 9),
+    "pointed": lambda size: "<http://" * (size // 8),
+    "open links": lambda size: "[a](b" * (size // 5),
+    "links to nowhere": lambda size: "[a](" * (size // 4) + ")",
+    "open brackets around links": lambda size: "[" * (size // 2) + "[a](http://b)" * (size // 26),
+    "nested images": lambda size: "![" * (size // 16) + "a" + "](http://b.c)" * (size // 16),
+    "images in images": lambda size: "![*a " * (size // 18) + "](http://b.c)" * (size // 18),
+    "code spans": lambda size: " ".join("`" * count for count in range(int((2 * size) ** 0.5))),
+    "ticks": lambda size: "`a``" * (size // 4),
+    "emphasis": lambda size: "*a " * (size // 3),
+    "emphasis that closes": lambda size: "a* " * (size // 3),
+    "emphasis of both kinds": lambda size: "*a_ " * (size // 4) + "_a* " * (size // 4),
+    "emphasis of all lengths": lambda size: "a**b" + "c* " * (size // 3),
+    "one long run": lambda size: "*" * (size // 2) + "a" + "*" * (size // 2),
+    "struck": lambda size: "~~a" * (size // 3),
+    "entities": lambda size: "& " * (size // 2),
+    "escapes": lambda size: "\\" * size,
+    "formulas": lambda size: "\\(" * (size // 2),
+    "formulas with the other end": lambda size: "\\(a\\]" * (size // 5),
+}  # fmt: skip
 
 HARMLESS = [
     "<script>alert(1)</script>",
@@ -199,3 +243,32 @@ async def test_no_text_is_slow() -> None:
         for text in texts:
             took = cast("float", await page.evaluate(mean, text))
             assert took < 60, text[:20]  # 14 at most on a machine that does nothing else
+
+
+async def test_every_rule_is_linear() -> None:
+    """P1: the worst text of each rule of the reader, 100 times as long, takes some 100 times as long."""
+    took = """
+    async (text) => {
+      const { Markdown } = await import("/page/markdown.js");
+      let best = Infinity;
+      const began = performance.now();
+      do {
+        const markdown = new Markdown(document.createElement("div"));
+        const start = performance.now();
+        markdown.write(text);
+        markdown.end();
+        best = Math.min(best, performance.now() - start);
+      } while (performance.now() - began < 100);
+      return (best * 1000) / text.length;
+    }
+    """
+    async with page_modules() as page:
+        page.set_default_timeout(20_000)
+        slow: dict[str, str] = {}
+        for rule, text in WORST.items():
+            # In microseconds a character; a rule that is not linear has 10 * small, then 100 * small.
+            sizes = (SMALL, SMALL * 10, SMALL * GROWN)
+            small, more, grown = [cast("float", await page.evaluate(took, text(size))) for size in sizes]
+            if grown > 5 * small + 2 or max(small, more, grown) > 40:
+                slow[rule] = f"{small:.2f}, {more:.2f}, {grown:.2f} µs a character"
+        assert slow == {}

@@ -56,3 +56,36 @@ export function copyButton(text, label = "Copy") {
   });
   return button;
 }
+
+const FULL = 10_000; // characters
+
+/** A text that grows at its end. It is several nodes, because a browser copies a node's text whenever it grows. */
+export class GrowingText {
+  #parent;
+  #last = null;
+
+  /** @param {Element} parent - has nothing else in it. */
+  constructor(parent) {
+    this.#parent = parent;
+  }
+
+  add(text) {
+    if (!text) return;
+    if (this.#last === null || this.#last.length > FULL) {
+      this.#last = document.createTextNode("");
+      this.#parent.append(this.#last);
+    }
+    this.#last.appendData(text);
+  }
+
+  /** The whole text. */
+  get all() {
+    return this.#parent.textContent;
+  }
+
+  set all(text) {
+    this.#last = null;
+    this.#parent.replaceChildren();
+    this.add(text);
+  }
+}

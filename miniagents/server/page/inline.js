@@ -2,6 +2,8 @@
 
 import { element, link, safeAddress } from "./dom.js";
 
+// Every rule takes time in proportion to the text: what was looked for in vain is not looked for again.
+
 const SPECIAL = /[\\`*_~[\]!<&\n]|https?:\/\//g;
 const PUNCTUATION = /[\p{P}\p{S}]/u;
 const ESCAPABLE = /[!-/:-@[-`{-~]/;
@@ -30,8 +32,13 @@ class Reader {
   constructor(text) {
     this.text = text;
     this.pieces = [];
-    this.brackets = [];
-    this.unclosed = text.length; // where the first code or link begins that is not closed yet
+    this.brackets = []; // those that are open: [piece, its index, how many runs there were before it]
+    this.runs = []; // of * _ ~ that nothing was matched with yet, outside of links that are closed
+    this.inactive = 0; // so many brackets are around a link, which may not be in a link itself
+    this.ticks = null; // length -> where runs of so many backticks begin
+    this.noMath = new Set(); // ends of formulas that do not come any more
+    this.noAddress = 0; // before this position, no address begins
+    this.unclosed = text.length; // where the first code, formula or link begins that is not closed yet
   }
 
   read() {
@@ -48,7 +55,10 @@ class Reader {
   }
 
   say(text) {
-    if (text) this.pieces.push({ text });
+    if (!text) return;
+    const last = this.pieces.at(-1);
+    if (last?.text === undefined) this.pieces.push({ text });
+    else last.text += text;
   }
 
   special(at, what) {
@@ -85,6 +95,10 @@ class Reader {
   escape(at) {
     const next = this.text[at + 1];
     if (next === "\n") return at + 1;
+    if (next === "(" || next === "[") {
+      const end = this.formula(at, next === "(" ? "\\)" : "\\]");
+      if (end) return end;
+    }
     if (next === undefined || !ESCAPABLE.test(next)) {
       this.say("\\");
       return at + 1;
@@ -93,12 +107,24 @@ class Reader {
     return at + 2;
   }
 
+  /** Show a formula as it was written: its marks are no emphasis. Return its end; 0 if it is not closed. */
+  formula(at, mark) {
+    const end = this.noMath.has(mark) ? -1 : this.text.indexOf(mark, at + 2);
+    if (end < 0) {
+      this.noMath.add(mark);
+      this.unclosed = Math.min(this.unclosed, at);
+      return 0;
+    }
+    this.pieces.push({ node: element("span.math", {}, this.text.slice(at, end + 2)) });
+    return end + 2;
+  }
+
   code(at) {
     const { text } = this;
     let begin = at;
     while (text[begin] === "`") begin += 1;
     const length = begin - at;
-    const end = closingTicks(text, begin, length);
+    const end = this.closingTicks(begin, length);
     if (end < 0) {
       this.unclosed = Math.min(this.unclosed, at);
       this.say(text.slice(at, begin));
@@ -108,6 +134,21 @@ class Reader {
     if (said.startsWith(" ") && said.endsWith(" ") && said.trim()) said = said.slice(1, -1);
     this.pieces.push({ node: element("code", {}, said) });
     return end + length;
+  }
+
+  closingTicks(from, length) {
+    if (this.ticks === null) {
+      this.ticks = new Map();
+      for (const { 0: run, index } of this.text.matchAll(/`+/g)) {
+        const known = this.ticks.get(run.length);
+        if (known) known.push(index);
+        else this.ticks.set(run.length, [index]);
+      }
+      for (const known of this.ticks.values()) known.reverse(); // the next one is the last
+    }
+    const next = this.ticks.get(length) ?? [];
+    while (next.length && next.at(-1) < from) next.pop();
+    return next.at(-1) ?? -1;
   }
 
   run(at, char) {
@@ -126,7 +167,7 @@ class Reader {
     const left = !spaceAfter && (!markAfter || spaceBefore || markBefore);
     const right = !spaceBefore && (!markBefore || spaceAfter || markAfter);
     const word = char === "_"; // snake_case is not emphasis
-    this.pieces.push({
+    const piece = {
       run: char,
       at,
       count,
@@ -135,20 +176,24 @@ class Reader {
       closes: right && (!word || !left || markAfter),
       opened: [],
       closed: 0,
-    });
+    };
+    this.pieces.push(piece);
+    this.runs.push(piece);
     return end;
   }
 
   bracket(at, text) {
-    const piece = { bracket: text, at, active: true };
-    this.brackets.push([piece, this.pieces.length]);
+    const piece = { bracket: text, at };
+    this.brackets.push([piece, this.pieces.length, this.runs.length]);
     this.pieces.push(piece);
     return at + text.length;
   }
 
   closeBracket(at) {
     const top = this.brackets.pop();
-    const target = top?.[0].active && this.text[at + 1] === "(" ? destination(this.text, at + 2) : null;
+    const active = top && (top[0].bracket === "![" || this.brackets.length >= this.inactive);
+    this.inactive = Math.min(this.inactive, this.brackets.length);
+    const target = active && this.text[at + 1] === "(" ? destination(this.text, at + 2) : null;
     const address = target && safeAddress(target.address);
     if (!address) {
       const rest = this.text[at + 1];
@@ -156,12 +201,12 @@ class Reader {
       this.say("]");
       return at + 1;
     }
-    const [piece, index] = top;
-    emphasize(this.pieces.slice(index + 1));
+    const [piece, index, runs] = top;
+    emphasize(this.runs.splice(runs));
     if (piece.bracket === "![" && this.pieces.length === index + 1) this.say(address);
     this.pieces[index] = { open: "a", address };
     this.pieces.push({ close: true });
-    for (const [outer] of this.brackets) outer.active &&= outer.bracket === "!["; // no link inside a link
+    this.inactive = this.brackets.length; // no link inside a link
     return target.end;
   }
 
@@ -177,11 +222,11 @@ class Reader {
   }
 
   address(at) {
-    let said = /^https?:\/\/[^\s<>"`\]\\]*/.exec(this.text.slice(at, at + LONGEST_ADDRESS))[0];
-    said = said.replace(/[.,;:!?*_~'|]+$/, "");
-    while (said.endsWith(")") && count(said, ")") > count(said, "(")) said = said.slice(0, -1).replace(/[.,;:!?*_~']+$/, "");
-    const address = said.length > 8 ? safeAddress(said) : null;
+    const found = /^https?:\/\/[^\s<>"`\]\\]*/.exec(this.text.slice(at, at + LONGEST_ADDRESS))[0];
+    const said = withoutEnd(found);
+    const address = said.length > 8 && at >= this.noAddress ? safeAddress(said) : null;
     if (address === null) {
+      if (said.length > 8) this.noAddress = Math.max(this.noAddress, at + found.length);
       const scheme = this.text.slice(at, this.text.indexOf("//", at) + 2);
       this.say(scheme);
       return at + scheme.length;
@@ -198,7 +243,7 @@ class Reader {
   }
 
   settle(open) {
-    const left = emphasize(this.pieces);
+    const left = emphasize(this.runs);
     const first = left[0]?.at;
     if (open) {
       for (const run of left) {
@@ -212,17 +257,16 @@ class Reader {
   }
 }
 
-function closingTicks(text, from, length) {
-  const ticks = /`+/g;
-  ticks.lastIndex = from;
-  for (let match = ticks.exec(text); match; match = ticks.exec(text)) {
-    if (match[0].length === length) return match.index;
+/** An address without the signs of the sentence around it, and without a ")" that closes nothing in it. */
+function withoutEnd(said) {
+  let extra = 0;
+  for (const char of said) extra += char === ")" ? 1 : char === "(" ? -1 : 0;
+  let end = said.length;
+  while (end && (".,;:!?*_~'|".includes(said[end - 1]) || (said[end - 1] === ")" && extra > 0))) {
+    end -= 1;
+    if (said[end] === ")") extra -= 1;
   }
-  return -1;
-}
-
-function count(text, char) {
-  return text.split(char).length - 1;
+  return said.slice(0, end);
 }
 
 /** Read the parentheses of a link: the address, and a title, which is not shown. */
@@ -248,14 +292,12 @@ function endOfAddress(part, begin) {
 }
 
 /** Match the runs of * _ ~ with each other, as CommonMark does; return those that may still open something. */
-function emphasize(pieces) {
+function emphasize(runs) {
   const stack = [];
   const bottoms = new Map(); // what closes -> how much of the stack is known to have nothing for it
-  for (const piece of pieces) {
-    if (!piece.run || piece.done) continue;
-    if (piece.closes) close(piece, stack, bottoms);
-    if (piece.opens && piece.count) stack.push(piece);
-    piece.done = true;
+  for (const run of runs) {
+    if (run.closes) close(run, stack, bottoms);
+    if (run.opens && run.count) stack.push(run);
   }
   return stack;
 }
@@ -277,6 +319,7 @@ function close(piece, stack, bottoms) {
     piece.count -= used;
     piece.closed += 1;
     stack.length = opener.count ? at + 1 : at;
+    for (const [each, known] of bottoms) if (known > stack.length) bottoms.set(each, stack.length);
   }
 }
 
@@ -291,11 +334,17 @@ function built(pieces) {
   const stack = [nodes];
   let flat = 0; // elements that are open and not made, because they are too deep
   let linked = 0; // how deep in a link
+  let text = ""; // what was not appended yet: a text node for each piece would be slow to join
+  const say = () => {
+    if (text) stack.at(-1).append(text);
+    text = "";
+  };
   const open = (tag, address) => {
     if (stack.length > DEEPEST || (tag === "a" && linked)) {
       flat += 1;
       return;
     }
+    say();
     const made = tag === "a" ? link(address) : element(tag);
     if (tag === "a") linked = stack.length;
     stack.at(-1).append(made);
@@ -304,22 +353,25 @@ function built(pieces) {
   const close = () => {
     if (flat) flat -= 1;
     else if (stack.length > 1) {
+      say();
       stack.pop();
       if (linked === stack.length) linked = 0;
     }
   };
   for (const piece of pieces) {
-    if (piece.text !== undefined) stack.at(-1).append(piece.text);
-    else if (piece.node) stack.at(-1).append(piece.node);
-    else if (piece.open) open(piece.open, piece.address);
+    if (piece.text !== undefined) text += piece.text;
+    else if (piece.node) {
+      say();
+      stack.at(-1).append(piece.node);
+    } else if (piece.open) open(piece.open, piece.address);
     else if (piece.close) close();
-    else if (piece.bracket) stack.at(-1).append(piece.bracket);
+    else if (piece.bracket) text += piece.bracket;
     else {
       for (let each = 0; each < piece.closed; each += 1) close();
-      if (piece.count) stack.at(-1).append(piece.run.repeat(piece.count));
+      if (piece.count) text += piece.run.repeat(piece.count);
       for (const tag of piece.opened.reverse()) open(tag);
     }
   }
-  nodes.normalize();
+  say();
   return nodes;
 }

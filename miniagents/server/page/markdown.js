@@ -1,12 +1,17 @@
 // Streaming Markdown as elements. Lines are read once: elements above the current one are never made again,
 // so that a long answer costs as much at its end as at its beginning.
+//
+// Every rule takes time in proportion to the text, whatever the text is: a model may quote a hostile page. So no
+// regular expression here has two neighbours that match the same character, and none with a "+" or "*" is searched
+// for at every place of a text (` +$` is quadratic; `trimEnd` is not).
 
-import { copyButton, element } from "./dom.js";
+import { GrowingText, copyButton, element } from "./dom.js";
 import { inline } from "./inline.js";
 
 const DEEPEST = 12; // nested lists and quotes
 const LONGEST_HELD = 500; // characters of a line whose kind is not yet known
 const LONGEST_ROW = 20_000; // characters of the row under the head of a table
+const MOST_SPANNED = 1_000; // columns of a cell, as HTML has it
 const LONG = 2_000; // characters of a paragraph that are made anew; of more, the settled ones are left alone
 const LONGEST = 10_000; // and so many at most, settled or not
 
@@ -15,14 +20,22 @@ const QUOTE = /^ {0,3}> ?/;
 const RULE = /^ {0,3}([-*_])(?: *\1){2,} *$/;
 const HEADING = /^ {0,3}(#{1,6})(?: +|$)/;
 const FENCE = /^( {0,5})(`{3,}(?=[^`]*$)|~{3,}) *([^\s`]*)/;
-const DELIMITERS = /^ *\|? *:?-+:? *(?:\| *:?-+:? *)*\|? *$/;
+const DELIMITERS = /^\|? *:?-+:? *(?:\| *:?-+:? *)*\|?$/; // of a line without spaces around it
 const MARKS = /^[-*_ ]*$/;
 const TASK = /^\[([ xX])\] +/;
 
-// The beginning of a line that may still become something else: "-" a rule or an item, "1" an item, ...
-const UNDECIDED =
-  /^[ >]*(?:(?:[-+*]|\d{1,9}[.)]) +)*(?:#{1,6} *|[-*_=+~`]{0,2}|[-*_ ]+|\d{1,9}[.)]?|`{3,}[^`]*|~{3,}.*|\|.*|[|: -]+|\[[ xX]?\]?) *$/;
-const MAYBE_END_OF_CODE = /^[ >]*[`~]* *$/;
+// The beginning of a line that may still become something else: "-" a rule or an item, "1" an item, ... Read in three
+// steps: what stands before, items, and the rest without the spaces at its end.
+const BEFORE = /^[ >]*/;
+const ITEMS = /(?:(?:[-+*]|\d{1,9}[.)]) +)*/y;
+const UNDECIDED = /^(?:#{1,6}|[-*_=+~`]{0,2}|[-*_ ]+|\d{1,9}[.)]?|`{3,}[^`]*|~{3,}.*|\|.*|[|: -]+|\[[ xX]?\]?)$/;
+const MAYBE_END_OF_CODE = /^[ >]*(?:[`~]+ *)?$/;
+
+function undecided(line) {
+  ITEMS.lastIndex = BEFORE.exec(line)[0].length;
+  ITEMS.test(line);
+  return UNDECIDED.test(line.slice(ITEMS.lastIndex).trimEnd());
+}
 
 /** Renders Markdown into an element while it streams. */
 export class Markdown {
@@ -39,7 +52,12 @@ export class Markdown {
 
   /** Add a piece of the text, of any length. */
   write(text) {
-    const all = this.#held + text.replaceAll("\r", "").replaceAll("\t", "    ");
+    const more = text.replaceAll("\r", "").replaceAll("\t", "    ");
+    if (this.#leaf instanceof Table && !this.#inLine && !more.includes("\n")) {
+      this.#held += more; // rows come whole; a long one is not read again for each piece
+      return;
+    }
+    const all = this.#held + more;
     this.#held = "";
     let at = 0;
     while (at < all.length) {
@@ -63,9 +81,9 @@ export class Markdown {
   }
 
   #isUndecided(line) {
-    if (this.#leaf instanceof Table) return true; // rows come whole
+    if (this.#leaf instanceof Table) return true;
     if (this.#leaf instanceof Code) return line.length < LONGEST_HELD && MAYBE_END_OF_CODE.test(line);
-    return line.length < LONGEST_HELD && UNDECIDED.test(line);
+    return line.length < LONGEST_HELD && undecided(line);
   }
 
   #take(line, complete) {
@@ -175,7 +193,7 @@ export class Markdown {
       return this.#parent(depth).append(element("hr"));
     }
     if (!opened && this.#leaf instanceof Table && depth === this.#stack.length) return this.#leaf.row(rest);
-    if (!opened && this.#leaf instanceof Paragraph) return this.#leaf.add(`\n${rest.trimStart()}`);
+    if (!opened && this.#leaf instanceof Paragraph) return this.#leaf.addLine(rest.trimStart());
     this.#put(depth, new Paragraph());
     return this.#leaf.add(rest.trimStart());
   }
@@ -202,10 +220,13 @@ export class Markdown {
 }
 
 class Paragraph {
+  #isOneLine = true;
+  #isCut = false; // its beginning is settled, and no longer in `text`
+  #open = []; // the nodes of `text`
+
   constructor(node = element("p")) {
     this.node = node;
     this.text = ""; // the text that may still change
-    this.settled = 0; // nodes in front of it
     this.shown = null;
   }
 
@@ -213,33 +234,37 @@ class Paragraph {
     this.text += text;
   }
 
-  mayBeHead(delimiters) {
-    const head = this.text;
-    return (
-      !this.settled && !head.includes("\n") && head.includes("|") && delimiters.includes("-") &&
-      delimiters.length < LONGEST_ROW && DELIMITERS.test(delimiters) && cells(head).length === cells(delimiters).length
-    );
+  addLine(text) {
+    this.#isOneLine = false;
+    this.text += `\n${text}`;
+  }
+
+  mayBeHead(line) {
+    if (!this.#isOneLine || this.#isCut || line.length >= LONGEST_ROW || !this.text.includes("|")) return false;
+    const delimiters = line.trim();
+    return DELIMITERS.test(delimiters) && cells(this.text).length === cells(delimiters).length;
   }
 
   show(open) {
     if (this.text === this.shown && open) return;
-    while (this.node.childNodes.length > this.settled) this.node.lastChild.remove();
-    const { nodes, settled } = inline(this.text.trimEnd(), open);
-    const cut = open && this.text.length > LONG ? this.#cut(settled) : 0;
-    if (cut) {
+    for (const each of this.#open) each.remove();
+    while (open && this.text.length > LONG) {
+      const cut = this.#cut();
+      if (!cut) break;
       this.node.append(inline(this.text.slice(0, cut)).nodes);
-      this.settled = this.node.childNodes.length;
       this.text = this.text.slice(cut);
-      this.node.append(inline(this.text, open).nodes);
-    } else {
-      this.node.append(nodes);
+      this.#isCut = true;
     }
+    const { nodes } = inline(this.text.trimEnd(), open);
+    this.#open = [...nodes.childNodes];
+    this.node.append(nodes);
     this.shown = this.text;
   }
 
   /** Where what is settled ends: in front of a word, so that marks mean the same on both sides. */
-  #cut(settled) {
+  #cut() {
     const tooLong = this.text.length > LONGEST;
+    const { settled } = inline(this.text.slice(0, LONGEST), true);
     const end = tooLong ? LONGEST : Math.min(settled, this.text.length - 1);
     const space = Math.max(this.text.lastIndexOf(" ", end - 1), this.text.lastIndexOf("\n", end - 1));
     if (space > LONG / 2) return space;
@@ -254,13 +279,21 @@ class Heading extends Paragraph {
   }
 
   show(open) {
-    if (!open) this.text = this.text.replace(/ +#+ *$/, "");
+    if (!open) this.text = withoutMarks(this.text);
     super.show(open);
   }
 }
 
+/** A heading without the # at its end, which need a space in front of them. */
+function withoutMarks(text) {
+  const whole = text.trimEnd();
+  let end = whole.length;
+  while (whole[end - 1] === "#") end -= 1;
+  return end < whole.length && whole[end - 1] === " " ? whole.slice(0, end).trimEnd() : text;
+}
+
 class Code {
-  #text = document.createTextNode("");
+  #text;
   #indent;
   #end;
   #begun = false;
@@ -269,11 +302,11 @@ class Code {
     this.#indent = before.length;
     this.#end = new RegExp(`^ {0,5}${fence[0]}{${fence.length},} *$`);
     const code = element("code");
-    code.append(this.#text);
+    this.#text = new GrowingText(code);
     this.node = element(
       "figure.code",
       {},
-      element("figcaption", {}, element("span", {}, language || "text"), copyButton(() => this.#text.data)),
+      element("figcaption", {}, element("span", {}, language || "text"), copyButton(() => this.#text.all)),
       element("pre", { tabindex: "0", role: "group", "aria-label": language ? `Code in ${language}` : "Code" }, code),
     );
   }
@@ -283,13 +316,13 @@ class Code {
   }
 
   line(text) {
-    if (this.#begun) this.#text.appendData("\n");
+    if (this.#begun) this.add("\n");
     this.#begun = true;
     this.add(text.slice(Math.min(indent(text), this.#indent)));
   }
 
   add(text) {
-    this.#text.appendData(text);
+    this.#text.add(text);
   }
 
   show() {} // it is
@@ -312,12 +345,17 @@ class Table {
   }
 
   #cells(name, text) {
-    const said = cells(text);
-    return this.#sides.map((side, at) => {
+    const said = cells(text).slice(0, this.#sides.length);
+    const row = said.map((each, at) => {
+      const side = this.#sides[at];
       const cell = element(side === "lr" ? `${name}.middle` : side === "r" ? `${name}.right` : name);
-      cell.append(inline(said[at] ?? "").nodes);
+      cell.append(inline(each).nodes);
       return cell;
     });
+    // One for all that are missing: many short rows below a long head are not a cell for each pair.
+    const missing = this.#sides.length - said.length;
+    if (missing) row.push(element(name, { colspan: Math.min(missing, MOST_SPANNED) }));
+    return row;
   }
 
   add() {}

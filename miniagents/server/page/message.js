@@ -1,6 +1,6 @@
 // A message of an agent, made of its parts. The same code shows parts that stream and parts of the history.
 
-import { copyButton, element, link, safeAddress } from "./dom.js";
+import { GrowingText, copyButton, element, link, safeAddress } from "./dom.js";
 import { Markdown } from "./markdown.js";
 
 const IMAGE = /^image\/(?:png|jpeg|gif|webp|avif|bmp)$/; // shown as pictures; SVG is a document, and is offered as a file
@@ -30,6 +30,7 @@ export class MessageView {
     this.callsByIndex = new Map();
     this.agents = new Map();
     this.sources = null;
+    this.cited = new Set(); // the texts of the sources
     this.note = null;
     this.text = "";
     this.said = 0;
@@ -144,7 +145,8 @@ export class MessageView {
     const address = safeAddress(source ?? "");
     const name = title || source || text || "source";
     const item = element("li", text ? { title: text } : {}, address ? link(address, name) : name);
-    if (![...this.sources.children].some((each) => each.textContent === item.textContent)) this.sources.append(item);
+    if (!this.cited.has(item.textContent)) this.sources.append(item);
+    this.cited.add(item.textContent);
   }
 
   /** Data of the agent: in the place of those of this name and id, if there are such. */
@@ -239,12 +241,13 @@ class TextBlock {
 
 class ThoughtBlock {
   #pending = "";
-  #text = document.createTextNode("");
+  #body = element("div");
+  #text = new GrowingText(this.#body);
   #summary = element("summary", {}, "Thinking…");
 
   constructor(index) {
     this.index = index;
-    this.node = element("details.thought", {}, this.#summary, element("div", {}, this.#text));
+    this.node = element("details.thought", {}, this.#summary, this.#body);
   }
 
   add(text) {
@@ -252,7 +255,7 @@ class ThoughtBlock {
   }
 
   flush() {
-    if (this.#pending) this.#text.appendData(this.#pending);
+    this.#text.add(this.#pending);
     this.#pending = "";
   }
 
@@ -267,15 +270,16 @@ class CallView {
   #name = element("span.name", {}, "a tool");
   #brief = element("span.brief");
   #state = element("span.state", {}, "is being called…");
-  #arguments = document.createTextNode("");
-  #result = document.createTextNode("");
+  #arguments;
+  #result;
   #resultBox;
   #ended = false;
 
   constructor(id) {
     this.id = id ?? null;
-    const argumentsBox = box("Arguments", this.#arguments);
-    this.#resultBox = box("Result", this.#result);
+    let argumentsBox;
+    [argumentsBox, this.#arguments] = box("Arguments");
+    [this.#resultBox, this.#result] = box("Result");
     this.#resultBox.hidden = true;
     this.node = element("details.call", {}, element("summary", {}, this.#name, " ", this.#brief, " ", this.#state), argumentsBox, this.#resultBox);
   }
@@ -285,19 +289,20 @@ class CallView {
   }
 
   argue(text) {
-    this.#arguments.appendData(text);
+    this.#arguments.add(text);
   }
 
   /** The arguments are complete. */
   asked() {
-    this.#brief.textContent = brief(this.#arguments.data);
-    this.#arguments.data = pretty(this.#arguments.data);
+    const all = this.#arguments.all;
+    this.#brief.textContent = brief(all);
+    this.#arguments.all = pretty(all);
     if (!this.#ended && this.#resultBox.hidden) this.#state.textContent = "is running…";
   }
 
   add(text) {
     this.#resultBox.hidden = false;
-    this.#result.appendData(text);
+    this.#result.add(text);
     this.#say("done");
   }
 
@@ -305,7 +310,7 @@ class CallView {
     this.asked();
     this.#ended = true;
     this.#resultBox.hidden = false;
-    this.#result.data = pretty(text ?? "");
+    this.#result.all = pretty(text ?? "");
     this.node.classList.toggle("failed", Boolean(failed));
     this.#say(failed ? "failed" : "done");
   }
@@ -322,16 +327,18 @@ class CallView {
 /** Data that an agent sends to the page: their name, and JSON. */
 class DataView {
   #brief = element("span.brief");
-  #json = document.createTextNode("");
+  #json;
   #transient = false;
 
   constructor(name) {
-    this.node = element("details.call", {}, element("summary", {}, element("span.name", {}, name), " ", this.#brief), box("Data", this.#json));
+    let dataBox;
+    [dataBox, this.#json] = box("Data");
+    this.node = element("details.call", {}, element("summary", {}, element("span.name", {}, name), " ", this.#brief), dataBox);
   }
 
   show(data, transient) {
     this.#brief.textContent = short(JSON.stringify(data));
-    this.#json.data = JSON.stringify(data, null, 2);
+    this.#json.all = JSON.stringify(data, null, 2);
     this.#transient = Boolean(transient);
   }
 
@@ -341,9 +348,12 @@ class DataView {
   }
 }
 
-function box(title, text) {
-  const pre = element("pre", { tabindex: "0", role: "group", "aria-label": title }, text);
-  return element("div.box", {}, element("div.title", {}, element("span", {}, title), copyButton(() => text.data)), pre);
+/** A box with a title and a text that can be copied: its element, and the text. */
+function box(title) {
+  const pre = element("pre", { tabindex: "0", role: "group", "aria-label": title });
+  const text = new GrowingText(pre);
+  const button = copyButton(() => text.all);
+  return [element("div.box", {}, element("div.title", {}, element("span", {}, title), button), pre), text];
 }
 
 /** JSON with line breaks, if that does not change a value; other text as it is. */
