@@ -89,9 +89,10 @@ Python looks for MODULE in the current folder first. Without MODULE:AGENT, a mod
 the key in the environment decides which one, as for miniagents chat; without a key, eliza answers, a small
 program of rules.
 
-By default only this machine can open the page. To serve other machines too, give --host and a token. The
-address that is printed contains the token. Set it in MINIAGENTS_TOKEN if other users of this machine must
-not see it: they can see the options of a command.
+By default only this machine can open the page, and only with the token in the address that is printed. The
+token is a new one at each start; --token keeps one. Set it in MINIAGENTS_TOKEN if other users of this machine
+must not see it: they can see the options of a command. With --no-token, every user of this machine can read
+and delete the conversations. To serve other machines too, give --host.
 
 This command needs:
   pip install 'miniagents[web]'
@@ -106,8 +107,9 @@ Examples:
   miniagents mcp my_agents:writer --http 8000
 
 Python looks for MODULE in the current folder first. Over stdio, only the protocol is written to stdout: what
-agents print goes to stderr. There is no login: every client that reaches the --http address can use the
-agents.
+agents print goes to stderr. With --http, clients must send the token if there is one; without a token, every
+program on this machine can use the agents. Any address but one of this machine alone needs a token. Set it in
+MINIAGENTS_TOKEN if other users of this machine must not see it: they can see the options of a command.
 
 This command needs:
   pip install 'miniagents[mcp]'
@@ -153,7 +155,8 @@ class ServeOptions(ModelOptions):
         agent: `MODULE:AGENT`, None for a model.
         host: the address to listen at.
         port: the port to listen at; 0 for any free one.
-        token: the secret that clients must send, None if they need none.
+        token: the secret that clients must send, None for a random one.
+        no_token: clients need no token.
         names: the host names of proxies in front of the server.
         history: the file that keeps the conversations, None to keep nothing.
         frames: the file that keeps answers while they stream, None for one next to the history.
@@ -165,6 +168,7 @@ class ServeOptions(ModelOptions):
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None
+    no_token: bool = False
     names: tuple[str, ...] = ()
     history: Path | None = None
     frames: Path | None = None
@@ -179,10 +183,14 @@ class McpOptions:
     Attributes:
         agents: `MODULE:AGENT` each.
         http: the address to listen at, `HOST:PORT`; None for stdio.
+        token: the secret that clients must send, None if they need none.
+        names: the host names of proxies in front of the server.
     """
 
     agents: tuple[str, ...]
     http: str | None
+    token: str | None = None
+    names: tuple[str, ...] = ()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -269,6 +277,13 @@ def parse_arguments(
         help="listen at this address for streamable HTTP; a port alone listens at 127.0.0.1 (default: use "
         "stdio)",
     )
+    mcp.add_argument(
+        "--token",
+        metavar="TEXT",
+        help="secret that clients must send as 'Authorization: Bearer TEXT' (default: MINIAGENTS_TOKEN, or "
+        "none)",
+    )
+    _add_names(mcp)
     add_map(
         commands.add_parser(
             "map",
@@ -292,7 +307,11 @@ def parse_arguments(
     if given.command == "mcp":
         http: str | None = given.http
         here = http is not None and http.isdecimal()
-        return McpOptions(agents=tuple(given.agents), http=f"127.0.0.1:{http}" if here else http)
+        if http is None and (given.token is not None or given.name):
+            raise BadInputError("--token and --name are for --http; over stdio, there is one client only")
+        token = None if http is None else _token_in(given.token)
+        address = f"127.0.0.1:{http}" if here else http
+        return McpOptions(tuple(given.agents), address, token, tuple(given.name))
     model = {"model": given.model, "base_url": given.base_url, "system": given.system or None}
     history = None if given.no_history else _path("--history", given.history)
     if given.command == "serve":
@@ -340,16 +359,18 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
         default=8000,
         help="port to listen at; 0 for any free port (default: %(default)s)",
     )
-    serve.add_argument(
-        "--token", metavar="TEXT", help="secret that clients must send (default: MINIAGENTS_TOKEN, or none)"
+    token = serve.add_mutually_exclusive_group()
+    token.add_argument(
+        "--token",
+        metavar="TEXT",
+        help="secret that clients must send (default: MINIAGENTS_TOKEN, or a random one)",
     )
-    serve.add_argument(
-        "--name",
-        metavar="HOST",
-        action="append",
-        default=[],
-        help="host name of a proxy in front of this server, such as chat.example.com; repeat for each name",
+    token.add_argument(
+        "--no-token",
+        action="store_true",
+        help="need no token: every user of this machine can read and delete the conversations",
     )
+    _add_names(serve)
     keeping = serve.add_mutually_exclusive_group()
     keeping.add_argument(
         "--history",
@@ -372,15 +393,30 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--open", action="store_true", help="open the page in the browser")
 
 
+def _add_names(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--name",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="host name of a proxy in front of this server, such as chat.example.com; repeat for each name",
+    )
+
+
+def _token_in(token: str | None) -> str | None:
+    """The token of the command line, else that of the environment."""
+    found = os.environ.get("MINIAGENTS_TOKEN") if token is None else token
+    if found is not None and not found.strip():
+        raise BadInputError("--token is empty; give a text that is hard to guess")
+    return found
+
+
 def _serve_options(
     given: argparse.Namespace, model: Mapping[str, str | None], history: Path | None
 ) -> ServeOptions:
     named = [f"--{name.replace('_', '-')}" for name, value in model.items() if value is not None]
     if given.agent is not None and named:
         raise BadInputError(f"{given.agent} answers, so {named[0]} has no effect; leave one of them out")
-    token: str | None = os.environ.get("MINIAGENTS_TOKEN") if given.token is None else given.token
-    if token is not None and not token.strip():
-        raise BadInputError("--token is empty; give a text that is hard to guess")
     if not given.host:
         raise BadInputError("--host is empty; leave it out to serve only this machine")
     return ServeOptions(
@@ -388,7 +424,8 @@ def _serve_options(
         agent=given.agent,
         host=given.host,
         port=given.port,
-        token=token,
+        token=None if given.no_token else _token_in(given.token),
+        no_token=given.no_token,
         names=tuple(given.name),
         history=history,
         frames=None if given.frames is None else _path("--frames", given.frames),

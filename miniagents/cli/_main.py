@@ -105,7 +105,7 @@ def _run(options: ChatOptions | McpOptions | ServeOptions | JournalOptions | Map
         return _serve_module().run_serve(options)
     # Outside of the event loop, because importing the package of a provider takes a second.
     if isinstance(options, McpOptions):
-        work = serving(options.agents, options.http)
+        work = serving(options)
     else:
         screen = Screen.of_process()
         model = choose_model(options, os.environ, is_terminal=screen.is_terminal)

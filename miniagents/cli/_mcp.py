@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 from miniagents.models import AnyTool, ToolDefinitionError
 
-from ._arguments import BadInputError
+from ._arguments import BadInputError, McpOptions
 from ._named import named_agents
 
 
@@ -18,18 +18,23 @@ class _Serving(Protocol):
     """The part of `miniagents.ext.mcp` that this module uses."""
 
     def serve_mcp(
-        self, *agents: AnyTool, name: str, http: str | None, on_start: Callable[[str], object] | None
+        self,
+        *agents: AnyTool,
+        name: str,
+        http: str | None,
+        token: str | None,
+        hosts: Sequence[str],
+        on_start: Callable[[str], object] | None,
     ) -> Coroutine[object, object, None]:
         """Serve agents."""
         ...
 
 
-def serving(named: Sequence[str], http: str | None) -> Coroutine[object, object, int]:
+def serving(options: McpOptions) -> Coroutine[object, object, int]:
     """Import the agents and the MCP server; both can take seconds, so no event loop runs yet.
 
     Args:
-        named: `MODULE:AGENT` each.
-        http: the address to listen at, `HOST:PORT`; None for stdio.
+        options: the arguments of the command line.
 
     Returns:
         A coroutine that serves until the client disconnects, and returns the exit code.
@@ -38,17 +43,24 @@ def serving(named: Sequence[str], http: str | None) -> Coroutine[object, object,
         BadInputError: MCP is not installed, or an agent does not exist. When awaited: an agent cannot be
             served, or the address cannot be listened at.
     """
-    agents = named_agents(named)
+    agents = named_agents(options.agents)
     try:
         module = cast("_Serving", import_module("miniagents.ext.mcp"))
     except ImportError as error:
         raise BadInputError(str(error)) from error
-    return _serve(module, agents, http)
+    return _serve(module, agents, options)
 
 
-async def _serve(module: _Serving, agents: Sequence[AnyTool], http: str | None) -> int:
+async def _serve(module: _Serving, agents: Sequence[AnyTool], options: McpOptions) -> int:
     try:
-        await module.serve_mcp(*agents, name="miniagents", http=http, on_start=None if http is None else _say)
+        await module.serve_mcp(
+            *agents,
+            name="miniagents",
+            http=options.http,
+            token=options.token,
+            hosts=options.names,
+            on_start=None if options.http is None else _say,
+        )
     except OSError as error:
         raise BadInputError(error.strerror or str(error)) from error
     except (ToolDefinitionError, ValueError) as error:

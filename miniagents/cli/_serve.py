@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import secrets
 import socket
 import sys
 import threading
@@ -36,6 +37,7 @@ _THREADS_END: Final = 0.3
 """Seconds that threads of agents may still run after everything else has ended."""
 
 _BY_SIGNAL: Final = 128
+_TOKEN: Final = 24  # random bytes, as Jupyter's
 
 
 def run_serve(options: ServeOptions) -> int:
@@ -52,7 +54,8 @@ def run_serve(options: ServeOptions) -> int:
         OutputError: stdout cannot be written.
         StoppedError: a signal came.
     """
-    place = Place(options.host, options.port, options.token, options.names)
+    token = None if options.no_token else options.token or secrets.token_urlsafe(_TOKEN)
+    place = Place(options.host, options.port, token, options.names)
     try:
         listener = listen(place)
     except ServeError as error:

@@ -18,12 +18,12 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 from miniagents.agents import MiniAgents, Stage
+from miniagents.ext._guard import Guard, Hosts
+from miniagents.ext._login import Login
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryFileError
 from miniagents.ext.web import FrameLogError, Runs, SQLiteFrames, chat_routes
 from miniagents.messages import Message
 
-from ._guard import Guard, Hosts
-from ._login import Login
 from ._page import FOLDER, page_routes
 from ._pictures import RunPictures
 from ._routes import Told, api_routes
@@ -35,6 +35,7 @@ _KEEP_FRAMES: Final = 86_400.0  # seconds; after that, the history alone has the
 _LAST_STEPS: Final = 0.5  # seconds that runs get for their clean-up when the server ends
 _NOT_PAGES: Final = frozenset({"/runs"})  # a route of `chat_routes`; here each run belongs to a conversation
 _PUBLIC: Final = ("/", "/page/", "/api/login")
+_LOG_IN: Final = "Log in first: POST /api/login with the token of the server."
 
 
 class ServeError(Exception):
@@ -55,7 +56,8 @@ class Place:
     Attributes:
         host: the host name or IP address to listen at.
         port: the port to listen at; 0 for any free port.
-        token: the secret that clients must send; None if they need none.
+        token: the secret that clients must send; None if they need none. Then all users of the machine can
+            read, change and delete all conversations.
         names: the host names of proxies in front of the server, such as one with TLS; with their ports,
             unless these are the usual ones.
 
@@ -129,7 +131,8 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
             )
             app.router.redirect_slashes = False
             try:
-                yield Guard(app, Hosts.of(place.host, address, port, place.names), login, _PUBLIC)
+                hosts = Hosts.of(place.host, address, port, place.names)
+                yield Guard(app, hosts, login, _PUBLIC, how=_LOG_IN)
             except asyncio.CancelledError as error:  # a normal end for the runs: their answers are kept
                 cancelled = error
     if cancelled is not None:

@@ -1,6 +1,5 @@
 """The routes that the page calls: conversations, runs, timelines, login."""
 
-import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,10 +12,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from typing_extensions import override
 
+from miniagents.ext._login import Login, TooManyGuessesError
 from miniagents.ext.chat_history_sqlite import HistoryFileError, HistoryThread
 from miniagents.ext.web import FrameLogError, RequestError, json_body, refusing
 
-from ._login import Login
 from ._pictures import RunPictures
 from ._said import shown
 from ._threads import BeingAnsweredError, Threads
@@ -31,7 +30,6 @@ _MOST_THREADS: Final = 200
 _THREADS: Final = 50
 _LONGEST_TITLE: Final = 200
 _LONGEST_NUMBER: Final = 6  # digits
-_WAIT_AFTER_WRONG_TOKEN: Final = 0.5  # seconds
 _OF_PICTURES: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """The content security policy of a timeline, which a browser can open like a page."""
 
@@ -186,8 +184,11 @@ class _Api:
         token = body.get("token")
         if self.login is None:
             return Response(status_code=204)
-        if not isinstance(token, str) or not self.login.accepts(token):
-            await asyncio.sleep(_WAIT_AFTER_WRONG_TOKEN)
+        try:
+            right = isinstance(token, str) and self.login.accepts(token)
+        except TooManyGuessesError as error:
+            raise RequestError(str(error), 429, code="too_many_attempts") from None
+        if not right:
             raise RequestError("This is not the token of this server.", 401, code="wrong_token")
         encrypted = request.headers.get("origin", "").startswith("https://")
         return Response(status_code=204, headers={"set-cookie": self.login.cookie(secure=encrypted)})

@@ -5,7 +5,6 @@ import os
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import quote
 
@@ -20,11 +19,11 @@ except ModuleNotFoundError as _error:
 from starlette.types import ASGIApp
 from typing_extensions import override
 
+from miniagents.ext._guard import is_host, is_loopback
 from miniagents.ext.web import end_responses
 
 from ._app import Place, ServeError, Serving, page_app
 from ._connections import SilentConnections, protocol_of
-from ._guard import is_host
 
 __all__ = ["address_of", "config_of", "listen", "serve_page"]
 
@@ -62,12 +61,13 @@ def listen(place: Place) -> socket.socket:
         raise ServeError(f"{wrong} is not a host name; write it like chat.example.com.")
     if place.token is None and place.names:
         raise ServeError(
-            f"With --name {place.names[0]}, other machines can reach the page; give a --token too."
+            f"With --name {place.names[0]}, other machines can reach the page, so it needs a token; give one "
+            "with --token, or leave --no-token out for a random one."
         )
-    if place.token is None and not _is_loopback(str(address[0])):
+    if place.token is None and not is_loopback(str(address[0])):
         raise ServeError(
-            f"{place.host} can be reached from other machines; give a --token too, or leave --host out to "
-            "serve only this machine."
+            f"{place.host} can be reached from other machines, so it needs a token; give one with --token, "
+            "leave --no-token out for a random one, or leave --host out to serve only this machine."
         )
     try:
         return socket.create_server((str(address[0]), place.port), family=family, backlog=1024)
@@ -182,7 +182,3 @@ class _WebServer(uvicorn.Server):
         """Close the connections that are still open."""
         for connection in tuple(self.server_state.connections):
             connection.transport.abort()
-
-
-def _is_loopback(address: str) -> bool:
-    return ip_address(address.partition("%")[0]).is_loopback

@@ -75,13 +75,21 @@ def test_not_found(module: str, named: str, text: str, capsys: pytest.CaptureFix
     assert capsys.readouterr().out == ""  # what the module prints stands on stderr
 
 
-def test_options() -> None:
+def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
     """A port alone is one of this machine only."""
     assert parse_arguments(["mcp", "a:b"]) == McpOptions(("a:b",), None)
     assert parse_arguments(["mcp", "a:b", "c:d", "--http", "8000"]) == McpOptions(
         ("a:b", "c:d"), "127.0.0.1:8000"
     )
-    assert parse_arguments(["mcp", "a:b", "--http", "0.0.0.0:80"]) == McpOptions(("a:b",), "0.0.0.0:80")
+    words = ["mcp", "a:b", "--http", "0.0.0.0:80"]
+    assert parse_arguments([*words, "--token", "x", "--name", "c.example"]) == McpOptions(
+        ("a:b",), "0.0.0.0:80", "x", ("c.example",)
+    )
+    monkeypatch.setenv("MINIAGENTS_TOKEN", "y")
+    assert parse_arguments(words) == McpOptions(("a:b",), "0.0.0.0:80", "y")
+    assert parse_arguments(["mcp", "a:b"]) == McpOptions(("a:b",), None)
+    with pytest.raises(BadInputError, match="--token and --name are for --http"):
+        parse_arguments(["mcp", "a:b", "--token", "x"])
 
 
 def test_wrong_input(module: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,6 +98,8 @@ def test_wrong_input(module: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.splitlines()[-1] == (
         "miniagents: 'nowhere' is not an address to listen on; write it like 127.0.0.1:8000."
     )
+    assert main(["mcp", f"{module}:echo", "--http", "0.0.0.0:0"]) == 2
+    assert "Other machines can reach 0.0.0.0:0, so it needs a token" in capsys.readouterr().err
     assert main(["mcp", f"{module}:echo", f"{module}:Box.inner", "--http", "0"]) == 2
     assert "Two tools are called 'ECHO'" in capsys.readouterr().err
 

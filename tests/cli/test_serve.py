@@ -86,6 +86,7 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIAGENTS_TOKEN", other)
     without = [each for each in words if each not in {"--token", TOKEN}]
     assert replace(given, token=other) == parse_arguments(without)
+    assert replace(given, token=None, no_token=True) == parse_arguments([*without, "--no-token"])
     words = ["serve", "--model", "openai:m", "--base-url", "http://x", "--system", "Hi", "--no-history"]
     monkeypatch.delenv("MINIAGENTS_TOKEN")
     assert ServeOptions("openai:m", "http://x", "Hi") == parse_arguments(words)
@@ -101,8 +102,9 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--port", "65536"], "65536 is not a port; give a number up to 65535, or 0 for any free port."),
         (["--port", "-1"], "-1 is not a port"),
         (["--port", "x"], "argument --port: invalid int value: 'x' (see miniagents serve --help)"),
-        (["--host", "0.0.0.0"], "0.0.0.0 can be reached from other machines; give a --token"),  # noqa: S104
-        (["--host", "::"], ":: can be reached from other machines; give a --token"),
+        (["--no-token", "--host", "0.0.0.0"], "0.0.0.0 can be reached from other machines, so it needs"),  # noqa: S104
+        (["--no-token", "--host", "::"], ":: can be reached from other machines, so it needs a token"),
+        (["--no-token", "--token", "x"], "not allowed with argument"),
         (["--host", "no.such.host.invalid"], "no.such.host.invalid is not an address of this machine: "),
         (["--host", "x" * 300], "is not an address of this machine: it is not a valid host name."),
         (["--host", ""], "--host is empty"),
@@ -110,7 +112,7 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
             ["--name", "https://x.example", "--token", "x"],
             "https://x.example is not a host name; write it like",
         ),
-        (["--name", "x.example"], "With --name x.example, other machines can reach the page; give a --token"),
+        (["--no-token", "--name", "x.example"], "With --name x.example, other machines can reach the page,"),
         (["--token", " "], "--token is empty; give a text that is hard to guess"),
         (["nobody"], "nobody names no agent; write MODULE:AGENT"),
         (["no_such_module:echo"], "the module no_such_module cannot be imported: ModuleNotFoundError"),

@@ -680,7 +680,6 @@ async def test_a_server_in_front(tmp_path: Path) -> None:
 
 async def test_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a token, whoever has not given it gets the files of the page, and nothing else."""
-    monkeypatch.setattr("miniagents.server._routes._WAIT_AFTER_WRONG_TOKEN", 0.01)
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "index.html").write_text("<!doctype html>")
     async with page_of(scripted_model(), tmp_path, token=TOKEN, files=tmp_path / "page") as page:
@@ -716,6 +715,48 @@ async def test_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with page_of(scripted_model(), tmp_path, token=f"{TOKEN}!") as page:
         name = f"miniagents-{page.port}={value.partition('=')[2]}"
         assert 401 == (await page.client.get("/api/info", headers={"cookie": name})).status_code
+
+
+async def test_guesses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P3: wrong tokens in any header and at the login have one budget, and one line in the log.
+
+    Then not even the right token is checked for a while; users who are logged in are not shut out.
+    """
+    now = [0.0]
+    monkeypatch.setattr("miniagents.ext._login.monotonic", lambda: now[0])
+    async with page_of(scripted_model(), tmp_path, token=TOKEN) as page:
+        client = page.client
+
+        async def bearer(token: str) -> int:
+            return (await client.get("/api/info", headers={"authorization": f"Bearer {token}"})).status_code
+
+        async def login(token: str) -> tuple[int, dict[str, str]]:
+            answer = await client.post("/api/login", json={"token": token})
+            client.cookies.clear()
+            return answer.status_code, dict(answer.headers)
+
+        cookie = (await login(TOKEN))[1]["set-cookie"].partition(";")[0]
+        forged = f"{cookie[:-1]}{'0' if cookie[-1] != '0' else '1'}"
+        assert [401] * 30 == [await bearer("the same") for _ in range(30)]  # no new guess
+        assert [401] * 5 == [await bearer(f"wrong {number}") for number in range(5)]
+        assert [401] * 3 == [(await login(f"wrong {number}"))[0] for number in range(5, 8)]
+        assert [] == caplog.messages
+        assert 401 == (await client.get("/api/info", headers={"cookie": forged})).status_code
+        assert [429, 429] == [await bearer("wrong 9"), await bearer(TOKEN)]
+        assert 429 == (await login(TOKEN))[0]
+        assert 200 == (await client.get("/api/info", headers={"cookie": cookie})).status_code
+        assert 401 == (await client.get("/api/info", headers={"cookie": forged})).status_code  # known
+        refused = await client.get("/api/info", headers={"authorization": f"Bearer {TOKEN}"})
+        assert ("6", "too_many_attempts") == (refused.headers["retry-after"], error(refused)[1])
+        now[0] += 6.0
+        assert [401, 429] == [await bearer("wrong 10"), await bearer("wrong 11")]
+        assert 1 == len(caplog.messages)
+        assert caplog.messages[0].startswith("Clients have sent 10 wrong tokens within a minute")
+        assert "wrong 1" not in caplog.text
+        now[0] += 60.0
+        assert 200 == await bearer(TOKEN)
 
 
 async def test_a_slow_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

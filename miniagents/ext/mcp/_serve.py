@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,9 +12,12 @@ from typing import Final, cast
 
 import anyio
 import uvicorn
+from starlette.types import ASGIApp
 from typing_extensions import override
 
 from miniagents.agents import MiniAgents
+from miniagents.ext._guard import Guard, Hosts, is_host, is_loopback
+from miniagents.ext._login import Login
 from miniagents.models import AnyTool, Callee, Toolbox, error_text
 from miniagents.streams._context import current_context
 from miniagents.values import AgentPart, NoActiveContextError
@@ -34,6 +37,7 @@ from ._stdin import lines_of_stdin
 
 __all__ = ["serve_mcp"]
 
+_LOG_IN: Final = "Send the token of this server: Authorization: Bearer TOKEN."
 _GRACE: Final = 1
 """Seconds that clients have to receive their last answers when an HTTP server ends."""
 
@@ -43,6 +47,8 @@ async def serve_mcp(
     name: str = "miniagents",
     instructions: str | None = None,
     http: str | None = None,
+    token: str | None = None,
+    hosts: Sequence[str] = (),
     on_start: Callable[[str], object] | None = None,
 ) -> None:
     """Serve agents and tools as the tools of an MCP server, until the client leaves or this is cancelled.
@@ -60,13 +66,17 @@ async def serve_mcp(
         name: the name of the server.
         instructions: a text about the server for the model of a client.
         http: ``"127.0.0.1:8000"`` serves streamable HTTP at ``http://127.0.0.1:8000/mcp``; port 0 takes a
-            free port. None serves stdio. There is no sign-on: every client that reaches the address can use
-            the agents.
+            free port. None serves stdio. Requests under another host name, and from pages of other sites,
+            are refused.
+        token: the secret that clients must send, as ``Authorization: Bearer ...``; None: every program on
+            this machine can use the agents, and ``http`` must be an address of this machine alone.
+        hosts: the host names of proxies in front of the server, such as one with TLS.
         on_start: is called with the address (or ``"stdio"``) when clients can connect.
 
     Raises:
         ToolDefinitionError: there are no agents, two have the same name, or one cannot be a tool.
-        ValueError: ``http`` is not a host and a port.
+        ValueError: ``http`` is not a host and a port, other machines could reach it without a token, or one
+            of the ``hosts`` is no host name.
         OSError: the server cannot listen on the address.
 
     Example:
@@ -81,7 +91,7 @@ async def serve_mcp(
         'localhost' is not an address to listen on; write it like 127.0.0.1:8000.
     """
     toolbox = Toolbox.of(agents)
-    listener = None if http is None else _listener(http)
+    listener = None if http is None else _listener(http, token, hosts)
     async with AsyncExitStack() as stack:
         if listener is not None:
             stack.enter_context(listener)
@@ -100,7 +110,8 @@ async def serve_mcp(
         if listener is None:
             await _serve_stdio(server, on_start)
         else:
-            await _serve_http(server, listener, on_start)
+            app = _guarded(server, listener, token, hosts)
+            await _serve_http(app, listener, on_start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,15 +194,25 @@ async def _serve_stdio(server: Server, on_start: Callable[[str], object] | None)
                 sys.stdout.flush()  # the output of the program, while stdout is still stderr
 
 
-def _listener(http: str) -> socket.socket:
+def _listener(http: str, token: str | None, hosts: Sequence[str]) -> socket.socket:
     host, colon, port = http.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
         msg = f"{http!r} is not an address to listen on; write it like 127.0.0.1:8000."
         raise ValueError(msg)
+    wrong = next((each for each in hosts if not is_host(each)), None)
+    if wrong is not None:
+        msg = f"{wrong!r} is not a host name; write it like chat.example.com."
+        raise ValueError(msg)
     try:
-        family = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, int(port)), family=family, backlog=128)
+        family, _, _, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+        if token is None and (hosts or not is_loopback(str(address[0]))):
+            msg = (
+                f"Other machines can reach {', '.join(hosts) or http}, so it needs a token: token=... here, "
+                "--token or MINIAGENTS_TOKEN for the command."
+            )
+            raise ValueError(msg)
+        listener = socket.create_server((str(address[0]), int(port)), family=family, backlog=128)
     except OSError as error:
         raise OSError(error.errno, f"{http} cannot be listened at: {error.strerror or error}") from error
     # asyncio sets it for its own listeners. Without it, an answer can be 40 ms late.
@@ -208,12 +229,19 @@ class _WebServer(uvicorn.Server):
         yield
 
 
+def _guarded(server: Server, listener: socket.socket, token: str | None, hosts: Sequence[str]) -> ASGIApp:
+    """The app behind the guard of `miniagents serve`; the SDK has one for three loopback addresses only."""
+    address, port = listener.getsockname()[:2]
+    app = server.streamable_http_app(host="")
+    login = None if token is None else Login(token, port)
+    return Guard(app, Hosts.of(address, address, port, hosts), login, how=_LOG_IN)
+
+
 async def _serve_http(
-    server: Server, listener: socket.socket, on_start: Callable[[str], object] | None
+    app: ASGIApp, listener: socket.socket, on_start: Callable[[str], object] | None
 ) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    app = server.streamable_http_app(host=host)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, ws="none", lifespan="on", timeout_graceful_shutdown=_GRACE
     )

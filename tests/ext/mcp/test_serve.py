@@ -10,10 +10,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
@@ -25,6 +28,18 @@ from miniagents.tools import AnyTool
 from tests.support.mcp_servers import ROOT
 
 HERE = Path(__file__).parent
+TOKEN = "open sesame"  # noqa: S105 - of these tests
+ACCEPTED = {"accept": "application/json, text/event-stream"}
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
 
 
 @miniagent(alias="talker", description="Says what it is told.")
@@ -52,11 +67,25 @@ def double(number: int) -> int:
 
 
 @asynccontextmanager
-async def served(*agents: AnyTool, name: str = "miniagents") -> AsyncGenerator[str]:
+async def served(
+    *agents: AnyTool,
+    name: str = "miniagents",
+    http: str = "127.0.0.1:0",
+    token: str | None = None,
+    hosts: tuple[str, ...] = (),
+) -> AsyncGenerator[str]:
     """Serve over HTTP; gives the address."""
     at: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
-        serve_mcp(*agents, name=name, instructions="Be kind.", http="127.0.0.1:0", on_start=at.set_result)
+        serve_mcp(
+            *agents,
+            name=name,
+            instructions="Be kind.",
+            http=http,
+            token=token,
+            hosts=hosts,
+            on_start=at.set_result,
+        )
     )
     await asyncio.wait((at, serving), return_when=asyncio.FIRST_COMPLETED)
     try:
@@ -64,6 +93,64 @@ async def served(*agents: AnyTool, name: str = "miniagents") -> AsyncGenerator[s
     finally:
         serving.cancel()
         await asyncio.wait((serving,))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "evil.example:{port}"},
+        {"host": "127.0.0.1:1"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://localhost:{port}"},
+        {"host": "x.example", "origin": "http://evil.example"},
+    ],
+)
+async def test_other_sites(headers: dict[str, str]) -> None:
+    """M1: at whatever address it listens, no page of another site reaches the agents (DNS rebinding)."""
+    for http, token, hosts in (
+        ("127.0.0.1:0", None, ()),
+        ("127.0.0.2:0", None, ()),
+        ("127.0.0.1:0", TOKEN, ("x.example",)),
+    ):
+        async with served(talker, http=http, token=token, hosts=hosts) as url:
+            at = urlsplit(url)
+            sent = {name: value.replace("{port}", str(at.port)) for name, value in headers.items()}
+            async with httpx2.AsyncClient(trust_env=False) as client:
+                refused = await client.post(url, json=INITIALIZE, headers={**ACCEPTED, **sent})
+                assert 403 == refused.status_code
+                sent = {**ACCEPTED, "origin": f"http://{at.netloc}", "authorization": f"Bearer {TOKEN}"}
+                assert 200 == (await client.post(url, json=INITIALIZE, headers=sent)).status_code
+
+
+async def test_token() -> None:
+    """M1: with a token, only clients that send it can use the agents; wrong ones have a budget."""
+    async with served(talker, token=TOKEN, hosts=("x.example",)) as url:
+        async with httpx2.AsyncClient(trust_env=False, headers=ACCEPTED) as client:
+            for sent in ({}, {"authorization": "Bearer x"}, {"authorization": f"Basic {TOKEN}"}):
+                refused = await client.post(url, json=INITIALIZE, headers=sent)
+                assert (401, "Bearer") == (refused.status_code, refused.headers["www-authenticate"])
+        async with httpx2.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {TOKEN}"}) as http:
+            for more in ({}, {"host": "x.example", "origin": "https://x.example"}):
+                http.headers.update(more)
+                async with Client(streamable_http_client(url, http_client=http)) as client:
+                    assert "hi " == text_of(await client.call_tool("talker", {"text": "hi"}))
+
+
+@pytest.mark.parametrize(
+    ("http", "hosts"), [("0.0.0.0:0", ()), ("[::]:0", ()), ("127.0.0.1:0", ("x.example",))]
+)
+async def test_no_token_for_other_machines(http: str, hosts: tuple[str, ...]) -> None:
+    """M1: an address that other machines can reach is refused without a token."""
+    with pytest.raises(ValueError, match=r"Other machines can reach .*, so it needs a token"):
+        await serve_mcp(talker, http=http, hosts=hosts)
+
+
+async def test_no_host() -> None:
+    """The name of a proxy is a host name."""
+    with pytest.raises(ValueError, match=r"'https://x.example' is not a host name"):
+        await serve_mcp(talker, http="127.0.0.1:0", token=TOKEN, hosts=["https://x.example"])
 
 
 def text_of(result: CallToolResult) -> str:
@@ -191,22 +278,6 @@ async def test_timeout_of_a_tool() -> None:
             await told.invoke()
 
 
-@pytest.mark.logs("Invalid Host header")
-async def test_strangers_are_refused() -> None:
-    """A page of another site that a browser is tricked into sending here is refused."""
-    async with served(talker) as url:
-        port = int(url.split(":")[2].partition("/")[0])
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(
-            b"POST /mcp HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/json\r\n"
-            b"Content-Length: 2\r\nConnection: close\r\n\r\n{}"
-        )
-        assert b" 421 " in await reader.readline()
-        await reader.read()
-        writer.close()
-        await writer.wait_closed()
-
-
 async def test_refused() -> None:
     """What cannot be served, or listened at, is refused with a sentence."""
     with pytest.raises(ToolDefinitionError):
@@ -288,7 +359,10 @@ async def test_killed_over_http(tmp_path: Path) -> None:
 
 def test_answers_over_http_are_not_held_back() -> None:
     """What is written to a connection goes out at once, also if the client has not read the last."""
-    with _serve._listener("127.0.0.1:0") as listener, socket.create_connection(listener.getsockname()):
+    with (
+        _serve._listener("127.0.0.1:0", None, ()) as listener,
+        socket.create_connection(listener.getsockname()),
+    ):
         connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -17,9 +17,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ._login import Login
+from ._login import Login, TooManyGuessesError
 
-__all__ = ["Guard", "Hosts", "is_host"]
+__all__ = ["Guard", "Hosts", "is_host", "is_loopback"]
 
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/@\[\]]+))(?::([0-9]{1,5}))?", re.ASCII)
 _HTTP_PORT: Final = 80
@@ -39,6 +39,8 @@ _HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Headers of every response that does not set them itself."""
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,19 @@ def is_host(text: str) -> bool:
     return _HOST.fullmatch(text) is not None
 
 
+def is_loopback(address: str) -> bool:
+    """Return whether only programs on this machine can reach an IP address.
+
+    Args:
+        address: an address at which a server listens.
+
+    Example:
+        >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0")
+        (True, True, False)
+    """
+    return ip_address(address.partition("%")[0]).is_loopback
+
+
 class Guard:
     """Refuses requests of other sites and of clients without a token, and adds the headers for browsers.
 
@@ -145,16 +160,23 @@ class Guard:
         hosts: the host names of the server.
         login: checks the token; None if clients need none.
         public: paths that need no login; one that ends with a slash stands for all paths that begin with it.
+        how: the sentence that says how clients log in.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Hosts, login: Login | None, public: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Hosts, login: Login | None, public: Collection[str] = (), *, how: str
+    ) -> None:
         self._app = app
         self._hosts = hosts
         self._login = login
         self._public = tuple(public)
+        self._how = how
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -167,24 +189,31 @@ class Guard:
         if wrong is None:
             await self._app(scope, receive, send_guarded)
             return
-        status, code, sentence = wrong
-        refusal = JSONResponse({"error": {"code": code, "message": sentence}}, status)
+        status, code, sentence, more = wrong
+        refusal = JSONResponse({"error": {"code": code, "message": sentence}}, status, more)
         await refusal(scope, receive, send_guarded)
 
-    def _wrong(self, headers: Headers, path: str) -> tuple[int, str, str] | None:
+    def _wrong(self, headers: Headers, path: str) -> tuple[int, str, str, Mapping[str, str]] | None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._hosts.has(hosts[0]):
             return (
                 403,
                 "wrong_host",
                 "This server does not have that name (header Host); --name adds the one of a proxy.",
+                _NO_HEADERS,
             )
         origins = headers.getlist("origin")
         if not all(self._hosts.has_page(each, hosts[0]) for each in origins):
-            return 403, "wrong_origin", "Pages of other sites may not use this server (header Origin)."
-        if self._login is None or self._login.has_come(headers) or self._is_public(path):
+            sentence = "Pages of other sites may not use this server (header Origin)."
+            return 403, "wrong_origin", sentence, _NO_HEADERS
+        if self._login is None or self._is_public(path):
             return None
-        return 401, "not_authenticated", "Log in first: POST /api/login with the token of the server."
+        try:
+            if self._login.has_come(headers):
+                return None
+        except TooManyGuessesError as error:
+            return 429, "too_many_attempts", str(error), {"retry-after": str(error.seconds)}
+        return 401, "not_authenticated", self._how, {"www-authenticate": "Bearer"}
 
     def _is_public(self, path: str) -> bool:
         return path in self._public or any(
