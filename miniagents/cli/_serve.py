@@ -1,6 +1,7 @@
 """`miniagents serve`: an agent of the user's module, or a model, on a web page."""
 
 import asyncio
+import html
 import logging
 import os
 import secrets
@@ -12,6 +13,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, cast
 
 from miniagents.agents import MiniAgent
@@ -60,13 +62,14 @@ def run_serve(options: ServeOptions) -> int:
         listener = listen(place)
     except ServeError as error:
         raise BadInputError(str(error)) from error
-    if not options.reload:
-        _serve(options, place, listener, partial(_tell, show=options.open))
-        return 0
-    with listener:
-        _tell(address_of(place, listener), show=options.open)
-        folder = Path.cwd()
-        return serve_again(partial(_serve_in_process, options, place), listener, folder, _tell_change)
+    with _shower(options) as show:
+        if not options.reload:
+            _serve(options, place, listener, partial(_tell, show=show))
+            return 0
+        with listener:
+            _tell(address_of(place, listener), show)
+            folder = Path.cwd()
+            return serve_again(partial(_serve_in_process, options, place), listener, folder, _tell_change)
 
 
 def _serve_in_process(options: ServeOptions, place: Place, listener: socket.socket) -> None:
@@ -150,10 +153,32 @@ def _serving(options: ServeOptions, agent: MiniAgent[Message, Message], told: To
     return Serving(agent=agent, told=told, history=options.history, frames=options.frames)
 
 
-def _tell(address: str, *, show: bool) -> None:
+@contextmanager
+def _shower(options: ServeOptions) -> Generator[Callable[[str], object] | None]:
+    """Give a function that opens an address in a browser; None if none shall be opened.
+
+    The browser gets a file, which only this user can read, and not the address: all users of the machine can
+    see the command line of a browser, and the address contains the token.
+    """
+    if not options.open:
+        yield None
+        return
+    with TemporaryDirectory(prefix="miniagents-", ignore_cleanup_errors=True) as folder:
+        page = Path(folder, "open.html")
+
+        def show(address: str) -> None:
+            there = html.escape(address)
+            refresh = f'<meta http-equiv="refresh" content="0;url={there}">'
+            page.write_text(f'<!doctype html>{refresh}<a href="{there}">Open</a>', encoding="utf-8")
+            webbrowser.open(page.as_uri())
+
+        yield show
+
+
+def _tell(address: str, show: Callable[[str], object] | None) -> None:
     Screen.of_process().line(address)
-    if show:  # in a thread, because some browsers block the call
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    if show is not None:  # in a thread, because some browsers block the call
+        threading.Thread(target=show, args=(address,), daemon=True).start()
 
 
 def _tell_change(file: Path) -> None:

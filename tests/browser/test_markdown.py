@@ -266,9 +266,12 @@ async def test_every_rule_is_linear() -> None:
         page.set_default_timeout(20_000)
         slow: dict[str, str] = {}
         for rule, text in WORST.items():
-            # In microseconds a character; a rule that is not linear has 10 * small, then 100 * small.
-            sizes = (SMALL, SMALL * 10, SMALL * GROWN)
-            small, more, grown = [cast("float", await page.evaluate(took, text(size))) for size in sizes]
-            if grown > 5 * small + 2 or max(small, more, grown) > 40:
+            for _ in range(5):  # a machine that does something else is no fault of the rule
+                # In microseconds a character; a rule that is not linear has 10 * small, then 100 * small.
+                sizes = (SMALL, SMALL * 10, SMALL * GROWN)
+                small, more, grown = [cast("float", await page.evaluate(took, text(size))) for size in sizes]
                 slow[rule] = f"{small:.2f}, {more:.2f}, {grown:.2f} µs a character"
+                if grown <= 5 * small + 2 and max(small, more, grown) <= 40:
+                    del slow[rule]
+                    break
         assert slow == {}

@@ -493,6 +493,27 @@ class TestSafety:
             await answered(stranger)
             await expect(stranger.locator(".question .said")).to_have_text("hello")
 
+    async def test_another_token(self, tmp_path: Path) -> None:
+        """A page that is open when the server comes back with another token asks for it, and says only that."""
+        expect.set_options(timeout=SOON)
+        async with page_server(tmp_path, "--token", "first") as server, browser() as chromium:
+            page = await chromium.new_page()
+            await page.goto(server.address)
+            await expect(page.locator("#welcome")).to_be_visible()
+            await server.end()
+            await say(page, "hello")
+            await expect(page.locator("#problem")).to_be_visible()
+            server.words = ("--token", "second")
+            await server.start()
+            field = page.get_by_label("The token of this server")
+            await expect(field).to_be_visible()
+            await expect(page.locator("#problem")).to_be_hidden()
+            await field.fill("second")
+            await field.press("Enter")
+            await expect(field).to_be_hidden()
+            await page.locator("#box").press("Enter")
+            await answered(page)
+
 
 class TestSpeed:
     async def test_many_tokens(self, tmp_path: Path) -> None:

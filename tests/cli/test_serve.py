@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 import pytest
@@ -199,7 +200,7 @@ async def serving(
         async with asyncio.timeout(20):
             address = (await process.stdout.readline()).decode().strip()
         async with httpx2.AsyncClient(
-            base_url=address.partition("#")[0], trust_env=False, timeout=20
+            base_url=address.partition("#")[0], headers=logged_in(address), trust_env=False, timeout=20
         ) as client:
             yield process, Page(client, address)
     finally:
@@ -208,11 +209,19 @@ async def serving(
         await process.communicate()
 
 
+def logged_in(address: str) -> dict[str, str]:
+    """The header with the token of an address that a server has printed; none if there is none."""
+    token = unquote(urlsplit(address).fragment.removeprefix("token="))
+    return {"authorization": f"Bearer {token}"} if token else {}
+
+
 @asynccontextmanager
 async def followed(page: Page, run: str) -> AsyncGenerator[asyncio.StreamReader]:
     """What an EventSource reads of a run, after the first three tokens."""
     reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
-    writer.write(f"GET /runs/{run} HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\n\r\n".encode())
+    head = f"GET /runs/{run} HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in logged_in(page.address).items())
+    writer.write(f"{head}\r\n".encode())
     for _ in range(3):
         await reader.readuntil(b'"type":"part"')
     try:
@@ -283,7 +292,8 @@ async def test_ctrl_c_at_a_terminal(tmp_path: Path) -> None:
     async with at_terminal(tmp_path, *options, env=env, command="serve") as terminal:
         await terminal.expect("Ctrl-C ends it.")
         address = next(line for line in terminal.shown.splitlines() if line.startswith("http"))
-        async with httpx2.AsyncClient(base_url=address, trust_env=False) as client:
+        base, headers = address.partition("#")[0], logged_in(address)
+        async with httpx2.AsyncClient(base_url=base, headers=headers, trust_env=False) as client:
             page = Page(client, address)
             run = await page.begin(await page.thread(), text="Hi")
             async with followed(page, run):
@@ -380,7 +390,7 @@ async def test_reload_of_what_is_not_there(tmp_path: Path) -> None:
 async def test_eliza(tmp_path: Path) -> None:
     """Without anything it serves Eliza, offline; --no-history leaves nothing; --open shows the address."""
     browser = tmp_path / "browser.sh"
-    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/asked\ncp "${{1#file://}}" {tmp_path}/opened\n')
     browser.chmod(0o700)
     options = ("--no-history", "--open", "--token", "a b")
     async with serving(tmp_path, *options, BROWSER=f"{browser} %s", TMPDIR=str(tmp_path)) as (process, page):
@@ -394,13 +404,39 @@ async def test_eliza(tmp_path: Path) -> None:
             while not (tmp_path / "opened").exists():  # noqa: ASYNC110 - what is waited for sets no event
                 await asyncio.sleep(0.05)
             await asyncio.sleep(0.05)
-        assert page.address == (tmp_path / "opened").read_text().strip()
+        assert f'url={page.address}"' in (tmp_path / "opened").read_text()
+        assert "token" not in (tmp_path / "asked").read_text()  # other users see command lines
         assert page.address.endswith("/#token=a%20b")
         process.send_signal(signal.SIGTERM)
         await process.wait()
-    assert {"my_talkers.py", "my_broken_talkers.py", "browser.sh", "opened"} == set(
+    assert {"my_talkers.py", "my_broken_talkers.py", "browser.sh", "asked", "opened"} == set(
         os.listdir(tmp_path)  # noqa: PTH208 - the other way is one for threads
     )
+
+
+@pytest.mark.gate("starts servers")
+async def test_random_token(tmp_path: Path) -> None:
+    """P2: other users of the machine get nothing: each start has its own token, which it prints."""
+    addresses: list[str] = []
+    for _ in range(2):
+        async with serving(tmp_path, "my_talkers:echo") as (_, page):
+            addresses.append(page.address)
+            thread = await page.thread()
+            for method, path in [
+                ("GET", "/api/info"),
+                ("GET", f"/api/threads/{thread}"),
+                ("DELETE", f"/api/threads/{thread}"),
+                ("POST", f"/api/threads/{thread}/runs"),
+            ]:
+                stranger = await page.client.request(method, path, headers={"authorization": ""})
+                assert 401 == stranger.status_code
+            assert [] == (await page.read(thread))["messages"]
+    tokens = [each.partition("/#token=")[2] for each in addresses]
+    assert 2 == len(set(tokens))
+    assert all(len(each) >= 32 for each in tokens)
+    async with serving(tmp_path, "my_talkers:echo", "--no-token") as (_, page):
+        assert page.address.endswith("/")
+        assert thread in (await page.client.get("/api/threads")).text
 
 
 @pytest.mark.gate("starts a server")

@@ -26,12 +26,13 @@ class PageServer:
 
     Attributes:
         address: as it says itself.
+        words: of the command line, besides.
     """
 
     def __init__(self, folder: Path, words: tuple[str, ...], root: Path) -> None:
         self._folder = folder
         self._root = root
-        self._words = words
+        self.words = words
         self._process: asyncio.subprocess.Process | None = None
         self._port: int = 0
         self.address = ""
@@ -42,7 +43,7 @@ class PageServer:
         keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
         environ = {name: value for name, value in os.environ.items() if name not in keys}
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "miniagents", "serve", *self._words, "--port", str(self._port), *files),
+            *(sys.executable, "-m", "miniagents", "serve", *self.words, "--port", str(self._port), *files),
             cwd=self._folder,
             env={**environ, "PYTHONPATH": os.pathsep.join([str(self._root), *filter(None, sys.path)])},
             stdout=asyncio.subprocess.PIPE,
@@ -70,10 +71,11 @@ async def page_server(
 
     Args:
         folder: where its files are.
-        *words: of the command line, besides.
+        *words: of the command line, besides; without ``--token TEXT``, no token is needed.
         agent: who answers; None for Eliza.
         root: the folder that holds the package.
     """
+    words = words if "--token" in words else ("--no-token", *words)
     server = PageServer(folder, (*([] if agent is None else [agent]), *words), root)
     await server.start()
     try:

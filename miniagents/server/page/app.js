@@ -325,6 +325,7 @@ let entering = false;
 async function enter(token = null, wrong = "") {
   if (entering) return;
   entering = true;
+  complain("");
   let given = token;
   let sentence = wrong;
   for (;;) {
