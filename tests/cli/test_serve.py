@@ -418,6 +418,7 @@ async def test_eliza(tmp_path: Path) -> None:
 async def test_random_token(tmp_path: Path) -> None:
     """P2: other users of the machine get nothing: each start has its own token, which it prints."""
     addresses: list[str] = []
+    thread = ""
     for _ in range(2):
         async with serving(tmp_path, "my_talkers:echo") as (_, page):
             addresses.append(page.address)
