@@ -17,7 +17,7 @@ from ._sdk import (
 __all__ = ["result_of"]
 
 
-def result_of(result: CallToolResult) -> str:
+def result_of(result: CallToolResult, most: int) -> str:
     """Return a result as a text.
 
     Texts, also those of resources, are not changed. Structured content becomes JSON, unless a text is equal
@@ -25,12 +25,19 @@ def result_of(result: CallToolResult) -> str:
 
     Args:
         result: of the server.
+        most: characters; of a longer text, the beginning and a sentence that says so are returned.
     """
     blocks = [_text(block) for block in result.content]
     structured = cast("object", result.structured_content)
     if structured is not None and not _told(structured, result.content):
         blocks.append(json.dumps(structured, ensure_ascii=False))
-    return "\n\n".join(blocks)
+    text = "\n\n".join(blocks)
+    if len(text) <= most:
+        return text
+    return (
+        f"{text[:most]}\n\n[The result is cut here: it has {len(text):,} characters, and you get {most:,} at "
+        "most. Ask for less, if the tool can do that.]"
+    )
 
 
 def _text(
@@ -65,11 +72,12 @@ def _told(structured: object, content: Sequence[object]) -> bool:
     if not texts:
         return False
     values = [_parsed(text) for text in texts]
-    # Servers put a value that is not an object into one, and send each item of a list as a text of its own.
+    # Servers put a value that is not an object into one, under "result", "content" or any other name, and
+    # send each item of a list as a text of its own.
     inner = structured
     if isinstance(structured, dict):
         wrapped = cast("dict[str, object]", structured)
-        inner = wrapped.get("result") if len(wrapped) == 1 else None
+        inner = next(iter(wrapped.values())) if len(wrapped) == 1 else None
     return structured in values or inner in values or inner in texts or inner in (values, texts)
 
 

@@ -8,6 +8,7 @@ try:
     from mcp.shared.exceptions import MCPError
     from mcp_types import (
         CONNECTION_CLOSED,
+        INVALID_REQUEST,
         AudioContent,
         BlobResourceContents,
         CallToolRequestParams,
@@ -28,6 +29,7 @@ except ImportError as _error:
 
 __all__ = [
     "CONNECTION_CLOSED",
+    "INVALID_REQUEST",
     "AudioContent",
     "BlobResourceContents",
     "CallToolRequestParams",

@@ -5,16 +5,17 @@ own task here, and all other tasks ask this task to leave. The calls of tools ma
 """
 
 import asyncio
+import json
 import logging
 import math
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePath
-from typing import Final, TextIO, TypeAlias, cast
+from typing import Final, Protocol, TextIO, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from miniagents.models import Tool, ToolDefinitionError, check_timeout
@@ -25,6 +26,7 @@ from ._names import tool_names
 from ._results import result_of
 from ._sdk import (
     CONNECTION_CLOSED,
+    INVALID_REQUEST,
     CallToolResult,
     Client,
     MCPError,
@@ -45,17 +47,24 @@ MCPTool: TypeAlias = Tool[[dict[str, object]], AsyncGenerator[AgentPart | str]]
 
 _LOG: Final = logging.getLogger("miniagents.mcp")
 _MOST_PAGES: Final = 1000
-_MOST_TOOLS: Final = 10_000
 _LEAVING: Final = 10.0
 """Seconds that a server may take to end its session; after that, the session is cancelled."""
 _WAITING: Final = 1024
 """How many progress notes wait for a reader; the oldest are dropped, since the result is not one of them."""
 _LONGEST_NOTE: Final = 100_000  # characters
 _LONGEST_REASON: Final = 500  # characters
+_NO_SESSION: Final = "Session terminated"
+"""What the SDK makes of a server's answer that it does not know the session, because it was started again."""
 
 
 def mcp_tools(
-    server: MCPServerLike, *, prefix: str = "", timeout: float | None = None, connect_timeout: float = 30.0
+    server: MCPServerLike,
+    *,
+    prefix: str = "",
+    timeout: float | None = None,
+    connect_timeout: float = 30.0,
+    max_tools: int = 1_000,
+    max_result: int = 100_000,
 ) -> AbstractAsyncContextManager[tuple[MCPTool, ...]]:
     """Connect to an MCP server, and get its tools, for ``async with``.
 
@@ -65,9 +74,16 @@ def mcp_tools(
     cancelled on the server, and the session continues. If a tool fails, or the server has gone, the model is
     sent the error.
 
+    A call that finds that the server has gone connects again, once, and lists the tools again: a tool that
+    is not as the model knows it is not called. A call during which the server goes is not sent again, since
+    the server may have carried it out; the next call connects. This needs an address or a program: a client
+    or transport of the SDK can be entered once only.
+
     Names that providers refuse (``files.list``, more than 64 characters) are changed; different names stay
-    different. A tool whose schema cannot be used is omitted, with a warning in the log. A server that was
-    started as a process is stopped at the end of the block; its stderr is that of this program.
+    different. A tool whose schema cannot be used or has more than 100,000 characters is omitted, and so is
+    one that can only be called as a task; a description is cut after 10,000 characters; each with a warning
+    in the log. A server that was started as a process is stopped at the end of the block; its stderr is that
+    of this program.
 
     Args:
         server: its address, such as ``"https://example.org/mcp"``, or `StdioServerParameters`. For headers,
@@ -75,13 +91,16 @@ def mcp_tools(
         prefix: is added before each name, so that the tools of two servers have different names.
         timeout: seconds that a call may take; None: the timeout of `with_tools` applies.
         connect_timeout: seconds that the server may take to start and list its tools.
+        max_tools: how many tools the server may have.
+        max_result: how many characters of a result the model gets; if there are more, it is told so.
 
     Returns:
         A context manager; it returns the tools, in the order of the server.
 
     Raises:
         ToolDefinitionError: the prefix or the timeout makes no sense.
-        MCPServerError: when entered: the server cannot be reached or started, or does not answer in time.
+        MCPServerError: when entered: the server cannot be reached or started, does not answer in time, or has
+            more than ``max_tools`` tools.
 
     Example:
         >>> from miniagents import AssistantMessage, MiniAgents, ToolCall
@@ -101,7 +120,7 @@ def mcp_tools(
     """
     tool_names((), prefix)  # refuses the prefix
     check_timeout(timeout, "mcp_tools")
-    return _entered(_Session(server, prefix, timeout), connect_timeout)
+    return _entered(_Session(server, prefix, timeout, _Limits(max_tools, max_result)), connect_timeout)
 
 
 @asynccontextmanager
@@ -113,66 +132,35 @@ async def _entered(session: "_Session", connect_timeout: float) -> AsyncGenerato
 
 
 @dataclass(eq=False, slots=True)
-class _Session:
-    """A session with a task of its own.
+class _Connection:
+    """A session of the SDK, in a task of its own.
 
     Attributes:
-        server: as the user gave it.
-        prefix: of the names of its tools.
-        timeout: seconds for each call.
-        name: of the server, in errors.
-        leave: is set when the session must end.
-        entered: whether it was entered.
-        calls: the running calls.
+        leave: is set when it must end.
         owner: the task that enters and leaves it.
+        client: when it is entered.
+        tools: name on the server -> tool, when it is entered.
+        gone: the server has closed it.
     """
 
-    server: MCPServerLike
-    prefix: str
-    timeout: float | None
-    name: str = ""
     leave: asyncio.Event = field(default_factory=asyncio.Event)
-    entered: bool = False
-    calls: set[asyncio.Task[str]] = field(default_factory=set[asyncio.Task[str]])
     owner: asyncio.Task[None] | None = None
+    client: Client | None = None
+    tools: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
+    gone: bool = False
 
-    async def start(self, seconds: float) -> tuple[MCPTool, ...]:
-        self.name = _name_of(self.server)
-        ready: asyncio.Future[tuple[MCPTool, ...]] = asyncio.get_running_loop().create_future()
-        self.owner = asyncio.create_task(self._own(ready), name=f"session with {self.name}")
-        await asyncio.wait((ready, self.owner), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if ready.done():
-            return ready.result()
-        if not self.owner.done():
-            raise MCPServerError(
-                f"{self.name} did not list its tools within {seconds:g} s; "
-                "check that it is an MCP server, or raise connect_timeout."
-            )
-        error = None if self.owner.cancelled() else self.owner.exception()
-        if isinstance(error, ToolDefinitionError):
-            raise error
-        raise MCPServerError(f"{self.name} cannot be used: {_reason(error)}") from error
+    @property
+    def is_open(self) -> bool:
+        """Whether calls can be sent."""
+        return not self.gone and self.owner is not None and not self.owner.done()
 
-    async def _own(self, ready: "asyncio.Future[tuple[MCPTool, ...]]") -> None:
-        async with _client(self.server) as client:
-            info = client.server_info
-            if info is not None and info.name:
-                where = self.name.removeprefix("The MCP server").strip()
-                self.name = f"The MCP server {_short(info.name)!r}" + (f" ({where})" if where else "")
-            tools = tuple(self._tools(client, await _listed(client, self.name)))
-            self.entered = True
-            ready.set_result(tools)
-            await self.leave.wait()
-
-    async def stop(self) -> None:
-        """End the session, and wait for its end, even if this is cancelled meanwhile; it may take seconds."""
+    async def stop(self, name: str) -> None:
+        """End it, and wait for its end, even if this is cancelled meanwhile; it may take seconds."""
         owner = self.owner
         if owner is None:
             return
         self.leave.set()
-        for call in self.calls:
-            call.cancel()
-        if not self.entered:
+        if self.client is None or self.gone:
             owner.cancel()
         cancelled: asyncio.CancelledError | None = None
         deadline = asyncio.get_running_loop().time() + _LEAVING
@@ -186,34 +174,151 @@ class _Session:
                 owner.cancel()  # the server does not react
                 deadline = math.inf
         if not owner.cancelled() and (failure := owner.exception()) is not None:
-            _LOG.debug("%s was left with %s", self.name, type(failure).__name__)
+            _LOG.debug("%s was left with %s", name, type(failure).__name__)
         if cancelled is not None:
             raise cancelled
 
-    def _tools(self, client: Client, listed: list[ServerTool]) -> list[MCPTool]:
-        by_name: dict[str, ServerTool] = {}
-        for each in listed:
-            by_name.setdefault(each.name, each)
-        tools: list[MCPTool] = []
-        for own, told in tool_names(by_name, self.prefix).items():
-            each = by_name[own]
-            call = partial(self._call, client, own, told)
-            schema = cast("dict[str, object]", each.input_schema)
+
+@dataclass(eq=False, slots=True)
+class _Session:
+    """The tools of a server, over one connection after the other.
+
+    Attributes:
+        server: as the user gave it.
+        prefix: of the names of its tools.
+        timeout: seconds for each call.
+        limits: of what the server may send.
+        name: of the server, in errors.
+        seconds: how long the server may take to start and list its tools.
+        left: whether the block has ended.
+        calls: the running calls.
+        connection: the last one.
+        tools: name on the server -> tool, as the model knows it.
+        connecting: is held by the call that connects again.
+    """
+
+    server: MCPServerLike
+    prefix: str
+    timeout: float | None
+    limits: "_Limits"
+    name: str = ""
+    seconds: float = 0.0
+    left: bool = False
+    calls: set[asyncio.Task[str]] = field(default_factory=set[asyncio.Task[str]])
+    connection: _Connection = field(default_factory=_Connection)
+    tools: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
+    connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def start(self, seconds: float) -> tuple[MCPTool, ...]:
+        self.name = _name_of(self.server)
+        self.seconds = seconds
+        await self._connect()
+        self.tools = self.connection.tools
+        return await self._made(self.tools)
+
+    async def _connect(self) -> None:
+        connection = self.connection = _Connection()
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        owner = connection.owner = asyncio.create_task(
+            self._own(connection, ready), name=f"session with {self.name}"
+        )
+        await asyncio.wait((ready, owner), timeout=self.seconds, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done():
+            return
+        if not owner.done():
+            raise MCPServerError(
+                f"{self.name} did not list its tools within {self.seconds:g} s; "
+                "check that it is an MCP server, or raise connect_timeout."
+            )
+        error = None if owner.cancelled() else owner.exception()
+        if isinstance(error, MCPServerError):
+            raise error
+        raise MCPServerError(f"{self.name} cannot be used: {_reason(error)}") from error
+
+    async def _own(self, connection: _Connection, ready: "asyncio.Future[None]") -> None:
+        try:
+            await self._owned(connection, ready)
+        except BaseExceptionGroup as group:  # of the SDK
+            found, _ = group.split(MCPServerError)
+            if found is None:
+                raise
+            raise found.exceptions[0] from None
+
+    async def _owned(self, connection: _Connection, ready: "asyncio.Future[None]") -> None:
+        async with _client(self.server) as client:
+            info = client.server_info
+            if info is not None and info.name:
+                where = _name_of(self.server).removeprefix("The MCP server").strip()
+                self.name = f"The MCP server {_short(info.name)!r}" + (f" ({where})" if where else "")
+            connection.tools = await _listed(client, self.name, self.limits.tools)
+            connection.client = client
+            ready.set_result(None)
+            await connection.leave.wait()
+
+    async def _again(self) -> None:
+        """Connect again, unless another call just did.
+
+        Raises:
+            MCPServerError: the server cannot be reached any more.
+        """
+        async with self.connecting:
+            if self.connection.is_open:
+                return
+            gone = self.connection
             try:
-                tool = Tool.from_schema(
-                    told, each.description or each.title or "", schema, call, timeout=self.timeout
-                )
+                await gone.stop(self.name)
+                await self._connect()
+            except MCPServerError as error:
+                self.connection.gone = True
+                await self.connection.stop(self.name)
+                raise MCPServerError(f"{self.name} has gone, and cannot be reached again: {error}") from error
+            _LOG.warning("%s had gone, and was connected to again.", self.name)
+
+    async def stop(self) -> None:
+        """End the session, and wait for its end, even if this is cancelled meanwhile; it may take seconds."""
+        self.left = True
+        for call in self.calls:
+            call.cancel()
+        await self.connection.stop(self.name)
+
+    async def _made(self, listed: Mapping[str, ServerTool]) -> tuple[MCPTool, ...]:
+        tools: list[MCPTool] = []
+        for own, told in tool_names(listed, self.prefix).items():
+            await asyncio.sleep(0)  # a schema can take milliseconds, and there may be hundreds
+            try:
+                tools.append(self._tool(listed[own], own, told))
             except ToolDefinitionError as error:
                 _LOG.warning("%s: the tool %r is left out: %s", self.name, _short(own), _one_line(error))
-                continue
-            tools.append(tool)
-        return tools
+        return tuple(tools)
+
+    def _tool(self, listed: ServerTool, own: str, told: str) -> MCPTool:
+        if listed.execution is not None and listed.execution.task_support == "required":
+            raise ToolDefinitionError("it can only be called as a task, which is not supported.")
+        schema = cast("dict[str, object]", listed.input_schema)
+        size = len(json.dumps(schema, ensure_ascii=False))
+        if size > self.limits.schema:
+            raise ToolDefinitionError(
+                f"its schema has {size:,} characters; {self.limits.schema:,} are the most."
+            )
+        description = listed.description or listed.title or ""
+        if len(description) > self.limits.description:
+            _LOG.warning(
+                "%s: the description of the tool %r is cut: it has %s characters, and %s are the most.",
+                self.name,
+                _short(own),
+                f"{len(description):,}",
+                f"{self.limits.description:,}",
+            )
+            description = f"{description[: self.limits.description]}..."
+        return Tool.from_schema(
+            told, description, schema, partial(self._call, own, told), timeout=self.timeout
+        )
 
     async def _call(
-        self, client: Client, own: str, told: str, arguments: dict[str, object]
+        self, own: str, told: str, arguments: dict[str, object]
     ) -> AsyncGenerator[AgentPart | str]:
-        if self.leave.is_set():
-            raise self._left(told)
+        if self.left:
+            raise self._ended(told)
         notes: deque[str] = deque(maxlen=_WAITING)
         news = asyncio.Event()
 
@@ -222,8 +327,7 @@ class _Session:
             notes.append(message[:_LONGEST_NOTE] if message else f"{progress:g}{of_all}")
             news.set()
 
-        call = client.call_tool(own, arguments, progress_callback=note)
-        asked = asyncio.create_task(self._asked(call, told))
+        asked = asyncio.create_task(self._asked(own, told, arguments, note))
         self.calls.add(asked)
         asked.add_done_callback(self.calls.discard)
         asked.add_done_callback(lambda _: news.set())
@@ -236,8 +340,8 @@ class _Session:
                     yield AgentPart((told,), notes.popleft())
                 if done:
                     break
-            if asked.cancelled() and self.leave.is_set():
-                raise self._left(told)
+            if asked.cancelled() and self.left:
+                raise self._ended(told)
             yield asked.result()
         finally:
             if not asked.done():
@@ -245,42 +349,123 @@ class _Session:
                 # Wait until the server has got the cancellation; the SDK gives up after some seconds.
                 await asyncio.wait((asked,))
 
-    def _left(self, told: str) -> MCPServerError:
+    def _ended(self, told: str) -> MCPServerError:
         name = self.name.replace("The", "the", 1)
         return MCPServerError(
             f"The session with {name} has ended; call {told} inside the block of mcp_tools."
         )
 
-    async def _asked(self, call: Coroutine[object, object, CallToolResult], told: str) -> str:
+    async def _asked(self, own: str, told: str, arguments: dict[str, object], note: "_Note") -> str:
+        if not self.connection.is_open and self._can_connect():
+            await self._again()
         try:
-            result = await call
-        except MCPError as error:
-            if error.code == CONNECTION_CLOSED:
-                raise MCPServerError(
-                    f"{self.name} has gone, so {told} cannot be called; enter mcp_tools(...) anew."
-                ) from error
-            raise MCPServerError(f"{self.name} refused the call of {told}: {_reason(error)}") from error
-        except Exception as error:
-            raise MCPServerError(f"{self.name} gave no valid answer to {told}: {_reason(error)}") from error
-        text = result_of(result)
+            result = await self._sent(own, told, arguments, note)
+        except _NotSentError:
+            if not self._can_connect():
+                raise self._has_gone(told) from None
+            await self._again()
+            try:
+                result = await self._sent(own, told, arguments, note)
+            except _NotSentError:
+                raise self._has_gone(told) from None
+        text = result_of(result, self.limits.result)
         if result.is_error:
             raise MCPToolError(text or f"{told} failed, and its server does not say why.")
         return text
 
+    async def _sent(self, own: str, told: str, arguments: dict[str, object], note: "_Note") -> CallToolResult:
+        """Send a call over the connection.
 
-async def _listed(client: Client, name: str) -> list[ServerTool]:
+        Raises:
+            _NotSentError: the server had gone before; it does not know of the call.
+            MCPServerError: the server has gone during the call, or does not accept it, or the tool is not
+                the one that the model knows.
+        """
+        connection = self.connection
+        client = connection.client
+        if client is None or not connection.is_open:
+            raise _NotSentError
+        if _offer(connection.tools.get(own)) != _offer(self.tools[own]):
+            raise MCPServerError(
+                f"{self.name} was started again, and does not offer {told} as it did before; enter "
+                "mcp_tools(...) anew."
+            )
+        turns: list[None] = []
+        asyncio.get_running_loop().call_soon(turns.append, None)
+        try:
+            return await client.call_tool(own, arguments, progress_callback=note)
+        except MCPError as error:
+            if error.code == CONNECTION_CLOSED:
+                connection.gone = True
+                if not turns:  # refused before anything was written
+                    raise _NotSentError from None
+                raise self._has_gone(told, connection.owner) from error
+            if error.code == INVALID_REQUEST and error.message == _NO_SESSION:
+                connection.gone = True
+                raise _NotSentError from None
+            raise MCPServerError(f"{self.name} refused the call of {told}: {_reason(error)}") from error
+        except Exception as error:
+            raise MCPServerError(f"{self.name} gave no valid answer to {told}: {_reason(error)}") from error
+
+    def _has_gone(self, told: str, owner: "asyncio.Task[None] | None" = None) -> MCPServerError:
+        if not self._can_connect():
+            return MCPServerError(
+                f"{self.name} has gone, so {told} cannot be called; enter mcp_tools(...) anew."
+            )
+        failed = owner is not None and owner.done() and not owner.cancelled()
+        why = f" ({_reason(owner.exception())})" if failed and owner is not None else ""
+        return MCPServerError(
+            f"{self.name} has gone during the call of {told}{why}; whether the call was carried out is not "
+            "known. The next call connects again."
+        )
+
+    def _can_connect(self) -> bool:
+        """A client or transport of the SDK can be entered once only."""
+        return isinstance(self.server, str | StdioServerParameters)
+
+
+class _NotSentError(Exception):
+    """The server had gone before the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """How much a server may send: tools, and characters."""
+
+    tools: int
+    result: int
+    description: int = 10_000
+    schema: int = 100_000
+
+
+class _Note(Protocol):
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
+
+
+def _offer(tool: ServerTool | None) -> object:
+    """What a model is told about a tool."""
+    return None if tool is None else (tool.description or tool.title, cast("object", tool.input_schema))
+
+
+async def _listed(client: Client, name: str, most: int) -> Mapping[str, ServerTool]:
     """Return the tools of all pages."""
-    tools: list[ServerTool] = []
+    tools: dict[str, ServerTool] = {}
     cursor: str | None = None
+    count = 0
     for _ in range(_MOST_PAGES):
         page = await client.list_tools(cursor=cursor)
-        tools += page.tools
+        for each in page.tools:
+            tools.setdefault(each.name, each)
+        count += len(page.tools)
+        if count > most:
+            raise MCPServerError(
+                f"{name} lists more than {most:,} tools; no model can choose from so many. Raise max_tools "
+                "to get them all the same."
+            )
         cursor = page.next_cursor
         if cursor is None:
             return tools
-        if len(tools) > _MOST_TOOLS:
-            break
-    raise MCPServerError(f"{name} lists tools without end, over {len(tools):,} of them; it is broken.")
+    raise MCPServerError(f"{name} lists its tools on more than {_MOST_PAGES:,} pages; it is broken.")
 
 
 def _client(server: MCPServerLike) -> Client:

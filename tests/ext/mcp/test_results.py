@@ -22,7 +22,7 @@ DATA = base64.b64encode(bytes(1234)).decode()
 
 
 def text(content: Sequence[ContentBlock], structured: object = None) -> str:
-    return result_of(CallToolResult(content=list(content), structured_content=structured))
+    return result_of(CallToolResult(content=list(content), structured_content=structured), 1_000_000)
 
 
 def test_content() -> None:
@@ -49,10 +49,13 @@ def test_content() -> None:
         (["5"], {"result": 5}, "5"),
         (["hello"], {"result": "hello"}, "hello"),
         (["1", "2"], {"result": [1, 2]}, "1\n\n2"),
+        (["hello"], {"content": "hello"}, "hello"),
+        (['{"a":1}'], {"anything": {"a": 1}}, '{"a":1}'),
+        (["hello"], {"content": "hello", "more": 1}, 'hello\n\n{"content": "hello", "more": 1}'),
         (["A summary."], {"a": 1}, 'A summary.\n\n{"a": 1}'),
         (["[" * 100_000], {"a": 1}, "[" * 100_000 + '\n\n{"a": 1}'),
     ],
 )
 def test_structured_content(texts: list[str], structured: object, told: str) -> None:
-    """Structured content is told once: as JSON, unless the texts are the same already."""
+    """M2: structured content is told once: as JSON, unless the texts are the same already, under any name."""
     assert text([TextContent(text=each) for each in texts], structured) == told

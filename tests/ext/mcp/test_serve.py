@@ -329,28 +329,42 @@ async def test_over_stdio(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
 
 @pytest.mark.gate("starts a program with the SDK")
 async def test_killed_over_http(tmp_path: Path) -> None:
-    """A server of HTTP that is killed is an error, which names it, of the call that runs and of the next."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "miniagents", "mcp", "served_agents:waiter", "--http", "0"),
-        cwd=tmp_path,
-        env={**os.environ, **(_stdio(tmp_path).env or {})},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    async with asyncio.timeout(20):
+    """M3: a server of HTTP that is killed is an error of the call that runs; calls find the next server."""
+
+    async def start(port: str) -> tuple[asyncio.subprocess.Process, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "miniagents", "mcp", "served_agents:waiter", "served_agents:double"),
+            *("--http", port),
+            cwd=tmp_path,
+            env={**os.environ, **(_stdio(tmp_path).env or {})},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stderr is not None
         while not (line := (await process.stderr.readline()).decode()).startswith("miniagents: serving at "):
-            pass
-        url = line.split()[3].rstrip(";")
+            assert line
+        return process, line.split()[3].rstrip(";")
+
+    async with asyncio.timeout(40):
+        process, url = await start("0")
         try:
-            async with mcp_tools(url) as (wait,):
+            async with mcp_tools(url) as (wait, double):
                 pieces = wait.run('{"text": "x"}')
                 assert await anext(pieces) == AgentPart(("waiter",), "I wait.")
                 process.kill()
-                gone = re.escape(f"The MCP server 'miniagents' ({url}) has gone, so waiter cannot be called")
+                gone = re.escape(f"The MCP server 'miniagents' ({url}) has gone during the call of waiter")
                 with pytest.raises(MCPServerError, match=gone):
                     _ = [piece async for piece in pieces]
-                with pytest.raises(MCPServerError, match=gone):
-                    await wait.invoke('{"text": "x"}')
+                await process.communicate()
+                with pytest.raises(
+                    MCPServerError, match=r"has gone, and cannot be reached again: .*ConnectError"
+                ):
+                    await double.invoke('{"number": 2}')
+                process, _ = await start(urlsplit(url).netloc)
+                assert await double.invoke('{"number": 2}') == "4"
+                process.kill()
+                await process.communicate()
+                process, _ = await start(urlsplit(url).netloc)
+                assert await double.invoke('{"number": 3}') == "6"
         finally:
             if process.returncode is None:
                 process.kill()

@@ -8,11 +8,20 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from mcp.client import Client
 from mcp.server import Server, ServerRequestContext
-from mcp_types import ListToolsResult, PaginatedRequestParams, Tool as ServerTool
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool as ServerTool,
+    ToolExecution,
+)
 
 from miniagents import AssistantMessage, MiniAgents, ToolArgumentsError, ToolCall, ToolDefinitionError
 from miniagents.ext.mcp import (
@@ -190,7 +199,9 @@ async def _never_list(_: ServerRequestContext, page: PaginatedRequestParams | No
 @pytest.mark.gate("starts programs")
 async def test_servers_that_cannot_be_used() -> None:
     """A server that lists without end, says nothing, or cannot be reached is an error that names it."""
-    with pytest.raises(MCPServerError, match="lists tools without end"):
+    with pytest.raises(
+        MCPServerError, match=r"The MCP server 'endless' lists more than 1,000 tools; no model can"
+    ):
         await mcp_tools(Client(Server("endless", on_list_tools=_list_for_ever))).__aenter__()
     with pytest.raises(MCPServerError, match=r"did not list its tools within 0\.05 s"):
         await mcp_tools(Client(Server("mute", on_list_tools=_never_list)), connect_timeout=0.05).__aenter__()
@@ -228,7 +239,7 @@ async def test_cancelled_while_it_connects() -> None:
 
 @pytest.mark.gate("starts a program with the SDK")
 async def test_killed_in_mid_call() -> None:
-    """A server that is killed is an error, which names it, of the call that runs and of each one after it."""
+    """M3: a server that is killed is an error of the call that runs; the next call starts it again."""
     async with AsyncExitStack() as stack:
         tools = await stack.enter_async_context(mcp_tools(SERVER))
         by_name = {tool.spec.name: tool for tool in tools}
@@ -236,10 +247,130 @@ async def test_killed_in_mid_call() -> None:
         pieces = by_name["slow"].run('{"steps": 4}')
         assert await anext(pieces) == AgentPart(("slow",), "step 1")
         os.kill(pid, signal.SIGKILL)
-        with pytest.raises(MCPServerError, match=r"server 'odd' \(python[\d.]*\) has gone, so slow cannot"):
+        gone = r"server 'odd' \(python[\d.]*\) has gone during the call of slow.*; whether the call was"
+        with pytest.raises(MCPServerError, match=gone):
             _ = [piece async for piece in pieces]
-        with pytest.raises(MCPServerError, match="has gone, so add cannot be called; enter mcp_tools"):
-            await by_name["add"].invoke('{"a": 1}')
+        assert await by_name["add"].invoke('{"a": 1}') == "2"
+        assert int(await by_name["pid"].invoke()) != pid
+
+
+@pytest.mark.gate("starts a program with the SDK")
+async def test_killed_between_calls() -> None:
+    """M3: calls that find their server gone start it again, once for all of them, and are answered."""
+    async with mcp_tools(SERVER) as tools:
+        by_name = {tool.spec.name: tool for tool in tools}
+        for _ in range(2):
+            os.kill(int(await by_name["pid"].invoke()), signal.SIGKILL)
+            await asyncio.sleep(0.2)
+            told = await asyncio.gather(*(by_name["add"].invoke(f'{{"a": {number}}}') for number in range(8)))
+            assert [str(number + 1) for number in range(8)] == told
+
+
+@pytest.mark.gate("starts programs with the SDK")
+async def test_a_server_that_changed(tmp_path: Path) -> None:
+    """M3: a tool that the server offers otherwise since it was started again is told so, and not called."""
+    program = tmp_path / "changing.py"
+
+    def write(description: str, more: str = "") -> None:
+        program.write_text(
+            "import os\nfrom mcp.server.mcpserver import MCPServer\nserver = MCPServer('changing')\n"
+            f"@server.tool(description={description!r})\ndef send(text: str) -> str: return 'sent'\n"
+            f"@server.tool()\ndef pid() -> int: return os.getpid()\n{more}server.run('stdio')\n"
+        )
+
+    write("Send to one.")
+    async with mcp_tools(StdioServerParameters(command=sys.executable, args=[str(program)])) as tools:
+        by_name = {tool.spec.name: tool for tool in tools}
+        os.kill(int(await by_name["pid"].invoke()), signal.SIGKILL)
+        await asyncio.sleep(0.2)
+        write("Send to all.")
+        assert (await by_name["pid"].invoke()).isdecimal()
+        with pytest.raises(
+            MCPServerError, match=r"was started again, and does not offer send as it did before"
+        ):
+            await by_name["send"].invoke('{"text": "x"}')
+        os.kill(int(await by_name["pid"].invoke()), signal.SIGKILL)
+        await asyncio.sleep(0.2)
+        program.write_text("1 / 0")
+        for _ in range(2):
+            with pytest.raises(MCPServerError, match="has gone, and cannot be reached again: The MCP server"):
+                await by_name["pid"].invoke()
+
+
+def _big_server(count: int = 1, description: str = "", schema: dict[str, object] | None = None) -> Server:
+    async def listed(_: ServerRequestContext, __: PaginatedRequestParams | None) -> ListToolsResult:
+        tools = [
+            ServerTool(
+                name=f"tool_{number}", description=description, input_schema=schema or {"type": "object"}
+            )
+            for number in range(count)
+        ]
+        return ListToolsResult(tools=tools)
+
+    async def called(_: ServerRequestContext, asked: CallToolRequestParams) -> CallToolResult:
+        return CallToolResult(content=[TextContent(text="x" * 2_000_000)])
+
+    return Server("big", on_list_tools=listed, on_call_tool=called)
+
+
+async def test_limits(caplog: pytest.LogCaptureFixture) -> None:
+    """M4: what a server sends is limited, and each cut or refusal is told: tools, descriptions, results."""
+    async with mcp_tools(Client(_big_server(description="y" * 2_000_000))) as (tool,):
+        assert "y" * 10_000 + "..." == tool.spec.description
+        assert "the description of the tool 'tool_0' is cut: it has 2,000,000 characters" in caplog.text
+        told = await tool.invoke()
+        assert told.startswith(
+            "x" * 100_000 + "\n\n[The result is cut here: it has 2,000,000 characters, and"
+        )
+        assert len(told) < 100_300
+    async with mcp_tools(Client(_big_server()), max_result=2_000_000) as (tool,):
+        assert "x" * 2_000_000 == await tool.invoke()
+    properties: dict[str, object] = {"a": {"type": "string", "description": "z" * 100_000}}
+    async with mcp_tools(Client(_big_server(schema={"type": "object", "properties": properties}))) as tools:
+        assert () == tools
+        assert "the tool 'tool_0' is left out: its schema has 100," in caplog.text
+    with pytest.raises(MCPServerError, match="lists more than 1,000 tools; no model can choose from so many"):
+        await mcp_tools(Client(_big_server(1_001))).__aenter__()
+
+
+async def test_many_tools() -> None:
+    """M4: while the tools of a server are read, the loop runs: other work goes on."""
+    turns = 0
+
+    async def work() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    working = asyncio.create_task(work())
+    async with mcp_tools(Client(_big_server(200))) as tools:
+        assert 200 == len(tools)
+    working.cancel()
+    assert turns > 200
+
+
+async def test_tasks_are_required(caplog: pytest.LogCaptureFixture) -> None:
+    """M4: a tool that can only be called as a task is not offered to models; the log says so."""
+
+    async def listed(_: ServerRequestContext, __: PaginatedRequestParams | None) -> ListToolsResult:
+        kinds: tuple[Literal["forbidden", "optional", "required"], ...] = (
+            "forbidden",
+            "optional",
+            "required",
+        )
+        return ListToolsResult(
+            tools=[
+                ServerTool(
+                    name=kind, input_schema={"type": "object"}, execution=ToolExecution(task_support=kind)
+                )
+                for kind in kinds
+            ]
+        )
+
+    async with mcp_tools(Client(Server("tasks", on_list_tools=listed), mode="legacy")) as tools:
+        assert ["forbidden", "optional"] == [tool.spec.name for tool in tools]
+    assert "the tool 'required' is left out: it can only be called as a task" in caplog.text
 
 
 @pytest.mark.gate("starts a program with the SDK")
