@@ -32,6 +32,10 @@ class TooManyGuessesError(Exception):
 
     Attributes:
         seconds: until the next one is checked.
+
+    Example:
+        >>> TooManyGuessesError(5.2).seconds
+        6
     """
 
     def __init__(self, seconds: float) -> None:

@@ -18,10 +18,9 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 from miniagents.agents import MiniAgents, Stage
-from miniagents.ext._guard import Guard, Hosts
-from miniagents.ext._login import Login
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryFileError
 from miniagents.ext.web import FrameLogError, Runs, SQLiteFrames, chat_routes
+from miniagents.ext.web_guard import Guard, Hosts, Login
 from miniagents.messages import Message
 
 from ._page import FOLDER, page_routes

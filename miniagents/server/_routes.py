@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from typing_extensions import override
 
-from miniagents.ext._login import Login, TooManyGuessesError
 from miniagents.ext.chat_history_sqlite import HistoryFileError, HistoryThread
 from miniagents.ext.web import FrameLogError, RequestError, json_body, refusing
+from miniagents.ext.web_guard import Login, TooManyGuessesError
 
 from ._pictures import RunPictures
 from ._said import shown

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import quote
 
@@ -19,8 +20,8 @@ except ModuleNotFoundError as _error:
 from starlette.types import ASGIApp
 from typing_extensions import override
 
-from miniagents.ext._guard import is_host, is_loopback
 from miniagents.ext.web import end_responses
+from miniagents.ext.web_guard import Hosts
 
 from ._app import Place, ServeError, Serving, page_app
 from ._connections import SilentConnections, protocol_of
@@ -56,7 +57,7 @@ def listen(place: Place) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a valid host name"
         raise ServeError(f"{place.host} is not an address of this machine: {reason}.") from error
-    wrong = next((each for each in place.names if not is_host(each)), None)
+    wrong = next((each for each in place.names if not Hosts.is_name(each)), None)
     if wrong is not None:
         raise ServeError(f"{wrong} is not a host name; write it like chat.example.com.")
     if place.token is None and place.names:
@@ -64,7 +65,7 @@ def listen(place: Place) -> socket.socket:
             f"With --name {place.names[0]}, other machines can reach the page, so it needs a token; give one "
             "with --token, or leave --no-token out for a random one."
         )
-    if place.token is None and not is_loopback(str(address[0])):
+    if place.token is None and not _is_loopback(str(address[0])):
         raise ServeError(
             f"{place.host} can be reached from other machines, so it needs a token; give one with --token, "
             "leave --no-token out for a random one, or leave --host out to serve only this machine."
@@ -182,3 +183,7 @@ class _WebServer(uvicorn.Server):
         """Close the connections that are still open."""
         for connection in tuple(self.server_state.connections):
             connection.transport.abort()
+
+
+def _is_loopback(address: str) -> bool:
+    return ip_address(address.partition("%")[0]).is_loopback

@@ -41,7 +41,8 @@ FOREIGN: Final = MappingProxyType(
         # Both come with the SDK of MCP, one of them also with what serves a page.
         "uvicorn": r"miniagents\.(ext\.mcp\._serve|server\._(serve|connections))",
         "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
-        "starlette": r"miniagents\.(ext\.web\._(bodies|chat|endpoints|response|(\w+_)?routes)|server\._\w+)",
+        "starlette": r"miniagents\.(ext\.(web\._(bodies|chat|endpoints|response|(\w+_)?routes)|mcp\._serve"
+        r"|web_guard|_login)|server\._\w+)",
         "rich": r"miniagents\.cli\._progress_bar",
         "pytest": r"miniagents\._pytest_plugin",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",

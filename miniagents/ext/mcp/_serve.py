@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from ipaddress import ip_address
 from typing import Final, cast
 
 import anyio
@@ -16,12 +17,11 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 
 from miniagents.agents import MiniAgents
-from miniagents.ext._guard import Guard, Hosts, is_host, is_loopback
-from miniagents.ext._login import Login
 from miniagents.models import AnyTool, Callee, Toolbox, error_text
 from miniagents.streams._context import current_context
 from miniagents.values import AgentPart, NoActiveContextError
 
+from ..web_guard import Guard, Hosts, Login
 from ._sdk import (
     CallToolRequestParams,
     CallToolResult,
@@ -200,13 +200,13 @@ def _listener(http: str, token: str | None, hosts: Sequence[str]) -> socket.sock
     if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
         msg = f"{http!r} is not an address to listen on; write it like 127.0.0.1:8000."
         raise ValueError(msg)
-    wrong = next((each for each in hosts if not is_host(each)), None)
+    wrong = next((each for each in hosts if not Hosts.is_name(each)), None)
     if wrong is not None:
         msg = f"{wrong!r} is not a host name; write it like chat.example.com."
         raise ValueError(msg)
     try:
         family, _, _, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
-        if token is None and (hosts or not is_loopback(str(address[0]))):
+        if token is None and (hosts or not _is_loopback(str(address[0]))):
             msg = (
                 f"Other machines can reach {', '.join(hosts) or http}, so it needs a token: token=... here, "
                 "--token or MINIAGENTS_TOKEN for the command."
@@ -218,6 +218,10 @@ def _listener(http: str, token: str | None, hosts: Sequence[str]) -> socket.sock
     # asyncio sets it for its own listeners. Without it, an answer can be 40 ms late.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def _is_loopback(address: str) -> bool:
+    return ip_address(address.partition("%")[0]).is_loopback
 
 
 class _WebServer(uvicorn.Server):

@@ -1,5 +1,7 @@
 """Refuses requests that come neither from a page of this server nor from a client that is logged in.
 
+The guard of `miniagents serve` and of `serve_mcp`, for any ASGI app that listens on a machine of its user.
+
 A page of another site can make a browser send requests to this server. If its owner points a host name at
 this machine (DNS rebinding), they even look like requests to that site. So the header `Host` of each request
 must name this server, and its header `Origin`, if there is one, must be that of a page of this server.
@@ -19,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._login import Login, TooManyGuessesError
 
-__all__ = ["Guard", "Hosts", "is_host", "is_loopback"]
+__all__ = ["Guard", "Hosts", "Login", "TooManyGuessesError"]
 
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/@\[\]]+))(?::([0-9]{1,5}))?", re.ASCII)
 _HTTP_PORT: Final = 80
@@ -104,6 +106,19 @@ class Hosts:
             return name in self.names
         return self.any_address or name in self.names
 
+    @staticmethod
+    def is_name(text: str) -> bool:
+        """Return whether a text is a host name or an IP address, with or without a port.
+
+        Args:
+            text: any.
+
+        Example:
+            >>> [Hosts.is_name(each) for each in ("chat.example.com", "[::1]:8000", "https://chat.example.com")]
+            [True, True, False]
+        """
+        return _HOST.fullmatch(text) is not None
+
     def has_page(self, origin: str, host: str) -> bool:
         """Return whether an `Origin` header is that of a page of this server.
 
@@ -126,32 +141,6 @@ class Hosts:
         return scheme == "http" and name == host.lower()
 
 
-def is_host(text: str) -> bool:
-    """Return whether a text is a host name or an IP address, with or without a port.
-
-    Args:
-        text: any.
-
-    Example:
-        >>> is_host("chat.example.com"), is_host("[::1]:8000"), is_host("https://chat.example.com")
-        (True, True, False)
-    """
-    return _HOST.fullmatch(text) is not None
-
-
-def is_loopback(address: str) -> bool:
-    """Return whether only programs on this machine can reach an IP address.
-
-    Args:
-        address: an address at which a server listens.
-
-    Example:
-        >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0")
-        (True, True, False)
-    """
-    return ip_address(address.partition("%")[0]).is_loopback
-
-
 class Guard:
     """Refuses requests of other sites and of clients without a token, and adds the headers for browsers.
 
@@ -161,6 +150,11 @@ class Guard:
         login: checks the token; None if clients need none.
         public: paths that need no login; one that ends with a slash stands for all paths that begin with it.
         how: the sentence that says how clients log in.
+
+    Example:
+        >>> from starlette.applications import Starlette
+        >>> hosts = Hosts.of("127.0.0.1", "127.0.0.1", 8000)
+        >>> app = Guard(Starlette(), hosts, Login("open sesame", 8000), how="Send the token.")
     """
 
     def __init__(
