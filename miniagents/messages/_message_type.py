@@ -10,108 +10,16 @@ from typing import Final, TypeAlias, TypeGuard, Union, cast
 
 from pydantic import BaseModel
 from reactivex import Observable
-from typing_extensions import TypeVar, override
+from typing_extensions import TypeVar
 
 from miniagents.streams import StreamedPromise
-from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._derived import Processor
 from miniagents.streams._stream import TokenStream
 from miniagents.values import NestingError
 
-from ._message import M_co, Message, MessagePromise, MessageSink, failed_message, text_message
+from ._copies import TokenMessage
+from ._message import M_co, Message, MessagePromise, failed_message, text_message
 from ._role_dicts import RoleDictError, message_of_role, refuse_pair
-
-# -- token message --------------------------------------------------------------------------------------
-#
-# Makes one streaming message of a stream of tokens that was given where messages are accepted.
-
-
-class TokenMessage(Processor):
-    """Writes one message from a stream of tokens, as they come and without a task.
-
-    If the tokens fail, the message fails with the same error, after the tokens before it. Cancelling the
-    message, or leaving it, does not cancel the tokens, which belong to another stream.
-
-    Args:
-        context: the owner of the message.
-        tokens: the tokens of its text; kept alive as long as they are read.
-
-    Attributes:
-        buffer: the buffer of the message.
-
-    Example:
-        >>> from miniagents import MessageSequencePromise, MiniAgents
-        >>> async def main():
-        ...     tokens = MessageSequencePromise(["Hel", "lo"]).tokens
-        ...     print([str(message) for message in await MessageSequencePromise(tokens)])
-        >>> MiniAgents().run(main())
-        ['Hello']
-    """
-
-    __slots__ = ("_sink", "_tokens", "buffer")
-
-    def __init__(self, context: Context, tokens: TokenStream) -> None:
-        super().__init__()
-        self.buffer: ReplayBuffer[str] = ReplayBuffer(context)
-        self._sink = MessageSink(self.buffer, Message, {})
-        self._tokens: TokenStream | None = tokens
-        self.buffer.produce_with(self, tokens.shown.ancestry)
-        self.buffer.write_from(self)
-
-    @property
-    @override
-    def reading(self) -> ReplayBuffer[object] | None:
-        return None if self._tokens is None else cast("ReplayBuffer[object]", self._tokens.shown)
-
-    @property
-    @override
-    def writing(self) -> ReplayBuffer[object]:
-        return cast("ReplayBuffer[object]", self.buffer)
-
-    def start(self) -> MessagePromise[Message]:
-        """Begin to read; the tokens that have come already are taken at once.
-
-        Returns:
-            The promise of the message.
-        """
-        promise = MessagePromise.of_tokens(self.buffer, Message)
-        source = self.reading
-        if source is not None:
-            source.attach(self, unbounded=False)
-            self.pass_demand_on(self.buffer, waiting=False)
-            self.deliver()
-        return promise
-
-    @override
-    def step(self) -> bool:
-        """Take the new tokens, then the end."""
-        if self._tokens is None:
-            return False
-        source = self._tokens.shown
-        batch = source.items[self.position :]
-        if batch:
-            self.position += len(batch)
-            self.buffer.extend(batch)
-            return True
-        if source.closed:
-            tokens = self._tokens  # a lease: the error is not logged before it is passed on
-            self.leave()
-            if source.error is None:
-                self._sink.finish()
-            else:
-                self._sink.fail(source.error, source.chain)
-                source.pass_error_on()
-            del tokens
-        return False
-
-    @override
-    def leave(self) -> None:
-        tokens, self._tokens = self._tokens, None
-        if tokens is not None:
-            self._request.release()
-            tokens.shown.detach(self, unbounded=False)
-
 
 # -- message type ---------------------------------------------------------------------------------------
 
@@ -313,7 +221,7 @@ def _piece(item: object, context: Context, open_stream: Opener) -> Piece:
     if isinstance(item, StreamedPromise):
         return open_stream(cast("StreamedPromise[object, object]", item).pieces)
     if isinstance(item, TokenStream):
-        return TokenMessage(context, item).start()
+        return TokenMessage(context, item).begin()
     return open_stream(cast("Observable[object] | AsyncIterable[object]", item))
 
 

@@ -6,7 +6,7 @@ into a new stream, which ends with the validated message or with the error.
 """
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar, cast
+from typing import TypeVar, cast
 
 from pydantic import ValidationError
 from typing_extensions import override
@@ -14,7 +14,6 @@ from typing_extensions import override
 from miniagents.streams import StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._derived import Processor
 from miniagents.streams._lifetime import contain_all
 from miniagents.values import (
     MessageValidationError,
@@ -24,6 +23,7 @@ from miniagents.values import (
     set_partial_text,
 )
 
+from ._copies import Copy
 from ._message import Message, MessagePromise
 from ._parts import PartBuffer
 from ._sequence import MessageSequencePromise
@@ -117,9 +117,9 @@ class Validation:
             return promise
         source = promise.buffer
         if not source.closed:
-            copy = _MessageCopy(promise, self, context)
+            copy = _ValidatedMessage(promise, self, context)
             copied = self._shown(copy.target, promise)
-            copy.start()
+            copy.start(reads=False)  # it counts as a reader when it is read itself
             return copied
         said = resolved(promise).text is not None  # otherwise its tokens are its filled template, or its JSON
         buffer: ReplayBuffer[str]
@@ -226,109 +226,42 @@ def validated(
     buffer = source.buffer
     if buffer.closed and all(map(validation.fits, buffer.items)):
         return source
-    copy = _Copy(source, ValidatedBuffer(buffer.context, validation))
+    copy = _Validated(source, ValidatedBuffer(buffer.context, validation))
     copied: MessageSequencePromise[Message] = MessageSequencePromise.over(copy.target)
-    copy.start()
+    copy.start(reads=False)  # it counts as a reader when it is read itself
     return copied
 
 
-class _Copy(Processor, Generic[T]):
-    """Writes the pieces of a stream into another buffer as they come.
+class _Validated(Copy[T]):
+    """A copy that stands for its source: to its readers it is the same message or sequence."""
 
-    A copy that was never read runs to its end. A copy whose readers have all left stops reading its source.
-
-    Args:
-        source: the stream to copy; kept alive until the copy has ended.
-        target: the buffer that gets the pieces.
-    """
-
-    __slots__ = ("_source", "target")
+    __slots__ = ()
 
     def __init__(self, source: StreamedPromise[T, object], target: ReplayBuffer[T]) -> None:
-        super().__init__()
-        self._source: StreamedPromise[T, object] | None = source
-        self.target = target
-        target.produce_with(self, source.buffer.ancestry)
-        target.write_from(self)
+        super().__init__(source, target)
         if source.buffer.was_read:
             target.expect_reader()
 
-    @property
-    @override
-    def reading(self) -> ReplayBuffer[object] | None:
-        return None if self._source is None else cast("ReplayBuffer[object]", self._source.buffer)
-
-    @property
-    @override
-    def writing(self) -> ReplayBuffer[object]:
-        return cast("ReplayBuffer[object]", self.target)
-
-    def start(self) -> None:
-        """Begin to copy; pieces that have come already are copied at once."""
-        if self._source is not None:
-            source = cast("ReplayBuffer[object]", self._source.buffer)
-            source.attach(self, unbounded=False, reads=False)  # a reader only when it is read itself
-            if source.unread:
-                self.target.run_unread()
-            self.pass_demand_on(self.target, waiting=False)
-            self.deliver()
-
-    @override
-    def step(self) -> bool:
-        source = self._source
-        if source is None:
-            return False
-        buffer = source.buffer
-        if self._copy(buffer):
-            return True
-        if buffer.closed:
-            self.leave()
-            if buffer.error is None:
-                self._finish(source)
-            else:
-                self.target.fail(buffer.error, buffer.chain)
-                buffer.pass_error_on()
-        return False
-
-    def _copy(self, buffer: ReplayBuffer[T]) -> bool:
-        """Copy the new pieces; return whether there were any."""
-        batch = buffer.items[self.position :]
-        self.position += len(batch)
-        self.target.extend(batch)
-        return bool(batch)
-
-    def _finish(self, source: StreamedPromise[T, object]) -> None:
-        del source
-        self.target.finish()
-
-    @override
-    def leave(self) -> None:
-        source, self._source = self._source, None
-        if source is not None:
-            self._request.release()
-            source.buffer.detach(self, unbounded=False)
-
     @override
     def cancel(self) -> None:
-        """Stop the source too: to readers of the copy it is the same message or sequence."""
         source = self._source
         if source is not None:
             self.leave()
-            source.cancel()
+            cast("StreamedPromise[T, object]", source).cancel()
             self.target.end_cancelled()
 
     @override
     def abandon(self) -> None:
-        source = self._source
-        if source is not None:
-            source.buffer.expect_reader()
+        reading = self.reading
+        if reading is not None:
+            reading.expect_reader()
             self.leave()
             self.target.end_cancelled()
             self.target.forget()
 
 
-class _MessageCopy(_Copy[str]):
-    """Copies all parts of a message, and validates the message at its end."""
+class _ValidatedMessage(_Validated[str]):
+    """Validates the message at its end."""
 
     __slots__ = ("_validation",)
 
@@ -338,15 +271,5 @@ class _MessageCopy(_Copy[str]):
         self._validation = validation
 
     @override
-    def _copy(self, buffer: ReplayBuffer[str]) -> bool:
-        if not isinstance(buffer, PartBuffer) or not isinstance(self.target, PartBuffer):
-            return super()._copy(buffer)
-        parts = buffer.parts[self.position :]
-        self.position += len(parts)
-        for part in parts:
-            self.target.put(part)
-        return bool(parts)
-
-    @override
-    def _finish(self, source: StreamedPromise[str, object]) -> None:
+    def finish(self, source: object) -> None:
         self._validation.conclude(self.target, resolved(cast("MessagePromise[Message]", source)))

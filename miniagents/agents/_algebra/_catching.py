@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from miniagents.messages import Message, MessagePromise, MessageType
+from miniagents.messages._copies import MessageCopy
 from miniagents.messages._message import failed_message
 from miniagents.streams._context import Context
 
 from .._signals import signals
-from ._copy import MessageCopy
 from ._operands import Operand, ReplyContext, has_begun, named, relay, until_over
 
 # The handler returns replies, an agent, or a coroutine of one of these; the public method is typed.

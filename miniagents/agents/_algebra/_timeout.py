@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import cast
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._copies import MessageCopy
 from miniagents.messages._parts import PartBuffer
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._deadlocks import current_producer
 from miniagents.streams._run_task import current_ancestry
 from miniagents.values import AgentTimeoutError, Part, check_seconds, set_partial_text
 
-from ._copy import MessageCopy
 from ._operands import InputEnd, Operand, ReplyContext, is_complete, is_content, named, until_read
 
 LIMITS = ("first_token", "stall", "total")
