@@ -6,11 +6,12 @@ from typing import Generic, NamedTuple, TypeVar, cast
 
 from miniagents.messages import Messages, MessageSequencePromise, MessageType
 from miniagents.models import CallKey, CallRecords, JournalEntry, Json, encode_data
-from miniagents.values import Usage
+from miniagents.parts import Usage
 
 from ._occurrences import Occurrences
+from ._row_message import message_of_row
 
-__all__ = ["Asker", "Note", "RowCall"]
+__all__ = ["CallMaker", "Figures", "RowCall"]
 
 RowT = TypeVar("RowT")
 
@@ -24,7 +25,7 @@ class RowCall(Generic[RowT]):
         index: its position among all rows.
         item: the row.
         row_id: its id.
-        given: the message for the agent.
+        messages: the messages for the agent.
         question: the same as JSON.
         key: the key of the answer in the journal.
         error: why the row cannot be sent.
@@ -35,7 +36,7 @@ class RowCall(Generic[RowT]):
     """
 
     __slots__ = (
-        *("attempts", "cost", "error", "given", "index", "item", "key", "question", "requests"),
+        *("attempts", "cost", "error", "index", "item", "key", "messages", "question", "requests"),
         *("row_id", "usage"),
     )
 
@@ -43,7 +44,7 @@ class RowCall(Generic[RowT]):
         self.index: int = index
         self.item: RowT = item
         self.row_id: str | None = None
-        self.given: str | Messages = ""
+        self.messages: str | Messages = ""
         self.question: str = ""
         self.key: CallKey | None = None
         self.error: Exception | None = None
@@ -53,7 +54,7 @@ class RowCall(Generic[RowT]):
         self.cost: Decimal | None = Decimal()
 
 
-class Asker(Generic[RowT]):
+class CallMaker(Generic[RowT]):
     """Makes the calls of rows.
 
     Args:
@@ -71,34 +72,40 @@ class Asker(Generic[RowT]):
         self._records = records
         self._row_id = row_id
         self._message = message
-        self._seen = Occurrences()
+        self._occurrences = Occurrences()
 
     async def call(self, index: int, item: RowT) -> RowCall[RowT]:
-        """The call for a row; if the row cannot be sent, the call has the error.
-
-        Args:
-            index: its position among all rows.
-            item: the row.
-        """
+        """Return the call for a row; if the row cannot be sent, the call has the error."""
         call = RowCall(index, item)
+        keyed: str | Messages = ""
         try:
             call.row_id = self._identity(item)
-            given = cast("MessageType", item) if self._message is None else self._message(item)
-            call.given = given if type(given) is str else await MessageSequencePromise(given)
+            call.messages, keyed = await self._messages(item)
         except Exception as error:  # noqa: BLE001 - it is the error of this row
             call.error = error
         records = self._records
         if records is not None:
             if call.error is not None:
                 call.question = f"row {_shown(item)}"
-            elif isinstance(call.given, str):
-                call.question = records.question_of_text(call.given)
+            elif isinstance(keyed, str):
+                call.question = records.question_of_text(keyed)
             else:
-                call.question = records.question_of(call.given)
+                call.question = records.question_of(keyed)
             key = records.key(call.question, identity=call.row_id)
-            number = self._seen.count(key.digest)
+            number = self._occurrences.count(key.digest)
             call.key = CallKey(key.digest, "", number) if number else key
         return call
+
+    async def _messages(self, item: RowT) -> tuple[str | Messages, str | Messages]:
+        """Return the messages for a row, and those that its key is made from."""
+        if self._message is None and isinstance(item, Mapping):
+            sent, keyed = await message_of_row(cast("Mapping[str, object]", item))
+            return Messages([sent]), Messages([keyed])
+        message = cast("MessageType", item) if self._message is None else self._message(item)
+        if type(message) is str:
+            return message, message
+        messages = await MessageSequencePromise(message)
+        return messages, messages
 
     def _identity(self, item: RowT) -> str | None:
         if self._row_id is None:
@@ -122,7 +129,7 @@ def _shown(item: object) -> str:
         return repr(item)
 
 
-class Note(NamedTuple):
+class Figures(NamedTuple):
     """The figures of a row in the journal, besides its answer.
 
     Attributes:
@@ -142,33 +149,34 @@ class Note(NamedTuple):
     @property
     def data(self) -> Json:
         """The figures as JSON; None if they are the usual ones."""
-        said: dict[str, Json] = {}
+        data: dict[str, Json] = {}
         if self.attempts != 1:
-            said["attempts"] = self.attempts
+            data["attempts"] = self.attempts
         if self.requests:
-            said["requests"] = self.requests
-            said["usage"] = [cast("int | None", getattr(self.usage, name)) for name in _COUNTS]
+            data["requests"] = self.requests
+            data["usage"] = [cast("int | None", getattr(self.usage, name)) for name in _COUNTS]
         if self.cost != 0:
-            said["cost"] = None if self.cost is None else str(self.cost)
+            data["cost"] = None if self.cost is None else str(self.cost)
         if self.partial:
-            said["partial"] = self.partial
-        return said or None
+            data["partial"] = self.partial
+        return data or None
 
     @classmethod
-    def of(cls, entry: JournalEntry) -> "Note":
-        """The figures of an entry of the journal.
+    def of(cls, entry: JournalEntry) -> "Figures":
+        """Return the figures of an entry of the journal."""
+        return cls.of_data(CallRecords.note_of(entry))
 
-        Args:
-            entry: the entry.
-        """
-        match CallRecords.note_of(entry):
-            case dict(said):
+    @classmethod
+    def of_data(cls, data: Json) -> "Figures":
+        """Return the figures from JSON."""
+        match data:
+            case dict(data):
                 return cls(
-                    attempts=_number(said.get("attempts"), 1),
-                    requests=_number(said.get("requests"), 0),
-                    usage=_usage(said.get("usage")),
-                    cost=dollars_of(said.get("cost", "0")),
-                    partial=str(said.get("partial", "")),
+                    attempts=_number(data.get("attempts"), 1),
+                    requests=_number(data.get("requests"), 0),
+                    usage=_usage(data.get("usage")),
+                    cost=dollars_of(data.get("cost", "0")),
+                    partial=str(data.get("partial", "")),
                 )
             case _:
                 return cls()
@@ -185,11 +193,7 @@ def _usage(data: Json) -> Usage:
 
 
 def dollars_of(data: Json) -> Decimal | None:
-    """Dollars from their text in a journal.
-
-    Args:
-        data: the text.
-    """
+    """Return dollars from their text in a journal; None if they are not known."""
     try:
         return None if data is None else Decimal(str(data))
     except InvalidOperation:

@@ -1,9 +1,8 @@
 """One job: looks rows up in the journal, sends them, retries them, keeps them, and hands them out.
 
 Rule of this module: **a row is handed out when its answer is on the disk.** Rows that ended at the same time
-are kept together. Two numbers are limited: the rows that have ended and are not on the disk yet, and the rows
-that have begun and were not handed out. So memory does not grow with the rows, and after a kill only a
-limited number of calls is made again.
+are kept together. Two numbers are limited: the rows that have ended and are not on the disk yet, so that
+after a kill few calls are made again; and the rows that wait until an earlier one has ended.
 """
 
 import asyncio
@@ -11,47 +10,36 @@ from asyncio import Future, Task
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
 from decimal import Decimal
-from functools import partial
 from typing import Final, Generic, TypeVar, cast
 
 from miniagents.agents import MiniAgent, MiniAgents
-from miniagents.messages import Message, MessageSequencePromise
-from miniagents.messages._concurrent_map import ConcurrencyLimits
-from miniagents.models import (
-    CallKey,
-    CallRecords,
-    JournalEntry,
-    JournalError,
-    ModelLimits,
-    RunUsage,
-    dollars,
-)
-from miniagents.operators import AgentMap, Inquired, ItemReplies
-from miniagents.values import (
-    LLMError,
-    Usage,
-    partial_text,
-    set_partial_text,
-)
+from miniagents.errors import JournalError, LLMError, partial_text
+from miniagents.ext.limits import ModelLimits
+from miniagents.ext.usage import RunUsage, dollars
+from miniagents.messages import Message, MessageSequencePromise, MessageType
+from miniagents.models import CallKey, CallRecords, JournalEntry
+from miniagents.parts import Usage
 
-from ._again import AskedAgain, asked_once
-from ._calls import Asker, Note, RowCall
+from ._answers import finish_of, problem_of
+from ._budget import JobBudget
+from ._calls import CallMaker, Figures, RowCall
 from ._failures import is_final
-from ._kept_rows import JobState, KeptRows
+from ._kept_rows import JobState, KeptRow, KeptRows
 from ._meter import Meter
 from ._options import JobSettings, ProgressHandler
-from ._purse import Purse
 from ._reply_classes import ReplyClasses
-from ._row_agent import RowAgent
+from ._retries import Retries, without_retries
+from ._row_clock import RowClocks
 from ._rows import Progress, Row, Stopped
 from ._tally import Tally
+from ._waiting_rows import WaitingRows
 
 __all__ = ["Job"]
 
 RowT = TypeVar("RowT")
 
 _GROUP: Final = 256  # rows that have ended and are not kept yet
-_WINDOW: Final = 1000  # rows that have begun and were not handed out
+_MOST_WAITING: Final = 100_000  # rows that have begun and were not handed out
 _TICK: Final = 0.25  # seconds between two reports of progress
 
 
@@ -67,7 +55,7 @@ class Job(Generic[RowT]):
         ordered: whether rows are handed out in their order.
         total: how many rows there are, if that is known.
         source: a hash of the input, if there is one.
-        asks: False to take all rows from the journal; a row that is not in it is an error.
+        sends: False to take all rows from the journal; a row that is not in it is an error.
 
     Attributes:
         repeated: how many calls an earlier run had begun and not kept.
@@ -82,11 +70,11 @@ class Job(Generic[RowT]):
         settings: JobSettings,
         *,
         row_id: str | Callable[[RowT], object] | None,
-        message: "Callable[[RowT], object] | None",
+        message: "Callable[[RowT], MessageType] | None",
         ordered: bool,
         total: int | None = None,
         source: str = "",
-        asks: bool = True,
+        sends: bool = True,
     ) -> None:
         self.repeated: int = 0
         self.changed: bool = False
@@ -94,34 +82,34 @@ class Job(Generic[RowT]):
         self._records = None if settings.journal is None else settings.records(agent)
         self._classes = None if self._records is None else ReplyClasses(agent.alias, self._records)
         self._kept: KeptRows | None = None
-        self._agent = asked_once(agent)
+        self._agent = without_retries(agent)
         self._batches = batches
         self._settings = settings
-        self._again = AskedAgain[RowT](settings.retries, lambda: self._tell("turn"))
-        self._asker = Asker[RowT](self._records, row_id, cast("Callable[[RowT], str] | None", message))
+        self._retries = Retries[RowT](settings.retries, lambda: self._signal("turn"))
+        self._maker = CallMaker[RowT](self._records, row_id, message)
         self._source = source
-        self._ordered = ordered
-        self._asks = asks
+        self._sends = sends
         self._limits = ModelLimits(*_limits_of(settings))
-        self._observed = RunUsage(settings.price or _dollars)
-        self._purse = Purse(settings.dollars)
-        self._earlier: Decimal | None = Decimal()
+        self._clocks = RowClocks(settings.timeout, settings.stall_timeout)
+        self._usage = RunUsage(settings.price or _dollars)
+        self._budget = JobBudget(settings.dollars)
+        self._spent_before: Decimal | None = Decimal()
         self._tally = Tally(settings)
         self._most_unsafe = _GROUP + settings.concurrency
-        self._window = max(_WINDOW, 2 * settings.concurrency)
         self._meter = Meter(self._tally, self._spent, total, self._limits.in_force)
+        self._waiting = WaitingRows[RowT](ordered=ordered)
         # How many rows ...
         self._begun = 0  # were looked at
         self._handed_out = 0
-        self._asked = 0  # were asked
+        self._sent = 0  # were sent
         self._safe = 0  # of them are kept
         self._open = 0  # of them have not ended
         self._uncommitted = 0  # have ended and are not kept
         self._group: list[tuple[CallKey, JournalEntry, Row[RowT, Message]]] = []
-        self._ended_rows: dict[int, Row[RowT, Message]] = {}
-        self._next = 0
+        self._attempts: set[Task[None]] = set()
+        self._failure: BaseException | None = None  # ends the job
         self._all_ended = False
-        self._waiting: dict[str, Future[None]] = {}
+        self._signals: dict[str, Future[None]] = {}
 
     @property
     def progress(self) -> Progress:
@@ -136,26 +124,28 @@ class Job(Generic[RowT]):
     # -- the reader ----------------------------------------------------------------------------------------
 
     async def rows(self) -> AsyncGenerator[Row[RowT, Message]]:
-        """The rows, each when its answer is safe.
+        """Yield the rows, each when its answer is safe.
 
         Raises:
             BudgetExceededError: the budget is spent; it is raised after all rows that were paid.
             TooManyFailuresError: more rows have failed than ``max_failures``; after all rows that have ended.
         """
         work = asyncio.create_task(self._work(), name="miniagents job")
-        work.add_done_callback(lambda _: self._tell("ready"))
+        work.add_done_callback(lambda _: self._signal("ready"))
         try:
             while True:
-                row = self._take()
+                row = self._waiting.take()
                 if row is not None:
+                    self._handed_out += 1
+                    self._signal("turn")
                     yield row
                 elif work.done():
                     break
                 else:
-                    await self._news("ready")
+                    await self._wait_for("ready")
             await work
             if self.stopped == "budget":
-                raise self._purse.error
+                raise self._budget.error
             if self.stopped == "failures":
                 raise self._tally.error
         finally:
@@ -163,15 +153,6 @@ class Job(Generic[RowT]):
             await asyncio.wait([work])
             if not work.cancelled():
                 work.exception()  # it was raised above, or the reader has left
-
-    def _take(self) -> Row[RowT, Message] | None:
-        index = self._next if self._ordered else next(iter(self._ended_rows), -1)
-        row = self._ended_rows.pop(index, None)
-        if row is not None:
-            self._next += 1
-            self._handed_out += 1
-            self._tell("turn")
-        return row
 
     # -- the work ------------------------------------------------------------------------------------------
 
@@ -182,19 +163,19 @@ class Job(Generic[RowT]):
             if journal is not None and self._records is not None:
                 self._kept = KeptRows(journal, self._records)
             if report is not None:
-                stack.callback(self._meter.tell, report)
+                stack.callback(self._meter.report, report)
                 reporting = asyncio.create_task(self._report(report))
                 stack.callback(reporting.cancel)
-            if self._asks:
+            if self._sends:
                 await self._begin()
                 self._tally.open()
                 stack.callback(self._tally.close)
-            await self._do()
+            await self._send_and_keep()
 
-    async def _do(self) -> None:
+    async def _send_and_keep(self) -> None:
         loop = asyncio.get_running_loop()
-        tasks: list[Task[None]] = [loop.create_task(self._ask_all())]
-        if self._kept is not None and self._asks:
+        tasks: list[Task[None]] = [loop.create_task(self._send_all())]
+        if self._kept is not None and self._sends:
             tasks.append(loop.create_task(self._keep_all(self._kept)))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -203,69 +184,129 @@ class Job(Generic[RowT]):
 
     async def _end(self, tasks: list[Task[None]]) -> None:
         """Stop the calls, keep the rows that have ended, and raise the error if there is one."""
-        asking, *keeping = tasks
-        if not asking.done():
-            asking.cancel()
-        await asyncio.wait([asking])
+        sending, *keeping = tasks
+        if not sending.done():
+            sending.cancel()
+        await asyncio.wait([sending])
         self._all_ended = True
-        self._tell("group")
+        self._signal("group")
         if keeping:
             await asyncio.wait(keeping)
-        for task in (*keeping, asking):  # an error of the journal first: it has stopped the rest
+        for task in (*keeping, sending):  # an error of the journal first: it has stopped the rest
             if not task.cancelled():
                 task.result()
 
     async def _report(self, handler: ProgressHandler) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            self._meter.tell(handler)
+            self._meter.report(handler)
 
-    async def _ask_all(self) -> None:
+    async def _send_all(self) -> None:
+        clocks = self._clocks
+        limited = clocks.limited and self._sends
+        context = MiniAgents(
+            around=[self._limits, *([clocks.past_limits] if limited else [])],
+            observers=[self._usage, *([clocks] if limited else [])],
+            errors_as_messages=False,
+        )
+        watching = asyncio.create_task(clocks.watch()) if limited else None
         try:
-            async with MiniAgents(
-                around=[self._limits], observers=[self._observed], errors_as_messages=False
-            ):
-                asker = cast("Inquired[Message, Message]", RowAgent[RowT](self._agent))  # its rows are calls
-                limits = ConcurrencyLimits(self._settings.concurrency, ordered=False, stop=False)
-                answers = cast(
-                    "AsyncGenerator[ItemReplies[RowCall[RowT], Message]]",
-                    AgentMap(asker, limits, None).read(self._calls()),
-                )
-                async with aclosing(answers):
-                    async for replies in answers:
-                        await self._ended(replies.item, replies)
+            async with context, aclosing(self._calls()) as calls:
+                try:
+                    async for call in calls:
+                        self._start(call)
+                    await self._attempts_end()
+                except Exception:  # of the source, which comes after all rows before it
+                    await self._attempts_end()
+                    raise
+                finally:
+                    await self._stop_attempts()
         finally:
-            self._again.cancel()
+            self._retries.cancel()
+            if watching is not None:
+                watching.cancel()
+
+    def _start(self, call: RowCall[RowT]) -> None:
+        attempt = asyncio.create_task(self._attempt(call))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempt_ended)
+
+    def _attempt_ended(self, attempt: Task[None]) -> None:
+        self._attempts.discard(attempt)
+        error = None if attempt.cancelled() else attempt.exception()
+        self._failure = self._failure or error
+        self._signal("turn")
+
+    async def _attempts_end(self) -> None:
+        """Wait for the calls that are under way.
+
+        Raises:
+            LLMError: the next row would fail in the same way.
+            LookupError: there is a budget, and the price is not known.
+        """
+        while self._attempts and self._failure is None:
+            await self._wait_for("turn")
+        if self._failure is not None:
+            raise self._failure
+
+    async def _stop_attempts(self) -> None:
+        attempts = tuple(self._attempts)
+        for attempt in attempts:
+            attempt.cancel()
+        if attempts:
+            await asyncio.wait(attempts)
+
+    async def _attempt(self, call: RowCall[RowT]) -> None:
+        """Send a row once."""
+        call.attempts += 1
+        clock = self._clocks.start() if self._clocks.limited else None
+        replies = self._agent.inquire(call.messages)
+        error: Exception | None = None
+        messages: tuple[Message, ...] = ()
+        try:
+            async with replies:
+                messages = await replies
+        except asyncio.CancelledError:
+            if clock is None or clock.expired is None:
+                raise
+            cast("Task[None]", asyncio.current_task()).uncancel()
+            error = clock.error(self._agent.alias, asyncio.get_running_loop().time())
+        except Exception as failure:  # noqa: BLE001 - it is the error of this row
+            error = failure
+        finally:
+            if clock is not None:
+                self._clocks.stop()
+        await self._ended(call, replies, messages, error)
 
     async def _calls(self) -> AsyncGenerator[RowCall[RowT]]:
-        """The calls to make: new rows within the limits, and rows to send again."""
+        """Yield the calls to make: new rows within the limits, and rows to send again."""
         async with aclosing(self._batches) as batches:
             async for batch in batches:
-                calls = [await self._asker.call(self._begun + at, item) for at, item in enumerate(batch)]
-                for call, entry in zip(calls, await self._found(calls), strict=True):
-                    paid = self._asks and entry is None and call.error is None
+                calls = [await self._maker.call(self._begun + at, item) for at, item in enumerate(batch)]
+                for call, kept in zip(calls, await self._found(calls), strict=True):
+                    paid = self._sends and kept is None and call.error is None
                     while not await self._its_turn(paid=paid):
-                        yield self._again.due.popleft()
-                    if self.stopped:
+                        yield self._retries.due.popleft()
+                    if self.stopped or self._failure is not None:
                         return
                     self._begun += 1
-                    if entry is not None and self._kept is not None:
-                        self._known(call, entry, self._kept)
+                    if kept is not None:
+                        self._take_kept(call, kept)
                     elif call.error is not None:
                         self._finish(call, None, None, call.error)
                     else:
-                        self._check_asks(call)
-                        self._asked += 1
+                        self._check_unchanged(call)
+                        self._sent += 1
                         self._open += 1
                         yield call
-        while self._open and not self.stopped:
-            if self._again.due:
-                yield self._again.due.popleft()
+        while self._open and not self.stopped and self._failure is None:
+            if self._retries.due:
+                yield self._retries.due.popleft()
             else:
-                await self._news("turn")
+                await self._wait_for("turn")
 
-    def _check_asks(self, call: RowCall[RowT]) -> None:
-        if not self._asks:
+    def _check_unchanged(self, call: RowCall[RowT]) -> None:
+        if not self._sends:
             raise JournalError(
                 f"Row {call.index} of the input was changed while the job ran. Run the job again; rows that "
                 "have not changed are not sent again."
@@ -278,17 +319,18 @@ class Job(Generic[RowT]):
 
     async def _its_turn(self, *, paid: bool) -> bool:
         """Wait until one more row may begin, or the job stops; False if a retry comes first."""
-        while not self.stopped:
-            if self._again.due:
-                return False
-            if self._unsafe < self._most_unsafe and self._begun - self._handed_out < self._window:
-                turn = self._purse.take() if paid else "go"
-                if turn == "go":
-                    return True
-                if turn == "spent":
-                    self.stopped = "budget"
-                    return True
-            await self._news("turn")
+        while not self.stopped and self._failure is None:
+            if len(self._attempts) < self._settings.concurrency or not paid:
+                if self._retries.due and len(self._attempts) < self._settings.concurrency:
+                    return False
+                if self._unsafe < self._most_unsafe and self._begun - self._handed_out < _MOST_WAITING:
+                    turn = self._budget.reserve() if paid else "go"
+                    if turn == "go":
+                        return True
+                    if turn == "spent":
+                        self.stopped = "budget"
+                        return True
+            await self._wait_for("turn")
         return True
 
     # -- what the journal knows ----------------------------------------------------------------------------
@@ -307,62 +349,64 @@ class Job(Generic[RowT]):
                     "The cost of earlier runs on this journal is not known, because a price was missing, so "
                     "the budget cannot include it. Continue without a budget, or with another journal."
                 )
-            self._purse.learn(state.dearest)
-            self._earlier = self._purse.spent = state.spent
-            self.repeated = max(0, state.asked - state.kept)
+            self._budget.note_cost(state.highest_cost)
+            self._spent_before = self._budget.spent = state.spent
+            self.repeated = max(0, state.sent - state.kept)
             self.changed = state.source not in {self._source, ""}
 
     def _state(self) -> JobState:
-        return JobState(self._purse.spent, self._asked, self._safe, self._source, self._purse.dearest)
+        budget = self._budget
+        return JobState(budget.spent, self._sent, self._safe, self._source, budget.highest_cost)
 
-    async def _found(self, calls: list[RowCall[RowT]]) -> list[JournalEntry | None]:
+    async def _found(self, calls: list[RowCall[RowT]]) -> list[KeptRow | None]:
         settings = self._settings
-        if self._kept is None or (settings.refresh and self._asks):
+        if self._kept is None or (settings.refresh and self._sends):
             return [None] * len(calls)
-        entries = await self._kept.find_all([cast("CallKey", call.key) for call in calls])
-        if settings.retry_failed and self._asks:
-            return [None if entry is None or entry.failed else entry for entry in entries]
-        return entries
+        rows = await self._kept.find_all([cast("CallKey", call.key) for call in calls])
+        if settings.retry_failed and self._sends:
+            return [None if row is None or self._problem_of(row) is not None else row for row in rows]
+        return rows
+
+    def _problem_of(self, row: KeptRow) -> Exception | None:
+        return row.error if row.message is None else problem_of(row.message, self._settings.accept)
 
     async def _keep_all(self, kept: KeptRows) -> None:
         while True:
             while not self._group:
                 if self._all_ended:
-                    if self._asked:
+                    if self._sent:
                         await kept.keep_all([], self._state())
                     return
-                await self._news("group")
+                await self._wait_for("group")
             group, self._group = self._group, []
             self._safe += sum(1 for _, _, row in group if row.attempts)
             await kept.keep_all([(key, entry) for key, entry, _ in group], self._state())
             self._uncommitted -= len(group)
             for _, _, row in group:
                 self._hand_out(row)
-            self._tell("turn")
+            self._signal("turn")
 
-    def _known(self, call: RowCall[RowT], entry: JournalEntry, kept: KeptRows) -> None:
+    def _take_kept(self, call: RowCall[RowT], kept: KeptRow) -> None:
         """Hand out a row from the journal."""
-        note = Note.of(entry)
-        if note.requests:
-            self._purse.learn(note.cost)
-        error = CallRecords.error_of(entry) if entry.failed else None
-        if error is not None and note.partial:
-            set_partial_text(error, note.partial)
+        figures, message = kept.figures, kept.message
+        if figures.requests:
+            self._budget.note_cost(figures.cost)
         row = Row(
             call.index,
             call.item,
-            partial(kept.value_of, entry),
-            error=error,
+            lambda: cast("Message", message),
+            error=self._problem_of(kept),
             row_id=call.row_id,
-            usage=note.usage,
-            cost=note.cost,
-            attempts=note.attempts,
+            usage=figures.usage,
+            cost=figures.cost,
+            finish=None if message is None else finish_of(message),
+            attempts=figures.attempts,
             cached=True,
         )
         self._count(row)
         self._hand_out(row)
 
-    # -- what came of a row --------------------------------------------------------------------------------
+    # -- the end of a row ----------------------------------------------------------------------------------
 
     def _account(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:
         """Count the model calls, tokens and dollars of a row.
@@ -370,7 +414,7 @@ class Job(Generic[RowT]):
         Raises:
             LookupError: there is a budget, and the price or the tokens are not known.
         """
-        report = self._observed.of(replies)
+        report = self._usage.of(replies)
         requests, usage = report.requests, report.total
         if requests:
             call.requests += requests
@@ -378,9 +422,15 @@ class Job(Generic[RowT]):
             self._tally.count_calls(requests, usage)
             cost = report.dollars
             call.cost = None if call.cost is None or cost is None else call.cost + cost
-            self._settings.check_told(report)
+            self._settings.check_report(report)
 
-    async def _ended(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:
+    async def _ended(
+        self,
+        call: RowCall[RowT],
+        replies: MessageSequencePromise[Message],
+        messages: tuple[Message, ...],
+        error: Exception | None,
+    ) -> None:
         """A call has ended: send the row again, or keep its answer or error.
 
         Raises:
@@ -388,30 +438,25 @@ class Job(Generic[RowT]):
             LookupError: there is a budget, and the price is not known.
         """
         self._account(call, replies)
-        message: Message | None = None
-        error: Exception | None = None
-        try:
-            messages = await replies
-        except Exception as failure:  # noqa: BLE001 - it is the error of this row
-            error = failure
-        else:
-            message = messages[-1] if messages else None
-            if message is None:
-                error = ValueError("The agent replied nothing.")
+        message = messages[-1] if messages else None
+        if error is None and message is None:
+            error = ValueError("The agent replied nothing.")
         if error is not None:
             if is_final(error):
                 raise error
-            if not self.stopped and self._again.take(call, error):
+            if not self.stopped and self._retries.schedule(call, error):
                 return
         self._open -= 1
-        self._purse.settle(call.cost, failed=error is not None)
+        self._budget.settle(call.cost, failed=error is not None)
         entry: JournalEntry | None = None
-        if self._records is not None and error is None:
+        if self._records is not None and message is not None:
             entry = self._records.entry(call.question, replies)
-            if self._classes is not None and message is not None:
+            if self._classes is not None:
                 self._classes.check(entry, message)
         elif self._records is not None and error is not None:
             entry = await self._records.failed_entry(call.question, replies, error)
+        if message is not None:
+            error = problem_of(message, self._settings.accept)
         self._finish(call, entry, message, error)
 
     def _finish(
@@ -430,6 +475,7 @@ class Job(Generic[RowT]):
             row_id=call.row_id,
             usage=call.usage,
             cost=call.cost,
+            finish=None if message is None else finish_of(message),
             attempts=call.attempts,
         )
         self._count(row)
@@ -437,45 +483,45 @@ class Job(Generic[RowT]):
             self._hand_out(row)
             return
         if entry is None:
-            entry = self._records.failure(call.question, error or ValueError("It was not asked."))
-        note = Note(
+            entry = self._records.failure(call.question, error or ValueError("The row was not sent."))
+        figures = Figures(
             call.attempts,
             call.requests,
             call.usage,
             call.cost,
             "" if error is None or isinstance(error, LLMError) else partial_text(error),
         ).data
-        if note is not None:
-            entry = CallRecords.noted(entry, note)
+        if figures is not None:
+            entry = CallRecords.noted(entry, figures)
         self._group.append((call.key, entry, row))
         self._uncommitted += 1
-        self._tell("group")
+        self._signal("group")
 
     def _count(self, row: Row[RowT, Message]) -> None:
         self._tally.count(row)
-        if row.error is not None and self._asks and self._tally.too_many_failed:
+        if row.error is not None and self._sends and self._tally.too_many_failed:
             self.stopped = self.stopped or "failures"
-        self._tell("turn")
+        self._signal("turn")
 
     def _hand_out(self, row: Row[RowT, Message]) -> None:
-        self._ended_rows[row.index] = row
-        self._tell("ready")
+        self._waiting.add(row)
+        self._signal("ready")
 
     def _spent(self) -> tuple[Decimal | None, Decimal | None]:
-        """The dollars of all runs of the job, and those of this one."""
-        spent, before = self._purse.spent, self._earlier
+        """Return the dollars of all runs of the job, and those of this one."""
+        spent, before = self._budget.spent, self._spent_before
         return spent, None if spent is None or before is None else spent - before
 
     # -- waiting for each other ----------------------------------------------------------------------------
 
-    async def _news(self, name: str) -> None:
-        """Wait for an event; each event has one waiter."""
+    async def _wait_for(self, name: str) -> None:
+        """Wait for a signal; each signal has one waiter."""
         future: Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[name] = future
+        self._signals[name] = future
         await future
 
-    def _tell(self, name: str) -> None:
-        future = self._waiting.get(name)
+    def _signal(self, name: str) -> None:
+        future = self._signals.get(name)
         if future is not None and not future.done():
             future.set_result(None)
 
@@ -486,7 +532,7 @@ def _limits_of(settings: JobSettings) -> tuple[float | None, float | None]:
 
 
 def _dollars(usage: Usage, model: str, provider: str | None) -> Decimal | None:
-    """The price from the price list; None if no list is installed."""
+    """Return the price from the price list; None if no list is installed."""
     try:
         return dollars(usage, model, provider)
     except ModuleNotFoundError:

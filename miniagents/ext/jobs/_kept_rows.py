@@ -1,15 +1,19 @@
 """The rows of a job in a journal, and the state of the job."""
 
+import logging
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from miniagents.messages import Message
-from miniagents.models import BatchJournal, CallKey, CallRecords, JournalEntry, Json
+from miniagents.models import BatchJournal, CallKey, CallRecords, JournalEntry, JournalError, Json
+from miniagents.values import set_partial_text
 
-from ._calls import dollars_of
+from ._calls import Figures, dollars_of
 
-__all__ = ["JOB", "JobState", "KeptRows"]
+__all__ = ["JOB", "JobState", "KeptRow", "KeptRows"]
+
+_LOG: Final = logging.getLogger("miniagents.ext.jobs")
 
 JOB = ":job"
 """The run id under which a journal keeps the state of a job; no run of a user has this id."""
@@ -20,38 +24,33 @@ class JobState(NamedTuple):
 
     Attributes:
         spent: dollars, of all its runs; None if a price was not known.
-        asked: how many rows its last run has asked.
+        sent: how many rows its last run has sent.
         kept: how many of these are in the journal.
         source: a hash of its input.
-        dearest: dollars that its dearest row has cost; None if that is not known.
+        highest_cost: the dollars of its most expensive row; None if that is not known.
     """
 
     spent: Decimal | None = Decimal()
-    asked: int = 0
+    sent: int = 0
     kept: int = 0
     source: str = ""
-    dearest: Decimal | None = None
+    highest_cost: Decimal | None = None
 
     @property
     def data(self) -> Json:
         """As JSON."""
-        said: dict[str, Json] = {"asked": self.asked, "kept": self.kept, "source": self.source}
-        for name, amount in (("spent", self.spent), ("dearest", self.dearest)):
-            said[name] = None if amount is None else str(amount)
-        return said
+        data: dict[str, Json] = {"asked": self.sent, "kept": self.kept, "source": self.source}
+        for name, amount in (("spent", self.spent), ("dearest", self.highest_cost)):
+            data[name] = None if amount is None else str(amount)
+        return data
 
     @classmethod
     def of(cls, data: Json) -> "JobState":
-        """The state from an entry; an empty one if it cannot be read.
-
-        Args:
-            data: of a journal.
-        """
+        """Return the state from an entry; an empty one if it cannot be read."""
         match data:
-            case {"spent": spent, "asked": int(asked), "kept": int(kept), "source": str(source), **others}:
-                return cls(
-                    dollars_of(spent), asked, kept, source, dollars_of(cast("Json", others.get("dearest")))
-                )
+            case {"spent": spent, "asked": int(sent), "kept": int(kept), "source": str(source), **others}:
+                highest_cost = dollars_of(cast("Json", others.get("dearest")))
+                return cls(dollars_of(spent), sent, kept, source, highest_cost)
             case _:
                 return cls()
 
@@ -73,40 +72,51 @@ class KeptRows:
         self._state_key = CallKey(records.key("job").digest, JOB)
 
     async def begin(self) -> JobState:
-        """The state after earlier runs.
+        """Return the state after earlier runs.
 
         Raises:
             JournalError: the journal has calls of another function under this name and version.
         """
         await self._journal.check(self.records.function)
-        (state,) = await self._journal.find_all([self._state_key])
+        try:
+            (state,) = await self._journal.find_all([self._state_key])
+        except JournalError as error:
+            _LOG.warning("%s The cost of earlier runs is not known.", error)
+            return JobState(spent=None)
         return JobState.of(None if state is None else self.records.note_of(state))
 
-    async def find_all(self, keys: Sequence[CallKey]) -> list[JournalEntry | None]:
-        """The entries of rows.
+    async def find_all(self, keys: Sequence[CallKey]) -> list["KeptRow | None"]:
+        """Return the rows with these keys, each None if it is not kept, or cannot be read."""
+        return [None if entry is None else self._row(entry) for entry in await self._journal.find_all(keys)]
 
-        Args:
-            keys: of these.
-        """
-        return await self._journal.find_all(keys)
+    def _row(self, entry: JournalEntry) -> "KeptRow | None":
+        figures = Figures.of(entry)
+        if entry.failed:
+            error = CallRecords.error_of(entry) or ValueError("The row has failed; its error is not known.")
+            if figures.partial:
+                set_partial_text(error, figures.partial)
+            return KeptRow(figures, None, error)
+        try:
+            return KeptRow(figures, self.records.messages_of(entry)[-1], None)
+        except (JournalError, IndexError) as error:
+            _LOG.warning("An answer in the journal cannot be read, so its row is sent again: %s", error)
+            return None
 
     async def keep_all(self, rows: Sequence[tuple[CallKey, JournalEntry]], state: JobState) -> None:
-        """Keep rows, with the state of the job.
-
-        Args:
-            rows: with their keys.
-            state: with these rows.
-        """
+        """Keep rows, with the state of the job."""
         entry = self.records.noted(JournalEntry(self.records.function, "job", ()), state.data)
         await self._journal.keep_all([*rows, (self._state_key, entry)])
 
-    def value_of(self, entry: JournalEntry) -> Message:
-        """The answer of the agent.
 
-        Args:
-            entry: of a row that did not fail.
+class KeptRow(NamedTuple):
+    """A row that has ended, as the journal keeps it.
 
-        Raises:
-            JournalError: it cannot be read.
-        """
-        return self.records.messages_of(entry)[-1]
+    Attributes:
+        figures: its attempts, tokens and cost.
+        message: the answer of the agent; None if it failed.
+        error: why it failed.
+    """
+
+    figures: Figures
+    message: Message | None
+    error: Exception | None

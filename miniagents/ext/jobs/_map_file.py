@@ -30,7 +30,7 @@ from miniagents.models import CallKey, JournalEntry, JournalError, Json, ParsedM
 from miniagents.values import BudgetExceededError, redact_keys
 
 from .._journal import Journal
-from ._calls import Asker
+from ._calls import CallMaker
 from ._failures import TooManyFailuresError
 from ._formats import read_rows, row_writer
 from ._job import Job
@@ -176,15 +176,15 @@ class _FileJob:
             return finished
         # A wrong line is found before any row is paid for.
         total = await asyncio.to_thread(self._rows.count)
-        result = await self._ask(total, source)
+        result = await self._send(total, source)
         if result.stopped is None:
             await self._write(source)
             await self._keep(source, result)
         return result
 
-    async def _ask(self, total: int, source: str) -> JobResult:
+    async def _send(self, total: int, source: str) -> JobResult:
         """Send the rows without an answer; the memory for rows is released before the file is written."""
-        job = self._job(asks=True, total=total, source=source)
+        job = self._job(sends=True, total=total, source=source)
         with suppress(BudgetExceededError, TooManyFailuresError):
             async for _ in job.rows():
                 pass
@@ -203,9 +203,9 @@ class _FileJob:
             stopped=job.stopped,
         )
 
-    def _job(self, *, asks: bool, total: int | None = None, source: str = "") -> Job[FileRow]:
+    def _job(self, *, sends: bool, total: int | None = None, source: str = "") -> Job[FileRow]:
         settings = replace(self._settings, journal=self._journal)
-        if not asks:
+        if not sends:
             settings = replace(settings, progress=None, budget=None, max_failures=None)
         return Job(
             self._agent,
@@ -213,10 +213,10 @@ class _FileJob:
             settings,
             row_id=self._row_id,
             message=self._message,
-            ordered=not asks,
+            ordered=not sends,
             total=total,
             source=source,
-            asks=asks,
+            sends=sends,
         )
 
     # -- the file ------------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ class _FileJob:
         beside = self._out.with_name(f"{self._out.name}.part")
         writer = row_writer(beside, self._form, like=self._rows, texts=self._columns[1:])
         try:
-            async for row in self._job(asks=False).rows():
+            async for row in self._job(sends=False).rows():
                 writer.write(self._line(row))
             await self._check_unchanged(source)
             writer.close()
@@ -267,10 +267,10 @@ class _FileJob:
 
     async def _first_rows(self) -> str:
         """A hash of the messages for the first rows, which differs after a change of the prompt."""
-        asker = Asker[FileRow](self._records, self._row_id, self._message)
+        maker = CallMaker[FileRow](self._records, self._row_id, self._message)
         seen = hashlib.sha256()
         for index, row in enumerate(islice(self._rows, _LOOKED_AT)):
-            seen.update(cast("CallKey", (await asker.call(index, row)).key).digest)
+            seen.update(cast("CallKey", (await maker.call(index, row)).key).digest)
         return seen.hexdigest()
 
     async def _finished(self, source: str) -> JobResult | None:

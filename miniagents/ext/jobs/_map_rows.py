@@ -220,7 +220,7 @@ def map_rows(
         batches_of(rows),
         settings,
         row_id=id,
-        message=message,
+        message=cast("Callable[[object], MessageType] | None", message),
         ordered=ordered,
         total=count_of(rows),
     )

@@ -83,12 +83,8 @@ class Meter:
             last_error=counts.last_error,
         )
 
-    def tell(self, handler: ProgressHandler) -> None:
-        """Call a handler with the progress; if it raises, that is logged once, and it is not called again.
-
-        Args:
-            handler: the handler.
-        """
+    def report(self, handler: ProgressHandler) -> None:
+        """Call a handler with the progress; if it raises, that is logged once, and it is not called again."""
         if self._silent:
             return
         try:

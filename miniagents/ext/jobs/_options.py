@@ -1,11 +1,12 @@
 """The options of a job: its limits, its budget, and where it keeps its answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from math import isfinite
 from pathlib import Path
-from typing import Final, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 from typing_extensions import TypedDict
 
@@ -15,6 +16,7 @@ from miniagents.models import CallRecords, Price, UsageReport, dollars, unpriced
 from miniagents.values import Usage, label_of
 
 from .._journal import Journal, Keep
+from ._answers import ACCEPTABLE
 from ._rows import Progress
 
 __all__ = ["JobOptions", "JobSettings", "Limits", "ProgressHandler"]
@@ -24,6 +26,7 @@ ProgressHandler: TypeAlias = Callable[[Progress], object]
 
 _CONCURRENCY: Final = 64
 _RETRIES: Final = 3
+_STALL: Final = 600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,14 @@ class JobOptions(TypedDict, total=False):
         limits: how fast the job may call models.
         budget: the most dollars for all runs on the same journal.
         price: returns the price of tokens; by default the price list of the extra ``prices``.
+        accept: answers that count although they are by default errors of their rows: ``"length"`` for those
+            that the model had to cut off, ``"empty"``, and ``"refusal"`` for those that it or a filter
+            refused.
+        timeout: seconds for one attempt of a row, without the time in which it waits for limits; None for no
+            limit, which is the default. Models have limits of their own.
+        stall_timeout: seconds in which a row must give a sign of life: a part of an answer, or a call of an
+            agent or a model that begins or ends (600 by default); None for no limit. Time in which it waits
+            for limits does not count.
         max_failures: the job stops when more rows have failed: a number of rows; or, below 1, a share of the
             rows that have ended, which counts from the hundredth row on.
         refresh: whether to send every row, also those with an answer in the journal.
@@ -90,6 +101,9 @@ class JobOptions(TypedDict, total=False):
     limits: Limits | None
     budget: Decimal | float | str | None
     price: Price | None
+    accept: Collection[Literal["length", "empty", "refusal"]]
+    timeout: float | None
+    stall_timeout: float | None
     max_failures: float | None
     refresh: bool
     retry_failed: bool
@@ -111,6 +125,9 @@ class JobSettings:
     limits: Limits | None = None
     budget: Decimal | float | str | None = None
     price: Price | None = None
+    accept: Collection[str] = ()
+    timeout: float | None = None
+    stall_timeout: float | None = _STALL
     max_failures: float | None = None
     refresh: bool = False
     retry_failed: bool = False
@@ -123,6 +140,14 @@ class JobSettings:
             raise ValueError(f"concurrency={self.concurrency} would send no row; give 1 or more.")
         if isinstance(self.retries, int) and self.retries < 0:
             raise ValueError(f"retries={self.retries} is negative; give 0 or more.")
+        unknown = [each for each in self.accept if each not in ACCEPTABLE]
+        if unknown or isinstance(self.accept, str):
+            raise ValueError(f"accept={self.accept!r} is no list of {', '.join(map(repr, ACCEPTABLE))}.")
+        for name, seconds in (("timeout", self.timeout), ("stall_timeout", self.stall_timeout)):
+            if seconds is not None and not (seconds > 0 and isfinite(seconds)):
+                raise ValueError(
+                    f"{name}={seconds} is not a time; give seconds above 0, or None for no limit."
+                )
         if self.max_failures is not None and not self.max_failures >= 0:
             raise ValueError(f"max_failures={self.max_failures} is not a limit; give 0 or more.")
         if self.dollars is not None and not (self.dollars.is_finite() and self.dollars > 0):
@@ -183,11 +208,8 @@ class JobSettings:
                 f"The price of {', '.join(unknown)} is not known, so a budget cannot be kept; give price=."
             )
 
-    def check_told(self, report: UsageReport) -> None:
+    def check_report(self, report: UsageReport) -> None:
         """Check that a budget can still be kept, after calls of models.
-
-        Args:
-            report: the tokens of these calls.
 
         Raises:
             LookupError: the price of a model is not known, or an answer does not report its tokens.

@@ -14,8 +14,9 @@ __all__ = ["JobResult", "Progress", "Row", "Stopped"]
 RowT = TypeVar("RowT", covariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
 Value = TypeVar("Value", covariant=True)  # noqa: PLC0105
 
-Stopped: TypeAlias = Literal["budget", "failures"]
-"""Why a job has ended before its last row: its budget is spent, or too many rows have failed."""
+Stopped: TypeAlias = Literal["budget", "failures", "declined"]
+"""Why a job has ended before its last row: its budget is spent, too many rows have failed, or ``confirm`` of
+:func:`map_file` has returned False."""
 
 
 class Row(Generic[RowT, Value]):
@@ -29,6 +30,7 @@ class Row(Generic[RowT, Value]):
         row_id: its id.
         usage: the tokens of its model calls.
         cost: their cost in dollars.
+        finish: why the answer ended.
         attempts: how often the row was sent.
         cached: whether the answer or the error is from the journal.
 
@@ -39,6 +41,7 @@ class Row(Generic[RowT, Value]):
         error: why there is no answer; None if there is one.
         usage: the tokens of its model calls, failed attempts included.
         cost: their cost in dollars; None if a price is not known.
+        finish: why the answer ended, in the word of the provider; None if that is not known.
         attempts: how often the row was sent.
         cached: whether the answer or the error is from the journal, so that this run did not pay for it.
 
@@ -54,7 +57,7 @@ class Row(Generic[RowT, Value]):
         1 two fine
     """
 
-    __slots__ = ("_value", "attempts", "cached", "cost", "error", "id", "index", "input", "usage")
+    __slots__ = ("_value", "attempts", "cached", "cost", "error", "finish", "id", "index", "input", "usage")
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Row(Generic[RowT, Value]):
         row_id: str | None = None,
         usage: Usage = Usage(),  # noqa: B008 - frozen
         cost: Decimal | None = None,
+        finish: str | None = None,
         attempts: int = 1,
         cached: bool = False,
     ) -> None:
@@ -75,6 +79,7 @@ class Row(Generic[RowT, Value]):
         self.error: Exception | None = error
         self.usage: Usage = usage
         self.cost: Decimal | None = cost
+        self.finish: str | None = finish
         self.attempts: int = attempts
         self.cached: bool = cached
         self._value = value
@@ -157,7 +162,7 @@ class JobResult:
         requests: model calls of this run, retries included.
         usage: the tokens of these calls.
         seconds: how long this run took.
-        finished: whether the job was already done, so that no row was sent and nothing was written.
+        finished: whether all rows have ended and the file is complete, in this run or an earlier one.
         stopped: why the job ended before its last row, so that nothing was written; None if it did not.
 
     Example:

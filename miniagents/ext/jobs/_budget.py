@@ -3,14 +3,14 @@
 from decimal import Decimal
 from typing import Final, Literal
 
-from miniagents.values import BudgetExceededError
+from miniagents.errors import BudgetExceededError
 
-__all__ = ["Purse"]
+__all__ = ["JobBudget"]
 
 _NOTHING: Final = Decimal()
 
 
-class Purse:
+class JobBudget:
     """The budget of a job, and what the job has cost.
 
     For each row, the cost of the most expensive row so far is reserved, earlier runs included. As long as no
@@ -23,66 +23,57 @@ class Purse:
 
     Attributes:
         spent: dollars; None if a price is not known.
-        dearest: the cost of the most expensive row; None if none is known.
+        highest_cost: the cost of the most expensive row; None if none is known.
 
     Example:
-        >>> purse = Purse(Decimal(3), Decimal(1))
-        >>> purse.take(), purse.take()
+        >>> budget = JobBudget(Decimal(3), Decimal(1))
+        >>> budget.reserve(), budget.reserve()
         ('go', 'wait')
-        >>> purse.settle(Decimal(1))
-        >>> purse.take(), purse.take()
+        >>> budget.settle(Decimal(1))
+        >>> budget.reserve(), budget.reserve()
         ('go', 'wait')
-        >>> purse.settle(Decimal(1))
-        >>> purse.take()
+        >>> budget.settle(Decimal(1))
+        >>> budget.reserve()
         'spent'
     """
 
-    __slots__ = ("_amount", "_running", "dearest", "spent")
+    __slots__ = ("_amount", "_running", "highest_cost", "spent")
 
     def __init__(self, amount: Decimal | None, spent: Decimal | None = _NOTHING) -> None:
         self.spent: Decimal | None = spent
         self._amount = amount
         self._running = 0
-        self.dearest: Decimal | None = None
+        self.highest_cost: Decimal | None = None
 
-    def take(self) -> Literal["go", "wait", "spent"]:
+    def reserve(self) -> Literal["go", "wait", "spent"]:
         """Reserve money for one more row: "go", "wait" (until other rows are settled) or "spent"."""
         if self._amount is not None:
             left = self._amount - (self.spent or _NOTHING)
-            if self.dearest is None:
+            if self.highest_cost is None:
                 enough = left > 0 and not self._running
             else:
-                enough = left > 0 and left >= self.dearest * (self._running + 1)
+                enough = left > 0 and left >= self.highest_cost * (self._running + 1)
             if not enough:
                 return "wait" if self._running else "spent"
         self._running += 1
         return "go"
 
-    def learn(self, cost: Decimal | None) -> None:
-        """Take the cost of a row into account, of this or an earlier run.
-
-        Args:
-            cost: dollars; None if that is not known.
-        """
+    def note_cost(self, cost: Decimal | None) -> None:
+        """Take the cost of a row of this or an earlier run into account; None if it is not known."""
         if cost is not None:
-            self.dearest = max(self.dearest or _NOTHING, cost)
+            self.highest_cost = max(self.highest_cost or _NOTHING, cost)
 
     def settle(self, cost: Decimal | None, *, failed: bool = False) -> None:
-        """Count the cost of a row that has ended.
-
-        Args:
-            cost: dollars; None if a price is not known.
-            failed: whether it has no answer; a failed row without cost does not count for `dearest`.
-        """
+        """Count the cost of a row that has ended; a failed one without cost does not lower `highest_cost`."""
         self._running -= 1
         if cost or not failed:
-            self.learn(cost or _NOTHING)
+            self.note_cost(cost or _NOTHING)
         self.spent = None if cost is None or self.spent is None else self.spent + cost
 
     @property
     def error(self) -> BudgetExceededError:
         """The error for a spent budget."""
-        spent, next_one = self.spent or _NOTHING, self.dearest or _NOTHING
+        spent, next_one = self.spent or _NOTHING, self.highest_cost or _NOTHING
         text = (
             f"The budget of {self._amount} dollars is spent: the rows so far cost {spent:f} dollars, and one "
             f"more may cost {next_one:f}. The answers are kept; continue with a larger budget."

@@ -1,0 +1,169 @@
+"""The time limits of rows. Time in which a row waits for a limit of requests or tokens does not count."""
+
+import asyncio
+from asyncio import Task
+from contextvars import ContextVar
+from typing import ClassVar, Final
+
+from typing_extensions import override
+
+from miniagents.agents import InteractionContext, MiniAgent
+from miniagents.errors import AgentTimeoutError
+from miniagents.messages import Message
+from miniagents.observers import Observer, RunBegan, RunEnded, RunEvent, RunInfo
+
+__all__ = ["RowClock", "RowClocks"]
+
+_LONGEST_TICK: Final = 1.0  # seconds
+
+
+class RowClock:
+    """The time of one attempt of a row.
+
+    Args:
+        task: sends the row; it is cancelled when a limit expires.
+        now: the time of the event loop, in seconds.
+
+    Attributes:
+        expired: which limit has expired, and its seconds; None if none has.
+        last_sign: when the row gave a sign of life: a part of an answer, or a run that began or ended.
+        waiting: runs of models that wait until their limit lets them go.
+    """
+
+    __slots__ = ("_counted", "_since", "_task", "expired", "last_sign", "waiting")
+
+    def __init__(self, task: Task[None], now: float) -> None:
+        self._task = task
+        self._counted = 0.0
+        self._since = now
+        self.expired: tuple[str, float] | None = None
+        self.last_sign: float = now
+        self.waiting: set[RunInfo] = set()
+
+    def seconds(self, now: float) -> float:
+        """Return how long the attempt has taken, without the time in which it waited for limits."""
+        return self._counted + (0.0 if self.waiting else now - self._since)
+
+    def wait(self, run: RunInfo, now: float) -> None:
+        """Stop the clock while a run of a model waits."""
+        if not self.waiting:
+            self._counted += now - self._since
+        self.waiting.add(run)
+
+    def go(self, run: RunInfo, now: float) -> None:
+        """Go on when the run waits no more."""
+        if run in self.waiting:
+            self.waiting.remove(run)
+            self.last_sign = self._since = now
+
+    def expire(self, limit: str, seconds: float) -> None:
+        """Stop the attempt."""
+        self.expired = limit, seconds
+        self._task.cancel()
+
+    def error(self, alias: str, now: float) -> AgentTimeoutError:
+        """Return the error of an attempt that has expired."""
+        limit, seconds = self.expired or ("total", 0.0)
+        what = (
+            f"did not answer within {seconds:g} s (timeout)"
+            if limit == "total"
+            else f"gave no sign of life for {seconds:g} s (stall_timeout)"
+        )
+        return AgentTimeoutError(
+            f"{alias} {what}; time in which it waited for limits is not counted.",
+            agent=alias,
+            limit=limit,
+            seconds=seconds,
+            elapsed=self.seconds(now),
+        )
+
+
+_CLOCK: Final[ContextVar[RowClock | None]] = ContextVar("miniagents_row_clock", default=None)
+_MODEL: Final[ContextVar[RunInfo | None]] = ContextVar("miniagents_row_model", default=None)
+
+
+class RowClocks(Observer):
+    """Stops attempts that take too long; an observer of the context that sends the rows.
+
+    Args:
+        total: seconds of an attempt; None for no limit.
+        stall: seconds between two signs of life; None for no limit.
+
+    Attributes:
+        past_limits: a function around models, behind the limits: a call that reaches it waits no more.
+    """
+
+    batch: int = 16
+
+    def __init__(self, total: float | None, stall: float | None) -> None:
+        self._total = total
+        self._stall = stall
+        self._clocks: dict[Task[None], RowClock] = {}
+        self._of_run: dict[RunInfo, RowClock] = {}
+        self.past_limits: _PastLimits = _PastLimits()
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is any limit."""
+        return self._total is not None or self._stall is not None
+
+    def start(self) -> RowClock:
+        """Start the clock of an attempt, which the current task makes."""
+        task: Task[None] | None = asyncio.current_task()
+        assert task is not None  # noqa: S101 - called by a task
+        clock = self._clocks[task] = RowClock(task, asyncio.get_running_loop().time())
+        _CLOCK.set(clock)
+        return clock
+
+    def stop(self) -> None:
+        """Stop the clock of the current task."""
+        task: Task[None] | None = asyncio.current_task()
+        if task is not None:
+            self._clocks.pop(task, None)
+
+    async def watch(self) -> None:
+        """Stop attempts when their limits expire, until this is cancelled."""
+        limits = [each for each in (self._total, self._stall) if each is not None]
+        tick = min(_LONGEST_TICK, *(each / 4 for each in limits))
+        now = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(tick)
+            for clock in tuple(self._clocks.values()):
+                if clock.expired is not None or clock.waiting:
+                    continue
+                if self._total is not None and clock.seconds(now()) >= self._total:
+                    clock.expire("total", self._total)
+                elif self._stall is not None and now() - clock.last_sign >= self._stall:
+                    clock.expire("stall", self._stall)
+
+    @override
+    def on_event(self, event: RunEvent, /) -> None:
+        run, now = event.run, asyncio.get_running_loop().time()
+        if isinstance(event, RunBegan):
+            clock = _CLOCK.get()
+            if clock is None:
+                return
+            self._of_run[run] = clock
+            if run.kind == "model":
+                _MODEL.set(run)
+                clock.wait(run, now)
+        else:
+            clock = self._of_run.get(run)
+            if clock is None:
+                return
+            if isinstance(event, RunEnded):
+                del self._of_run[run]
+                clock.go(run, now)
+        clock.last_sign = now
+
+
+class _PastLimits:
+    """Passes calls of models on, and notes that they wait no more."""
+
+    models_only: ClassVar[bool] = True
+
+    async def __call__(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
+        clock, run = _CLOCK.get(), _MODEL.get()
+        if clock is not None and run is not None:
+            clock.go(run, asyncio.get_running_loop().time())
+        ctx.reply(call.inquire(ctx.messages))

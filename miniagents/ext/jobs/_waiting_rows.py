@@ -1,0 +1,77 @@
+"""Rows that have ended and wait for their turn: the answers of many are on the disk, not in memory."""
+
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from typing import IO, Final, Generic, TypeVar, cast
+
+from miniagents.messages import Message
+
+from ._rows import Row
+
+__all__ = ["WaitingRows"]
+
+RowT = TypeVar("RowT")
+
+_IN_MEMORY: Final = 1000
+
+
+class WaitingRows(Generic[RowT]):
+    """Rows by their index, until they are handed out.
+
+    The rows themselves stay where their source has them, because a program may change them.
+
+    Args:
+        ordered: whether they are handed out in the order of their indexes, and not as they were added.
+    """
+
+    def __init__(self, *, ordered: bool) -> None:
+        self._ordered = ordered
+        self._rows: dict[int, Row[RowT, Message]] = {}
+        self._next = 0
+        self._file: IO[bytes] | None = None
+
+    def add(self, row: Row[RowT, Message]) -> None:
+        """Add a row that has ended."""
+        if self._ordered and row.index != self._next and len(self._rows) >= _IN_MEMORY and row.error is None:
+            stored = self._stored(row.value)
+            if stored is not None:
+                row = Row(
+                    row.index,
+                    row.input,
+                    stored,
+                    row_id=row.id,
+                    usage=row.usage,
+                    cost=row.cost,
+                    finish=row.finish,
+                    attempts=row.attempts,
+                    cached=row.cached,
+                )
+        self._rows[row.index] = row
+
+    def take(self) -> Row[RowT, Message] | None:
+        """Return the next row; None if it has not ended."""
+        index = self._next if self._ordered else next(iter(self._rows), -1)
+        row = self._rows.pop(index, None)
+        if row is not None:
+            self._next += 1
+        return row
+
+    def _stored(self, message: Message) -> Callable[[], Message] | None:
+        """Write an answer to a file without a name; None if that is not possible, so it stays in memory."""
+        try:
+            data = pickle.dumps(message)
+            if self._file is None:
+                self._file = cast("IO[bytes]", tempfile.TemporaryFile())  # noqa: SIM115 - closed with the rows
+            begin = self._file.seek(0, os.SEEK_END)
+            self._file.write(data)
+        except (OSError, pickle.PicklingError, AttributeError, TypeError):
+            return None  # a full disk, or a class within a function
+        return partial(_read, self._file, begin, len(data))
+
+
+def _read(file: IO[bytes], begin: int, size: int) -> Message:
+    file.seek(begin)
+    return cast("Message", pickle.loads(file.read(size)))  # noqa: S301 - this process has written it
