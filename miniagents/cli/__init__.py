@@ -1,5 +1,5 @@
 """The command line: `miniagents chat`, `serve`, `map`, `mcp` and `journal`."""
 
-from ._main import main
+from ._entry import main
 
 __all__ = ["main"]

@@ -39,28 +39,7 @@ _BY_SIGNAL = 128
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    r"""Run the command line; wrong input and failures outside of the program show no traceback.
-
-    Args:
-        words: the arguments; those of the process when None.
-
-    Returns:
-        The exit code: 0; 1 when a model failed on a pipe or something could not be written; 2 for wrong
-        input; 128 plus the number of the signal that ended it. `map` has more, see its `--help`.
-
-    Raises:
-        SystemExit: `--help` or `--version` was printed.
-
-    Example:
-        >>> import io, sys
-        >>> stdin, sys.stdin = sys.stdin, io.StringIO("My brother is angry with me.\n")
-        >>> main(["chat", "--model", "eliza", "--no-history"])  # doctest: +ELLIPSIS
-        eliza (rules, no language model) answers; nothing is kept.
-        ...
-        ELIZA: How do you know that your brother is angry with you?
-        0
-        >>> sys.stdin = stdin
-    """
+    """Run the command line; see :func:`miniagents.cli.main`."""
     try:
         return _run(parse_arguments(sys.argv[1:] if words is None else words))
     except (BadInputError, JournalError) as error:

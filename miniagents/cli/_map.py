@@ -4,6 +4,7 @@ import asyncio
 import os
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -45,14 +46,16 @@ from ._models import choose_model, is_model
 from ._named import named_object
 from ._progress import ProgressView, counted, duration, money, progress_view
 from ._ray import asked_by_workers
-from ._signals import StoppedError, until_signal
+from ._signals import StoppedError, default_interrupt, until_signal
 
 __all__ = ["MapJob", "run_map"]
 
 _FAILED: Final = 1
+_WRONG_INPUT: Final = 2
 _ROWS_FAILED: Final = 3
 _BUDGET_SPENT: Final = 4
 _STDIN: Final = "-"
+_OWN_OPTIONS: Final = frozenset({"max_tokens", "temperature"})
 _RETRY: Final = ("--retry-failed",)
 
 
@@ -147,8 +150,26 @@ class MapJob:
             message=self.message,
             output_column=options.output_column,
             error_column=options.error_column,
+            columns=options.columns,
+            confirm=lambda text: self._confirmed(text, view),
             **job_options,
         )
+
+    def _confirmed(self, text: str, view: ProgressView) -> bool:
+        """Whether the user wants to pay for all rows again: by --yes, or by an answer at a terminal."""
+        complain(text)
+        if self.options.yes:
+            return True
+        keep_both = "give another -o and --journal to keep both files"
+        if sys.stdin is None or not sys.stdin.isatty():
+            complain(f"no row was sent. Add --yes to send all rows, or {keep_both}.")
+            return False
+        with view.paused(), default_interrupt():
+            answer = input("Send all rows? [y/N] ")
+        if answer.strip().lower() in {"y", "yes"}:
+            return True
+        complain(f"no row was sent; {keep_both}.")
+        return False
 
     async def _try(self, view: ProgressView) -> Estimate:
         """Send some rows; the journal keeps their answers, so the job does not pay for them again."""
@@ -184,6 +205,9 @@ class MapJob:
             limits=Limits(rpm=options.rpm, tpm=options.tpm),
             budget=options.budget,
             price=self._price,
+            accept=options.accept,
+            timeout=options.timeout,
+            stall_timeout=options.stall_timeout,
             max_failures=options.max_failures,
             refresh=options.refresh,
             retry_failed=options.retry_failed,
@@ -211,6 +235,8 @@ class MapJob:
                 complain(line)
             self._tell_idle_limits()
             return 0 if result.answered or not result.total else _ROWS_FAILED
+        if result.stopped == "declined":
+            return _WRONG_INPUT
         if self.options.out == _STDIN and result.stopped is None:
             with self.out.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
@@ -239,10 +265,23 @@ class MapJob:
         where = "written" if self.options.out == _STDIN else f"in {self.out}"
         kept = (self.options.out != _STDIN or self.options.errors is not None) and self.errors.exists()
         failed = f"{result.failed:,} failed{f' ({self.errors})' if kept else ''}" if result.failed else ""
-        if result.finished:
+        if result.finished and result.rows and result.cached == result.rows:
             before = f"the job was already done, and no row was sent{failed and f'; {failed}'}"
             cost = f"; {money(result.cost)} in all runs on this journal" if result.cost else ""
             return f"{counted(result.rows, 'row')} {where}: {before}{cost}."
+        told = "; ".join(self._parts_of_sentence(result, failed))
+        match result.stopped:
+            case None:
+                return f"{counted(result.rows, 'row')} {where}: {told}."
+            case "budget":
+                return f"the budget of {money(self.options.budget or Decimal())} is spent: {told}."
+            case "failures":
+                return f"too many rows have failed: {told}."
+            case "declined":
+                return "no row was sent."
+
+    @staticmethod
+    def _parts_of_sentence(result: JobResult, failed: str) -> list[str]:
         parts = [f"{result.done:,} answered{failed and f', {failed}'}"]
         if result.cached:
             parts.append(f"{result.cached:,} of them from the journal")
@@ -260,14 +299,7 @@ class MapJob:
             parts.append(
                 f"at most {counted(result.repeated, 'call')} of an earlier run, which was stopped, made again"
             )
-        told = "; ".join(parts)
-        match result.stopped:
-            case None:
-                return f"{counted(result.rows, 'row')} {where}: {told}."
-            case "budget":
-                return f"the budget of {money(self.options.budget or Decimal())} is spent: {told}."
-            case "failures":
-                return f"too many rows have failed: {told}."
+        return parts
 
     @property
     def _is_forgotten(self) -> bool:
@@ -333,7 +365,17 @@ def run_map(options: MapOptions, environ: Mapping[str, str]) -> int:
     """
     with ExitStack() as stack:
         try:
-            return _done(_prepared(options, environ, stack))
+            job = _prepared(options, environ, stack)
+        except RowsError as error:
+            raise BadInputError(str(error)) from error
+        except KeyboardInterrupt:
+            complain("stopped before any row was sent.")
+            raise StoppedError(signal.SIGINT) from None
+        except OSError as error:
+            complain(_reason(error))
+            return _FAILED
+        try:
+            return _done(job)
         except RowsError as error:
             raise BadInputError(str(error)) from error
 
@@ -341,12 +383,14 @@ def run_map(options: MapOptions, environ: Mapping[str, str]) -> int:
 def _done(job: MapJob) -> int:
     try:
         return asyncio.run(until_signal(job.run(), "SIGINT", "SIGTERM", "SIGHUP"))
-    except StoppedError:
-        if job.progress is not None:
+    except (StoppedError, KeyboardInterrupt) as stopped:
+        if job.progress is None:
+            complain("stopped before any row had ended.")
+        else:
             total = "" if job.progress.total is None else f" of {job.progress.total:,}"
             complain(f"stopped after {job.progress.done + job.progress.failed:,}{total} rows.")
         job.tell_how_to_go_on()
-        raise
+        raise stopped if isinstance(stopped, StoppedError) else StoppedError(signal.SIGINT) from None
 
 
 def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack) -> MapJob:
@@ -421,7 +465,7 @@ def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage
         _check_text(options, message)
         chat = ModelOptions(options.agent, options.base_url, options.system)
         model = choose_model(chat, environ, is_terminal=False, option="")
-        agent = _typed(options, model.agent)
+        agent = _typed(options, _with_keywords(options, model.agent).bind())
         return _Asked(agent, model.base_url)
     found = named_object(
         options.agent, what="agent", example="MODULE:AGENT, openai:MODEL, anthropic:MODEL or eliza"
@@ -433,7 +477,7 @@ def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage
             raise BadInputError(
                 f"{option} is for models, and {options.agent} is an agent with its own; leave {option} out"
             )
-    agent = cast("MiniAgent[Message, Message, ...]", found)
+    agent = _with_keywords(options, cast("MiniAgent[Message, Message, ...]", found))
     try:
         asked = _Asked(_typed(options, agent.bind()))
     except TypeError as error:
@@ -443,6 +487,30 @@ def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage
     if agent.run_kind == "model":
         _check_text(options, message)
     return asked
+
+
+def _with_keywords(
+    options: MapOptions, agent: MiniAgent[Message, Message, ...]
+) -> MiniAgent[Message, Message, ...]:
+    """Return the agent with the keywords of --max-tokens, --temperature and --param.
+
+    Raises:
+        BadInputError: it does not take one, or refuses its value.
+    """
+    known = {name: value for name, value in options.keywords.items() if agent.takes_keyword(name)}
+    others = {name: value for name, value in options.keywords.items() if name not in known}
+    if others and isinstance(agent, ModelAgent) and agent.takes_keyword("extra"):
+        known["extra"] = {**cast("Mapping[str, object]", agent.defaults.get("extra") or {}), **others}
+    elif others:
+        name = next(iter(others))
+        option = f"--{name.replace('_', '-')}" if name in _OWN_OPTIONS else f"--param {name}"
+        raise BadInputError(f"{option}: {options.agent} takes no keyword {name}; leave it out")
+    if not known:
+        return agent
+    try:
+        return agent.fork(**known)
+    except (TypeError, ValueError, MiniAgentsError) as error:
+        raise BadInputError(f"--param: {str(error).rstrip('.')}") from error
 
 
 def _check_text(options: MapOptions, message: MakeMessage | None) -> None:

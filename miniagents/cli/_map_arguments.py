@@ -1,12 +1,13 @@
 """The arguments of `miniagents map`, and their checks that need neither files nor agents."""
 
 import argparse
+import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast
 
 from ._help import HelpFormatter
 
@@ -14,6 +15,9 @@ __all__ = ["MapOptions", "ProgressForm", "add_map", "map_options"]
 
 ProgressForm: TypeAlias = Literal["auto", "bar", "plain", "none"]
 """How the command shows the progress of a job."""
+
+Acceptable: TypeAlias = Literal["length", "empty", "refusal"]
+Column: TypeAlias = Literal["finish", "usage", "cost"]
 
 _EPILOG: Final = """\
 Examples:
@@ -66,6 +70,12 @@ class MapOptions:
         rpm: requests per minute; None for the limit that the provider reports.
         tpm: tokens per minute; None for the limit that the provider reports.
         retries: how often a row that fails is sent again.
+        timeout: seconds for an attempt of a row; None for no limit.
+        stall_timeout: seconds without a sign of life after which an attempt is stopped; None for no limit.
+        keywords: keywords of the agent or model.
+        accept: answers that count although they were cut off, are empty or are refusals.
+        columns: further columns: the finish reason, the tokens, the cost.
+        yes: whether to send all rows again without a question.
         budget: the most that all runs may cost, in dollars; None for no limit.
         price: dollars for one token that is sent, and for one that is answered; None for the price list.
         estimate: how many rows an estimate sends; None to send all rows.
@@ -96,6 +106,12 @@ class MapOptions:
     rpm: float | None = None
     tpm: float | None = None
     retries: int = 3
+    timeout: float | None = None
+    stall_timeout: float | None = 600.0
+    keywords: Mapping[str, object] = field(default_factory=dict[str, object])
+    accept: tuple[Acceptable, ...] = ()
+    columns: tuple[Column, ...] = ()
+    yes: bool = False
     budget: Decimal | None = None
     price: tuple[Decimal, Decimal] | None = None
     estimate: int | None = None
@@ -157,6 +173,37 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     )
     asked.add_argument("--system", metavar="TEXT", help="instructions for the model (default: none)")
     asked.add_argument(
+        "--max-tokens", metavar="N", type=_count, help="most tokens of an answer (default: the model's)"
+    )
+    asked.add_argument(
+        "--temperature", metavar="T", type=_temperature, help="from 0 to 2 (default: the model's)"
+    )
+    asked.add_argument(
+        "--param",
+        metavar="NAME=VALUE",
+        type=_param,
+        action="append",
+        default=[],
+        help="another keyword of the agent, or field of the request to the model, such as top_p=0.9 or "
+        "reasoning_effort=low; VALUE is JSON or a text; can be given several times",
+    )
+    asked.add_argument(
+        "--accept",
+        metavar="KINDS",
+        type=_kinds_of_answers,
+        default=(),
+        help="answers that count although they are by default errors of their rows, such as length,empty: "
+        "length (cut off, because too long), empty, refusal",
+    )
+    asked.add_argument(
+        "--with",
+        dest="columns",
+        metavar="COLUMNS",
+        type=_columns,
+        default=(),
+        help="further columns of OUT, such as finish,usage,cost: why the answer ended, tokens, dollars",
+    )
+    asked.add_argument(
         "--base-url",
         metavar="URL",
         help="address of another server with the API of that provider (default: the provider)",
@@ -194,6 +241,21 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         help="most tokens per minute, sent and answered (default: the limit that the provider reports)",
     )
     pace.add_argument("--retries", metavar="N", type=_number, default=3, help=_RETRIES_HELP)
+    pace.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=_limit,
+        help="stop an attempt of a row that takes longer; time in which it waits for --rpm and --tpm does "
+        "not count (default: the limits of the models)",
+    )
+    pace.add_argument(
+        "--stall-timeout",
+        metavar="SECONDS",
+        type=_limit_or_none,
+        default=600.0,
+        help="stop an attempt of a row that shows nothing for so long: no part of an answer, no call that "
+        "begins or ends; none for no limit (default: 600)",
+    )
     pace.add_argument("--budget", metavar="DOLLARS", type=_money, help=_BUDGET_HELP)
     pace.add_argument(
         "--price",
@@ -230,6 +292,12 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     )
     again.add_argument(
         "--retry-failed", action="store_true", help="send the rows again that failed in an earlier run"
+    )
+    kept.add_argument(
+        "--yes",
+        action="store_true",
+        help="send all rows, also if the journal has many answers and none of them fits, because the prompt, "
+        "the model or another option has changed (default: ask at a terminal, else refuse)",
     )
     kept.add_argument(
         "--keep",
@@ -301,6 +369,12 @@ def map_options(given: argparse.Namespace, words: Sequence[str]) -> MapOptions:
         rpm=given.rpm,
         tpm=given.tpm,
         retries=given.retries,
+        timeout=given.timeout,
+        stall_timeout=given.stall_timeout,
+        keywords=_keywords(given),
+        accept=given.accept,
+        columns=given.columns,
+        yes=given.yes,
         budget=given.budget,
         price=given.price,
         estimate=given.estimate,
@@ -352,6 +426,57 @@ def _limit(text: str) -> float:
             f"{text!r} is not a limit; give a number greater than 0, such as 500"
         )
     return limit
+
+
+def _limit_or_none(text: str) -> float | None:
+    return None if text == "none" else _limit(text)
+
+
+def _temperature(text: str) -> float:
+    try:
+        temperature = float(text)
+    except ValueError:
+        temperature = math.nan
+    if not 0 <= temperature <= 2:  # noqa: PLR2004 - the highest of all providers
+        raise argparse.ArgumentTypeError(f"{text!r} is not a temperature; give a number from 0 to 2")
+    return temperature
+
+
+def _param(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE; write it like top_p=0.9")
+    try:
+        return name, cast("object", json.loads(value))
+    except ValueError:
+        return name, value
+
+
+def _keywords(given: argparse.Namespace) -> dict[str, object]:
+    """Return the keywords of the agent that the options give."""
+    keywords: dict[str, object] = {}
+    named = [("max_tokens", given.max_tokens), ("temperature", given.temperature)]
+    for name, value in (*((name, value) for name, value in named if value is not None), *given.param):
+        if name in keywords:
+            raise argparse.ArgumentTypeError(f"{name} is given twice; leave one out")
+        keywords[name] = value
+    return keywords
+
+
+def _kinds_of_answers(text: str) -> tuple[Acceptable, ...]:
+    return cast("tuple[Acceptable, ...]", _words(text, ("length", "empty", "refusal")))
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+    return cast("tuple[Column, ...]", _words(text, ("finish", "usage", "cost")))
+
+
+def _words(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    words = tuple(word.strip() for word in text.split(","))
+    for word in words:
+        if word not in known:
+            raise argparse.ArgumentTypeError(f"{word!r} is none of {', '.join(known)}")
+    return words
 
 
 def _money(text: str) -> Decimal:

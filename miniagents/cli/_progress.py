@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from decimal import Decimal
 from importlib import import_module
 from types import TracebackType
@@ -52,6 +53,11 @@ class ProgressView:
         Args:
             progress: of the job.
         """
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """A block in which the terminal is free for a question."""
+        yield
 
 
 class _BarModule(Protocol):

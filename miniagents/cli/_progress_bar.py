@@ -1,6 +1,8 @@
 """A progress bar in a terminal; the only module that imports rich."""
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self, TextIO
 
@@ -64,6 +66,15 @@ class ProgressBar(ProgressView):
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _EVERY
             self._live.update(self._picture(progress), refresh=True)
+
+    @override
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
 
     def _picture(self, progress: Progress) -> Constrain:
         return Constrain(_lines(progress), max(self._live.console.width - _CTRL_C, 1))

@@ -9,6 +9,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+@contextmanager
+def default_interrupt() -> Generator[None]:
+    """A block in which Ctrl-C raises KeyboardInterrupt, for a call that blocks the event loop."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class StoppedError(Exception):
     """A signal came; the coroutine was cancelled and has ended.
 

@@ -18,6 +18,8 @@ ROWS = [{"id": at, "text": f"review {at}", "none": None} for at in range(4)]
 JUDGES = '''
 """What the command is given in these tests."""
 
+import asyncio
+
 from pydantic import BaseModel
 
 from miniagents import AssistantMessage, Message, Usage, miniagent
@@ -54,6 +56,32 @@ async def field(ctx) -> None:
 @miniagent
 async def needs(ctx, language: str) -> None:
     """Needs a keyword."""
+    ctx.reply(language)
+
+
+@miniagent
+async def hangs(ctx) -> None:
+    """Never answer one row."""
+    if "1" in str(await ctx.messages):
+        await asyncio.Event().wait()
+    ctx.reply("fine")
+
+
+@miniagent
+async def set(ctx, max_tokens: int = 0, temperature: float = 1.0, top_p: float = 1.0) -> None:
+    """Say what it was given."""
+    ctx.reply(f"{max_tokens} {temperature} {top_p}")
+
+
+def halved(messages):
+    """Cut every other answer off."""
+    asked.append(str(messages[-1]))
+    even = int(str(messages[-1])[-1]) % 2 == 0
+    text, reason = ("half", "length") if even else ("whole", "stop")
+    return AssistantMessage(text, usage=Usage(7, 3), model="m-1", finish_reason=reason)
+
+
+cut = scripted_model(then=halved, alias="CUT")
 
 
 def answered(messages):
@@ -168,7 +196,7 @@ def test_what_is_sent(judges: str) -> None:
     words = ["map", f"{judges}:paid", "rows.jsonl", "-o", "other.jsonl"]
     assert 0 == silent([*words, "--prompt", "{{{id}}} {text}"])
     assert "{0} review 0" in asked_of(judges)
-    assert 0 == silent([*words, "--prompt", "Again: {text}"])
+    assert 0 == silent([*words, "--prompt", "Again: {text}", "--yes"])
     assert len(asked_of(judges)) == 8
     assert 0 == silent([*words, "--prompt", "Again: {text}", "--refresh"])
     assert len(asked_of(judges)) == 12
@@ -437,3 +465,112 @@ def test_a_finished_job_says_what_it_cost(judges: str, capsys: pytest.CaptureFix
     assert 0 == main(words)
     said = "no row was sent; $7.20 in all runs on this journal."
     assert said in capsys.readouterr().err
+
+
+def test_answers_to_other_questions(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """J7: if all rows would be paid again, it says so, with the cost, and goes on only with --yes."""
+    words = ["map", f"{judges}:paid", "rows.jsonl", "-o", "out.jsonl", "--price", "1,5"]
+    assert 0 == main([*words, "--text-column", "text"])
+    before = Path("out.jsonl").read_bytes()
+    for changed in (["--prompt", "Judge: {text}"], ["--text-column", "text", "--id", "id"]):
+        capsys.readouterr()
+        assert 2 == main([*words, *changed])
+        err = capsys.readouterr().err
+        assert "has 4 answers of PAID, and none of them fits a row of this job" in err
+        assert "All 4 rows are sent and paid again, for about 7.20 dollars (4,000,000 tokens)." in err
+        assert "Add --yes to send all rows, or give another -o and --journal to keep both files." in err
+        assert (4, before) == (len(asked_of(judges)), Path("out.jsonl").read_bytes())
+    assert 0 == main([*words, "--prompt", "Judge: {text}", "--yes"])
+    assert len(asked_of(judges)) == 8
+    capsys.readouterr()
+    assert 0 == main([*words, "--text-column", "text", "--refresh"])
+    assert "none of them fits" not in capsys.readouterr().err, "--refresh has said it already"
+
+
+def test_few_answers_to_other_questions(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """J7: after an estimate with another prompt, or where nothing was paid, it needs no --yes."""
+    Path("many.jsonl").write_text("".join(f'{{"text": "row {at}"}}\n' for at in range(40)))
+    words = ["map", f"{judges}:paid", "many.jsonl", "-o", "out.jsonl"]
+    assert 0 == main([*words, "--text-column", "text", "--estimate", "3"])
+    assert 0 == main([*words, "--prompt", "Judge: {text}"])
+    assert len(asked_of(judges)) == 43
+    words = ["map", "eliza", "rows.jsonl", "-o", "free.jsonl"]
+    assert 0 == main([*words, "--text-column", "text"])
+    assert 0 == main([*words, "--prompt", "I feel {text}"])
+
+
+def test_cut_answers(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """J2: answers that were cut off are errors of their rows, exit 3; --accept takes them, for nothing."""
+    words = ["map", f"{judges}:cut", "rows.jsonl", "-o", "out.jsonl", "--text-column", "text"]
+    assert 3 == main([*words, "--with", "finish,usage,cost", "--price", "1,5"])
+    rows = read("out.jsonl")
+    assert [None, "whole", None, "whole"] == [row["output"] for row in rows]
+    assert "LLMTruncatedError: The answer was cut off (length)" in str(rows[0]["error"])
+    assert ("length", {"input_tokens": 7, "output_tokens": 3}) == (rows[0]["finish"], rows[0]["usage"])
+    assert 0.000022 == rows[0]["cost"]
+    assert "half" == read("out.jsonl.errors.jsonl")[0]["partial_text"]
+    assert 0 == main([*words, "--accept", "length,empty"])
+    assert ["half", "whole", "half", "whole"] == [row["output"] for row in read("out.jsonl")]
+    assert len(asked_of(judges)) == 4
+    assert 3 == main([*words, "--retry-failed"])
+    assert len(asked_of(judges)) == 6
+
+
+def test_parameters_of_models(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """J3: keywords of a model or an agent can be given at the command line; others are refused."""
+    words = ["map", f"{judges}:needs", "rows.jsonl", "-o", "out.jsonl"]
+    assert 0 == main([*words, "--param", "language=English"])
+    assert ["English"] * 4 == [row["output"] for row in read("out.jsonl")]
+    assert 2 == main([*words, "--param", "language=English", "--temperature", "0.5"])
+    assert "--temperature: " in (err := capsys.readouterr().err)
+    assert "needs takes no keyword temperature; leave it out" in err
+    words = ["map", f"{judges}:set", "rows.jsonl", "-o", "out.jsonl", "--text-column", "text", "--yes"]
+    sent = ["--max-tokens", "5", "--temperature", "0", "--param", "top_p=0.9"]
+    assert 0 == main([*words, *sent])
+    assert "5 0.0 0.9" == read("out.jsonl")[0]["output"]
+
+
+def test_a_row_that_hangs(judges: str) -> None:
+    """J3: with --timeout, a row that hangs fails, and the others are written."""
+    words = ["map", f"{judges}:hangs", "rows.jsonl", "-o", "out.jsonl", "--text-column", "text"]
+    assert 3 == silent([*words, "--timeout", "0.2", "--retries", "0"])
+    rows = read("out.jsonl")
+    assert ["fine", None, "fine", "fine"] == [row["output"] for row in rows]
+    assert "HANGS did not answer within 0.2 s" in str(rows[1]["error"])
+
+
+def test_numbers_that_python_does_not_have(judges: str) -> None:
+    """J6: columns of a JSONL file are copied as they stand in it, whatever numbers they have."""
+    lines = [
+        '{"text": "a", "n": NaN, "big": 1e400}',
+        '{"text":"b","n":1.10,"exact":12345678901234567890.123}',
+    ]
+    Path("numbers.jsonl").write_text("\n".join(lines))
+    words = ["map", "eliza", "numbers.jsonl", "-o", "out.jsonl", "--text-column", "text"]
+    assert 0 == silent(words)
+    for line, written in zip(lines, Path("out.jsonl").read_text().splitlines(), strict=True):
+        assert written.startswith(f'{line[:-1]}, "output": ')
+
+
+def test_numbers_of_parquet(
+    judges: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """J6: a Parquet file without rows keeps its columns; NaN, which JSON does not have, is told."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"text": ["a"], "n": pyarrow.array([float("nan")], pyarrow.float32())})
+    parquet.write_table(table, "n.parquet")
+    parquet.write_table(table.slice(0, 0), "none.parquet")
+    assert 0 == main(["map", "eliza", "none.parquet", "-o", "out.parquet", "--text-column", "text"])
+    kinds = {field.name: str(field.type) for field in parquet.read_table("out.parquet").schema}
+    assert {"text": "string", "n": "float", "output": "string", "error": "string"} == kinds
+    assert 0 == main(["map", "eliza", "n.parquet", "-o", "out.jsonl", "--text-column", "text"])
+    assert read("out.jsonl")[0]["n"] is None
+    assert "Numbers that are NaN or infinite are written as null" in caplog.text
+
+
+def test_a_column_that_comes_late(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """J5: a later row that already has a column of the answers is refused before the first call."""
+    Path("late.jsonl").write_text('{"text": "a"}\n{"text": "b", "output": "mine"}\n')
+    assert 2 == main(["map", f"{judges}:paid", "late.jsonl", "-o", "out.jsonl", "--text-column", "text"])
+    assert "late.jsonl, row 2 already has a column 'output'" in capsys.readouterr().err
+    assert asked_of(judges) == []

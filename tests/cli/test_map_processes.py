@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,7 @@ async def test_a_model(tmp_path: Path) -> None:
             "Judge: {text}",
             "--system",
             "Be kind",
+            *("--max-tokens", "7", "--temperature", "0.5", "--param", "top_p=0.9"),
             "--concurrency",
             "1",
             command="map",
@@ -128,4 +130,78 @@ async def test_a_model(tmp_path: Path) -> None:
     assert "no such thing" in str(rows[1]["error"])
     assert "Judge: row 0" in json.dumps(server.requests[0].json)
     assert "Be kind" in json.dumps(server.requests[0].json)
+    assert (7, 0.5, 0.9) == tuple(
+        server.requests[0].json[name] for name in ("max_tokens", "temperature", "top_p")
+    )
     assert "3 rows in out.jsonl: 2 answered, 1 failed (out.jsonl.errors.jsonl); 3 calls" in done.err
+
+
+_COMMAND = """
+import sys
+from miniagents.cli import main
+sys.stdout.write("begun\\n")
+sys.stdout.flush()
+sys.exit(main())
+"""
+
+
+async def _interrupted(folder: Path, seconds: float, times: int, *words: str) -> tuple[int, str]:
+    """How a program ends that gets Ctrl-C so many seconds after its first line."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _COMMAND, "map", *words, cwd=folder, env=environment(),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    await process.stdout.readline()
+    await asyncio.sleep(seconds)
+    for _ in range(times):
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+    _, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, err.decode()
+
+
+@pytest.mark.loop(timeout=120)
+async def test_ctrl_c_at_any_moment(tmp_path: Path) -> None:
+    """J8: at any moment, also before its first row, Ctrl-C ends the command with a line and exit 130."""
+    (tmp_path / "slow_agents.py").write_text(SLOW)
+    (tmp_path / "rows.jsonl").write_text(ROWS)
+    words = (
+        "slow_agents:slow",
+        "rows.jsonl",
+        "-o",
+        "out.jsonl",
+        "--text-column",
+        "text",
+        "--concurrency",
+        "2",
+    )
+    for step in range(16):
+        code, err = await _interrupted(tmp_path, step * 0.05, 1 + step % 2, *words)
+        assert "Traceback" not in err, f"after {step * 0.05:.2f} s: {err}"
+        assert (130, True) == (code, "stopped" in err), f"after {step * 0.05:.2f} s: {err}"
+
+
+async def test_a_full_disk_at_the_output(tmp_path: Path) -> None:
+    """J8: a full disk at stdout, or where stdin is copied to, ends the command with a line and exit 1."""
+    (tmp_path / "rows.jsonl").write_text(ROWS * 10)
+    command = f"{sys.executable} -m miniagents map eliza rows.jsonl -o - --text-column text"
+    err = ""
+    for redirected in (f"{command} > /dev/full", f"{command} --journal out.journal > /dev/full"):
+        code, err = await _shell(redirected, tmp_path)
+        assert (1, 1) == (code, err.count("cannot be written: No space left on device")), err
+        assert "Traceback" not in err
+    assert "the answers so far are in out.journal. Continue with: " in err
+    piped = f"ulimit -f 8; cat rows.jsonl | {command.replace('rows.jsonl', '-')}"
+    code, err = await _shell(f"trap '' XFSZ; {piped}", tmp_path)
+    assert (1, True) == (code, "cannot be written: File too large" in err), err
+    assert "Traceback" not in err
+
+
+async def _shell(command: str, folder: Path) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", command), cwd=folder, env=environment(), stderr=asyncio.subprocess.PIPE
+    )
+    _, err = await process.communicate()
+    return process.returncode, err.decode()

@@ -1,6 +1,7 @@
 """The SQL of a journal. Every call blocks; the thread of the journal makes them."""
 
 import json
+import logging
 import sqlite3
 import zlib
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
@@ -64,6 +65,7 @@ _PAGE: Final = (
     "WHERE number > ? ORDER BY number LIMIT 1000"
 )
 _SIZE: Final = "length(output) + ifnull(length(asked), 0) + 300"
+_LOG: Final = logging.getLogger("miniagents.ext.journal")
 _TOO_MUCH: Final = (
     f"DELETE FROM call WHERE number IN (SELECT number FROM (SELECT number, sum({_SIZE}) "  # noqa: S608 - constants
     "OVER (ORDER BY used DESC, number DESC) AS total FROM call) WHERE total > ?)"
@@ -173,13 +175,15 @@ class JournalFile:
         """
         found = connection.execute(_FIND, (key.digest, key.run, key.number)).fetchone()
         row = cast("_Found | None", found)
-        return None if row is None else self._entry(row)
+        return None if row is None else self._entry(key, row)
 
-    def _entry(self, row: "_Found") -> JournalEntry:
+    def _entry(self, key: CallKey, row: "_Found") -> JournalEntry | None:
         number, name, version, used, failed, output = row
         if self._clock() - used > _FRESH:
             self._used.add(number)
-        events = self._events(output, number)
+        events = self._events(key, output, number)
+        if events is None:
+            return None
         return JournalEntry(RecordedFunction(name, version, ""), "", events, failed=bool(failed))
 
     def find_all(
@@ -197,7 +201,10 @@ class JournalFile:
             values = [value for key in some for value in (key.digest, key.run, key.number)]
             found = connection.execute(statement, values)
             for digest, run, n, *row in cast("Iterable[tuple[bytes, str, int, *_Found]]", found):
-                entries[CallKey(digest, run, n)] = self._entry(cast("_Found", row))
+                key = CallKey(digest, run, n)
+                entry = self._entry(key, cast("_Found", row))
+                if entry is not None:
+                    entries[key] = entry
         if len(self._used) > _MANY_USES:
             with suppress(sqlite3.Error), transaction(connection):  # it is only needed for pruning
                 self.note_uses(connection)
@@ -219,7 +226,7 @@ class JournalFile:
             entry.failed,
             sha256(question).digest(),
             asked or None,
-            packed(entry.events),
+            packed(key, entry.events),
         )
 
     def note_uses(self, connection: sqlite3.Connection) -> None:
@@ -289,14 +296,18 @@ class JournalFile:
             removed += connection.execute(_TOO_MUCH, (max_bytes,)).rowcount
         return removed
 
-    def _events(self, output: bytes, number: int) -> tuple[RecordedEvent, ...]:
+    def _events(self, key: CallKey, output: bytes, number: int) -> tuple[RecordedEvent, ...] | None:
+        """Return the events of a call; None if it cannot be read and can be made again."""
         try:
-            return unpacked(output)
+            return unpacked(key, output)
         except (ValueError, zlib.error, RecursionError) as error:
-            raise JournalError(
-                f"Call {number} of the journal {self._path} cannot be read: {error}; remove old calls with "
-                "`miniagents journal prune`, or use another journal."
-            ) from None
+            what = f"Call {number} of the journal {self._path} cannot be read ({error})"
+            if key.run:  # made again, a call in the middle of a run could do twice what it did
+                raise JournalError(
+                    f"{what}; it belongs to the run {key.run!r}, and to no other one."
+                ) from None
+            _LOG.warning("%s, so it is made again. Other calls are not affected.", what)
+            return None
 
 
 def _request(compressed_request: bytes) -> str:
@@ -307,10 +318,19 @@ def _request(compressed_request: bytes) -> str:
         return ""
 
 
-def packed(events: tuple[RecordedEvent, ...]) -> bytes:
-    """The events of a call, compressed."""
+def packed(key: CallKey, events: tuple[RecordedEvent, ...]) -> bytes:
+    """The events of a call, compressed, and a checksum of them and of the key."""
     rows = [[each.what, each.message, each.data] for each in events]
-    return compressed(_written(rows).encode())
+    data = compressed(_written(rows).encode())
+    return data + _checksum(key, data)
+
+
+def _checksum(key: CallKey, data: bytes) -> bytes:
+    """Eight bytes: an index that was damaged leads from a key to the call of another one."""
+    digest = sha256(key.digest)
+    digest.update(f"{key.run}\n{key.number}\n".encode())
+    digest.update(data)
+    return digest.digest()[:8]
 
 
 def compressed(data: bytes) -> bytes:
@@ -324,14 +344,19 @@ def compressed(data: bytes) -> bytes:
     return compress.compress(data) + compress.flush()
 
 
-def unpacked(output: bytes) -> tuple[RecordedEvent, ...]:
-    """Read the result of :func:`packed`.
+def unpacked(key: CallKey, output: bytes) -> tuple[RecordedEvent, ...]:
+    """Read the result of :func:`packed`; calls of version 0.2 have no checksum.
 
     Raises:
         ValueError: it is something else.
         zlib.error: the same.
     """
-    found: object = json.loads(zlib.decompress(output))
+    decompress = zlib.decompressobj()
+    data = decompress.decompress(output)
+    checksum = decompress.unused_data
+    if not decompress.eof or (checksum and checksum != _checksum(key, output[: -len(checksum)])):
+        raise ValueError("its checksum is wrong")
+    found: object = json.loads(data)
     if not isinstance(found, list):
         raise ValueError("it is not a list")  # noqa: TRY004 - it is wrong in a file, not in a call
     return tuple(_event(each) for each in cast("list[Json]", found))
@@ -352,7 +377,7 @@ def read_calls(path: Path) -> Generator[StoredCall]:
         path: the path of the file.
 
     Yields:
-        Each call, in the order in which they were kept.
+        Each call, in the order in which they were kept; one that cannot be read is left out, with a warning.
 
     Raises:
         JournalError: it is not a journal, or cannot be read.
@@ -367,7 +392,10 @@ def read_calls(path: Path) -> Generator[StoredCall]:
     while rows := _page(path, last):
         last = rows[-1][0]
         for row in rows:
-            yield _stored(row[1:], path)
+            try:
+                yield _stored(row[1:], path)
+            except JournalError as error:
+                _LOG.warning("%s", error)
 
 
 def _page(path: Path, last: int) -> list[tuple[int, *_Row]]:
@@ -388,7 +416,7 @@ def _stored(row: _Row, path: Path) -> StoredCall:
     key, run, n, name, version, at, used, failed, asked, output = row
     try:
         question = None if asked is None else zlib.decompress(asked).decode(errors="surrogatepass")
-        events = unpacked(output)
+        events = unpacked(CallKey(key, run, n), output)
     except (ValueError, zlib.error, RecursionError) as error:
         raise JournalError(f"A call of {name} in the journal {path} cannot be read: {error}.") from None
     size = len(output) + len(asked or b"") + 300

@@ -1,8 +1,11 @@
 """The call for a row: its message, its key in the journal, and its figures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import Final, Generic, NamedTuple, TypeVar, cast
+
+from pydantic import BaseModel
+from reactivex import Observable
 
 from miniagents.messages import Messages, MessageSequencePromise, MessageType
 from miniagents.models import CallKey, CallRecords, JournalEntry, Json, encode_data
@@ -14,6 +17,8 @@ from ._row_message import message_of_row
 __all__ = ["CallMaker", "Figures", "RowCall"]
 
 RowT = TypeVar("RowT")
+
+_SENT: Final = (str, Mapping, BaseModel, Exception, Iterable, AsyncIterable, Observable, type(None))
 
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
@@ -75,7 +80,16 @@ class CallMaker(Generic[RowT]):
         self._occurrences = Occurrences()
 
     async def call(self, index: int, item: RowT) -> RowCall[RowT]:
-        """Return the call for a row; if the row cannot be sent, the call has the error."""
+        """Return the call for a row; if the row cannot be sent, the call has the error.
+
+        Raises:
+            TypeError: the first row is of a type that cannot be sent without ``message=``.
+        """
+        if index == 0 and self._message is None and not isinstance(item, _SENT):
+            raise TypeError(
+                f"A row is of type {type(item).__name__}, which is no text, message or mapping; give "
+                "message= a function that makes the message from a row."
+            )
         call = RowCall(index, item)
         keyed: str | Messages = ""
         try:

@@ -7,9 +7,10 @@ and written by pyarrow (``pip install 'miniagents[jobs]'``).
 import csv
 import gzip
 import json
+import logging
 import os
 from base64 import b64encode
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import date, time, timedelta
 from importlib import import_module
@@ -32,8 +33,9 @@ from ._row_files import (
     sha256_of,
 )
 
-__all__ = ["json_line", "read_rows", "row_writer"]
+__all__ = ["TextRows", "json_line", "read_rows", "row_writer"]
 
+_LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _LONGEST_FIELD: Final = 64 * 2**20
 _SHOWN: Final = 40
 _ROWS: Final = 256
@@ -47,7 +49,7 @@ class _Parquet(Protocol):
         ...
 
     def ParquetWriter(  # noqa: N802 - a class
-        self, path: Path, like: RowSource | None, texts: Iterable[str]
+        self, path: Path, source: RowSource | None, texts: Iterable[str]
     ) -> RowWriter:
         """What writes."""
         ...
@@ -81,19 +83,20 @@ def read_rows(source: str | Path, *, name: str | None = None) -> RowSource:
     form = form_of(path)
     if form.name == "parquet":
         return _parquet().ParquetRows(path, called)
-    return _TextRows(path, called, form)
+    return TextRows(path, called, form)
 
 
 def row_writer(
-    path: str | Path, form: FileForm, *, like: RowSource | None = None, texts: Iterable[str] = ()
+    path: str | Path, form: FileForm, *, source: RowSource | None = None, texts: Iterable[str] = ()
 ) -> RowWriter:
-    """What writes rows into a file.
+    """Return what writes rows into a file.
 
     Args:
         path: where it writes at once; what is there is overwritten.
-        form: how the rows are to stand in it; see `form_of`.
-        like: the rows that are read: where both are Parquet, columns keep their types.
-        texts: columns of texts, which Parquet says also where none of their values is there.
+        form: the format of the file; see `form_of`.
+        source: what the rows are read from, in the same order. If it has the same format, its rows are copied
+            as they are: numbers that Python cannot hold, types, metadata.
+        texts: columns that are texts if none of their values is there.
 
     Raises:
         OSError: the file cannot be written.
@@ -104,7 +107,7 @@ def row_writer(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "out.jsonl")
         ...     writer = row_writer(file, FileForm("jsonl"))
-        ...     writer.write({"text": "Lovely.", "output": "positive"})
+        ...     writer.write({"text": "Lovely."}, {"output": "positive"})
         ...     writer.close()
         ...     print(file.read_text())
         {"text": "Lovely.", "output": "positive"}
@@ -112,8 +115,8 @@ def row_writer(
     """
     path = Path(path)
     if form.name == "parquet":
-        return _parquet().ParquetWriter(path, like, texts)
-    return _JSONLines(path, zipped=form.zipped)
+        return _parquet().ParquetWriter(path, source, texts)
+    return _JSONLines(path, source.objects() if isinstance(source, TextRows) else None, zipped=form.zipped)
 
 
 def _parquet() -> _Parquet:
@@ -123,7 +126,7 @@ def _parquet() -> _Parquet:
 # -- reading ---------------------------------------------------------------------------------------------
 
 
-class _TextRows:
+class TextRows:
     """The rows of a text.
 
     Args:
@@ -153,6 +156,16 @@ class _TextRows:
         """The hash of the file."""
         with file_errors(self.name):
             return sha256_of(self._path)
+
+    def objects(self) -> Iterator[str] | None:
+        """The JSON of each row, as it stands in the file; None for CSV."""
+        return None if self._form.name == "csv" else self._json()
+
+    def _json(self) -> Iterator[str]:
+        with file_errors(self.name), opened(self._path, self._form) as file:
+            for _, line in lines_of(file, self.name):
+                if not line.isspace():
+                    yield line.strip()
 
     def _read(self) -> Generator[Row]:
         with file_errors(self.name):
@@ -265,20 +278,38 @@ class _JSONLines:
 
     Args:
         path: of the file.
+        objects: the JSON of the rows, if they come from such a file.
         zipped: whether it is compressed.
     """
 
-    def __init__(self, path: Path, *, zipped: bool) -> None:
+    def __init__(self, path: Path, objects: Iterator[str] | None, *, zipped: bool) -> None:
         self._path = path
+        self._objects = objects
+        self._warned = False
         self._file: IO[bytes] = path.open("wb")
         # No time and no name in it: the same rows make the same file.
         self._out = (
             cast("IO[bytes]", gzip.GzipFile("", "wb", fileobj=self._file, mtime=0)) if zipped else self._file
         )
 
-    def write(self, row: Row) -> None:
-        """Write one more row."""
-        self._out.write(json_line(row))
+    def write(self, row: Row, added: Row) -> None:
+        """Write the next row."""
+        if self._objects is None:
+            self._out.write(json_line({**row, **added}, self._warn))
+            return
+        line = json_line(added, self._warn)
+        if row:  # the columns of the source are not written by Python, which would change some numbers
+            line = f"{next(self._objects)[:-1].rstrip()}, ".encode() + line[1:]
+        else:
+            next(self._objects)
+        self._out.write(line)
+
+    def _warn(self) -> None:
+        if not self._warned:
+            self._warned = True
+            _LOG.warning(
+                "Numbers that are NaN or infinite are written as null, because JSON does not have them."
+            )
 
     def close(self) -> None:
         """Write what is left."""
@@ -298,11 +329,16 @@ class _JSONLines:
             self._path.unlink(missing_ok=True)
 
 
-def json_line(row: Mapping[str, object]) -> bytes:
-    r"""A row as a line of JSON; what JSON has no word for is a text, and a number that is none is null.
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def json_line(row: Mapping[str, object], on_null: Callable[[], None] = _nothing) -> bytes:
+    r"""Return a row as a line of JSON; other values than those of JSON are texts, and NaN is null.
 
     Args:
         row: its columns.
+        on_null: called if a number is NaN or infinite.
 
     Example:
         >>> from datetime import date
@@ -312,6 +348,7 @@ def json_line(row: Mapping[str, object]) -> bytes:
     try:
         text = _ENCODER.encode(row)
     except ValueError:
+        on_null()
         text = json.dumps(_finite(row), ensure_ascii=False, default=_plain)
     try:
         return f"{text}\n".encode()

@@ -29,7 +29,7 @@ from ._meter import Meter
 from ._options import JobSettings, ProgressHandler
 from ._reply_classes import ReplyClasses
 from ._retries import Retries, without_retries
-from ._row_clock import RowClocks
+from ._row_clock import RowClocks, TimedLimits
 from ._rows import Progress, Row, Stopped
 from ._tally import Tally
 from ._waiting_rows import WaitingRows
@@ -205,7 +205,7 @@ class Job(Generic[RowT]):
         clocks = self._clocks
         limited = clocks.limited and self._sends
         context = MiniAgents(
-            around=[self._limits, *([clocks.past_limits] if limited else [])],
+            around=[TimedLimits(self._limits)],
             observers=[self._usage, *([clocks] if limited else [])],
             errors_as_messages=False,
         )

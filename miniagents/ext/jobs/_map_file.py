@@ -3,15 +3,16 @@
 import asyncio
 import hashlib
 import json
+import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Final, Never, cast
+from typing import Final, Literal, Never, cast
 
 from pydantic import BaseModel
 from typing_extensions import Unpack
@@ -30,20 +31,27 @@ from miniagents.models import CallKey, JournalEntry, JournalError, Json, ParsedM
 from miniagents.values import BudgetExceededError, redact_keys
 
 from .._journal import Journal
-from ._calls import CallMaker
+from ._calls import CallMaker, Figures
 from ._failures import TooManyFailuresError
-from ._formats import read_rows, row_writer
+from ._formats import TextRows, read_rows, row_writer
 from ._job import Job
 from ._kept_rows import JOB, KeptRows
 from ._map_rows import complete
 from ._options import JobOptions, JobSettings
-from ._row_files import FileForm, Row as FileRow, RowSource, form_of, sha256_of
+from ._row_files import FileForm, Row as FileRow, RowsError, RowSource, form_of, sha256_of
 from ._rows import JobResult, Row
 from ._sources import batches_of
 
-__all__ = ["map_file"]
+__all__ = ["ADDABLE", "added_columns", "map_file"]
+
+ADDABLE: Final = ("finish", "usage", "cost")
 
 _PLAIN: Final = frozenset({Message, UserMessage, AssistantMessage, SystemMessage, ToolMessage, ErrorMessage})
+_COUNTS: Final = (
+    *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
+)
+_LOG: Final = logging.getLogger("miniagents.ext.jobs")
+_MANY: Final = 0.1  # of the rows: so many answers are those of a job, and not only of an estimate
 _LOOKED_AT: Final = 100  # first rows that are compared to recognise a finished job
 
 
@@ -56,6 +64,8 @@ async def map_file(
     message: Callable[[dict[str, object]], MessageType] | None = None,
     output_column: str = "output",
     error_column: str = "error",
+    columns: Sequence[Literal["finish", "usage", "cost"]] = (),
+    confirm: Callable[[str], bool] | None = None,
     **options: Unpack[JobOptions],
 ) -> JobResult:
     r"""Send each row of a file to an agent, and write the rows with their answers into another file.
@@ -75,6 +85,12 @@ async def map_file(
         message: makes the message for the agent from a row; by default a message with the columns as fields.
         output_column: the name of the column for the answer.
         error_column: the name of the column for the error.
+        columns: further columns: ``"finish"`` (why the answer ended), ``"usage"`` (the tokens of its
+            model calls) and ``"cost"`` (in dollars). Their names begin with ``output_column`` if
+            that is not "output".
+        confirm: is called with a sentence if the journal has answers for many rows, and none of them fits a
+            row of this job, because its prompt, model, ``id`` or another option has changed, so that all rows
+            would be paid again; if it returns False, no row is sent. By default, that is logged as a warning.
         **options: see :class:`JobOptions`. By default the journal is ``out`` with ``.journal`` added to its
             name, and ``errors`` is ``out`` with ``.errors.jsonl`` added.
 
@@ -85,7 +101,8 @@ async def map_file(
     Raises:
         RowsError: a file cannot be used; no row was sent.
         TypeError: a keyword of the agent has no value, or an option is unknown.
-        ValueError: a number is out of range, or the input already has one of the new columns.
+        ValueError: a number is out of range, the input already has one of the new columns, or it does not
+            have the column ``id``.
         LookupError: there is a budget, and the price of a model is not known.
         ModuleNotFoundError: there is a budget, and no price list is installed.
         JournalError: the journal cannot be used; or the input was changed while the job ran.
@@ -117,11 +134,14 @@ async def map_file(
     settings.check_price(asked)
     form = form_of(out, written=True)
     rows = read_rows(source) if isinstance(source, str | Path) else source
-    for column in (output_column, error_column):
+    added = added_columns(output_column, error_column, columns)
+    for column in added:
         if column in rows.columns or output_column == error_column:
             raise ValueError(
                 f"{rows.name} already has a column {column!r}; give another output_column= or error_column=."
             )
+    if id is not None and rows.columns and id not in rows.columns:
+        raise ValueError(f"{rows.name} has no column {id!r}; its columns are {', '.join(rows.columns)}.")
     with ExitStack() as stack:
         journal = settings.open_journal(stack)
         if journal is None:
@@ -135,10 +155,24 @@ async def map_file(
             form=form,
             row_id=id,
             message=message,
-            columns=(output_column, error_column),
+            columns=added,
+            confirm=confirm,
         )
         result = await job.run()
     return replace(result, seconds=time.monotonic() - began)
+
+
+def added_columns(output: str, error: str, more: Sequence[str]) -> dict[str, str]:
+    """Return the names of the columns that are added, by what they have.
+
+    Raises:
+        ValueError: one is unknown.
+    """
+    unknown = [each for each in more if each not in ADDABLE]
+    if unknown or isinstance(more, str):
+        raise ValueError(f"columns={more!r} is no list of {', '.join(map(repr, ADDABLE))}.")
+    named = {each: each if output == "output" else f"{output}_{each}" for each in ADDABLE if each in more}
+    return {"output": output, "error": error, **named}
 
 
 class _FileJob:
@@ -155,7 +189,8 @@ class _FileJob:
         form: FileForm,
         row_id: str | None,
         message: Callable[[FileRow], MessageType] | None,
-        columns: tuple[str, str],
+        columns: Mapping[str, str],
+        confirm: Callable[[str], bool] | None,
     ) -> None:
         self._agent = agent
         self._rows = rows
@@ -166,7 +201,9 @@ class _FileJob:
         self._row_id = row_id
         self._message = message
         self._columns = columns
+        self._confirm = confirm
         self._records = settings.records(agent)
+        self._texts = [columns[what] for what in ("output", "error", "finish") if what in columns]
 
     async def run(self) -> JobResult:
         """Send the rows without an answer, and write the file."""
@@ -175,12 +212,34 @@ class _FileJob:
         if finished is not None:
             return finished
         # A wrong line is found before any row is paid for.
-        total = await asyncio.to_thread(self._rows.count)
+        total = await asyncio.to_thread(self._count)
+        if not await self._confirmed(total):
+            return JobResult(stopped="declined")
         result = await self._send(total, source)
         if result.stopped is None:
             await self._write(source)
             await self._keep(source, result)
+            result = replace(result, finished=True)
         return result
+
+    def _count(self) -> int:
+        """Count and check the rows.
+
+        Raises:
+            RowsError: a row has a column that would be overwritten.
+        """
+        if not isinstance(self._rows, TextRows):  # all rows have the same columns
+            return self._rows.count()
+        new, count = frozenset(self._columns.values()), 0
+        for row in self._rows:
+            count += 1
+            if not new.isdisjoint(row):
+                column = ", ".join(sorted(new & row.keys()))
+                raise RowsError(
+                    f"{self._rows.name}, row {count} already has a column {column!r}; give another "
+                    "output_column=."
+                )
+        return count
 
     async def _send(self, total: int, source: str) -> JobResult:
         """Send the rows without an answer; the memory for rows is released before the file is written."""
@@ -219,6 +278,55 @@ class _FileJob:
             sends=sends,
         )
 
+    # -- answers to other questions ------------------------------------------------------------------------
+
+    async def _confirmed(self, total: int) -> bool:
+        """Whether to go on: False if all rows would be paid again, and ``confirm`` does not allow that."""
+        if self._settings.refresh or await self._knows_a_row():
+            return True
+        answers, cost, tokens = await asyncio.to_thread(self._answers)
+        if not tokens and not cost:
+            return True  # nothing was paid, or the journal is new
+        price = "" if cost is None else f", for about {float(cost) / answers * total:,.2f} dollars"
+        text = (
+            f"The journal {self._journal.path} has {answers:,} answers of {self._records.function.name}, and "
+            "none of them fits a row of this job: its prompt, model, id or another option has changed. "
+            f"All {total:,} rows are sent and paid again{price} ({tokens // answers * total:,} tokens)."
+        )
+        if self._confirm is None or answers < total * _MANY:
+            _LOG.warning("%s", text)
+            return True
+        return self._confirm(text)
+
+    async def _knows_a_row(self) -> bool:
+        """Whether the journal is empty, or has any row of this job."""
+        if next(self._journal.calls(), None) is None:
+            return True
+        kept = KeptRows(self._journal, self._records)
+        maker = CallMaker[FileRow](self._records, self._row_id, self._message)
+        index = 0
+        async for batch in batches_of(self._rows):
+            rows = cast("list[FileRow]", batch)
+            calls = [await maker.call(index + at, row) for at, row in enumerate(rows)]
+            if any(each is not None for each in await kept.find_all([cast("CallKey", c.key) for c in calls])):
+                return True
+            index += len(calls)
+        return not index
+
+    def _answers(self) -> tuple[int, Decimal | None, int]:
+        """Return how many answers of this agent the journal has, and their cost and tokens."""
+        answers, cost, tokens = 0, Decimal(), 0
+        known = True
+        for call in self._journal.calls():
+            if call.run or call.failed or call.name != self._records.function.name:
+                continue
+            figures = Figures.of(JournalEntry(self._records.function, "", call.events))
+            answers += 1
+            tokens += (figures.usage.input_tokens or 0) + (figures.usage.output_tokens or 0)
+            known = known and figures.cost is not None
+            cost += figures.cost or 0
+        return answers, cost if known else None, tokens
+
     # -- the file ------------------------------------------------------------------------------------------
 
     async def _write(self, source: str) -> None:
@@ -229,10 +337,10 @@ class _FileJob:
             OSError: it cannot be written.
         """
         beside = self._out.with_name(f"{self._out.name}.part")
-        writer = row_writer(beside, self._form, like=self._rows, texts=self._columns[1:])
+        writer = row_writer(beside, self._form, source=self._rows, texts=self._texts)
         try:
             async for row in self._job(sends=False).rows():
-                writer.write(self._line(row))
+                writer.write(row.input, self._added(row))
             await self._check_unchanged(source)
             writer.close()
         except BaseException:
@@ -254,16 +362,26 @@ class _FileJob:
                 "changed are not sent again."
             )
 
-    def _line(self, row: Row[FileRow, Message]) -> FileRow:
-        output, error = self._columns
-        said = None if row.error is None else f"{type(row.error).__name__}: {redact_keys(str(row.error))}"
-        return {**row.input, output: None if row.error is not None else output_of(row.value), error: said}
+    def _added(self, row: Row[FileRow, Message]) -> FileRow:
+        """Return the new columns of a row."""
+        error = None if row.error is None else f"{type(row.error).__name__}: {redact_keys(str(row.error))}"
+        values: FileRow = {
+            "output": None if row.error is not None else output_of(row.value),
+            "error": error,
+            "finish": row.finish,
+            "usage": {name: count for name in _COUNTS if (count := getattr(row.usage, name)) is not None},
+            "cost": None if row.cost is None else float(row.cost),
+        }
+        return {name: values[what] for what, name in self._columns.items()}
 
     # -- a job that is done --------------------------------------------------------------------------------
 
     def _finished_key(self, source: str) -> CallKey:
-        said = json.dumps([source, self._row_id, self._columns, self._form.name, self._form.zipped])
-        return CallKey(self._records.key(f"finished {said}").digest, JOB)
+        columns = tuple(self._columns.values())
+        data = [source, self._row_id, columns, self._form.name, self._form.zipped]
+        accept = sorted(self._settings.accept)
+        text = json.dumps([*data, accept] if accept else data)
+        return CallKey(self._records.key(f"finished {text}").digest, JOB)
 
     async def _first_rows(self) -> str:
         """A hash of the messages for the first rows, which differs after a change of the prompt."""
@@ -301,13 +419,13 @@ class _FileJob:
         )
 
     async def _keep(self, source: str, result: JobResult) -> None:
-        said: dict[str, Json] = {
+        note: dict[str, Json] = {
             "rows": result.rows,
             "failed": result.failed,
             "out": await asyncio.to_thread(sha256_of, self._out),
             "asks": await self._first_rows(),
         }
-        entry = self._records.noted(JournalEntry(self._records.function, "finished", ()), said)
+        entry = self._records.noted(JournalEntry(self._records.function, "finished", ()), note)
         await self._journal.keep_all([(self._finished_key(source), entry)])
 
 
@@ -321,8 +439,8 @@ def output_of(message: Message) -> object:
         return cast("ParsedMessage[BaseModel]", message).parsed.model_dump(mode="json")
     if type(message) in _PLAIN and message.text is not None:
         return message.text
-    said = message.model_dump(mode="json")
-    return {name: field for name, field in said.items() if name != "text" or field is not None}
+    fields = message.model_dump(mode="json")
+    return {name: field for name, field in fields.items() if name != "text" or field is not None}
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,8 +6,9 @@ beside the file in Arrow's own form, each batch with the types that it has, and 
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, time
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Final, Protocol, cast
@@ -50,6 +51,10 @@ class _Schema(Protocol):
         """Of the columns."""
         ...
 
+    def append(self, field: _Field) -> "_Schema":
+        """The same with one more column."""
+        ...
+
     def __iter__(self) -> Iterator[_Field]:
         """Its columns."""
         ...
@@ -83,6 +88,10 @@ class _Batch(Protocol):
     @property
     def columns(self) -> list[_Array]:
         """Their values."""
+        ...
+
+    def slice(self, offset: int, length: int | None = None) -> "_Batch":
+        """Some of the rows."""
         ...
 
     @property
@@ -203,7 +212,19 @@ class _Arrow(Protocol):
         ...
 
     def timestamp(self, unit: str, tz: str | None = None) -> _Type:
-        """The type of times."""
+        """The type of moments."""
+        ...
+
+    def time64(self, unit: str) -> _Type:
+        """The type of times of a day."""
+        ...
+
+    def duration(self, unit: str) -> _Type:
+        """The type of durations."""
+        ...
+
+    def int64(self) -> _Type:
+        """The type of whole numbers."""
         ...
 
 
@@ -262,16 +283,21 @@ class ParquetRows:
             if self.columns.count(column) > 1:
                 raise RowsError(f"{name} has two columns called {column!r}; give each a name of its own.")
 
-    def __iter__(self) -> Iterator[Row]:
+    @contextmanager
+    def batches(self) -> Generator[Iterator[_Batch]]:
+        """A block that reads the rows as they stand in the file, some at a time."""
         with _parquet_errors(self.name):
             file = _PARQUET.ParquetFile(str(self._path))
         try:
-            batches = file.iter_batches(batch_size=self._batch)
+            yield file.iter_batches(batch_size=self._batch)
+        finally:
+            file.close()
+
+    def __iter__(self) -> Iterator[Row]:
+        with self.batches() as batches:
             while (values := self._some(batches)) is not None:
                 for row in zip(*values, strict=True):
                     yield dict(zip(self.columns, row, strict=True))
-        finally:
-            file.close()
 
     def _some(self, batches: Iterator[_Batch]) -> list[list[object]] | None:
         with _parquet_errors(self.name):
@@ -289,11 +315,44 @@ class ParquetRows:
 
 
 def _values(column: _Array) -> list[object]:
+    kind = str(column.type)
+    if kind.startswith(("timestamp[ns", "time64[ns", "duration[ns")):
+        return _with_nanoseconds(column, kind)
     try:
         return column.to_pylist()
-    except ValueError:  # billionths of a second, of which Python knows nothing
-        zone = cast("str | None", getattr(column.type, "tz", None))
-        return column.cast(_ARROW.timestamp("us", zone), safe=False).to_pylist()
+    except ValueError as error:  # nanoseconds in a list or an object
+        raise RowsError(
+            f"A column of type {kind} has nanoseconds, which its values cannot have in Python; write the "
+            "column with microseconds."
+        ) from error
+
+
+def _with_nanoseconds(column: _Array, kind: str) -> list[object]:
+    """Return times; those that are finer than a microsecond, as Python's cannot be, are texts."""
+    numbers = cast("list[int | None]", column.cast(_ARROW.int64()).to_pylist())
+    name, _, zone = kind[:-1].partition(", tz=")
+    coarse: _Type = {
+        "timestamp[ns": lambda: _ARROW.timestamp("us", zone or None),
+        "time64[ns": lambda: _ARROW.time64("us"),
+        "duration[ns": lambda: _ARROW.duration("us"),
+    }[name.partition(",")[0].rstrip("]")]()
+    values = column.cast(coarse, safe=False).to_pylist()
+    return [
+        value if number is None or number % 1000 == 0 else _exact(value, number)
+        for value, number in zip(values, numbers, strict=True)
+    ]
+
+
+def _exact(value: object, number: int) -> str:
+    digits = f"{number % 10**9:09}"
+    match value:
+        case datetime():
+            zone = value.isoformat()[len(value.replace(tzinfo=None).isoformat()) :]
+            return f"{value:%Y-%m-%dT%H:%M:%S}.{digits}{zone}"
+        case time():
+            return f"{value:%H:%M:%S}.{digits}"
+        case _:
+            return f"PT{number // 10**9}.{digits}S"
 
 
 class _parquet_errors:  # noqa: N801 - a block
@@ -319,49 +378,55 @@ class ParquetWriter:
 
     Args:
         path: of the file.
-        like: the rows that are read; columns of a Parquet file keep their types.
-        texts: columns that are texts also where all their values are missing.
+        source: what the rows are read from; if that is Parquet, they are copied from there, with their types
+            and metadata.
+        texts: columns that are texts if all their values are missing.
 
     Raises:
         OSError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, like: RowSource | None, texts: Iterable[str] = ()) -> None:
+    def __init__(self, path: Path, source: RowSource | None, texts: Iterable[str] = ()) -> None:
         self._path = path
         self._beside = path.with_name(f"{path.name}.rows")
-        columns = {field.name: field.type for field in like.schema} if isinstance(like, ParquetRows) else {}
-        self._types: dict[str, _Type | None] = dict(columns)  # None: no type fits, so it is a text
-        self._known: Mapping[str, _Type] = {**dict.fromkeys(texts, _ARROW.string()), **columns}
+        self._source = source if isinstance(source, ParquetRows) else None
+        self._types: dict[str, _Type | None] = {}  # None: no type fits, so it is a text
+        self._texts = tuple(texts)
         self._rows: list[Row] = []
         self._size = 0  # of their texts
         self._file: IO[bytes] = self._beside.open("w+b")
 
-    def write(self, row: Row) -> None:
-        """Write one more row."""
-        self._rows.append(row)
-        self._size += sum(len(value) for value in row.values() if isinstance(value, str | bytes))
+    def write(self, row: Row, added: Row) -> None:
+        """Write the next row."""
+        new = added if self._source is not None else {**row, **added}
+        self._rows.append(new)
+        self._size += sum(len(value) for value in new.values() if isinstance(value, str | bytes))
         if len(self._rows) == _BATCH or self._size > AT_ONCE:
             self._flush()
 
     def close(self) -> None:
         """Write what is left."""
         self._flush()
-        for name, known in self._known.items():
-            self._types.setdefault(name, known)
+        text = _ARROW.string()
+        for name in self._texts:
+            if str(self._types.get(name, "null")) == "null":
+                self._types[name] = text
         for name, kind in self._types.items():
             if "struct<>" in str(kind):  # an object without fields, for which Parquet has no type
                 self._types[name] = None
-        text = _ARROW.string()
         schema = _ARROW.schema([_ARROW.field(name, kind or text) for name, kind in self._types.items()])
-        out = _PARQUET.ParquetWriter(str(self._path), schema, compression="zstd")
+        added = (self._fitted(batch, schema) for batch in self._kept())
+        batches = added if self._source is None else _beside(self._source, added)
+        whole = schema if self._source is None else _joined(self._source.schema, schema)
+        out = _PARQUET.ParquetWriter(str(self._path), whole, compression="zstd")
         group: list[_Batch] = []
-        for batch in self._kept():
-            group.append(self._fitted(batch, schema))
+        for batch in batches:
+            group.append(batch)
             if sum(each.nbytes for each in group) > AT_ONCE:
-                out.write_table(_TABLES.from_batches(group, schema))
+                out.write_table(_TABLES.from_batches(group, whole))
                 group.clear()
         if group:
-            out.write_table(_TABLES.from_batches(group, schema))
+            out.write_table(_TABLES.from_batches(group, whole))
         out.close()
         self._file.close()
         self._beside.unlink(missing_ok=True)
@@ -390,10 +455,6 @@ class ParquetWriter:
         self._size = 0
 
     def _array(self, name: str, values: list[object]) -> _Array:
-        if name in self._known:
-            self._types.setdefault(name, self._known[name])
-            with suppress(_ARROW.ArrowException, TypeError, ValueError):
-                return _ARROW.array(values, self._known[name])
         try:
             made = _ARROW.array(values)
         except (_ARROW.ArrowException, TypeError, ValueError, OverflowError):
@@ -439,6 +500,28 @@ class ParquetWriter:
             else:
                 arrays.append(_ARROW.array(column.to_pylist(), field.type))
         return _ARROW.record_batch(arrays, schema=schema)
+
+
+def _joined(first: _Schema, second: _Schema) -> _Schema:
+    for field in second:
+        first = first.append(field)
+    return first
+
+
+def _beside(source: ParquetRows, added: Iterator[_Batch]) -> Iterator[_Batch]:
+    """Yield the rows of a file with further columns; the rows of both are in the same order."""
+    old: _Batch | None = None
+    with source.batches() as batches:
+        for new in added:
+            begin = 0
+            while begin < new.num_rows:
+                if old is None or not old.num_rows:
+                    old = next(batches)
+                    continue
+                size = min(old.num_rows, new.num_rows - begin)
+                columns = [*old.slice(0, size).columns, *new.slice(begin, size).columns]
+                yield _ARROW.record_batch(columns, schema=_joined(source.schema, new.schema))
+                old, begin = old.slice(size), begin + size
 
 
 def _text(value: object) -> str | None:

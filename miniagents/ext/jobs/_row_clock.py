@@ -9,10 +9,11 @@ from typing_extensions import override
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.errors import AgentTimeoutError
+from miniagents.ext.limits import ModelLimits
 from miniagents.messages import Message
 from miniagents.observers import Observer, RunBegan, RunEnded, RunEvent, RunInfo
 
-__all__ = ["RowClock", "RowClocks"]
+__all__ = ["RowClock", "RowClocks", "TimedLimits"]
 
 _LONGEST_TICK: Final = 1.0  # seconds
 
@@ -27,7 +28,7 @@ class RowClock:
     Attributes:
         expired: which limit has expired, and its seconds; None if none has.
         last_sign: when the row gave a sign of life: a part of an answer, or a run that began or ended.
-        waiting: runs of models that wait until their limit lets them go.
+        waiting: calls of models that wait until their limit lets them go.
     """
 
     __slots__ = ("_counted", "_since", "_task", "expired", "last_sign", "waiting")
@@ -38,22 +39,22 @@ class RowClock:
         self._since = now
         self.expired: tuple[str, float] | None = None
         self.last_sign: float = now
-        self.waiting: set[RunInfo] = set()
+        self.waiting: set[object] = set()
 
     def seconds(self, now: float) -> float:
         """Return how long the attempt has taken, without the time in which it waited for limits."""
         return self._counted + (0.0 if self.waiting else now - self._since)
 
-    def wait(self, run: RunInfo, now: float) -> None:
-        """Stop the clock while a run of a model waits."""
+    def wait(self, call: object, now: float) -> None:
+        """Stop the clock while a call of a model waits."""
         if not self.waiting:
             self._counted += now - self._since
-        self.waiting.add(run)
+        self.waiting.add(call)
 
-    def go(self, run: RunInfo, now: float) -> None:
-        """Go on when the run waits no more."""
-        if run in self.waiting:
-            self.waiting.remove(run)
+    def go(self, call: object, now: float) -> None:
+        """Go on when the call waits no more."""
+        if call in self.waiting:
+            self.waiting.remove(call)
             self.last_sign = self._since = now
 
     def expire(self, limit: str, seconds: float) -> None:
@@ -79,7 +80,7 @@ class RowClock:
 
 
 _CLOCK: Final[ContextVar[RowClock | None]] = ContextVar("miniagents_row_clock", default=None)
-_MODEL: Final[ContextVar[RunInfo | None]] = ContextVar("miniagents_row_model", default=None)
+_CALL: Final[ContextVar[object]] = ContextVar("miniagents_row_call", default=None)
 
 
 class RowClocks(Observer):
@@ -88,19 +89,15 @@ class RowClocks(Observer):
     Args:
         total: seconds of an attempt; None for no limit.
         stall: seconds between two signs of life; None for no limit.
-
-    Attributes:
-        past_limits: a function around models, behind the limits: a call that reaches it waits no more.
     """
 
-    batch: int = 16
+    batch: int = 8
 
     def __init__(self, total: float | None, stall: float | None) -> None:
         self._total = total
         self._stall = stall
         self._clocks: dict[Task[None], RowClock] = {}
         self._of_run: dict[RunInfo, RowClock] = {}
-        self.past_limits: _PastLimits = _PastLimits()
 
     @property
     def limited(self) -> bool:
@@ -144,26 +141,39 @@ class RowClocks(Observer):
             if clock is None:
                 return
             self._of_run[run] = clock
-            if run.kind == "model":
-                _MODEL.set(run)
-                clock.wait(run, now)
+            if run.kind == "model":  # its limit has let it go
+                clock.go(_CALL.get(), now)
         else:
             clock = self._of_run.get(run)
             if clock is None:
                 return
             if isinstance(event, RunEnded):
                 del self._of_run[run]
-                clock.go(run, now)
         clock.last_sign = now
 
 
-class _PastLimits:
-    """Passes calls of models on, and notes that they wait no more."""
+class TimedLimits:
+    """Limits of models, in which the clock of the row stands still; for ``MiniAgents(around=[...])``.
+
+    Args:
+        limits: delay the calls.
+    """
 
     models_only: ClassVar[bool] = True
 
+    def __init__(self, limits: ModelLimits) -> None:
+        self._limits = limits
+
     async def __call__(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
-        clock, run = _CLOCK.get(), _MODEL.get()
-        if clock is not None and run is not None:
-            clock.go(run, asyncio.get_running_loop().time())
-        ctx.reply(call.inquire(ctx.messages))
+        clock = _CLOCK.get()
+        if clock is None:
+            await self._limits(ctx, call)
+            return
+        now = asyncio.get_running_loop().time
+        waiting = object()
+        _CALL.set(waiting)
+        clock.wait(waiting, now())
+        try:
+            await self._limits(ctx, call)
+        finally:
+            clock.go(waiting, now())

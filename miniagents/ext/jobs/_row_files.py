@@ -117,11 +117,12 @@ class RowSource(Protocol):
 class RowWriter(Protocol):
     """Writes rows into a file, which is complete when it is closed."""
 
-    def write(self, row: Row) -> None:
-        """Write one more row.
+    def write(self, row: Row, added: Row) -> None:
+        """Write the next row of the source, which is copied as it is where both files have the same format.
 
         Args:
             row: its columns.
+            added: further columns.
 
         Raises:
             OSError: the file cannot be written.

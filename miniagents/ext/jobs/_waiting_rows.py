@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from typing import IO, Final, Generic, TypeVar, cast
+from weakref import finalize
 
 from miniagents.messages import Message
 
@@ -31,7 +32,7 @@ class WaitingRows(Generic[RowT]):
         self._ordered = ordered
         self._rows: dict[int, Row[RowT, Message]] = {}
         self._next = 0
-        self._file: IO[bytes] | None = None
+        self._answers: _Answers | None = None
 
     def add(self, row: Row[RowT, Message]) -> None:
         """Add a row that has ended."""
@@ -60,18 +61,31 @@ class WaitingRows(Generic[RowT]):
         return row
 
     def _stored(self, message: Message) -> Callable[[], Message] | None:
-        """Write an answer to a file without a name; None if that is not possible, so it stays in memory."""
+        """Write an answer to the disk; None if that is not possible, so that it stays in memory."""
         try:
             data = pickle.dumps(message)
-            if self._file is None:
-                self._file = cast("IO[bytes]", tempfile.TemporaryFile())  # noqa: SIM115 - closed with the rows
-            begin = self._file.seek(0, os.SEEK_END)
-            self._file.write(data)
+            if self._answers is None:
+                self._answers = _Answers()
+            begin = self._answers.write(data)
         except (OSError, pickle.PicklingError, AttributeError, TypeError):
             return None  # a full disk, or a class within a function
-        return partial(_read, self._file, begin, len(data))
+        return partial(self._answers.read, begin, len(data))
 
 
-def _read(file: IO[bytes], begin: int, size: int) -> Message:
-    file.seek(begin)
-    return cast("Message", pickle.loads(file.read(size)))  # noqa: S301 - this process has written it
+class _Answers:
+    """A file without a name, which is there as long as one of the rows whose answers it has."""
+
+    def __init__(self) -> None:
+        self._file = cast("IO[bytes]", tempfile.TemporaryFile())  # noqa: SIM115 - closed with this object
+        finalize(self, self._file.close)
+
+    def write(self, data: bytes) -> int:
+        """Write an answer at the end, and return where it begins."""
+        begin = self._file.seek(0, os.SEEK_END)
+        self._file.write(data)
+        return begin
+
+    def read(self, begin: int, size: int) -> Message:
+        """Return an answer."""
+        self._file.seek(begin)
+        return cast("Message", pickle.loads(self._file.read(size)))  # noqa: S301 - this process has written it

@@ -5,9 +5,11 @@ import hashlib
 import json
 import sys
 import tracemalloc
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -17,11 +19,13 @@ from miniagents.ext.jobs._row_files import FileForm, Row, RowsError, form_of
 ROWS: list[Row] = [{"id": 1, "text": "Grüße"}, {"id": 2, "text": 'two\n"lines"', "more": {"a": [1, None]}}]
 
 
-def written(path: Path, rows: list[Row], like: Path | None = None) -> Path:
-    """A file of rows."""
-    writer = row_writer(path, form_of(path, written=True), like=None if like is None else read_rows(like))
+def written(
+    path: Path, rows: list[Row], like: Path | None = None, added: Mapping[str, object] = MappingProxyType({})
+) -> Path:
+    """A file of rows, each with the same columns added."""
+    writer = row_writer(path, form_of(path, written=True), source=None if like is None else read_rows(like))
     for row in rows:
-        writer.write(row)
+        writer.write(row, {**added})
     writer.close()
     assert [each.name for each in path.parent.iterdir() if each.name.startswith(path.name)] == [path.name]
     return path
@@ -75,7 +79,7 @@ def test_parquet(tmp_path: Path) -> None:
     rows = read_rows(path)
     assert list(rows) == list(rows) == TYPED * 3
     assert (rows.count(), rows.columns) == (3, tuple(TYPED[0]))
-    answered = written(tmp_path / "out.parquet", [{**row, "output": "yes"} for row in rows], like=path)
+    answered = written(tmp_path / "out.parquet", [*rows], like=path, added={"output": "yes"})
     assert list(read_rows(answered)) == [{**TYPED[0], "output": "yes"}] * 3
     empty = written(tmp_path / "empty.parquet", [], like=path)
     assert (read_rows(empty).count(), read_rows(empty).columns) == (0, tuple(TYPED[0]))
@@ -112,15 +116,29 @@ def test_parquet_of_any_rows(tmp_path: Path) -> None:
 
 
 def test_times_of_nanoseconds(tmp_path: Path) -> None:
-    """Times of Parquet with billionths of a second are read with millionths, which is what Python knows."""
+    """J6: times with nanoseconds, which Python's cannot have, are read as texts, and written as they were."""
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
-    times = pyarrow.array([1_700_000_000_123_456_789], pyarrow.timestamp("ns", "UTC"))
-    parquet.write_table(pyarrow.table({"at": times}), tmp_path / "t.parquet")
-    (row,) = read_rows(tmp_path / "t.parquet")
-    at = row["at"]
-    assert isinstance(at, datetime)
-    assert at == datetime.fromtimestamp(1_700_000_000, UTC) + timedelta(microseconds=123_456)
+    exact, whole = 1_700_000_000_123_456_789, 1_700_000_000_123_456_000
+    day = 3_723_000_000_001
+    table = pyarrow.table(
+        {
+            "at": pyarrow.array([exact, whole, None], pyarrow.timestamp("ns", "UTC")),
+            "local": pyarrow.array([exact] * 3, pyarrow.timestamp("ns")),
+            "day": pyarrow.array([day] * 3, pyarrow.time64("ns")),
+            "took": pyarrow.array([day] * 3, pyarrow.duration("ns")),
+        }
+    ).replace_schema_metadata({"made by": "a test"})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    rows = list(read_rows(tmp_path / "t.parquet"))
+    moment = datetime.fromtimestamp(1_700_000_000, UTC) + timedelta(microseconds=123_456)
+    assert ["2023-11-14T22:13:20.123456789+00:00", moment, None] == [row["at"] for row in rows]
+    assert "2023-11-14T22:13:20.123456789" == rows[0]["local"]
+    assert ("01:02:03.000000001", "PT3723.000000001S") == (rows[0]["day"], rows[0]["took"])
+    out = written(tmp_path / "out.parquet", rows, like=tmp_path / "t.parquet", added={"output": "yes"})
+    copied = parquet.read_table(out)
+    assert table.append_column("output", pyarrow.array(["yes"] * 3)).equals(copied)
+    assert b"a test" == copied.schema.metadata[b"made by"]
 
 
 @pytest.mark.parametrize("name", ["big.jsonl", "big.parquet"])
@@ -132,7 +150,7 @@ def test_large_rows(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
     try:
         writer = row_writer(tmp_path / name, form_of(name))
         for at in range(100):
-            writer.write({"text": str(at % 10) * 2**19})
+            writer.write({"text": str(at % 10) * 2**19}, {})
         writer.close()
         read = sum(len(str(row["text"])) for row in read_rows(tmp_path / name))
         _, most = tracemalloc.get_traced_memory()
@@ -222,7 +240,7 @@ def test_discarded(tmp_path: Path, name: str) -> None:
     """What is discarded leaves nothing, also a second time, and nothing happens after the end."""
     path = tmp_path / name
     writer = row_writer(path, form_of(path))
-    writer.write({"a": 1})
+    writer.write({"a": 1}, {})
     writer.discard()
     writer.discard()
     assert list(tmp_path.iterdir()) == []

@@ -221,12 +221,12 @@ async def run(folder: Path, agent: MiniAgent, version: str = "1", **more: bool) 
 
 
 async def test_a_job_that_is_done(tmp_path: Path) -> None:
-    """A job that is done is recognised and nothing is asked; its file, lost or edited, is written again."""
+    """J8: a job whose file is complete says so; if the file is lost or edited, it is written again."""
     asked: list[int] = []
     write_rows(tmp_path, 100)
     out = tmp_path / "out.jsonl"
     result = await run(tmp_path, noting(asked))
-    assert (100, 98, 2, 0, False, None) == (
+    assert (100, 98, 2, 0, True, None) == (
         result.rows,
         result.done,
         result.failed,
@@ -250,7 +250,7 @@ async def test_a_job_that_is_done(tmp_path: Path) -> None:
         if edited:
             out.write_text("edited")
         result = await run(tmp_path, noting(asked))
-        assert (100, False) == (result.cached, result.finished)
+        assert (100, True) == (result.cached, result.finished)
         check_out(tmp_path, 100)
     assert 100 == len(asked)
 

@@ -1,0 +1,52 @@
+"""`main`, which imports the rest itself: from the first moment Ctrl-C ends the program in one line."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
+
+__all__ = ["main"]
+
+_INTERRUPTED = 128 + signal.SIGINT
+
+
+class _Main(Protocol):
+    """The part of `miniagents.cli._main` that this module uses."""
+
+    def main(self, words: Sequence[str] | None) -> int:
+        """Run the command line."""
+        ...
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    r"""Run the command line; wrong input and failures outside of the program show no traceback.
+
+    Args:
+        words: the arguments; those of the process when None.
+
+    Returns:
+        The exit code: 0; 1 when a model failed on a pipe or something could not be written; 2 for wrong
+        input; 128 plus the number of the signal that ended it. `map` has more, see its `--help`.
+
+    Raises:
+        SystemExit: `--help` or `--version` was printed.
+
+    Example:
+        >>> import io, sys
+        >>> stdin, sys.stdin = sys.stdin, io.StringIO("My brother is angry with me.\n")
+        >>> main(["chat", "--model", "eliza", "--no-history"])  # doctest: +ELLIPSIS
+        eliza (rules, no language model) answers; nothing is kept.
+        ...
+        ELIZA: How do you know that your brother is angry with you?
+        0
+        >>> sys.stdin = stdin
+    """
+    try:
+        return cast("_Main", import_module("miniagents.cli._main")).main(words)
+    except KeyboardInterrupt:
+        sys.stderr.write("miniagents: stopped.\n")
+        return _INTERRUPTED
+    finally:
+        if words is None:  # the process ends here: the end of the interpreter shows no traceback either
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
