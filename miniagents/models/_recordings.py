@@ -10,6 +10,7 @@ from typing import Final, cast
 from miniagents.agents import InteractionContext
 from miniagents.messages import Message
 from miniagents.values import (
+    AgentTimeoutError,
     LLMConfigError,
     LLMConnectionError,
     LLMError,
@@ -154,6 +155,8 @@ def error_from_data(data: Mapping[str, Json]) -> Exception:
     if name in _LLM_ERRORS:
         fields = {each: data[each] for each in _LLM_FIELDS if data.get(each) is not None}
         return _LLM_ERRORS[name](text, **fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as they were written
+    if name == AgentTimeoutError.__name__:
+        return AgentTimeoutError(text)
     kind: object = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError):
         return kind(text)

@@ -14,12 +14,12 @@ from typing import Final, Generic, TypeVar, cast
 
 from miniagents.agents import MiniAgent, MiniAgents
 from miniagents.errors import JournalError, LLMError, partial_text
-from miniagents.ext.limits import ModelLimits
-from miniagents.ext.usage import RunUsage, dollars
 from miniagents.messages import Message, MessageSequencePromise, MessageType
 from miniagents.models import CallKey, CallRecords, JournalEntry
 from miniagents.parts import Usage
 
+from ..limits import ModelLimits
+from ..usage import RunUsage, dollars
 from ._answers import finish_of, problem_of
 from ._budget import JobBudget
 from ._calls import CallMaker, Figures, RowCall

@@ -9,9 +9,10 @@ from typing_extensions import override
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.errors import AgentTimeoutError
-from miniagents.ext.limits import ModelLimits
 from miniagents.messages import Message
 from miniagents.observers import Observer, RunBegan, RunEnded, RunEvent, RunInfo
+
+from ..limits import ModelLimits
 
 __all__ = ["RowClock", "RowClocks", "TimedLimits"]
 
