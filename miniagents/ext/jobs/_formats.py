@@ -162,10 +162,19 @@ class TextRows:
         return None if self._form.name == "csv" else self._json()
 
     def _json(self) -> Iterator[str]:
-        with file_errors(self.name), opened(self._path, self._form) as file:
-            for _, line in lines_of(file, self.name):
+        with file_errors(self.name):
+            file = opened(self._path, self._form)
+        try:
+            lines = lines_of(file, self.name)
+            while (line := self._next(lines)) is not None:
                 if not line.isspace():
                     yield line.strip()
+        finally:
+            file.close()
+
+    def _next(self, lines: Iterator[tuple[int, str]]) -> str | None:
+        with file_errors(self.name):
+            return next(lines, (0, None))[1]
 
     def _read(self) -> Generator[Row]:
         with file_errors(self.name):

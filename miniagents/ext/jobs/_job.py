@@ -8,7 +8,7 @@ after a kill few calls are made again; and the rows that wait until an earlier o
 import asyncio
 from asyncio import Future, Task
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, suppress
 from decimal import Decimal
 from typing import Final, Generic, TypeVar, cast
 
@@ -267,6 +267,7 @@ class Job(Generic[RowT]):
             async with replies:
                 messages = await replies
         except asyncio.CancelledError:
+            await _take_errors(replies)
             if clock is None or clock.expired is None:
                 raise
             cast("Task[None]", asyncio.current_task()).uncancel()
@@ -524,6 +525,14 @@ class Job(Generic[RowT]):
         future = self._signals.get(name)
         if future is not None and not future.done():
             future.set_result(None)
+
+
+async def _take_errors(replies: MessageSequencePromise[Message]) -> None:
+    """Read the errors of a row that was stopped: it is sent again later, so they are no news."""
+    with suppress(Exception):
+        async for message in replies:
+            with suppress(Exception):
+                await message
 
 
 def _limits_of(settings: JobSettings) -> tuple[float | None, float | None]:

@@ -6,8 +6,8 @@ beside the file in Arrow's own form, each batch with the types that it has, and 
 
 import json
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, time
 from importlib import import_module
 from pathlib import Path
@@ -283,26 +283,27 @@ class ParquetRows:
             if self.columns.count(column) > 1:
                 raise RowsError(f"{name} has two columns called {column!r}; give each a name of its own.")
 
-    @contextmanager
-    def batches(self) -> Generator[Iterator[_Batch]]:
-        """A block that reads the rows as they stand in the file, some at a time."""
+    def batches(self) -> Iterator[_Batch]:
+        """Yield the rows as they stand in the file, some at a time."""
         with _parquet_errors(self.name):
             file = _PARQUET.ParquetFile(str(self._path))
         try:
-            yield file.iter_batches(batch_size=self._batch)
+            batches = file.iter_batches(batch_size=self._batch)
+            while (batch := self._next(batches)) is not None:
+                yield batch
         finally:
             file.close()
 
     def __iter__(self) -> Iterator[Row]:
-        with self.batches() as batches:
-            while (values := self._some(batches)) is not None:
-                for row in zip(*values, strict=True):
-                    yield dict(zip(self.columns, row, strict=True))
+        for batch in self.batches():
+            with _parquet_errors(self.name):
+                values = [_values(column) for column in batch.columns]
+            for row in zip(*values, strict=True):
+                yield dict(zip(self.columns, row, strict=True))
 
-    def _some(self, batches: Iterator[_Batch]) -> list[list[object]] | None:
+    def _next(self, batches: Iterator[_Batch]) -> _Batch | None:
         with _parquet_errors(self.name):
-            batch = next(batches, None)
-            return None if batch is None else [_values(column) for column in batch.columns]
+            return next(batches, None)
 
     def count(self) -> int:
         """How many rows there are."""
@@ -511,17 +512,17 @@ def _joined(first: _Schema, second: _Schema) -> _Schema:
 def _beside(source: ParquetRows, added: Iterator[_Batch]) -> Iterator[_Batch]:
     """Yield the rows of a file with further columns; the rows of both are in the same order."""
     old: _Batch | None = None
-    with source.batches() as batches:
-        for new in added:
-            begin = 0
-            while begin < new.num_rows:
-                if old is None or not old.num_rows:
-                    old = next(batches)
-                    continue
-                size = min(old.num_rows, new.num_rows - begin)
-                columns = [*old.slice(0, size).columns, *new.slice(begin, size).columns]
-                yield _ARROW.record_batch(columns, schema=_joined(source.schema, new.schema))
-                old, begin = old.slice(size), begin + size
+    batches = source.batches()
+    for new in added:
+        begin = 0
+        while begin < new.num_rows:
+            if old is None or not old.num_rows:
+                old = next(batches)
+                continue
+            size = min(old.num_rows, new.num_rows - begin)
+            columns = [*old.slice(0, size).columns, *new.slice(begin, size).columns]
+            yield _ARROW.record_batch(columns, schema=_joined(source.schema, new.schema))
+            old, begin = old.slice(size), begin + size
 
 
 def _text(value: object) -> str | None:

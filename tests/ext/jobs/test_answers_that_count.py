@@ -19,7 +19,7 @@ from miniagents import (
     miniagent,
 )
 from miniagents.errors import AgentTimeoutError, LLMError, LLMRefusalError, LLMTruncatedError, partial_text
-from miniagents.ext.jobs import JobOptions, Limits, map_file, map_rows
+from miniagents.ext.jobs import Limits, Row, map_file, map_rows
 from miniagents.ext.journal import Journal, JournalError, recorded
 from miniagents.testing import scripted_model
 from tests.support.noting import noting
@@ -42,6 +42,7 @@ async def test_answers_that_do_not_count(tmp_path: Path) -> None:
     rows = ["cut", "empty", "stopped", "none", "good"]
     kinds = [LLMTruncatedError, LLMError, LLMRefusalError, LLMError, type(None)]
     path = tmp_path / "j"
+    found: list[Row[str, Message]] = []
     async with MiniAgents():
         for cached in (False, True):
             found = [row async for row in map_rows(judging(asked), rows, journal=path)]
@@ -52,8 +53,8 @@ async def test_answers_that_do_not_count(tmp_path: Path) -> None:
         assert cut is not None
         assert ("The kettle is", True) == (partial_text(cut), "accept='length'" in str(cut))
         assert len(rows) == len(asked), "a retry would be cut off as well"
-        accept: JobOptions = {"accept": ["length", "empty", "refusal"]}
-        found = [row async for row in map_rows(judging(asked), rows, journal=path, **accept)]
+        accepting = map_rows(judging(asked), rows, journal=path, accept=["length", "empty", "refusal"])
+        found = [row async for row in accepting]
         assert [None] * 5 == [row.error for row in found]
         assert len(rows) == len(asked), "the answers were paid and kept, so they are not paid again"
         found = [row async for row in map_rows(judging(asked), rows, journal=path, retry_failed=True)]
@@ -208,7 +209,7 @@ async def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
         await map_file(noting(asked), tmp_path / "in.jsonl", tmp_path / "out.jsonl", id="key")
     with pytest.raises(TypeError, match=r"A row is of type int, .*; give message="):
         async with MiniAgents():
-            _ = [row async for row in map_rows(noting(asked), [1, 2])]  # type: ignore[type-var]  # pyright: ignore[reportArgumentType, reportCallIssue]
+            _ = [row async for row in map_rows(noting(asked), [1, 2])]  # pyright: ignore[reportArgumentType, reportCallIssue]
     assert [] == asked
 
 
