@@ -236,7 +236,7 @@ class MapJob:
             self._tell_idle_limits()
             return 0 if result.answered or not result.total else _ROWS_FAILED
         if result.stopped == "declined":
-            return _WRONG_INPUT
+            return _WRONG_INPUT  # the question has said all
         if self.options.out == _STDIN and result.stopped is None:
             with self.out.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
@@ -317,7 +317,7 @@ class MapJob:
             return
         kept = f"the answers so far are in {self.journal}."
         match stopped:
-            case None:
+            case None | "declined":
                 complain(f"{kept} Continue with: {self._command()}")
             case "budget":
                 complain(f"{kept} Continue with a larger --budget: {self._command('--budget', 'NEW')}")

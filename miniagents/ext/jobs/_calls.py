@@ -85,7 +85,7 @@ class CallMaker(Generic[RowT]):
         Raises:
             TypeError: the first row is of a type that cannot be sent without ``message=``.
         """
-        if index == 0 and self._message is None and not isinstance(item, _SENT):
+        if index == 0 and self._message is None and not _can_be_sent(item):
             raise TypeError(
                 f"A row is of type {type(item).__name__}, which is no text, message or mapping; give "
                 "message= a function that makes the message from a row."
@@ -133,6 +133,10 @@ class CallMaker(Generic[RowT]):
             raise KeyError(f"the row has no column {self._row_id!r}; it has: {', '.join(map(str, row))}")
         found: object = getattr(item, self._row_id)
         return str(found)
+
+
+def _can_be_sent(item: object) -> bool:
+    return isinstance(item, _SENT)
 
 
 def _shown(item: object) -> str:
