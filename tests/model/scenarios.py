@@ -57,7 +57,7 @@ def scenario(*right: list[Outcome], defect: str = "", slow: bool = False) -> Cal
 
     def listed(play: Play) -> Play:
         every = [outcome for each in right for outcome in each]
-        sentence = (play.__doc__ or "").strip()
+        sentence, *_ = (play.__doc__ or "").splitlines()
         SCENARIOS[play.__name__] = Scenario(play.__name__, sentence, play, every, defect, slow)
         return play
 

@@ -61,6 +61,7 @@ def run_in_all_orders(program: Callable[[list[str]], object]) -> list[str]:
     return [written for _, written in orders(once)]
 
 
+@pytest.mark.no_eager_tasks("the order in which tasks start")
 def test_each_order_of_tasks_comes_once() -> None:
     """Three tasks of one turn run in all six orders, each of them once."""
 
@@ -74,6 +75,7 @@ def test_each_order_of_tasks_comes_once() -> None:
     assert ["abc", "acb", "bac", "bca", "cab", "cba"] == run_in_all_orders(program)
 
 
+@pytest.mark.no_eager_tasks("the order in which tasks start")
 def test_the_steps_of_a_task_stay_in_order() -> None:
     """Two tasks of two steps meet in each turn anew; no task is a turn behind the other one."""
 
@@ -89,6 +91,7 @@ def test_the_steps_of_a_task_stay_in_order() -> None:
     assert ["axby", "axyb", "xaby", "xayb"] == run_in_all_orders(program)
 
 
+@pytest.mark.no_eager_tasks("the order in which tasks start")
 def test_callbacks_stay_in_order() -> None:
     """Callbacks run in the order of `call_soon`; a task may go on before, between and after them."""
 
