@@ -286,6 +286,22 @@ async def one_leaves_and_the_demand_of_another_stays(stage: Stage) -> None:
         await stage.play(staying=staying(), leaving=leaving())
 
 
+@scenario(outcomes(source="a b c d e end", early="TimeoutError", patient="abcde end"))
+async def one_gives_up_and_another_waits_on(stage: Stage) -> None:
+    """If one of two readers of the whole gives up, the source is not paused for the other one."""
+    async with MiniAgents(prefetch=1):
+        message = Message.promise(stage.source("source", 1.0, "a", 2.0, "b", "c", 3.0, "d", "e"))
+
+        async def early() -> None:
+            async with stage.limit(2):
+                await message
+
+        async def patient() -> None:
+            stage.note("patient", await message)
+
+        await stage.play(early=early(), patient=patient())
+
+
 @scenario(outcomes(source="a b c end", inquire="end"))
 async def a_run_that_no_one_reads(stage: Stage) -> None:
     """A run that never has a reader is not paused at `prefetch`: it ends before its context does."""
