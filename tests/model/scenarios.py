@@ -40,6 +40,8 @@ CUT_OFF: Final = "WARNING source had not ended drain_timeout=2.0 seconds"
 
 READERS: Final = ("one", "two", "three")
 
+CANCELLED: Final = "InquiryCancelledError"
+
 STOPPED: Final = ("a InquiryCancelledError", "a InquiryCancelledError InquiryCancelledError")
 """What a reader of a message sees if the message was stopped, and if its sequence was stopped, too."""
 
@@ -897,3 +899,58 @@ async def a_paused_source_whose_quick_reader_leaves(stage: Stage) -> None:
                 moment += 1
 
         await stage.play(slow=slow(), quick=read(stage, "quick", message), leaving=leaving())
+
+
+@scenario(
+    outcomes(
+        child=("x CancelledError", "x y CancelledError"),
+        parent="CancelledError",
+        reader=CANCELLED,
+        cancel="end",
+    ),
+)
+async def what_a_cancelled_run_had_started(stage: Stage) -> None:
+    """A run that is cancelled at the tick of a token of an inquiry of its own stops that inquiry."""
+    started: list[MessageSequencePromise[Message]] = []
+
+    @miniagent
+    async def agent(ctx: InteractionContext) -> None:
+        started.append(speaker(stage, "child", 1.0, "x", 2.0, "y", 3.0, "z").inquire())
+        try:
+            await stage.until(9)
+        except asyncio.CancelledError as error:
+            stage.note("parent", error)
+            raise
+
+    async with MiniAgents():
+        replies = agent.inquire()
+
+        async def cancel() -> None:
+            await stage.until(2)
+            replies.cancel()
+
+        await stage.play(reader=read_all(stage, "reader", replies), cancel=cancel())
+
+
+@scenario(
+    outcomes(first="a b end", second=("x CancelledError", "x y CancelledError"), reader="a b ValueError"),
+)
+async def what_a_failing_run_had_passed_on(stage: Stage) -> None:
+    """A run that fails stops what it has started, but for the messages of others that it had replied."""
+    unread: list[MessagePromise[Message]] = []
+
+    @miniagent
+    async def both(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(stage.source("first", 1.0, "a", 3.0, "b")))
+        ctx.reply(Message.promise(stage.source("second", 1.0, "x", 2.0, "y", 3.0, "z")))
+
+    @miniagent
+    async def agent(ctx: InteractionContext) -> None:
+        replies = both.inquire()
+        unread.extend([message async for message in replies])
+        ctx.reply(unread.pop(0))
+        await stage.until(2)
+        raise ValueError
+
+    async with MiniAgents():
+        await stage.play(reader=read_pieces(stage, "reader", agent.inquire()))
