@@ -20,12 +20,19 @@ from tests.model.scenarios import SCENARIOS
 from tests.model.stage import Outcome, Scenario, played
 from tests.model.turns import Choices, orders
 
-__all__ = ["Explored", "explored"]
+__all__ = ["Explored", "TooManyOrdersError", "explored"]
 
 SHOWN: Final = 3
 """Wrong orders of one outcome that are printed: the shortest ones."""
 
+MOST: Final = 50_000
+"""Orders of one scenario; one with more would take minutes."""
+
 Order = tuple[int, ...]
+
+
+class TooManyOrdersError(Exception):
+    """A scenario has more orders than can be tried."""
 
 
 @dataclass(slots=True)
@@ -63,11 +70,19 @@ class Explored:
 
 
 def explored(scenario: Scenario) -> Explored:
-    """Play a scenario in all orders."""
+    """Play a scenario in all orders.
+
+    Raises:
+        TooManyOrdersError: there are more than :data:`MOST`.
+    """
     result = Explored(scenario)
     for choices, outcome in orders(lambda choices: played(scenario, choices)):
         shown = _shown(outcome)
         result.counts[shown] += 1
+        if result.count > MOST:
+            raise TooManyOrdersError(
+                f"{scenario.name} has more than {MOST} orders: let fewer tasks meet in it."
+            )
         if outcome not in scenario.right:
             result.wrong.setdefault(shown, []).append(choices.order)
     for found in result.wrong.values():

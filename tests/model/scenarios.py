@@ -140,9 +140,13 @@ async def three_readers_and_a_cancel(stage: Stage) -> None:
         await stage.play(cancel=cancel(message), **{who: read(stage, who, message) for who in READERS})
 
 
-@scenario(outcomes(source="a b end", early=("TimeoutError", "ab end"), other="ab end"))
+@scenario(
+    outcomes(
+        source="a b end", early=("TimeoutError", "ab end"), waiting=("TimeoutError", "ab end"), other="ab end"
+    )
+)
 async def a_limit_at_the_end(stage: Stage) -> None:
-    """A reader whose time is up at the tick of the end gets it or its TimeoutError; the other one gets it."""
+    """A reader whose time is up at the tick of the end gets it or its TimeoutError; another one gets it."""
     async with MiniAgents():
         message = Message.promise(stage.source("source", 1.0, "a", 2.0, "b"))
 
@@ -150,10 +154,13 @@ async def a_limit_at_the_end(stage: Stage) -> None:
             async with stage.limit(2):
                 stage.note("early", await message)
 
+        async def waiting() -> None:
+            stage.note("waiting", await asyncio.wait_for(message, stage.seconds_until(2)))
+
         async def other() -> None:
             stage.note("other", await message)
 
-        await stage.play(early=early(), other=other())
+        await stage.play(early=early(), waiting=waiting(), other=other())
 
 
 @scenario(outcomes(source="a b c end", leaving="a end", arriving="a b c end"))

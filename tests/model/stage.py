@@ -50,8 +50,11 @@ class Stage:
 
         All who wait for the same moment go on in the same turn of the loop: who goes first is a choice.
         """
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(BEGIN + moment - loop.time())
+        await asyncio.sleep(self.seconds_until(moment))
+
+    def seconds_until(self, moment: float) -> float:
+        """Return how long it is until a moment of the scenario's time."""
+        return BEGIN + moment - asyncio.get_running_loop().time()
 
     def limit(self, moment: float) -> asyncio.Timeout:
         """Return a block that raises `TimeoutError` at a moment of the scenario's time, in seconds."""
