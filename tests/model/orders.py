@@ -137,7 +137,7 @@ def _show_all() -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Explore what is asked for."""
+    """Explore what the arguments name."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.model.orders", description="Try all orders of tasks."
     )

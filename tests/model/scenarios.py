@@ -1,7 +1,7 @@
 """Small scenarios, each with every outcome that is right, whatever the order of its tasks.
 
 The outcomes are written from what the library promises (`docs`, tests/semantics), not from what it does. The
-outcome of who takes part is what it noted, in its order: tokens, `end`, or the class of an error. `log` has
+outcome of a part is what it noted, in its order: tokens, `end`, or the class of an error. `log` has
 what is logged, `left` what is left behind; neither may be there unless it is listed.
 """
 
@@ -393,7 +393,7 @@ async def an_error_seen_by_one_and_dropped_by_another(stage: Stage) -> None:
     outcomes(source="a ValueError", one="a end", two="a end", log="ERROR ValueError"),
     outcomes(source="a CancelledError", one="a end", two="a end"),
 )
-async def an_error_that_nobody_sees(stage: Stage) -> None:
+async def an_error_without_a_reader(stage: Stage) -> None:
     """An error of a message that all have left at its tick is logged once, or its source was stopped."""
     async with MiniAgents():
         held = [Message.promise(stage.source("source", 1.0, "a", 2.0, ValueError()))]
@@ -484,7 +484,7 @@ async def a_time_limit_at_the_first_token(stage: Stage) -> None:
         one="ValueError",
         reader="TimeoutError",
         two=("", "CancelledError"),
-        log=("", "ERROR ValueError"),  # if it came before anything had looked at it
+        log=("", "ERROR ValueError"),  # if the reader had left before `retry` got it
     ),
     outcomes(one="CancelledError", reader="TimeoutError"),
 )

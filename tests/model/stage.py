@@ -1,4 +1,4 @@
-"""The stage of a scenario: who takes part, what each of them sees, and what is left when all is over.
+"""The stage of a scenario: its parts, what each of them notes, and what is left when all is over.
 
 A scenario is an async function. It starts its parts (`Stage.play`), and each part notes what happens to it.
 What was noted, and what is left behind, is the outcome of one order. A scenario lists every outcome that is
@@ -25,12 +25,12 @@ from tests.support.loops import open_generators, watch_generators
 __all__ = ["BEGIN", "Outcome", "Play", "Scenario", "Stage", "outcomes", "played"]
 
 Outcome = Mapping[str, str]
-"""What each of those who take part noted, in its order."""
+"""What each part noted, in its order."""
 
 BEGIN: Final = 1.0
-"""Seconds of virtual time at which a scenario's time is 0: by then all who take part are there."""
+"""Seconds of virtual time at which a scenario's time is 0: by then all parts have started."""
 END: Final = 200.0
-"""Seconds after which whoever still waits, waits for ever."""
+"""Seconds after which a part that still waits counts as waiting for ever."""
 
 
 class Stage:
@@ -40,7 +40,7 @@ class Stage:
         self.notes: dict[str, list[str]] = {}
 
     def note(self, who: str, what: object) -> None:
-        """Add what happened to somebody: the text of a value, or the class of an exception."""
+        """Add what happened to a part: the text of a value, or the class of an exception."""
         self.notes.setdefault(who, []).append(
             type(what).__name__ if isinstance(what, BaseException) else str(what)
         )
@@ -48,7 +48,7 @@ class Stage:
     async def until(self, moment: float) -> None:
         """Wait until a moment of the scenario's time, in seconds.
 
-        All who wait for the same moment go on in the same turn of the loop: who goes first is a choice.
+        All that wait for one moment go on in one turn of the loop: which of them goes first is a choice.
         """
         await asyncio.sleep(self.seconds_until(moment))
 
@@ -197,7 +197,7 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
 
 @contextmanager
 def _noting_trouble(stage: Stage) -> Generator[None]:
-    """Note what is logged, warned of, or raised where nobody can catch it; collect no garbage meanwhile."""
+    """Note what is logged, warned of, or raised where no code can catch it; collect no garbage meanwhile."""
 
     def unraisable(what: "sys.UnraisableHookArgs") -> None:
         stage.note("unraisable", what.exc_value)

@@ -1,4 +1,4 @@
-"""Who goes first: an event loop on which that is chosen, and the search through all choices.
+"""Which task goes first: an event loop on which that is chosen, and the search through all choices.
 
 **What asyncio promises stays.** What becomes ready in one turn of the loop runs before what becomes ready in
 the next one; the steps of one task are in order; callbacks (of futures, of `call_soon`) run in the order in
