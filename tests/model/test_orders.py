@@ -219,5 +219,5 @@ async def _go_on_for_ever(_: Stage) -> None:
     ],
 )
 def test_what_is_left_is_noted(play: Play, noted: str) -> None:
-    """A task, a timer, an open generator, a log line, a part that never ends: the outcome has each of them."""
+    """The outcome has every task, timer, open generator and log line that is left, and what never ends."""
     assert [noted] == [*outcomes_of(play).wrong]
