@@ -68,7 +68,7 @@ from ._parts import (
     ToolResult,
     Usage,
 )
-from ._redact import is_secret_name, label_of, misfit, redact_keys
+from ._redact import is_secret_name, label_of, misfit, redact_keys, safe_traceback
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._template import named_fields
 
@@ -161,6 +161,7 @@ __all__ = [
     "redact_keys",
     "reduced_error",
     "refuse_changeable",
+    "safe_traceback",
     "set_partial_text",
     "strip_control",
 ]

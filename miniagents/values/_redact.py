@@ -7,6 +7,7 @@ of a known field that is not a secret: not by its type (`SecretStr`, also nested
 """
 
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -17,20 +18,47 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from ._terminal_text import strip_control
+
 _MARK = "[redacted]"
-# Only the sources: `re` compiles them at their first use, and caches the result. Prefixes of the providers'
-# own keys, then anything that is introduced as a credential.
-_KEY = r"\b(?:sk|pk|rk|gsk|xai|hf|AIza)[-_][A-Za-z0-9_\-*.]{6,}"
+# Only the sources: `re` compiles them at their first use, and caches the result. Keys that are known by their
+# own form: of providers of models, of clouds, of places for code, of chats, and tokens of any service (JWT).
+_KEY = (
+    r"\b(?:(?:sk|pk|rk|gsk|xai|hf|pplx|nvapi|r8|fw|glpat|npm|pypi|dop_v1|gh[opsur]|github_pat|xox[abeoprs])"
+    r"[-_][A-Za-z0-9_\-*.]{6,}"
+    r"|AIza[-_A-Za-z0-9*]{6,}"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{12,}"
+    r"|SG\.[-_A-Za-z0-9]{8,}\.[-_A-Za-z0-9]{8,}"
+    r"|eyJ[-_A-Za-z0-9]{6,}\.[-_A-Za-z0-9]{6,}(?:\.[-_A-Za-z0-9]*)?)"
+)
+_BLOCK = (
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+    r".*?(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)"
+)
+_IN_ADDRESS = r"""(?x)
+    (?P<name> :// [^\s/@:"']{0,200} : ) [^\s/@"']{1,500} (?= @ )
+    """
+_IN_QUERY = r"""(?ix)
+    (?P<name> [?&\#] (?: sig | signature | key | token | code | x-amz-[a-z\-]{1,30} ) = ) [^&\s"']{8,}
+    """
 _NAME = (
     r"(?i)(^|[_-])(api[_-]?key|private[_-]?key|secret|password|passwd|passphrase|credentials?|authorization"
     r"|(auth|access|refresh|session|bearer)[_-]?token)$"
 )
 _LABEL = r"[A-Za-z0-9_.:/@+\\-]{1,128}"
+# Then anything that is introduced as a credential, in whatever form.
 _INTRODUCED = r"""(?ix)
     (?P<name> \b bearer \s+
-            | \b (?: x-api-key | api[_\-\ ]?key (?:\ provided)? | authorization | secret | password )
-              ["']? \s* [:=] \s* (?: bearer \s+ | basic \s+ )? ["']? )
-    (?P<secret> [^\s"',;)}\]]{4,} )
+            | (?: \b (?: set- )? cookie \s* : \s* (?= [^\s=;"']+ = ) )
+            | (?: api [_\-\ ]? key (?:\ provided)?
+                | (?: access | private | encryption | signing | account | shared | subscription ) [_\-]? key
+                  (?: [_\-]? id )?
+                | (?: access | auth | refresh | session | id | bearer | security ) [_\-]? token
+                | secret (?: [_\-]? (?: access [_\-]? )? key )?
+                | password | passwd | passphrase | \b pwd | \b authorization )
+              ["'\\]* \s* [:=] \s* (?: ["'\\]* (?: bearer | basic | token ) \s+ )?+ )
+    (?! ["'\\]* \[redacted\] )
+    (?P<secret> \\? "[^"\n]{4,500}" | \\? '[^'\n]{4,500}' | ["'\\]* [^\s"',;)}\]\\]{4,} )
     """
 
 
@@ -44,7 +72,27 @@ def redact_keys(text: str) -> str:
         >>> redact_keys("Incorrect API key provided: sk-abcdef123456. See the docs.")
         'Incorrect API key provided: [redacted] See the docs.'
     """
-    return re.sub(_KEY, _MARK, re.sub(_INTRODUCED, lambda found: found["name"] + _MARK, text))
+    told = re.sub(_BLOCK, _MARK, text, flags=re.DOTALL)
+    for form in (_IN_ADDRESS, _IN_QUERY, _INTRODUCED):
+        told = re.sub(form, _hidden, told)
+    return re.sub(_KEY, _MARK, told)
+
+
+def _hidden(found: re.Match[str]) -> str:
+    return found["name"] + _MARK
+
+
+def safe_traceback(error: BaseException) -> str:
+    r"""Return the traceback of an error for a log: without credentials, and without control characters.
+
+    Args:
+        error: Any error; its text may come from a server or a user.
+
+    Example:
+        >>> print(safe_traceback(ValueError("\x1b[31mpassword=hunter2")))
+        ValueError: [31mpassword=[redacted]
+    """
+    return strip_control(redact_keys("".join(traceback.format_exception(error)))).rstrip()
 
 
 def is_secret_name(name: str) -> bool:

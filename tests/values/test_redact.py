@@ -1,12 +1,14 @@
 """Texts for logs: keys are taken out, and validation errors show no secret."""
 
+import re
+import time
 from typing import Annotated
 
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError, field_validator
 
-from miniagents.values import label_of, misfit, redact_keys
+from miniagents.values import label_of, misfit, redact_keys, safe_traceback
 
 KEYS = (
     "sk-abcdefghij0123456789",
@@ -39,6 +41,85 @@ def test_keys_are_taken_out(key: str, text: str) -> None:
     assert "[redacted]" in redacted
 
 
+FORMS = {
+    "OpenAI": "Incorrect API key provided: {sk-proj-AbC_dEf-0123456789abcdef}.",
+    "Anthropic": "invalid x-api-key {sk-ant-api03-abcdefghijklmnop_0123456789-AA}",
+    "Groq": "key {gsk_0123456789abcdefABCDEF} is not valid",
+    "xAI": "key {xai-0123456789abcdefABCDEF}",
+    "Hugging Face": "token {hf_0123456789abcdefABCDEF} has no access",
+    "Google": "https://x.googleapis.com/v1/models?key={AIzaSyD0123456789abcdefghijklmnopqrstuvw}",
+    "Google alone": "API key not valid: {AIzaSyD0123456789abcdefghijklmnopqrstuvw}",
+    "GitHub": "remote: {ghp_0123456789abcdefABCDEF0123456789abcd} expired",
+    "GitHub, fine": "{github_pat_11ABCDEFG0123456789_abcdefghijklmnop}",
+    "GitLab": "PRIVATE-TOKEN {glpat-0123456789abcdefABCD}",
+    "Slack": "invalid_auth for {xoxb-123456789012-abcdefABCDEF0123}",
+    "AWS id": "The key {AKIAIOSFODNN7EXAMPLE} does not exist",
+    "AWS secret": "aws_secret_access_key = {wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY}",
+    "JWT": "token {eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N} is expired",
+    "Postgres": "could not connect to postgres://u:{p4ss-w0rd}@db.example:5432/x",
+    "Redis": "redis://:{p4ss:w0rd}@localhost:6379/0 refused",
+    "access token": "{{'access_token': '{ya29.a0AfB_byC}', 'expires_in': 3599}}",
+    "refresh token, YAML": "refresh_token: {1//0gabcdefghij}",
+    "client secret": "client_id=abc&client_secret={GOCSPX-abcdef}&grant_type=x",
+    "password with spaces": 'password="{open sesame now}" is wrong',
+    "JSON in JSON": '{{"body": "{{\\"password\\": \\"{hunter2-hunter2}\\"}}"}}',
+    "bearer": "Authorization: Bearer {my-own-token.0001}",
+    "basic": "'authorization': 'Basic {dXNlcjpwYXNz}'",
+    "cookie": "Cookie: {session=abcdef0123456789}; theme=dark",
+    "signature": "https://x.blob.core.windows.net/c?sv=2024&sig={abc%2Fdef0123456789}&se=1",
+    "Amazon's address": "https://s3/x?X-Amz-Credential={AKIA0000}&X-Amz-Signature={0123456789abcdef}",
+    "PEM": "-----BEGIN RSA PRIVATE KEY-----\n{MIIEowIBAAKCAQEA}\n{zz}\n-----END RSA PRIVATE KEY-----\nend",
+    "SendGrid": "{SG.abcdefghijkl.mnopqrstuvwxyz0123}",
+    "account key": "AccountName=x;AccountKey={abcdefgh0123456789==};EndpointSuffix=y",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_of_secrets(form: str) -> None:
+    """A5: each form in which secrets come in errors of providers, servers and databases is taken out."""
+    secrets = re.findall(r"(?<!\{)\{([^{}]+)\}(?!\})", FORMS[form]) or re.findall(
+        r"\{([^{}]+)\}", FORMS[form]
+    )
+    text = FORMS[form].replace("{{", "\0").replace("}}", "\1").replace("{", "").replace("}", "")
+    text = text.replace("\0", "{").replace("\1", "}")
+    once = redact_keys(text)
+    assert "[redacted]" in once
+    for secret in secrets:
+        assert secret in text
+        assert secret not in once
+    assert once == redact_keys(once)
+
+
+def test_redacting_is_linear() -> None:
+    """A5: a long text takes some milliseconds, whatever is in it."""
+    for sign in (
+        "a",
+        "-",
+        "eyJ",
+        "sk-",
+        "://",
+        "://a:",
+        "secret",
+        "api_key=",
+        "-----BEGIN PRIVATE KEY-----",
+        "?key=",
+    ):
+        text = sign * (300_000 // len(sign))
+        began = time.process_time()
+        redact_keys(text)
+        assert time.process_time() - began < 5.0, sign  # 0.2 at most; some 100 s if it were quadratic
+
+
+def test_safe_traceback() -> None:
+    """A5: an error in a log has its traceback, without keys and without sequences that control a terminal."""
+    try:
+        raise ValueError("\x1b]0;owned\x07\x1b[2J postgres://u:p4ss@db\r\u202e")  # noqa: TRY301
+    except ValueError as error:
+        told = safe_traceback(error)
+    assert "test_redact.py" in told
+    assert told.endswith("ValueError: ]0;owned[2J postgres://u:[redacted]@db")
+
+
 @pytest.mark.parametrize(
     ("text", "secret"),
     [
@@ -61,6 +142,10 @@ def test_introduced_secrets_are_taken_out(text: str, secret: str) -> None:
         "no key is set; set OPENAI_API_KEY or give api_key=",
         "the task-oriented risk-averse desk-bound bearer of news",
         "the stream ended without a stop reason after 120 characters",
+        "Unexpected token: 'abcdef' at 5; max_tokens: 4096, output_tokens=120",
+        "The secretary: Mary. Keyboard: qwerty. The author: Alice",
+        "see https://example.org:8080/users/@me and git@github.com:a/b.git",
+        "the private key is missing; the password was not given; no api key",
     ],
 )
 def test_ordinary_text_stays(text: str) -> None:

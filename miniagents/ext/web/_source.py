@@ -24,6 +24,7 @@ from miniagents.values import (
     Retry,
     ToolResult,
     redact_keys,
+    safe_traceback,
 )
 
 from ._frame_log import STOPPED
@@ -272,7 +273,10 @@ class FrameSource:
             else:
                 self._end(STOPPED)
             return
-        logger.error("A run failed; its client gets only a sentence without the error.", exc_info=error)
+        text = "A run failed; its client gets only a sentence without the error.\n%s"
+        logger.error(
+            text, safe_traceback(error)
+        )  # and not `exc_info`: it may have keys and control characters
         replies = self._replies
         self._end(RunEnded("failed", self._error_text(error)))
         if replies is not None:  # no client gets the messages after the failed one
