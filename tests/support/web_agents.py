@@ -17,7 +17,7 @@ from miniagents import (
     tool,
 )
 from miniagents.agents import MiniAgent
-from miniagents.ext.web import Runs, chat_routes
+from miniagents.ext.web import Runs, anyone, chat_routes
 from miniagents.testing import scripted_model
 from miniagents.values import Finish, Part, Reasoning
 
@@ -113,7 +113,12 @@ async def chatting(*agents: MiniAgent[Message, Message], runs: Runs | None = Non
             yield
 
     routes = chat_routes(
-        {agent.alias: agent for agent in agents}, runs=runs, prefix="/chat", protocols=["vercel", "openai"]
+        {agent.alias: agent for agent in agents},
+        runs=runs,
+        prefix="/chat",
+        protocols=["vercel", "openai"],
+        owner=anyone,
+        system_messages=True,
     )
     async with served(Starlette(routes=routes, lifespan=lifespan)) as url:
         yield f"{url}/chat"

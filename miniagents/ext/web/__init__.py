@@ -5,6 +5,7 @@ Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same fu
 """
 
 from ._bodies import json_body
+from ._chat import anyone
 from ._endpoints import refusing
 from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
 from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
@@ -40,6 +41,7 @@ __all__ = [
     "SQLiteFrames",
     "TooManyRunsError",
     "UnknownRunError",
+    "anyone",
     "chat_routes",
     "end_responses",
     "frames_of",

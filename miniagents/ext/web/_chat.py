@@ -19,14 +19,31 @@ from ._protocols import Encoder
 from ._request_errors import RequestError
 from ._response import PING_EVERY, WAITING_LIMIT, FrameResponse
 from ._runs import Runs, TooManyRunsError
+from ._seal import Seal
 from ._source import ErrorText
 
-__all__ = ["Chat", "Owner"]
+__all__ = ["Chat", "Owner", "anyone"]
 
 Owner: TypeAlias = Callable[[Request], str | Awaitable[str]]
 """Returns the id of the user who sends a request, never empty; it may raise an HTTPException to refuse."""
 
 _MAX_ID: Final = 200
+
+
+def anyone(request: Request, /) -> str:
+    """Say on purpose, as `owner=`, that any client may use runs whose id, or the id of whose chat, it knows.
+
+    Args:
+        request: any.
+
+    Example:
+        >>> from miniagents.ext.web import chat_routes
+        >>> from miniagents.testing import scripted_model
+        >>> len(chat_routes(scripted_model("Hi"), protocols=["vercel"], owner=anyone))
+        3
+    """
+    del request
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +55,8 @@ class Chat:
         runs: the detached runs.
         owner: returns the user of a request; None: every client that knows the id of a run may use it.
         urls: whether messages may have addresses of images and files.
+        system_messages: whether clients may give instructions.
+        key: signs what clients keep and send back.
         max_body: the most bytes of a request.
         max_messages: the most messages of a request.
         body_timeout: the most seconds until the body has come.
@@ -49,6 +68,8 @@ class Chat:
     runs: Runs
     owner: Owner | None = None
     urls: bool = False
+    system_messages: bool = False
+    key: bytes = b""
     max_body: int = 1_000_000
     max_messages: int = 1_000
     body_timeout: float = 10.0
@@ -64,13 +85,21 @@ class Chat:
         Raises:
             RequestError: `owner` returned no user.
         """
-        if self.owner is None:
+        if self.owner is None or self.owner is anyone:
             return ""
         found = self.owner(request)
         name = found if isinstance(found, str) else await found
         if not name:
             raise RequestError("Log in first.", 401, code="not_authenticated")
         return name
+
+    def seal(self, owner: str) -> Seal:
+        """Return the seal for what a user keeps and sends back.
+
+        Args:
+            owner: the user.
+        """
+        return Seal(self.key, owner)
 
     def agent(self, name: object) -> tuple[str, Agent]:
         """Return an agent with its name.

@@ -12,7 +12,7 @@ from typing import Final, cast
 from miniagents.messages import Message, SystemMessage, UserMessage
 
 from ._request_errors import RequestError
-from ._user_messages import list_in, messages_of_roles
+from ._user_messages import list_in, messages_of_roles, no_instructions
 
 __all__ = ["OpenAIRequest", "read_chat_request", "read_responses_request"]
 
@@ -46,12 +46,13 @@ class OpenAIRequest:
     tools: frozenset[str] = frozenset()
 
 
-def read_chat_request(body: _Fields, *, urls: bool = False) -> OpenAIRequest:
+def read_chat_request(body: _Fields, *, urls: bool = False, system: bool = False) -> OpenAIRequest:
     """Read the body of a request for a chat completion.
 
     Args:
         body: JSON, parsed.
         urls: whether an image or a file may be an ``http`` address.
+        system: whether the client may give instructions.
 
     Raises:
         RequestError: a needed field is missing, or cannot be read.
@@ -65,25 +66,27 @@ def read_chat_request(body: _Fields, *, urls: bool = False) -> OpenAIRequest:
     functions = [_field(each, "function") for each in _tools(body)]
     return OpenAIRequest(
         _model(body),
-        messages_of_roles(body.get("messages"), urls=urls),
+        messages_of_roles(body.get("messages"), urls=urls, system=system),
         body.get("stream") is True,
         _field(options, "include_usage") is True,
         _names(functions),
     )
 
 
-def read_responses_request(body: _Fields, *, urls: bool = False) -> OpenAIRequest:
+def read_responses_request(body: _Fields, *, urls: bool = False, system: bool = False) -> OpenAIRequest:
     """Read the body of a request for a response.
 
     Args:
         body: JSON, parsed.
         urls: as of `read_chat_request`.
+        system: as of `read_chat_request`.
 
     Raises:
         RequestError: as of `read_chat_request`; or it refers to a conversation on another server.
 
     Example:
-        >>> read_responses_request({"model": "poet", "input": "Hi", "instructions": "Rhyme."}).messages
+        >>> asked = {"model": "poet", "input": "Hi", "instructions": "Rhyme."}
+        >>> read_responses_request(asked, system=True).messages
         (SystemMessage(text='Rhyme.'), UserMessage(text='Hi', parts=()))
     """
     for name, what in _KEPT_ELSEWHERE.items():
@@ -95,18 +98,20 @@ def read_responses_request(body: _Fields, *, urls: bool = False) -> OpenAIReques
             )
     said = body.get("input")
     messages: tuple[Message, ...] = (
-        (UserMessage(said),) if isinstance(said, str) else _conversation(said, urls=urls)
+        (UserMessage(said),) if isinstance(said, str) else _conversation(said, urls=urls, system=system)
     )
     instructions = body.get("instructions")
     if isinstance(instructions, str) and instructions:
+        if not system:
+            raise no_instructions("instructions", "instructions")
         messages = (SystemMessage(instructions), *messages)
     return OpenAIRequest(_model(body), messages, body.get("stream") is True, tools=_names(list(_tools(body))))
 
 
-def _conversation(items: object, *, urls: bool) -> tuple[Message, ...]:
+def _conversation(items: object, *, urls: bool, system: bool) -> tuple[Message, ...]:
     # The reasoning of one model is of no use to another one.
     spoken = [each for each in list_in(items, "input") if _field(each, "type") != "reasoning"]
-    return messages_of_roles(spoken, param="input", urls=urls)
+    return messages_of_roles(spoken, param="input", urls=urls, system=system)
 
 
 def _model(body: _Fields) -> str | None:

@@ -62,7 +62,7 @@ def openai_routes(chat: Chat) -> list[Route]:
 
 
 class _Read(Protocol):
-    def __call__(self, body: Mapping[str, object], /, *, urls: bool) -> OpenAIRequest: ...
+    def __call__(self, body: Mapping[str, object], /, *, urls: bool, system: bool) -> OpenAIRequest: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ _RESPONSES: Final = _Words(
 def _answering(chat: Chat, words: _Words) -> Endpoint:
     async def answer(request: Request) -> Response:
         await chat.owner_of(request)
-        asked = words.read(await chat.body(request), urls=chat.urls)
+        asked = words.read(await chat.body(request), urls=chat.urls, system=chat.system_messages)
         if len(asked.messages) > chat.max_messages:
             raise RequestError(
                 f"The request has more than {chat.max_messages} messages.", 413, code="too_large"

@@ -1,10 +1,13 @@
 """`chat_routes`: agents as routes of a web app, for clients of several protocols."""
 
 from collections.abc import Callable, Mapping, Sequence
+from secrets import token_bytes
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from starlette.routing import Route
+
+from miniagents.agents import MiniAgent
 
 from ._chat import Chat, Owner
 from ._durable_runs import Agent
@@ -34,6 +37,8 @@ def chat_routes(
     protocols: Sequence[RouteProtocol] = ("sse", "ndjson", "text"),
     owner: Owner | None = None,
     urls: bool = False,
+    system_messages: bool = False,
+    secret: str | None = None,
     max_body: int = 1_000_000,
     max_messages: int = 1_000,
     body_timeout: float = 10.0,
@@ -58,10 +63,17 @@ def chat_routes(
         runs: the runs that continue without their clients; None: a `Runs` in memory.
         prefix: begins each path, such as ``/chat``.
         protocols: the protocols to serve.
-        owner: returns the user of a request; only this user can read and stop the run. None: every client
-            that knows the id of a run, 128 random bits, can do so.
+        owner: returns the user of a request, or raises an ``HTTPException`` to refuse it; only this user can
+            read and stop the run. None: every client that knows the id of a run, 128 random bits, can do so.
+            "vercel" needs it, because there the client chooses the id of the chat: `anyone` says on purpose
+            that every client that knows this id can read and stop the answer.
         urls: whether messages of clients may have addresses of images and files, which the model's provider
             fetches. This server never fetches them.
+        system_messages: whether clients may give instructions, in messages of the role ``system`` or
+            ``developer`` or as ``instructions``. If not, requests with such are refused.
+        secret: signs what clients of "vercel" keep and send back for the model's provider, such as encrypted
+            thoughts; what this server did not sign is left out. Give the same text to all servers of an app;
+            None: a random one, so that after a restart these are left out.
         max_body: the most bytes of a request.
         max_messages: the most messages of a request.
         body_timeout: the most seconds until the body of a request has come.
@@ -69,8 +81,9 @@ def chat_routes(
         error_text: makes the sentence for clients from an error of an agent; None: one without its text.
 
     Raises:
-        ValueError: there is no agent, a protocol does not exist, the prefix is wrong, or ``runs`` have
-            another agent of the same name.
+        ValueError: there is no agent, a protocol does not exist, the prefix is wrong, "vercel" has no
+            ``owner``, or ``runs`` have another agent of the same name.
+        TypeError: an agent needs a keyword that it was not given with ``agent.bind(...)``.
 
     Example:
         >>> from miniagents import miniagent
@@ -91,6 +104,14 @@ def chat_routes(
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
         msg = f"The prefix {prefix!r} must begin with a slash and not end with one, such as '/chat'."
         raise ValueError(msg)
+    if "vercel" in protocols and owner is None:
+        raise ValueError(
+            'The protocol "vercel" needs owner=: its clients choose the ids of their chats, so who knows or '
+            "guesses one could read and stop its answer. Give a function that returns the user of a request, "
+            "or owner=anyone (of miniagents.ext.web) if there are no users."
+        )
+    for name, agent in named.items():
+        _check_complete(name, agent)
     if runs is None:
         runs = Runs(error_text=error_text)
     runs.add_agents(named)
@@ -99,6 +120,8 @@ def chat_routes(
         runs=runs,
         owner=owner,
         urls=urls,
+        system_messages=system_messages,
+        key=token_bytes() if secret is None else secret.encode(),
         max_body=max_body,
         max_messages=max_messages,
         body_timeout=body_timeout,
@@ -113,3 +136,17 @@ def chat_routes(
         if each in _ROUTES:
             routes += _ROUTES[each](chat)
     return [Route(f"{prefix}{each.path}", each.endpoint, methods=each.methods) for each in routes]
+
+
+def _check_complete(name: str, agent: Agent) -> None:
+    """Refuse an agent that would fail at each request."""
+    if not isinstance(agent, MiniAgent):
+        return
+    try:
+        agent.bind()
+    except TypeError as error:
+        msg = (
+            f"The agent {name!r} cannot be served: {error} Requests have no keywords, so write "
+            "chat_routes(agent.bind(keyword=...), ...)."
+        )
+        raise TypeError(msg) from None

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from miniagents.messages import Message, SystemMessage, UserMessage
+from miniagents.messages import AssistantMessage, Message, SystemMessage, UserMessage
 from miniagents.messages._role_dicts import RoleDictError, message_of_role
-from miniagents.values import Attachment, FreezeError, MessageValidationError, NestingError
+from miniagents.values import Attachment, FreezeError, MessageValidationError, NestingError, Reasoning
 
 from ._request_errors import RequestError
 
-__all__ = ["check_attachments", "list_in", "messages_of_body", "messages_of_roles"]
+__all__ = ["check_attachments", "list_in", "messages_of_body", "messages_of_roles", "no_instructions"]
 
 # The fields of a message that are read; all others are ignored, as unknown parameters are.
 _TAKEN: Final = frozenset(
@@ -40,7 +40,7 @@ _ADDRESSES: Final = frozenset({"http", "https"})
 
 
 def messages_of_roles(
-    data: object, *, param: str = "messages", urls: bool = False, system: bool = True
+    data: object, *, param: str = "messages", urls: bool = False, system: bool = False
 ) -> tuple[Message, ...]:
     """Read a list of messages with roles, as clients of OpenAI write them.
 
@@ -66,18 +66,33 @@ send them in base64.
     messages = tuple(_message(each, f"{param}[{at}]", param) for at, each in enumerate(list_in(data, param)))
     check_attachments(messages, param=param, urls=urls)
     if not system and any(isinstance(message, SystemMessage) for message in messages):
-        raise RequestError(
-            f"{param} has a message of the role system; instructions are given on the server.", param=param
-        )
+        raise no_instructions(param, param)
     return messages
 
 
-def messages_of_body(body: Mapping[str, object], *, urls: bool = False) -> tuple[Message, ...]:
-    """Read the messages for an agent: ``{"text": "..."}`` or ``{"messages": [...]}``, without instructions.
+def no_instructions(where: str, param: str) -> RequestError:
+    """Return the error for a client that gives instructions.
+
+    Args:
+        where: the place in the body.
+        param: the field of the body.
+    """
+    return RequestError(
+        f"{where} has instructions (of the role system or developer), which only the server gives here; "
+        "chat_routes(system_messages=True) takes them from clients.",
+        param=param,
+    )
+
+
+def messages_of_body(
+    body: Mapping[str, object], *, urls: bool = False, system: bool = False
+) -> tuple[Message, ...]:
+    """Read the messages for an agent: ``{"text": "..."}`` or ``{"messages": [...]}``.
 
     Args:
         body: the body of the request.
         urls: as of `messages_of_roles`.
+        system: as of `messages_of_roles`.
 
     Raises:
         RequestError: it has neither of them, or both, or they cannot be read.
@@ -90,7 +105,7 @@ def messages_of_body(body: Mapping[str, object], *, urls: bool = False) -> tuple
     if (text is None) == (messages is None):
         raise RequestError('The body must have either "text" or "messages".')
     if text is None:
-        return messages_of_roles(messages, urls=urls, system=False)
+        return messages_of_roles(messages, urls=urls, system=system)
     if not isinstance(text, str):
         raise RequestError('"text" must be a text.', param="text")
     return (UserMessage(text),)
@@ -156,4 +171,13 @@ def _message(given: object, where: str, param: str) -> Message:
         raise RequestError(f"{where}: {told}", param=param) from None
     if message is None:
         raise RequestError(f'{where} has no role; send {{"role": "user", "content": ...}}.', param=param)
-    return message
+    return _without_signatures(message)
+
+
+def _without_signatures(message: Message) -> Message:
+    """The message without signatures of thoughts: a client could choose what the model's provider is sent."""
+    if not isinstance(message, AssistantMessage) or not message.parts:
+        return message
+    kept = [Reasoning(each.text) if isinstance(each, Reasoning) else each for each in message.parts]
+    said = [each for each in kept if not isinstance(each, Reasoning) or each.text]
+    return message if said == list(message.parts) else message.model_copy(update={"parts": tuple(said)})

@@ -33,6 +33,7 @@ from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, j
 from ._page_data import DataPart
 from ._protocols import NO_CACHE
 from ._safe_json import safe_json
+from ._seal import Seal
 from ._summary import RunSummary
 
 __all__ = ["PROVIDER", "VercelEncoder", "vercel_message_id"]
@@ -79,6 +80,7 @@ class VercelEncoder:
 
     Args:
         message_id: of the message that the client makes of it; ``""`` to go on with the one that it has.
+        seal: signs what the client must send back unchanged; None: it is not sent back.
 
     Example:
         >>> encoder = VercelEncoder("msg-1")
@@ -94,8 +96,9 @@ class VercelEncoder:
     )
     reconnects: ClassVar[bool] = False
 
-    def __init__(self, message_id: str = "") -> None:
+    def __init__(self, message_id: str = "", seal: Seal | None = None) -> None:
         self._id = message_id
+        self._seal = seal
         self._summary = RunSummary()
         self._in_step = False
         self._began = MessageBegan(0, "assistant")
@@ -243,6 +246,8 @@ class VercelEncoder:
             kept = self._signature
             told = {"signature": kept.signature, "id": kept.id, "redacted": kept.redacted or None}
             known = {name: value for name, value in told.items() if value is not None}
+            if known and self._seal is not None:
+                known["seal"] = self._seal.of(kept)
             metadata = {"providerMetadata": {PROVIDER: {**self._author(), **known}}} if known else {}
             yield {"type": "reasoning-end", "id": self._thought, **metadata}
         self._text = self._thought = ""

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NoReturn, cast
 
-from miniagents.messages import AssistantMessage, Message, ToolMessage
+from miniagents.messages import AssistantMessage, Message, SystemMessage, ToolMessage
 from miniagents.values import Content, Reasoning, ToolCall, ToolResult
 
 from ._request_errors import RequestError
-from ._user_messages import list_in, messages_of_roles
+from ._seal import Seal
+from ._user_messages import list_in, messages_of_roles, no_instructions
 from ._vercel import PROVIDER
 
 __all__ = ["VercelRequest", "read_vercel_request"]
@@ -43,15 +44,19 @@ class VercelRequest:
     goes_on: bool
 
 
-def read_vercel_request(body: _Fields, *, urls: bool = False) -> VercelRequest:
+def read_vercel_request(
+    body: _Fields, *, urls: bool = False, system: bool = False, seal: Seal | None = None
+) -> VercelRequest:
     """Read the body of a request; fields that are not known are ignored.
 
     Args:
         body: JSON, parsed.
         urls: whether a file may be an ``http`` address.
+        system: whether the client may give instructions.
+        seal: knows the signatures of thoughts that this server gave to the client; all others are left out.
 
     Raises:
-        RequestError: there is no id or no message, or one cannot be read, or it is of the system:
+        RequestError: there is no id or no message, or one cannot be read, or it is of the system, and
             instructions are the server's.
 
     Example:
@@ -66,14 +71,18 @@ def read_vercel_request(body: _Fields, *, urls: bool = False) -> VercelRequest:
         _fields(each, f"messages[{at}]") for at, each in enumerate(list_in(body.get("messages"), "messages"))
     ]
     messages = tuple(
-        message for at, each in enumerate(given) for message in _messages(each, f"messages[{at}]", urls=urls)
+        message
+        for at, each in enumerate(given)
+        for message in _messages(each, f"messages[{at}]", urls=urls, system=system, seal=seal)
     )
     if not messages:
         raise RequestError("messages have nothing to answer.", param="messages")
     return VercelRequest(chat, messages, goes_on=given[-1].get("role") == "assistant")
 
 
-def _messages(fields: _Fields, where: str, *, urls: bool) -> Iterator[Message]:
+def _messages(
+    fields: _Fields, where: str, *, urls: bool, system: bool, seal: Seal | None
+) -> Iterator[Message]:
     role = fields.get("role")
     parts = [_fields(each, f"a part of {where}") for each in list_in(fields.get("parts"), f"{where}.parts")]
     match role:
@@ -84,11 +93,12 @@ def _messages(fields: _Fields, where: str, *, urls: bool) -> Iterator[Message]:
                     [{"role": "user", "content": content}], param=f"{where}.parts", urls=urls
                 )
         case "assistant":
-            yield from _answer(parts, where)
+            yield from _answer(parts, where, seal)
+        case "system" if system:
+            texts = [_str(part.get("text"), where) for part in parts if part.get("type") == "text"]
+            yield SystemMessage("".join(texts))
         case "system":
-            raise RequestError(
-                f"{where} has the role system; instructions are given on the server.", param="messages"
-            )
+            raise no_instructions(where, "messages")
         case _:
             raise RequestError(f"{where} needs a role: user or assistant.", param="messages")
 
@@ -112,7 +122,7 @@ def _said_by_user(part: _Fields, where: str) -> _Fields | None:
 # -- answers ---------------------------------------------------------------------------------------------
 
 
-def _answer(parts: list[_Fields], where: str) -> Iterator[Message]:
+def _answer(parts: list[_Fields], where: str, seal: Seal | None) -> Iterator[Message]:
     said: list[Content] = []
     results: list[Content] = []
     for part in [*parts, {"type": "step-start"}]:
@@ -126,7 +136,7 @@ def _answer(parts: list[_Fields], where: str) -> Iterator[Message]:
         elif kind == "text":
             said += [text] if (text := _str(part.get("text"), where)) else []
         elif kind == "reasoning":
-            said.append(_thought(part, where))
+            said.append(_thought(part, where, seal))
         elif kind == "dynamic-tool" or (isinstance(kind, str) and kind.startswith("tool-")):
             _add_call(part, str(kind), said, results, where)
 
@@ -139,15 +149,17 @@ def _text(said: list[Content]) -> str:
     return "".join(each for each in said if isinstance(each, str))
 
 
-def _thought(part: _Fields, where: str) -> Reasoning:
+def _thought(part: _Fields, where: str, seal: Seal | None) -> Reasoning:
     ours = _inside(_inside(part, "providerMetadata"), PROVIDER)
     signature, thought_id = ours.get("signature"), ours.get("id")
-    return Reasoning(
-        _str(part.get("text"), where),
+    text = _str(part.get("text"), where)
+    thought = Reasoning(
+        text,
         signature if isinstance(signature, str) else None,
         thought_id if isinstance(thought_id, str) else None,
         redacted=ours.get("redacted") is True,
     )
+    return thought if seal is not None and seal.holds(thought, ours.get("seal")) else Reasoning(text)
 
 
 def _add_call(part: _Fields, kind: str, said: list[Content], results: list[Content], where: str) -> None:

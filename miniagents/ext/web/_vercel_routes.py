@@ -26,14 +26,15 @@ def vercel_routes(chat: Chat) -> list[Route]:
     async def ask(request: Request) -> Response:
         owner = await chat.owner_of(request)
         body = await chat.body(request)
-        asked = read_vercel_request(body, urls=chat.urls)
+        seal = chat.seal(owner)
+        asked = read_vercel_request(body, urls=chat.urls, system=chat.system_messages, seal=seal)
         agent, _ = chat.agent(body.get("agent"))
         topic = _topic(asked.chat)
         before = await chat.current(topic, owner=owner)
         if before is not None:
             await chat.stop(before, owner=owner)
         run = await chat.start(agent, asked.messages, owner=owner, topic=topic)
-        encoder = VercelEncoder("" if asked.goes_on else vercel_message_id(run))
+        encoder = VercelEncoder("" if asked.goes_on else vercel_message_id(run), seal)
         return await chat.response(run, encoder, owner=owner)
 
     async def come_back(request: Request) -> Response:
@@ -41,7 +42,8 @@ def vercel_routes(chat: Chat) -> list[Route]:
         run = await chat.current(_topic(request.path_params["chat"]), owner=owner)
         if run is None:
             return Response(status_code=204)
-        return await chat.response(run, VercelEncoder(vercel_message_id(run)), owner=owner)
+        encoder = VercelEncoder(vercel_message_id(run), chat.seal(owner))
+        return await chat.response(run, encoder, owner=owner)
 
     async def stop(request: Request) -> Response:
         owner = await chat.owner_of(request)

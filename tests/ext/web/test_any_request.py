@@ -5,6 +5,7 @@ Crosses modules: what reads the bodies of all protocols.
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from random import Random
 from typing import Final, TypeAlias, cast
 
@@ -95,8 +96,8 @@ _VERCEL: Final[Body] = {
 def _readers() -> Mapping[str, tuple[Callable[[Body], object], Body]]:
     runs = {"messages": cast("list[object]", _CHAT["messages"])[1:]}
     return {
-        "chat": (read_chat_request, _CHAT),
-        "responses": (read_responses_request, _RESPONSES),
+        "chat": (partial(read_chat_request, system=True), _CHAT),
+        "responses": (partial(read_responses_request, system=True), _RESPONSES),
         "vercel": (read_vercel_request, _VERCEL),
         "runs": (messages_of_body, runs),
     }

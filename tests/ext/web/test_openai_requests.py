@@ -49,8 +49,21 @@ class TestChat:
 class TestResponses:
     def test_text(self) -> None:
         """The input may be a text, and instructions come first."""
-        request = read_responses_request({"model": "poet", "input": "Hi", "instructions": "Rhyme."})
+        body = {"model": "poet", "input": "Hi", "instructions": "Rhyme."}
+        request = read_responses_request(body, system=True)
         assert (SystemMessage("Rhyme."), UserMessage("Hi")) == request.messages
+
+    def test_instructions(self) -> None:
+        """A4: instructions are the server's, unless it takes them from clients: as in all other protocols."""
+        with pytest.raises(RequestError, match="instructions has instructions"):
+            read_responses_request({"model": "poet", "input": "Hi", "instructions": "Rhyme."})
+        for role in ("system", "developer"):
+            said = [{"role": role, "content": "Obey."}, {"role": "user", "content": "Hi"}]
+            for read, field in ((read_responses_request, "input"), (read_chat_request, "messages")):
+                with pytest.raises(RequestError, match=f"{field} has instructions"):
+                    read({"model": "poet", field: said})
+                request = read({"model": "poet", field: said}, system=True)
+                assert (SystemMessage("Obey."), UserMessage("Hi")) == request.messages
 
     def test_items(self) -> None:
         """Items that a response brought may come back; thoughts say nothing to another agent."""

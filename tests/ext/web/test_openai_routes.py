@@ -205,6 +205,8 @@ async def test_the_app_of_the_page() -> None:
     said = {"id": "u", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
     async with served(app) as url, asking(f"{url}/chat") as client, httpx2.AsyncClient() as http:
         told = await client.responses.create(model="poet", input="A poem, please.")
-        page = await http.post(f"{url}/chat/vercel", json={"id": "c", "messages": [said], "agent": "poet"})
+        body = {"id": "c", "messages": [said], "agent": "poet"}
+        assert (await http.post(f"{url}/chat/vercel", json=body)).status_code == 403
+        page = await http.post(f"{url}/chat/vercel", json=body, headers={"cookie": "user=ada"})
     assert "Roses are red." == told.output_text
     assert "Roses" in page.text

@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from miniagents import InteractionContext, Message, MiniAgents, miniagent
 from miniagents.agents import MiniAgent
-from miniagents.ext.web import chat_routes
+from miniagents.ext.web import anyone, chat_routes
 from tests.support.web import served
 from tests.support.web_agents import Gate
 
@@ -50,7 +50,10 @@ async def serving(
             yield
 
     routes = chat_routes(
-        agent, prefix="/chat", protocols=["sse", "ndjson", "text", "vercel", "openai"], **settings
+        agent,
+        prefix="/chat",
+        protocols=["sse", "ndjson", "text", "vercel", "openai"],
+        **{"owner": anyone, **settings},
     )
     async with (
         served(Starlette(routes=routes, lifespan=lifespan)) as url,
@@ -267,3 +270,46 @@ async def test_connections_that_send_nothing() -> None:
         async with asyncio.timeout(5):
             while len(asyncio.all_tasks()) > before + 5:  # noqa: ASYNC110 - what is waited for sets no event
                 await asyncio.sleep(0.01)
+
+
+def test_keywords_that_requests_do_not_have() -> None:
+    """A2: an agent with a required keyword is refused when the routes are made, and not at each request."""
+
+    @miniagent
+    async def waiter(ctx: InteractionContext, *, table: int) -> None:
+        ctx.reply(f"Table {table}.")
+
+    refused = (
+        r"The agent 'WAITER' cannot be served: .*needs a value for: table.*write chat_routes\(agent\.bind"
+    )
+    with pytest.raises(TypeError, match=refused):
+        chat_routes(cast("MiniAgent[Message, Message]", waiter))
+    with pytest.raises(TypeError, match="The agent 'b' cannot be served"):
+        chat_routes({"a": echo, "b": cast("MiniAgent[Message, Message]", waiter)})
+    assert 3 == len(chat_routes(waiter.bind(table=7)))
+
+
+def test_owner_of_chats() -> None:
+    """A3: where clients choose the ids of chats, their owner must be known; `anyone` says it on purpose."""
+    with pytest.raises(ValueError, match=r'The protocol "vercel" needs owner=.*or owner=anyone'):
+        chat_routes(echo, protocols=["sse", "vercel"])
+    assert 3 == len(chat_routes(echo, protocols=["vercel"], owner=anyone))
+
+
+@pytest.mark.logs("A run failed")
+async def test_what_the_log_has(caplog: pytest.LogCaptureFixture) -> None:
+    """A5: the log has the error of a failed run and its place, without keys and control characters."""
+
+    @miniagent
+    async def failing(ctx: InteractionContext) -> None:
+        msg = "\x1b[2Jpostgres://u:p4ss@db said ghp_0123456789abcdef"
+        raise ValueError(msg)
+
+    async with serving(failing) as client:
+        run = (await client.post("/chat/runs", json={"text": "Hi"})).json()["run"]
+        assert '"how":"failed"' in (await client.get(f"/chat/runs/{run}")).text
+    (record,) = [each for each in caplog.records if "A run failed" in each.getMessage()]
+    assert record.exc_info is None
+    said = record.getMessage()
+    assert "test_safety.py" in said
+    assert "ValueError: [2Jpostgres://u:[redacted]@db said [redacted]" in said.splitlines()
