@@ -156,7 +156,7 @@ CASES = MappingProxyType(
         },
         "S9": sdk_case("http_cases", "answers", 30_000, 20, 1.3),
         "S9L": sdk_case("http_cases", "live", 30_000, 20, 1.3),
-        "S10": Case(map_limit, map_ours, 5_000, 20, 150.0, in_us=True),
+        "S10": Case(map_limit, map_ours, 5_000, 20, 400.0, in_us=True),
         "S13": Case(prompt_limit, prompt_ours, 50_000, 100, 5.0, added=True),
         "S14": sdk_case("observe_cases", "watched", 30_000, 20, 1.05),
         "S14L": sdk_case("observe_cases", "watched_live", 30_000, 20, 1.05),
