@@ -1,15 +1,20 @@
 """Agents: the classes and decorators that make them, the context of runs, the algebra, the loops."""
 
-from typing import TYPE_CHECKING
-
-from miniagents._lazy_names import lazy_names
-
 from ._agent import Caught, InteractionContext, MiniAgent
 from ._algebra._chains import Stage
+from ._algebra._identity import identity
+from ._algebra._race import race
+from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
+from ._algebra._retry import RetryPolicy
+from ._algebra._route import Route, route
+from ._base_agent import BaseAgent
 from ._call import AgentCall
+from ._chain_loop import ChainItem, achain_loop
 from ._decorator import miniagent
+from ._dialog_loop import adialog_loop
 from ._miniagents import MiniAgents, PersistMessageHandler
 from ._pipeline import Pipeline
+from ._prompt import Prompt, SlotValue, prompt
 from ._records import AgentCallNode, AgentReplyNode
 
 __all__ = [
@@ -40,30 +45,3 @@ __all__ = [
     "race",
     "route",
 ]
-
-if TYPE_CHECKING:
-    from ._algebra._identity import identity
-    from ._algebra._race import race
-    from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
-    from ._algebra._retry import RetryPolicy
-    from ._algebra._route import Route, route
-    from ._base_agent import BaseAgent
-    from ._chain_loop import ChainItem, achain_loop
-    from ._dialog_loop import adialog_loop
-    from ._prompt import Prompt, SlotValue, prompt
-else:
-    __getattr__, __dir__ = lazy_names(
-        __name__,
-        listed=__all__,
-        modules={
-            "_algebra._identity": ("identity",),
-            "_algebra._race": ("race",),
-            "_algebra._race_report": ("RaceEntry", "RaceLostError", "RaceReport"),
-            "_algebra._retry": ("RetryPolicy",),
-            "_algebra._route": ("Route", "route"),
-            "_base_agent": ("BaseAgent",),
-            "_chain_loop": ("ChainItem", "achain_loop"),
-            "_dialog_loop": ("adialog_loop",),
-            "_prompt": ("Prompt", "SlotValue", "prompt"),
-        },
-    )

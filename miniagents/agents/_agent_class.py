@@ -3,14 +3,14 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import Self, cast, get_args, get_origin
 
 from pydantic import Field
 from typing_extensions import Format, get_annotations
 
-from miniagents.values import freeze_data, lazy_dataclass
+from miniagents.values import freeze_data
 
 from ._annotations import Classes, MessageClasses
 from ._keywords import Keywords, generator_text
@@ -18,7 +18,7 @@ from ._keywords import Keywords, generator_text
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class AgentClass:
     """The facts that all agents of a class share.
 

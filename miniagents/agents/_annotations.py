@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from types import MethodType, SimpleNamespace, UnionType
 from typing import (
@@ -21,12 +22,11 @@ from typing import (
 from typing_extensions import TypeAliasType, is_protocol
 
 from miniagents.messages import Message
-from miniagents.values import lazy_dataclass
 
 Classes: TypeAlias = tuple[type[Message], ...]
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class MessageClasses:
     """The classes of the messages that a typed agent takes and replies.
 

@@ -2,17 +2,18 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, Self, cast, get_args
 
 from pydantic import SecretStr
 from typing_extensions import ParamSpec
 
-from miniagents.values import FrozenMapping, freeze_data, lazy_dataclass
+from miniagents.values import FrozenMapping, freeze_data
 
 P = ParamSpec("P", default=[])
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Keywords:
     """The keywords that an agent takes.
 

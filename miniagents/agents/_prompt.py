@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
 from textwrap import shorten
@@ -12,7 +13,6 @@ from typing_extensions import ParamSpec, override
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise, MessageType
 from miniagents.messages._message_type import flat_messages
-from miniagents.values import lazy_dataclass
 
 from ._agent import MiniAgent
 from ._algebra._operands import ReplyContext
@@ -46,7 +46,7 @@ class Slots(Keywords):
             raise TypeError(msg)
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Filling:
     """The agent function of a prompt.
 

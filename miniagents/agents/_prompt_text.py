@@ -6,6 +6,7 @@ message belongs. Values of slots are copied and never read as templates.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from typing_extensions import override
@@ -15,13 +16,13 @@ from miniagents.messages._message import ContentMessage, MessageSink, freeze_met
 from miniagents.messages._tokens import TokenFeed, TokenTransformer
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context, current_context
-from miniagents.values import Content, File, Image, Refusal, TemplateError, lazy_dataclass, named_fields
+from miniagents.values import Content, File, Image, Refusal, TemplateError, named_fields
 
 BETWEEN = "\n\n"
 """The text between two messages in one slot."""
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class PromptText:
     """One message of a prompt.
 

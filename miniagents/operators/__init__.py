@@ -20,12 +20,18 @@ Example:
     ['ONE', ' + ', 'TWO']
 """
 
-from typing import TYPE_CHECKING
-
-from miniagents._lazy_names import lazy_names
 from miniagents.streams import Overflow, from_async, to_async_iter
 
+from ._as_messages import as_messages
+from ._errors_as_messages import errors_as_messages
+from ._flatten import flatten
+from ._join import join
 from ._map_agent import AgentMap, Inquired, ItemReplies, MapsItself, map_agent
+from ._map_messages import map_messages
+from ._map_tokens import map_tokens
+from ._resolve import resolve
+from ._split import split
+from ._tokens import tokens
 
 __all__ = [
     "AgentMap",
@@ -46,30 +52,3 @@ __all__ = [
     "to_async_iter",
     "tokens",
 ]
-
-if TYPE_CHECKING:
-    from ._as_messages import as_messages
-    from ._errors_as_messages import errors_as_messages
-    from ._flatten import flatten
-    from ._join import join
-    from ._map_messages import map_messages
-    from ._map_tokens import map_tokens
-    from ._resolve import resolve
-    from ._split import split
-    from ._tokens import tokens
-else:
-    __getattr__, __dir__ = lazy_names(
-        __name__,
-        listed=__all__,
-        modules={
-            "_as_messages": ("as_messages",),
-            "_errors_as_messages": ("errors_as_messages",),
-            "_flatten": ("flatten",),
-            "_join": ("join",),
-            "_map_messages": ("map_messages",),
-            "_map_tokens": ("map_tokens",),
-            "_resolve": ("resolve",),
-            "_split": ("split",),
-            "_tokens": ("tokens",),
-        },
-    )

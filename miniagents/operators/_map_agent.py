@@ -1,6 +1,7 @@
 """``map_agent``: inquires an agent for each item, a limited number at once; each result has its item."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, cast, overload
 
 from pydantic import BaseModel
@@ -12,7 +13,6 @@ from miniagents.messages._concurrent_map import ConcurrencyLimits, map_concurren
 from miniagents.streams import Overflow, from_async, to_async_iter
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.values import lazy_dataclass
 
 Item = TypeVar("Item", covariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
 Out = TypeVar("Out", bound=Message, covariant=True, default=Message)  # noqa: PLC0105
@@ -139,7 +139,7 @@ class MapsItself(Protocol[Map_co]):
         ...
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class AgentMap(Generic[A, B]):
     """An agent mapped over items; what :func:`map_agent` returns.
 
@@ -241,7 +241,7 @@ class AgentMap(Generic[A, B]):
         return ItemReplies[object, B].to(item, index, replies)
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _Cold(Generic[A, B]):
     """An async iterable that is iterated once for each subscriber."""
 

@@ -148,7 +148,7 @@ CASES = MappingProxyType(
             imports(AN_AGENT),
             3,
             1,
-            1.2,
+            1.3,
         ),
         **{
             f"S8-{hops}": Case(rewriting_limit(hops), rewriting_ours(hops), 40_000, 2 * hops, 1.7)

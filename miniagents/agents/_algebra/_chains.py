@@ -1,11 +1,11 @@
 """``a | b`` (one after the other), ``a & b`` (side by side), and ``identity``, which changes nothing."""
 
+from dataclasses import dataclass
 from typing import Never, Protocol
 
 from typing_extensions import TypeVar
 
 from miniagents.messages import Message, MessageSequencePromise
-from miniagents.values import lazy_dataclass
 
 from ._operands import Operand, ReplyContext, named, relay
 
@@ -59,7 +59,7 @@ class Beside(Protocol[First_contra, Whole_co]):
         ...
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Stages:
     """The agent function of ``a | b``: it passes messages through several agents.
 
@@ -93,7 +93,7 @@ class Stages:
         await relay(ctx, messages)  # the chain ends as the last stage ends, also with its error
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Both:
     """The agent function of ``a & b & c``.
 
@@ -127,7 +127,7 @@ class Both:
         ctx.reply([agent.inquire(ctx.messages) for agent in self.agents])
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class PassThrough:
     """The agent function of ``identity``."""
 

@@ -1,14 +1,15 @@
 """``a.hedge(b, after=seconds)``: inquires a second agent too if the first one is slow to begin."""
 
 import asyncio
+from dataclasses import dataclass
 
-from miniagents.values import check_seconds, lazy_dataclass
+from miniagents.values import check_seconds
 
 from ._entrant import Entrant, ended, first_good, report_on
 from ._operands import Operand, ReplyContext, first_sign, input_complete, named, relay
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Hedge:
     """The agent function of ``a.hedge(b, after=seconds)``.
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TypeAlias, cast, overload
 
 from typing_extensions import TypeVar
 
 from miniagents.messages import Message, Messages
-from miniagents.values import lazy_dataclass
 
 from .._agent import MiniAgent, as_operand, composed
 from ._chains import Stage
@@ -27,7 +27,7 @@ Predicate: TypeAlias = Callable[[Messages[B]], bool | Awaitable[bool]]
 AnyPredicate: TypeAlias = Callable[..., bool | Awaitable[bool]]  # the class of the agents' replies
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Race:
     """The agent function of ``race(a, b)``.
 

@@ -1,6 +1,7 @@
 """``route()``: sends each message to the agent for its class."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Never, cast
 
 from typing_extensions import TypeVar
@@ -8,7 +9,7 @@ from typing_extensions import TypeVar
 from miniagents.messages import Message, MessagePromise
 from miniagents.messages._tokens import resolved
 from miniagents.streams._readers import until_closed
-from miniagents.values import UnroutedMessageError, lazy_dataclass
+from miniagents.values import UnroutedMessageError
 
 from .._agent import MiniAgent, as_operand, composed
 from .._keywords import NO_KEYWORDS
@@ -21,7 +22,7 @@ M = TypeVar("M", bound=Message)
 O = TypeVar("O", bound=Message)  # noqa: E741
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Routing:
     """The agent function of a route.
 
