@@ -28,6 +28,7 @@ from reactivex import Observable
 
 _A = TypeVar("_A")
 _B = TypeVar("_B")
+_U = TypeVar("_U")  # an item of the source of an operator that takes no function
 
 MYPY: Final = False
 TYPE_CHECKING_WITH_PYREFLY: Final = False
@@ -60,14 +61,6 @@ if not MYPY:
     _Sink: TypeAlias = Callable[[], None]
 
 _Ts = TypeVarTuple("_Ts")  # the items of a tuple
-_U = TypeVar("_U")
-
-# An operator that changes no item. It is a class, because mypy must know its result as the first one of a
-# `pipe`: it does not know the result of a generic function yet when it checks a lambda after it.
-@type_check_only
-class _Keeps:
-    def __call__(self, source: Observable[_U], /) -> Observable[_U]: ...
-    def __dir__(self, _: Never, /) -> Iterable[str]: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
 
 # An operator that adds items of another type. Not two overloads of a function: mypy takes the first overload
 # if it does not know the source yet, and then refuses the source.

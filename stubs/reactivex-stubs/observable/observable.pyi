@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator
 from typing import Any, ClassVar, TypeVar, overload
 
 from reactivex import abc
-from reactivex._letters import _First, _Keeps
+from reactivex._keepers import _Keeper
+from reactivex._letters import _First
 
 from .mixins import (
     CombinationMixin,
@@ -68,16 +69,18 @@ class Observable(
     @overload
     def pipe(self, op1: Callable[[Observable[_T_co]], _A], /) -> _A: ...
     @overload
-    def pipe(self, op1: _Keeps, op2: Callable[[Observable[_T_co]], _B], /) -> _B: ...
+    def pipe(self, op1: _Keeper, op2: Callable[[Observable[_T_co]], _B], /) -> _B: ...
     @overload
     def pipe(self, op1: _First[Observable[_T_co], _A], op2: Callable[[_A], _B], /) -> _B: ...
     @overload
-    def pipe(self, op1: _Keeps, op2: Callable[[Observable[_T_co]], _B], op3: Callable[[_B], _C], /) -> _C: ...
+    def pipe(
+        self, op1: _Keeper, op2: Callable[[Observable[_T_co]], _B], op3: Callable[[_B], _C], /
+    ) -> _C: ...
     @overload
     def pipe(
         self,
         op1: _First[Observable[_T_co], Observable[_A]],
-        op2: _Keeps,
+        op2: _Keeper,
         op3: Callable[[Observable[_A]], _B],
         /,
     ) -> _B: ...
@@ -88,7 +91,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeps,
+        op1: _Keeper,
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -98,7 +101,7 @@ class Observable(
     def pipe(
         self,
         op1: _First[Observable[_T_co], Observable[_A]],
-        op2: _Keeps,
+        op2: _Keeper,
         op3: Callable[[Observable[_A]], _B],
         op4: Callable[[_B], _C],
         /,
@@ -115,7 +118,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeps,
+        op1: _Keeper,
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -126,7 +129,7 @@ class Observable(
     def pipe(
         self,
         op1: _First[Observable[_T_co], Observable[_A]],
-        op2: _Keeps,
+        op2: _Keeper,
         op3: Callable[[Observable[_A]], _B],
         op4: Callable[[_B], _C],
         op5: Callable[[_C], _D],
@@ -145,7 +148,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeps,
+        op1: _Keeper,
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -157,7 +160,7 @@ class Observable(
     def pipe(
         self,
         op1: _First[Observable[_T_co], Observable[_A]],
-        op2: _Keeps,
+        op2: _Keeper,
         op3: Callable[[Observable[_A]], _B],
         op4: Callable[[_B], _C],
         op5: Callable[[_C], _D],
@@ -178,7 +181,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeps,
+        op1: _Keeper,
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -202,7 +205,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeps,
+        op1: _Keeper,
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -228,7 +231,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeps,
+        op1: _Keeper,
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -256,7 +259,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeps,
+        op1: _Keeper,
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -286,7 +289,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeps,
+        op1: _Keeper,
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -318,7 +321,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeps,
+        op1: _Keeper,
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
