@@ -1,10 +1,10 @@
 # reactivex 6.1.0
-# Operators that change no item: `@keeps` makes one, and those that do so in one of their forms stand here. Upstream
-# has no module of this name; what reads which branch is explained in `_letters`.
+# Operators that change no item: `@keeps` makes one, and those that do so in one of their forms stand here.
+# Upstream has no module of this name; what reads which branch is explained in `_letters`.
 # ruff: noqa: A001, PYI002 - upstream's names; nothing else tells mypy from pyright
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Generic, Never, ParamSpec, Protocol, TypeVar, overload, type_check_only
+from typing import Final, Generic, Never, ParamSpec, Protocol, TypeVar, overload, type_check_only
 
 from reactivex import Observable, abc, typing
 from reactivex._letters import _K, _T, _Sink
@@ -121,7 +121,7 @@ if not TYPE_CHECKING_WITH_PYREFLY and MYPY:
 if not MYPY:
     # What no operator is: `pipe` has forms that are for mypy only.
     @type_check_only
-    class _Keeper: ...
+    class _Keeper(Generic[_A]): ...
 
     def keeps(function: _Function, /) -> _Function: ...
     @overload

@@ -60,6 +60,7 @@ if not MYPY:
     _First: TypeAlias = Callable[[_A], _B]
     _Sink: TypeAlias = Callable[[], None]
 
+_Number = TypeVar("_Number", bound=float)  # a sum is what it is a sum of
 _Ts = TypeVarTuple("_Ts")  # the items of a tuple
 
 # An operator that adds items of another type. Not two overloads of a function: mypy takes the first overload
@@ -70,3 +71,9 @@ class _With(Generic[_A]):
     def __call__(self, source: Observable[_A], /) -> Observable[_A]: ...
     @overload
     def __call__(self, source: Observable[_U], /) -> Observable[_U | _A]: ...
+    def __dir__(self, _: Never, /) -> Iterable[str]: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+
+# No stream: the method `map` emits the coroutines of an async function, and awaits none of them. Of the
+# operator this cannot be said: with a further overload no checker knows the type of a lambda in it any more.
+@type_check_only
+class _MapDoesNotAwait: ...

@@ -6,6 +6,7 @@ works.
 """
 
 # pyright: reportUnnecessaryTypeIgnoreComment=false
+import asyncio
 from typing import Any, assert_type
 
 import reactivex as rx
@@ -13,7 +14,16 @@ from pydantic import Field
 from reactivex import Observable, operators as ops
 from typing_extensions import ParamSpec
 
-from miniagents import AWAIT, InteractionContext, Message, MiniAgent, ModelAgent, achain_loop, miniagent
+from miniagents import (
+    AWAIT,
+    InteractionContext,
+    Message,
+    MessagePromise,
+    MiniAgent,
+    ModelAgent,
+    achain_loop,
+    miniagent,
+)
 from miniagents.agents import Stage
 from miniagents.operators import resolve
 from miniagents.testing import scripted_model
@@ -21,6 +31,7 @@ from miniagents.types import ChainItem
 from tests.typing.agent_kinds import answering_agent, any_agent, keyed_agent, tuned_agent
 from tests.typing.message_classes import Answer, Question
 from tests.typing.rx_items import Item
+from tests.typing.rx_public import Event, name, twice
 
 P = ParamSpec("P")
 
@@ -61,12 +72,81 @@ def an_overloaded_function_in_the_third_place(words: Observable[str]) -> None:
     assert_type(words.pipe(ops.map(len), ops.to_list()).map(sum), Observable[int])
 
 
-def a_union_in_the_middle(items: Observable[Item], ints: Observable[int]) -> None:
-    """Mypy does not solve `T | int` when another generic operator follows: it is refused; methods are not."""
-    items.pipe(ops.merge(ints), ops.take(1))  # type: ignore[arg-type]
+def public_shapes(ints: Observable[int], words: Observable[str], events: Observable[Event]) -> None:
+    """Common shapes of the three kinds above; `rx_public` has each in a form that works."""
+    batches = words.pipe(
+        ops.buffer_with_time_or_count(0.5, 10),
+        ops.filter(lambda batch: len(batch) > 0),
+        ops.map(lambda batch: [word.upper() for word in batch]),
+    )
+    assert_type(batches, Observable[list[Any]])  # pyright: ignore[reportAssertTypeFailure]
+    kept = ints.pipe(
+        ops.filter(lambda n: n >= 0), ops.buffer_with_time(1), ops.filter(lambda batch: len(batch) > 0)
+    )
+    assert_type(kept, Observable[list[Any]])  # pyright: ignore[reportAssertTypeFailure]
+    sums = ints.pipe(ops.buffer_with_count(3), ops.map(lambda window: sum(window)))  # noqa: PLW0108
+    assert_type(sums, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    ints.pipe(ops.buffer_with_count(3), ops.map(sum))  # type: ignore[misc]
+    means = ints.pipe(
+        ops.buffer_with_count(4), ops.map(lambda w: sum(w) / len(w)), ops.filter(lambda mean: mean > 0)
+    )
+    assert_type(means, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    last = words.pipe(  # type: ignore[var-annotated]
+        ops.buffer_with_time(0.1),
+        ops.map(lambda batch: batch[-2:]),
+        ops.flat_map(lambda batch: rx.from_iterable(batch)),  # noqa: PLW0108
+    )
+    assert_type(last, Observable[str])  # type: ignore[assert-type]
+    windows = ints.pipe(ops.window_with_count(2), ops.map(lambda w: w.pipe(ops.count())), ops.merge_all())
+    assert_type(windows, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    by_name = events.pipe(
+        ops.group_by(name),
+        ops.flat_map(lambda g: g.pipe(ops.to_list(), ops.map(lambda es: (g.key, es)))),
+    )
+    assert_type(by_name, Observable[tuple[str, list[Any]]])  # pyright: ignore[reportAssertTypeFailure]
+    squares = ints.pipe(ops.filter(lambda n: n % 2 == 0), ops.map(lambda n: n * n), ops.sum())
+    assert_type(squares, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+
+
+def a_sum_of_truths(flags: Observable[bool]) -> None:
+    """Both: a sum has the type of its items; a method knows that a sum of `bool` is an `int`."""
+    assert_type(flags.pipe(ops.sum()), Observable[bool])
+    assert_type(flags.sum(), Observable[int])
+
+
+def a_literal_to_begin_with() -> None:
+    """Pyright, with our stubs or without: it takes the `0` for the type of all states."""
+    rx.generate(0, lambda n: n < 3, lambda n: n + 1)  # pyright: ignore[reportArgumentType]
+    assert_type(rx.generate(0, lambda n: n < 3, twice), Observable[int])
+
+
+def a_union_in_the_middle(items: Observable[Item]) -> None:
+    """Mypy does not solve `T | None` if another generic operator follows, and refuses it; not so a method."""
     items.pipe(ops.first_or_default(), ops.take(1))  # type: ignore[arg-type]
-    assert_type(items.merge(ints).pipe(ops.take(1)), Observable[Item | int])
     assert_type(items.first_or_default().pipe(ops.take(1)), Observable[Item | None])
+
+
+def another_type_behind_a_generic_operator(
+    promises: Observable[MessagePromise[Message]], ints: Observable[int]
+) -> None:
+    """The same for an operator that adds items of another type."""
+    promises.pipe(resolve(), ops.merge(ints))  # type: ignore[misc]
+    assert_type(promises.pipe(resolve()).merge(ints), Observable[Message | int])
+
+
+async def fetched(word: str) -> int:
+    return len(word)
+
+
+def fetching(word: str) -> asyncio.Future[int]:
+    return asyncio.ensure_future(fetched(word))
+
+
+def an_async_function(words: Observable[str]) -> None:
+    """Both: `ops.map` emits the coroutines, and awaits none; the method of that name refuses it."""
+    assert_type(words.pipe(ops.map(fetched)).pipe(ops.count()), Observable[int])
+    words.map(fetched).count()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    assert_type(words.pipe(ops.map(fetching), ops.merge_all()), Observable[int])
 
 
 def a_bare_lambda_first(items: Observable[Item]) -> None:

@@ -57,7 +57,7 @@ def questions(items: Observable[Item], words: Observable[str]) -> None:
     assert_type(items.pipe(ops.max_by(lambda m: m.size)), Observable[list[Item]])
     assert_type(items.pipe(ops.min(lambda a, b: a.size - b.size)), Observable[Item])
     assert_type(items.pipe(ops.max(lambda a, b: a.size - b.size)), Observable[Item])
-    assert_type(items.pipe(ops.sum(lambda m: m.size)), Observable[float])
+    assert_type(items.pipe(ops.sum(lambda m: m.size)), Observable[int])
     assert_type(items.pipe(ops.average(lambda m: m.size)), Observable[float])
     assert_type(words.pipe(ops.partition(lambda w: w.isupper())), list[Observable[str]])
     assert_type(words.pipe(ops.partition_indexed(lambda w, i: len(w) > i)), list[Observable[str]])

@@ -74,7 +74,7 @@ def other_types(items: Observable[Item], words: Observable[str], ints: Observabl
     assert_type(words.pipe(ops.publish()), ConnectableObservable[str])
     assert_type(words.pipe(ops.publish(), ops.ref_count()), Observable[str])
     assert_type(words.pipe(ops.replay(1), ops.ref_count()), Observable[str])
-    assert_type(ints.pipe(ops.sum()), Observable[float])
+    assert_type(ints.pipe(ops.sum()), Observable[int])
     assert_type(ints.pipe(ops.average()), Observable[float])
     assert_type(items.pipe(ops.map(text_of)), Observable[str])
     assert_type(items.pipe(ops.filter(is_long)), Observable[Item])

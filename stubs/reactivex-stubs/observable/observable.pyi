@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeVar, overload
 
 from reactivex import abc
 from reactivex._keepers import _Keeper
-from reactivex._letters import _First
+from reactivex._letters import _First, _With
 
 from .mixins import (
     CombinationMixin,
@@ -35,6 +35,7 @@ _I = TypeVar("_I")
 _J = TypeVar("_J")
 _K = TypeVar("_K")
 _L = TypeVar("_L")
+_W = TypeVar("_W")
 _T_co = TypeVar("_T_co", covariant=True)
 
 class Observable(
@@ -69,29 +70,49 @@ class Observable(
     @overload
     def pipe(self, op1: Callable[[Observable[_T_co]], _A], /) -> _A: ...
     @overload
-    def pipe(self, op1: _Keeper, op2: Callable[[Observable[_T_co]], _B], /) -> _B: ...
+    def pipe(self, op1: _Keeper[object], op2: Callable[[Observable[_T_co]], _B], /) -> _B: ...
+    @overload
+    def pipe(self, op1: _With[_W], op2: Callable[[Observable[_T_co | _W]], _B], /) -> _B: ...
     @overload
     def pipe(self, op1: _First[Observable[_T_co], _A], op2: Callable[[_A], _B], /) -> _B: ...
     @overload
     def pipe(
-        self, op1: _Keeper, op2: Callable[[Observable[_T_co]], _B], op3: Callable[[_B], _C], /
+        self, op1: _Keeper[object], op2: Callable[[Observable[_T_co]], _B], op3: Callable[[_B], _C], /
+    ) -> _C: ...
+    @overload
+    def pipe(
+        self, op1: _Keeper[object], op2: _With[_W], op3: Callable[[Observable[_T_co | _W]], _C], /
+    ) -> _C: ...
+    @overload
+    def pipe(
+        self, op1: _With[_W], op2: Callable[[Observable[_T_co | _W]], _B], op3: Callable[[_B], _C], /
     ) -> _C: ...
     @overload
     def pipe(
         self,
         op1: _First[Observable[_T_co], Observable[_A]],
-        op2: _Keeper,
+        op2: _Keeper[object],
         op3: Callable[[Observable[_A]], _B],
         /,
     ) -> _B: ...
     @overload
     def pipe(
-        self, op1: _First[Observable[_T_co], _A], op2: _First[_A, _B], op3: Callable[[_B], _C], /
-    ) -> _C: ...
+        self,
+        op1: _First[Observable[_T_co], Observable[_A]],
+        op2: _With[_W],
+        op3: Callable[[Observable[_A | _W]], _B],
+        /,
+    ) -> _B: ...
+    @overload
+    def pipe(
+        self, op1: _First[Observable[_T_co], _A], op2: _First[_A, _B], op3: _Keeper[object], /
+    ) -> _B: ...
+    @overload
+    def pipe(self, op1: _First[Observable[_T_co], _A], op2: _First[_A, _B], op3: _First[_B, _C], /) -> _C: ...
     @overload
     def pipe(
         self,
-        op1: _Keeper,
+        op1: _Keeper[object],
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -100,9 +121,36 @@ class Observable(
     @overload
     def pipe(
         self,
+        op1: _Keeper[object],
+        op2: _With[_W],
+        op3: Callable[[Observable[_T_co | _W]], _C],
+        op4: Callable[[_C], _D],
+        /,
+    ) -> _D: ...
+    @overload
+    def pipe(
+        self,
+        op1: _With[_W],
+        op2: Callable[[Observable[_T_co | _W]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        /,
+    ) -> _D: ...
+    @overload
+    def pipe(
+        self,
         op1: _First[Observable[_T_co], Observable[_A]],
-        op2: _Keeper,
+        op2: _Keeper[object],
         op3: Callable[[Observable[_A]], _B],
+        op4: Callable[[_B], _C],
+        /,
+    ) -> _C: ...
+    @overload
+    def pipe(
+        self,
+        op1: _First[Observable[_T_co], Observable[_A]],
+        op2: _With[_W],
+        op3: Callable[[Observable[_A | _W]], _B],
         op4: Callable[[_B], _C],
         /,
     ) -> _C: ...
@@ -118,7 +166,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeper,
+        op1: _Keeper[object],
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -128,9 +176,29 @@ class Observable(
     @overload
     def pipe(
         self,
+        op1: _With[_W],
+        op2: Callable[[Observable[_T_co | _W]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        /,
+    ) -> _E: ...
+    @overload
+    def pipe(
+        self,
         op1: _First[Observable[_T_co], Observable[_A]],
-        op2: _Keeper,
+        op2: _Keeper[object],
         op3: Callable[[Observable[_A]], _B],
+        op4: Callable[[_B], _C],
+        op5: Callable[[_C], _D],
+        /,
+    ) -> _D: ...
+    @overload
+    def pipe(
+        self,
+        op1: _First[Observable[_T_co], Observable[_A]],
+        op2: _With[_W],
+        op3: Callable[[Observable[_A | _W]], _B],
         op4: Callable[[_B], _C],
         op5: Callable[[_C], _D],
         /,
@@ -148,7 +216,7 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeper,
+        op1: _Keeper[object],
         op2: Callable[[Observable[_T_co]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
@@ -159,9 +227,31 @@ class Observable(
     @overload
     def pipe(
         self,
+        op1: _With[_W],
+        op2: Callable[[Observable[_T_co | _W]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        /,
+    ) -> _F: ...
+    @overload
+    def pipe(
+        self,
         op1: _First[Observable[_T_co], Observable[_A]],
-        op2: _Keeper,
+        op2: _Keeper[object],
         op3: Callable[[Observable[_A]], _B],
+        op4: Callable[[_B], _C],
+        op5: Callable[[_C], _D],
+        op6: Callable[[_D], _E],
+        /,
+    ) -> _E: ...
+    @overload
+    def pipe(
+        self,
+        op1: _First[Observable[_T_co], Observable[_A]],
+        op2: _With[_W],
+        op3: Callable[[Observable[_A | _W]], _B],
         op4: Callable[[_B], _C],
         op5: Callable[[_C], _D],
         op6: Callable[[_D], _E],
@@ -181,8 +271,20 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeper,
+        op1: _Keeper[object],
         op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        /,
+    ) -> _G: ...
+    @overload
+    def pipe(
+        self,
+        op1: _With[_W],
+        op2: Callable[[Observable[_T_co | _W]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],
@@ -205,8 +307,21 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeper,
+        op1: _Keeper[object],
         op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        op8: Callable[[_G], _H],
+        /,
+    ) -> _H: ...
+    @overload
+    def pipe(
+        self,
+        op1: _With[_W],
+        op2: Callable[[Observable[_T_co | _W]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],
@@ -231,8 +346,22 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeper,
+        op1: _Keeper[object],
         op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        op8: Callable[[_G], _H],
+        op9: Callable[[_H], _I],
+        /,
+    ) -> _I: ...
+    @overload
+    def pipe(
+        self,
+        op1: _With[_W],
+        op2: Callable[[Observable[_T_co | _W]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],
@@ -259,8 +388,23 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeper,
+        op1: _Keeper[object],
         op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        op8: Callable[[_G], _H],
+        op9: Callable[[_H], _I],
+        op10: Callable[[_I], _J],
+        /,
+    ) -> _J: ...
+    @overload
+    def pipe(
+        self,
+        op1: _With[_W],
+        op2: Callable[[Observable[_T_co | _W]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],
@@ -289,8 +433,24 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeper,
+        op1: _Keeper[object],
         op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        op8: Callable[[_G], _H],
+        op9: Callable[[_H], _I],
+        op10: Callable[[_I], _J],
+        op11: Callable[[_J], _K],
+        /,
+    ) -> _K: ...
+    @overload
+    def pipe(
+        self,
+        op1: _With[_W],
+        op2: Callable[[Observable[_T_co | _W]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],
@@ -321,8 +481,25 @@ class Observable(
     @overload
     def pipe(
         self,
-        op1: _Keeper,
+        op1: _Keeper[object],
         op2: Callable[[Observable[_T_co]], _B],
+        op3: Callable[[_B], _C],
+        op4: Callable[[_C], _D],
+        op5: Callable[[_D], _E],
+        op6: Callable[[_E], _F],
+        op7: Callable[[_F], _G],
+        op8: Callable[[_G], _H],
+        op9: Callable[[_H], _I],
+        op10: Callable[[_I], _J],
+        op11: Callable[[_J], _K],
+        op12: Callable[[_K], _L],
+        /,
+    ) -> _L: ...
+    @overload
+    def pipe(
+        self,
+        op1: _With[_W],
+        op2: Callable[[Observable[_T_co | _W]], _B],
         op3: Callable[[_B], _C],
         op4: Callable[[_C], _D],
         op5: Callable[[_D], _E],

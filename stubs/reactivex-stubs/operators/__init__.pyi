@@ -1,7 +1,7 @@
 # reactivex 6.1.0
 # Types of `reactivex.operators`.
 # The file is long because upstream has one module for all operators, and a stub mirrors its module.
-# ruff: noqa: A001 - upstream's names
+# ruff: noqa: A001, A004 - upstream's names
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -16,14 +16,14 @@ from .._keepers import (
     do_action as do_action,
     filter as filter,
     first as first,
+    keeps,
     last as last,
     max as max,
     min as min,
     single as single,
     timeout as timeout,
-    keeps,
 )
-from .._letters import _K, _R, _S, _T, _V, _Ts, _With
+from .._letters import _K, _R, _S, _T, _V, _Number, _Ts, _With
 from ._timeinterval import TimeInterval
 from ._timestamp import Timestamp
 
@@ -518,9 +518,9 @@ def start_with(*args: _A) -> _With[_A]: ...
 @keeps
 def subscribe_on(scheduler: abc.SchedulerBase) -> Callable[[Observable[_U]], Observable[_U]]: ...
 @overload
-def sum(key_mapper: None = None) -> Callable[[Observable[float]], Observable[float]]: ...
+def sum(key_mapper: None = None) -> Callable[[Observable[_Number]], Observable[_Number]]: ...
 @overload
-def sum(key_mapper: Callable[[_T], float]) -> Callable[[Observable[_T]], Observable[float]]: ...
+def sum(key_mapper: Callable[[_T], _Number]) -> Callable[[Observable[_T]], Observable[_Number]]: ...
 def switch_latest() -> Callable[[Observable[Observable[_U] | typing.AnyFuture[_U]]], Observable[_U]]: ...
 @overload
 def switch_map(project: None = None) -> Callable[[Observable[Observable[_U]]], Observable[_U]]: ...

@@ -1,11 +1,11 @@
 # reactivex 6.1.0
 # Types of `reactivex.observable.mixins.transformation`: methods that turn items into other items.
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 from reactivex import typing
-from reactivex._letters import _Ts
+from reactivex._letters import _MapDoesNotAwait, _Ts
 from reactivex.observable import Observable
 
 _T_co = TypeVar("_T_co", covariant=True)
@@ -16,6 +16,9 @@ _V = TypeVar("_V")
 
 class TransformationMixin(Generic[_T_co]):
     def _as_observable(self) -> Observable[_T_co]: ...
+    @overload
+    def map(self, mapper: Callable[[_T_co], Coroutine[Any, Any, object]]) -> _MapDoesNotAwait: ...
+    @overload
     def map(self, mapper: Callable[[_T_co], _B]) -> Observable[_B]: ...
     @overload
     def reduce(self, accumulator: Callable[[_T_co, _T_co], _T_co]) -> Observable[_T_co]: ...
