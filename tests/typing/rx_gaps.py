@@ -31,7 +31,7 @@ from miniagents.types import ChainItem
 from tests.typing.agent_kinds import answering_agent, any_agent, keyed_agent, tuned_agent
 from tests.typing.message_classes import Answer, Question
 from tests.typing.rx_items import Item
-from tests.typing.rx_public import Event, name, twice
+from tests.typing.rx_public import Event, name, score, twice
 
 P = ParamSpec("P")
 
@@ -147,6 +147,21 @@ def an_async_function(words: Observable[str]) -> None:
     assert_type(words.pipe(ops.map(fetched)).pipe(ops.count()), Observable[int])
     words.map(fetched).count()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     assert_type(words.pipe(ops.map(fetching), ops.merge_all()), Observable[int])
+
+
+def groups_behind_an_agent(questions: Observable[Question], words: Observable[str]) -> None:
+    """Two generic operators before a lambda; and one behind it."""
+    counts = questions.pipe(
+        answering_agent, resolve(), ops.group_by(score), ops.flat_map(lambda g: g.pipe(ops.count()))
+    )
+    assert_type(counts, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    groups = questions.pipe(answering_agent, resolve()).pipe(
+        ops.group_by(score), ops.flat_map(lambda g: g.pipe(ops.count()))
+    )
+    assert_type(groups, Observable[int])
+    listed = words.pipe(ops.map(len), ops.map(lambda n: n + 1), ops.to_list())
+    assert_type(listed, Observable[list[Any]])  # pyright: ignore[reportAssertTypeFailure]
+    assert_type(words.pipe(ops.map(len), ops.map(lambda n: n + 1)).to_list(), Observable[list[int]])
 
 
 def a_bare_lambda_first(items: Observable[Item]) -> None:

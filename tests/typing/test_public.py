@@ -1,4 +1,4 @@
-"""Each pipeline of `rx_public` runs and emits what it says; our stubs refuse none that is right without them."""
+"""Each pipeline of `rx_public` runs, and emits what it says; our stubs refuse none that plain ones accept."""
 
 import ast
 import json
