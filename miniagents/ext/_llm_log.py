@@ -32,6 +32,8 @@ from miniagents.values import (
     Refusal,
     ResponseHeaders,
     Retry,
+    ServerToolCall,
+    ServerToolResult,
     ToolCall,
     ToolCallDelta,
     ToolResult,
@@ -243,7 +245,7 @@ def _blocks(timed: Iterable[tuple[float, Part]]) -> list[_Block]:
             open_ones.pop(key, None)  # a text that continues after another part is another block
         last = key
         block = open_ones.get(key)
-        if block is None or isinstance(part, Citation | ToolResult):
+        if block is None or not isinstance(part, str | Reasoning | Refusal | ToolCallDelta):
             open_ones[key] = _Block([part], at, at)
             blocks.append(open_ones[key])
         else:
@@ -270,6 +272,10 @@ def _shown(each: Content, when: str) -> list[str]:
         case ToolResult():
             kind = "error" if each.is_error else "result"
             title, text = f"{kind} of {each.name} ({each.call_id})", each.content
+        case ServerToolCall():
+            title, text = f"call of {each.name} by the provider ({each.id})", each.arguments
+        case ServerToolResult():
+            title, text = f"result of {each.name} ({each.call_id})", each.content
         case Citation():
             title, text = "citation", f"{each.title or ''} {each.source}\n{each.text}".strip()
         case _:

@@ -4,18 +4,8 @@ from typing import TYPE_CHECKING
 
 from miniagents._lazy_names import lazy_names
 
-from ._content import (
-    Attachment,
-    Content,
-    ContentField,
-    File,
-    Image,
-    ToolCall,
-    content_of,
-    media_type_of,
-    part_from_data,
-    parts_of_content,
-)
+from ._attachments import Attachment, File, Image, media_type_of
+from ._content import Content, ContentField, ToolCall, content_of, part_from_data, parts_of_content
 from ._deadlines import Deadline, check_seconds, is_limit
 from ._declared import refuse_changeable
 from ._errors import (
@@ -52,18 +42,20 @@ from ._errors import (
 from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, freeze, freeze_data
 from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of, of_atoms
 from ._lazy_dataclass import lazy_dataclass
+from ._part_value import PartValue
 from ._parts import (
     AgentPart,
     Citation,
     Finish,
     Part,
-    PartValue,
     RateLimit,
     Reasoning,
     Refusal,
     ResponseHeaders,
     Restart,
     Retry,
+    ServerToolCall,
+    ServerToolResult,
     ToolCallDelta,
     ToolResult,
     Usage,
@@ -128,6 +120,8 @@ __all__ = [
     "ResponseHeaders",
     "Restart",
     "Retry",
+    "ServerToolCall",
+    "ServerToolResult",
     "SplitEndType",
     "SplitEvent",
     "StopLoop",

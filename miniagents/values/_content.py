@@ -1,151 +1,38 @@
 """The content of a message, in order: texts, blocks, images and files.
 
 The pieces of a stream are put together when a message is finished. Content becomes pieces again when a
-finished message is read as a stream. This module reads nothing from disk or network: a path is read when the
-message is sent, and the provider fetches an address.
+finished message is read as a stream.
 """
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import PurePath
+from dataclasses import field, replace
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from typing import Annotated, Final, Literal, TypeAlias, cast
 
 from pydantic import Field
 
+from ._attachments import File, Image
 from ._lazy_dataclass import lazy_dataclass
+from ._part_value import PartValue
 from ._parts import (
     AgentPart,
     Citation,
     Finish,
     Part,
-    PartValue,
     Reasoning,
     Refusal,
     ResponseHeaders,
     Restart,
     Retry,
+    ServerToolCall,
+    ServerToolResult,
     ToolCallDelta,
     ToolResult,
     Usage,
 )
 
-__all__ = [
-    "Attachment",
-    "Content",
-    "ContentField",
-    "File",
-    "Image",
-    "ToolCall",
-    "content_of",
-    "media_type_of",
-    "part_from_data",
-    "parts_of_content",
-]
-
-# The first bytes of the formats that all providers take; the ending of a file's name may be wrong or missing.
-_MAGIC: Final = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"%PDF-", "application/pdf"),
-)
-_WEBP: Final = (b"RIFF", b"WEBP")
-_UNKNOWN: Final = "application/octet-stream"
-
-
-@lazy_dataclass(frozen=True, slots=True, kw_only=True)
-class Attachment(PartValue):
-    """An image or a file in a message, given by exactly one of: its bytes, its path, its address.
-
-    Attributes:
-        data: the bytes themselves.
-        path: the file on this machine; it is read when the message is sent.
-        url: the address from which the provider fetches it; a ``data:`` address contains the bytes.
-        media_type: for example "image/png"; if it is None, the bytes or the name decide.
-
-    Raises:
-        ValueError: none of them is given, or several.
-
-    Example:
-        >>> isinstance(Image(url="https://example.org/cat.png"), Attachment)
-        True
-    """
-
-    data: bytes | None = field(default=None, repr=False)
-    path: str | PurePath | None = None
-    url: str | None = None
-    media_type: str | None = None
-
-    def __post_init__(self) -> None:
-        """Check that exactly one source is given."""
-        given = [name for name in ("data", "path", "url") if getattr(self, name) is not None]
-        if len(given) != 1:
-            told = " and ".join(given) or "nothing"
-            msg = f"{type(self).__name__} was given {told}; give exactly one of data, path and url"
-            raise ValueError(msg)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image(Attachment):
-    """An image for the model to look at.
-
-    Attributes:
-        detail: how closely the model looks ("low", "high", "auto"), for providers that have this option.
-        kind: which part this is, for JSON.
-
-    Example:
-        >>> Image(path="cat.png")
-        Image(path='cat.png', url=None, media_type=None, detail=None)
-    """
-
-    detail: str | None = None
-    kind: Literal["image"] = field(default="image", repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File(Attachment):
-    """A document for the model to read, for example a PDF.
-
-    Attributes:
-        name: the name of the file that the model is shown; if it is None, the last part of the path.
-        kind: which part this is, for JSON.
-
-    Example:
-        >>> File(data=b"%PDF-1.7", name="report.pdf").name
-        'report.pdf'
-    """
-
-    name: str | None = None
-    kind: Literal["file"] = field(default="file", repr=False)
-
-
-def media_type_of(attachment: Attachment, data: bytes | None = None) -> str:
-    """Return the media type of an attachment: its own `media_type`, else that of its bytes, else of its name.
-
-    Args:
-        attachment: an image or a file.
-        data: its bytes, if it was read from a path.
-
-    Example:
-        >>> media_type_of(Image(data=b"GIF89a")), media_type_of(File(path="notes.txt"))
-        ('image/gif', 'text/plain')
-    """
-    if attachment.media_type:
-        return attachment.media_type
-    head = (attachment.data if data is None else data) or b""
-    for magic, media_type in _MAGIC:
-        if head.startswith(magic):
-            return media_type
-    if (head[:4], head[8:12]) == _WEBP:
-        return "image/webp"
-    name = str(attachment.path or urlsplit(attachment.url or "").path)
-    if isinstance(attachment, File) and attachment.name:
-        name = attachment.name
-    from mimetypes import guess_type  # noqa: PLC0415 - only this function needs it
-
-    return guess_type(name)[0] or _UNKNOWN
+__all__ = ["Content", "ContentField", "ToolCall", "content_of", "part_from_data", "parts_of_content"]
 
 
 @lazy_dataclass(frozen=True, slots=True)
@@ -157,6 +44,7 @@ class ToolCall(PartValue):
         name: the name of the tool.
         arguments: the JSON of the arguments, exactly as the model wrote it.
         item_id: the provider's name of the item around it, where it has one.
+        opaque: what the server that it came from needs back; None if nothing.
         kind: which part this is, for JSON.
 
     Example:
@@ -168,16 +56,37 @@ class ToolCall(PartValue):
     name: str
     arguments: str = "{}"
     item_id: str | None = None
+    opaque: str | None = field(default=None, kw_only=True, repr=False)
     kind: Literal["tool_call"] = field(default="tool_call", kw_only=True, repr=False)
 
 
-Content: TypeAlias = str | Reasoning | Refusal | ToolCall | ToolResult | Citation | Image | File
+Content: TypeAlias = (
+    str
+    | Reasoning
+    | Refusal
+    | ToolCall
+    | ToolResult
+    | ServerToolCall
+    | ServerToolResult
+    | Citation
+    | Image
+    | File
+)
 """An item of the `parts` of a message: a whole text or block, an image or a file."""
 
 ContentField: TypeAlias = (
     str
     | Annotated[
-        Reasoning | Refusal | ToolCall | ToolResult | Citation | Image | File, Field(discriminator="kind")
+        Reasoning
+        | Refusal
+        | ToolCall
+        | ToolResult
+        | ServerToolCall
+        | ServerToolResult
+        | Citation
+        | Image
+        | File,
+        Field(discriminator="kind"),
     ]
 )
 """`Content` for a declared field: the `kind` in the JSON decides the class."""
@@ -187,8 +96,8 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
     """Put the pieces of a stream together, in the order in which their blocks began.
 
     Neighbouring texts become one text. Pieces of reasoning with the same index become one block, pieces of
-    calls with the same index one call. A signature is added to its thought even if it comes later. Usage and
-    finish are not content.
+    calls with the same index one call. A signature, or what is `opaque`, is added to its thought even if it
+    comes later. Usage and finish are not content.
 
     Args:
         parts: the pieces, as they came.
@@ -208,7 +117,9 @@ def content_of(parts: Iterable[Part]) -> tuple[Content, ...]:
                 blocks.clear()
                 calls.clear()
                 thoughts.clear()
-            case Reasoning(text="", signature=str()) if thought := _thought_of(part, thoughts):
+            case Reasoning(text="") if (part.signature or part.opaque) and (
+                thought := _thought_of(part, thoughts)
+            ):
                 thought.pieces.append(part)
             case ToolCallDelta(index=index) if index in calls:
                 calls[index].pieces.append(part)
@@ -255,7 +166,7 @@ class _ContentBlock:
                 return _reasoning([piece for piece in self.pieces if isinstance(piece, Reasoning)])
             case ToolCallDelta():
                 return _call([piece for piece in self.pieces if isinstance(piece, ToolCallDelta)])
-            case ToolResult() | Citation():
+            case ToolResult() | ServerToolCall() | ServerToolResult() | Citation() | Image() | File():
                 return first
             case Usage() | Finish() | AgentPart() | Restart() | Retry() | ResponseHeaders():
                 raise AssertionError  # these are never content
@@ -269,6 +180,7 @@ def _reasoning(pieces: list[Reasoning]) -> Reasoning:
         signature=signature,
         id=next((piece.id for piece in pieces if piece.id), None),
         redacted=any(piece.redacted for piece in pieces),
+        opaque=_opaque(pieces),
     )
 
 
@@ -278,11 +190,23 @@ def _call(pieces: list[ToolCallDelta]) -> ToolCall:
         next((piece.name for piece in pieces if piece.name), ""),
         "".join(piece.arguments for piece in pieces),
         next((piece.item_id for piece in pieces if piece.item_id), None),
+        opaque=_opaque(pieces),
     )
 
 
+def _opaque(pieces: Iterable[Reasoning | ToolCallDelta]) -> str | None:
+    """Return what is opaque in the pieces of a block: all fields; of two with one name, the later one."""
+    known = dict.fromkeys(piece.opaque for piece in pieces if piece.opaque is not None)
+    if len(known) < 2:  # noqa: PLR2004 - nothing to put together
+        return next(iter(known), None)
+    fields: dict[str, object] = {}
+    for each in known:
+        fields.update(cast("dict[str, object]", json.loads(each)))
+    return json.dumps(fields)
+
+
 def parts_of_content(content: Iterable[Content]) -> tuple[Part, ...]:
-    """Return the parts that would give this content; images and files do not stream and are left out.
+    """Return the parts that would give this content.
 
     Args:
         content: the content of a finished message.
@@ -296,10 +220,8 @@ def parts_of_content(content: Iterable[Content]) -> tuple[Part, ...]:
     for each in content:
         match each:
             case ToolCall(call_id, name, arguments, item_id):
-                parts.append(ToolCallDelta(calls, call_id, name, arguments, item_id))
+                parts.append(ToolCallDelta(calls, call_id, name, arguments, item_id, opaque=each.opaque))
                 calls += 1
-            case Image() | File():
-                pass
             case _:
                 parts.append(each)
     return tuple(parts)
@@ -312,6 +234,8 @@ _KINDS: Final[Mapping[str, type[PartValue]]] = MappingProxyType(
         "tool_call_delta": ToolCallDelta,
         "tool_call": ToolCall,
         "tool_result": ToolResult,
+        "server_tool_call": ServerToolCall,
+        "server_tool_result": ServerToolResult,
         "citation": Citation,
         "usage": Usage,
         "finish": Finish,

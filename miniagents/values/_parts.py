@@ -3,77 +3,37 @@
 **A part is a piece.** Pieces with the same `index` belong together; `content_of` joins them, and the finished
 message keeps the result. Each such value is a slotted frozen dataclass of plain data, so it can be a field of
 a message, has a hash key, and can be written as JSON with its `kind`.
+
+**What is `opaque` goes back.** Servers need some of what they send back in the next request: a signature, the
+thought before a call, the result of a search. A part keeps it in `opaque`, a JSON object as a text, with the
+server that it came from. It is sent to this server and to no other.
 """
 
 from collections.abc import Callable
-from dataclasses import field, fields
-from typing import ClassVar, Final, Literal, TypeAlias, cast
+from dataclasses import field
+from typing import Final, Literal, TypeAlias, cast
 
-from pydantic import ConfigDict
-from typing_extensions import override
-
-from ._freeze import DataPath, FrozenValue, depth_of
-from ._hash_key import HashWalk, class_name_of
+from ._attachments import File, Image
 from ._lazy_dataclass import lazy_dataclass
+from ._part_value import PartValue
 
 __all__ = [
     "AgentPart",
     "Citation",
     "Finish",
     "Part",
-    "PartValue",
     "RateLimit",
     "Reasoning",
     "Refusal",
     "ResponseHeaders",
     "Restart",
     "Retry",
+    "ServerToolCall",
+    "ServerToolResult",
     "ToolCallDelta",
     "ToolResult",
     "Usage",
 ]
-
-
-class PartValue(FrozenValue):
-    """The base class of frozen dataclasses that a message may contain.
-
-    Example:
-        >>> from miniagents.values import Finish
-        >>> isinstance(Finish("stop"), PartValue)
-        True
-    """
-
-    __slots__ = ()
-    # For a declared field of a message, whose `extra="allow"` does not work for a class with slots.
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
-        extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
-    )
-
-    def as_data(self) -> dict[str, object]:
-        """Return the fields by name, also those that have their default.
-
-        Example:
-            >>> from miniagents import Finish
-            >>> Finish("stop").as_data()
-            {'reason': 'stop', 'kind': 'finish'}
-        """
-        return {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # its subclasses are dataclasses
-
-    @override
-    def __frozen_depth__(self) -> int:
-        return 1 + max(map(depth_of, self.as_data().values()), default=0)
-
-    @override
-    def __hash_key_of__(self, path: DataPath) -> tuple[str, bool]:
-        walk = HashWalk()
-        data = {
-            name: value for name, value in self.as_data().items() if value is not None or name not in _NEW
-        }
-        return walk.key(class_name_of(type(self)), data, path), walk.lasting
-
-
-# Fields that are newer than the first stored keys: a key contains them only if they are not None.
-_NEW: Final = frozenset({"cache_write_tokens"})
 
 
 @lazy_dataclass(frozen=True, slots=True)
@@ -87,6 +47,7 @@ class Reasoning(PartValue):
         id: the provider's id of the block.
         index: which block of the answer this is, so that pieces can be put together.
         redacted: whether the provider hides the text; then only the signature has the thought.
+        opaque: what the server that it came from needs back; None if nothing.
         kind: which part this is, for JSON.
 
     Example:
@@ -99,6 +60,7 @@ class Reasoning(PartValue):
     id: str | None = None
     index: int = 0
     redacted: bool = False
+    opaque: str | None = field(default=None, kw_only=True, repr=False)
     kind: Literal["reasoning"] = field(default="reasoning", kw_only=True, repr=False)
 
 
@@ -129,6 +91,7 @@ class ToolCallDelta(PartValue):
         name: the name of the tool; on the first piece, None afterwards.
         arguments: a piece of the JSON of the arguments.
         item_id: the provider's name of the item around the call, where it has one.
+        opaque: what the server that it came from needs back; None if nothing.
         kind: which part this is, for JSON.
 
     Example:
@@ -141,6 +104,7 @@ class ToolCallDelta(PartValue):
     name: str | None = None
     arguments: str = ""
     item_id: str | None = None
+    opaque: str | None = field(default=None, kw_only=True, repr=False)
     kind: Literal["tool_call_delta"] = field(default="tool_call_delta", kw_only=True, repr=False)
 
 
@@ -168,6 +132,52 @@ class ToolResult(PartValue):
 
 
 @lazy_dataclass(frozen=True, slots=True)
+class ServerToolCall(PartValue):
+    """A call of a tool that the provider runs itself, such as a search: nothing needs to be called here.
+
+    Attributes:
+        id: the provider's name of the call.
+        name: the name of the tool.
+        arguments: the JSON of the arguments.
+        opaque: what the server that it came from needs back; None if nothing.
+        kind: which part this is, for JSON.
+
+    Example:
+        >>> ServerToolCall("srvtoolu-1", "web_search", '{"query": "fjords"}').name
+        'web_search'
+    """
+
+    id: str
+    name: str
+    arguments: str = "{}"
+    opaque: str | None = field(default=None, kw_only=True, repr=False)
+    kind: Literal["server_tool_call"] = field(default="server_tool_call", kw_only=True, repr=False)
+
+
+@lazy_dataclass(frozen=True, slots=True)
+class ServerToolResult(PartValue):
+    """The result of a tool that the provider runs itself; the model has it already.
+
+    Attributes:
+        call_id: the id of the call.
+        content: the result, as the provider shows it: a text, or JSON.
+        name: the provider's name for this kind of result.
+        opaque: what the server that it came from needs back; None if nothing.
+        kind: which part this is, for JSON.
+
+    Example:
+        >>> ServerToolResult("srvtoolu-1", '[{"url": "https://example.org"}]').call_id
+        'srvtoolu-1'
+    """
+
+    call_id: str
+    content: str
+    name: str | None = None
+    opaque: str | None = field(default=None, kw_only=True, repr=False)
+    kind: Literal["server_tool_result"] = field(default="server_tool_result", kw_only=True, repr=False)
+
+
+@lazy_dataclass(frozen=True, slots=True)
 class Citation(PartValue):
     """A source that the model names for what it has just said.
 
@@ -177,6 +187,7 @@ class Citation(PartValue):
         text: the words that are cited.
         start: where they begin: an index in the source or in the answer, depending on the provider.
         end: where they end.
+        opaque: what the server that it came from needs back; None if nothing.
         kind: which part this is, for JSON.
 
     Example:
@@ -189,6 +200,7 @@ class Citation(PartValue):
     text: str = ""
     start: int | None = None
     end: int | None = None
+    opaque: str | None = field(default=None, kw_only=True, repr=False)
     kind: Literal["citation"] = field(default="citation", kw_only=True, repr=False)
 
 
@@ -421,7 +433,11 @@ class AgentPart(PartValue):
         | Refusal
         | ToolCallDelta
         | ToolResult
+        | ServerToolCall
+        | ServerToolResult
         | Citation
+        | Image
+        | File
         | Usage
         | Finish
         | Restart
@@ -437,7 +453,11 @@ Part: TypeAlias = (
     | Refusal
     | ToolCallDelta
     | ToolResult
+    | ServerToolCall
+    | ServerToolResult
     | Citation
+    | Image
+    | File
     | Usage
     | Finish
     | AgentPart

@@ -88,7 +88,7 @@ def _deltas(said: Said, first: int, items: bool = False) -> Iterator[Part]:
 
 
 class Chat(ContentMessage):
-    """Chat Completions: thoughts have no signature there, and do not go back."""
+    """Chat Completions: thoughts have no signature there, and go back under the name that they came with."""
 
     wire = CHAT
 
@@ -134,7 +134,8 @@ class Chat(ContentMessage):
             }
             for call in said.calls
         ]
-        answer: Json = {"role": "assistant", "content": "".join(said.text) or None, "tool_calls": calls}
+        said_by_model: Json = {"content": "".join(said.text) or None, "tool_calls": calls}
+        answer: Json = {"role": "assistant", "reasoning_content": "".join(said.thought), **said_by_model}
         results = [{"role": "tool", "tool_call_id": call.id, "content": call.result} for call in said.calls]
         return [answer, *results]
 
@@ -337,6 +338,7 @@ class Responses(ContentMessage):
         items += [
             {
                 "type": "function_call",
+                "id": f"item-{call.id}",
                 "call_id": call.id,
                 "name": call.name,
                 "arguments": call.arguments or "{}",

@@ -122,6 +122,23 @@ def test_there_and_back(blocks: list[Content]) -> None:
     assert content_of(parts_of_content(once)) == once
 
 
-def test_attachments_do_not_stream() -> None:
-    """Images are for the model, not from it."""
-    assert parts_of_content([Image(path="a.png"), "Hi"]) == ("Hi",)
+def test_attachments_stream() -> None:
+    """W10: an image is a part: models make images, too."""
+    content = (Image(path="a.png"), "Hi")
+    assert content == parts_of_content(content) == content_of(content)
+
+
+def test_opaque_goes_to_its_thought() -> None:
+    """W2: what is opaque in the pieces of a thought or of a call is in the whole, however it is divided."""
+    pieces: list[Part] = [
+        Reasoning("Hm", opaque='{"a": 1}'),
+        Reasoning(".", opaque='{"a": 1}'),
+        "Hi",
+        ToolCallDelta(0, "1", "look", opaque='{"b": 2}'),
+        ToolCallDelta(0, arguments="{}"),
+        Reasoning(opaque='{"c": 3}'),
+    ]
+    call = ToolCall("1", "look", "{}", opaque='{"b": 2}')
+    content = (Reasoning("Hm.", opaque='{"a": 1, "c": 3}'), "Hi", call)
+    assert content == content_of(pieces)
+    assert content == content_of(parts_of_content(content))

@@ -18,9 +18,22 @@ from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, fields, replace
 from typing import Final, TypeAlias
 
-from miniagents.values import Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, Usage
+from miniagents.values import (
+    Citation,
+    File,
+    Finish,
+    Image,
+    Part,
+    Reasoning,
+    Refusal,
+    ServerToolCall,
+    ServerToolResult,
+    ToolCallDelta,
+    Usage,
+)
 
 from ._json import ProviderError, SurrogateJoiner, WireError, encodable
+from ._opaque import Origin, made_id
 from ._sse import ServerEvent
 
 __all__ = [
@@ -137,6 +150,8 @@ class AnswerAssembler:
     Args:
         decode: decodes one event.
         metadata: gets the data of the message: `model` and `response_id`.
+        origin: the server of the answer.
+        prompt: that is answered; each of its answers can give other ids to calls that have none.
         needs_finish: True: an answer is complete only with a finish reason. False: the end marker of the
             protocol, or the last count of tokens, is enough.
 
@@ -159,6 +174,8 @@ class AnswerAssembler:
         "_joiner",
         "_metadata",
         "_needs_finish",
+        "_origin",
+        "_prompt",
         "_reason_is_last",
         "_resumed",
         "_thoughts",
@@ -174,9 +191,17 @@ class AnswerAssembler:
     )
 
     def __init__(
-        self, decode: Decode, metadata: MutableMapping[str, object], *, needs_finish: bool = True
+        self,
+        decode: Decode,
+        metadata: MutableMapping[str, object],
+        *,
+        origin: Origin = Origin("", ""),  # noqa: B008 - it is frozen
+        prompt: str = "",
+        needs_finish: bool = True,
     ) -> None:
         self._decode = decode
+        self._origin = origin
+        self._prompt = prompt
         self._metadata = metadata
         self._needs_finish = needs_finish
         self._joiner = SurrogateJoiner()
@@ -282,7 +307,7 @@ class AnswerAssembler:
                 self._mark(part, out)
             case Reasoning():
                 self.progressed = self.progressed or bool(part.text or part.signature)
-                out.append(replace(part, text=self._thoughts.feed(part.text)))
+                out.append(replace(self._origin.mark(part), text=self._thoughts.feed(part.text)))
             case Refusal(text):
                 self.refused = True
                 self.progressed = self.progressed or bool(text)
@@ -290,13 +315,34 @@ class AnswerAssembler:
                     out.append(Refusal(whole))
             case ToolCallDelta():
                 self.progressed = True
-                out.append(self._calls.setdefault(part.index, _ToolCall()).take(part))
-            case Citation():
-                out.append(replace(part, text=encodable(part.text)))
+                if part.index not in self._calls:
+                    self._calls[part.index] = _ToolCall()
+                    part = part if part.id else replace(part, id=self._made_id(part.index))
+                out.append(self._origin.mark(self._calls[part.index].take(part)))
             case Usage():
                 self._count(Count(part), out)
             case _:
-                out.append(part)
+                out.append(self._whole(part))
+
+    def _whole(self, part: Part) -> Part:
+        """Take a part that comes as a whole."""
+        match part:
+            case Citation():
+                return self._origin.mark(replace(part, text=encodable(part.text)))
+            case ServerToolCall():
+                part = self._origin.mark(replace(part, arguments=encodable(part.arguments)))
+            case ServerToolResult():
+                part = self._origin.mark(replace(part, content=encodable(part.content)))
+            case Image() | File():
+                pass
+            case _:
+                return part
+        self.progressed = True
+        return part
+
+    def _made_id(self, index: int) -> str:
+        """Return an id for a call that the server gives none: the result of a call must have one."""
+        return made_id(self._prompt, str(self._metadata.get("response_id", "")), str(index))
 
     def _mark(self, mark: Reason | Finish | End, out: list[Part]) -> None:
         """Take a finish reason or an end marker."""

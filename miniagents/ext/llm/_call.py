@@ -26,6 +26,7 @@ from miniagents.values import LLMError, LLMProtocolError, LLMRefusalError, LLMTr
 from ._answer import AnswerAssembler, Decode
 from ._errors import CallRecord, SDKErrors, error_from
 from ._json import WireError
+from ._opaque import Origin
 from ._retries import ask_or_retry
 from ._sse import STRAY, ServerEvent, error_of
 from ._timeouts import Clock, Timeouts
@@ -204,7 +205,13 @@ class ModelCall:
         source = EventSource(response, stream=self.stream, request_id_header=self.wire.request_id_header)
         call.headers = source.headers
         decode = self.wire.decoder() if self.stream else self.wire.decode_whole
-        answer = AnswerAssembler(decode, metadata, needs_finish=self.needs_finish)
+        answer = AnswerAssembler(
+            decode,
+            metadata,
+            origin=Origin(self.wire.provider, self.server),
+            prompt=self.prompt,
+            needs_finish=self.needs_finish,
+        )
         reading = _Reading(source, answer, clock)
         try:
             while not (reading.began or reading.over):

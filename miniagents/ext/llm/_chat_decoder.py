@@ -26,7 +26,7 @@ message unchanged; the tool is not called, and the model is sent the reason.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -38,15 +38,16 @@ from miniagents.values import (
     Finish,
     JsonError,
     JsonParser,
-    Reasoning,
     Refusal,
     ToolCallDelta,
     Usage,
 )
 
-from ._answer import Count, Decoded, End, Identity, Progress, Reason, is_failure
+from ._answer import Count, Decoded, End, Identity, Reason, is_failure
+from ._chat_thoughts import Thoughts, attachment_in, thought_in
 from ._fields import list_of, with_thoughts
 from ._json import ProviderError, WireError, integer_at, look, parsed
+from ._opaque import opaque
 from ._reasons import reason_in
 from ._sse import STRAY, ServerEvent, error_of
 
@@ -65,6 +66,9 @@ class _Call(TypedDict, total=False):
     index: int | None
     id: object
     function: "_OrNothing[_Function]"
+    # What Gemini and LiteLLM need back with the call.
+    extra_content: object
+    provider_specific_fields: object
 
 
 class _Said(TypedDict, total=False):
@@ -76,6 +80,12 @@ class _Said(TypedDict, total=False):
     # Reasoning has no field in the protocol; servers use these names.
     reasoning_content: object
     reasoning: object
+    # What OpenRouter and MiniMax, LiteLLM, Gemini and OpenAI need back with the message.
+    reasoning_details: object
+    thinking_blocks: object
+    extra_content: object
+    audio: object
+    images: object
 
 
 class _Choice(TypedDict, total=False):
@@ -127,7 +137,7 @@ class ChunkDecoder:
         [End()]
     """
 
-    __slots__ = ("_calls", "_cited", "_id", "_length_of_messages", "_pieces")
+    __slots__ = ("_calls", "_cited", "_id", "_length_of_messages", "_pieces", "_thoughts")
 
     def __init__(self) -> None:
         self._id: str | None = None  # None: no event has named the answer yet
@@ -135,13 +145,14 @@ class ChunkDecoder:
         self._cited: set[str] = set()  # the sources of the whole answer that the reader has got
         self._pieces: list[str] = []  # of the text
         self._length_of_messages = 0  # characters that came as messages instead of pieces
+        self._thoughts = Thoughts()
 
     def __call__(self, event: ServerEvent) -> list[Decoded]:
         """Return the parts of an event; none if it has none."""
         if event.name in _ERRORS:
             return _raise(error_of(event))
         if event.data[:1] != b"{" and event.data.strip(b'" ').upper() == b"[DONE]":
-            return [End()]
+            return [*self._thoughts.owed(calls=self._calls.begun), End()]
         chunk = parsed(_CHUNK, event.data)
         choices = chunk.get("choices")
         if not choices or choices[0].get("index"):
@@ -165,7 +176,9 @@ class ChunkDecoder:
         if choice is not None and (error := choice.get("error")):
             parts.append(_failure(error))
         elif finish:
-            parts.append(Reason(finish))
+            parts += [*self._thoughts.owed(calls=self._calls.begun), Reason(finish)]
+        elif choice is None:
+            parts += self._thoughts.owed(calls=self._calls.begun)
         answer_id = _name(chunk.get("id"))
         if answer_id != self._id:
             self._id = answer_id
@@ -181,7 +194,7 @@ class ChunkDecoder:
         delta, message = choice.get("delta"), choice.get("message")
         if delta is None and message:
             return self._message(message)
-        parts: list[Decoded] = list(_parts_of(delta, self._calls))
+        parts: list[Decoded] = list(_parts_of(delta, self._calls, self._thoughts))
         if delta is None and (text := choice.get("text")):
             parts.append(text)
         self._pieces += [part for part in parts if isinstance(part, str)]
@@ -190,7 +203,7 @@ class ChunkDecoder:
     def _message(self, message: "_Said | list[None]") -> list[Decoded]:
         """Return the parts of a message that came instead of a piece; after pieces, it may only repeat."""
         # It may also repeat whole calls that are known already.
-        parts = list(_parts_of(message, self._calls, whole=True))
+        parts = list(_parts_of(message, self._calls, self._thoughts, whole=True))
         text = "".join(part for part in parts if isinstance(part, str))
         came_in_pieces = len(self._pieces) > 0 and not self._length_of_messages
         if not came_in_pieces:
@@ -230,7 +243,9 @@ def decode_completion(event: ServerEvent) -> list[Decoded]:
     if choice is None or (said is None and text is None and not _reason_in(choice)):
         raise WireError("the answer has no choices")
     parts: list[Decoded] = [Identity(_name(answer.get("id")), _name(answer.get("model")) or None)]
-    parts += _parts_of(said, _Calls(), whole=True)
+    calls, thoughts = _Calls(), Thoughts()
+    parts += _parts_of(said, calls, thoughts, whole=True)
+    parts += thoughts.owed(calls=calls.begun)
     if said is None and text:
         parts.append(text)
     parts += _sources(answer, parts, set())
@@ -290,13 +305,11 @@ def _name(value: object) -> str:
 
 
 def _parts_of(
-    said: "_Said | list[None] | None", calls: "_Calls", *, whole: bool = False
+    said: "_Said | list[None] | None", calls: "_Calls", thoughts: Thoughts, *, whole: bool = False
 ) -> Iterator[Decoded]:
     if not said or isinstance(said, list):
         return
-    thought = said.get("reasoning_content") or said.get("reasoning")
-    if thought:
-        yield Reasoning(thought) if isinstance(thought, str) else Progress()
+    yield from thoughts.parts(cast("Mapping[str, object]", said), whole=whole)
     content = said.get("content")
     if isinstance(content, str):
         yield content
@@ -332,11 +345,15 @@ def _parts_in(content: object) -> Iterator[Decoded]:
         kind = given if isinstance(given, str) else ""
         if kind in _THOUGHTS:
             thought = _text_of(next((each for name in (kind, "text") if (each := look(part, name))), None))
-            yield Reasoning(thought) if thought else Progress()
+            yield thought_in(part, thought)
         elif isinstance(text := look(part, "text"), str):
             yield text
         elif kind == "refusal" and isinstance(refusal := look(part, "refusal"), str):
             yield Refusal(refusal)
+        elif (attachment := attachment_in(part)) is not None:
+            yield attachment
+        elif kind == "reference":
+            yield from (Citation(str(each)) for each in list_of(look(part, "reference_ids")))
         elif kind not in _NO_TEXTS:
             raise WireError("a text has a part that is not text")
 
@@ -352,12 +369,16 @@ def _text_of(thought: object) -> str:
 
 
 class _Piece(NamedTuple):
-    """A piece of one call in one event; a text that the event does not have is empty."""
+    """A piece of one call in one event; a text that the event does not have is empty.
+
+    `kept` is what the server needs back.
+    """
 
     place: int | None
     id: str
     name: str
     arguments: str
+    kept: str | None
 
     @classmethod
     def of(cls, call: _Call) -> "_Piece":
@@ -365,7 +386,13 @@ class _Piece(NamedTuple):
         function = call.get("function")
         given = function if function and not isinstance(function, list) else _Function()
         arguments = _arguments(given.get("arguments"))
-        return cls(call.get("index"), _name(call.get("id")), given.get("name") or "", arguments)
+        extra, fields = call.get("extra_content"), call.get("provider_specific_fields")
+        kept = {name: each for name, each in zip(_KEPT, (extra, fields), strict=True) if each}
+        told = opaque(call=kept) if kept else None
+        return cls(call.get("index"), _name(call.get("id")), given.get("name") or "", arguments, told)
+
+
+_KEPT: Final = ("extra_content", "provider_specific_fields")
 
 
 def _arguments(given: object) -> str:
@@ -414,10 +441,7 @@ class _Begun:
 
 
 class _Calls:
-    """Finds the call of each piece: some servers give no index or id, and some give all calls the same index.
-
-    A call without an id gets one from here, since its result must have one.
-    """
+    """Finds the call of each piece: some servers give no index or id, others all calls the same index."""
 
     __slots__ = ("_by_id", "_by_place", "_events", "_last", "_next", "_taken")
 
@@ -428,6 +452,11 @@ class _Calls:
         self._by_place: dict[int, _Begun] = {}
         self._by_id: dict[str, _Begun] = {}
         self._last: _Begun | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a call."""
+        return bool(self._taken)
 
     def deltas(self, pieces: Sequence[_Call], *, whole: bool = False) -> Iterator[ToolCallDelta]:
         """Return pieces of calls with the indexes of their calls.
@@ -460,9 +489,10 @@ class _Calls:
             self._last = call
             yield ToolCallDelta(
                 call.number,
-                (call.id or f"call-{call.number}") if begins else None,
+                (call.id or None) if begins else None,
                 None if named else piece.name or None,
                 piece.arguments,
+                opaque=piece.kept,
             )
 
     def _of(self, piece: _Piece) -> _Begun | None:

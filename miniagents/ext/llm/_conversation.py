@@ -27,12 +27,15 @@ from miniagents.values import (
     LLMConfigError,
     Reasoning,
     Refusal,
+    ServerToolCall,
+    ServerToolResult,
     ToolCall,
     ToolResult,
     media_type_of,
 )
 
 from ._json import encodable
+from ._opaque import Origin
 
 __all__ = [
     "Conversation",
@@ -108,12 +111,16 @@ class Conversation:
         return any(isinstance(part, Attachment) for turn in self.turns for part in turn.content)
 
 
-def conversation_of(messages: Iterable[Message], system: str | None = None) -> Conversation:
+def conversation_of(
+    messages: Iterable[Message], system: str | None = None, origin: Origin | None = None
+) -> Conversation:
     r"""Convert messages to a conversation.
 
     Args:
         messages: that the agent was sent; complete.
         system: the system text of the agent; it comes before the system messages.
+        origin: the server that gets it; what came from another one and is opaque is left out. None: nothing
+            is left out.
 
     Returns:
         The system texts joined by a blank line, and the turns; turns of the same role are not joined.
@@ -132,6 +139,8 @@ def conversation_of(messages: Iterable[Message], system: str | None = None) -> C
     for position, message in enumerate(messages):
         role: object = message.role  # from the data of the message, else from its class
         content = _content_of(message)
+        if origin is not None:
+            content = tuple(origin.adapt(content))
         if role == "error":
             errors += 1
         elif role in _SYSTEM_ROLES:
@@ -223,9 +232,9 @@ def _text_in(part: Content) -> str:
             return part
         case Reasoning() | Refusal() | Citation():
             return part.text
-        case ToolCall():
+        case ToolCall() | ServerToolCall():
             return part.arguments
-        case ToolResult():
+        case ToolResult() | ServerToolResult():
             return part.content
         case _:
             return ""

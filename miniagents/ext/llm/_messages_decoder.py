@@ -26,7 +26,19 @@ from miniagents.values import Finish, Reasoning
 from ._answer import Decoded, Progress
 from ._fields import arguments_of, identifier, identity_of, list_of, object_of, raise_error, text_of
 from ._json import WireError, look, parsed, untyped
-from ._messages_fields import CALL, SPEAKERS, TEXT, THOUGHTS, Counts, Event, citation_of, kind_of
+from ._messages_fields import (
+    CALL,
+    SPEAKERS,
+    TEXT,
+    THOUGHTS,
+    Counts,
+    Event,
+    citation_of,
+    kind_of,
+    of_server,
+    rest_of,
+)
+from ._opaque import opaque
 from ._pieces import CallPieces, missing
 from ._sse import STRAY, ServerEvent
 
@@ -37,6 +49,7 @@ _EVENT: Final = TypeAdapter(Event)
 _OBJECT: Final = TypeAdapter(dict[str, object])
 _ERRORS: Final = frozenset({"error", STRAY})
 _NOWHERE: Final = -1
+_OPAQUE: Final = opaque()  # nothing but the server that it came from
 # The field of a piece, by the type of the piece.
 _FIELDS: Final = MappingProxyType(
     {
@@ -56,16 +69,18 @@ class _Block:
         number: the position of the block in the answer; its index may be used again.
         kind: its type.
         call: the pieces of a call.
+        fields: of the start event of a block of another kind: a call or a result of a tool of the provider.
         came: whether a piece of it has come.
         stopped: whether it has ended.
     """
 
-    __slots__ = ("call", "came", "kind", "number", "stopped")
+    __slots__ = ("call", "came", "fields", "kind", "number", "stopped")
 
     def __init__(self, number: int, kind: str) -> None:
         self.number = number
         self.kind = kind
         self.call = CallPieces(number)
+        self.fields: Mapping[str, object] = {}
         self.came = False
         self.stopped = False
 
@@ -104,7 +119,7 @@ class MessagesDecoder:
 
     def __init__(self) -> None:
         self._blocks: dict[int, _Block] = {}  # the last block of each index
-        self._calls: list[_Block] = []
+        self._calls: list[_Block] = []  # and results of tools of the provider
         self._number = 0  # of the next block
         self._next = 0  # the next index
         self._last = 0  # the index of the block that began last
@@ -189,26 +204,32 @@ class MessagesDecoder:
             block.call.begin(call_id, identifier(fields.get("name")), None)
             if not block.call.name:
                 raise WireError("a call began without the name of its tool")
+            block.call.rest = rest_of(fields)
             block.call.begin_with(arguments_of(fields.get("input")))
             self._spoke = True
             yield from block.call.news()
         else:
+            block.fields = fields
+            block.call.begin_with(arguments_of(fields.get("input")))
             yield Progress()
 
     def _stop(self, block: _Block) -> Iterator[Decoded]:
         """End a block, which may have ended already."""
         self._text = _NOWHERE
-        block.stopped = True
+        again, block.stopped = block.stopped, True
         if block.kind == CALL:
             block.call.end("")
             yield from block.call.news()
+        elif block.kind not in SPEAKERS and block.fields and not again:
+            block.call.end("")
+            yield of_server(block.fields, block.call.arguments)
 
     def _new(self, kind: str, place: int) -> _Block:
         block = self._blocks[place] = _Block(self._number, kind)
         self._number += 1
         self._last = place
         self._next = max(self._next, place + 1)
-        if kind == CALL:
+        if kind not in SPEAKERS:
             self._calls.append(block)
         return block
 
@@ -269,7 +290,8 @@ class MessagesDecoder:
         hidden = text_of(fields.get("data"))
         if thought or signature or hidden:
             block.came = self._spoke = True
-            yield Reasoning(thought, signature or hidden or None, index=block.number, redacted=bool(hidden))
+            sign = signature or hidden or None
+            yield Reasoning(thought, sign, index=block.number, redacted=bool(hidden), opaque=_OPAQUE)
         else:
             yield Progress()
 

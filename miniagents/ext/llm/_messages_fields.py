@@ -1,16 +1,31 @@
 """The fields of the events, blocks and answers of the Messages API."""
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, cast
 
 from typing_extensions import TypedDict
 
-from miniagents.values import Citation, Usage
+from miniagents.values import Citation, ServerToolCall, ServerToolResult, Usage
 
 from ._answer import Count
-from ._json import integer_at, look
+from ._fields import identifier
+from ._json import arguments_object, integer_at, look
+from ._opaque import opaque
 
-__all__ = ["CALL", "SPEAKERS", "TEXT", "THOUGHTS", "Counts", "Delta", "Event", "citation_of", "kind_of"]
+__all__ = [
+    "CALL",
+    "SPEAKERS",
+    "TEXT",
+    "THOUGHTS",
+    "Counts",
+    "Delta",
+    "Event",
+    "citation_of",
+    "kind_of",
+    "of_server",
+    "rest_of",
+]
 
 TEXT: Final = "text"
 CALL: Final = "tool_use"
@@ -71,7 +86,45 @@ def citation_of(cited: object) -> Citation:
         text("cited_text") or "",
         number("start_char_index", "start_page_number", "start_block_index"),
         number("end_char_index", "end_page_number", "end_block_index"),
+        opaque=opaque(citation=cited) if isinstance(cited, dict) else None,
     )
+
+
+def rest_of(block: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of a call that the server needs back, and that are in no field of a part."""
+    return {
+        name: value
+        for name, value in block.items()
+        if name not in {"type", "id", "name", "input"} and value is not None
+    }
+
+
+def of_server(block: Mapping[str, object], arguments: str) -> ServerToolCall | ServerToolResult:
+    """Return a call of a tool that the provider runs, or its result, or any other block that goes back.
+
+    Args:
+        block: the fields of its start event.
+        arguments: its input, if it came in pieces.
+    """
+    kind, called = kind_of(block), identifier(block.get("tool_use_id"))
+    if called is None and "input" in block:
+        whole = {**block, "input": arguments_object(arguments)}
+        name = identifier(block.get("name")) or kind
+        return ServerToolCall(
+            identifier(block.get("id")) or "", name, arguments or "{}", opaque=opaque(block=whole)
+        )
+    shown = json.dumps(_shown(block.get("content")), ensure_ascii=False)
+    return ServerToolResult(called or "", shown, kind, opaque=opaque(block=dict(block)))
+
+
+def _shown(content: object) -> object:
+    """Return the content of a result without what only the server can read."""
+    if isinstance(content, list):
+        return [_shown(each) for each in cast("list[object]", content)]
+    if isinstance(content, dict):
+        fields = cast("dict[str, object]", content)
+        return {name: _shown(each) for name, each in fields.items() if not name.startswith("encrypted_")}
+    return content
 
 
 class Counts:

@@ -29,7 +29,12 @@ except ImportError as _error:
 
 __all__ = ["OPENAI", "OPENAI_ERRORS", "AsyncOpenAI", "connection_of"]
 
-OPENAI: Final = Provider("openai", "https://api.openai.com/v1", ("openai.com", "openai.azure.com"))
+OPENAI: Final = Provider(
+    "openai",
+    "https://api.openai.com/v1",
+    ("openai.com", "openai.azure.com"),
+    (("mistral.ai", "[a-zA-Z0-9]{9}"), ("openai.com", ".{1,40}"), ("openai.azure.com", ".{1,40}")),
+)
 OPENAI_ERRORS: Final = SDKErrors(
     status=APIStatusError,
     timeout=APITimeoutError,

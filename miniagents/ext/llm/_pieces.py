@@ -5,12 +5,13 @@ pieces, the answer is refused, so no reader takes it as complete.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from miniagents.values import ToolCallDelta
 
 from ._json import WireError, encodable
+from ._opaque import opaque
 
 __all__ = ["CallPieces", "missing", "same_json"]
 
@@ -71,9 +72,10 @@ class CallPieces:
     Attributes:
         id: of the call; None if the server gives none.
         name: of the tool; `""` while it is not known.
+        rest: the other fields of its item, which the server needs back.
     """
 
-    __slots__ = ("_first", "_item_id", "_number", "_pieces", "_told", "id", "name")
+    __slots__ = ("_first", "_item_id", "_number", "_pieces", "_told", "id", "name", "rest")
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -83,6 +85,12 @@ class CallPieces:
         self._item_id: str | None = None
         self.id: str | None = None
         self.name = ""
+        self.rest: Mapping[str, object] = {}
+
+    @property
+    def arguments(self) -> str:
+        """The arguments that have come."""
+        return "".join(self._pieces)
 
     @property
     def came(self) -> bool:
@@ -134,9 +142,9 @@ class CallPieces:
             return
         if not self._told:
             self._told = 1
-            # The result of a call must have an id, so a call without an id gets one here.
-            call_id = self.id or self._item_id or f"call-{self._number}"
-            yield ToolCallDelta(self._number, call_id, self.name, item_id=self._item_id)
+            told = opaque(rest=self.rest) if self.rest else None
+            call_id = self.id or self._item_id
+            yield ToolCallDelta(self._number, call_id, self.name, item_id=self._item_id, opaque=told)
         for piece in self._pieces[self._told - 1 :]:
             yield ToolCallDelta(self._number, arguments=piece)
         self._told = len(self._pieces) + 1

@@ -16,6 +16,7 @@ from miniagents.messages import AssistantMessage, Message
 
 from ._call import ModelCall, Wire
 from ._conversation import Conversation, conversation_of, loaded
+from ._opaque import Origin
 from ._options import Extras, ModelOptions, Wanted
 from ._settings import Provider, server_of
 from ._timeouts import Timeouts
@@ -99,10 +100,12 @@ async def prepared(
     connect: Callable[[ModelOptions], Connection[C]],
 ) -> Question[C]:
     """Check the keywords and return the question; after this, the provider only has to make its request."""
-    conversation = conversation_of(await ctx.message_promises, options.system)
+    messages = await ctx.message_promises
     options.check()
     wanted, timeouts = options.wanted, options.timeouts
     model = provider.model(options.model)
     extras = Extras.of(options.extra, reserved)
     connection = connect(options)
+    origin = Origin(provider.name, server_of(connection.base_url), provider.ids_at(connection.base_url))
+    conversation = conversation_of(messages, options.system, origin)
     return Question(options, model, connection, await loaded(conversation), wanted, extras, timeouts)

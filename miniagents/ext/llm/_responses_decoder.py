@@ -23,6 +23,7 @@ from miniagents.values import Finish, Reasoning, Refusal
 from ._answer import Decoded, Progress
 from ._fields import arguments_of, identifier, identity_of, list_of, object_of, raise_error, text_of
 from ._json import ProviderError, WireError, look, parsed
+from ._opaque import opaque
 from ._pieces import missing
 from ._responses_fields import (
     REFUSAL,
@@ -34,7 +35,9 @@ from ._responses_fields import (
     item_name,
     kind_of,
     name_in,
+    of_server,
     part_number,
+    rest_of,
     said_in,
     said_in_part,
     thought_in,
@@ -169,6 +172,7 @@ class ResponsesDecoder:
         fields = object_of(event.get("item"))
         item = self._items.announced(item_name(fields, event.get("output_index")))
         if item.kind == CALL:
+            item.call.rest = rest_of(fields, CALL)
             item.call.begin_with(arguments_of(fields.get("arguments")))
             yield from item.call.news()
         elif item.kind != MESSAGE:
@@ -249,6 +253,7 @@ class ResponsesDecoder:
     ) -> Iterator[Decoded]:
         """Take a whole item, at its end or at the end of the answer."""
         if item.kind == CALL:
+            item.call.rest = item.call.rest or rest_of(fields, CALL)
             item.call.end(arguments_of(fields.get("arguments")), at_end=at_end)
             yield from item.call.news()
         elif item.kind == MESSAGE:
@@ -257,13 +262,17 @@ class ResponsesDecoder:
             late = [each for each in voices if item.end_of_voice(each, whole_text(said, each), at_end=at_end)]
             yield from self._content(item, fields, late)
             yield from _citations(item, fields)
-        elif item.kind == THOUGHT and not item.ended:
+            yield from _phase(item, fields)
+        elif item.ended:
+            yield Progress()
+        elif item.kind == THOUGHT:
             thought = "" if item.said(THINKING) else thought_in(fields)
             signature = identifier(fields.get("encrypted_content"))
-            if thought or signature:
-                yield Reasoning(thought, signature, item.id, item.number)
+            if thought or signature or list_of(fields.get("content")):
+                told = opaque(item={"type": THOUGHT, **rest_of(fields, THOUGHT)})
+                yield Reasoning(thought, signature, item.id, item.number, opaque=told)
         else:
-            yield Progress()
+            yield from of_server(fields)
 
     def _content(
         self, item: Item, fields: Mapping[str, object], voices: Collection[str]
@@ -326,6 +335,7 @@ class ResponsesDecoder:
                 raise WireError("a text came after the text that follows it")
             if same and item.kind == MESSAGE:
                 yield from _citations(item, fields)
+                yield from _phase(item, fields)
             else:
                 yield from self._whole_item(item, fields, at_end=True)
             late = late or (not spoke and bool(item.said(TEXT)))
@@ -383,6 +393,12 @@ def decode_response(event: ServerEvent) -> list[Decoded]:
     ends = {str(look(each, "status")) for each in list_of(answer.get("output"))}
     ended = answer.get("status") is None and len(ends) == 1
     return list(ResponsesDecoder().whole(answer, ends.pop() if ended else ""))
+
+
+def _phase(item: Item, fields: Mapping[str, object]) -> Iterator[Decoded]:
+    """Return what the server needs back with a message: which phase of the answer it is."""
+    if (phase := fields.get("phase")) is not None and not item.ended:
+        yield Reasoning(id=item.id, index=item.number, opaque=opaque(message={"phase": phase}))
 
 
 def _citations(item: Item, fields: Mapping[str, object]) -> Iterator[Decoded]:

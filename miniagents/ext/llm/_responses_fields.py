@@ -1,17 +1,20 @@
 """The fields of the events, items and answers of the Responses API."""
 
+import json
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from typing_extensions import TypedDict
 
-from miniagents.values import Citation, Usage
+from miniagents.values import Citation, Image, ServerToolCall, ServerToolResult, Usage
 
-from ._answer import Count
+from ._answer import Count, Decoded, Progress
 from ._fields import identifier, list_of, text_of, with_thoughts
-from ._json import integer_at, look
-from ._responses_items import CALL, MESSAGE, ItemName
+from ._json import WireError, integer_at, look
+from ._opaque import opaque
+from ._responses_items import CALL, MESSAGE, THOUGHT, ItemName
 
 __all__ = [
     "REFUSAL",
@@ -23,7 +26,9 @@ __all__ = [
     "item_name",
     "kind_of",
     "name_in",
+    "of_server",
     "part_number",
+    "rest_of",
     "said_in",
     "said_in_part",
     "thought_in",
@@ -135,6 +140,49 @@ def citations_in(annotations: Iterable[object]) -> Iterator[Citation]:
                 start=integer_at(each, "start_index"),
                 end=integer_at(each, "end_index"),
             )
+
+
+_OWN: Final = MappingProxyType(
+    {
+        CALL: frozenset({"type", "call_id", "name", "arguments", "status"}),
+        THOUGHT: frozenset({"type", "status"}),
+        "": frozenset[str](),
+    }
+)
+
+
+def rest_of(item: Mapping[str, object], kind: str) -> dict[str, object]:
+    """Return the fields of an item that the server needs back, and that are in no field of a part."""
+    own = _OWN[kind]
+    return {name: value for name, value in item.items() if name not in own and value is not None}
+
+
+_RESULTS: Final = ("output", "outputs", "results", "result")
+
+
+def of_server(item: Mapping[str, object]) -> Iterator[Decoded]:
+    """Return a call of a tool that the provider runs, with its result, or the image that it made."""
+    kind, name = kind_of(item), identifier(item.get("id")) or ""
+    if not kind:
+        yield Progress()
+        return
+    result = next((item[each] for each in _RESULTS if item.get(each)), None)
+    asked = {
+        field: value
+        for field, value in item.items()
+        if field not in {"type", "id", "status", *_RESULTS} and value is not None
+    }
+    made = kind == "image_generation_call" and isinstance(result, str)
+    told = None if made else opaque(item=rest_of(item, ""))
+    yield ServerToolCall(name, kind.removesuffix("_call"), json.dumps(asked), opaque=told)
+    if made:
+        try:
+            yield Image(data=b64decode(str(result)))
+        except ValueError:
+            raise WireError("an image is not in base64") from None
+    elif result is not None:
+        shown = result if isinstance(result, str) else json.dumps(result)
+        yield ServerToolResult(name, shown, kind.removesuffix("_call"))
 
 
 # -- answers ---------------------------------------------------------------------------------------------

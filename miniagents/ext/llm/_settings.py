@@ -1,6 +1,7 @@
 """Finds the model, the address and the API key of a call, in its keywords or the environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -22,6 +23,8 @@ class Provider:
         name: in lower case; its environment variables begin with it in capitals (`OPENAI_API_KEY`).
         base_url: its address.
         own_hosts: the domains that belong to the provider.
+        ids: for domains that refuse some ids of calls: a pattern of those that they accept; the first domain
+            counts, and `""` is any domain.
 
     Example:
         >>> acme = Provider("acme", "https://api.acme.example", ("acme.example",))
@@ -32,6 +35,7 @@ class Provider:
     name: str
     base_url: str
     own_hosts: tuple[str, ...]
+    ids: tuple[tuple[str, str], ...] = ()
 
     def model(self, given: str | None) -> str:
         """Return the name of the model to call.
@@ -117,8 +121,15 @@ class Provider:
         Args:
             url: any address.
         """
-        host = _host_of(url)
-        return any(host == own or host.endswith(f".{own}") for own in self.own_hosts)
+        return any(_is_in(_host_of(url), own) for own in self.own_hosts)
+
+    def ids_at(self, url: str) -> re.Pattern[str] | None:
+        """Return the pattern of the ids of calls that an address accepts; None for any id.
+
+        Args:
+            url: any address.
+        """
+        return next((re.compile(ids) for own, ids in self.ids if _is_in(_host_of(url), own)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +176,11 @@ def _is_address(url: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # no such port, or half of an IPv6 address
         return False
+
+
+def _is_in(host: str, domain: str) -> bool:
+    """Return whether a host belongs to a domain; every host belongs to the empty one."""
+    return not domain or host == domain or host.endswith(f".{domain}")
 
 
 def _host_of(url: str) -> str:

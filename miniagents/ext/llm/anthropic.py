@@ -47,6 +47,8 @@ from miniagents.values import (
     LLMConfigError,
     Reasoning,
     Refusal,
+    ServerToolCall,
+    ServerToolResult,
     ToolCall,
     ToolResult,
     media_type_of,
@@ -57,6 +59,7 @@ from ._conversation import Conversation, Turn, encoded, joined_turns
 from ._errors import SDKErrors
 from ._json import arguments_object, plain
 from ._messages_decoder import MessagesDecoder, decode_message
+from ._opaque import opened
 from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
 from ._question import Connection, prepared
 from ._settings import Endpoint, Provider
@@ -84,7 +87,9 @@ if TYPE_CHECKING:
 
 __all__ = ["anthropic_agent", "create_anthropic_agent"]
 
-_PROVIDER: Final = Provider("anthropic", "https://api.anthropic.com", ("anthropic.com",))
+_PROVIDER: Final = Provider(
+    "anthropic", "https://api.anthropic.com", ("anthropic.com",), (("", "[a-zA-Z0-9_-]+"),)
+)
 _RESERVED: Final = MappingProxyType(
     {
         "messages": "send them to the agent",
@@ -170,7 +175,11 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
     asked = await prepared(ctx, options, _PROVIDER, _RESERVED, _connection)
     used = asked.connection.client
     request = _encode(
-        asked.conversation, temperature=temperature, wanted=asked.wanted, extra=asked.extras.body
+        asked.conversation,
+        temperature=temperature,
+        signed=_PROVIDER.is_own(asked.connection.base_url),
+        wanted=asked.wanted,
+        extra=asked.extras.body,
     )
 
     def ask() -> AbstractAsyncContextManager[Response]:
@@ -207,12 +216,25 @@ def _encode(
     conversation: Conversation,
     *,
     temperature: float | None,
+    signed: bool = True,
     wanted: Wanted = NOTHING_WANTED,
     extra: Mapping[str, object],
 ) -> _MessagesRequest:
-    """Convert a conversation to a request of the Messages API."""
+    """Convert a conversation to a request of the Messages API.
+
+    Args:
+        conversation: to convert.
+        temperature: from 0 to 2.
+        signed: whether the server refuses thoughts without a signature, as Anthropic does.
+        wanted: the tools and the schema of the answer.
+        extra: other fields.
+    """
     # The Messages API expects results of tools in the turns of the user.
-    sides = [Turn("user", turn.content) if turn.role == "tool" else turn for turn in conversation.turns]
+    sides = [
+        Turn("user" if turn.role == "tool" else turn.role, content)
+        for turn in conversation.turns
+        if (content := tuple(part for part in turn.content if _is_taken(part, signed=signed)))
+    ]
     turns = list(joined_turns(sides))
     if turns[0].role == "assistant":
         turns.insert(0, Turn("user", (_OPENING,)))
@@ -240,22 +262,42 @@ def _content(turn: Turn) -> object:
         return turn.content[0]
     # Results must come before all other blocks of their turn.
     ordered = sorted(turn.content, key=lambda part: not isinstance(part, ToolResult))
-    return [block for part in ordered for block in _blocks(part)]
+    blocks: list[dict[str, object]] = []
+    for part in ordered:
+        if not isinstance(part, Citation):
+            blocks += _blocks(part)
+        elif (cited := opened(part).get("citation")) and blocks and blocks[-1]["type"] == "text":
+            blocks[-1] = {
+                **blocks[-1],
+                "citations": [*cast("list[object]", blocks[-1].get("citations", [])), cited],
+            }
+    return blocks
+
+
+def _is_taken(part: Content, *, signed: bool) -> bool:
+    """Return whether the server takes a part; of thoughts only those that it has signed, or sent unsigned."""
+    if not isinstance(part, Reasoning) or (part.signature and part.id is None):
+        return True
+    return part.opaque is not None and not part.signature and not signed
 
 
 def _blocks(part: Content) -> Iterator[dict[str, object]]:
     match part:
-        case str():
-            yield {"type": "text", "text": part}
-        case Refusal(text):
-            yield {"type": "text", "text": text}
+        case str() | Refusal():
+            yield {"type": "text", "text": part if isinstance(part, str) else part.text}
         case Reasoning(text, signature):
-            # Only reasoning that Anthropic has signed may go back to it; Anthropic gives it no id.
-            if signature and part.id is None:
-                thought: dict[str, object] = {"type": "thinking", "thinking": text, "signature": signature}
-                yield {"type": "redacted_thinking", "data": signature} if part.redacted else thought
+            thought = {"type": "thinking", "thinking": text, "signature": signature}
+            hidden = {"type": "redacted_thinking", "data": signature}
+            yield {
+                name: each
+                for name, each in (hidden if part.redacted else thought).items()
+                if each is not None
+            }
         case ToolCall(call_id, name, arguments):
-            yield {"type": "tool_use", "id": call_id, "name": name, "input": arguments_object(arguments)}
+            call = {"type": "tool_use", "id": call_id, "name": name, "input": arguments_object(arguments)}
+            yield {**call, **cast("Mapping[str, object]", opened(part).get("rest", {}))}
+        case ServerToolCall() | ServerToolResult():
+            yield from cast("list[dict[str, object]]", [opened(part).get("block")] if part.opaque else [])
         case ToolResult(call_id, content, is_error):
             result: dict[str, object] = {"type": "tool_result", "tool_use_id": call_id, "content": content}
             yield {**result, "is_error": True} if is_error else result

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from pydantic import SecretStr
 
@@ -38,6 +38,7 @@ from miniagents.values import (
     File,
     Image,
     LLMConfigError,
+    Reasoning,
     Refusal,
     ToolCall,
     ToolResult,
@@ -47,6 +48,7 @@ from ._call import Wire, reply_with
 from ._chat_decoder import ChunkDecoder, decode_completion
 from ._conversation import Conversation, Turn, data_url, name_of
 from ._json import arguments_as_text, plain
+from ._opaque import opened
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
 from ._options import NOTHING_WANTED, ModelOptions, Wanted
 from ._question import prepared
@@ -238,19 +240,51 @@ def _messages(turn: Turn) -> Iterator[dict[str, object]]:
 
 
 def _assistant(turn: Turn) -> dict[str, object]:
-    said = [part.text if isinstance(part, Refusal) else part for part in turn.content]
-    calls = [
-        {
-            "id": part.id,
-            "type": "function",
-            "function": {"name": part.name, "arguments": arguments_as_text(part.arguments)},
-        }
-        for part in turn.content
-        if isinstance(part, ToolCall)
-    ]
-    text = "".join(part for part in said if isinstance(part, str))
-    message: dict[str, object] = {"role": "assistant", "content": text or None}
+    content: list[dict[str, object]] = []
+    calls: list[dict[str, object]] = []
+    thoughts: dict[str, object] = {}
+    kept: dict[str, object] = {}
+    for part in turn.content:
+        match part:
+            case str() | Refusal():
+                content.append({"type": "text", "text": part if isinstance(part, str) else part.text})
+            case ToolCall():
+                function = {"name": part.name, "arguments": arguments_as_text(part.arguments)}
+                more = cast("Mapping[str, object]", opened(part).get("call", {}))
+                calls.append({"id": part.id, "type": "function", "function": function, **more})
+            case Reasoning():
+                _think(part, content, thoughts, kept)
+            case _:
+                pass
+    if any(part["type"] != "text" for part in content):
+        said: object = content
+    else:
+        said = "".join(str(part["text"]) for part in content) or None
+    if not kept.keys().isdisjoint(_WITH_TEXT):
+        thoughts = {}  # their text is in these fields
+    message: dict[str, object] = {"role": "assistant", "content": said, **thoughts, **kept}
     return {**message, "tool_calls": calls} if calls else message
+
+
+_WITH_TEXT: Final = frozenset({"reasoning_details", "thinking_blocks"})
+
+
+def _think(
+    thought: Reasoning,
+    content: list[dict[str, object]],
+    thoughts: dict[str, object],
+    kept: dict[str, object],
+) -> None:
+    """Put a thought where its server expects it: `_chat_thoughts` has the forms."""
+    known = opened(thought)
+    if isinstance(name := known.get("field"), str):
+        thoughts[name] = f"{thoughts.get(name, '')}{thought.text}"
+    if isinstance(tag := known.get("tag"), str):
+        content.append({"type": "text", "text": f"<{tag}>{thought.text}</{tag}>"})
+    if isinstance(part := known.get("part"), Mapping):
+        content.append({**part, "thinking": [{"type": "text", "text": thought.text}]})
+    if isinstance(fields := known.get("message"), Mapping):
+        kept.update(cast("Mapping[str, object]", fields))
 
 
 def _item(part: Content) -> dict[str, object]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from pydantic import SecretStr
 
@@ -32,13 +32,15 @@ from miniagents.values import (
     LLMConfigError,
     Reasoning,
     Refusal,
+    ServerToolCall,
     ToolCall,
     ToolResult,
 )
 
 from ._call import Wire, reply_with
 from ._conversation import Conversation, Turn, data_url, name_of
-from ._json import arguments_as_text, plain
+from ._json import arguments_as_text, look, plain
+from ._opaque import opened
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
 from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
 from ._question import prepared
@@ -193,28 +195,54 @@ def _encode(
 
 def _items(turn: Turn) -> Iterator[dict[str, object]]:
     if turn.role == "user":
-        if all(isinstance(part, str) for part in turn.content):
-            yield {"role": "user", "content": turn.text}
-        else:
-            yield {"role": "user", "content": [_said_by_user(part) for part in turn.content]}
-        return
+        text = all(isinstance(part, str) for part in turn.content)
+        yield {"role": "user", "content": turn.text if text else [*map(_said_by_user, turn.content)]}
+    else:
+        yield from _said_by_model(turn)
+
+
+def _said_by_model(turn: Turn) -> Iterator[dict[str, object]]:
+    # An id may go back only with the thought before it: the server looks for that thought.
+    whole = all(_goes_back(part) for part in turn.content if isinstance(part, Reasoning))
+    said: dict[str, object] = {}  # the last text
     for part in turn.content:
         match part:
             case str() | Refusal():
                 text = part if isinstance(part, str) else part.text
                 # OpenAI accepts it without the type, other servers (llama.cpp) do not.
-                yield {"type": "message", "role": "assistant", "content": text}
-            case Reasoning(text, signature, str(item_id)) if signature:
-                # Only reasoning that this API has encrypted may go back to it.
-                summary = [{"type": "summary_text", "text": text}] if text else []
-                yield {"type": "reasoning", "id": item_id, "summary": summary, "encrypted_content": signature}
+                said = {"type": "message", "role": "assistant", "content": text}
+                yield said
+            case Reasoning():
+                said.update(cast("Mapping[str, object]", opened(part).get("message", {})))
+                yield from _thought(part)
             case ToolCall(call_id, name, arguments):
                 call = {"type": "function_call", "call_id": call_id, "name": name}
-                yield {**call, "arguments": arguments_as_text(arguments)}
+                more = cast("Mapping[str, object]", opened(part).get("rest", {}))
+                rest = {field: value for field, value in more.items() if whole or field != "id"}
+                yield {**call, "arguments": arguments_as_text(arguments), **rest}
             case ToolResult(call_id, content):
                 yield {"type": "function_call_output", "call_id": call_id, "output": content}
+            case ServerToolCall() if isinstance(item := opened(part).get("item"), Mapping) and whole:
+                yield dict(cast("Mapping[str, object]", item))
             case _:
                 pass
+
+
+def _thought(part: Reasoning) -> Iterator[dict[str, object]]:
+    known = opened(part)
+    if isinstance(item := known.get("item"), Mapping) and _goes_back(part):
+        yield dict(cast("Mapping[str, object]", item))
+    elif part.signature and part.id and not known:
+        # Only reasoning that this API has encrypted may go back to it.
+        summary = [{"type": "summary_text", "text": part.text}] if part.text else []
+        thought = {"type": "reasoning", "id": part.id, "summary": summary}
+        yield {**thought, "encrypted_content": part.signature}
+
+
+def _goes_back(thought: Reasoning) -> bool:
+    """Return whether a thought can go back: the server encrypted it, or shows it; a summary is not enough."""
+    item = opened(thought).get("item")
+    return item is None or bool(look(item, "encrypted_content") or look(item, "content"))
 
 
 def _said_by_user(part: Content) -> dict[str, object]:

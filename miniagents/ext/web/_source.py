@@ -4,7 +4,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Final, TypeAlias, cast
+from pathlib import PurePath
+from typing import Final, TypeAlias
 
 from reactivex import abc
 
@@ -13,15 +14,21 @@ from miniagents.streams._context import Context
 from miniagents.values import (
     AgentPart,
     AgentTimeoutError,
-    Attachment,
     BudgetExceededError,
+    Citation,
+    File,
+    Image,
     InquiryCancelledError,
     LLMRefusalError,
     LLMTruncatedError,
     Part,
+    Reasoning,
     ResponseHeaders,
     Restart,
     Retry,
+    ServerToolCall,
+    ServerToolResult,
+    ToolCallDelta,
     ToolResult,
     redact_keys,
     safe_traceback,
@@ -254,12 +261,6 @@ class FrameSource:
         self._subscriptions[1] = None
         if promise is not None and isinstance(data := promise.buffer.result, PageData):
             self._add(MessagePart(self._messages, DataPart(data.name, data.data, data.id, data.transient)))
-        if promise is not None and promise.given is not None:
-            for each in cast("tuple[object, ...]", _data_of(promise.given).get("parts") or ()):
-                if (
-                    isinstance(each, Attachment) and each.path is None
-                ):  # a path would tell clients about the files of the server
-                    self._add(MessagePart(self._messages, each))
         self._add(MessageEnded(self._messages))
         self._messages += 1
         self._advance()
@@ -333,10 +334,10 @@ def _data_of(message: Message) -> dict[str, object]:
 
 
 def _for_clients(part: Part) -> Part | None:
-    """The part as clients may see it: without limits of our account, and without texts of errors."""
+    """The part as clients may see it: without our limits, texts of errors, and what is opaque."""
     match part:
-        case ResponseHeaders():
-            return None
+        case ResponseHeaders() | Image(path=str() | PurePath()) | File(path=str() | PurePath()):
+            return None  # a path would tell clients about the files of the server
         case Retry():
             return Retry(part.attempt, part.delay, "")
         case Restart():
@@ -346,8 +347,11 @@ def _for_clients(part: Part) -> Part | None:
         case AgentPart(agents, inner):
             shown = _for_clients(inner)
             return None if shown is None or isinstance(shown, AgentPart) else AgentPart(agents, shown)
+        case Reasoning() | ToolCallDelta() | ServerToolCall() | ServerToolResult() | Citation():
+            part = replace(part, opaque=None) if part.opaque else part
         case _:
-            return part
+            pass
+    return part
 
 
 def _ignore() -> None:

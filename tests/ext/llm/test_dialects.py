@@ -5,6 +5,7 @@ import json
 import pytest
 
 from miniagents import Reasoning, ToolCall, Usage
+from tests.support.opaque import plain
 from tests.support.responses_wire import CREATED, end, response
 from tests.support.sse_server import sse
 from tests.support.wires import CHAT, RESPONSES, reply_to
@@ -78,7 +79,7 @@ async def test_thoughts(field: str) -> None:
     """A thought has no field in the protocol; under both names that servers give it it is one."""
     chunks = said({"choices": [choice(**{field: "Hm."})]}, {"choices": [choice("stop", content="Hello")]})
     message = await reply_to(CHAT, sse(*chunks))
-    assert (Reasoning("Hm."), "Hello") == message.content
+    assert [Reasoning("Hm."), "Hello"] == plain(message.content)
 
 
 @pytest.mark.parametrize("indexed", [True, False])

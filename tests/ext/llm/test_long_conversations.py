@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from miniagents import AssistantMessage, Part, ToolMessage, ToolResult, Usage, tool
+from tests.support.opaque import plain
 from tests.support.spoken import SPOKEN, Asked, ContentMessage, Json, Said, Told
 from tests.support.sse_server import Exchange, sse
 from tests.support.wires import asking, reply_to
@@ -116,7 +117,7 @@ async def test_fifty_turns(spoken: ContentMessage) -> None:
     assert len(asked.server.requests) == TURNS + 1
 
     answers = [message for message in messages if isinstance(message, AssistantMessage)]
-    assert [answer.parts for answer in answers] == [spoken.content(said) for said in SAID]
+    assert [plain(answer.parts) for answer in answers] == [list(spoken.content(said)) for said in SAID]
     results = [message for message in messages if isinstance(message, ToolMessage)]
     assert [(str(result), result.model_dump()["call_id"]) for result in results] == [
         (call.result, call.id) for said in SAID for call in said.calls

@@ -24,6 +24,7 @@ from miniagents.ext.llm.openai_responses import (
     create_openai_responses_agent,
 )
 from miniagents.models import ToolSpec
+from tests.support.opaque import plain
 from tests.support.responses_wire import CREATED, begin, delta, done, end, event
 from tests.support.sse_server import answer, sse
 from tests.support.wires import KEY, RESPONSES, asking, error_of, reply_to
@@ -112,11 +113,11 @@ async def test_parts() -> None:
         end(),
     )
     message = await reply_to(RESPONSES, script)
-    assert message.parts == (
+    assert plain(message.parts) == [
         Reasoning("Hm.", "secret", "item-0"),
         "Let me look.",
         ToolCall("c-1", "look", '{"at":"sky"}', "item-2"),
-    )
+    ]
     assert (message.finish_reason, message.usage) == ("completed", Usage(7, 3, 2, 1))
 
 

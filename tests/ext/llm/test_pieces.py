@@ -136,11 +136,11 @@ def test_first_piece_of_arguments_at_the_end() -> None:
 
 
 def test_name() -> None:
-    """A call goes out when its name is known, with an id that is made up if need be, and keeps its name."""
+    """A call goes out when its name is known, with its id if it has one, and keeps its name."""
     made = CallPieces(3)
     made.add("{}")
     assert [] == [*made.news()]
     made.begin(None, "look", None)
-    assert [*made.news()] == [ToolCallDelta(3, "call-3", "look"), ToolCallDelta(3, arguments="{}")]
+    assert [*made.news()] == [ToolCallDelta(3, None, "look"), ToolCallDelta(3, arguments="{}")]
     with pytest.raises(WireError, match="a call of the tool 'look' has a second name, 'go'"):
         made.begin("c", "go", None)
