@@ -22,6 +22,7 @@ from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonParser, JsonText, Part, Restart
 
 from ._errors import SchemaError, TypedAnswerError
+from ._json_begin import JsonBegin
 from ._partials import MISSING, Partials, item_type
 
 __all__ = ["AT_ONCE", "ListField", "TextField", "write_elements", "write_field", "write_partials"]
@@ -122,13 +123,13 @@ class _AnswerFeed(TokenFeed):
 class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
     """Finds the JSON in the parts of an answer, from its first character on."""
 
-    __slots__ = ("_begun",)
+    __slots__ = ("_begin",)
 
     in_step: ClassVar[bool] = True  # the answer is read no faster than the readers of this stream request
 
     def __init__(self, target: ReplayBuffer[U]) -> None:
         super().__init__(target)
-        self._begun = False
+        self._begin = JsonBegin()
 
     @override
     def pieces_of(self, buffer: ReplayBuffer[str], /) -> list[str]:
@@ -140,13 +141,10 @@ class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
             if self.target.closed:  # the last reader has left
                 return
             if isinstance(part, Restart):
-                self._begun = False
+                self._begin = JsonBegin()
                 self.restart()
-            elif isinstance(part, str):
-                text = part if self._begun else part[part.find("{") :] if "{" in part else ""
-                if text:
-                    self._begun = True
-                    self.feed(text)
+            elif isinstance(part, str) and (text := self._begin.feed(part)):
+                self.feed(text)
 
     @abstractmethod
     def feed(self, text: str) -> None:

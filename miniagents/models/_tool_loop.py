@@ -129,6 +129,8 @@ Approval: TypeAlias = Callable[[ToolCall], Awaitable[bool | str]]
 """Called before each call of a tool: True allows it; False, or a reason as a text, refuses it."""
 
 _LOG: Final = logging.getLogger("miniagents.models")
+_PAUSED: Final = "pause_turn"
+"""The reason of an answer that a provider has stopped while it ran its own tools; it is asked to go on."""
 _NO_SUCH_TOOL: Final = "(no such tool)"
 """The name that observers get for a tool that does not exist: the model has made it up."""
 
@@ -333,7 +335,7 @@ class ToolLoop:
                 conversation += [answers, [await result for result in results]]
             except Exception:  # noqa: BLE001 - the replies have it already, at its place
                 return
-            if not results:
+            if not results and not any(answer.finish_reason == _PAUSED for answer in answers):
                 return
         raise MaxTurnsError(
             f"{self.model.alias} still calls tools in turn {self.max_turns}, its last one; "

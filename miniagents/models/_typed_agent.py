@@ -26,6 +26,7 @@ from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDe
 from ._agent_kinds import as_kind, over
 from ._answer_schema import AnswerSchema
 from ._errors import SchemaError, TypedAnswerError
+from ._json_begin import JsonBegin
 from ._parameters import sentence_of
 from ._parsed import ParsedMessage, ParsedReplies
 from ._tool import ToolSpec
@@ -166,7 +167,8 @@ class TypedAnswer(Generic[T]):
         if self.mode == "tool" and isinstance(answer, AssistantMessage) and answer.tool_calls:
             return answer.tool_calls[0].arguments
         text = str(answer)
-        return text[max(text.find("{"), 0) : text.rfind("}") + 1] or text
+        found = JsonBegin().feed(text)
+        return found[: found.rfind("}") + 1] or text
 
     def _complaint(self, answer: Message, reason: str) -> Message:
         text = f"This is no {self.schema.name}: {reason}. Give the whole answer again, corrected."

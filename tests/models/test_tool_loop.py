@@ -33,6 +33,7 @@ from miniagents import (
 )
 from miniagents.models import AnyTool, Approval
 from miniagents.models._tool_loop import Toolbox, ToolCalls
+from miniagents.parts import ServerToolCall
 from miniagents.testing import ScriptedModel, scripted_model
 
 
@@ -528,6 +529,18 @@ async def test_agents_as_tools_are_visible_with_their_path() -> None:
         assert seen[-1] == ToolResult("out", "Found 42.", name="RESEARCHER")
         assert results(scripted.requests[1].messages) == [seen[-1]]
         assert str(await replies.final) == "It is 42."
+
+
+async def test_a_pause_is_not_the_end() -> None:
+    """W5: a model that pauses is asked to go on, with what it has said, as often as `max_turns` allows."""
+    paused: list[Part] = ["Let me ", ServerToolCall("s", "web_search"), Finish("pause_turn")]
+    scripted = ScriptedModel(paused, paused, "It rains.")
+    async with MiniAgents():
+        replies = await scripted.agent.with_tools(look).inquire("Rain?")
+        assert ["Let me ", "Let me ", "It rains."] == [reply.text for reply in replies]
+        assert replies[:2] == scripted.requests[2].messages[1:]
+        with pytest.raises(MaxTurnsError, match="in turn 3"):
+            await ScriptedModel(then=paused).agent.with_tools(look, max_turns=3).inquire("Rain?")
 
 
 @pytest.mark.parametrize("reason", ["length", "max_tokens", "max_output_tokens", "content_filter"])

@@ -111,6 +111,17 @@ async def test_text_around_the_json(text: str) -> None:
         assert await scripted_model(text).as_type(City, repairs=0).inquire("City?").parsed == OSLO
 
 
+@pytest.mark.parametrize(
+    "text", [f"<think>A {{city}}?</think>{GOOD}", f"\n<think>\n{{}}\n</think>\n\n```json\n{GOOD}\n```"]
+)
+async def test_a_thought_before_the_json(text: str) -> None:
+    """W9: a leading thought of a server without a field for it is skipped, whole and while it streams."""
+    async with MiniAgents():
+        replies = scripted_model(list(text)).as_type(City, repairs=0).inquire("City?")
+        assert "Oslo" == "".join([piece async for piece in replies.field(lambda city: city.name)])
+        assert OSLO == await replies.parsed
+
+
 @pytest.mark.parametrize("text", ["", "I do not know.", "{", "}{", '{"name": "Oslo"'])
 async def test_no_json(text: str) -> None:
     """An answer without JSON does not fit."""

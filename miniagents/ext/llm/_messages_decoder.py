@@ -338,6 +338,7 @@ class MessagesDecoder:
                 if kind_of(each) == TEXT and "text" not in each:
                     raise WireError("a text block has no text")
                 yield from self._begin(each, None)
+                yield from self._stop(self._blocks[self._last])
         elif said := "".join(text_of(each.get("text")) for each in fields if kind_of(each) == TEXT):
             missing(self._said, said, of="the text")
         for block in self._calls:

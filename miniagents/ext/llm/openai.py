@@ -44,6 +44,7 @@ from miniagents.values import (
     ToolResult,
 )
 
+from ._answer import Decoded
 from ._call import Wire, reply_with
 from ._chat_decoder import ChunkDecoder, decode_completion
 from ._conversation import Conversation, Turn, data_url, name_of
@@ -52,6 +53,8 @@ from ._opaque import opened
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
 from ._options import NOTHING_WANTED, ModelOptions, Wanted
 from ._question import prepared
+from ._sse import ServerEvent
+from ._thinking_tag import TaggedThoughts
 from ._transport import Response
 
 __all__ = ["create_openai_agent", "openai_agent"]
@@ -84,6 +87,7 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
     total_timeout: float | None = 600.0,
     max_retries: int | None = None,
     needs_finish_reason: bool = True,
+    thinking_tag: str | None = None,
     refusal_is_error: bool = False,
     tools: Sequence[ToolSpec] = (),
     tool_choice: str | None = None,
@@ -111,6 +115,8 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
             and an answer that does not stream is complete if its JSON is. The agent cannot notice then that
             the answer was cut at `max_tokens` or by a filter, or that a proxy lost the connection to the
             model and sent ``[DONE]`` nevertheless.
+        thinking_tag: the name of a tag, such as "think", for a server that writes the thoughts of the model
+            into the text: ``<think>...</think>`` at its beginning becomes `Reasoning`, while it streams.
 
     Raises:
         LLMConfigError: there is no model, no API key or no message to answer, or a keyword makes no sense;
@@ -160,7 +166,8 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
             timeout=used.timeout,
         )
 
-    reply_with(ctx, asked.call(_WIRE, ask, needs_finish=needs_finish_reason))
+    wire = _WIRE if thinking_tag is None else _tagged(thinking_tag)
+    reply_with(ctx, asked.call(wire, ask, needs_finish=needs_finish_reason))
 
 
 create_openai_agent: Final = openai_agent.fork
@@ -280,7 +287,8 @@ def _think(
     if isinstance(name := known.get("field"), str):
         thoughts[name] = f"{thoughts.get(name, '')}{thought.text}"
     if isinstance(tag := known.get("tag"), str):
-        content.append({"type": "text", "text": f"<{tag}>{thought.text}</{tag}>"})
+        text = f"<{tag}>{thought.text}</{tag}>{known.get('after', '')}"
+        content.append({"type": "text", "text": text})
     if isinstance(part := known.get("part"), Mapping):
         content.append({**part, "thinking": [{"type": "text", "text": thought.text}]})
     if isinstance(fields := known.get("message"), Mapping):
@@ -322,3 +330,12 @@ _WIRE: Final = Wire(
     request_id_header="x-request-id",
     terminal="finish_reason",
 )
+
+
+def _tagged(tag: str) -> Wire:
+    """Return the protocol of a server that writes thoughts into the text."""
+
+    def decode_whole(event: ServerEvent) -> list[Decoded]:
+        return TaggedThoughts(decode_completion, tag)(event)
+
+    return replace(_WIRE, decoder=lambda: TaggedThoughts(ChunkDecoder(), tag), decode_whole=decode_whole)

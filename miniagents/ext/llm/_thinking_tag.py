@@ -1,0 +1,89 @@
+"""Takes thoughts out of a text, where some servers write them, as in ``<think>Hm.</think>It rains``."""
+
+from collections.abc import Iterator
+
+from miniagents.values import Reasoning
+
+from ._answer import Count, Decode, Decoded, Identity, Progress
+from ._opaque import opaque
+from ._sse import ServerEvent
+
+__all__ = ["TaggedThoughts"]
+
+
+class TaggedThoughts:
+    """Decodes as another decoder does, but the thoughts at the beginning of the text are `Reasoning`.
+
+    What looks like a thought in the middle of the text is text: an answer may be about such tags.
+
+    Args:
+        decode: of the server.
+        tag: the name of the tag, such as ``think``.
+
+    Example:
+        >>> decode = TaggedThoughts(lambda event: [event.data.decode()], "think")
+        >>> [part for piece in (b"<thi", b"nk>Hm", b".</think>It", b" rains.") for part in
+        ...  decode(ServerEvent("", piece))]
+        [Reasoning(text='Hm', ...), Reasoning(text='.', ...), Reasoning(text='', ...), 'It', ' rains.']
+    """
+
+    __slots__ = ("_after", "_begin", "_decode", "_end", "_held", "_index", "_inside", "_leading", "_opaque")
+
+    def __init__(self, decode: Decode, tag: str) -> None:
+        self._decode = decode
+        self._begin, self._end = f"<{tag}>", f"</{tag}>"
+        self._opaque = {"tag": tag}
+        self._held = ""  # text that may be the beginning of a tag, or white space around a thought
+        self._inside = False
+        self._leading = True  # no text has come
+        self._index = 0  # of the thought
+        self._after = False  # a thought has ended
+
+    def __call__(self, event: ServerEvent) -> list[Decoded]:
+        """Return the parts of an event."""
+        parts: list[Decoded] = []
+        for part in self._decode(event):
+            if isinstance(part, str):
+                parts += self._split(part) if self._leading else [part]
+            else:
+                if self._held and not isinstance(part, Identity | Progress | Count | Reasoning):
+                    parts += self._rest()
+                parts.append(part)
+        return parts
+
+    def _split(self, text: str) -> Iterator[Decoded]:
+        self._held += text
+        while self._held:
+            if self._inside:
+                thought, end, rest = self._held.partition(self._end)
+                if not end:
+                    kept = next(at for at in range(len(thought) + 1) if self._end.startswith(thought[at:]))
+                    thought, rest = thought[:kept], thought[kept:]
+                if thought:
+                    yield Reasoning(thought, index=self._index, opaque=opaque(**self._opaque))
+                self._held = rest
+                if not end:
+                    return
+                self._inside, self._after = False, True
+                continue
+            begun = self._held.lstrip()
+            if not begun.startswith(self._begin):
+                if not self._begin.startswith(begun):
+                    yield from self._rest()
+                return
+            self._index += self._after
+            self._inside, self._after, self._held = True, False, begun[len(self._begin) :]
+
+    def _rest(self) -> Iterator[Decoded]:
+        """Return what was held: no tag begins here."""
+        held, self._held = self._held, ""
+        if self._inside:
+            yield Reasoning(held, index=self._index, opaque=opaque(**self._opaque))
+            return
+        self._leading = False
+        text = held.lstrip() if self._after else held
+        if self._after:  # the white space behind a thought goes back with it
+            space = held[: len(held) - len(text)]
+            yield Reasoning(index=self._index, opaque=opaque(**self._opaque, after=space))
+        if text:
+            yield text

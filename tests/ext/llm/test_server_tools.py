@@ -1,0 +1,144 @@
+"""W5: tools that the provider runs: their calls and results are parts, and go back as they came.
+
+Anthropic: https://platform.claude.com/docs/en/agents-and-tools/tool-use/server-tools (`server_tool_use`, and
+`pause_turn`: send the answer back as it is) and .../web-search-tool (`encrypted_content` and
+`encrypted_index` must go back). OpenAI: https://developers.openai.com/api/docs/guides/tools-web-search.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from miniagents import AssistantMessage, Citation, Image, UserMessage, tool
+from miniagents.parts import ServerToolCall, ServerToolResult
+from tests.support.opaque import plain
+from tests.support.sse_server import Script, answer, sse
+from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, asking
+
+SEARCH: dict[str, object] = {
+    "type": "server_tool_use",
+    "id": "srvtoolu_1",
+    "name": "web_search",
+    "input": {"query": "rain"},
+}
+PAGE: dict[str, object] = {
+    "type": "web_search_result",
+    "url": "https://a.example",
+    "title": "A",
+    "encrypted_content": "E1==",
+}
+FOUND: dict[str, object] = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [PAGE]}
+CITED: dict[str, object] = {
+    "type": "web_search_result_location",
+    "url": "https://a.example",
+    "title": "A",
+    "encrypted_index": "I1==",
+    "cited_text": "Rain.",
+}
+SAID: dict[str, object] = {"type": "text", "text": "It rains.", "citations": [CITED]}
+BLOCKS: list[dict[str, object]] = [{"type": "text", "text": "Let me look."}, SEARCH, FOUND, SAID]
+SHOWN = [
+    "Let me look.",
+    ServerToolCall("srvtoolu_1", "web_search", '{"query": "rain"}'),
+    ServerToolResult(
+        "srvtoolu_1",
+        '[{"type": "web_search_result", "url": "https://a.example", "title": "A"}]',
+        "web_search_tool_result",
+    ),
+    "It rains.",
+    Citation("https://a.example", "A", "Rain."),
+]
+
+
+@tool
+def look() -> str:
+    """Look out of the window."""
+    return "Rain."
+
+
+def event(kind: str, **fields: object) -> bytes:
+    """An event of Anthropic."""
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
+
+
+def streamed(blocks: Sequence[dict[str, object]], reason: str) -> Script:
+    """An answer of these blocks."""
+    events = [event("message_start", message={"id": "m", "content": [], "usage": {"input_tokens": 1}})]
+    for at, block in enumerate(blocks):
+        begun = {**block, "text": "", "citations": []} if block["type"] == "text" else block
+        begun = {**begun, "input": {}} if "input" in block else begun
+        events.append(event("content_block_start", index=at, content_block=begun))
+        deltas: list[dict[str, object]] = []
+        if "input" in block:
+            written = json.dumps(block["input"])
+            deltas += [
+                {"type": "input_json_delta", "partial_json": each} for each in ("", written[:5], written[5:])
+            ]
+        if "text" in block:
+            deltas.append({"type": "text_delta", "text": block["text"]})
+        cited = block.get("citations")
+        for each in cited if isinstance(cited, list) else []:
+            deltas.append({"type": "citations_delta", "citation": each})
+        events += [event("content_block_delta", index=at, delta=delta) for delta in deltas]
+        events.append(event("content_block_stop", index=at))
+    end = event("message_delta", delta={"stop_reason": reason}, usage={"output_tokens": 3})
+    return sse(*events, end, event("message_stop"))
+
+
+def whole(blocks: Sequence[dict[str, object]], reason: str) -> Script:
+    """The same as one JSON."""
+    return answer(200, {"id": "m", "content": blocks, "stop_reason": reason, "usage": {"input_tokens": 1}})
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_pause_goes_on(*, stream: bool) -> None:
+    """A turn that the provider pauses goes on with all that it has sent, byte for byte."""
+    made = streamed if stream else whole
+    scripts = made(BLOCKS, "pause_turn"), made([SAID], "end_turn")
+    async with asking(ANTHROPIC, *scripts, stream=stream) as asked:
+        replies = await asked.agent.with_tools(look).inquire("Rain?")
+        first = replies[0]
+        assert isinstance(first, AssistantMessage)
+        assert SHOWN == plain(first.parts)
+        assert ["Let me look.It rains.", "It rains."] == [reply.text for reply in replies]
+        sent = asked.server.requests[1].json["messages"]
+    assert [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": BLOCKS}] == sent
+
+
+async def test_another_server_gets_none_of_it() -> None:
+    """What only Anthropic can read is not sent to another server, nor to another provider."""
+    async with asking(ANTHROPIC, streamed(BLOCKS, "end_turn")) as asked:
+        replies = await asked.inquire("Rain?")
+    for wire in (ANTHROPIC, CHAT, RESPONSES):
+        async with asking(wire, sse(*wire.good("Hi"))) as asked:
+            await asked.agent.inquire([UserMessage("Rain?"), *replies, UserMessage("Sure?")])
+            sent = asked.server.requests[0].body
+        assert b"It rains." in sent
+        assert [] == [each for each in (b"E1==", b"I1==", b"srvtoolu", b"encrypted_index") if each in sent]
+
+
+async def test_items_of_responses() -> None:
+    """The Responses API: a search is a part and goes back as its item; a generated image is an `Image`."""
+    searched = {"id": "ws_1", "type": "web_search_call", "status": "completed", "action": {"query": "rain"}}
+    drawn = {
+        "id": "ig_1",
+        "type": "image_generation_call",
+        "status": "completed",
+        "result": base64.b64encode(b"\x89PNG\r\n\x1a\n").decode(),
+    }
+    said = {"id": "msg_1", "type": "message", "content": [{"type": "output_text", "text": "It rains."}]}
+    body = {"id": "r", "status": "completed", "output": [searched, drawn, said]}
+    async with asking(RESPONSES, answer(200, body), stream=False) as asked:
+        (reply,) = await asked.inquire("Rain?")
+        assert plain(reply.parts) == [
+            ServerToolCall("ws_1", "web_search", '{"action": {"query": "rain"}}'),
+            ServerToolCall("ig_1", "image_generation"),
+            Image(data=b"\x89PNG\r\n\x1a\n"),
+            "It rains.",
+        ]
+        await asked.agent.inquire([UserMessage("Rain?"), reply, UserMessage("Sure?")])
+        sent = asked.server.requests[1].json["input"]
+    assert isinstance(sent, list)
+    assert searched == sent[1]

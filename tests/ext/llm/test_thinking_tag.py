@@ -1,0 +1,57 @@
+"""W9: thoughts that a server writes into the text become `Reasoning` if it is asked for."""
+
+import pytest
+
+from miniagents import Finish, Reasoning
+from miniagents.ext.llm import Decoded, ServerEvent
+from miniagents.ext.llm._thinking_tag import TaggedThoughts
+from tests.support.chat_wire import chat, completion
+from tests.support.opaque import plain
+from tests.support.sse_server import answer, sse
+from tests.support.wires import CHAT, asking
+
+CASES = {
+    "<think>Hm.</think>It rains.": ("Hm.", "It rains."),
+    "\n<think>\nHm.\n</think>\n\nIt rains.": ("\nHm.\n", "It rains."),
+    "<think></think>It rains.": ("", "It rains."),
+    "<think>A</think><think>B</think>It rains.": ("A|B", "It rains."),
+    "It <think>rains</think>.": ("", "It <think>rains</think>."),
+    "<thinking>Hm.</thinking>It": ("", "<thinking>Hm.</thinking>It"),
+    "<thi": ("", "<thi"),
+    " \n": ("", " \n"),
+    "<think>Hm": ("Hm", ""),
+    "<think>1 < 2 </thin > 3</think>It": ("1 < 2 </thin > 3", "It"),
+}
+
+
+def text_of(event: ServerEvent) -> list[Decoded]:
+    """An event is a text, or the end."""
+    return [event.data.decode()] if event.data else [Finish("stop")]
+
+
+@pytest.mark.parametrize(("said", "expected"), CASES.items(), ids=repr)
+@pytest.mark.parametrize("size", [1, 2, 7, 100])
+def test_tags(said: str, expected: tuple[str, str], size: int) -> None:
+    """However the text is cut, the thoughts before it are thoughts, and nothing else is."""
+    decode = TaggedThoughts(text_of, "think")
+    pieces = [said[at : at + size].encode() for at in range(0, len(said), size)]
+    parts = [part for piece in (*pieces, b"") for part in decode(ServerEvent("", piece))]
+    thoughts: dict[int, str] = {}
+    for part in parts:
+        if isinstance(part, Reasoning):
+            thoughts[part.index] = thoughts.get(part.index, "") + part.text
+    text = "".join(part for part in parts if isinstance(part, str))
+    assert expected == ("|".join(thoughts.values()), text)
+    assert Finish("stop") == parts[-1]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_option(*, stream: bool) -> None:
+    """`thinking_tag` makes thoughts of the tags, streamed and whole; without it they are text."""
+    said = "<think>Hm.</think>\n\nIt rains."
+    script = sse(*chat(*said)) if stream else answer(200, completion(said))
+    async with asking(CHAT, script, stream=stream) as asked:
+        (tagged,) = await asked.inquire(thinking_tag="think")
+        (untagged,) = await asked.inquire()
+    assert [Reasoning("Hm."), "It rains."] == plain(tagged.content)
+    assert said == untagged.text
