@@ -242,7 +242,7 @@ async def test_a_schema_that_is_refused(wire: Wire) -> None:
 
 OWN_KEYWORDS = MappingProxyType(
     {
-        "openai_agent": {"needs_finish_reason"},
+        "openai_agent": {"needs_finish_reason", "thinking_tag"},
         "openai_responses_agent": {"keep_reasoning"},
         "anthropic_agent": set[str](),
     }
