@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -45,13 +45,14 @@ from ._map_rows import MakeMessage, check_columns, message_maker
 from ._models import choose_model, is_model
 from ._named import named_object
 from ._progress import ProgressView, counted, duration, money, progress_view
-from ._ray import asked_by_workers
+from ._ray import ClusterHead, asked_by_workers
 from ._signals import StoppedError, default_interrupt, until_signal
 
 __all__ = ["MapJob", "run_map"]
 
 _FAILED: Final = 1
 _WRONG_INPUT: Final = 2
+_BY_SIGNAL: Final = 128
 _ROWS_FAILED: Final = 3
 _BUDGET_SPENT: Final = 4
 _STDIN: Final = "-"
@@ -84,6 +85,7 @@ class MapJob:
         out: the file to write.
         journal: the file that keeps the answers.
         errors: the file for the rows that failed.
+        head: the head of the cluster whose workers answer; None without a cluster.
         progress: the last report of the progress; None if no row was sent yet.
     """
 
@@ -94,6 +96,7 @@ class MapJob:
     out: Path
     journal: Path
     errors: Path
+    head: ClusterHead | None = None
     progress: Progress | None = None
 
     async def run(self) -> int:
@@ -112,7 +115,8 @@ class MapJob:
         try:
             async with MiniAgents():
                 with progress_view(self.options.progress) as view:
-                    ended = await (self._all_rows(view) if self.options.estimate is None else self._try(view))
+                    work = self._all_rows(view) if self.options.estimate is None else self._try(view)
+                    ended = await (work if self.head is None else self._with_head(work, self.head))
             return self._told(ended)
         except LookupError as error:
             if type(error) is not LookupError:  # a bug, not an unknown price
@@ -122,12 +126,37 @@ class MapJob:
             return _FAILED
         except BrokenPipeError:  # the reader of OUT has left, as `head` does: a normal end
             return 0
+        except ConnectionError as error:
+            complain(f"{error}.")
+            self.tell_how_to_go_on()
+            return _FAILED
         except (OSError, MiniAgentsError) as error:
             if isinstance(error, RowsError) or (isinstance(error, JournalError) and not self._has_begun):
                 raise  # wrong input: no model was called
             complain(_reason(error))
             self.tell_how_to_go_on()
             return _FAILED
+
+    async def _with_head(
+        self, work: Coroutine[object, object, JobResult | Estimate], head: ClusterHead
+    ) -> JobResult | Estimate:
+        """Do the work as long as the head of the cluster is there.
+
+        Raises:
+            ConnectionError: the head is gone.
+        """
+        task, watching = asyncio.create_task(work), asyncio.create_task(head.until_gone())
+        try:
+            await asyncio.wait([task, watching], return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+        finally:
+            for each in (task, watching):
+                each.cancel()
+            await asyncio.wait([task, watching])
+        raise ConnectionError(
+            f"the head of the Ray cluster at {head.host}:{head.port} does not answer any more"
+        )
 
     @property
     def _has_begun(self) -> bool:
@@ -375,9 +404,16 @@ def run_map(options: MapOptions, environ: Mapping[str, str]) -> int:
             complain(_reason(error))
             return _FAILED
         try:
-            return _done(job)
+            code = _done(job)
         except RowsError as error:
             raise BadInputError(str(error)) from error
+        except StoppedError as stopped:
+            if job.head is not None:
+                job.head.leave_now(_BY_SIGNAL + stopped.number)
+            raise
+    if job.head is not None:
+        job.head.leave_now(code)
+    return code
 
 
 def _done(job: MapJob) -> int:
@@ -407,7 +443,8 @@ def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack)
     if options.ray is not None:
         workers = asked_by_workers(asked.agent, options.ray, options.replicas, options.concurrency, stack)
         asked = replace(asked, agent=workers)
-    return MapJob(options, asked, source, message, out, journal, errors)
+    head = None if options.ray is None else ClusterHead.of(options.ray)
+    return MapJob(options, asked, source, message, out, journal, errors, head)
 
 
 # -- files -----------------------------------------------------------------------------------------------

@@ -1,8 +1,11 @@
 """`miniagents map --ray`: workers of Ray run the agent."""
 
+import asyncio
 import os
 import socket
-from contextlib import ExitStack
+import sys
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Final, Protocol, TypeVar, cast
 
@@ -12,11 +15,13 @@ from miniagents.messages import Message
 
 from ._arguments import BadInputError
 
-__all__ = ["asked_by_workers"]
+__all__ = ["ClusterHead", "asked_by_workers"]
 
 A = TypeVar("A", bound=MiniAgent[Message, Message])
 _LOCAL: Final = "local"
 _PATIENCE: Final = 5.0  # seconds to wait for a connection
+_EVERY: Final = 5.0  # seconds between two looks at the head
+_LOOKS: Final = 4  # in a row without an answer; after 60 s Ray itself ends this process without a word
 
 
 class _Ray(Protocol):
@@ -24,6 +29,15 @@ class _Ray(Protocol):
 
     def init(self, address: str | None, **options: object) -> object: ...
     def shutdown(self) -> None: ...
+    def is_initialized(self) -> bool: ...
+    def get_runtime_context(self) -> "_RuntimeContext": ...
+
+
+class _RuntimeContext(Protocol):
+    """The part of Ray's context that this module uses."""
+
+    @property
+    def gcs_address(self) -> str: ...
 
 
 def asked_by_workers(agent: A, address: str, replicas: int, concurrency: int, stack: ExitStack) -> A:
@@ -51,13 +65,66 @@ def asked_by_workers(agent: A, address: str, replicas: int, concurrency: int, st
     options: dict[str, object] = {"log_to_driver": False, "configure_logging": False}
     if address == _LOCAL:
         options["include_dashboard"] = False
-    stack.callback(ray.shutdown)
+    stack.callback(_leave, ray, address)
     try:
         ray.init(None if address == _LOCAL else address, **options)
     except Exception as error:
         said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise BadInputError(f"--ray {address}: Ray cannot be used: {said.strip()}") from error
     return part
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterHead:
+    """The head of a cluster, without which Ray ends all processes of the cluster after a minute.
+
+    Attributes:
+        host: its host.
+        port: its port.
+        every: seconds between two looks.
+    """
+
+    host: str
+    port: int
+    every: float = _EVERY
+
+    @classmethod
+    def of(cls, address: str) -> "ClusterHead":
+        """Return the head of the cluster that this process has joined with this address."""
+        if address in {_LOCAL, "auto"}:
+            address = cast("_Ray", import_module("ray")).get_runtime_context().gcs_address
+        host, _, port = address.rpartition(":")
+        return cls(host, int(port))
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing answers there."""
+        try:
+            socket.create_connection((self.host, self.port), timeout=_PATIENCE).close()
+        except OSError:
+            return True
+        return False
+
+    async def until_gone(self) -> None:
+        """Return when the head has not answered for some time."""
+        silent = 0
+        while silent < _LOOKS:
+            await asyncio.sleep(self.every)
+            silent = silent + 1 if await asyncio.to_thread(lambda: self.is_gone) else 0
+
+    def leave_now(self, code: int) -> None:
+        """End this process if the head is gone: Ray would wait a minute for it, and then end with code 1."""
+        if self.is_gone:
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError, AttributeError):
+                    stream.flush()
+            os._exit(code)
+
+
+def _leave(ray: _Ray, address: str) -> None:
+    """Disconnect from the cluster, unless its head is gone."""
+    if address == _LOCAL or not ray.is_initialized() or not ClusterHead.of(address).is_gone:
+        ray.shutdown()
 
 
 def _check(address: str) -> None:

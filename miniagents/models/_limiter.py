@@ -39,6 +39,8 @@ _HIGHEST: Final = 0.1  # the share never counts as more than this, so that it is
 _SHARE_CALLS: Final = 200  # the share is that of about so many last requests,
 _SHARE_SECONDS: Final = 5.0  # or of the requests of so many seconds, if those are more
 _QUIET: Final = 60.0  # seconds without requests after which refusals are forgotten
+_FRESH: Final = 0.9  # the share of a limit that is left at the beginning of a window
+_SHORTEST: Final = 3.0  # seconds of a window; headers are rounded to seconds
 _LONGEST: Final = 3600.0  # seconds: a header cannot make the limiter wait longer
 
 
@@ -108,6 +110,34 @@ class _Bucket:
         self._last = now
 
 
+class _Window:
+    """Finds out in how many seconds a limit is counted: a minute, unless the headers show a shorter window.
+
+    In a window of fixed length, nearly all of the limit is left at its beginning, and all of it is available
+    again only at its end. A limit that refills steadily is never like that: if little is used, it is full
+    soon. So the longest such time is the window, when it was seen in two windows.
+    """
+
+    __slots__ = ("_end", "_longest", "_seen")
+
+    def __init__(self) -> None:
+        self._end = float("-inf")
+        self._longest = 0.0
+        self._seen = 0
+
+    def seconds(self, limit: int, told: RateLimit, now: float) -> float:
+        """Take headers into account, and return the seconds of the window."""
+        left, resets_in = told.remaining, told.resets_in or 0.0
+        if left is not None and left >= limit * _FRESH and _SHORTEST <= resets_in < _MINUTE:
+            refill = (limit - left) * _MINUTE / limit
+            if resets_in > 2 * refill + 1:
+                self._longest = max(self._longest, resets_in)
+                if now + resets_in > self._end + resets_in / 2:
+                    self._seen += 1
+                    self._end = now + resets_in
+        return self._longest if self._seen > 1 else _MINUTE
+
+
 class Limiter:
     """Delays requests to the rate that a provider allows, in the order in which they came.
 
@@ -142,6 +172,7 @@ class Limiter:
         self._tokens = _Bucket(None if tokens_per_minute is None else tokens_per_minute / _MINUTE)
         self._sent = _Bucket(None)
         self._answered = _Bucket(None)
+        self._windows: dict[_Bucket, _Window] = {}
         self._told = False  # the headers of the provider report its limits
         self._not_before = 0.0
         self._waiting: deque[tuple[Future[None], float, float]] = deque()
@@ -267,8 +298,10 @@ class Limiter:
             return
         if limit.limit is not None and limit.limit > 0 and not given:
             self._told = True
-            if bucket.rate != limit.limit / _MINUTE:
-                bucket.change(limit.limit / _MINUTE, now)
+            window = self._windows.setdefault(bucket, _Window())
+            rate = limit.limit / window.seconds(limit.limit, limit, now)
+            if bucket.rate != rate:
+                bucket.change(rate, now)
         if limit.remaining is not None and limit.remaining <= 0 and (limit.resets_in or 0) > 0:
             self._wait_until(now + (limit.resets_in or 0))
 

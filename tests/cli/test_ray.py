@@ -1,5 +1,6 @@
 """`miniagents map --ray`: what cannot be a cluster is one line, before anything is asked."""
 
+import asyncio
 import socket
 import sys
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ import pytest
 from miniagents import miniagent
 from miniagents.cli._arguments import BadInputError
 from miniagents.cli._main import main
-from miniagents.cli._ray import asked_by_workers
+from miniagents.cli._ray import ClusterHead, asked_by_workers
 
 
 @miniagent
@@ -44,6 +45,14 @@ class Ray(SimpleNamespace):
         """Be one no more."""
         self.calls.append("shutdown")
 
+    def is_initialized(self) -> bool:
+        """Whether it was joined."""
+        return self.failure is None
+
+    def get_runtime_context(self) -> SimpleNamespace:
+        """Where its head is: nothing answers there."""
+        return SimpleNamespace(gcs_address="127.0.0.1:1")
+
 
 @pytest.fixture
 def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
@@ -56,12 +65,25 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
 
 @pytest.mark.parametrize(("address", "told"), [("local", None), ("auto", "auto")])
 def test_begin_and_end(ray: Ray, address: str, told: str | None) -> None:
-    """The program joins the cluster, or begins one, and leaves it at its end."""
+    """J8: the program joins a cluster and leaves it at its end; it does not wait for a head that is gone."""
     with ExitStack() as stack:
         agent = asked_by_workers(nobody, address, 4, 64, stack)
         assert [told] == ray.calls
         assert agent.alias == nobody.alias
-    assert [told, "shutdown"] == ray.calls
+    assert [told, *(["shutdown"] if address == "local" else [])] == ray.calls
+
+
+async def test_a_head_that_goes() -> None:
+    """J8: a head that answers is there; one that has not answered four times in a row is gone."""
+    server = socket.create_server(("127.0.0.1", 0))
+    head = ClusterHead("127.0.0.1", server.getsockname()[1], every=0.01)
+    watching = asyncio.create_task(head.until_gone())
+    await asyncio.sleep(0.2)
+    assert (False, False) == (watching.done(), head.is_gone)
+    server.close()
+    async with asyncio.timeout(10):
+        await watching
+    assert head.is_gone
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:0", "127.0.0.1:port", ":6379", "ray://h"])

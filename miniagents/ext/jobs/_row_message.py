@@ -46,7 +46,7 @@ class RowMessage(Message):
 
 async def message_of_row(row: Mapping[str, object]) -> tuple[Message, Message]:
     """Return the message for a row, and the message that its key in the journal is made from."""
-    if "role" not in row or set(row) == _CHAT:  # the second is a message in the form of other libraries
+    if "role" not in row or frozenset(row) == _CHAT:  # the second is a message in the form of other libraries
         # The key of a row stays that of the message which 0.2 made of it.
         try:
             (message,) = await MessageSequencePromise(cast("MessageType", row))

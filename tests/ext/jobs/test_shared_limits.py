@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
+from typing_extensions import override
 
 from miniagents import MiniAgents
 from miniagents.ext.jobs import Limits, Progress, map_rows
 from miniagents.models import ModelAgent
+from miniagents.parts import RateLimit, ResponseHeaders
 from tests.support.limited_provider import Provider, model_of, now
 
 
@@ -44,3 +46,68 @@ async def test_refusals() -> None:
         assert await job(model_of(provider), 900, None, []) == 900
     assert (provider.served, provider.refused <= 100) == (900, True)
     assert now() - begun <= 90 * 1.5
+
+
+class WindowProvider(Provider):
+    """Counts in fixed windows of some seconds, and says how much of a window is left."""
+
+    def __init__(self, requests: int, seconds: float) -> None:
+        super().__init__(requests)
+        self.seconds = seconds
+        self.used = 0
+        self.window = -1
+
+    @override
+    def ask(self, tokens: float) -> ResponseHeaders:
+        window = int(now() // self.seconds)
+        if window != self.window:
+            self.window, self.used = window, 0
+        resets_in = round((window + 1) * self.seconds - now(), 3)
+        if self.used >= self.requests:
+            self.refused += 1
+            return ResponseHeaders(429, retry_after=resets_in)
+        self.used += 1
+        self.served += 1
+        left = int(self.requests) - self.used
+        return ResponseHeaders(200, requests=RateLimit(int(self.requests), left, resets_in))
+
+
+class RefillingProvider(Provider):
+    """Refills steadily, and says when it will be full, as OpenAI and Anthropic do."""
+
+    full_at = 0.0
+
+    @override
+    def ask(self, tokens: float) -> ResponseHeaders:
+        each = 60 / self.requests
+        used = max(0.0, self.full_at - now()) / each
+        if used + 1 > self.requests:
+            self.refused += 1
+            return ResponseHeaders(429, retry_after=each)
+        self.full_at = max(self.full_at, now()) + each
+        self.served += 1
+        left = int(self.requests - used - 1)
+        return ResponseHeaders(200, requests=RateLimit(int(self.requests), left, self.full_at - now()))
+
+
+@pytest.mark.loop(virtual=True)
+async def test_windows_that_are_not_a_minute() -> None:
+    """J8: a limit that a provider counts in windows of ten seconds is used nearly in full."""
+    provider = WindowProvider(100, 10)
+    begun = now()
+    async with MiniAgents():
+        assert await job(model_of(provider), 2000, None, []) == 2000
+    assert provider.refused <= 40
+    assert now() - begun <= 200 / 0.8
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_limit_that_refills() -> None:
+    """J8: a limit of a minute that refills steadily is not taken for one of a shorter window."""
+    provider = RefillingProvider(600)
+    begun = now()
+    seen: list[Progress] = []
+    async with MiniAgents():
+        assert await job(model_of(provider), 900, None, seen) == 900
+    assert (0, 600) == (provider.refused, seen[-1].requests_limit)
+    assert now() - begun == pytest.approx(90, abs=5)
