@@ -12,7 +12,6 @@ from miniagents.messages import (
     MessageSequencePromise,
     UserMessage,
 )
-from miniagents.messages._message import message_of
 
 from ._arguments import complain
 from ._models import ChatModel
@@ -78,7 +77,8 @@ class PrintedAnswer:
         text = "".join(self.shown)
         if not text:
             return self.finished
-        return [*self.finished, message_of(AssistantMessage, text, {**self.known, "finish_reason": reason})]
+        data = {**self.known, "text": text, "finish_reason": reason}
+        return [*self.finished, AssistantMessage.model_validate(data)]
 
 
 _HOW_TO = "Enter sends, Ctrl+Space begins a new line, Ctrl-C stops an answer; type exit to leave."

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from miniagents.agents import MiniAgents
+from miniagents import MiniAgents
 from miniagents.ext.console import Asker, OutputError, Screen
 from miniagents.ext.journal import JournalError
 from miniagents.ext.timeline import Timeline

@@ -16,7 +16,7 @@ from typing import Final, cast
 
 from pydantic import BaseModel
 
-from miniagents.agents import MiniAgent, MiniAgents
+from miniagents import MiniAgent, MiniAgents
 from miniagents.errors import BudgetExceededError, MiniAgentsError, SchemaError
 from miniagents.ext.jobs import (
     JobOptions,
@@ -35,8 +35,9 @@ from miniagents.ext.jobs import (
 from miniagents.ext.journal import JournalError
 from miniagents.ext.usage import Price, dollars
 from miniagents.messages import Message
-from miniagents.models import ModelAgent, unpriced_models
-from miniagents.values import Usage
+from miniagents.models import unpriced_models
+from miniagents.parts import Usage
+from miniagents.types import ModelAgent
 
 from ._arguments import BadInputError, ModelOptions, check_base_url, complain
 from ._estimate import Estimate, sample_of

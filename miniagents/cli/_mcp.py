@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-from miniagents.models import AnyTool, ToolDefinitionError
+from miniagents.errors import ToolDefinitionError
+from miniagents.tools import AnyTool
 
 from ._arguments import BadInputError, McpOptions
 from ._named import named_agents

@@ -10,7 +10,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Final, cast
 
-from miniagents.agents import MiniAgent
+from miniagents import MiniAgent
 from miniagents.ext.eliza import eliza_agent
 from miniagents.messages import Message
 

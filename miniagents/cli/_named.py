@@ -7,9 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from miniagents.agents import MiniAgent
+from miniagents import MiniAgent
 from miniagents.messages import Message
-from miniagents.models import AnyTool, Tool
+from miniagents.tools import AnyTool, Tool
 
 from ._arguments import BadInputError
 

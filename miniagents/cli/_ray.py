@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final, Protocol, TypeVar, cast
 
-from miniagents.agents import MiniAgent
+from miniagents import MiniAgent
 from miniagents.ext.ray import remote
 from miniagents.messages import Message
 

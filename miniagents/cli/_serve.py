@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, cast
 
-from miniagents.agents import MiniAgent
+from miniagents import MiniAgent
 from miniagents.ext.console import Screen
 from miniagents.messages import Message
 from miniagents.server import (

@@ -8,9 +8,10 @@ from pydantic import BaseModel
 from reactivex import Observable
 
 from miniagents.messages import Messages, MessageSequencePromise, MessageType
-from miniagents.models import CallKey, CallRecords, JournalEntry, Json, encode_data
+from miniagents.models import CallRecords, Json, encode_data
 from miniagents.parts import Usage
 
+from ..journal import CallKey, JournalEntry
 from ._occurrences import Occurrences
 from ._row_message import message_of_row
 

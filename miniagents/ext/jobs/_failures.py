@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from miniagents.values import (
+from miniagents.errors import (
     LLMConfigError,
     LLMConnectionError,
     LLMError,

@@ -12,12 +12,13 @@ from contextlib import ExitStack, aclosing, suppress
 from decimal import Decimal
 from typing import Final, Generic, TypeVar, cast
 
-from miniagents.agents import MiniAgent, MiniAgents
+from miniagents import MiniAgent, MiniAgents
 from miniagents.errors import JournalError, LLMError, partial_text
 from miniagents.messages import Message, MessageSequencePromise, MessageType
-from miniagents.models import CallKey, CallRecords, JournalEntry
+from miniagents.models import CallRecords
 from miniagents.parts import Usage
 
+from ..journal import CallKey, JournalEntry
 from ..limits import ModelLimits
 from ..usage import RunUsage, dollars
 from ._answers import finish_of, problem_of

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple, cast
 
+from miniagents.errors import JournalError
 from miniagents.messages import Message
-from miniagents.models import BatchJournal, CallKey, CallRecords, JournalEntry, JournalError, Json
+from miniagents.models import BatchJournal, CallRecords, Json
 from miniagents.values import set_partial_text
 
+from ..journal import CallKey, JournalEntry
 from ._calls import Figures, dollars_of
 
 __all__ = ["JOB", "JobState", "KeptRow", "KeptRows"]

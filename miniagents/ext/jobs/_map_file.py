@@ -17,7 +17,9 @@ from typing import Final, Literal, Never, cast
 from pydantic import BaseModel
 from typing_extensions import Unpack
 
-from miniagents.agents import MiniAgent, Stage
+from miniagents import MiniAgent
+from miniagents.agents import Stage
+from miniagents.errors import BudgetExceededError, JournalError
 from miniagents.messages import (
     AssistantMessage,
     ErrorMessage,
@@ -27,10 +29,11 @@ from miniagents.messages import (
     ToolMessage,
     UserMessage,
 )
-from miniagents.models import CallKey, JournalEntry, JournalError, Json, ParsedMessage
-from miniagents.values import BudgetExceededError, redact_keys
+from miniagents.models import Json
+from miniagents.types import ParsedMessage
+from miniagents.values import redact_keys
 
-from .._journal import Journal
+from ..journal import CallKey, Journal, JournalEntry
 from ._calls import CallMaker, Figures
 from ._failures import TooManyFailuresError
 from ._formats import TextRows, read_rows, row_writer

@@ -6,7 +6,8 @@ from typing import Generic, Never, Self, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
-from miniagents.agents import MiniAgent, Stage
+from miniagents import MiniAgent
+from miniagents.agents import Stage
 from miniagents.messages import Message, MessageType, MessageTypeOf
 
 from ._job import Job

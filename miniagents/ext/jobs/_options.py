@@ -10,12 +10,14 @@ from typing import Final, Literal, Self, TypeAlias
 
 from typing_extensions import TypedDict
 
-from miniagents.agents import MiniAgent, RetryPolicy
+from miniagents import MiniAgent, RetryPolicy
 from miniagents.messages import Message
-from miniagents.models import CallRecords, Price, UsageReport, dollars, unpriced_models
-from miniagents.values import Usage, label_of
+from miniagents.models import CallRecords, unpriced_models
+from miniagents.parts import Usage
+from miniagents.values import label_of
 
-from .._journal import Journal, Keep
+from ..journal import Journal, Keep
+from ..usage import Price, UsageReport, dollars
 from ._answers import ACCEPTABLE
 from ._rows import Progress
 

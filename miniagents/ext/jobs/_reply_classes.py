@@ -2,8 +2,11 @@
 
 import logging
 
+from miniagents.errors import JournalError
 from miniagents.messages import Message
-from miniagents.models import CallRecords, JournalEntry, JournalError
+from miniagents.models import CallRecords
+
+from ..journal import JournalEntry
 
 __all__ = ["ReplyClasses"]
 

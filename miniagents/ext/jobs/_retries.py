@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from miniagents.agents import MiniAgent, RetryPolicy
+from miniagents import MiniAgent, RetryPolicy
 from miniagents.errors import LLMError
 from miniagents.messages import Message
 from miniagents.types import ModelAgent, TypedAgent

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from typing_extensions import override
 
-from miniagents.agents import InteractionContext, MiniAgent
+from miniagents import InteractionContext, MiniAgent
 from miniagents.errors import AgentTimeoutError
 from miniagents.messages import Message
 from miniagents.observers import Observer, RunBegan, RunEnded, RunEvent, RunInfo

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Final, Literal, Protocol, TypeAlias, cast
 
-from miniagents.values import MiniAgentsError
+from miniagents.errors import MiniAgentsError
 
 __all__ = [
     "AT_ONCE",

@@ -7,7 +7,7 @@ from typing import Generic, Literal, TypeAlias
 
 from typing_extensions import TypeVar, override
 
-from miniagents.values import Usage
+from miniagents.parts import Usage
 
 __all__ = ["JobResult", "Progress", "Row", "Stopped"]
 

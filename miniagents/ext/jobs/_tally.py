@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from miniagents.values import Usage
+from miniagents.parts import Usage
 
 from ._errors_file import ErrorsFile
 from ._failures import TooManyFailuresError

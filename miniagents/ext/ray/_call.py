@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 from miniagents.messages import Message, MessagePromise
 from miniagents.messages._message import parts_of_finished, write_message
+from miniagents.parts import Part, Restart
 from miniagents.streams._observers import RunWatch
-from miniagents.values import Part, Restart
 
 from ._errors import RemoteError, WorkerLostError, unpack_error
 from ._runs import ToldRuns

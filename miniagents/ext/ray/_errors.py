@@ -5,7 +5,8 @@ from typing import Final
 
 from typing_extensions import override
 
-from miniagents.values import MiniAgentsError, redact_keys, reduced_error
+from miniagents.errors import MiniAgentsError
+from miniagents.values import redact_keys, reduced_error
 
 from ._pickles import dumps, loads
 from ._wire import PackedError

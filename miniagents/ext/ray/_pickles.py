@@ -14,7 +14,7 @@ from operator import attrgetter
 from types import FunctionType
 from typing import Protocol, cast
 
-from miniagents.agents import MiniAgent
+from miniagents import MiniAgent
 
 from ._library import ray_library
 

@@ -5,7 +5,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Final, Never, TypeVar, cast
 
-from miniagents.agents import InteractionContext, MiniAgent, MiniAgents
+from miniagents import InteractionContext, MiniAgent, MiniAgents
 from miniagents.messages import Message
 from miniagents.messages._parts import current_watch
 from miniagents.streams._context import Context, current_context

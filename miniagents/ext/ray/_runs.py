@@ -11,18 +11,8 @@ from typing import Final
 
 from typing_extensions import override
 
-from miniagents.streams._observers import (
-    ModelAsked,
-    Observer,
-    Observers,
-    Outcome,
-    RunBegan,
-    RunEnded,
-    RunEvent,
-    RunInfo,
-    RunWatch,
-    UsageCame,
-)
+from miniagents.observers import ModelAsked, Observer, RunBegan, RunEnded, RunEvent, RunInfo, UsageCame
+from miniagents.streams._observers import Observers, Outcome, RunWatch
 
 from ._errors import pack_error, unpack_error
 from ._wire import RunAsked, RunBegun, RunDone, RunFrame, RunUsed

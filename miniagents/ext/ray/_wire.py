@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from miniagents.messages import Message
+from miniagents.parts import Part, Usage
 from miniagents.streams._observers import Outcome, RunKind
-from miniagents.values import Part, Usage
 
 __all__ = [
     "REPLIES",

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextvars import Context as Variables, copy_context
 from typing import Final, cast
 
-from miniagents.agents import MiniAgent, MiniAgents
+from miniagents import MiniAgent, MiniAgents
 from miniagents.messages import Message, MessagePromise
 
 from ._errors import pack_error
