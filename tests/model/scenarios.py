@@ -961,3 +961,35 @@ async def what_a_failing_run_had_passed_on(stage: Stage) -> None:
 
     async with MiniAgents():
         await stage.play(reader=read_pieces(stage, "reader", agent.inquire()))
+
+
+@scenario(
+    outcomes(a="a ValueError", b="b KeyError", reader="a ValueError b KeyError end"),
+)
+async def two_failures_at_once(stage: Stage) -> None:
+    """If both agents of `a & b` fail at one tick, each error is raised in its place, and none is logged."""
+    async with MiniAgents():
+        both = speaker(stage, "a", 1.0, "a", 2.0, ValueError()) & speaker(
+            stage, "b", 1.0, "b", 2.0, KeyError()
+        )
+        await stage.play(reader=read_pieces(stage, "reader", both.inquire()))
+
+
+@scenario(
+    outcomes(source="a ValueError", one="a end", two="a end"),
+    outcomes(source="a CancelledError", one="a end", two="a end"),
+    outcomes(source="a ValueError", one="a end", two="a end", log="ERROR ValueError"),
+)
+async def errors_as_messages_as_a_reader_leaves(stage: Stage) -> None:
+    """With `errors_as_messages` a reader that leaves at the tick of the end leaves no error behind."""
+    async with MiniAgents(errors_as_messages=True):
+        held = [speaker(stage, "source", 1.0, "a", 2.0, ValueError()).inquire()]
+
+        async def leaving(who: str, replies: MessageSequencePromise[Message]) -> None:
+            async for message in replies:
+                async for token in message:
+                    stage.note(who, token)
+                    await stage.until(2)
+                    return
+
+        await stage.play(one=leaving("one", held[0]), two=leaving("two", held.pop()))
