@@ -163,13 +163,18 @@ class BoundedConcurrentMap(Generic[T, R]):
         return replies
 
     def leave(self) -> None:
-        """Stop when the reader has left: abandon all inquiries that nothing else holds."""
+        """Stop when the reader has left: what it has not taken at once, the rest if nothing else holds it."""
         self.buffer.reader_left()
-        self.ready.clear()
         if self._context.in_loop_thread():
-            self._give_up()
+            self._stop_all()
         else:
-            self._context.call_soon(self._give_up)
+            self._context.call_soon(self._stop_all)
+
+    def _stop_all(self) -> None:
+        for untaken in (*self.ready, *self._waiting.values()):
+            untaken.cancel()
+        self.ready.clear()
+        self._give_up()
 
     def _give_up(self) -> None:
         under_way, self._under_way = self._under_way, {}

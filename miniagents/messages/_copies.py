@@ -110,7 +110,7 @@ class Copy(Processor, Generic[T]):
         return bool(batch)
 
     def _end(self, source: object, buffer: ReplayBuffer[T]) -> None:
-        """End as the source has ended; ``source`` keeps its error from being logged before it is passed on."""
+        """End as the source has ended; ``source`` keeps its error from being logged meanwhile."""
         self.leave()
         if buffer.error is None:
             self.finish(source)

@@ -274,6 +274,8 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
         """
         super().cancel()
         self.buffer.context.cancel_finished_early(self.buffer)
+        if self.buffer.left_by is not None:
+            self.buffer.left_by.cancel_left_behind()
         ancestry = self.buffer.ancestry
         if ancestry is None:
             return

@@ -14,7 +14,7 @@ at once, without a garbage collection.
 """
 
 from asyncio import Task
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from enum import Enum, auto
 from types import TracebackType
 from typing import Final, Generic, cast
@@ -120,6 +120,7 @@ class Lifetime(Generic[T]):
         error: the error that ended it; None if it is open or ended normally.
         error_handled: whether a reader got the error, so that it need not be logged.
         items: what has come so far.
+        left_by: the run that wrote it, if that has ended and messages of it, or of what it began, go on.
         leases: how many promises, views and other streams can read it.
         producer: the producer that writes it; None when it is closed or a program writes it by hand.
         reachable: whether a lease is held, or none has been taken yet.
@@ -143,6 +144,7 @@ class Lifetime(Generic[T]):
         "error_handled",
         "items",
         "leases",
+        "left_by",
         "producer",
         "reachable",
         "readers",
@@ -158,6 +160,7 @@ class Lifetime(Generic[T]):
         self.closed: bool = closed
         self.result: object = result
         self.producer: Producer | None = None
+        self.left_by: TaskLife | None = None
         self.ancestry: Ancestry | None = None
         self.leases: int = 0
         self.reachable: bool = True
@@ -492,14 +495,17 @@ class TaskLife(WaitingTask):
     Attributes:
         at_end: called once when it has ended; None if nothing needs the call.
         buffer: the stream that its readers see.
+        children: what it has begun and is still open; None for nothing.
+        ended: whether its task has ended.
+        guardian: the task that stops this one when it is stopped itself; at first the run that started it.
         part: whether it is a part of a run.
         task: the asyncio task; None before it begins and after it has ended.
         run_watch: reports it to observers, if it is an observed run or tool call.
     """
 
     __slots__ = (
-        *("_abandoned", "_ancestry", "_begun_by", "_children", "_guardian", "parent", "_stopping"),
-        *("at_end", "buffer", "part", "run_watch", "task"),
+        *("_abandoned", "_ancestry", "_begun_by", "parent", "_stopping"),
+        *("at_end", "buffer", "children", "ended", "guardian", "part", "run_watch", "task"),
     )
 
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
@@ -510,8 +516,9 @@ class TaskLife(WaitingTask):
         self.at_end: Callable[[], None] | None = None
         self.run_watch: RunWatch | None = None
         self.parent: TaskLife | None = parent  # the run that its errors name
-        self._guardian: TaskLife | None = parent  # the task that stops this one when it is stopped itself
-        self._children: set[TaskLife] | None = None
+        self.guardian: TaskLife | None = parent
+        self.children: dict[TaskLife, None] | None = None
+        self.ended = False
         self._begun_by: Ancestry | None = None if parent is None else parent.ancestry
         self._ancestry: Ancestry | None = None
         self._stopping = False
@@ -538,11 +545,6 @@ class TaskLife(WaitingTask):
             self._ancestry = self.buffer.ancestry = Ancestry(self._begun_by, self.name)
         return self._ancestry
 
-    @property
-    def goes_on(self) -> bool:
-        """Whether it has begun and has not ended, so that it can be stopped."""
-        return self.task is not None
-
     def begins(self) -> None:
         """Event *producer begins*: the context owns the task from now on, and its guardian can stop it."""
         buffer = self.buffer
@@ -551,8 +553,10 @@ class TaskLife(WaitingTask):
         if self.part:
             buffer.ancestry = self._begun_by
         buffer.context.add(self)
-        if self._guardian is not None:
-            self._guardian.take_charge_of(self)
+        guardian = self.guardian
+        if guardian is not None:
+            children = guardian.children = guardian.children or {}
+            children[self] = None
 
     def runs_as(self, task: "Task[None]") -> None:
         """Event *producer has begun*: ``task`` is about to run its first step."""
@@ -581,38 +585,52 @@ class TaskLife(WaitingTask):
         if at_end is not None:
             at_end()
 
-    def take_charge_of(self, child: "TaskLife") -> None:
-        """Stop ``child`` when this task is stopped, unless something else reads what the child writes."""
-        child._guardian = self  # noqa: SLF001 - same class
-        children = self._children = self._children or set()
-        children.add(child)
-
     def has_ended(self) -> None:
         """Event *producer has ended*: release everything.
 
-        Its messages that still stream (a message that it was writing, replies that it passes on) go on. From
-        now on they are stopped with the run that had started this one.
+        Its messages that still stream (a message that it was writing, replies that it passes on) go on. They
+        are stopped with its replies, or with the run that had started it. Runs that it started go on by
+        themselves.
         """
         if self.at_end is not None:  # most ends of work have been told before this
             self.work_ended()
-        children, self._children = self._children, None
+        self.ended = True
         self.task = None  # its contextvars refer to this object; dropping them avoids a garbage collection
-        guardian = self._guardian
-        for child in children or ():
-            is_message = child.part or child.parent is not self  # of this run, or of one that ended before
-            if is_message and guardian is not None and guardian.goes_on:
-                guardian.take_charge_of(child)
-            else:
-                child._guardian = None  # noqa: SLF001 - same class
-        if guardian is not None:
-            self.buffer.when_closed(self._leave_guardian)
+        for child in tuple(self.children or ()):
+            if not (child.part or child.ended):
+                self.let_go(child)
+        if self.children:
+            self.buffer.left_by = self
         self.parent = None
         self.buffer.context.discard(self)
+        self.buffer.when_closed(self._leave_guardian)
+
+    def let_go(self, child: "TaskLife") -> None:
+        """Stop ``child`` no more when this task is stopped."""
+        child.guardian = None
+        if self.children is not None:
+            self.children.pop(child, None)
 
     def _leave_guardian(self) -> None:
-        guardian, self._guardian = self._guardian, None
-        if guardian is not None and guardian._children is not None:  # noqa: SLF001 - same class
-            guardian._children.discard(self)  # noqa: SLF001 - same class
+        """Be no child any more, once this task, its stream and what it has left behind have all ended."""
+        node: TaskLife | None = self
+        while node is not None and node.ended and node.buffer.closed and not node.children:
+            node.buffer.left_by = None
+            guardian = node.guardian
+            if guardian is not None:
+                guardian.let_go(node)
+            node = guardian
+
+    def begun(self) -> "Iterator[tuple[TaskLife, bool]]":
+        """Yield what it has begun and is open, each with whether a run that ended has left it behind."""
+        nodes: list[tuple[TaskLife, bool]] = [(self, False)]
+        while nodes:
+            node, left_behind = nodes.pop()
+            for child in tuple(node.children or ()):
+                if not (child.ended and child.buffer.closed) and (child.part or not left_behind):
+                    yield child, left_behind
+                if child.ended:
+                    nodes.append((child, True))
 
     # -- being stopped -----------------------------------------------------------------------------------
 
@@ -621,15 +639,21 @@ class TaskLife(WaitingTask):
 
         Readers get ``InquiryCancelledError`` after the pieces that had come.
         """
-        for child in tuple(self._children or ()):
-            if child.part and child.parent is self:
+        for child in () if self.ended else tuple(self.children or ()):
+            if child.part:
                 child.cancel()
         self._stop()
+
+    def cancel_left_behind(self) -> None:
+        """Event *replies cancelled*, after the run has ended: stop the messages in it that have no reader."""
+        for child, _ in self.begun():
+            if child.part and not any(each.readers for each in child.seen()):
+                child.cancel()
 
     def abandon(self) -> None:
         """Event *run abandoned*: its last reader has left. Messages of it that are still held go on."""
         self._abandoned = True
-        children = tuple(self._children or ())
+        children = [child for child, _ in self.begun()]
         for child in children:
             child.buffer.expect_reader()
         self.end_aborted(self.cancellation())
@@ -657,7 +681,7 @@ class TaskLife(WaitingTask):
 
     def was_cancelled(self) -> None:
         """Event *run cancelled*, in its task: cancel what it began, unless that has another reader."""
-        for child in tuple(self._children or ()):
+        for child, _ in tuple(self.begun()):
             seen = child.seen()
             kept = self._abandoned and any(each.reachable for each in seen)
             if not kept and not any(each.readers for each in seen):
@@ -669,10 +693,9 @@ class TaskLife(WaitingTask):
         Args:
             replied: the ids of :meth:`replied` when it failed: readers may drop its replies when these end.
         """
-        for child in tuple(self._children or ()):
-            # A message of a run that has ended is in the replies of that run, whether these are read or not.
-            left_behind = child.part and child.parent is not self
+        for child, left_behind in tuple(self.begun()):
             seen = child.seen()
+            # A message of a run that has ended is in the replies of that run, whether these are read or not.
             kept = id(seen[0]) in replied if left_behind else seen[0].contained
             if not kept and not any(each.readers for each in seen):
                 child.cancel()

@@ -1,0 +1,146 @@
+"""What stops a model does not rely on reference counts: it works while something keeps every promise.
+
+A test keeps a reference to every promise and every view of a stream that comes to be, as a debugger, an error
+reporter or a notebook may do.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, suppress
+
+import pytest
+
+from miniagents import (
+    InteractionContext,
+    Message,
+    MessageSequencePromise,
+    MiniAgent,
+    MiniAgents,
+    RetryPolicy,
+    miniagent,
+    race,
+    route,
+)
+from miniagents.operators import map_agent
+from miniagents.streams._lifetime import Lease
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """Keep everything through which a stream can be read."""
+    kept: list[object] = []
+    take = Lease.take
+
+    def keep(lease: Lease, *args: object, **keywords: object) -> None:
+        kept.append(lease)
+        take(lease, *args, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Lease, "take", keep)
+    yield kept
+    kept.clear()
+
+
+class Model:
+    """A model that writes a token each second, and counts the answers that have begun and were closed."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.closed = 0
+
+    @property
+    def agent(self) -> MiniAgent:
+        """The model as an agent."""
+
+        @miniagent(alias="MODEL")
+        async def model(ctx: InteractionContext) -> None:
+            ctx.reply(Message.promise(self._write))
+
+        return model
+
+    async def _write(self, _: object = None) -> AsyncGenerator[str]:
+        self.begun += 1
+        try:
+            while True:
+                await asyncio.sleep(1.0)
+                yield "token "
+        finally:
+            self.closed += 1
+
+
+async def leave(replies: MessageSequencePromise[Message]) -> None:
+    """Read for some seconds in a block, and leave it by an error."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(2.5), replies:
+            async for _ in replies.tokens:
+                pass
+
+
+COMPOSED: dict[str, Callable[[MiniAgent], MiniAgent]] = {
+    "alone": lambda model: model,
+    "chain": lambda model: model | model,
+    "both": lambda model: model & model,
+    "race": lambda model: race(model, model),
+    "hedge": lambda model: model.hedge(model, after=0.1),
+    "route": lambda model: route().otherwise(model),
+    "timeout": lambda model: model.timeout(total=100.0, stall=50.0),
+    "retry": lambda model: model.retry(RetryPolicy(attempts=2)),
+    "catching": lambda model: model.catching(lambda error, ctx: "sorry"),
+    "errors as messages": lambda model: model.errors_as_messages(),
+}
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("name", COMPOSED)
+async def test_leaving_the_block_stops_every_model(name: str, kept: list[object]) -> None:
+    """`async with agent.inquire(...)` stops all models at its end, also if every promise is kept."""
+    model = Model()
+    async with MiniAgents():
+        await leave(COMPOSED[name](model.agent).inquire("Hi"))
+        await asyncio.sleep(0.5)
+        assert model.begun == model.closed > 0
+    assert kept
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("ending", ["lost", "timed out"])
+async def test_an_operator_stops_what_it_does_not_need(ending: str, kept: list[object]) -> None:
+    """A race stops its losers, and a time limit its agent, by themselves."""
+    model = Model()
+
+    @miniagent
+    async def quick(ctx: InteractionContext) -> None:
+        await asyncio.sleep(0.5)
+        ctx.reply("quick")
+
+    agents = {
+        "lost": race(quick, model.agent),
+        "timed out": model.agent.timeout(total=1.5).catching(lambda error, ctx: "late"),
+    }
+    async with MiniAgents():
+        replies = await agents[ending].inquire("Hi")
+        await asyncio.sleep(0.1)
+        assert (1, 1) == (model.begun, model.closed)
+        assert replies
+
+
+async def rows() -> AsyncGenerator[str]:
+    """Rows without an end."""
+    while True:
+        await asyncio.sleep(0.01)
+        yield "row"
+
+
+@pytest.mark.loop(virtual=True)
+async def test_closing_map_agent_stops_the_rows_that_were_not_taken(kept: list[object]) -> None:
+    """Closing the iterator of `map_agent` stops every row under way but those that its reader has taken."""
+    model = Model()
+    async with MiniAgents():
+        async with aclosing(map_agent(model.agent, concurrency=3)(rows())) as results:
+            taken = await anext(results)
+            await asyncio.sleep(2.5)
+        await asyncio.sleep(0.1)
+        assert (3, 2) == (model.begun, model.closed)
+        taken.cancel()
+        await asyncio.sleep(0.1)
+        assert model.begun == model.closed
+    assert kept
