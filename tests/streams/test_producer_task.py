@@ -367,7 +367,7 @@ async def test_what_has_ended_is_forgotten_by_who_started_it() -> None:
     await turns(12)
     (producer,) = producers
     assert isinstance(producer, TaskLife)
-    assert set() == producer.children
+    assert not producer.children
     go.set()
     await context.drain()
 
