@@ -50,10 +50,10 @@ from ._conversation import (
 from ._errors import SDKErrors
 from ._json import ProviderError, WireError, integer_at, look, parsed, plain, untyped
 from ._options import Extras, ModelOptions, Wanted, beside, check_numbers
-from ._settings import Endpoint, Provider, server_of
+from ._settings import NO_KEY, Endpoint, Provider, server_of
 from ._sse import STRAY, ServerEvent, SSEDecoder, error_of
 from ._timeouts import Timeouts
-from ._transport import NO_KEY, HTTPResponse, Response, no_certificates, own_client, shared_client
+from ._transport import HTTPResponse, Response, no_certificates, own_client, shared_client
 
 __all__ = [
     "NO_KEY",

@@ -7,8 +7,8 @@ from pydantic import SecretStr
 from ._errors import SDKErrors
 from ._options import ModelOptions
 from ._question import Connection
-from ._settings import Endpoint, Provider
-from ._transport import NO_KEY, no_certificates, own_client, shared_client
+from ._settings import NO_KEY, Endpoint, Provider
+from ._transport import no_certificates, own_client, shared_client
 
 try:
     from openai import (

@@ -2,9 +2,11 @@
 
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from ipaddress import ip_address
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -12,7 +14,10 @@ from pydantic import SecretStr
 from miniagents.models import AskedModel
 from miniagents.values import LLMConfigError
 
-__all__ = ["Endpoint", "Provider", "server_of"]
+__all__ = ["NO_KEY", "Endpoint", "Provider", "server_of"]
+
+NO_KEY: Final = "no-key"
+"""The API key for a server that needs none, since the SDKs require one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,9 @@ class Provider:
     def endpoint(self, api_key: SecretStr | str | None, base_url: str | None) -> "Endpoint":
         """Return the address and the API key of a call.
 
-        A key in the environment is sent to any address that is given, as the SDK does. Only the addresses of
-        the provider itself require a key.
+        A key in the environment is sent to any address that is given, as the SDK does. Since it may be the
+        key of another provider, there is a warning if the address is given in code, and is neither one of the
+        provider nor on this machine. Only the addresses of the provider itself require a key.
 
         Args:
             api_key: the keyword of the agent; None for the environment variable.
@@ -79,6 +85,13 @@ class Provider:
             raise LLMConfigError(
                 f"{self.name} needs a key; give api_key=..., or set {variable} in the environment",
                 provider=self.name,
+            )
+        if key and not plain and base_url and not (self.is_own(url) or _is_loopback(_host_of(url))):
+            host = _host_of(url)
+            warnings.warn(
+                f"the key in {variable} is sent to {host}; if it is the key for {host}, say so with "
+                f"api_key=os.environ[{variable!r}]; if not, give its own key, or api_key={NO_KEY!r} for none",
+                stacklevel=2,
             )
         if not (key.isascii() and key.isprintable()):
             raise LLMConfigError(
@@ -167,6 +180,14 @@ def server_of(url: str) -> str:
         'localhost:11434'
     """
     return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a host is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _is_address(url: str) -> bool:

@@ -12,7 +12,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, cast
 from urllib.request import getproxies
 
 from pydantic import SecretStr
@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from miniagents.streams import PromisingContext
 from miniagents.values import LLMConfigError
 
+from ._aws_events import AWS_EVENT_STREAM, AWSEventDecoder
 from ._error_bodies import bound_errors
 from ._headers import response_headers
 from ._json import WireError, integer_at
@@ -28,7 +29,6 @@ from ._sse import MAX_EVENT, STRAY, ServerEvent, SSEDecoder
 from ._unpacking import unpacker
 
 __all__ = [
-    "NO_KEY",
     "ClientPool",
     "EventSource",
     "HTTPResponse",
@@ -37,9 +37,6 @@ __all__ = [
     "own_client",
     "shared_client",
 ]
-
-NO_KEY: Final = "no-key"
-"""The API key for a server that needs none, since the SDKs require one."""
 
 _SECONDS_TO_CLOSE: Final = 5.0
 
@@ -86,7 +83,13 @@ class ClientPool:
 
 
 def own_client(
-    client: object, kind: type[C], agent: str, api_key: SecretStr | str | None, base_url: str | None
+    client: object,
+    kind: type[C],
+    agent: str,
+    api_key: SecretStr | str | None,
+    base_url: str | None,
+    *,
+    others: tuple[type[object], ...] = (),
 ) -> C | None:
     """Return the client that the user gave to an agent; None if there is none.
 
@@ -96,6 +99,7 @@ def own_client(
         agent: the name of the agent, for errors.
         api_key: the keyword ``api_key``; it must be None if there is a client.
         base_url: the keyword ``base_url``; it must be None if there is a client.
+        others: classes of clients with the same methods, for other platforms.
 
     Raises:
         LLMConfigError: ``api_key`` or ``base_url`` is given with a client, or it is not a client of this SDK.
@@ -113,11 +117,11 @@ def own_client(
         raise LLMConfigError(
             f"{agent} got client and also api_key or base_url; give client alone: it has both"
         )
-    if not isinstance(client, kind):
+    if not isinstance(client, (kind, *others)):
         package = kind.__module__.partition(".")[0]
         raise LLMConfigError(f"client is of type {type(client).__name__}; give {package}.{kind.__name__}")
     bound_errors(client, only_ours=True)
-    return client
+    return cast("C", client)
 
 
 def shared_client(endpoint: Endpoint, kind: type[C], build: Callable[[Endpoint], C]) -> C:
@@ -264,7 +268,8 @@ class EventSource:
         self.spoke = False
         self.ended = False
         self.may_be_cut = False
-        self._sse = SSEDecoder() if stream else None
+        aws = self.content_type == AWS_EVENT_STREAM
+        self._sse = (AWSEventDecoder() if aws else SSEDecoder()) if stream else None
         self._whole = bytearray()
         read = self._http.is_stream_consumed
         self._unpack = unpacker("" if read else headers.get("content-encoding", ""))
@@ -273,7 +278,7 @@ class EventSource:
     @property
     def is_event_stream(self) -> bool:
         """Whether the content type is that of an event stream."""
-        return self.content_type == _EVENT_STREAM
+        return self.content_type in {_EVENT_STREAM, AWS_EVENT_STREAM}
 
     def feed(self, data: bytes) -> list[ServerEvent]:
         """Return the events that these bytes complete.
@@ -299,7 +304,7 @@ class EventSource:
         self.spoke = True
         return [ServerEvent("", bytes(self._whole))]
 
-    def _unpacked(self, sse: SSEDecoder, pieces: Iterable[bytes]) -> list[ServerEvent]:
+    def _unpacked(self, sse: SSEDecoder | AWSEventDecoder, pieces: Iterable[bytes]) -> list[ServerEvent]:
         """Feed a decoder with decompressed bytes."""
         return [event for piece in pieces for event in sse.feed(piece)]
 

@@ -57,13 +57,13 @@ from miniagents.values import (
 from ._call import Wire, reply_with
 from ._conversation import Conversation, Turn, encoded, joined_turns
 from ._errors import SDKErrors
-from ._json import arguments_object, plain
+from ._json import arguments_object, look, plain
 from ._messages_decoder import MessagesDecoder, decode_message
 from ._opaque import opened
 from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
 from ._question import Connection, prepared
-from ._settings import Endpoint, Provider
-from ._transport import NO_KEY, Response, no_certificates, own_client, shared_client
+from ._settings import NO_KEY, Endpoint, Provider
+from ._transport import Response, no_certificates, own_client, shared_client
 
 try:
     from anthropic import (
@@ -74,6 +74,9 @@ try:
         APIStatusError,
         APITimeoutError,
         AsyncAnthropic,
+        AsyncAnthropicBedrock,
+        AsyncAnthropicBedrockMantle,
+        AsyncAnthropicVertex,
         DefaultAsyncHttpxClient,
         Timeout,
     )
@@ -114,7 +117,7 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
     max_tokens: int | None = None,
     temperature: float | None = None,
     system: str | None = None,
-    client: AsyncAnthropic | None = None,
+    client: AsyncAnthropic | AsyncAnthropicBedrock | AsyncAnthropicVertex | None = None,
     api_key: SecretStr | str | None = None,
     base_url: str | None = None,
     first_token_timeout: float | None = 120.0,
@@ -349,11 +352,23 @@ def _format(answer: AnswerSchema | None) -> dict[str, object] | None:
 # -- the network -----------------------------------------------------------------------------------------
 
 
+# The clients of Bedrock and Vertex have the methods of `AsyncAnthropic`, but are no subclasses of it.
+_PLATFORMS: Final = (AsyncAnthropicBedrock, AsyncAnthropicBedrockMantle, AsyncAnthropicVertex)
+_KEYS: Final = ("api_key", "auth_token", "access_token", "aws_secret_key", "aws_session_token")
+
+
 def _connection(options: ModelOptions) -> Connection[AsyncAnthropic]:
     """Return the client that the user gave, or the one that the context keeps for this address and key."""
-    own = own_client(options.client, AsyncAnthropic, "anthropic_agent", options.api_key, options.base_url)
+    own = own_client(
+        options.client,
+        AsyncAnthropic,
+        "anthropic_agent",
+        options.api_key,
+        options.base_url,
+        others=_PLATFORMS,
+    )
     if own is not None:
-        keys = tuple(SecretStr(key) for key in (own.api_key, own.auth_token) if key)
+        keys = tuple(SecretStr(key) for name in _KEYS if isinstance(key := look(own, name), str) and key)
         # A copy, which takes 0.25 ms, only if the client would retry by itself.
         client = own if own.max_retries == 0 else own.with_options(max_retries=0)
         return Connection(client, str(own.base_url), own.max_retries, keys)

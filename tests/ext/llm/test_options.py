@@ -248,6 +248,7 @@ OWN_KEYWORDS = MappingProxyType(
     }
 )
 """What only one provider's agent takes."""
+_ANTHROPIC_CLIENTS = "AsyncAnthropic | AsyncAnthropicBedrock | AsyncAnthropicVertex | None"
 OWN_DEFAULTS = MappingProxyType(
     {
         "openai_agent": {},
@@ -308,7 +309,7 @@ def test_one_type_of_options(module: ModuleType) -> None:
         expected = OWN_DEFAULTS[name].get(each, default)
         # The class of the client is the SDK's own.
         assert shared[each] == (shared[each][0] if each == "client" else kind, expected), each
-    assert shared["client"][0] in {"AsyncOpenAI | None", "AsyncAnthropic | None"}
+    assert shared["client"][0] in {"AsyncOpenAI | None", _ANTHROPIC_CLIENTS}
 
 
 @pytest.mark.parametrize("module", PROVIDERS)

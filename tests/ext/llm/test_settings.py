@@ -51,7 +51,7 @@ def test_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ACME.endpoint(None, None).base_url == ACME.base_url
     monkeypatch.setenv("ACME_BASE_URL", "http://proxy/v1")
     assert ACME.endpoint(None, None).base_url == "http://proxy/v1"
-    assert ACME.endpoint(None, "http://other").base_url == "http://other"
+    assert ACME.endpoint("key", "http://other").base_url == "http://other"
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,21 @@ def test_no_address(url: str) -> None:
 def test_own(url: str, own: bool) -> None:
     """The provider's own addresses are told from others, and from look-alikes."""
     assert ACME.is_own(url) is own
+
+
+def test_the_key_of_the_environment_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """W12: if the environment's key goes to another server, one warning names it, and says what to do."""
+    monkeypatch.setenv("ACME_API_KEY", "sk-secret-of-acme")
+    with pytest.warns(UserWarning, match="ACME_API_KEY is sent to api.other.example") as caught:
+        assert ACME.endpoint(None, "https://api.other.example/v1").api_key is not None
+    (warning,) = caught
+    assert "api_key=os.environ['ACME_API_KEY']" in str(warning.message)
+    assert "secret" not in str(warning.message)
+    for url in ("https://eu.acme.test/v1", "http://localhost:1/v1", "http://127.0.0.1:1", "http://[::1]:1"):
+        ACME.endpoint(None, url)
+    ACME.endpoint("its own", "https://api.other.example/v1")
+    monkeypatch.setenv("ACME_BASE_URL", "https://api.other.example/v1")  # said where the key is said
+    ACME.endpoint(None, None)
 
 
 def test_server() -> None:
