@@ -136,7 +136,7 @@ class TaskOwner:
         self.shutdown_timeout: float = shutdown_timeout
         self.drain_timeout: float | None = drain_timeout
         self.draining: bool = False
-        self.tasks: set[OwnedTask] = set()
+        self.tasks: dict[OwnedTask, None] = {}  # in the order in which they began
         self._idle: asyncio.Future[None] | None = None
         self._open: WeakSet[Sink] = WeakSet()
         self._finished_early: dict[object, OwnedTask] = {}  # runs by their closed replies
@@ -273,7 +273,7 @@ class TaskOwner:
         Args:
             task: one that is about to begin.
         """
-        self.tasks.add(task)
+        self.tasks[task] = None
 
     def discard(self, task: OwnedTask) -> None:
         """Stop owning a task.
@@ -281,7 +281,7 @@ class TaskOwner:
         Args:
             task: one that has ended.
         """
-        self.tasks.discard(task)
+        self.tasks.pop(task, None)
         for replies in self._closed_replies.pop(task, ()):
             self._finished_early.pop(replies, None)
         if not self.tasks and self._idle is not None and not self._idle.done():
