@@ -4,22 +4,20 @@ A `Part` is a piece of a stream: text as `str`, the rest as small frozen values.
 message contains.
 
 Example:
-    >>> from miniagents.parts import Finish, Reasoning, content_of
-    >>> content_of([Reasoning("Hm"), "Hel", "lo", Finish("stop")])[1]
-    'Hello'
+    >>> from miniagents import AssistantMessage
+    >>> from miniagents.parts import Reasoning
+    >>> AssistantMessage("Hello", parts=[Reasoning("Hm"), "Hello"]).reasoning
+    'Hm'
 """
 
 from miniagents.values import (
     AgentPart,
-    Attachment,
     Citation,
     Content,
-    ContentField,
     File,
     Finish,
     Image,
     Part,
-    PartValue,
     RateLimit,
     Reasoning,
     Refusal,
@@ -32,22 +30,16 @@ from miniagents.values import (
     ToolCallDelta,
     ToolResult,
     Usage,
-    content_of,
-    part_from_data,
-    parts_of_content,
 )
 
 __all__ = [
     "AgentPart",
-    "Attachment",
     "Citation",
     "Content",
-    "ContentField",
     "File",
     "Finish",
     "Image",
     "Part",
-    "PartValue",
     "RateLimit",
     "Reasoning",
     "Refusal",
@@ -60,7 +52,4 @@ __all__ = [
     "ToolCallDelta",
     "ToolResult",
     "Usage",
-    "content_of",
-    "part_from_data",
-    "parts_of_content",
 ]

@@ -12,14 +12,12 @@ from miniagents.agents import (
     AgentReplyNode,
     ChainItem,
     PersistMessageHandler,
-    Pipeline,
     Prompt,
     RaceEntry,
     RaceReport,
     Route,
-    SlotValue,
 )
-from miniagents.messages import MessageItemOf, MessageType, MessageTypeOf, Parts, PartStreamer, TokenStreamer
+from miniagents.messages import MessageType, MessageTypeOf, Parts, PartStreamer, TokenStreamer
 from miniagents.models import (
     AnswerMode,
     AnswerSchema,
@@ -31,18 +29,9 @@ from miniagents.models import (
     ToolReplies,
     TypedAgent,
 )
-from miniagents.operators import (
-    AgentMap,
-    Inquired,
-    ItemReplies,
-)
+from miniagents.operators import AgentMap, ItemReplies
 from miniagents.streams import Overflow, PromiseResolvedHandler, PromisingContext
-from miniagents.values import (
-    AwaitType,
-    ClearType,
-    Frozen,
-    FrozenMapping,
-)
+from miniagents.values import Frozen
 
 __all__ = [
     "AgentCallNode",
@@ -51,14 +40,9 @@ __all__ = [
     "AnswerMode",
     "AnswerSchema",
     "AnyTool",
-    "AwaitType",
     "ChainItem",
-    "ClearType",
     "Frozen",
-    "FrozenMapping",
-    "Inquired",
     "ItemReplies",
-    "MessageItemOf",
     "MessageType",
     "MessageTypeOf",
     "ModelAgent",
@@ -68,14 +52,12 @@ __all__ = [
     "PartStreamer",
     "Parts",
     "PersistMessageHandler",
-    "Pipeline",
     "PromiseResolvedHandler",
     "PromisingContext",
     "Prompt",
     "RaceEntry",
     "RaceReport",
     "Route",
-    "SlotValue",
     "TokenStreamer",
     "ToolAgent",
     "ToolReplies",

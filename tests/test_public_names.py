@@ -4,12 +4,23 @@ Crosses modules: the package itself and its public modules.
 """
 
 import ast
+import re
 from importlib import import_module
 from inspect import getsource
+from pathlib import Path
 
 import pytest
 
 import miniagents
+
+MOST_IN_ALL = 304
+"""How many different names all public modules may have together; the goal is 200."""
+
+MOST_ON_NO_PAGE = 97
+"""How many of them may be neither in README nor in docs (but the reference) nor in examples; goal: 0."""
+
+INTERNAL = frozenset({"agents", "models", "values", "cli"})
+"""Layers: users import what is in them from the public modules."""
 
 PUBLIC = (
     *("errors", "messages", "miniagents", "operators", "parts", "promising", "streams", "testing", "tools"),
@@ -177,3 +188,22 @@ def _seen_by_type_checkers() -> set[str]:
     lines = [each for each in ast.walk(ast.parse(getsource(miniagents))) if isinstance(each, ast.ImportFrom)]
     names = {alias.name for line in lines for alias in line.names if alias.asname == alias.name}
     return names | {alias.name for line in lines for alias in line.names if alias.name in miniagents.__all__}
+
+
+def _what_users_import() -> list[str]:
+    """The modules of the package whose names are public, but layers."""
+    package = Path(miniagents.__file__).parent
+    paths = [each.relative_to(package.parent).with_suffix("") for each in package.rglob("*.py")]
+    parts = [[part for part in each.parts if part != "__init__"] for each in paths]
+    return sorted(
+        ".".join(each)
+        for each in parts
+        if not any(part.startswith("_") for part in each) and (len(each) == 1 or each[1] not in INTERNAL)
+    )
+
+
+def _words_of_pages() -> set[str]:
+    root = Path(miniagents.__file__).parents[1]
+    pages = [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("examples/**/*.py")]
+    texts = [each.read_text(encoding="utf-8") for each in pages if "reference" not in each.parts]
+    return {word for text in texts for word in re.findall(r"\w+", text)}

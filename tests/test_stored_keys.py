@@ -37,8 +37,8 @@ from miniagents import (
 )
 from miniagents.ext.web import DataPart, PageData
 from miniagents.messages._message import ContentMessage
-from miniagents.parts import RateLimit, ResponseHeaders, ServerToolCall, ServerToolResult
-from miniagents.values import PartValue
+from miniagents.parts import RateLimit, ResponseHeaders
+from miniagents.values import PartValue, ServerToolCall, ServerToolResult
 
 
 class Poem(Frozen):

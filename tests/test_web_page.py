@@ -16,7 +16,8 @@ from miniagents import Message, MiniAgents
 from miniagents.ext.journal import Journal, read_calls
 from miniagents.ext.web import DataPart, MessagePart, PageData
 from miniagents.ext.web._frames import frame_from_data
-from miniagents.parts import Attachment, File, Image, Part, PartValue, ResponseHeaders
+from miniagents.parts import File, Image, Part, ResponseHeaders
+from miniagents.values import Attachment, PartValue
 from tests.support.web import served
 
 ROOT = Path(__file__).parents[1]

@@ -61,8 +61,8 @@ class ConcurrencyLimit:
         ValueError: it is less than 1.
 
     Example:
-        >>> from miniagents.ext.limits import ConcurrencyLimit
-        >>> ConcurrencyLimit(3).concurrency
+        >>> from miniagents.ext.limits import limit
+        >>> limit(3).concurrency
         3
     """
 

@@ -26,7 +26,7 @@ from ._as_messages import as_messages
 from ._errors_as_messages import errors_as_messages
 from ._flatten import flatten
 from ._join import join
-from ._map_agent import AgentMap, Inquired, ItemReplies, MapsItself, map_agent
+from ._map_agent import AgentMap, Inquired, ItemReplies, map_agent
 from ._map_messages import map_messages
 from ._map_tokens import map_tokens
 from ._resolve import resolve
@@ -37,7 +37,6 @@ __all__ = [
     "AgentMap",
     "Inquired",
     "ItemReplies",
-    "MapsItself",
     "Overflow",
     "as_messages",
     "errors_as_messages",

@@ -8,7 +8,7 @@ from miniagents.models import RecordedError
 from ._cassette_file import CassetteError
 from ._cassettes import Cassette, CassetteMode, cassette
 from ._diagrams import DiagramError
-from ._marbles import Expectation, MarbleError, Marbles, ReadExpectation
+from ._marbles import MarbleError, Marbles
 from ._scripted_model import Answer, ModelRequest, ScriptedModel, ScriptEndedError, scripted_model
 from ._scripted_models import ScriptedModels
 from ._step_reader import StepReader
@@ -21,11 +21,9 @@ __all__ = [
     "CassetteError",
     "CassetteMode",
     "DiagramError",
-    "Expectation",
     "MarbleError",
     "Marbles",
     "ModelRequest",
-    "ReadExpectation",
     "RecordedError",
     "ScriptEndedError",
     "ScriptedModel",

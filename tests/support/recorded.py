@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing_extensions import override
 
 from miniagents import LLMError, Part, Refusal
-from miniagents.ext.llm import ModelCall, Timeouts, Wire
+from miniagents.ext.llm import ModelCall, Wire
+from miniagents.ext.llm._timeouts import Timeouts
 from miniagents.ext.llm.anthropic import _WIRE as ANTHROPIC_WIRE
 from miniagents.ext.llm.openai import _WIRE as CHAT_WIRE
 from miniagents.ext.llm.openai_responses import _WIRE as RESPONSES_WIRE

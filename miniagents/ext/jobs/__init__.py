@@ -12,15 +12,12 @@ from ._map_rows import RowStream, map_rows
 from ._options import JobOptions, Limits, ProgressHandler
 from ._row_files import RowsError, RowSource, form_of
 from ._rows import JobResult, Progress, Row, Stopped
-from ._sources import ArrowTable, PandasTable, PolarsTable, Table
+from ._sources import Table
 
 __all__ = [
-    "ArrowTable",
     "JobOptions",
     "JobResult",
     "Limits",
-    "PandasTable",
-    "PolarsTable",
     "Progress",
     "ProgressHandler",
     "Row",

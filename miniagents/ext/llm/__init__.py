@@ -34,38 +34,22 @@ A model that needs none of this can be simpler: an agent that replies
 ``AssistantMessage.promise(token_streamer)``.
 """
 
-from ._answer import Count, Decode, Decoded, End, Identity, Progress, Reason
+from ._answer import Count, Decoded, End, Identity, Progress, Reason
 from ._call import ModelCall, Wire, reply_with
-from ._conversation import (
-    Conversation,
-    Role,
-    Turn,
-    conversation_of,
-    data_url,
-    encoded,
-    joined_turns,
-    loaded,
-    name_of,
-)
+from ._conversation import Conversation, Turn, conversation_of, loaded
 from ._errors import SDKErrors
-from ._json import ProviderError, WireError, integer_at, look, parsed, plain, untyped
-from ._options import Extras, ModelOptions, Wanted, beside, check_numbers
-from ._settings import NO_KEY, Endpoint, Provider, server_of
-from ._sse import STRAY, ServerEvent, SSEDecoder, error_of
-from ._timeouts import Timeouts
-from ._transport import HTTPResponse, Response, no_certificates, own_client, shared_client
+from ._json import ProviderError, WireError, look, parsed, plain
+from ._options import ModelOptions, Wanted, beside
+from ._settings import Endpoint, Provider, server_of
+from ._sse import ServerEvent, error_of
+from ._transport import Response, own_client, shared_client
 
 __all__ = [
-    "NO_KEY",
-    "STRAY",
     "Conversation",
     "Count",
-    "Decode",
     "Decoded",
     "End",
     "Endpoint",
-    "Extras",
-    "HTTPResponse",
     "Identity",
     "ModelCall",
     "ModelOptions",
@@ -74,32 +58,21 @@ __all__ = [
     "ProviderError",
     "Reason",
     "Response",
-    "Role",
     "SDKErrors",
-    "SSEDecoder",
     "ServerEvent",
-    "Timeouts",
     "Turn",
     "Wanted",
     "Wire",
     "WireError",
     "beside",
-    "check_numbers",
     "conversation_of",
-    "data_url",
-    "encoded",
     "error_of",
-    "integer_at",
-    "joined_turns",
     "loaded",
     "look",
-    "name_of",
-    "no_certificates",
     "own_client",
     "parsed",
     "plain",
     "reply_with",
     "server_of",
     "shared_client",
-    "untyped",
 ]

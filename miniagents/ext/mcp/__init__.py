@@ -11,12 +11,11 @@ Needs ``pip install 'miniagents[mcp]'``, the official SDK.
 from ._errors import MCPServerError, MCPToolError
 from ._sdk import StdioServerParameters
 from ._serve import serve_mcp
-from ._session import MCPServerLike, MCPTool, mcp_tools
+from ._session import MCPServerLike, mcp_tools
 
 __all__ = [
     "MCPServerError",
     "MCPServerLike",
-    "MCPTool",
     "MCPToolError",
     "StdioServerParameters",
     "mcp_tools",

@@ -7,7 +7,7 @@ Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same fu
 from ._bodies import json_body
 from ._chat import anyone
 from ._endpoints import refusing
-from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, RunRecord, UnknownRunError
+from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, UnknownRunError
 from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
 from ._memory_frames import MemoryFrames
 from ._open_responses import end_responses
@@ -36,7 +36,6 @@ __all__ = [
     "RunEnded",
     "RunExistsError",
     "RunOverError",
-    "RunRecord",
     "Runs",
     "SQLiteFrames",
     "TooManyRunsError",

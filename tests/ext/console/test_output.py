@@ -6,7 +6,8 @@ import sys
 import pytest
 from typing_extensions import override
 
-from miniagents.ext.console import OutputError, Screen, is_terminal
+from miniagents.ext.console import OutputError, Screen
+from miniagents.ext.console._output import is_terminal
 
 
 def written(out: io.StringIO, *, is_terminal: bool) -> str:

@@ -8,19 +8,16 @@ from hypothesis import given, strategies as st
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from miniagents.ext.llm import (
-    STRAY,
-    ProviderError,
-    ServerEvent,
-    WireError,
-    error_of,
+from miniagents.ext.llm import ProviderError, ServerEvent, WireError, error_of, look, parsed, plain
+from miniagents.ext.llm._json import (
+    SurrogateJoiner,
+    arguments_as_text,
+    arguments_object,
+    encodable,
     integer_at,
-    look,
-    parsed,
-    plain,
     untyped,
 )
-from miniagents.ext.llm._json import SurrogateJoiner, arguments_as_text, arguments_object, encodable
+from miniagents.ext.llm._sse import STRAY
 from miniagents.values import freeze
 
 

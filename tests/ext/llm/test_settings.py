@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from miniagents import LLMConfigError
-from miniagents.ext.llm import Endpoint, Extras, Provider, check_numbers, server_of
+from miniagents.ext.llm import Endpoint, Provider, server_of
+from miniagents.ext.llm._options import Extras, check_numbers
 
 ACME = Provider("acme", "https://api.acme.test/v1", ("acme.test",))
 

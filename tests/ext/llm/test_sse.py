@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from miniagents.ext.llm import STRAY, ServerEvent, SSEDecoder, WireError
+from miniagents.ext.llm import ServerEvent, WireError
+from miniagents.ext.llm._sse import STRAY, SSEDecoder
 
 
 def decoded(*chunks: bytes) -> list[ServerEvent]:

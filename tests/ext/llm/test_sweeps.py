@@ -18,7 +18,8 @@ from miniagents import (
     LLMTimeoutError,
     LLMTruncatedError,
 )
-from miniagents.ext.llm import ModelCall, SSEDecoder, _transport
+from miniagents.ext.llm import ModelCall, _transport
+from miniagents.ext.llm._sse import SSEDecoder
 from miniagents.ext.llm._timeouts import Clock
 from tests.support.recorded import RECORDINGS, TEXTS, Recording, outcome
 from tests.support.sse_server import Script, raw, repeat, reset, sse

@@ -16,9 +16,9 @@ from miniagents import (
     MessageSequencePromise,
     MiniAgents,
 )
-from miniagents.ext.llm import Endpoint, ServerEvent, WireError, no_certificates, own_client, shared_client
+from miniagents.ext.llm import Endpoint, ServerEvent, WireError, own_client, shared_client
 from miniagents.ext.llm._sse import MAX_EVENT
-from miniagents.ext.llm._transport import ClientPool, EventSource
+from miniagents.ext.llm._transport import ClientPool, EventSource, no_certificates
 from miniagents.values import LLMConfigError
 from tests.support.sse_server import (
     hold,

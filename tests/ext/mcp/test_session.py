@@ -24,12 +24,8 @@ from mcp_types import (
 )
 
 from miniagents import AssistantMessage, MiniAgents, ToolArgumentsError, ToolCall, ToolDefinitionError
-from miniagents.ext.mcp import (
-    MCPServerError,
-    MCPTool,
-    StdioServerParameters,
-    mcp_tools,
-)
+from miniagents.ext.mcp import MCPServerError, StdioServerParameters, mcp_tools
+from miniagents.ext.mcp._session import MCPTool
 from miniagents.parts import AgentPart
 from miniagents.testing import scripted_model
 from tests.support.mcp_servers import ROOT, SERVER, odd_server
