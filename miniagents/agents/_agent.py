@@ -546,8 +546,9 @@ class MiniAgent(Generic[In, Out, P]):
         """Return this agent with time limits: it is stopped when one expires; in seconds, None for no limit.
 
         Pieces that had come are kept; the message that was being written, and the replies, end with an
-        :class:`AgentTimeoutError`. A slow reader does not count as a slow agent: an agent with a limit is
-        never paused for its readers. It takes the same keywords as before, and a typed agent is still typed.
+        :class:`AgentTimeoutError`. A slow reader does not count as a slow agent: the time in which the
+        agent is paused for its readers does not count. It takes the same keywords as before, and a typed
+        agent is still typed.
 
         Args:
             first_token: from the end of its input to the first piece of its reply, which may be a thought, as

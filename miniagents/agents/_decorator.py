@@ -66,8 +66,10 @@ def miniagent(
         The agent.
 
     Raises:
-        TypeError: the function is not async, takes no context, has parameters that cannot be given by
-            keyword, does not take one of the defaults, or the classes of its messages cannot be found.
+        TypeError: the function is not async, is a method, takes no context, has parameters that cannot be
+            given by keyword, does not take one of the defaults, or the classes of its messages cannot be
+            found.
+        FreezeError: a keyword is declared as a list, a dict or a set: its values are frozen.
 
     Example:
         >>> from miniagents import InteractionContext, miniagent

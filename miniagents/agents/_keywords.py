@@ -8,7 +8,7 @@ from typing import Final, Self, cast, get_args
 from pydantic import SecretStr
 from typing_extensions import ParamSpec
 
-from miniagents.values import FrozenMapping, freeze_data
+from miniagents.values import FrozenMapping, freeze_data, refuse_changeable
 
 P = ParamSpec("P", default=[])
 
@@ -36,8 +36,10 @@ class Keywords:
         """Read them from the signature of an agent function.
 
         Raises:
-            TypeError: the function is not async, takes no context, or has parameters that cannot be given by
-                keyword.
+            TypeError: the function is not async, is a method, takes no context, or has parameters that cannot
+                be given by keyword.
+            FreezeError: a parameter is declared as a list, a dict or a set, and values of keywords are
+                frozen.
         """
         call = getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__ is a function too
         if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call):
@@ -48,7 +50,14 @@ class Keywords:
                 f"an agent awaits messages, so write `async def {name}(ctx):`."
             )
             raise TypeError(msg)
-        parameters = list(inspect.signature(function).parameters.values())
+        parameters = _parameters(function)
+        if parameters and parameters[0].name in {"self", "cls"}:
+            msg = (
+                f"{name} is a method, and the function of an agent has no {parameters[0].name!r}. For an "
+                "agent with fields of its own, derive the class from BaseAgent: "
+                "`class MyAgent(BaseAgent):` with `async def run(self, ctx):`."
+            )
+            raise TypeError(msg)
         if not parameters or parameters[0].kind not in (
             inspect.Parameter.POSITIONAL_ONLY,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -64,6 +73,7 @@ class Keywords:
                     "keywords are, use agent.around(...)."
                 )
                 raise TypeError(msg)
+        refuse_changeable(name, {extra.name: extra.annotation for extra in extras})
         named = [extra for extra in extras if extra.kind is not inspect.Parameter.VAR_KEYWORD]
         return cls(
             names=tuple(extra.name for extra in named),
@@ -139,6 +149,14 @@ def generator_text(name: str, signature: str) -> str:
         f"{name} is an async generator, since it has a `yield`; an agent is an async function that replies "
         f"with `ctx.reply(...)`: write `{signature}`, and `ctx.reply(x)` in the place of each `yield x`."
     )
+
+
+def _parameters(function: Callable[..., object]) -> list[inspect.Parameter]:
+    """Return the parameters of a function, with evaluated annotations if all their names can be found."""
+    try:
+        return list(inspect.signature(function, eval_str=True).parameters.values())
+    except Exception:  # noqa: BLE001 - an annotation is any expression
+        return list(inspect.signature(function).parameters.values())
 
 
 def _is_secret(annotation: object) -> bool:

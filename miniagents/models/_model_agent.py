@@ -15,7 +15,7 @@ from ._agent_kinds import as_kind, over
 from ._asked_model import AskedModel, TellsModel
 from ._errors import ToolDefinitionError
 from ._tool import check_timeout
-from ._tool_loop import AnyTool, Approval, Toolbox, ToolCalls, ToolLoop
+from ._tool_loop import MAX_CALLS, MAX_DEPTH, AnyTool, Approval, Toolbox, ToolCalls, ToolLoop
 from ._typed_agent import AnswerMode, TypedAgent, typed_agent, typed_answer
 
 __all__ = ["ModelAgent", "ToolAgent", "ToolReplies", "model_agent"]
@@ -154,13 +154,16 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         max_turns: int = 20,
         timeout: float | None = 120.0,
         approve: Approval | None = None,
+        max_calls: int = MAX_CALLS,
+        max_depth: int = MAX_DEPTH,
     ) -> "ToolAgent[P]":
         """Let the model call tools, as often as it wants to, before it answers.
 
         All tool calls of one answer run at the same time. The model is sent the outcome of each call: the
         result, or an error text that says that the arguments did not fit, or that the tool raised an error,
         took too long, was not approved or does not exist. So a tool that fails does not end the run. If the
-        inquiry is cancelled, its running tools are cancelled, too.
+        inquiry is cancelled, its running tools are cancelled, too. If the messages end with calls without a
+        result, these are made first.
 
         Args:
             *tools: functions with `@tool`, and agents. The model calls an agent by its alias, with the fields
@@ -171,6 +174,9 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
             approve: an async function that is awaited before each call. If it returns True, the tool is
                 called. If it returns a text, the tool is not called, and the model is sent the text as the
                 reason; False has a standard text. If it raises an error, the inquiry ends with this error.
+            max_calls: how many calls of one answer are made; for each further one the model is sent an error.
+            max_depth: how deep agents that are tools may be nested; one more is a ``NestingError``, which
+                ends the inquiry.
 
         Returns:
             An agent with the keywords of this one. It replies each answer, and each result as a
@@ -196,10 +202,14 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         check_timeout(timeout, "with_tools")
         if max_turns < 1:
             raise ToolDefinitionError(f"max_turns={max_turns} leaves no turn for an answer; give 1 or more.")
+        for name, limit in (("max_calls", max_calls), ("max_depth", max_depth)):
+            if limit < 1:
+                raise ToolDefinitionError(f"{name}={limit} allows no call of a tool; give 1 or more.")
         # The keywords come with each call: the defaults of this agent are those of the new one.
         # Errors of the model stay errors here, and end the loop. The new agent has the policy of this one.
         model = cast("MiniAgent[Message, AssistantMessage, ...]", self.errors_as_messages(enabled=False))
-        loop = ToolLoop(model, ToolCalls(Toolbox.of(tools), timeout, approve), max_turns)
+        calls = ToolCalls(Toolbox.of(tools), timeout, approve, max_calls, max_depth)
+        loop = ToolLoop(model, calls, max_turns)
         return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
 
     def as_type(

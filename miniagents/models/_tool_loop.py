@@ -20,7 +20,16 @@ from miniagents.messages._parts import PartBuffer, current_watch, watch_run
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import current_context
 from miniagents.streams._observers import RunWatch, outcome_of
-from miniagents.values import AgentPart, DeadlockError, Finish, Part, StopLoop, ToolCall, ToolResult
+from miniagents.values import (
+    AgentPart,
+    DeadlockError,
+    Finish,
+    NestingError,
+    Part,
+    StopLoop,
+    ToolCall,
+    ToolResult,
+)
 
 from ._agent_tool import AgentTool
 from ._errors import MaxTurnsError, ToolArgumentsError, ToolDefinitionError
@@ -144,6 +153,12 @@ TOOL_RECORDER: Final[ContextVar[RecordTool | None]] = ContextVar("miniagents_too
 """Records the calls of tools; it gets the call and the function that makes its parts. None: no recording."""
 
 
+MAX_CALLS: Final = 128  # of one answer
+MAX_DEPTH: Final = 16
+_DEPTH: Final[ContextVar[int]] = ContextVar("miniagents_tool_depth", default=0)
+"""In how many agents that are tools the running code is nested."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCalls:
     """Answers the tool calls of a model.
@@ -152,17 +167,34 @@ class ToolCalls:
         toolbox: the tools.
         timeout: seconds for a call of a tool without a timeout of its own; None for no limit.
         approve: is awaited before each call; None: no approval is needed.
+        max_calls: how many calls of one answer are made.
+        max_depth: how deep agents that are tools may be nested.
     """
 
     toolbox: Toolbox
     timeout: float | None
     approve: Approval | None
+    max_calls: int = MAX_CALLS
+    max_depth: int = MAX_DEPTH
 
-    def start(self, call: ToolCall, *, cut: bool = False) -> MessagePromise[ToolMessage]:
+    def start_all(
+        self, calls: Iterable[ToolCall], finish_reason: str | None
+    ) -> list[MessagePromise[ToolMessage]]:
+        """Begin the calls of one answer, all at the same time.
+
+        Args:
+            calls: what the model wrote.
+            finish_reason: why its answer ended.
+        """
+        cut = Finish(finish_reason or "").cut
+        return [self.start(call, number, cut=cut) for number, call in enumerate(calls)]
+
+    def start(self, call: ToolCall, number: int = 0, *, cut: bool = False) -> MessagePromise[ToolMessage]:
         """Begin a call.
 
         Args:
             call: what the model wrote.
+            number: how many calls of the same answer came before it.
             cut: True if the answer of the model was cut off: the call may be incomplete, and no tool is
                 called.
 
@@ -171,10 +203,16 @@ class ToolCalls:
             tool fails, the result is a text that says so. Errors of the approval, and `StopLoop`, become
             errors of the promise.
         """
-        make, keep = self._not_called if cut else self._parts, TOOL_RECORDER.get()
+        refused: str | None = None
+        if cut:
+            refused = f"Your answer was cut off, so {call.name} was not called; call it again."
+        elif number >= self.max_calls:
+            limit = f"an answer may have {self.max_calls} calls"
+            refused = f"{call.name} was not called: {limit}; make fewer at once."
+        make, keep = self._parts if refused is None else partial(_refused, refused), TOOL_RECORDER.get()
         # A call of an agent is not recorded itself: the calls of the models and tools inside it are.
         callee = self.toolbox.callees.get(call.name)
-        if cut or keep is None or not isinstance(callee, Tool):
+        if refused is not None or keep is None or not isinstance(callee, Tool):
             streamer = partial(make, call)
         else:
             streamer = partial(keep, call, callee.spec, make)
@@ -188,11 +226,8 @@ class ToolCalls:
             name, keywords["name"] = _NO_SUCH_TOOL, call.name
         watch = watch_run(context, context.observers, name, "tool", keywords)
         result = write_message(ToolMessage, streamer, data, watch)
-        result.buffer.when_closed(partial(_told_end, watch, result.buffer))
+        result.buffer.when_closed(partial(_report_end, watch, result.buffer))
         return result
-
-    async def _not_called(self, call: ToolCall, _: MutableMapping[str, object]) -> AsyncGenerator[Part]:
-        yield _error(call, f"Your answer was cut off, so {call.name} was not called; call it again.")
 
     async def _parts(self, call: ToolCall, _: MutableMapping[str, object]) -> AsyncGenerator[Part]:
         callee = self.toolbox.callees.get(call.name)
@@ -206,16 +241,17 @@ class ToolCalls:
             # The arguments are checked first: no approval is requested for a call that cannot be made.
             yield _error(call, error_text(error))
             return
-        approved = True if self.approve is None else await self._asked(self.approve, call)
+        approved = True if self.approve is None else await self._approval(self.approve, call)
         if approved is not True:
             reason = approved or "The user does not allow this call."
             yield _error(call, reason)
             return
+        self._nest(callee)
         try:
             async with aclosing(self._timed(callee, call)) as pieces:
                 async for piece in pieces:
                     yield ToolResult(call.id, piece, name=call.name) if isinstance(piece, str) else piece
-        except (StopLoop, DeadlockError):
+        except (StopLoop, DeadlockError, NestingError):
             raise
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -230,7 +266,24 @@ class ToolCalls:
                 watch.failure = error
             yield _error(call, error_text(error))
 
-    async def _asked(self, approve: Approval, call: ToolCall) -> bool | str:
+    def _nest(self, callee: Callee) -> None:
+        """Count one more level of agents that are tools, for all that this call begins.
+
+        Raises:
+            NestingError: there would be more than ``max_depth`` of them.
+        """
+        if not isinstance(callee, AgentTool):
+            return
+        depth = _DEPTH.get() + 1
+        if depth > self.max_depth:
+            raise NestingError(
+                f"Agents that are tools are nested more than max_depth={self.max_depth} deep, here "
+                f"{callee.spec.name}: an agent calls itself, perhaps through others. Do not make it a tool "
+                "of its own, or give with_tools a larger max_depth."
+            )
+        _DEPTH.set(depth)  # each call has context variables of its own
+
+    async def _approval(self, approve: Approval, call: ToolCall) -> bool | str:
         answer = cast("object", approve(call))
         if isinstance(answer, Awaitable):
             return await cast("Awaitable[bool | str]", answer)
@@ -262,7 +315,7 @@ class ToolCalls:
             await pieces.aclose()
 
 
-def _told_end(watch: RunWatch, buffer: ReplayBuffer[str]) -> None:
+def _report_end(watch: RunWatch, buffer: ReplayBuffer[str]) -> None:
     """Notify the observers of the end of a tool call; an error result counts as a failure."""
     outcome, error = outcome_of(buffer.error)
     parts = buffer.parts if isinstance(buffer, PartBuffer) else ()
@@ -271,6 +324,25 @@ def _told_end(watch: RunWatch, buffer: ReplayBuffer[str]) -> None:
     result = buffer.result
     replied = (result,) if watch.observers.content and isinstance(result, Message) else ()
     watch.ended(outcome, error, (), replied)
+
+
+async def _refused(reason: str, call: ToolCall, _: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+    """Yield the result of a call that is not made."""
+    yield _error(call, reason)
+
+
+def _unanswered(messages: Iterable[Message]) -> tuple[AssistantMessage, list[ToolCall]] | None:
+    """Return the answer at the end of a conversation, and its calls without a result, if there are any."""
+    answered: set[str] = set()
+    for message in reversed(tuple(messages)):
+        if isinstance(message, ToolMessage):
+            answered |= {part.call_id for part in message.parts if isinstance(part, ToolResult)}
+        elif isinstance(message, AssistantMessage):
+            calls = [call for call in message.tool_calls if call.id not in answered]
+            return (message, calls) if calls else None
+        else:
+            return None
+    return None
 
 
 def _error(call: ToolCall, text: str) -> ToolResult:
@@ -283,7 +355,8 @@ class ToolLoop:
 
     It replies each answer of the model, and the result of each tool call, as messages of their own, in order,
     while they stream. All tool calls of one answer run at the same time. The answers go back to the model
-    unchanged, so the provider finds its signatures and call ids.
+    unchanged, so the provider finds its signatures and call ids. If the conversation ends with calls without
+    a result, these are answered first.
 
     Attributes:
         model: replies one message, and takes the keyword ``tools``.
@@ -321,15 +394,24 @@ class ToolLoop:
             )
         given: Mapping[str, object] = {**keywords, "tools": self.calls.toolbox.specs}
         conversation: list[MessageType] = [ctx.messages]
+        open_calls = _unanswered(await ctx.messages)
+        if open_calls is not None:
+            answer, calls = open_calls
+            results = self.calls.start_all(calls, answer.finish_reason)
+            ctx.reply(results)
+            try:
+                conversation.append([await result for result in results])
+            except Exception:  # noqa: BLE001 - the replies have it already, at its place
+                return
         for _ in range(self.max_turns):
             turn = self.model.inquire(conversation, **given)
             ctx.reply(turn)
             try:
                 answers = await turn
                 results = [
-                    self.calls.start(call, cut=Finish(answer.finish_reason or "").cut)
+                    result
                     for answer in answers
-                    for call in answer.tool_calls
+                    for result in self.calls.start_all(answer.tool_calls, answer.finish_reason)
                 ]
                 ctx.reply(results)
                 conversation += [answers, [await result for result in results]]

@@ -95,12 +95,12 @@ class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
         >>> MiniAgents().run(main())
         Traceback (most recent call last):
             ...
-        miniagents...UnresolvedPromiseError: the promise is not resolved yet; await it first
+        miniagents...UnresolvedPromiseError: the promise is not resolved yet; await it first: ...
     """
 
     @override
     def __str__(self) -> str:
-        return super().__str__() or "the promise is not resolved yet; await it first"
+        return super().__str__() or "the promise is not resolved yet; await it first: `{await message}`"
 
 
 class InquiryCancelledError(MiniAgentsError):

@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 
 from miniagents import InteractionContext, Message, MiniAgent, MiniAgents, miniagent
+from miniagents.values import FreezeError
 
 
 @miniagent
@@ -183,3 +184,23 @@ async def test_a_positional_only_context() -> None:
 
     async with MiniAgents():
         assert str(await some_agent.inquire()) == "!"
+
+
+def test_a_method_is_refused() -> None:
+    """A method cannot be an agent: the error names the class that agents with fields are derived from."""
+
+    async def run(self: object, ctx: InteractionContext) -> None: ...
+
+    with pytest.raises(TypeError, match=r"run is a method.*derive the class from BaseAgent"):
+        decorated(run)
+
+
+@pytest.mark.parametrize("kind", [list[str], dict[str, int], set[str]])
+def test_a_keyword_that_would_be_frozen_is_refused(kind: object) -> None:
+    """A keyword cannot be declared as a list, a dict or a set, since its values are frozen."""
+
+    async def keeper(ctx: InteractionContext, *, notes: object = None) -> None: ...
+
+    keeper.__annotations__["notes"] = kind
+    with pytest.raises(FreezeError, match=r"keeper.notes is declared as .*, but its value is frozen: write"):
+        decorated(keeper)

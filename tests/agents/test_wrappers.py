@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from miniagents import (
+    AgentTimeoutError,
     AssistantMessage,
     DeadlockError,
     InquiryCancelledError,
@@ -143,3 +144,29 @@ async def test_the_function_of_a_typed_agent() -> None:
         replies.cancel()
         with pytest.raises(InquiryCancelledError):
             await promise
+
+
+@pytest.mark.loop(virtual=True)
+async def test_the_time_in_which_an_agent_waits_for_its_readers_does_not_count() -> None:
+    """A reader that stands still for an hour stops no agent with time limits; an agent that hangs is stopped."""
+
+    async def tokens(_: object) -> AsyncGenerator[str]:
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            yield "x"
+        await asyncio.sleep(3600)
+
+    @miniagent
+    async def writer(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(tokens))
+
+    async with MiniAgents(prefetch=5), writer.timeout(stall=1.0, total=10.0).inquire() as replies:
+        reader = aiter(replies.tokens)
+        assert ["x", "x"] == [await anext(reader), await anext(reader)]
+        await asyncio.sleep(3600)
+        rest = ""
+        with pytest.raises(AgentTimeoutError, match="its limit stall=1 s was up; tokens so far: 20"):
+            async for token in reader:
+                rest += token
+        assert 18 == len(rest)
+        assert asyncio.get_running_loop().time() < 3610

@@ -1,5 +1,6 @@
 """`miniagents.ext.chat_history_md` as documented."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from miniagents import MiniAgents, miniagent
@@ -20,14 +21,15 @@ async def test_a_restarted_dialog_goes_on(tmp_path: Path) -> None:
         ctx.reply("Hello.")
 
     for said in ("Hi!", "Again."):
-        lines = [said]
+        lines = iter([said])
 
         @miniagent
-        async def user_agent(ctx: InteractionContext, lines: list[str] = lines) -> None:
+        async def user_agent(ctx: InteractionContext, lines: Iterator[str] = lines) -> None:
             await ctx.messages
-            if not lines:
-                raise EOFError
-            ctx.reply(UserMessage(lines.pop()))
+            for line in lines:
+                ctx.reply(UserMessage(line))
+                return
+            raise EOFError
 
         async with MiniAgents():
             history: ChatHistory = ChatHistoryMD(tmp_path / "CHAT.md")

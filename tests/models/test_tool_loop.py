@@ -1,6 +1,7 @@
 """The tool loop: the toolbox, single calls, and whole conversations."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,7 @@ from miniagents import (
     Message,
     Messages,
     MiniAgents,
+    NestingError,
     Part,
     Reasoning,
     StopLoop,
@@ -31,6 +33,7 @@ from miniagents import (
     miniagent,
     tool,
 )
+from miniagents.messages import MessageType
 from miniagents.models import AnyTool, Approval
 from miniagents.models._tool_loop import Toolbox, ToolCalls
 from miniagents.parts import ServerToolCall
@@ -607,3 +610,65 @@ async def test_tools_beside_with_tools() -> None:
         with pytest.raises(ToolDefinitionError, match=r"got tools= in addition to with_tools"):
             await scripted.agent.fork(tools=(add.spec,)).with_tools(weather).inquire("Go.")
     assert scripted.requests == ()
+
+
+async def test_calls_without_a_result_are_made_first() -> None:
+    """If the messages end with calls without a result, they are made, with approval, before the model is."""
+    approved: list[str] = []
+
+    async def approve(call: ToolCall) -> bool:
+        approved.append(call.id)
+        return True
+
+    @tool
+    def shout(text: str) -> str:
+        """Shout."""
+        return text.upper()
+
+    calls = [ToolCall(str(number), "shout", json.dumps({"text": f"t{number}"})) for number in (1, 2)]
+    history: list[MessageType] = [
+        "Shout.",
+        AssistantMessage(parts=calls),
+        ToolMessage(parts=[ToolResult("1", "T1", name="shout")]),
+    ]
+    model = scripted_model(lambda messages: " ".join(map(str, messages)))
+    async with MiniAgents():
+        replies = await model.with_tools(shout, approve=approve).inquire(history)
+    assert (["2"], "T2") == (approved, str(replies[0]))
+    assert str(replies[1]).endswith("T1 T2")
+
+
+async def test_an_answer_has_a_limit_of_calls() -> None:
+    """Of more calls than `max_calls` the first ones are made; the model is sent an error for the others."""
+    made: list[str] = []
+
+    @tool
+    def note(text: str) -> str:
+        """Note."""
+        made.append(text)
+        return text
+
+    calls = [ToolCall(str(number), "note", json.dumps({"text": str(number)})) for number in range(5)]
+    model = scripted_model(AssistantMessage(parts=calls), "Done.")
+    async with MiniAgents():
+        replies = await model.with_tools(note, max_calls=2).inquire("Go.")
+    assert ["0", "1"] == made
+    assert "note was not called: an answer may have 2 calls; make fewer at once." == str(replies[3])
+
+
+async def test_agents_that_are_tools_have_a_limit_of_depth() -> None:
+    """An agent that calls itself as a tool ends with an error that names it and the limit."""
+    call = ToolCall("1", "AGAIN", json.dumps({"text": "Again."}))
+    depth = 0
+
+    @miniagent(alias="AGAIN")
+    async def again(ctx: InteractionContext) -> None:
+        nonlocal depth
+        depth += 1
+        model = scripted_model(then=AssistantMessage(parts=[call]))
+        ctx.reply(model.with_tools(again, max_depth=3).inquire(ctx.messages))
+
+    async with MiniAgents():
+        with pytest.raises(NestingError, match="more than max_depth=3 deep, here AGAIN"):
+            await again.inquire("Go.")
+    assert 4 == depth
