@@ -394,9 +394,12 @@ class ToolLoop:
             )
         given: Mapping[str, object] = {**keywords, "tools": self.calls.toolbox.specs}
         conversation: list[MessageType] = [ctx.messages]
-        open_calls = _unanswered(await ctx.messages)
-        if open_calls is not None:
-            answer, calls = open_calls
+        try:
+            unanswered = _unanswered(await ctx.messages)
+        except Exception:  # noqa: BLE001 - the model is sent the messages, and its replies have the error
+            unanswered = None
+        if unanswered is not None:
+            answer, calls = unanswered
             results = self.calls.start_all(calls, answer.finish_reason)
             ctx.reply(results)
             try:

@@ -148,7 +148,7 @@ async def test_the_function_of_a_typed_agent() -> None:
 
 @pytest.mark.loop(virtual=True)
 async def test_the_time_in_which_an_agent_waits_for_its_readers_does_not_count() -> None:
-    """A reader that stands still for an hour stops no agent with time limits; an agent that hangs is stopped."""
+    """A reader that stands still for an hour stops no agent with a limit; an agent that hangs is stopped."""
 
     async def tokens(_: object) -> AsyncGenerator[str]:
         for _ in range(20):
@@ -164,9 +164,6 @@ async def test_the_time_in_which_an_agent_waits_for_its_readers_does_not_count()
         reader = aiter(replies.tokens)
         assert ["x", "x"] == [await anext(reader), await anext(reader)]
         await asyncio.sleep(3600)
-        rest = ""
         with pytest.raises(AgentTimeoutError, match="its limit stall=1 s was up; tokens so far: 20"):
-            async for token in reader:
-                rest += token
-        assert 18 == len(rest)
+            _ = [token async for token in reader]
         assert asyncio.get_running_loop().time() < 3610
