@@ -38,6 +38,40 @@ async def test_the_app() -> None:
 
 
 @pytest.mark.gate("starts a kernel of Jupyter")
+def test_an_interrupted_cell(tmp_path: Path) -> None:
+    """A6: an interrupted cell stops the model that it called; one of an earlier cell goes on."""
+    begin = """
+import asyncio
+from miniagents import Message, MiniAgents, miniagent
+closed = []
+async def write(metadata):
+    try:
+        while True:
+            yield "token "
+            await asyncio.sleep(0.01)
+    finally:
+        closed.append(True)
+@miniagent
+async def model(ctx):
+    ctx.reply(Message.promise(write))
+agents = await MiniAgents(app_wide=True).start()
+"""
+    earlier = "before = model.inquire('Hi')"
+    read = """# interrupt
+replies = model.inquire("Hi")
+count = 0
+async for token in replies.tokens:
+    count += 1
+    if count == 5:
+        print("ready")
+"""
+    show = "await asyncio.sleep(0.1); print(len(closed)); before.cancel(); await agents.stop()"
+    said = [text_of(outputs) for outputs in run_cells(tmp_path, begin, earlier, read, show)]
+    assert ("", "", "1\n") == (said[0], said[1], said[3])
+    assert "ready" in said[2]
+
+
+@pytest.mark.gate("starts a kernel of Jupyter")
 def test_the_notebook(tmp_path: Path) -> None:
     """The cells of the page work in a real kernel: the next one has the context, and the first may run again.
 

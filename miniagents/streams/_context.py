@@ -55,6 +55,7 @@ from reactivex import Observable
 
 from miniagents.values import NoActiveContextError, WrongLoopError
 
+from ._notebook import watch_cells
 from ._observers import Anchor, Observer, Observers
 from ._protocols import Sink
 from ._threads import call_from_thread, run_in_thread, run_loop, running_loop
@@ -926,6 +927,7 @@ class PromisingContext(TaskOwner):
             await former.stop()
         self._enter()
         self._started = True
+        watch_cells(self)
         return self
 
     async def stop(self) -> None:

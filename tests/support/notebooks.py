@@ -36,7 +36,13 @@ async def main(cells):
                 elif kind in ("stream", "error", "display_data", "execute_result"):
                     content.pop("transient", None)
                     outputs.append({"output_type": kind, **content})
-            await client.execute_interactive(cell, output_hook=hook, timeout=60, store_history=True)
+            running = client.execute_interactive(cell, output_hook=hook, timeout=60, store_history=True)
+            if cell.startswith("# interrupt"):
+                running = asyncio.ensure_future(running)
+                while "ready" not in str(outputs):
+                    await asyncio.sleep(0.01)
+                await manager.interrupt_kernel()
+            await running
             shown.append(outputs)
     finally:
         client.stop_channels()
@@ -52,7 +58,7 @@ def run_cells(folder: Path, *cells: str) -> list[list[Output]]:
 
     Args:
         folder: for what the kernel writes; the cells run there.
-        *cells: their code.
+        *cells: their code. One that begins with `# interrupt` is interrupted when it has printed `ready`.
     """
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "TMPDIR"}}
     folders = {f"JUPYTER_{each}_DIR": str(folder / each) for each in ("RUNTIME", "CONFIG", "DATA")}
