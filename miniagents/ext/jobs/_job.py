@@ -265,15 +265,16 @@ class Job(Generic[RowT]):
         error: Exception | None = None
         messages: tuple[Message, ...] = ()
         try:
-            async with replies:
-                messages = await replies
+            messages = await replies
         except asyncio.CancelledError:
+            replies.cancel()
             await _take_errors(replies)
             if clock is None or clock.expired is None:
                 raise
             cast("Task[None]", asyncio.current_task()).uncancel()
             error = clock.error(self._agent.alias, asyncio.get_running_loop().time())
         except Exception as failure:  # noqa: BLE001 - it is the error of this row
+            replies.cancel()
             error = failure
         finally:
             if clock is not None:

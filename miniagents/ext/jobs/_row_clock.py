@@ -10,7 +10,7 @@ from typing_extensions import override
 from miniagents import InteractionContext, MiniAgent
 from miniagents.errors import AgentTimeoutError
 from miniagents.messages import Message
-from miniagents.observers import Observer, RunBegan, RunEnded, RunEvent, RunInfo
+from miniagents.observers import Observer, PartsCame, RunBegan, RunEnded, RunEvent, RunInfo
 
 from ..limits import ModelLimits
 
@@ -136,7 +136,7 @@ class RowClocks(Observer):
 
     @override
     def on_event(self, event: RunEvent, /) -> None:
-        run, now = event.run, asyncio.get_running_loop().time()
+        run, now = event.run, event.times[-1] if isinstance(event, PartsCame) else event.at
         if isinstance(event, RunBegan):
             clock = _CLOCK.get()
             if clock is None:
