@@ -58,8 +58,8 @@ class Estimate:
         answered: how many of these have an answer.
         cached: how many of these were in the journal, so that the time does not depend on them.
         costs: the cost of each row in dollars, where it is known.
-        sent: tokens that were sent.
-        came: tokens that were answered.
+        sent_tokens: tokens that were sent.
+        answered_tokens: tokens that were answered.
         requests: calls of models.
         seconds: the time that the sample took.
         limits: requests and tokens per minute that are allowed; None where that is not known.
@@ -72,8 +72,8 @@ class Estimate:
     answered: int = 0
     cached: int = 0
     costs: list[float] = field(default_factory=list[float])
-    sent: int = 0
-    came: int = 0
+    sent_tokens: int = 0
+    answered_tokens: int = 0
     requests: int = 0
     seconds: float = 0.0
     limits: tuple[float | None, float | None] = (None, None)
@@ -103,8 +103,8 @@ class Estimate:
                 self.error = f"{type(row.error).__name__}: {row.error}"
             if row.cost is not None:
                 self.costs.append(float(row.cost))
-            self.sent += row.usage.input_tokens or 0
-            self.came += row.usage.output_tokens or 0
+            self.sent_tokens += row.usage.input_tokens or 0
+            self.answered_tokens += row.usage.output_tokens or 0
         self.seconds = time.monotonic() - begun
 
     def lines(self) -> Iterator[str]:
@@ -122,7 +122,7 @@ class Estimate:
 
     def _money(self) -> str:
         if not self.costs or len(self.costs) < self.tried:
-            tokens = self.sent + self.came
+            tokens = self.sent_tokens + self.answered_tokens
             return "the price is not known (give --price IN,OUT)" if tokens else "no tokens were counted"
         mean = fmean(self.costs)
         if not mean:
@@ -135,19 +135,21 @@ class Estimate:
         return f"{about} ({_dollars(low * self.total)} to {_dollars(high * self.total)})"
 
     def _tokens(self) -> Iterator[str]:
-        for tokens, what in ((self.sent, "sent"), (self.came, "answered")):
+        for tokens, what in ((self.sent_tokens, "sent"), (self.answered_tokens, "answered")):
             if tokens:
                 yield f"{tokens * self.total // self.tried:,} tokens {what}"
 
     def _time(self) -> Iterator[str]:
-        asked = self.tried - self.cached
-        if not asked:
+        sent = self.tried - self.cached
+        if not sent:
             return
         # The time of the sample, times the number of its rounds; and no faster than the limits allow.
-        rounds = math.ceil(self.total / self.concurrency) / math.ceil(asked / self.concurrency)
+        rounds = math.ceil(self.total / self.concurrency) / math.ceil(sent / self.concurrency)
         seconds = [self.seconds * rounds]
         share = self.total / self.tried
-        for used, limit in zip((self.requests, self.sent + self.came), self.limits, strict=True):
+        for used, limit in zip(
+            (self.requests, self.sent_tokens + self.answered_tokens), self.limits, strict=True
+        ):
             if limit:
                 seconds.append(used * share / limit * _MINUTE)
         yield f"about {duration(max(seconds))}"

@@ -46,7 +46,7 @@ from ._map_rows import MakeMessage, check_columns, message_maker
 from ._models import choose_model, is_model
 from ._named import named_object
 from ._progress import ProgressView, counted, duration, money, progress_view
-from ._ray import ClusterHead, asked_by_workers
+from ._ray import ClusterHead, run_by_workers
 from ._signals import StoppedError, default_interrupt, until_signal
 
 __all__ = ["MapJob", "run_map"]
@@ -62,7 +62,7 @@ _RETRY: Final = ("--retry-failed",)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Answerer:
     """The agent that answers.
 
     Attributes:
@@ -80,7 +80,7 @@ class MapJob:
 
     Attributes:
         options: the arguments of the command line.
-        asked: the agent that answers.
+        answerer: the agent that answers.
         source: the rows.
         message: makes the text to send from a row; None to send the row itself.
         out: the file to write.
@@ -91,7 +91,7 @@ class MapJob:
     """
 
     options: MapOptions
-    asked: _Asked
+    answerer: _Answerer
     source: RowSource
     message: MakeMessage | None
     out: Path
@@ -111,31 +111,31 @@ class MapJob:
             RowsError: the input has something that is not a row.
             JournalError: the journal cannot be opened.
         """
-        if self.asked.base_url is not None:
-            await check_base_url(self.asked.base_url)
+        if self.answerer.base_url is not None:
+            await check_base_url(self.answerer.base_url)
         try:
             async with MiniAgents():
                 with progress_view(self.options.progress) as view:
                     work = self._all_rows(view) if self.options.estimate is None else self._try(view)
                     ended = await (work if self.head is None else self._with_head(work, self.head))
-            return self._told(ended)
+            return self._exit_code(ended)
         except LookupError as error:
             if type(error) is not LookupError:  # a bug, not an unknown price
                 raise
             complain(str(error).replace("; give price=.", "; give --price IN,OUT."))
-            self.tell_how_to_go_on()
+            self.print_how_to_continue()
             return _FAILED
         except BrokenPipeError:  # the reader of OUT has left, as `head` does: a normal end
             return 0
         except ConnectionError as error:
             complain(f"{error}.")
-            self.tell_how_to_go_on()
+            self.print_how_to_continue()
             return _FAILED
         except (OSError, MiniAgentsError) as error:
             if isinstance(error, RowsError) or (isinstance(error, JournalError) and not self._has_begun):
                 raise  # wrong input: no model was called
             complain(_reason(error))
-            self.tell_how_to_go_on()
+            self.print_how_to_continue()
             return _FAILED
 
     async def _with_head(
@@ -173,7 +173,7 @@ class MapJob:
         options, job_options = self.options, self._job_options(note)
         job_options["errors"] = self.errors
         return await map_file(
-            self.asked.agent,
+            self.answerer.agent,
             self.source,
             self.out,
             id=options.row_id,
@@ -215,7 +215,7 @@ class MapJob:
         with suppress(BudgetExceededError, TooManyFailuresError):  # the rows that ended before are reported
             await estimate.take(
                 map_rows(
-                    self.asked.agent,
+                    self.answerer.agent,
                     sample,
                     id=self.options.row_id,
                     message=self.message,
@@ -258,12 +258,12 @@ class MapJob:
 
         return price
 
-    def _told(self, result: JobResult | Estimate) -> int:
+    def _exit_code(self, result: JobResult | Estimate) -> int:
         """Report how the job ended, and return the exit code."""
         if isinstance(result, Estimate):
             for line in result.lines():
                 complain(line)
-            self._tell_idle_limits()
+            self._print_idle_limits()
             return 0 if result.answered or not result.total else _ROWS_FAILED
         if result.stopped == "declined":
             return _WRONG_INPUT  # the question has said all
@@ -272,16 +272,16 @@ class MapJob:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.flush()
         complain(self._sentence(result))
-        self._tell_idle_limits()
+        self._print_idle_limits()
         if result.stopped is not None:
-            self.tell_how_to_go_on(result.stopped)
+            self.print_how_to_continue(result.stopped)
         elif result.failed and not self._is_forgotten:
             complain(f"send the failed rows again with: {self._command('--retry-failed')}")
         if result.stopped == "budget":
             return _BUDGET_SPENT
         return _ROWS_FAILED if result.failed or result.stopped else 0
 
-    def _tell_idle_limits(self) -> None:
+    def _print_idle_limits(self) -> None:
         """Report limits without an effect: rows were answered, but no model was called."""
         options, last = self.options, self.progress
         given = [name for name, limit in (("--rpm", options.rpm), ("--tpm", options.tpm)) if limit]
@@ -299,14 +299,14 @@ class MapJob:
             before = f"the job was already done, and no row was sent{failed and f'; {failed}'}"
             cost = f"; {money(result.cost)} in all runs on this journal" if result.cost else ""
             return f"{counted(result.rows, 'row')} {where}: {before}{cost}."
-        told = "; ".join(self._parts_of_sentence(result, failed))
+        summary = "; ".join(self._parts_of_sentence(result, failed))
         match result.stopped:
             case None:
-                return f"{counted(result.rows, 'row')} {where}: {told}."
+                return f"{counted(result.rows, 'row')} {where}: {summary}."
             case "budget":
-                return f"the budget of {money(self.options.budget or Decimal())} is spent: {told}."
+                return f"the budget of {money(self.options.budget or Decimal())} is spent: {summary}."
             case "failures":
-                return f"too many rows have failed: {told}."
+                return f"too many rows have failed: {summary}."
             case "declined":
                 return "no row was sent."
 
@@ -336,7 +336,7 @@ class MapJob:
         """Whether the answers are lost when the command ends."""
         return self.options.out == _STDIN and self.options.journal is None
 
-    def tell_how_to_go_on(self, stopped: Stopped | None = None) -> None:
+    def print_how_to_continue(self, stopped: Stopped | None = None) -> None:
         """Print the command that continues the job.
 
         Args:
@@ -426,7 +426,7 @@ def _done(job: MapJob) -> int:
         else:
             total = "" if job.progress.total is None else f" of {job.progress.total:,}"
             complain(f"stopped after {job.progress.done + job.progress.failed:,}{total} rows.")
-        job.tell_how_to_go_on()
+        job.print_how_to_continue()
         raise stopped if isinstance(stopped, StoppedError) else StoppedError(signal.SIGINT) from None
 
 
@@ -438,14 +438,14 @@ def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack)
     errors = _beside("--errors", options.errors or out.with_name(f"{out.name}.errors.jsonl"))
     _check_different(options, {"-o": out, "--journal": journal, "--errors": errors})
     check_columns(options, message, source)
-    asked = _asked(options, environ, message)
-    _check_price(options, asked.agent)
+    answerer = _answerer(options, environ, message)
+    _check_price(options, answerer.agent)
     progress_view(options.progress)
     if options.ray is not None:
-        workers = asked_by_workers(asked.agent, options.ray, options.replicas, options.concurrency, stack)
-        asked = replace(asked, agent=workers)
+        workers = run_by_workers(answerer.agent, options.ray, options.replicas, options.concurrency, stack)
+        answerer = replace(answerer, agent=workers)
     head = None if options.ray is None else ClusterHead.of(options.ray)
-    return MapJob(options, asked, source, message, out, journal, errors, head)
+    return MapJob(options, answerer, source, message, out, journal, errors, head)
 
 
 # -- files -----------------------------------------------------------------------------------------------
@@ -498,13 +498,13 @@ def _beside(option: str, path: Path) -> Path:
 # -- agents ----------------------------------------------------------------------------------------------
 
 
-def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage | None) -> _Asked:
+def _answerer(options: MapOptions, environ: Mapping[str, str], message: MakeMessage | None) -> _Answerer:
     if is_model(options.agent):
         _check_text(options, message)
         chat = ModelOptions(options.agent, options.base_url, options.system)
         model = choose_model(chat, environ, is_terminal=False, option="")
         agent = _typed(options, _with_keywords(options, model.agent).bind())
-        return _Asked(agent, model.base_url)
+        return _Answerer(agent, model.base_url)
     found = named_object(
         options.agent, what="agent", example="MODULE:AGENT, openai:MODEL, anthropic:MODEL or eliza"
     )
@@ -517,14 +517,14 @@ def _asked(options: MapOptions, environ: Mapping[str, str], message: MakeMessage
             )
     agent = _with_keywords(options, cast("MiniAgent[Message, Message, ...]", found))
     try:
-        asked = _Asked(_typed(options, agent.bind()))
+        answerer = _Answerer(_typed(options, agent.bind()))
     except TypeError as error:
         raise BadInputError(
             f"{options.agent}: {str(error).rstrip('.')}; name an agent whose keywords all have values"
         ) from error
     if agent.run_kind == "model":
         _check_text(options, message)
-    return asked
+    return answerer
 
 
 def _with_keywords(

@@ -158,27 +158,27 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--out", metavar="OUT", help="file for the answers: .jsonl, .parquet, or - for stdout"
     )
-    asked = parser.add_argument_group("what is sent and answered")
-    what = asked.add_mutually_exclusive_group()
+    sent = parser.add_argument_group("what is sent and answered")
+    what = sent.add_mutually_exclusive_group()
     what.add_argument(
         "--prompt",
         metavar="TEXT",
         help="text to send, with columns in braces, such as 'Judge this: {text}'; write {{ for a brace",
     )
     what.add_argument("--text-column", metavar="COLUMN", help="column whose text is sent")
-    asked.add_argument(
+    sent.add_argument(
         "--type",
         metavar="MODULE:CLASS",
         help="pydantic class of the answers, which are written as JSON objects (default: answers are texts)",
     )
-    asked.add_argument("--system", metavar="TEXT", help="instructions for the model (default: none)")
-    asked.add_argument(
+    sent.add_argument("--system", metavar="TEXT", help="instructions for the model (default: none)")
+    sent.add_argument(
         "--max-tokens", metavar="N", type=_count, help="most tokens of an answer (default: the model's)"
     )
-    asked.add_argument(
+    sent.add_argument(
         "--temperature", metavar="T", type=_temperature, help="from 0 to 2 (default: the model's)"
     )
-    asked.add_argument(
+    sent.add_argument(
         "--param",
         metavar="NAME=VALUE",
         type=_param,
@@ -187,7 +187,7 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         help="another keyword of the agent, or field of the request to the model, such as top_p=0.9 or "
         "reasoning_effort=low; VALUE is JSON or a text; can be given several times",
     )
-    asked.add_argument(
+    sent.add_argument(
         "--accept",
         metavar="KINDS",
         type=_kinds_of_answers,
@@ -195,7 +195,7 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         help="answers that count although they are by default errors of their rows, such as length,empty: "
         "length (cut off, because too long), empty, refusal",
     )
-    asked.add_argument(
+    sent.add_argument(
         "--with",
         dest="columns",
         metavar="COLUMNS",
@@ -203,18 +203,18 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         default=(),
         help="further columns of OUT, such as finish,usage,cost: why the answer ended, tokens, dollars",
     )
-    asked.add_argument(
+    sent.add_argument(
         "--base-url",
         metavar="URL",
         help="address of another server with the API of that provider (default: the provider)",
     )
-    asked.add_argument(
+    sent.add_argument(
         "--id",
         metavar="COLUMN",
         help="column that identifies a row, so that equal texts with different ids are different rows "
         "(default: their order tells them apart)",
     )
-    asked.add_argument(
+    sent.add_argument(
         "--output-column",
         metavar="NAME",
         default="output",

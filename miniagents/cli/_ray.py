@@ -15,7 +15,7 @@ from miniagents.messages import Message
 
 from ._arguments import BadInputError
 
-__all__ = ["ClusterHead", "asked_by_workers"]
+__all__ = ["ClusterHead", "run_by_workers"]
 
 A = TypeVar("A", bound=MiniAgent[Message, Message])
 _LOCAL: Final = "local"
@@ -40,7 +40,7 @@ class _RuntimeContext(Protocol):
     def gcs_address(self) -> str: ...
 
 
-def asked_by_workers(agent: A, address: str, replicas: int, concurrency: int, stack: ExitStack) -> A:
+def run_by_workers(agent: A, address: str, replicas: int, concurrency: int, stack: ExitStack) -> A:
     """The same agent, but run by the workers of a cluster.
 
     Args:

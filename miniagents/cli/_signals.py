@@ -42,10 +42,10 @@ async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
     Raises:
         StoppedError: a signal came, and the coroutine has ended.
     """
-    came: list[int] = []
+    received: list[int] = []
 
     def stop(number: int) -> None:
-        came.append(number)
+        received.append(number)
         task.cancel()
 
     with ExitStack() as stack:
@@ -57,8 +57,8 @@ async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
         try:
             return await task
         except asyncio.CancelledError:
-            if came:
-                raise StoppedError(came[0]) from None
+            if received:
+                raise StoppedError(received[0]) from None
             raise
 
 

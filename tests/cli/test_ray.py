@@ -12,7 +12,7 @@ import pytest
 from miniagents import miniagent
 from miniagents.cli._arguments import BadInputError
 from miniagents.cli._main import main
-from miniagents.cli._ray import ClusterHead, asked_by_workers
+from miniagents.cli._ray import ClusterHead, run_by_workers
 
 
 @miniagent
@@ -67,7 +67,7 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
 def test_begin_and_end(ray: Ray, address: str, told: str | None) -> None:
     """J8: the program joins a cluster and leaves it at its end; it does not wait for a head that is gone."""
     with ExitStack() as stack:
-        agent = asked_by_workers(nobody, address, 4, 64, stack)
+        agent = run_by_workers(nobody, address, 4, 64, stack)
         assert [told] == ray.calls
         assert agent.alias == nobody.alias
     assert [told, *(["shutdown"] if address == "local" else [])] == ray.calls
@@ -93,7 +93,7 @@ def test_no_address(ray: Ray, address: str) -> None:
         ExitStack() as stack,
         pytest.raises(BadInputError, match="is not an address; write HOST:PORT, auto or local"),
     ):
-        asked_by_workers(nobody, address, 4, 64, stack)
+        run_by_workers(nobody, address, 4, 64, stack)
     assert [] == ray.calls
 
 
@@ -105,7 +105,7 @@ def test_nobody_answers(ray: Ray) -> None:
         ExitStack() as stack,
         pytest.raises(BadInputError, match=f"--ray: no cluster answers at {address}: Conn"),
     ):
-        asked_by_workers(nobody, address, 4, 64, stack)
+        run_by_workers(nobody, address, 4, 64, stack)
     assert [] == ray.calls
 
 
@@ -116,7 +116,7 @@ def test_no_cluster(ray: Ray) -> None:
         ExitStack() as stack,
         pytest.raises(BadInputError, match=r"Ray cannot be used: Could .* instance\.$"),
     ):
-        asked_by_workers(nobody, "auto", 4, 64, stack)
+        run_by_workers(nobody, "auto", 4, 64, stack)
 
 
 def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     with ExitStack() as stack, pytest.raises(BadInputError, match=r"pip install 'miniagents\[ray\]'"):
-        asked_by_workers(nobody, "auto", 4, 64, stack)
+        run_by_workers(nobody, "auto", 4, 64, stack)
 
 
 @pytest.mark.parametrize(

@@ -34,16 +34,13 @@ class ErrorsFile:
     def add(self, row: Row[object, object]) -> None:
         """Write a row that failed.
 
-        Args:
-            row: with its error.
-
         Raises:
             OSError: the file cannot be written.
         """
         if self._file is None:
             self._file = self._path.open("w", encoding="utf-8")
         error = row.error
-        said = {
+        line = {
             "index": row.index,
             "id": row.id,
             "input": row.input,
@@ -51,7 +48,7 @@ class ErrorsFile:
             "attempts": row.attempts,
             "partial_text": "" if error is None else partial_text(error)[:_LONGEST],
         }
-        self._file.write(json.dumps(said, default=_shown) + "\n")
+        self._file.write(json.dumps(line, default=_shown) + "\n")
         self._file.flush()
 
     def close(self) -> None:

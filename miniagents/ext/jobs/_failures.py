@@ -42,11 +42,7 @@ class TooManyFailuresError(MiniAgentsError):
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether a row may succeed when it is sent again; False if the model call was already retried.
-
-    Args:
-        error: the error of the row.
-    """
+    """Whether a row may succeed when it is sent again; False if the model call was already retried."""
     if isinstance(error, LLMError):
         if error.attempts > 1:
             return False  # the agent has its own retries, which failed too
@@ -58,11 +54,7 @@ def may_pass(error: Exception) -> bool:
 
 
 def is_final(error: Exception) -> bool:
-    """Whether every other row would fail in the same way, such as for a wrong key or keyword.
-
-    Args:
-        error: the error of the row.
-    """
+    """Whether every other row would fail in the same way, such as for a wrong key or keyword."""
     return isinstance(error, LLMConfigError) or (
         isinstance(error, LLMStatusError) and error.status in _NOT_ALLOWED
     )

@@ -91,13 +91,6 @@ def row_writer(
 ) -> RowWriter:
     """Return what writes rows into a file.
 
-    Args:
-        path: where it writes at once; what is there is overwritten.
-        form: the format of the file; see `form_of`.
-        source: what the rows are read from, in the same order. If it has the same format, its rows are copied
-            as they are: numbers that Python cannot hold, types, metadata.
-        texts: columns that are texts if none of their values is there.
-
     Raises:
         OSError: the file cannot be written.
 
@@ -344,10 +337,6 @@ def _nothing() -> None:
 
 def json_line(row: Mapping[str, object], on_null: Callable[[], None] = _nothing) -> bytes:
     r"""Return a row as a line of JSON; other values than those of JSON are texts, and NaN is null.
-
-    Args:
-        row: its columns.
-        on_null: called if a number is NaN or infinite.
 
     Example:
         >>> from datetime import date

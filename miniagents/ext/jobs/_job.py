@@ -303,7 +303,7 @@ class Job(Generic[RowT]):
                         self._open += 1
                         yield call
         while self._open and not self.stopped and self._failure is None:
-            if self._retries.due:
+            if self._retries.due and len(self._attempts) < self._settings.concurrency:
                 yield self._retries.due.popleft()
             else:
                 await self._wait_for("turn")

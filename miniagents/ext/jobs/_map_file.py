@@ -133,8 +133,8 @@ async def map_file(
     out = Path(out)
     options.setdefault("journal", f"{out}.journal")
     options.setdefault("errors", f"{out}.errors.jsonl")
-    asked, settings = complete(agent), JobSettings.of(options)
-    settings.check_price(asked)
+    bound, settings = complete(agent), JobSettings.of(options)
+    settings.check_price(bound)
     form = form_of(out, written=True)
     rows = read_rows(source) if isinstance(source, str | Path) else source
     added = added_columns(output_column, error_column, columns)
@@ -150,7 +150,7 @@ async def map_file(
         if journal is None:
             raise ValueError("map_file cannot work without a journal; give journal= a path, or leave it out.")
         job = _FileJob(
-            asked,
+            bound,
             rows,
             out,
             settings,
@@ -433,11 +433,7 @@ class _FileJob:
 
 
 def output_of(message: Message) -> object:
-    """The value in the file for an answer: its text, or an object with its fields.
-
-    Args:
-        message: the answer.
-    """
+    """The value in the file for an answer: its text, or an object with its fields."""
     if isinstance(message, ParsedMessage):
         return cast("ParsedMessage[BaseModel]", message).parsed.model_dump(mode="json")
     if type(message) in _PLAIN and message.text is not None:
@@ -447,11 +443,7 @@ def output_of(message: Message) -> object:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that a move within a folder is on the disk, where the system can do this.
-
-    Args:
-        folder: the folder.
-    """
+    """Make sure that a move within a folder is on the disk, where the system can do this."""
     if os.name == "nt":
         return
     fd = os.open(folder, os.O_RDONLY)

@@ -85,9 +85,6 @@ class RowStream(Generic[Item, Out]):
 def complete(agent: Stage[Never, Message]) -> MiniAgent[Message, Message]:
     """Check that a value is an agent whose keywords all have values.
 
-    Args:
-        agent: the value.
-
     Raises:
         TypeError: it is not an agent, or a keyword has no value.
     """
@@ -214,10 +211,10 @@ def map_rows(
         asked: maybe
         1 maybe long
     """
-    asked, settings = complete(agent), JobSettings.of(options)
-    settings.check_price(asked)
+    bound, settings = complete(agent), JobSettings.of(options)
+    settings.check_price(bound)
     job = Job(
-        asked,
+        bound,
         batches_of(rows),
         settings,
         row_id=id,

@@ -24,11 +24,7 @@ class Occurrences:
         self._make(_FIRST)
 
     def count(self, digest: bytes) -> int:
-        """Return how often a digest has come before, and count it.
-
-        Args:
-            digest: 8 bytes or more, of any hash; of these 8 are looked at.
-        """
+        """Return how often a digest has come before, and count it."""
         wanted = int.from_bytes(digest[:8], "little") or 1  # 0 is a free place
         at = self._place(wanted)
         before = self._counts[at]

@@ -172,9 +172,6 @@ class JobSettings:
     def open_journal(self, stack: ExitStack) -> Journal | None:
         """Return the journal; if it is a path, open it and close it with the stack.
 
-        Args:
-            stack: closes the journal.
-
         Raises:
             JournalError: it cannot be opened.
         """
@@ -183,18 +180,11 @@ class JobSettings:
         return stack.enter_context(Journal(self.journal, keep=self.keep))
 
     def records(self, agent: MiniAgent[Message, Message]) -> CallRecords:
-        """Return the keys and entries of the journal for calls of an agent.
-
-        Args:
-            agent: the agent of the job.
-        """
+        """Return the keys and entries of the journal for calls of an agent."""
         return CallRecords(agent, version=self.version, name=self.name, message_classes=self.message_classes)
 
     def check_price(self, agent: MiniAgent[Message, Message]) -> None:
         """Check that a budget can be kept, before the job spends money.
-
-        Args:
-            agent: the agent of the job.
 
         Raises:
             LookupError: the price of a model that it calls is not known.

@@ -269,7 +269,7 @@ class ParquetRows:
         self.name: str = name
         self._path = path
         with file_errors(name), path.open("rb"):
-            pass  # what is wrong then is said in fewer words
+            pass  # the error is shorter than that of Arrow
         with _parquet_errors(name):
             file = _PARQUET.ParquetFile(str(path))
             self.schema: _Schema = file.schema_arrow

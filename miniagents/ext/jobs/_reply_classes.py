@@ -27,12 +27,7 @@ class ReplyClasses:
         self._checked: set[type[Message]] = set()
 
     def check(self, entry: JournalEntry, message: Message) -> None:
-        """Log a warning if the class of an answer is not the one that a later run would return.
-
-        Args:
-            entry: the call, as the journal keeps it.
-            message: the answer of this run.
-        """
+        """Log a warning if the class of an answer is not the one that a later run would return."""
         kind = type(message)
         if kind in self._checked:
             return

@@ -120,10 +120,6 @@ class RowWriter(Protocol):
     def write(self, row: Row, added: Row) -> None:
         """Write the next row of the source, which is copied as it is where both files have the same format.
 
-        Args:
-            row: its columns.
-            added: further columns.
-
         Raises:
             OSError: the file cannot be written.
         """
@@ -183,9 +179,6 @@ def form_of(path: str | Path, *, written: bool = False) -> FileForm:
 def file_errors(name: str) -> Generator[None]:
     """Turn the errors of reading a file into a RowsError.
 
-    Args:
-        name: the name of the file in errors.
-
     Raises:
         RowsError: the file cannot be read.
     """
@@ -204,10 +197,6 @@ def file_errors(name: str) -> Generator[None]:
 def opened(path: Path, form: FileForm) -> IO[bytes]:
     """Open a file to read it, and decompress it if it is compressed.
 
-    Args:
-        path: the path of the file.
-        form: its format.
-
     Raises:
         OSError: it cannot be read.
     """
@@ -216,10 +205,6 @@ def opened(path: Path, form: FileForm) -> IO[bytes]:
 
 def lines_of(file: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
     """Yield the lines of a text with their numbers, from 1; a byte order mark is left out.
-
-    Args:
-        file: the file to read.
-        name: its name in errors.
 
     Raises:
         RowsError: a line is not UTF-8, or longer than 64 MB.
@@ -239,9 +224,6 @@ def lines_of(file: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
 
 def sha256_of(path: Path) -> str:
     """The hash of the bytes of a file, in hexadecimal digits.
-
-    Args:
-        path: of the file.
 
     Raises:
         OSError: it cannot be read.

@@ -98,9 +98,6 @@ def batches_of(source: Table | Iterable[object] | AsyncIterable[object]) -> Asyn
 
     What an async iterable gives is passed on at once: nobody knows when more will come.
 
-    Args:
-        source: of rows.
-
     Raises:
         TypeError: it has none.
     """
@@ -110,11 +107,7 @@ def batches_of(source: Table | Iterable[object] | AsyncIterable[object]) -> Asyn
 
 
 def count_of(source: object) -> int | None:
-    """How many rows a source has; None if that is not known before they were read.
-
-    Args:
-        source: of rows.
-    """
+    """How many rows a source has; None if that is not known before they were read."""
     if isinstance(source, Sequence):
         return len(cast("Sequence[object]", source))
     length = getattr(source, "num_rows", None) if isinstance(source, ArrowTable) else None

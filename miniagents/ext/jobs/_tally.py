@@ -47,9 +47,6 @@ class Tally:
     def count(self, row: Row[object, object]) -> None:
         """Count a row that has ended.
 
-        Args:
-            row: the row, with its value or its error.
-
         Raises:
             OSError: the file of errors cannot be written.
         """
@@ -63,12 +60,7 @@ class Tally:
             self._errors.add(row)
 
     def count_calls(self, requests: int, usage: Usage) -> None:
-        """Count the model calls of a row.
-
-        Args:
-            requests: how many calls.
-            usage: their tokens.
-        """
+        """Count the model calls of a row."""
         self.requests += requests
         self.usage += usage
 

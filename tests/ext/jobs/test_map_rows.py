@@ -562,6 +562,31 @@ async def test_concurrency() -> None:
     assert 3 == most
 
 
+@pytest.mark.loop(virtual=True)
+async def test_concurrency_of_retries() -> None:
+    """Rows whose pauses end at the same time are not sent all at once."""
+    now, most = 0, 0
+    failed: set[str] = set()
+
+    @miniagent
+    async def busy(ctx: InteractionContext) -> None:
+        nonlocal now, most
+        text = str(await ctx.messages)
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        if text not in failed:
+            failed.add(text)
+            raise ConnectionError(text)
+        ctx.reply("a")
+
+    policy = RetryPolicy(attempts=2, errors=(ConnectionError,), delay=60, max_delay=60, jitter=0)
+    async with MiniAgents():
+        rows = [row async for row in map_rows(busy, map(str, range(50)), concurrency=3, retries=policy)]
+    assert ([None] * 50, 3) == ([row.error for row in rows], most)
+
+
 async def test_leaving(path: Path) -> None:
     """Who leaves stops what is under way; what has ended is kept, and the journal is free again."""
     asked: list[str] = []
