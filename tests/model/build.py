@@ -1,0 +1,246 @@
+"""Makes a program real: agents and messages through the public names of the library."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import assert_never
+
+from miniagents import (
+    InteractionContext,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageType,
+    MiniAgent,
+    RetryPolicy,
+    identity,
+    join_messages,
+    miniagent,
+    prompt,
+    race,
+    route,
+)
+from tests.model import programs as p
+
+__all__ = ["Built", "Made", "Note"]
+
+Real = MiniAgent[Message, Message]
+Context = InteractionContext[Message, Message]
+
+
+class Note(Message):
+    """A class of messages of its own."""
+
+
+@dataclass(eq=False)
+class Made:
+    """What a `Streamed` did.
+
+    Attributes:
+        form: the form.
+        at: when its message was made, in seconds of the loop.
+        tokens: how many tokens it has made.
+        begun: whether its generator was started.
+        closed: when its generator had ended, in whatever way; None before.
+    """
+
+    form: p.Streamed
+    at: float
+    tokens: int = 0
+    begun: bool = False
+    closed: float | None = None
+
+
+def now() -> float:
+    """Return the time of the loop."""
+    return asyncio.get_running_loop().time()
+
+
+async def sleep(seconds: float) -> None:
+    """Sleep; no time at all is no suspension."""
+    if seconds:
+        await asyncio.sleep(seconds)
+
+
+@dataclass
+class Built:
+    """Makes what a program describes, and keeps what its sources do.
+
+    Attributes:
+        made: each message that a `Streamed` has written.
+        calls: of each `Flaky`.
+    """
+
+    made: list[Made] = field(default_factory=list[Made])
+    calls: dict[int, int] = field(default_factory=dict[int, int])
+
+    # -- forms ----------------------------------------------------------------------------------------------
+
+    def form(self, form: p.Form, ctx: Context | None = None) -> MessageType:
+        """Return a form as something that can be sent or replied."""
+        match form:
+            case p.Text():
+                return Note(form.text) if form.note else form.text
+            case p.Streamed():
+                return self._streamed(form)
+            case p.Failure():
+                return ValueError(form.error)
+            case p.Listed():
+                return [self.form(each, ctx) for each in form.forms]
+            case p.Generated():
+                return self._generated(form, ctx)
+            case p.Asked():
+                return self.agent(form.agent).inquire(self.form(form.form, ctx))
+            case p.Received():
+                return [] if ctx is None else ctx.messages
+            case p.Joined():
+                return join_messages(self.form(form.form, ctx), delimiter="+")
+            case p.Piped():
+                agent = self.agent(form.agent)
+                return [] if ctx is None else ctx.messages.messages.pipe(agent)
+            case _:
+                assert_never(form)
+
+    def _streamed(self, form: p.Streamed) -> MessagePromise[Message]:
+        made = Made(form, now())
+        self.made.append(made)
+        return (Note if form.note else Message).promise(partial(self._tokens, made))
+
+    async def _tokens(self, made: Made, _: object) -> AsyncGenerator[str]:
+        form = made.form
+        made.begun = True
+        try:
+            for pause, token in form.tokens:
+                await sleep(pause)
+                made.tokens += 1
+                yield token
+            await sleep(form.ends if form.fails is None else form.fails[0])
+            if form.fails is not None:
+                raise ValueError(form.fails[1])
+        finally:
+            made.closed = now()
+
+    async def _generated(self, form: p.Generated, ctx: Context | None) -> AsyncGenerator[MessageType]:
+        for pause, each in form.items:
+            await sleep(pause)
+            yield self.form(each, ctx)
+        if form.fails is not None:
+            await sleep(form.fails[0])
+            raise ValueError(form.fails[1])
+
+    # -- agents ---------------------------------------------------------------------------------------------
+
+    def agent(self, agent: p.Agent) -> Real:
+        """Return an agent."""
+        make = self.agent
+        match agent:
+            case p.Function():
+                return self._function(lambda: agent.steps)
+            case p.Flaky():
+                return self._function(partial(self._steps_of, agent))
+            case p.Identity():
+                return identity
+            case p.Chain():
+                return make(agent.first) | make(agent.second)
+            case p.Both():
+                return make(agent.first) & make(agent.second)
+            case p.Race():
+                return race(*map(make, agent.agents))
+            case p.Hedge():
+                return make(agent.first).hedge(make(agent.second), after=agent.after)
+            case p.Route():
+                notes = route().case(Note, make(agent.notes))
+                return notes if agent.rest is None else notes.otherwise(make(agent.rest))
+            case p.Catching():
+                return make(agent.agent).catching(partial(self._handle, agent.handler))
+            case p.Retry():
+                policy = RetryPolicy(attempts=agent.attempts, delay=agent.delay, jitter=0.0, factor=1.0)
+                return make(agent.agent).retry(policy)
+            case p.Timeout():
+                return make(agent.agent).timeout(
+                    first_token=agent.first_token, stall=agent.stall, total=agent.total
+                )
+            case p.Around():
+                return make(agent.agent).around(partial(_around, agent.way))
+            case p.ErrorsAsMessages():
+                return make(agent.agent).errors_as_messages()
+            case p.Fork():
+                return make(agent.agent).fork()
+            case p.Prompt():
+                return prompt("before {text} after") if agent.slot else prompt("before")
+            case _:
+                assert_never(agent)
+
+    def _steps_of(self, agent: p.Flaky) -> tuple[p.Step, ...]:
+        calls = self.calls[id(agent)] = self.calls.get(id(agent), 0) + 1
+        return agent.failing if calls <= agent.failures else agent.steps
+
+    def _handle(self, handler: p.Form | p.Agent | str, error: Exception, ctx: Context) -> object:
+        if isinstance(handler, str):
+            raise ValueError(handler)
+        if isinstance(handler, p.Form):
+            return self.form(handler, ctx)
+        return self.agent(handler)
+
+    def _function(self, steps: Callable[[], tuple[p.Step, ...]]) -> Real:
+        async def function(ctx: Context) -> None:
+            for step in steps():
+                await self._step(step, ctx)
+
+        return miniagent(function)
+
+    async def _step(self, step: p.Step, ctx: Context) -> None:
+        match step:
+            case p.Reply():
+                ctx.reply(self.form(step.form, ctx))
+            case p.Kept():
+                kept = self.form(step.form, ctx)
+                for each in step.meanwhile:
+                    await self._step(each, ctx)
+                ctx.reply(kept)
+            case p.Sleep():
+                await sleep(step.seconds)
+            case p.Raise():
+                raise ValueError(step.error)
+            case p.AwaitInput():
+                messages = await ctx.messages
+                if step.replies:
+                    ctx.reply(str(messages).upper())
+            case p.EachMessage():
+                await _each(step.way, ctx)
+            case p.FinishEarly():
+                ctx.finish_early()
+            case p.WaitFor():
+                ctx.wait_for(asyncio.sleep(step.seconds))
+            case p.Forget():
+                self.agent(step.agent).inquire(self.form(step.form, ctx))
+            case _:
+                assert_never(step)
+
+
+async def _each(way: str, ctx: Context) -> None:
+    async for promise in ctx.messages:
+        if way == "echo":
+            ctx.reply(promise)
+        elif way == "upper":
+            ctx.reply(Message.promise(partial(_upper, promise)))
+        else:
+            ctx.reply(str(await promise).upper())
+
+
+async def _upper(promise: MessagePromise[Message], _: object) -> AsyncIterator[str]:
+    async for token in promise:
+        yield token.upper()
+
+
+async def _around(way: str, ctx: Context, call: Real) -> None:
+    if way == "not":
+        ctx.reply("cached")
+        return
+    replies = call.inquire(ctx.messages)
+    ctx.reply(replies)
+    if way == "twice":
+        ctx.reply(call.inquire(ctx.messages))
+    if way == "watch":
+        await replies

@@ -1,0 +1,177 @@
+"""Makes a program of a number."""
+
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.model import programs as p
+
+__all__ = ["program_of"]
+
+
+def program_of(seed: int) -> p.Program:
+    """Return the program of a seed."""
+    return Generator(Random(seed)).program()
+
+
+@dataclass
+class Generator:
+    """Draws the parts of a program.
+
+    Attributes:
+        random: what draws.
+        errors: how many errors have names.
+        pieces: how many texts.
+    """
+
+    random: Random
+    errors: int = 0
+    pieces: int = 0
+
+    def program(self) -> p.Program:
+        """Draw a program."""
+        agent = self.agent(self.random.choice([1, 2, 2, 3, 3, 4, 5, 6]))
+        form = self.form(2, inside=False)
+        readers = tuple(self.reader() for _ in range(self.random.choice([1, 1, 1, 2, 3])))
+        return p.Program(agent, form, readers, order=self.random.randrange(1_000))
+
+    # -- small things ---------------------------------------------------------------------------------------
+
+    def chance(self, probability: float) -> bool:
+        """Whether something that happens now and then happens now."""
+        return self.random.random() < probability
+
+    def pause(self, most: float = 3.0) -> float:
+        """Draw seconds that no two things have in common, or none."""
+        return 0.0 if self.chance(0.3) else round(self.random.uniform(0.01, most), 4)
+
+    def seconds(self, least: float = 0.01, most: float = 5.0) -> float:
+        """Draw seconds."""
+        return round(self.random.uniform(least, most), 4)
+
+    def error(self) -> str:
+        """Name a new error."""
+        self.errors += 1
+        return f"e{self.errors}"
+
+    def text(self) -> str:
+        """Name a new text."""
+        self.pieces += 1
+        number = self.pieces
+        return chr(ord("a") + number % 26) + (str(number // 26) if number >= 26 else "")
+
+    # -- forms ----------------------------------------------------------------------------------------------
+
+    def streamed(self) -> p.Streamed:
+        """Draw a message that streams."""
+        tokens = tuple((self.pause(), self.text()) for _ in range(self.random.choice([0, 1, 1, 2, 3, 4])))
+        fails = (self.pause(), self.error()) if self.chance(0.2) else None
+        return p.Streamed(tokens, fails, self.pause(), note=self.chance(0.2))
+
+    def form(self, depth: int, *, inside: bool = True) -> p.Form:
+        """Draw something to send or reply; `inside` a function there is something received."""
+        draw = self.random.random()
+        if inside and draw < 0.2:
+            return p.Received()
+        if depth <= 0 or draw < 0.4:
+            return self.streamed() if self.chance(0.6) else p.Text(self.text(), note=self.chance(0.2))
+        if draw < 0.45:
+            return p.Failure(self.error())
+        if draw < 0.6:
+            return p.Listed(tuple(self.form(depth - 1, inside=inside) for _ in range(self.random.randrange(4))))
+        if draw < 0.75:
+            count = self.random.randrange(4)
+            items = tuple((self.pause(), self.form(depth - 1, inside=inside)) for _ in range(count))
+            return p.Generated(items, (self.pause(), self.error()) if self.chance(0.2) else None)
+        if draw < 0.9:
+            return p.Asked(self.agent(depth - 1), self.form(depth - 1, inside=inside))
+        if inside and draw < 0.95:
+            return p.Piped(self.agent(depth - 1))
+        return p.Joined(self.form(depth - 1, inside=inside))
+
+    # -- agents ---------------------------------------------------------------------------------------------
+
+    def agent(self, depth: int) -> p.Agent:
+        """Draw an agent."""
+        if depth <= 0 or self.chance(0.1):
+            return self.leaf(depth)
+        some = self.agent
+        match self.random.randrange(15):
+            case 0 | 1 | 2:
+                return p.Chain(some(depth - 1), some(depth - 1))
+            case 3 | 4:
+                return p.Both(some(depth - 1), some(depth - 1))
+            case 5:
+                return p.Race(tuple(self.late(depth - 1) for _ in range(self.random.choice([1, 2, 2, 3]))))
+            case 6:
+                return p.Hedge(some(depth - 1), some(depth - 1), self.seconds())
+            case 7:
+                return p.Route(some(depth - 1), some(depth - 1) if self.chance(0.7) else None)
+            case 8 | 9:
+                return p.Catching(some(depth - 1), self.handler(depth - 1))
+            case 10:
+                return p.Retry(some(depth - 1), self.random.randrange(1, 4), self.pause())
+            case 11:
+                return self.timeout(depth)
+            case 12:
+                return p.Around(some(depth - 1), self.random.choice(["pass", "watch", "twice", "not"]))
+            case 13:
+                return p.ErrorsAsMessages(some(depth - 1))
+            case _:
+                return self.leaf(depth)
+
+    def late(self, depth: int) -> p.Agent:
+        """Draw an agent of which no two are ready at the same time."""
+        return p.Chain(self.agent(depth), p.Function((p.Sleep(self.seconds()), p.Reply(p.Received()))))
+
+    def timeout(self, depth: int) -> p.Timeout:
+        """Draw an agent with time limits."""
+        first, stall, total = (self.seconds(0.5, 8) if self.chance(0.5) else None for _ in range(3))
+        return p.Timeout(self.agent(depth - 1), first, stall, total)
+
+    def handler(self, depth: int) -> p.Form | p.Agent | str:
+        """Draw what handles an error."""
+        if self.chance(0.2):
+            return self.error()
+        return self.agent(min(depth, 1)) if self.chance(0.3) else self.form(min(depth, 1))
+
+    def leaf(self, depth: int) -> p.Agent:
+        """Draw a function, or something that needs no other agent."""
+        if self.chance(0.15):
+            return p.Identity()
+        if self.chance(0.1):
+            return p.Prompt(slot=self.chance(0.7))
+        return p.Function(self.steps(depth))
+
+    def steps(self, depth: int) -> tuple[p.Step, ...]:
+        """Draw the code of a function."""
+        steps = [self.step(depth) for _ in range(self.random.choice([1, 2, 2, 3, 4]))]
+        if self.chance(0.15):
+            steps.append(p.Raise(self.error()))
+        return tuple(steps)
+
+    def step(self, depth: int) -> p.Step:
+        """Draw a step."""
+        match self.random.randrange(16):
+            case 0 | 1:
+                return p.Sleep(self.seconds())
+            case 2:
+                return p.AwaitInput(replies=self.chance(0.7))
+            case 3 | 4 | 5:
+                return p.EachMessage(self.random.choice(["echo", "upper", "whole"]))
+            case 6:
+                return p.WaitFor(self.seconds())
+            case 7:
+                return p.Forget(self.agent(depth - 2), self.form(depth - 2))
+            case 8:
+                return p.Kept(self.form(depth - 1), tuple(self.steps(0)[:2]))
+            case _:
+                return p.Reply(self.form(depth - 1))
+
+    # -- readers --------------------------------------------------------------------------------------------
+
+    def reader(self) -> p.Reader:
+        """Draw a reader."""
+        way = self.random.choice(["await", "iterate", "iterate", "tokens", "subscribe", "subscribe tokens"])
+        begins = 0.0 if self.chance(0.6) else self.seconds()
+        slow = self.seconds(0.01, 1.0) if way in {"iterate", "tokens"} and self.chance(0.3) else 0.0
+        return p.Reader(way, begins, slow)

@@ -1,0 +1,700 @@
+"""The algebra of agents as pure functions on messages with their tokens and times.
+
+A stream is data here: a `Said` is one message, with the time of each token and of its end; `Replies` are a
+sequence, with the time at which each message appears. An operator gets the messages that it was sent and the
+time at which it was inquired, and returns its replies. Nothing waits, nothing is paused, nobody reads.
+
+The rules are those of the public pages. Where these leave something open, the sentence that decides it is in
+README.md beside this file.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from typing import Final, TypeAlias
+
+from tests.model import programs as p
+from tests.model.lives import NEVER, Life, Written
+
+__all__ = ["Model", "Moment", "Replies", "Said", "Token", "UndecidedError", "before", "same_text"]
+
+Token: TypeAlias = tuple[float, str]
+
+LATER: Final = 1e-6
+"""Seconds; what is closer together than this happens at the same time."""
+
+LIBRARY_ERRORS: Final = (
+    *("AgentTimeoutError", "InquiryCancelledError", "RaceLostError", "TemplateError"),
+    "UnroutedMessageError",
+)
+
+_TEXT_OF_LIBRARY = re.compile(rf"\b({'|'.join(LIBRARY_ERRORS)})\b[^\n+]*", re.IGNORECASE)
+
+_NUMBER = re.compile(r"#\d+")
+
+
+class UndecidedError(Exception):
+    """Two things happen at the same time, and what the program does depends on which of them is first."""
+
+
+def before(first: float, second: float) -> bool:
+    """Return whether `first` is before `second`.
+
+    Raises:
+        UndecidedError: they are the same time.
+    """
+    if abs(first - second) < LATER:
+        raise UndecidedError
+    return first < second
+
+
+def same_text(text: str) -> str:
+    """Return the text without the sentences of errors of the library, and without the numbers of the model."""
+    return _NUMBER.sub("", _TEXT_OF_LIBRARY.sub(lambda found: found.group(1), text))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message.
+
+    Attributes:
+        tokens: with their times; a text that was finished from the beginning has one.
+        end: when it is complete, or fails.
+        error: its error.
+        note: whether it is a `Note`.
+        life: of what writes it; None for a message that was finished from the beginning.
+    """
+
+    tokens: tuple[Token, ...]
+    end: float
+    error: str | None = None
+    note: bool = False
+    life: Life | None = None
+
+    @property
+    def text(self) -> str:
+        """All tokens."""
+        return "".join(text for _, text in self.tokens)
+
+    @property
+    def begins(self) -> float:
+        """When its first token comes, or its end."""
+        return self.tokens[0][0] if self.tokens else self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """A sequence of messages.
+
+    Attributes:
+        items: each with the time at which it appears.
+        end: when the sequence ends.
+        error: its error, after all messages.
+        life: of what writes it.
+    """
+
+    items: tuple[tuple[float, Said], ...]
+    end: float
+    error: str | None = None
+    life: Life | None = None
+
+    def with_error(self) -> Iterable[tuple[float, Said]]:
+        """Return the messages; an error of the sequence is one more, which fails."""
+        yield from self.items
+        if self.error is not None:
+            yield self.end, Said((), self.end, self.error)
+
+    def whole(self, since: float) -> tuple[float, str | None]:
+        """Return when `await` returns, or raises which error."""
+        now = since
+        for at, said in self.items:
+            now = max(now, at, said.end)
+            if said.error is not None:
+                return now, said.error
+        return max(now, self.end), self.error
+
+    def complete(self) -> float:
+        """Return when the last message has ended, with or without an error."""
+        return max([self.end, *(said.end for _, said in self.items)])
+
+    def sign(self) -> tuple[float, str | None]:
+        """Return when a reader sees that the reply has begun, or that it has failed before it did."""
+        if not self.items:
+            return self.end, self.error
+        at, first = self.items[0]
+        return max(at, first.begins), None if first.tokens else first.error
+
+    @property
+    def text(self) -> str:
+        """The texts, joined as those of awaited messages are."""
+        return "\n\n".join(said.text for _, said in self.items)
+
+
+def finished(text: str, at: float, *, note: bool = False) -> Said:
+    """A message that is complete from the beginning."""
+    return Said(((at, text),) if text else (), at, note=note)
+
+
+@dataclass(slots=True)
+class Flat:
+    """What an agent has replied so far: one flat sequence, in the order of the replies."""
+
+    life: Life
+    items: list[tuple[float, Said]] = field(default_factory=list[tuple[float, Said]])
+    last: float = -NEVER
+    open_until: float = -NEVER
+
+    def add(self, at: float, reply: "Said | Replies") -> None:
+        """Add a reply that was made at a time."""
+        self.last = max(self.last, at)
+        if isinstance(reply, Said):
+            self._add(self.last, reply)
+            return
+        since = self.last
+        if reply.life is not None:
+            reply.life.held_by_buffer(self.life, max(since, reply.end))
+        for appears, said in reply.with_error():
+            self._add(max(appears, since), said)
+        self.last = max(since, reply.end)
+
+    def _add(self, at: float, said: Said) -> None:
+        self.items.append((at, said))
+        if said.life is not None:
+            said.life.held_by_buffer(self.life)
+
+    def end(self, at: float, error: str | None = None) -> Replies:
+        """Return all of it."""
+        until = max(self.last, at, self.open_until if error is None else at)
+        return Replies(tuple(self.items), until, error, self.life)
+
+
+_Wrapped: TypeAlias = p.ErrorsAsMessages | p.Retry | p.Timeout | p.Around | p.Fork
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something happens to an error.
+
+    Attributes:
+        error: its name.
+        at: when, in seconds.
+        life: where; None for the program.
+    """
+
+    error: str
+    at: float
+    life: Life | None
+
+
+@dataclass
+class Model:
+    """Interprets one program.
+
+    Attributes:
+        written: every message that a `Streamed` writes, with its life.
+        raised: every error, where it comes to be.
+        seen: every error, where something handles it.
+        calls: of each `Flaky`.
+    """
+
+    written: list[Written] = field(default_factory=list[Written])
+    raised: list[Moment] = field(default_factory=list[Moment])
+    seen: list[Moment] = field(default_factory=list[Moment])
+    calls: dict[int, int] = field(default_factory=dict[int, int])
+
+    def begin(self, program: p.Program) -> tuple[Replies, Life]:
+        """Return the replies of a program's agent, and the life of the program."""
+        main = Life(None, 0.0)
+        sent = self._sent(program.form, 0.0, Replies((), 0.0), main)
+        return self.inquire(program.agent, sent, 0.0, main), main
+
+    def sees(self, error: str | None, at: float, life: Life | None) -> None:
+        """Something handles an error."""
+        if error is not None:
+            self.seen.append(Moment(error, at, life))
+
+    def _raises(self, error: str, at: float, life: Life | None) -> str:
+        """Return a new error."""
+        error = f"{error}#{len(self.raised)}"
+        self.raised.append(Moment(error, at, life))
+        return error
+
+    # -- forms ----------------------------------------------------------------------------------------------
+
+    def form(self, form: p.Form, at: float, received: Replies, run: Life) -> Said | Replies:
+        """Return what becomes of a form that is made at a time by a run."""
+        match form:
+            case p.Text():
+                return finished(form.text, at, note=form.note)
+            case p.Streamed():
+                return self._streamed(form, at, run)
+            case p.Failure():
+                return Said((), at, self._raises(form.error, at, run))
+            case p.Received():
+                return received
+            case p.Listed() | p.Generated():
+                return self._collection(form, at, received, run)
+            case p.Asked():
+                return self.inquire(form.agent, self._sent(form.form, at, received, run), at, run)
+            case p.Joined():
+                return self._joined(self._sent(form.form, at, received, run), at, run)
+            case p.Piped():
+                return self.inquire(form.agent, received, at, run)
+
+    def _sent(self, form: p.Form, at: float, received: Replies, run: Life) -> Replies:
+        """Return the input of an agent that is sent a form."""
+        made = self.form(form, at, received, run)
+        if isinstance(made, Replies) and isinstance(form, p.Asked | p.Received):
+            return made
+        flat = Flat(Life(run, at))
+        flat.add(at, made)
+        sent = flat.end(at)
+        flat.life.ended = sent.end
+        return sent
+
+    def _streamed(self, form: p.Streamed, at: float, run: Life) -> Said:
+        now = at
+        tokens: list[Token] = []
+        for pause, text in form.tokens:
+            now += pause
+            tokens.append((now, text))
+        error = None
+        if form.fails is not None:
+            now += form.fails[0]
+        now += form.ends if form.fails is None else 0.0
+        life = Life(run, at, now)
+        if form.fails is not None:
+            error = self._raises(form.fails[1], now, life)
+        self.written.append(Written(form, life, tuple(tokens)))
+        return Said(tuple(tokens), now, error, form.note, life)
+
+    def _collection(
+        self, form: p.Listed | p.Generated, at: float, received: Replies, run: Life
+    ) -> Replies:
+        life = Life(run, at)
+        flat = Flat(life)
+        now, error = at, None
+        if isinstance(form, p.Listed):
+            for each in form.forms:
+                flat.add(now, self.form(each, now, received, run))
+        else:
+            for pause, each in form.items:
+                now += pause
+                flat.add(now, self.form(each, now, received, life))
+            if form.fails is not None:
+                now += form.fails[0]
+                error = self._raises(form.fails[1], now, life)
+        replies = flat.end(now, error)
+        life.ended = replies.end
+        return replies
+
+    def _joined(self, messages: Replies, at: float, run: Life) -> Said:
+        life = Life(run, at)
+        tokens: list[Token] = []
+        now = at
+        error = None
+        for place, (appears, said) in enumerate(messages.items):
+            now = max(now, appears)
+            if place:
+                tokens.append((now, "+"))
+            for time, text in said.tokens:
+                now = max(now, time)
+                tokens.append((now, text))
+            now = max(now, said.end)
+            error = said.error
+            if error is not None:
+                break
+        else:
+            now, error = max(now, messages.end), messages.error
+        life.ended = now
+        if messages.life is not None:
+            messages.life.held_by_task(life)
+        return Said(tuple(tokens), now, error, life=life)
+
+    # -- agents ---------------------------------------------------------------------------------------------
+
+    def inquire(self, agent: p.Agent, sent: Replies, at: float, by: Life) -> Replies:
+        """Return the replies of an agent that a run inquires at a time."""
+        life = Life(by, at)
+        replies = self._run(agent, sent, at, life)
+        life.ended = replies.end
+        if sent.life is not None:
+            sent.life.held_by_task(life)
+        return replies if replies.life is life else replace(replies, life=life)
+
+    def _run(self, agent: p.Agent, sent: Replies, at: float, life: Life) -> Replies:
+        match agent:
+            case p.Function():
+                return self._function(agent.steps, sent, at, life)
+            case p.Flaky():
+                calls = self.calls[id(agent)] = self.calls.get(id(agent), 0) + 1
+                steps = agent.failing if calls <= agent.failures else agent.steps
+                return self._function(steps, sent, at, life)
+            case p.Identity():
+                return self._relayed(sent, at, life)
+            case p.Chain():
+                middle = self.inquire(agent.first, sent, at, life)
+                return self._relayed(self.inquire(agent.second, middle, at, life), at, life)
+            case p.Both():
+                flat = Flat(life)
+                for each in (agent.first, agent.second):
+                    flat.add(at, self.inquire(each, sent, at, life))
+                return flat.end(at)
+            case p.Race():
+                return self._race(agent, sent, at, life)
+            case p.Hedge():
+                return self._hedge(agent, sent, at, life)
+            case p.Route():
+                return self._route(agent, sent, at, life)
+            case p.Catching():
+                replies = self.inquire(agent.agent, sent, at, life)
+                handle = partial(self._handled, agent.handler, sent, life)
+                return self._mended(replies, handle, life, relays=isinstance(agent.handler, p.Agent))
+            case p.ErrorsAsMessages() | p.Retry() | p.Timeout() | p.Around() | p.Fork():
+                return self._wrapped(agent, sent, at, life)
+            case p.Prompt():
+                return self._prompt(agent, sent, at, life)
+
+    # What returns the same agent with something around it leaves its errors errors, and has messages made of
+    # them outermost: `a.errors_as_messages().retry()` is `a.retry().errors_as_messages()`.
+
+    def _wrapped(self, agent: "_Wrapped", sent: Replies, at: float, life: Life) -> Replies:
+        if not _makes_messages(agent):
+            return self._wrapper(agent, sent, at, life)
+        inner = Life(life, at)
+        replies = self._wrapper(_raising(agent), sent, at, inner)
+        inner.ended = replies.end
+        return self._mended(replies, self._as_message, life, relays=False)
+
+    def _as_message(self, error: str, now: float) -> Said:
+        return finished(error if error.split("#")[0] in LIBRARY_ERRORS else f"ValueError: {error}", now)
+
+    def _wrapper(self, agent: p.Agent, sent: Replies, at: float, life: Life) -> Replies:
+        match agent:
+            case p.Retry():
+                return self._retry(agent, sent, at, life)
+            case p.Timeout():
+                return self._timeout(agent, sent, at, life)
+            case p.Around():
+                return self._around(agent, sent, at, life)
+            case p.Fork():
+                return self._wrapper(agent.agent, sent, at, life)
+            case _:
+                return self._run(agent, sent, at, life)
+
+    def _relayed(self, replies: Replies, at: float, life: Life) -> Replies:
+        """Pass replies on, with their error."""
+        flat = Flat(life)
+        flat.add(at, replace(replies, error=None))
+        return flat.end(at, replies.error)
+
+    # A function ends with the error that it raises, after everything that it has replied.
+
+    def _function(self, steps: Sequence[p.Step], sent: Replies, at: float, life: Life) -> Replies:
+        flat = Flat(life)
+        now, error, closed = at, None, None
+        for step in steps:
+            now, error = self._step(step, now, flat if closed is None else Flat(life), sent)
+            if isinstance(step, p.FinishEarly) and closed is None:
+                closed = flat.end(now)
+            if error is not None:
+                break
+        life.function_ended = now
+        if error is not None:
+            life.failed = now
+        return flat.end(now, error) if closed is None else closed
+
+    def _step(self, step: p.Step, now: float, flat: Flat, sent: Replies) -> tuple[float, str | None]:
+        """Return when a step has ended, and the error that it raises."""
+        life = flat.life
+        match step:
+            case p.Reply():
+                flat.add(now, self.form(step.form, now, sent, life))
+            case p.Kept():
+                made = self.form(step.form, now, sent, life)
+                for each in step.meanwhile:
+                    now, error = self._step(each, now, flat, sent)
+                    if error is not None:
+                        return now, error
+                flat.add(now, made)
+            case p.Sleep():
+                now += step.seconds
+            case p.Raise():
+                return now, self._raises(step.error, now, life)
+            case p.AwaitInput():
+                now, error = sent.whole(now)
+                if error is not None:
+                    return now, error
+                if step.replies:
+                    flat.add(now, finished(sent.text.upper(), now))
+            case p.EachMessage():
+                return self._each(step.way, now, flat, sent)
+            case p.WaitFor():
+                flat.open_until = max(flat.open_until, now + step.seconds)
+            case p.Forget():
+                self.inquire(step.agent, self._sent(step.form, now, sent, life), now, life)
+            case p.FinishEarly():
+                pass
+        return now, None
+
+    def _each(self, way: str, now: float, flat: Flat, sent: Replies) -> tuple[float, str | None]:
+        for at, said in sent.items:
+            now = max(now, at)
+            if way == "echo":
+                flat.add(now, said)
+            elif way == "upper":
+                flat.add(now, self._rewritten(said, now, flat.life))
+            else:
+                now = max(now, said.end)
+                if said.error is not None:
+                    return now, said.error
+                flat.add(now, finished(said.text.upper(), now))
+        return max(now, sent.end), sent.error
+
+    def _rewritten(self, said: Said, at: float, run: Life) -> Said:
+        end = max(said.end, at)
+        life = Life(run, at, end)
+        if said.life is not None:
+            said.life.held_by_task(life)
+        tokens = tuple((max(time, at), text.upper()) for time, text in said.tokens)
+        return Said(tokens, end, said.error, life=life)
+
+    def _prompt(self, agent: p.Prompt, sent: Replies, at: float, life: Life) -> Replies:
+        flat = Flat(life)
+        if not agent.slot:
+            flat.add(at, finished("before", at))
+            flat.add(at, sent)
+            return flat.end(at)
+        inner = self._joined(sent, at, life)
+        joined = tuple((time, "\n\n" if text == "+" else text) for time, text in inner.tokens)
+        tokens = [(at, "before "), *joined]
+        error = inner.error
+        if error is None and not sent.items:
+            error = self._raises("TemplateError", inner.end, life)
+        if error is None:
+            tokens.append((inner.end, " after"))
+        flat.add(at, replace(inner, tokens=tuple(tokens), error=error))
+        return flat.end(at)
+
+    # -- operators ------------------------------------------------------------------------------------------
+
+    def _race(self, agent: p.Race, sent: Replies, at: float, life: Life) -> Replies:
+        if len(agent.agents) == 1:
+            return self._relayed(self.inquire(agent.agents[0], sent, at, life), at, life)
+        entrants = [self.inquire(each, sent, at, life) for each in agent.agents]
+        outcomes = [each.whole(at) for each in entrants]
+        good = [(end, place) for place, (end, error) in enumerate(outcomes) if error is None]
+        if not good:
+            end = max(end for end, _ in outcomes)
+            for place, (lost, error) in enumerate(outcomes):
+                self.sees(error, lost, life)
+                _stop(entrants[place], lost)
+            return Flat(life).end(end, self._raises("RaceLostError", end, life))
+        end, winner = min(good)
+        for place, (other, error) in enumerate(outcomes):
+            if place != winner and error is None:
+                before(end, other)
+            if place != winner:
+                self.sees(error if other <= end else None, other, life)
+                _stop(entrants[place], min(other, end))
+        return self._shown_from(end, entrants[winner], life)
+
+    def _shown_from(self, since: float, replies: Replies, life: Life) -> Replies:
+        flat = Flat(life)
+        flat.add(since, replace(replies, error=None))
+        return flat.end(since, replies.error)
+
+    def _hedge(self, agent: p.Hedge, sent: Replies, at: float, life: Life) -> Replies:
+        first = self.inquire(agent.first, sent, at, life)
+        begun, error = first.sign()
+        complete = max(at, sent.complete())
+        if error is None and before(begun, complete + agent.after):
+            return self._shown_from(begun, first, life)
+        later = complete + agent.after
+        if error is not None and before(begun, later):
+            later = begun
+        second = self.inquire(agent.second, sent, later, life)
+        then, second_error = second.sign()
+        if error is not None and second_error is not None:
+            self.sees(second_error, then, life)
+            return self._shown_from(max(begun, then), first, life)
+        self.sees(error, begun, life)
+        self.sees(second_error, then, life)
+        if second_error is not None or (error is None and before(begun, then)):
+            _stop(second, begun)
+            return self._shown_from(begun, first, life)
+        if error is None:
+            _stop(first, then)
+        return self._shown_from(then, second, life)
+
+    def _route(self, agent: p.Route, sent: Replies, at: float, life: Life) -> Replies:
+        flat = Flat(life)
+        now = at
+        for appears, said in sent.items:
+            now = max(now, appears)
+            if not said.note:  # it could still become a note
+                now = max(now, said.end)
+            kind = agent.notes if said.note else agent.rest
+            if said.error is not None and said.end <= now:
+                flat.add(now, said)
+            elif kind is not None:
+                only = Flat(Life(life, now))
+                only.add(now, said)
+                alone = only.end(now)
+                only.life.ended = alone.end
+                flat.add(now, self.inquire(kind, alone, now, life))
+            else:
+                flat.add(now, Said((), now, self._raises("UnroutedMessageError", now, life)))
+        return flat.end(max(now, sent.end), sent.error)
+
+    def _mended(
+        self, replies: Replies, handle: Callable[[str, float], "Said | Replies | str"], life: Life, *, relays: bool
+    ) -> Replies:
+        """Pass messages on one after the other, each from its first token; replace each error.
+
+        Args:
+            replies: what may fail.
+            handle: returns what replaces an error, or the error that it raises.
+            life: of the run.
+            relays: whether the error of what replaces the error of the sequence ends the sequence.
+        """
+        flat = Flat(life)
+        now = life.begun
+        for appears, said in replies.items:
+            now = max(now, appears, said.begins)
+            handled = None
+            end = max(now, said.end)
+            if said.error is not None:
+                self.sees(said.error, end, life)
+                handled = handle(said.error, end)
+            copied = Life(life, now, end)
+            if said.life is not None:
+                said.life.held_by_task(copied)
+            kept = replace(said, error=None, life=copied)
+            if isinstance(handled, str):
+                flat.add(now, replace(kept, error=handled))
+            elif said.tokens or said.error is None:
+                flat.add(now, kept)
+            now = end
+            if handled is not None and not isinstance(handled, str):
+                flat.add(now, handled)
+        now = max(now, replies.end)
+        if replies.error is None:
+            return flat.end(now)
+        self.sees(replies.error, now, life)
+        handled = handle(replies.error, now)
+        if isinstance(handled, str):
+            return flat.end(now, handled)
+        if relays and isinstance(handled, Replies):
+            flat.add(now, replace(handled, error=None))
+            return flat.end(now, handled.error)
+        flat.add(now, handled)
+        return flat.end(now)
+
+    def _handled(
+        self, handler: "p.Form | p.Agent | str", sent: Replies, life: Life, error: str, now: float
+    ) -> "Said | Replies | str":
+        if isinstance(handler, str):
+            return self._raises(handler, now, life)
+        if isinstance(handler, p.Form):
+            return self.form(handler, now, sent, life)
+        return self.inquire(handler, sent, now, life)
+
+    def _retry(self, agent: p.Retry, sent: Replies, at: float, life: Life) -> Replies:
+        now = at
+        for attempt in range(agent.attempts):
+            replies = self.inquire(agent.agent, sent, now, life)
+            begun, error = replies.sign()
+            begun = max(begun, now)
+            if error is None or attempt == agent.attempts - 1:
+                return self._shown_from(begun, replies, life)
+            self.sees(error, begun, life)
+            _stop(replies, begun)
+            now = begun + agent.delay
+        raise AssertionError("no attempt")
+
+    def _timeout(self, agent: p.Timeout, sent: Replies, at: float, life: Life) -> Replies:
+        replies = self.inquire(agent.agent, sent, at, life)
+        signs: list[float] = []
+        for appears, said in replies.items:
+            signs += [max(appears, time) for time, _ in said.tokens]
+            signs.append(max(appears, said.end))
+        last = max([replies.end, *signs])
+        expires = self._expires(agent, sorted(signs), max(at, sent.complete()), at, last)
+        if expires is None:  # an error of the sequence comes when its messages have ended
+            end = replies.end if replies.error is None else replies.complete()
+            return self._relayed(replace(replies, end=end), at, life)
+        _stop(replies, expires)
+        error = self._raises("AgentTimeoutError", expires, life)
+        flat = Flat(life)
+        for appears, said in replies.items:
+            if before(appears, expires) and max(appears, said.end) > expires:
+                before(expires, max(appears, said.end))
+                tokens = tuple(token for token in said.tokens if before(max(appears, token[0]), expires))
+                cut = Life(life, appears, expires)
+                if said.life is not None:
+                    said.life.held_by_task(cut)
+                flat.add(appears, Said(tokens, expires, error, said.note, cut))
+            elif appears < expires:
+                flat.add(appears, said)
+        if replies.end < expires and replies.error is None:
+            return flat.end(replies.end)
+        before(expires, replies.end)
+        return flat.end(expires, error)
+
+    def _expires(
+        self, agent: p.Timeout, signs: Sequence[float], complete: float, at: float, last: float
+    ) -> float | None:
+        """Return when the first limit expires; None if none does before the end."""
+        limits: list[float] = []
+        if agent.total is not None:
+            limits.append(at + agent.total)
+        first = agent.first_token if agent.first_token is not None else agent.stall
+        if first is not None and (not signs or complete <= signs[0]):
+            limits.append(_gap(complete, first, signs, last))
+        if agent.stall is not None:
+            for sign, following in pairwise([*signs, last]):
+                limits.append(_gap(sign, agent.stall, [following], last))
+        expires = min([limit for limit in limits if limit < NEVER], default=NEVER)
+        return expires if expires < NEVER and before(expires, last) else None
+
+    def _around(self, agent: p.Around, sent: Replies, at: float, life: Life) -> Replies:
+        flat = Flat(life)
+        if agent.way == "not":
+            flat.add(at, finished("cached", at))
+            return flat.end(at)
+        replies = self.inquire(agent.agent, sent, at, life)
+        flat.add(at, replies)
+        if agent.way == "twice":
+            flat.add(at, self.inquire(agent.agent, sent, at, life))
+        if agent.way == "watch":
+            end, error = replies.whole(at)
+            return flat.end(end, error)
+        return flat.end(at)
+
+
+def _makes_messages(agent: p.Agent) -> bool:
+    """Return whether the errors of an agent become messages."""
+    if isinstance(agent, p.Retry | p.Timeout | p.Around | p.Fork):
+        return _makes_messages(agent.agent)
+    return isinstance(agent, p.ErrorsAsMessages)
+
+
+def _raising(agent: p.Agent) -> p.Agent:
+    """Return the same agent, whose errors stay errors."""
+    if isinstance(agent, p.Retry | p.Timeout | p.Around | p.Fork):
+        return replace(agent, agent=_raising(agent.agent))
+    return _raising(agent.agent) if isinstance(agent, p.ErrorsAsMessages) else agent
+
+
+def _gap(since: float, seconds: float, signs: Sequence[float], last: float) -> float:
+    """Return when a limit expires that counts from `since`; never if a sign comes in time."""
+    following = min([sign for sign in signs if sign >= since], default=last)
+    return NEVER if before(following, since + seconds) else since + seconds
+
+
+def _stop(replies: Replies, at: float) -> None:
+    if replies.life is not None:
+        replies.life.cancel(at)

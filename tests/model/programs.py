@@ -1,0 +1,393 @@
+"""What a random program is: frozen data, which `model.py` understands and `build.py` makes real.
+
+A program starts one agent with one input, and has readers. Agents are trees: the leaves are functions, whose
+code is a list of steps, and every other node is an operator of the algebra. What is sent and replied is a
+`Form`. All times are in seconds, and all errors are known by their text, which is unique in a program.
+
+The `repr` of a program is Python: `python -m tests.model --only SEED` prints it, and it can be pasted.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = [
+    "Agent",
+    "Around",
+    "Asked",
+    "AwaitInput",
+    "Both",
+    "Catching",
+    "Chain",
+    "EachMessage",
+    "ErrorsAsMessages",
+    "Failure",
+    "FinishEarly",
+    "Flaky",
+    "Forget",
+    "Fork",
+    "Form",
+    "Function",
+    "Generated",
+    "Hedge",
+    "Identity",
+    "Joined",
+    "Kept",
+    "Leave",
+    "Listed",
+    "Piped",
+    "Program",
+    "Prompt",
+    "Race",
+    "Raise",
+    "Reader",
+    "Received",
+    "Reply",
+    "Retry",
+    "Route",
+    "Sleep",
+    "Step",
+    "Streamed",
+    "Text",
+    "Timeout",
+    "WaitFor",
+]
+
+
+# -- What is sent and replied ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Text:
+    """A finished message; a `Note` is of a class of its own, which `Route` looks at."""
+
+    text: str
+    note: bool = False
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """`Message.promise(...)`: each token after its pause; after the last one, perhaps, a pause and an error."""
+
+    tokens: tuple[tuple[float, str], ...]
+    fails: tuple[float, str] | None = None
+    ends: float = 0.0
+    note: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception: a message that fails in its place."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list."""
+
+    forms: tuple["Form", ...]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """An async generator: each item after its pause; after the last one, perhaps, a pause and an error."""
+
+    items: tuple[tuple[float, "Form"], ...]
+    fails: tuple[float, str] | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`agent.inquire(form)`."""
+
+    agent: "Agent"
+    form: "Form"
+
+
+@dataclass(frozen=True)
+class Received:
+    """`ctx.messages`; outside of a function an empty list."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """`join_messages(form, delimiter="+")`."""
+
+    form: "Form"
+
+
+@dataclass(frozen=True)
+class Piped:
+    """`ctx.messages.messages.pipe(agent)`."""
+
+    agent: "Agent"
+
+
+Form: TypeAlias = Text | Streamed | Failure | Listed | Generated | Asked | Received | Joined | Piped
+
+
+# -- The steps of a function ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reply:
+    """`ctx.reply(form)`."""
+
+    form: Form
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Make a promise, do other things, and reply the promise later."""
+
+    form: Form
+    meanwhile: tuple["Step", ...]
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """`await asyncio.sleep(seconds)`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Raise:
+    """`raise ValueError(error)`."""
+
+    error: str
+
+
+@dataclass(frozen=True)
+class AwaitInput:
+    """`await ctx.messages`; with `replies`, the texts of all messages are replied as one."""
+
+    replies: bool = False
+
+
+@dataclass(frozen=True)
+class EachMessage:
+    """`async for promise in ctx.messages`, and what is replied for each.
+
+    `way`: `echo` replies the promise, `upper` a message that rewrites its tokens while they stream, `whole`
+    awaits the message and replies its text.
+    """
+
+    way: str
+
+
+@dataclass(frozen=True)
+class FinishEarly:
+    """`ctx.finish_early()`."""
+
+
+@dataclass(frozen=True)
+class WaitFor:
+    """`ctx.wait_for(asyncio.sleep(seconds))`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Forget:
+    """`agent.inquire(form)`, which nobody reads: fire and forget."""
+
+    agent: "Agent"
+    form: Form
+
+
+Step: TypeAlias = Reply | Kept | Sleep | Raise | AwaitInput | EachMessage | FinishEarly | WaitFor | Forget
+
+
+# -- Agents ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Function:
+    """`@miniagent` on a function of these steps."""
+
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Flaky:
+    """A function that runs `failing` in its first `failures` calls, and `steps` in the later ones."""
+
+    failures: int
+    failing: tuple[Step, ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`identity`."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """`first | second`."""
+
+    first: "Agent"
+    second: "Agent"
+
+
+@dataclass(frozen=True)
+class Both:
+    """`first & second`."""
+
+    first: "Agent"
+    second: "Agent"
+
+
+@dataclass(frozen=True)
+class Race:
+    """`race(*agents)`."""
+
+    agents: tuple["Agent", ...]
+
+
+@dataclass(frozen=True)
+class Hedge:
+    """`first.hedge(second, after=after)`."""
+
+    first: "Agent"
+    second: "Agent"
+    after: float
+
+
+@dataclass(frozen=True)
+class Route:
+    """`route().case(Note, notes).otherwise(rest)`; without `rest` other messages are errors."""
+
+    notes: "Agent"
+    rest: "Agent | None"
+
+
+@dataclass(frozen=True)
+class Catching:
+    """`agent.catching(...)`: the handler returns a form, or an agent, or raises an error (a text)."""
+
+    agent: "Agent"
+    handler: "Form | Agent | str"
+
+
+@dataclass(frozen=True)
+class Retry:
+    """`agent.retry(RetryPolicy(attempts=attempts, delay=delay, jitter=0.0, factor=1.0))`."""
+
+    agent: "Agent"
+    attempts: int
+    delay: float
+
+
+@dataclass(frozen=True)
+class Timeout:
+    """`agent.timeout(...)`."""
+
+    agent: "Agent"
+    first_token: float | None = None
+    stall: float | None = None
+    total: float | None = None
+
+
+@dataclass(frozen=True)
+class Around:
+    """`agent.around(...)`.
+
+    `way`: `pass` replies the call, `watch` replies it and awaits it, `twice` calls twice, `not` replies a text
+    without a call.
+    """
+
+    agent: "Agent"
+    way: str
+
+
+@dataclass(frozen=True)
+class ErrorsAsMessages:
+    """`agent.errors_as_messages()`."""
+
+    agent: "Agent"
+
+
+@dataclass(frozen=True)
+class Fork:
+    """`agent.fork()`."""
+
+    agent: "Agent"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """`prompt("before {text} after")`, or with `slot=False` `prompt("before")`."""
+
+    slot: bool
+
+
+Agent: TypeAlias = (
+    Function
+    | Flaky
+    | Identity
+    | Chain
+    | Both
+    | Race
+    | Hedge
+    | Route
+    | Catching
+    | Retry
+    | Timeout
+    | Around
+    | ErrorsAsMessages
+    | Fork
+    | Prompt
+)
+
+
+# -- Readers --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Leave:
+    """How a reader leaves before the end.
+
+    `way`: `break` leaves after `count` tokens; `cancel` cancels its task at `at`; `wait_for` is
+    `asyncio.wait_for` with the time limit `at`; `dispose` disposes its subscription at `at`.
+    """
+
+    way: str
+    count: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the replies.
+
+    `way`: `await` all, `iterate` messages and their tokens, iterate `tokens`, `subscribe` to the messages,
+    `subscribe tokens`.
+
+    `begins`: seconds after the start of the program. `slow`: seconds that it takes for each token.
+    """
+
+    way: str
+    begins: float = 0.0
+    slow: float = 0.0
+    leave: Leave | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """One inquiry, its readers, and how it ends.
+
+    `cancelled`: when `replies.cancel()` is called. `dropped`: whether the program drops the promise when its
+    readers have begun; otherwise it holds it until they have ended. `ends`: when its context is left by an
+    exception. `prefetch`: None for the default.
+    """
+
+    agent: Agent
+    form: Form
+    readers: tuple[Reader, ...]
+    cancelled: float | None = None
+    dropped: bool = False
+    ends: float | None = None
+    prefetch: int | None = None
+    order: int = 0
