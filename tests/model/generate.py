@@ -1,6 +1,6 @@
 """Makes a program of a number."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 from tests.model import programs as p
@@ -10,7 +10,7 @@ __all__ = ["program_of"]
 
 def program_of(seed: int) -> p.Program:
     """Return the program of a seed."""
-    return Generator(Random(seed)).program()
+    return Generator(Random(seed)).program()  # noqa: S311 - no secret
 
 
 @dataclass
@@ -32,9 +32,19 @@ class Generator:
         agent = self.agent(self.random.choice([1, 2, 2, 3, 3, 4, 5, 6]))
         form = self.form(2, inside=False)
         readers = tuple(self.reader() for _ in range(self.random.choice([1, 1, 1, 2, 3])))
-        return p.Program(agent, form, readers, order=self.random.randrange(1_000))
+        cancelled = self.seconds() if self.chance(0.1) else None
+        ends = self.seconds() if cancelled is None and self.chance(0.1) else None
+        return p.Program(
+            agent,
+            form,
+            readers,
+            cancelled=cancelled,
+            dropped=self.chance(0.7),
+            ends=ends,
+            order=self.random.randrange(1_000),
+        )
 
-    # -- small things ---------------------------------------------------------------------------------------
+    # -- small things -------------------------------------------------------------------------------------
 
     def chance(self, probability: float) -> bool:
         """Whether something that happens now and then happens now."""
@@ -59,7 +69,7 @@ class Generator:
         number = self.pieces
         return chr(ord("a") + number % 26) + (str(number // 26) if number >= 26 else "")
 
-    # -- forms ----------------------------------------------------------------------------------------------
+    # -- forms --------------------------------------------------------------------------------------------
 
     def streamed(self) -> p.Streamed:
         """Draw a message that streams."""
@@ -67,7 +77,7 @@ class Generator:
         fails = (self.pause(), self.error()) if self.chance(0.2) else None
         return p.Streamed(tokens, fails, self.pause(), note=self.chance(0.2))
 
-    def form(self, depth: int, *, inside: bool = True) -> p.Form:
+    def form(self, depth: int, *, inside: bool = True) -> p.Form:  # noqa: PLR0911 - a case for each kind
         """Draw something to send or reply; `inside` a function there is something received."""
         draw = self.random.random()
         if inside and draw < 0.2:
@@ -77,7 +87,9 @@ class Generator:
         if draw < 0.45:
             return p.Failure(self.error())
         if draw < 0.6:
-            return p.Listed(tuple(self.form(depth - 1, inside=inside) for _ in range(self.random.randrange(4))))
+            return p.Listed(
+                tuple(self.form(depth - 1, inside=inside) for _ in range(self.random.randrange(4)))
+            )
         if draw < 0.75:
             count = self.random.randrange(4)
             items = tuple((self.pause(), self.form(depth - 1, inside=inside)) for _ in range(count))
@@ -88,9 +100,9 @@ class Generator:
             return p.Piped(self.agent(depth - 1))
         return p.Joined(self.form(depth - 1, inside=inside))
 
-    # -- agents ---------------------------------------------------------------------------------------------
+    # -- agents -------------------------------------------------------------------------------------------
 
-    def agent(self, depth: int) -> p.Agent:
+    def agent(self, depth: int) -> p.Agent:  # noqa: C901, PLR0911 - a case for each kind
         """Draw an agent."""
         if depth <= 0 or self.chance(0.1):
             return self.leaf(depth)
@@ -149,7 +161,7 @@ class Generator:
             steps.append(p.Raise(self.error()))
         return tuple(steps)
 
-    def step(self, depth: int) -> p.Step:
+    def step(self, depth: int) -> p.Step:  # noqa: PLR0911 - a case for each kind
         """Draw a step."""
         match self.random.randrange(16):
             case 0 | 1:
@@ -163,15 +175,26 @@ class Generator:
             case 7:
                 return p.Forget(self.agent(depth - 2), self.form(depth - 2))
             case 8:
-                return p.Kept(self.form(depth - 1), tuple(self.steps(0)[:2]))
+                kept = (
+                    p.Asked(self.agent(depth - 2), self.form(depth - 2))
+                    if self.chance(0.5)
+                    else self.streamed()
+                )
+                return p.Kept(kept, tuple(self.steps(0)[:2]))
             case _:
                 return p.Reply(self.form(depth - 1))
 
-    # -- readers --------------------------------------------------------------------------------------------
+    # -- readers ------------------------------------------------------------------------------------------
 
     def reader(self) -> p.Reader:
         """Draw a reader."""
         way = self.random.choice(["await", "iterate", "iterate", "tokens", "subscribe", "subscribe tokens"])
         begins = 0.0 if self.chance(0.6) else self.seconds()
         slow = self.seconds(0.01, 1.0) if way in {"iterate", "tokens"} and self.chance(0.3) else 0.0
-        return p.Reader(way, begins, slow)
+        return p.Reader(way, begins, slow, self.leave(way, begins) if self.chance(0.4) else None)
+
+    def leave(self, way: str, begins: float) -> p.Leave:
+        """Draw how a reader leaves."""
+        if way in {"iterate", "tokens"} and self.chance(0.5):
+            return p.Leave("break", count=self.random.randrange(1, 5))
+        return p.Leave(self.random.choice(["cancel", "wait_for"]), at=begins + self.seconds())

@@ -3,6 +3,12 @@
 A source is stopped when nobody can want its stream any more (semantics: leaving, cancelling, ending). So each
 stream knows who holds it: the buffer of a sequence holds its messages as long as it is held itself; the task
 of a run, and of a message that rewrites another one, holds what it reads until it has ended.
+
+Four things are left open, so each question has two answers, an early and a `late` one, and the truth is
+between them. An operator may hold its input as long as it runs, or only as long as it could still send it to
+an agent. What a run that nobody reads has passed on may go on to its end, or stop with the run. An inquiry
+that an agent was sent and does not read may run to its end, or stop with the agent. When a run is cancelled,
+what it began and forgot, and what that reads, may run to its end.
 """
 
 from dataclasses import dataclass, field
@@ -10,9 +16,27 @@ from typing import Final
 
 from tests.model import programs as p
 
-__all__ = ["NEVER", "Life", "Written"]
+__all__ = ["LATER", "NEVER", "Life", "UndecidedError", "Written", "before"]
 
 NEVER: Final = float("inf")
+
+LATER: Final = 1e-6
+"""Seconds; what is closer together than this happens at the same time."""
+
+
+class UndecidedError(Exception):
+    """Two things happen at the same time, and what the program does depends on which of them is first."""
+
+
+def before(first: float, second: float) -> bool:
+    """Return whether `first` is before `second`.
+
+    Raises:
+        UndecidedError: they are the same time.
+    """
+    if abs(first - second) < LATER:
+        raise UndecidedError
+    return first < second
 
 
 @dataclass(eq=False, slots=True)
@@ -23,70 +47,185 @@ class Life:
         parent: the run that began it; None for the program.
         begun: when.
         ended: when it ends if it is not stopped.
-        function_ended: when the function of a run has ended; NEVER if that is `ended`.
+        task_ended: when its task has ended; None if that is `ended`.
+        released: when a function has ended, which held what it was sent.
         failed: when the function of a run has failed.
         cancelled: when it is cancelled.
-        holders: each with the time until which it holds it, and whether as a piece or as what a task reads.
+        expected: whether it counts as read before anything reads it: what an agent was sent, and the
+            replies that a chain hands to its next stage.
+        holders: what holds it.
     """
 
     parent: "Life | None"
     begun: float
     ended: float = NEVER
-    function_ended: float = NEVER
+    task_ended: float | None = None
+    released: float = NEVER
     failed: float = NEVER
     cancelled: float = NEVER
-    holders: list[tuple["Life | None", float, bool]] = field(
-        default_factory=list[tuple["Life | None", float, bool]]
-    )
+    expected: bool = False
+    holders: list["Holder"] = field(default_factory=list["Holder"])
+    _known: dict[tuple[str, bool], float] = field(default_factory=dict[tuple[str, bool], float])
+    _reads: dict[bool, bool] = field(default_factory=dict[bool, bool])
 
     def held_by_program(self, until: float) -> None:
-        """The program holds the promise."""
-        self.holders.append((None, until, True))
+        """The program holds the promise, and reads it."""
+        self.holders.append(Holder(None, until, reads=True))
 
-    def held_by_buffer(self, holder: "Life", until: float = NEVER) -> None:
-        """It is a piece of another stream."""
-        self.holders.append((holder, until, True))
+    def held_by_buffer(
+        self, holder: "Life", until: float = NEVER, *, since: float, reads: bool = False
+    ) -> None:
+        """It is a piece of another stream, or, with `reads`, its pieces become pieces of that one."""
+        self.holders.append(Holder(holder, until, since, piece=True, reads=reads))
 
-    def held_by_task(self, holder: "Life", until: float = NEVER) -> None:
-        """A task reads it."""
-        self.holders.append((holder, until, False))
+    def perhaps_held(self, until: float) -> None:
+        """Something may hold it."""
+        self.holders.append(Holder(None, until, reads=True, late=True))
+
+    def held_by_task(
+        self, holder: "Life", until: float = NEVER, *, since: float, reads: bool = True, late: bool = False
+    ) -> None:
+        """A task reads it, or holds it and does not read it; `late` if it may let it go early."""
+        self.holders.append(Holder(holder, until, since, reads=reads, late=late))
 
     def cancel(self, at: float) -> None:
         """It is stopped, whoever holds it."""
         self.cancelled = min(self.cancelled, at)
 
-    def read(self) -> bool:
-        """Return whether it is ever read, or certain to be: by a task, or as a piece of what is read."""
-        return any(holder is None or not buffer or holder.read() for holder, _, buffer in self.holders)
+    def read(self, *, late: bool) -> bool:
+        """Return whether it is ever read, or certain to be: by a task, or as a piece of what is read.
 
-    def held(self) -> float:
+        Early, what an agent was sent counts as read; late, only what it reads.
+        """
+        if late not in self._reads:
+            self._reads[late] = self.expected or any(each.counts(late=late) for each in self.holders)
+        return self._reads[late]
+
+    def held(self, *, late: bool) -> float:
         """Return until when something holds it; what is never read is not stopped by that."""
-        return max(self._held_by(*each) for each in self.holders) if self.read() else NEVER
+        key = "held", late
+        if key not in self._known:
+            holders = [each for each in self.holders if late or not each.late]
+            last = (
+                max([self.begun, *(each.lets_go(late=late) for each in holders)])
+                if self.read(late=late)
+                else NEVER
+            )
+            self._known[key] = last
+        return self._known[key]
 
-    def _held_by(self, holder: "Life | None", until: float, buffer: bool) -> float:
-        if holder is None:
-            return until
-        return min(until, holder.held() if buffer and holder.read() else holder.gone())
+    @property
+    def task_end(self) -> float:
+        """When its task ends if it is not stopped."""
+        return self.ended if self.task_ended is None else self.task_ended
 
-    def gone(self) -> float:
+    def gone(self, *, late: bool) -> float:
         """Return when its task has ended, or is stopped."""
-        return min(self.ended, self.function_ended, self.stopped())
+        return min(self.task_end, self.stopped(late=late))
 
-    def stopped(self) -> float:
+    def exists(self, *, late: bool) -> bool:
+        """Return whether the run that begins it has come so far."""
+        return self.begun <= self.made_before(late=late) + LATER
+
+    def made_before(self, *, late: bool) -> float:
+        """Return when the run that begins it is stopped."""
+        if self.parent is None:
+            return NEVER
+        if not self.parent.exists(late=late):
+            return -NEVER
+        stopped = self.parent.stopped(late=late)
+        return stopped if stopped < self.parent.task_end + LATER else NEVER
+
+    def stopped(self, *, late: bool) -> float:
         """Return when its task is stopped; NEVER if it is not."""
-        stopped = min(self._cancelled(), self.held())
-        parent = self.parent
-        if parent is not None and not self.read():
-            # Whoever began it has failed or is stopped, and nobody else reads it.
-            stopped = min(stopped, parent.failed, parent.stopped() if parent.stopped() < parent.gone_itself() else NEVER)
+        key = "stopped", late
+        if key not in self._known:
+            self._known[key] = self._stopped(late=late)
+        return self._known[key]
+
+    def _stopped(self, *, late: bool) -> float:
+        stopped = min(self._cancelled(late=late), self.held(late=late))
+        if self.parent is not None and not self.read(late=late):
+            # Nobody else reads it, so it ends with the run that began it, if that is stopped before its end.
+            end = self.parent.stopped(late=late)
+            unread = not late and bool(self.holders) and not self.parent.read(late=late)
+            if end < NEVER and (unread or end < self.parent.task_end + (-LATER if late else LATER)):
+                stopped = min(stopped, end)
+            if not self.holders:
+                stopped = min(stopped, self.parent.failed)
         return stopped
 
-    def gone_itself(self) -> float:
-        """Return when its task ends if it is not stopped."""
-        return min(self.ended, self.function_ended)
+    def cancelled_at(self) -> float:
+        """Return when a cancellation reaches it."""
+        return min(self.cancelled, NEVER if self.parent is None else self.parent.cancelled_at())
 
-    def _cancelled(self) -> float:
-        return min(self.cancelled, NEVER if self.parent is None else self.parent._cancelled())
+    def _cancelled(self, *, late: bool) -> float:
+        key = "cancelled", late
+        if key not in self._known:
+            self._known[key] = self._cancelled_above(late=late)
+        return min(self.cancelled, self._known[key])
+
+    def _cancelled_above(self, *, late: bool) -> float:
+        if self.parent is None:
+            return NEVER
+        above = self.parent._cancelled(late=late)
+        if (
+            late
+            and self.parent.task_end < above + LATER
+            and not any(each.is_cancelled() for each in self.holders)
+        ):
+            return NEVER  # fire and forget, by a run that has ended
+        return above
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Something holds a stream.
+
+    Attributes:
+        life: of a stream or a task; None for the program.
+        until: when it lets the stream go at the latest.
+        since: when it begins to hold it.
+        piece: whether the stream is a piece of that one; otherwise the task holds it.
+        reads: whether the task reads it.
+        late: whether it may let it go early.
+    """
+
+    life: Life | None
+    until: float
+    since: float = 0.0
+    piece: bool = False
+    reads: bool = False
+    late: bool = False
+
+    def is_cancelled(self) -> bool:
+        """Return whether a cancellation reaches what holds the stream."""
+        return self.life is None or self.life._cancelled(late=True) < NEVER
+
+    def counts(self, *, late: bool) -> bool:
+        """Return whether the stream counts as read."""
+        if self.life is not None and self.since > self.life.stopped(late=not late) + (
+            -LATER if late else LATER
+        ):
+            return False
+        if self.piece and not self.reads:
+            return self.life is not None and self.life.read(late=late)
+        return self.reads or not late
+
+    def lets_go(self, *, late: bool) -> float:
+        """Return when the stream is let go."""
+        life = self.life
+        if life is None:
+            return self.until
+        if not life.exists(late=late) or self.since > life.stopped(late=late) + LATER:
+            return -NEVER
+        if not self.piece:
+            return min(self.until, life.gone(late=late))
+        if self.reads:  # until its pieces are pieces of that one
+            return min(self.until, life.held(late=late), life.stopped(late=late))
+        if life.read(late=late):
+            return min(self.until, life.held(late=late))
+        return self.until if late else min(self.until, life.ended, life.stopped(late=late))
 
 
 @dataclass(frozen=True)
@@ -102,7 +241,3 @@ class Written:
     form: p.Streamed
     life: Life
     tokens: tuple[tuple[float, str], ...]
-
-    def made_before(self) -> float:
-        """Return when the run that makes it is stopped: it exists if it was made before that."""
-        return NEVER if self.life.parent is None else self.life.parent.stopped()

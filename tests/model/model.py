@@ -16,14 +16,11 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from tests.model import programs as p
-from tests.model.lives import NEVER, Life, Written
+from tests.model.lives import NEVER, Life, Written, before
 
-__all__ = ["Model", "Moment", "Replies", "Said", "Token", "UndecidedError", "before", "same_text"]
+__all__ = ["Model", "Moment", "Replies", "Said", "Token", "same_text"]
 
 Token: TypeAlias = tuple[float, str]
-
-LATER: Final = 1e-6
-"""Seconds; what is closer together than this happens at the same time."""
 
 LIBRARY_ERRORS: Final = (
     *("AgentTimeoutError", "InquiryCancelledError", "RaceLostError", "TemplateError"),
@@ -35,23 +32,8 @@ _TEXT_OF_LIBRARY = re.compile(rf"\b({'|'.join(LIBRARY_ERRORS)})\b[^\n+]*", re.IG
 _NUMBER = re.compile(r"#\d+")
 
 
-class UndecidedError(Exception):
-    """Two things happen at the same time, and what the program does depends on which of them is first."""
-
-
-def before(first: float, second: float) -> bool:
-    """Return whether `first` is before `second`.
-
-    Raises:
-        UndecidedError: they are the same time.
-    """
-    if abs(first - second) < LATER:
-        raise UndecidedError
-    return first < second
-
-
 def same_text(text: str) -> str:
-    """Return the text without the sentences of errors of the library, and without the numbers of the model."""
+    """Return the text without the sentences of the library's errors, and without the numbers of the model."""
     return _NUMBER.sub("", _TEXT_OF_LIBRARY.sub(lambda found: found.group(1), text))
 
 
@@ -65,6 +47,7 @@ class Said:
         error: its error.
         note: whether it is a `Note`.
         life: of what writes it; None for a message that was finished from the beginning.
+        fixed: whether it is of a class that is no `Note` and cannot become one.
     """
 
     tokens: tuple[Token, ...]
@@ -72,6 +55,7 @@ class Said:
     error: str | None = None
     note: bool = False
     life: Life | None = None
+    fixed: bool = False
 
     @property
     def text(self) -> str:
@@ -119,6 +103,25 @@ class Replies:
         """Return when the last message has ended, with or without an error."""
         return max([self.end, *(said.end for _, said in self.items)])
 
+    def cancelled(self, at: float) -> "Replies":
+        """Return them as readers get them if the run is cancelled at a time."""
+        items: list[tuple[float, Said]] = []
+        for _, said in self.items:
+            for time, _ in (*said.tokens, (said.end, "")):
+                before(time, at)
+        for appears, said in self.items:
+            if not before(appears, at):
+                break
+            stopped = NEVER if said.life is None else said.life.cancelled_at()
+            if stopped < said.end:
+                before(stopped, said.end)
+                tokens = tuple(token for token in said.tokens if before(token[0], stopped))
+                said = replace(said, tokens=tokens, end=stopped, error="InquiryCancelledError")  # noqa: PLW2901
+            items.append((appears, said))
+        if before(self.end, at):
+            return replace(self, items=tuple(items))
+        return replace(self, items=tuple(items), end=at, error="InquiryCancelledError")
+
     def sign(self) -> tuple[float, str | None]:
         """Return when a reader sees that the reply has begun, or that it has failed before it did."""
         if not self.items:
@@ -150,19 +153,19 @@ class Flat:
         """Add a reply that was made at a time."""
         self.last = max(self.last, at)
         if isinstance(reply, Said):
-            self._add(self.last, reply)
+            self._add(self.last, reply, at)
             return
         since = self.last
         if reply.life is not None:
-            reply.life.held_by_buffer(self.life, max(since, reply.end))
+            reply.life.held_by_buffer(self.life, max(since, reply.end), since=at, reads=True)
         for appears, said in reply.with_error():
-            self._add(max(appears, since), said)
+            self._add(max(appears, since), said, max(appears, since))
         self.last = max(since, reply.end)
 
-    def _add(self, at: float, said: Said) -> None:
+    def _add(self, at: float, said: Said, since: float) -> None:
         self.items.append((at, said))
         if said.life is not None:
-            said.life.held_by_buffer(self.life)
+            said.life.held_by_buffer(self.life, since=since)
 
     def end(self, at: float, error: str | None = None) -> Replies:
         """Return all of it."""
@@ -181,11 +184,13 @@ class Moment:
         error: its name.
         at: when, in seconds.
         life: where; None for the program.
+        surely: whether the pages say so; otherwise they leave it open.
     """
 
     error: str
     at: float
     life: Life | None
+    surely: bool = True
 
 
 @dataclass
@@ -215,15 +220,19 @@ class Model:
         if error is not None:
             self.seen.append(Moment(error, at, life))
 
+    def _perhaps_sees(self, error: str, at: float, life: Life) -> None:
+        """Something gets an error, and fails with it itself."""
+        self.seen.append(Moment(error, at, life, surely=False))
+
     def _raises(self, error: str, at: float, life: Life | None) -> str:
         """Return a new error."""
         error = f"{error}#{len(self.raised)}"
         self.raised.append(Moment(error, at, life))
         return error
 
-    # -- forms ----------------------------------------------------------------------------------------------
+    # -- forms --------------------------------------------------------------------------------------------
 
-    def form(self, form: p.Form, at: float, received: Replies, run: Life) -> Said | Replies:
+    def form(self, form: p.Form, at: float, received: Replies, run: Life) -> Said | Replies:  # noqa: PLR0911 - a case for each kind
         """Return what becomes of a form that is made at a time by a run."""
         match form:
             case p.Text():
@@ -248,7 +257,7 @@ class Model:
         made = self.form(form, at, received, run)
         if isinstance(made, Replies) and isinstance(form, p.Asked | p.Received):
             return made
-        flat = Flat(Life(run, at))
+        flat = Flat(Life(run, at, expected=True))
         flat.add(at, made)
         sent = flat.end(at)
         flat.life.ended = sent.end
@@ -270,9 +279,7 @@ class Model:
         self.written.append(Written(form, life, tuple(tokens)))
         return Said(tuple(tokens), now, error, form.note, life)
 
-    def _collection(
-        self, form: p.Listed | p.Generated, at: float, received: Replies, run: Life
-    ) -> Replies:
+    def _collection(self, form: p.Listed | p.Generated, at: float, received: Replies, run: Life) -> Replies:
         life = Life(run, at)
         flat = Flat(life)
         now, error = at, None
@@ -280,6 +287,8 @@ class Model:
             for each in form.forms:
                 flat.add(now, self.form(each, now, received, run))
         else:
+            if received.life is not None:  # the generator could still use its context
+                received.life.held_by_task(life, since=at, reads=False)
             for pause, each in form.items:
                 now += pause
                 flat.add(now, self.form(each, now, received, life))
@@ -310,10 +319,10 @@ class Model:
             now, error = max(now, messages.end), messages.error
         life.ended = now
         if messages.life is not None:
-            messages.life.held_by_task(life)
+            messages.life.held_by_task(life, since=at)
         return Said(tuple(tokens), now, error, life=life)
 
-    # -- agents ---------------------------------------------------------------------------------------------
+    # -- agents -------------------------------------------------------------------------------------------
 
     def inquire(self, agent: p.Agent, sent: Replies, at: float, by: Life) -> Replies:
         """Return the replies of an agent that a run inquires at a time."""
@@ -321,10 +330,12 @@ class Model:
         replies = self._run(agent, sent, at, life)
         life.ended = replies.end
         if sent.life is not None:
-            sent.life.held_by_task(life)
+            leaf = isinstance(agent, p.Function | p.Flaky)
+            waits = isinstance(agent, p.Timeout | p.Hedge)  # for the end of its input
+            sent.life.held_by_task(life, life.released, since=at, reads=waits, late=not leaf)
         return replies if replies.life is life else replace(replies, life=life)
 
-    def _run(self, agent: p.Agent, sent: Replies, at: float, life: Life) -> Replies:
+    def _run(self, agent: p.Agent, sent: Replies, at: float, life: Life) -> Replies:  # noqa: C901, PLR0911, PLR0912 - a case for each kind
         match agent:
             case p.Function():
                 return self._function(agent.steps, sent, at, life)
@@ -336,6 +347,8 @@ class Model:
                 return self._relayed(sent, at, life)
             case p.Chain():
                 middle = self.inquire(agent.first, sent, at, life)
+                if middle.life is not None:
+                    middle.life.expected = True
                 return self._relayed(self.inquire(agent.second, middle, at, life), at, life)
             case p.Both():
                 flat = Flat(life)
@@ -366,10 +379,11 @@ class Model:
         inner = Life(life, at)
         replies = self._wrapper(_raising(agent), sent, at, inner)
         inner.ended = replies.end
+        life.released = inner.released
         return self._mended(replies, self._as_message, life, relays=False)
 
     def _as_message(self, error: str, now: float) -> Said:
-        return finished(error if error.split("#")[0] in LIBRARY_ERRORS else f"ValueError: {error}", now)
+        return finished(error if error.partition("#")[0] in LIBRARY_ERRORS else f"ValueError: {error}", now)
 
     def _wrapper(self, agent: p.Agent, sent: Replies, at: float, life: Life) -> Replies:
         match agent:
@@ -401,12 +415,13 @@ class Model:
                 closed = flat.end(now)
             if error is not None:
                 break
-        life.function_ended = now
+        life.released = now
+        life.task_ended = max(now, flat.open_until)
         if error is not None:
             life.failed = now
         return flat.end(now, error) if closed is None else closed
 
-    def _step(self, step: p.Step, now: float, flat: Flat, sent: Replies) -> tuple[float, str | None]:
+    def _step(self, step: p.Step, now: float, flat: Flat, sent: Replies) -> tuple[float, str | None]:  # noqa: C901, PLR0912 - a case for each kind
         """Return when a step has ended, and the error that it raises."""
         life = flat.life
         match step:
@@ -424,8 +439,11 @@ class Model:
             case p.Raise():
                 return now, self._raises(step.error, now, life)
             case p.AwaitInput():
+                since = now
                 now, error = sent.whole(now)
+                _read_until(sent, life, since, now)
                 if error is not None:
+                    self._perhaps_sees(error, now, life)
                     return now, error
                 if step.replies:
                     flat.add(now, finished(sent.text.upper(), now))
@@ -440,6 +458,14 @@ class Model:
         return now, None
 
     def _each(self, way: str, now: float, flat: Flat, sent: Replies) -> tuple[float, str | None]:
+        since = now
+        now, error = self._each_of(way, now, flat, sent)
+        _read_until(sent, flat.life, since, now)
+        if error is not None:
+            self._perhaps_sees(error, now, flat.life)
+        return now, error
+
+    def _each_of(self, way: str, now: float, flat: Flat, sent: Replies) -> tuple[float, str | None]:
         for at, said in sent.items:
             now = max(now, at)
             if way == "echo":
@@ -457,7 +483,7 @@ class Model:
         end = max(said.end, at)
         life = Life(run, at, end)
         if said.life is not None:
-            said.life.held_by_task(life)
+            said.life.held_by_task(life, since=at)
         tokens = tuple((max(time, at), text.upper()) for time, text in said.tokens)
         return Said(tokens, end, said.error, life=life)
 
@@ -467,7 +493,7 @@ class Model:
             flat.add(at, finished("before", at))
             flat.add(at, sent)
             return flat.end(at)
-        inner = self._joined(sent, at, life)
+        inner = self._joined(replace(sent, items=tuple(sent.with_error()), error=None), at, life)
         joined = tuple((time, "\n\n" if text == "+" else text) for time, text in inner.tokens)
         tokens = [(at, "before "), *joined]
         error = inner.error
@@ -475,10 +501,10 @@ class Model:
             error = self._raises("TemplateError", inner.end, life)
         if error is None:
             tokens.append((inner.end, " after"))
-        flat.add(at, replace(inner, tokens=tuple(tokens), error=error))
+        flat.add(at, replace(inner, tokens=tuple(tokens), error=error, fixed=True))
         return flat.end(at)
 
-    # -- operators ------------------------------------------------------------------------------------------
+    # -- operators ----------------------------------------------------------------------------------------
 
     def _race(self, agent: p.Race, sent: Replies, at: float, life: Life) -> Replies:
         if len(agent.agents) == 1:
@@ -486,19 +512,19 @@ class Model:
         entrants = [self.inquire(each, sent, at, life) for each in agent.agents]
         outcomes = [each.whole(at) for each in entrants]
         good = [(end, place) for place, (end, error) in enumerate(outcomes) if error is None]
-        if not good:
-            end = max(end for end, _ in outcomes)
-            for place, (lost, error) in enumerate(outcomes):
-                self.sees(error, lost, life)
-                _stop(entrants[place], lost)
-            return Flat(life).end(end, self._raises("RaceLostError", end, life))
-        end, winner = min(good)
-        for place, (other, error) in enumerate(outcomes):
-            if place != winner and error is None:
+        end, winner = min(good) if good else (max(end for end, _ in outcomes), -1)
+        for place, (entrant, (other, error)) in enumerate(zip(entrants, outcomes, strict=True)):
+            if place == winner:
+                _read(entrant, life, at)
+            elif error is None:
                 before(end, other)
-            if place != winner:
+                _read(entrant, life, at)
+                _stop(entrant, end)
+            else:
+                _read_until(entrant, life, at, min(other, end), end)
                 self.sees(error if other <= end else None, other, life)
-                _stop(entrants[place], min(other, end))
+        if not good:
+            return Flat(life).end(end, self._raises("RaceLostError", end, life))
         return self._shown_from(end, entrants[winner], life)
 
     def _shown_from(self, since: float, replies: Replies, life: Life) -> Replies:
@@ -508,6 +534,7 @@ class Model:
 
     def _hedge(self, agent: p.Hedge, sent: Replies, at: float, life: Life) -> Replies:
         first = self.inquire(agent.first, sent, at, life)
+        _read(first, life, at)
         begun, error = first.sign()
         complete = max(at, sent.complete())
         if error is None and before(begun, complete + agent.after):
@@ -516,8 +543,10 @@ class Model:
         if error is not None and before(begun, later):
             later = begun
         second = self.inquire(agent.second, sent, later, life)
+        _read(second, life, later)
         then, second_error = second.sign()
         if error is not None and second_error is not None:
+            self._perhaps_sees(error, begun, life)
             self.sees(second_error, then, life)
             return self._shown_from(max(begun, then), first, life)
         self.sees(error, begun, life)
@@ -525,16 +554,16 @@ class Model:
         if second_error is not None or (error is None and before(begun, then)):
             _stop(second, begun)
             return self._shown_from(begun, first, life)
-        if error is None:
-            _stop(first, then)
+        _stop(first, then)
         return self._shown_from(then, second, life)
 
     def _route(self, agent: p.Route, sent: Replies, at: float, life: Life) -> Replies:
         flat = Flat(life)
+        _read(sent, life, at)
         now = at
         for appears, said in sent.items:
             now = max(now, appears)
-            if not said.note:  # it could still become a note
+            if not said.note and not said.fixed:  # it could still become a note
                 now = max(now, said.end)
             kind = agent.notes if said.note else agent.rest
             if said.error is not None and said.end <= now:
@@ -547,10 +576,16 @@ class Model:
                 flat.add(now, self.inquire(kind, alone, now, life))
             else:
                 flat.add(now, Said((), now, self._raises("UnroutedMessageError", now, life)))
+        life.task_ended = max(now, sent.end)
         return flat.end(max(now, sent.end), sent.error)
 
     def _mended(
-        self, replies: Replies, handle: Callable[[str, float], "Said | Replies | str"], life: Life, *, relays: bool
+        self,
+        replies: Replies,
+        handle: Callable[[str, float], "Said | Replies | str"],
+        life: Life,
+        *,
+        relays: bool,
     ) -> Replies:
         """Pass messages on one after the other, each from its first token; replace each error.
 
@@ -561,6 +596,7 @@ class Model:
             relays: whether the error of what replaces the error of the sequence ends the sequence.
         """
         flat = Flat(life)
+        _read(replies, life, life.begun)
         now = life.begun
         for appears, said in replies.items:
             now = max(now, appears, said.begins)
@@ -571,7 +607,7 @@ class Model:
                 handled = handle(said.error, end)
             copied = Life(life, now, end)
             if said.life is not None:
-                said.life.held_by_task(copied)
+                said.life.held_by_task(copied, since=now)
             kept = replace(said, error=None, life=copied)
             if isinstance(handled, str):
                 flat.add(now, replace(kept, error=handled))
@@ -606,6 +642,7 @@ class Model:
         now = at
         for attempt in range(agent.attempts):
             replies = self.inquire(agent.agent, sent, now, life)
+            _read(replies, life, now)
             begun, error = replies.sign()
             begun = max(begun, now)
             if error is None or attempt == agent.attempts - 1:
@@ -617,16 +654,20 @@ class Model:
 
     def _timeout(self, agent: p.Timeout, sent: Replies, at: float, life: Life) -> Replies:
         replies = self.inquire(agent.agent, sent, at, life)
+        _read(replies, life, at)
         signs: list[float] = []
         for appears, said in replies.items:
             signs += [max(appears, time) for time, _ in said.tokens]
             signs.append(max(appears, said.end))
-        last = max([replies.end, *signs])
+        last = life.task_ended = max([replies.end, *signs])
+        if sent.life is not None:
+            sent.life.perhaps_held(last)  # it counts from the end of its input
         expires = self._expires(agent, sorted(signs), max(at, sent.complete()), at, last)
         if expires is None:  # an error of the sequence comes when its messages have ended
             end = replies.end if replies.error is None else replies.complete()
             return self._relayed(replace(replies, end=end), at, life)
         _stop(replies, expires)
+        life.task_ended = expires
         error = self._raises("AgentTimeoutError", expires, life)
         flat = Flat(life)
         for appears, said in replies.items:
@@ -635,7 +676,7 @@ class Model:
                 tokens = tuple(token for token in said.tokens if before(max(appears, token[0]), expires))
                 cut = Life(life, appears, expires)
                 if said.life is not None:
-                    said.life.held_by_task(cut)
+                    said.life.held_by_task(cut, since=appears)
                 flat.add(appears, Said(tokens, expires, error, said.note, cut))
             elif appears < expires:
                 flat.add(appears, said)
@@ -693,6 +734,20 @@ def _gap(since: float, seconds: float, signs: Sequence[float], last: float) -> f
     """Return when a limit expires that counts from `since`; never if a sign comes in time."""
     following = min([sign for sign in signs if sign >= since], default=last)
     return NEVER if before(following, since + seconds) else since + seconds
+
+
+def _read(replies: Replies, by: Life, since: float) -> None:
+    """A task reads replies."""
+    if replies.life is not None:
+        replies.life.held_by_task(by, since=since)
+
+
+def _read_until(replies: Replies, by: Life, since: float, early: float, late: float = 0.0) -> None:
+    """A task reads replies until a time, and may hold them until a later one."""
+    if replies.life is not None:
+        replies.life.held_by_task(by, early, since=since)
+        if late > early:
+            replies.life.held_by_task(by, late, since=since, late=True)
 
 
 def _stop(replies: Replies, at: float) -> None:

@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 
-# -- What is sent and replied ---------------------------------------------------------------------------------
+# -- What is sent and replied ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Streamed:
-    """`Message.promise(...)`: each token after its pause; after the last one, perhaps, a pause and an error."""
+    """`Message.promise(...)`: each token after its pause; perhaps a pause and an error at the end."""
 
     tokens: tuple[tuple[float, str], ...]
     fails: tuple[float, str] | None = None
@@ -126,7 +126,7 @@ class Piped:
 Form: TypeAlias = Text | Streamed | Failure | Listed | Generated | Asked | Received | Joined | Piped
 
 
-# -- The steps of a function ----------------------------------------------------------------------------------
+# -- The steps of a function -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class Forget:
 Step: TypeAlias = Reply | Kept | Sleep | Raise | AwaitInput | EachMessage | FinishEarly | WaitFor | Forget
 
 
-# -- Agents ---------------------------------------------------------------------------------------------------
+# -- Agents ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -294,8 +294,8 @@ class Timeout:
 class Around:
     """`agent.around(...)`.
 
-    `way`: `pass` replies the call, `watch` replies it and awaits it, `twice` calls twice, `not` replies a text
-    without a call.
+    `way`: `pass` replies the call, `watch` replies it and awaits it, `twice` calls twice, `not` replies a
+    text without a call.
     """
 
     agent: "Agent"
@@ -342,7 +342,7 @@ Agent: TypeAlias = (
 )
 
 
-# -- Readers --------------------------------------------------------------------------------------------------
+# -- Readers ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -380,7 +380,7 @@ class Program:
 
     `cancelled`: when `replies.cancel()` is called. `dropped`: whether the program drops the promise when its
     readers have begun; otherwise it holds it until they have ended. `ends`: when its context is left by an
-    exception. `prefetch`: None for the default.
+    exception.
     """
 
     agent: Agent
@@ -389,5 +389,5 @@ class Program:
     cancelled: float | None = None
     dropped: bool = False
     ends: float | None = None
-    prefetch: int | None = None
+    prefetch: int = 1_024
     order: int = 0

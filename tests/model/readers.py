@@ -13,7 +13,8 @@ from reactivex import Observable
 from miniagents import Message, MessageSequencePromise
 from tests.model import programs as p
 from tests.model.build import now, sleep
-from tests.model.model import LIBRARY_ERRORS, Replies, Token, before, same_text
+from tests.model.lives import before
+from tests.model.model import LIBRARY_ERRORS, Replies, Token, same_text
 
 __all__ = ["Event", "Reading", "expected", "label"]
 
@@ -41,7 +42,7 @@ def label(error: BaseException) -> str:
     return name if name in LIBRARY_ERRORS or not str(error) else str(error)
 
 
-# -- the model ------------------------------------------------------------------------------------------------
+# -- the model -------------------------------------------------------------------------------------------
 
 
 def expected(reader: p.Reader, replies: Replies) -> tuple[list[Event], float]:
@@ -129,7 +130,7 @@ _ALL: dict[str, Callable[[p.Reader, Replies], Iterator[Event]]] = {
 }
 
 
-# -- the library ----------------------------------------------------------------------------------------------
+# -- the library -----------------------------------------------------------------------------------------
 
 
 class Reading:
@@ -245,7 +246,7 @@ class Reading:
     async def _subscribe_tokens(self, replies: MessageSequencePromise[Message]) -> None:
         await self._subscribed(replies.tokens, lambda token: self._note("token", token))
 
-    async def _subscribed(self, stream: Observable[T], on_next: Callable[[T], object]) -> None:
+    async def _subscribed(self, stream: Observable[T], on_next: Callable[[T], None]) -> None:
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def on_error(error: Exception) -> None:

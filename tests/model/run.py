@@ -6,21 +6,21 @@ import logging
 import re
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
-from random import Random
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 
 from typing_extensions import override
 
 from miniagents import MiniAgents
-from miniagents.testing import VirtualClock
 from tests.model import programs as p
-from tests.model.build import Built, Made
-from tests.model.lives import NEVER, Written
-from tests.model.model import LATER, LIBRARY_ERRORS, Model, UndecidedError, same_text
+from tests.model.build import Built, Made, sleep
+from tests.model.lives import LATER, NEVER, UndecidedError, Written, before
+from tests.model.loops import REAL, loop_of, needs_clock, scaled
+from tests.model.model import LIBRARY_ERRORS, Model, Moment, same_text
 from tests.model.readers import Event, Reading, expected
-from tests.support.shuffled import ShuffledVirtualLoop
 
-__all__ = ["Failed", "Outcome", "check"]
+__all__ = ["Outcome", "check"]
 
 SOON = 1e-3
 """Seconds until a source that is stopped has closed."""
@@ -54,8 +54,18 @@ class Log(logging.Handler):
         self.lines.append(f"{record.name}: {record.getMessage()}")
 
 
-def check(program: p.Program) -> Outcome:
-    """Run a program; what differs from the model."""
+def check(program: p.Program, loops: str = "asyncio") -> Outcome:
+    """Run a program; what differs from the model.
+
+    Args:
+        program: what to run.
+        loops: `asyncio`: shuffled, with virtual time; `eager`: the same with eager tasks; or `uvloop`.
+    """
+    real = loops == "uvloop"
+    if real:
+        if needs_clock(program):
+            return Outcome(undecided=True)
+        program = scaled(program, REAL)
     outcome = Outcome()
     try:
         wanted = Wanted.of(program)
@@ -63,39 +73,68 @@ def check(program: p.Program) -> Outcome:
         outcome.undecided = True
         return outcome
     built = Built()
+    with _watched() as (lines, raised):
+        got = _run(_main(program, built), loop_of(loops, program.order), outcome)
+    outcome.wrong += [f"unraisable: {error!r}" for error in raised]
+    if got is None or outcome.wrong:
+        return outcome
+    stops = program.cancelled if program.ends is None else program.ends
+    for place, events in enumerate(wanted.events):
+        reading = got[place].events
+        if real:
+            events, reading = [_at_any_time(each) for each in (events, reading)]  # noqa: PLW2901
+        outcome.wrong += _differences(place, events, reading, NEVER if stops is None else stops)
+    outcome.wrong += _other_sources(wanted.model.written, built.made, times=not real)
+    outcome.wrong += _other_log(wanted, lines)
+    return outcome
+
+
+@contextmanager
+def _watched() -> Generator[tuple[list[str], list[BaseException | None]]]:
+    """Keep what is logged, and what could not be raised; without the collector of garbage."""
     log = Log()
     root = logging.getLogger()
     root.addHandler(log)
-    clock = VirtualClock()
-    loop = ShuffledVirtualLoop(Random(program.order), clock._now)
-    got: list[list[Event]] = []
+    raised: list[BaseException | None] = []
+
+    def keep(unraisable: "sys.UnraisableHookArgs") -> None:
+        raised.append(unraisable.exc_value)
+
+    hook, sys.unraisablehook = sys.unraisablehook, keep
+    collects = gc.isenabled()
     gc.disable()
-    hook = sys.unraisablehook
-    sys.unraisablehook = lambda args: outcome.wrong.append(f"could not be raised: {args.exc_value!r}")
+    try:
+        yield log.lines, raised
+    finally:
+        sys.unraisablehook = hook
+        root.removeHandler(log)
+        if collects:
+            gc.enable()
+
+
+def _run(
+    main: Coroutine[object, object, list[Reading]], loop: asyncio.AbstractEventLoop, outcome: Outcome
+) -> list[Reading] | None:
+    """Run a program to its end; what it leaves is wrong."""
     try:
         asyncio.set_event_loop(loop)
-        readings = loop.run_until_complete(_main(program, built))
-        got = [reading.events for reading in readings]
-        left = asyncio.all_tasks(loop)
-        outcome.wrong += [f"left: {task!r}" for task in left]
+        readings = loop.run_until_complete(main)
+        outcome.wrong += [f"left: {task!r}" for task in asyncio.all_tasks(loop)]
     except BaseException as error:  # noqa: BLE001 - whatever it is
-        outcome.wrong.append(f"raised {error!r}"[:300])
+        outcome.wrong.append(f"raised: {error!r}"[:300])
+        return None
+    else:
+        return readings
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))
         loop.close()
         asyncio.set_event_loop(None)
-        root.removeHandler(log)
-        sys.unraisablehook = hook
-        gc.enable()
-    if outcome.wrong:
-        return outcome
-    for place, events in enumerate(wanted.events):
-        outcome.wrong += _differences(place, events, got[place])
-    outcome.wrong += _other_sources(wanted.model.written, built.made)
-    outcome.wrong += _other_log(wanted, log.lines)
-    return outcome
+
+
+def _at_any_time(events: list[Event]) -> list[Event]:
+    return [replace(event, at=0.0) for event in events]
 
 
 @dataclass(frozen=True)
@@ -115,10 +154,15 @@ class Wanted:
         """Interpret a program."""
         model = Model()
         replies, main = model.begin(program)
-        if program.cancelled is not None:
-            replies = replies.cancelled(program.cancelled)
-        if program.ends is not None:
-            main.cancel(program.ends)
+        stops = program.cancelled if program.ends is None else program.ends
+        stopped = replies.life if program.ends is None else main
+        if stops is not None and stopped is not None:
+            times = [time for each in model.written for time in (each.life.begun, each.life.ended)]
+            times += [time for each in model.written for time, _ in each.tokens]
+            for time in (0.0, *times):
+                before(time, stops)
+            stopped.cancel(stops)
+            replies = replies.cancelled(stops)
         events: list[list[Event]] = []
         gone = 0.0
         for reader in program.readers:
@@ -126,41 +170,57 @@ class Wanted:
             events.append(got)
             gone = max(gone, left)
             for event in got:
-                if event.what == "end":
+                if event.what == "end" and (program.ends is None or event.at < program.ends):
                     model.sees(event.text, event.at, None)
         if replies.life is not None:
-            replies.life.held_by_program(gone if program.dropped else NEVER)
+            replies.life.held_by_program(max(gone, program.cancelled or 0.0) if program.dropped else NEVER)
         return cls(model, events)
 
 
+class LeftError(Exception):
+    """Leaves the context of a program."""
+
+
 async def _main(program: p.Program, built: Built) -> list[Reading]:
+    zero = asyncio.get_running_loop().time()
+    readings = [Reading(reader, zero) for reader in program.readers]
+    tasks: list[asyncio.Task[None]] = []
+    async with asyncio.timeout(LIMIT):
+        with suppress(LeftError):
+            await _in_context(program, built, readings, tasks)
+        await asyncio.gather(*tasks)
+    return readings
+
+
+async def _in_context(
+    program: p.Program, built: Built, readings: list[Reading], tasks: "list[asyncio.Task[None]]"
+) -> None:
     loop = asyncio.get_running_loop()
-    options = {} if program.prefetch is None else {"prefetch": program.prefetch}
     zero = loop.time()
-    async with MiniAgents(**options):
+    async with MiniAgents(prefetch=program.prefetch):
         replies = built.agent(program.agent).inquire(built.form(program.form))
-        readings = [Reading(reader, zero) for reader in program.readers]
-        tasks = [asyncio.ensure_future(reading.read(replies)) for reading in readings]
+        tasks += [asyncio.ensure_future(reading.read(replies)) for reading in readings]
         if program.cancelled is not None:
             loop.call_at(zero + program.cancelled, replies.cancel)
         if program.dropped:
             del replies
-        async with asyncio.timeout(LIMIT):
-            for task in tasks:
-                await task
-        del task
-        tasks.clear()
-    return readings
+        if program.ends is None:
+            await asyncio.wait(tasks)
+        else:
+            await sleep(program.ends)
+            raise LeftError
 
 
-def _other_sources(written: list[Written], made: list[Made]) -> list[str]:
+def _other_sources(written: list[Written], made: list[Made], *, times: bool) -> list[str]:
     """Compare what the sources have made, and when they were closed."""
+    if not times:
+        return [f"source: {each} was not closed" for each in made if each.begun and each.closed is None]
     wrong: list[str] = []
     for form in dict.fromkeys([*(each.form for each in written), *(each.form for each in made)]):
         wanted = sorted((each for each in written if each.form == form), key=lambda each: each.life.begun)
         real = sorted((each for each in made if each.form == form), key=lambda each: each.at)
-        must = [each for each in wanted if each.life.begun < each.made_before() - LATER]
-        may = [each for each in wanted if each.life.begun <= each.made_before() + LATER]
+        must = [each for each in wanted if each.life.begun < each.life.made_before(late=False) - LATER]
+        may = [each for each in wanted if each.life.exists(late=True)]
         if not len(must) <= len(real) <= len(may):
             wrong.append(f"source: {form} should be there {len(must)} times, and is {len(real)} times")
         elif len(real) == len(must):
@@ -170,33 +230,42 @@ def _other_sources(written: list[Written], made: list[Made]) -> list[str]:
 
 
 def _other_source(wanted: Written, made: Made) -> list[str]:
-    stopped = wanted.life.stopped()
-    end = min(stopped, wanted.life.ended)
-    least = sum(at < stopped - LATER for at, _ in wanted.tokens)
-    most = sum(at <= stopped + LATER for at, _ in wanted.tokens)
+    life = wanted.life
+    early, late = (min(life.stopped(late=late), life.ended) for late in (False, True))
     if made.begun and made.closed is None:
         return [f"source: {made} was not closed"]
-    if made.begun and made.closed is not None and abs(made.closed - end) > SOON:
-        return [f"source: {made} was closed at {made.closed:.4g} and not at {end:.4g}"]
-    if not least <= made.tokens <= most or (not made.begun and end > wanted.life.begun + LATER):
-        return [f"source: {made} should have made {most} tokens"]
+    if made.begun and made.closed is not None and not early - SOON < made.closed < late + SOON:
+        return [
+            f"source: {made} was closed at {made.closed:.4g}, should be {early:.4g}, at the latest {late:.4g}"
+        ]
+    least = sum(at < early - LATER for at, _ in wanted.tokens)
+    most = sum(at <= late + LATER for at, _ in wanted.tokens)
+    if not least <= made.tokens <= most or (not made.begun and early > life.begun + LATER):
+        return [f"source: {made} should have made {least} tokens, at most {most}"]
     return []
 
 
-_ERROR = re.compile(rf"\b(?:ValueError\('(e\d+)'\)|({'|'.join(LIBRARY_ERRORS)}))")
+def _happens(moment: Moment, tolerance: float) -> bool:
+    life = moment.life
+    if life is None:
+        return True
+    late = tolerance > 0
+    return life.exists(late=late) and moment.at <= life.stopped(late=late) + tolerance
+
+
+_ERROR = re.compile(rf"\b(?:ValueError\('(\w+)'\)|({'|'.join(LIBRARY_ERRORS)}))")
 
 
 def _other_log(wanted: Wanted, lines: list[str]) -> list[str]:
     """Compare what was logged with the errors that nobody handles."""
     model = wanted.model
-    handled = {each.error for each in model.seen if each.life is None or each.at <= each.life.stopped() + LATER}
+    surely = {each.error for each in model.seen if each.surely and _happens(each, -LATER)}
+    perhaps = {each.error for each in model.seen if _happens(each, LATER)}
     must, may = Counter[str](), Counter[str]()
     for each in model.raised:
-        if each.error not in handled:
-            stopped = NEVER if each.life is None else each.life.stopped()
-            name = each.error.split("#")[0]
-            must[name] += each.at < stopped - LATER
-            may[name] += each.at <= stopped + LATER
+        name = each.error.split("#")[0]
+        must[name] += each.error not in perhaps and _happens(each, -LATER)
+        may[name] += each.error not in surely and _happens(each, LATER)
     got = Counter[str]()
     wrong: list[str] = []
     for line in lines:
@@ -205,21 +274,39 @@ def _other_log(wanted: Wanted, lines: list[str]) -> list[str]:
             wrong.append(f"log: {line}")
         else:
             got[found[1] or found[2]] += 1
-    for name in {*must, *may, *got}:
-        if not must[name] <= got[name] <= may[name]:
-            wrong.append(f"log: {name} should be there {must[name]} times, and is {got[name]} times")
+    wrong += [
+        f"log: {name} should be there {must[name]} times, and is {got[name]} times"
+        for name in {*must, *may, *got}
+        if not must[name] <= got[name] <= may[name]
+    ]
     return wrong
 
 
-def _differences(place: int, wanted: list[Event], got: list[Event]) -> list[str]:
-    same = len(wanted) == len(got) and all(
+def _differences(place: int, wanted: list[Event], got: list[Event], stops: float) -> list[str]:
+    """Compare what a reader got.
+
+    Args:
+        place: of the reader.
+        wanted: what it should get.
+        got: what it got.
+        stops: when everything is stopped. At that time every run ends with an error, in any order; so it is
+            open which streams show it.
+    """
+    one, other = _decided(wanted, stops), _decided(got, stops)
+    same = len(one) == len(other) and all(
         (a.what, same_text(a.text)) == (b.what, b.text) and abs(a.at - b.at) < LATER
-        for a, b in zip(wanted, got, strict=True)
+        for a, b in zip(one, other, strict=True)
     )
     if same:
         return []
     return [f"reader {place}: expected {_shown(wanted)}\n          but got {_shown(got)}"]
 
 
+def _decided(events: list[Event], stops: float) -> list[Event]:
+    return [each for each in events if each.at < stops - LATER]
+
+
 def _shown(events: list[Event]) -> str:
-    return " ".join(f"{event.at:.4g}:{event.what}{'=' + event.text if event.text else ''}" for event in events)
+    return " ".join(
+        f"{event.at:.4g}:{event.what}{'=' + event.text if event.text else ''}" for event in events
+    )

@@ -1,0 +1,168 @@
+"""Random programs against the model.
+
+python -m tests.model --count 100000            what a night does
+python -m tests.model --only 4711               one program: its text, and what is wrong with it
+python -m tests.model --tree ../other           the miniagents of another folder
+
+What fails is made smaller, and printed as Python that can be pasted.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import repeat
+from pathlib import Path
+from typing import Final
+
+from tests.model import programs as p
+from tests.model.generate import program_of
+from tests.model.known import known
+from tests.model.loops import LOOPS
+from tests.model.run import check
+from tests.model.shrink import shrunk
+from tests.support.eager import SUPPORTED
+
+ROOT: Final = Path(__file__).parents[2]
+CHUNK: Final = 250
+SHOWN: Final = 10
+
+
+@dataclass
+class Tally:
+    """What some programs did.
+
+    Attributes:
+        programs: how many there were.
+        undecided: in how many of them two things happen at the same time, on which something depends.
+        known: how many failed as it is known, for each class.
+        failed: the seeds of those that failed in another way.
+    """
+
+    programs: int = 0
+    undecided: int = 0
+    known: Counter[str] = field(default_factory=Counter[str])
+    failed: list[int] = field(default_factory=list[int])
+
+    def add(self, other: "Tally") -> None:
+        """Add what other programs did."""
+        self.programs += other.programs
+        self.undecided += other.undecided
+        self.known += other.known
+        self.failed += other.failed
+
+
+def run(seeds: range, loops: str, *, new_only: bool) -> Tally:
+    """Run the programs of some seeds."""
+    tally = Tally()
+    for seed in seeds:
+        program = program_of(seed)
+        outcome = check(program, loops)
+        tally.programs += 1
+        tally.undecided += outcome.undecided
+        if outcome.wrong:
+            found = known(program, outcome.wrong) if new_only else None
+            if found is None:
+                tally.failed.append(seed)
+            else:
+                tally.known[found.number] += 1
+    return tally
+
+
+def kinds(wrong: Sequence[str]) -> set[str]:
+    """Return in which ways a program fails."""
+    return {line.split(":")[0].split()[0] for line in wrong}
+
+
+def described(seed: int, loops: str) -> str:
+    """Return the smallest program that fails as that of a seed, as Python."""
+    program = program_of(seed)
+    wrong = check(program, loops).wrong
+    ways, defect = kinds(wrong), known(program, wrong)
+
+    def fails(smaller: p.Program) -> bool:
+        found = check(smaller, loops).wrong
+        return bool(ways & kinds(found)) and known(smaller, found) is defect
+
+    smallest = shrunk(program, fails)
+    lines = "\n".join(f"#   {line}" for text in check(smallest, loops).wrong for line in text.splitlines())
+    return (
+        f"# seed {seed}\n{lines}\n"
+        "from tests.model.programs import *\n"
+        "from tests.model.run import check\n\n"
+        f"print(check({smallest!r}, {loops!r}))\n"
+    )
+
+
+def chunks(first: int, count: int) -> Iterator[range]:
+    """Yield seeds, some at a time."""
+    for begin in range(first, first + count, CHUNK):
+        yield range(begin, min(begin + CHUNK, first + count))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run as many programs as are wanted; the number of those that failed is the exit code, 100 at most."""
+    parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__)
+    parser.add_argument("--count", type=int, default=1_000, help="how many programs")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of the first one")
+    parser.add_argument("--only", type=int, help="the seed of the only one")
+    parser.add_argument("--loop", choices=LOOPS, default="asyncio", help="the event loop")
+    parser.add_argument("--jobs", type=int, default=1, help="how many processes")
+    parser.add_argument("--no-known", action="store_true", help="what is known counts as failed too")
+    parser.add_argument("--tree", type=Path, help="the folder of another miniagents")
+    options = parser.parse_args(arguments)
+    if options.loop == "eager" and not SUPPORTED:
+        parser.error("eager tasks need Python 3.12 or newer")
+    if options.tree is not None:
+        return _in_tree(options.tree, list(sys.argv[1:] if arguments is None else arguments))
+    if options.only is not None:
+        sys.stdout.write(f"{program_of(options.only)!r}\n")
+        options.seed, options.count, options.no_known = options.only, 1, True
+    tally = Tally()
+    begun = time.monotonic()
+    seeds = list(chunks(options.seed, options.count))
+    if options.jobs == 1:
+        for each in seeds:
+            tally.add(run(each, options.loop, new_only=not options.no_known))
+    else:
+        with ProcessPoolExecutor(options.jobs) as pool:
+            for done in pool.map(_run, seeds, repeat(options.loop), repeat(not options.no_known)):
+                tally.add(done)
+    seconds = time.monotonic() - begun
+    for seed in tally.failed[:SHOWN]:
+        sys.stdout.write(described(seed, options.loop))
+    found = ", ".join(f"{number}: {count}" for number, count in sorted(tally.known.items()))
+    sys.stdout.write(
+        f"{tally.programs} programs on {options.loop}, {len(tally.failed)} failed"
+        f"{' (seeds ' + ', '.join(map(str, tally.failed[:100])) + ')' if tally.failed else ''}"
+        f"{'; known: ' + found if found else ''}; {tally.undecided} undecided; "
+        f"{tally.programs / seconds:.0f} a second\n"
+    )
+    return min(len(tally.failed), 100)
+
+
+def _run(seeds: range, loops: str, new_only: bool) -> Tally:
+    return run(seeds, loops, new_only=new_only)
+
+
+def _in_tree(tree: Path, arguments: list[str]) -> int:
+    """Run the same command with the miniagents of another folder."""
+    place = arguments.index("--tree") if "--tree" in arguments else -1
+    if place < 0:
+        raise SystemExit("Write the folder as a word of its own: --tree FOLDER.")
+    rest = arguments[:place] + arguments[place + 2 :]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "miniagents").symlink_to((tree / "miniagents").resolve())
+        environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+        command = [sys.executable, "-P", "-m", "tests.model", *rest]
+        return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode  # noqa: S603
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Classes of defects that programs find and that are not mended yet: this list must become empty."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tests.model import programs as p
+
+__all__ = ["KNOWN", "Known", "known"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A class of defects.
+
+    Attributes:
+        number: of the finding.
+        what: is wrong, in a sentence.
+        is_it: tells a program, and what is wrong with it, that is of this class.
+        smallest: its smallest program.
+    """
+
+    number: str
+    what: str
+    is_it: Callable[[p.Program, list[str]], bool]
+    smallest: p.Program
+
+
+def known(program: p.Program, wrong: list[str]) -> Known | None:
+    """Return the class of what is wrong with a program; None if it is new."""
+    return next((each for each in KNOWN if each.is_it(program, wrong)), None)
+
+
+def _logged_too(program: p.Program, wrong: list[str]) -> bool:
+    return all(line.startswith("log: ") and "should be there 0 times" in line for line in wrong)
+
+
+def _cancelled_reply(program: p.Program, wrong: list[str]) -> bool:
+    return "Raise(" in repr(program) or "fails=(" in repr(program) or "Failure(" in repr(program)
+
+
+def _late_limit(program: p.Program, wrong: list[str]) -> bool:
+    text = repr(program)
+    return "Timeout(" in text and (
+        any("AgentTimeoutError" in line for line in wrong) or bool(re.search(r"total=\d", text))
+    )
+
+
+_READ: Final = (p.Reader("iterate"),)
+
+KNOWN: Final = (
+    Known(
+        "C7",
+        "An error that a reader got is also logged, as the error of a copy that nobody reads.",
+        _logged_too,
+        p.Program(
+            p.Function((p.Reply(p.Received()), p.EachMessage("upper"))), p.Failure("e"), (p.Reader("tokens"),)
+        ),
+    ),
+    Known(
+        "N1",
+        "A stall limit counts from a message that has come, not from one that has come and had failed.",
+        _late_limit,
+        p.Program(
+            p.Timeout(p.Identity(), stall=1.0),
+            p.Listed((p.Streamed((), ends=2.0), p.Failure("e"))),
+            _READ,
+        ),
+    ),
+    Known(
+        "C2",
+        "What an agent replied before it failed is cancelled.",
+        _cancelled_reply,
+        p.Program(
+            p.Retry(
+                p.Function((p.Reply(p.Text("z")), p.Reply(p.Streamed(((1.0, "a"),))), p.Raise("e"))), 1, 0.0
+            ),
+            p.Text("x"),
+            _READ,
+        ),
+    ),
+)
