@@ -33,11 +33,7 @@ def known(program: p.Program, wrong: list[str]) -> Known | None:
 
 
 def _logged_too(program: p.Program, wrong: list[str]) -> bool:
-    return all(line.startswith("log: ") and "should be there 0 times" in line for line in wrong)
-
-
-def _cancelled_reply(program: p.Program, wrong: list[str]) -> bool:
-    return "Raise(" in repr(program) or "fails=(" in repr(program) or "Failure(" in repr(program)
+    return all(line.startswith("log: ") for line in wrong)
 
 
 def _late_limit(program: p.Program, wrong: list[str]) -> bool:
@@ -47,12 +43,27 @@ def _late_limit(program: p.Program, wrong: list[str]) -> bool:
     )
 
 
+def _cancelled_reply(program: p.Program, wrong: list[str]) -> bool:
+    return "ErrorsAsMessages(" in repr(program) or any(
+        "InquiryCancelledError" in line.partition("but got")[2] for line in wrong
+    )
+
+
+def _only_sources(program: p.Program, wrong: list[str]) -> bool:
+    return all(line.startswith("source: ") for line in wrong)
+
+
+def _stopped(program: p.Program, wrong: list[str]) -> bool:
+    stopped = program.cancelled is not None or program.ends is not None
+    return stopped and all(line.startswith(("source: ", "log: ")) for line in wrong)
+
+
 _READ: Final = (p.Reader("iterate"),)
 
 KNOWN: Final = (
     Known(
         "C7",
-        "An error that a reader got is also logged, as the error of a copy that nobody reads.",
+        "An error that a reader got is also logged, as that of a copy that nobody reads; or one is swallowed.",
         _logged_too,
         p.Program(
             p.Function((p.Reply(p.Received()), p.EachMessage("upper"))), p.Failure("e"), (p.Reader("tokens"),)
@@ -70,14 +81,44 @@ KNOWN: Final = (
     ),
     Known(
         "C2",
-        "What an agent replied before it failed is cancelled.",
+        "What an agent with `errors_as_messages` replied before it failed is cancelled.",
         _cancelled_reply,
         p.Program(
-            p.Retry(
-                p.Function((p.Reply(p.Text("z")), p.Reply(p.Streamed(((1.0, "a"),))), p.Raise("e"))), 1, 0.0
-            ),
+            p.ErrorsAsMessages(p.Function((p.Reply(p.Streamed(((1.0, "a"),))), p.Raise("e")))),
             p.Text("x"),
             _READ,
+        ),
+    ),
+    Known(
+        "N2",
+        "`cancel()` does not stop what a run below, which has ended, is still writing.",
+        _stopped,
+        p.Program(
+            p.Catching(
+                p.Function(
+                    (
+                        p.Forget(p.Function((p.Reply(p.Streamed((), ends=5.0)),)), p.Text("x")),
+                        p.Reply(p.Streamed((), ends=5.0)),
+                        p.Sleep(3.0),
+                    )
+                ),
+                p.Received(),
+            ),
+            p.Text("x"),
+            (p.Reader("await"),),
+            cancelled=1.0,
+            dropped=True,
+        ),
+    ),
+    Known(
+        "C4",
+        "An error that a handler got, and a reader after it, holds the frames of the function that raised it.",
+        _only_sources,
+        p.Program(
+            p.Catching(p.Function((p.EachMessage("whole"),)), p.Received()),
+            p.Listed((p.Streamed((), (1.0, "e")), p.Streamed((), ends=2.0))),
+            (p.Reader("tokens"),),
+            dropped=True,
         ),
     ),
 )
