@@ -299,7 +299,7 @@ class Model:
         life.ended = replies.end
         return replies
 
-    def _joined(self, messages: Replies, at: float, run: Life) -> Said:
+    def _joined(self, messages: Replies, at: float, run: Life, delimiter: str = "+") -> Said:
         life = Life(run, at)
         tokens: list[Token] = []
         now = at
@@ -307,7 +307,7 @@ class Model:
         for place, (appears, said) in enumerate(messages.items):
             now = max(now, appears)
             if place:
-                tokens.append((now, "+"))
+                tokens.append((now, delimiter))
             for time, text in said.tokens:
                 now = max(now, time)
                 tokens.append((now, text))
@@ -493,9 +493,8 @@ class Model:
             flat.add(at, finished("before", at))
             flat.add(at, sent)
             return flat.end(at)
-        inner = self._joined(replace(sent, items=tuple(sent.with_error()), error=None), at, life)
-        joined = tuple((time, "\n\n" if text == "+" else text) for time, text in inner.tokens)
-        tokens = [(at, "before "), *joined]
+        inner = self._joined(replace(sent, items=tuple(sent.with_error()), error=None), at, life, "\n\n")
+        tokens = [(at, "before "), *inner.tokens]
         error = inner.error
         if error is None and not sent.items:
             error = self._raises("TemplateError", inner.end, life)
