@@ -45,7 +45,8 @@ def _late_limit(program: p.Program, wrong: list[str]) -> bool:
 
 def _cancelled_reply(program: p.Program, wrong: list[str]) -> bool:
     readers = any(line.startswith("reader") for line in wrong)
-    return readers and ("ErrorsAsMessages(" in repr(program) or "Raise(" in repr(program))
+    text = repr(program)
+    return readers and any(each in text for each in ("ErrorsAsMessages(", "Raise(", "fails=("))
 
 
 def _only_sources(program: p.Program, wrong: list[str]) -> bool:
