@@ -22,7 +22,7 @@ from miniagents import InteractionContext, MiniAgent, MiniAgents, SystemMessage,
 from miniagents.ext.default_model import default_model
 from miniagents.ext.eliza import eliza_agent
 from miniagents.ext.journal import Journal
-from miniagents.ext.web import Runs, SQLiteFrames, chat_routes
+from miniagents.ext.web import Runs, SQLiteFrames, chat_routes, end_on_signals
 
 PAGE = Path(__file__).with_name("web_chat.html")
 INSTRUCTIONS = SystemMessage("You are a friendly listener. Answer in two or three sentences.")
@@ -53,6 +53,7 @@ def chat_app(model: MiniAgent, folder: Path) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         with journal:
             async with MiniAgents(app_wide=True, drain_timeout=5):  # at the end, answers have five seconds
+                end_on_signals()
                 await runs.open()  # continues the answers that were interrupted
                 yield
 

@@ -141,6 +141,10 @@ def _served(options: ServeOptions) -> tuple[Serving, str, str | None]:
         if not isinstance(agent, MiniAgent):
             raise BadInputError(f"{options.agent} is a tool; name an agent to talk with")
         talker = cast("MiniAgent[Message, Message]", agent)
+        try:
+            talker.bind()
+        except TypeError as error:
+            raise BadInputError(f"{options.agent} cannot be served: {error}") from error
         notice = f"{talker.alias} answers; {kept}. Ctrl-C ends it."
         return _serving(options, talker, Told(talker.alias)), notice, None
     model = choose_model(options, os.environ, is_terminal=True)

@@ -2,19 +2,21 @@
 
 import asyncio
 import inspect
+import logging
 import math
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import update_wrapper
-from typing import Final, Generic, Protocol, cast, overload
+from typing import Final, Generic, Protocol, cast, get_args, get_type_hints, overload
 
 from pydantic import TypeAdapter
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.messages import Message, Messages
-from miniagents.values import AgentPart, redact_keys
+from miniagents.values import AgentPart, Attachment, redact_keys
 
 from ._errors import ToolDefinitionError
 from ._parameters import Described, Parameters
@@ -39,6 +41,8 @@ def result_text(value: object, name: str) -> str:
         return ""
     if isinstance(value, str | Message | Messages):
         return str(cast("object", value))
+    if isinstance(value, _NO_TEXT):
+        raise TypeError(f"The tool {name} returned {_not_told(type(value))}.")
     try:
         return _ANYTHING.dump_json(value).decode()
     except ValueError as error:
@@ -47,6 +51,17 @@ def result_text(value: object, name: str) -> str:
             "return a text or data."
         )
         raise TypeError(msg) from error
+
+
+_NO_TEXT: Final = (Attachment, bytes, bytearray, memoryview)
+"""Types of results that a model cannot be told."""
+
+
+def _not_told(kind: type) -> str:
+    return (
+        f"a value of type {kind.__name__}, which a model cannot be sent as the result of a tool; return a "
+        "text, such as a description or an address, or data"
+    )
 
 
 def error_text(error: Exception) -> str:
@@ -68,6 +83,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
+_LOG: Final = logging.getLogger("miniagents.tools")
+_NO_DOCSTRINGS: Final = 2  # of `sys.flags.optimize`
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -298,8 +315,8 @@ def tool(
 
     Raises:
         ToolDefinitionError: a parameter has no type, is positional-only, or is ``*args`` or ``**kwargs``; a
-            type has no JSON schema; the function is a generator; the name is not one that providers accept;
-            the timeout is not a positive number.
+            type has no JSON schema; the function is a generator, or returns bytes or an `Image` or `File`;
+            the name is not one that providers accept; the timeout is not a positive number.
 
     Example:
         >>> @tool
@@ -318,6 +335,12 @@ def tool(
         shown = name or getattr(function, "__name__", "") or type(function).__name__
         _check(function, shown, timeout)
         told = Described.by(inspect.getdoc(function))
+        if description is None and not told.text and sys.flags.optimize >= _NO_DOCSTRINGS:
+            _LOG.warning(
+                "Python runs with -OO, which drops docstrings, so models get no description of the tool %s: "
+                "write @tool(description=...), or run Python without -OO.",
+                shown,
+            )
         parameters = Parameters.of(function, shown, told.parameters)
         spec = ToolSpec(shown, told.text if description is None else description, parameters.schema)
         return Tool(function, spec, parameters, timeout)
@@ -351,6 +374,21 @@ def _check(function: Callable[..., object], name: str, timeout: float | None) ->
             f"The tool {name} is a generator, but a model takes one result; "
             "return it, or make the function an agent, which can stream."
         )
+    try:
+        returned = get_type_hints(function).get("return")
+    except Exception:  # noqa: BLE001 - of names that do not exist: `Parameters` says so where they matter
+        return
+    wrong = next(_no_text_in(returned), None)
+    if wrong is not None:
+        raise ToolDefinitionError(f"The tool {name} returns {_not_told(wrong)}.")
+
+
+def _no_text_in(annotation: object) -> Iterator[type]:
+    """The types in an annotation that a model cannot be told."""
+    if isinstance(annotation, type) and issubclass(annotation, _NO_TEXT):
+        yield annotation
+    for each in cast("tuple[object, ...]", get_args(annotation)):
+        yield from _no_text_in(each)
 
 
 def _is(kind: Callable[[object], bool], function: Callable[..., object]) -> bool:

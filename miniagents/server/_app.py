@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -22,6 +24,8 @@ from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryFileErr
 from miniagents.ext.web import FrameLogError, Runs, SQLiteFrames, chat_routes
 from miniagents.ext.web_guard import Guard, Hosts, Login
 from miniagents.messages import Message
+from miniagents.models import error_text as error_text_of
+from miniagents.values import strip_control
 
 from ._page import FOLDER, page_routes
 from ._pictures import RunPictures
@@ -34,6 +38,7 @@ _KEEP_FRAMES: Final = 86_400.0  # seconds; after that, the history alone has the
 _LAST_STEPS: Final = 0.5  # seconds that runs get for their clean-up when the server ends
 _NOT_PAGES: Final = frozenset({"/runs"})  # a route of `chat_routes`; here each run belongs to a conversation
 _PUBLIC: Final = ("/", "/page/", "/api/login")
+_LONGEST_REASON: Final = 500  # characters
 _LOG_IN: Final = "Log in first: POST /api/login with the token of the server."
 
 
@@ -92,7 +97,7 @@ class Serving:
     told: Told
     history: Path | None = None
     frames: Path | None = None
-    page: Path = FOLDER
+    page: Traversable = FOLDER
 
 
 @asynccontextmanager
@@ -116,7 +121,10 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
             app_wide=True, drain_timeout=0.0, shutdown_timeout=_LAST_STEPS, observers=[pictures]
         )
         async with context:
-            runs = Runs(SQLiteFrames(frames_file, keep=_KEEP_FRAMES))
+            # Only the user of this machine reads it, who also reads the log; others get a general sentence.
+            alone = ip_address(address.partition("%")[0]).is_loopback and not place.names
+            error_text = _reason if alone else None
+            runs = Runs(SQLiteFrames(frames_file, keep=_KEEP_FRAMES), error_text=error_text)
             await _check(history, runs)
             threads = Threads(serving.agent, history, runs, pictures)
             context.on_close(threads.close)  # after the runs have ended, before their file is closed
@@ -136,6 +144,13 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
                 cancelled = error
     if cancelled is not None:
         raise cancelled
+
+
+def _reason(error: Exception) -> str:
+    """The sentence for the page of a user who runs the server alone."""
+    text = " ".join(strip_control(error_text_of(error)).split())
+    cut = text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
+    return f"The agent failed: {cut}"
 
 
 @contextmanager

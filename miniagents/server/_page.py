@@ -1,9 +1,11 @@
 """The files of the page, read when the server starts: no request can reach any other file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Final
 
@@ -15,7 +17,7 @@ from miniagents.ext.web import RequestError, refusing
 
 __all__ = ["FOLDER", "page_routes"]
 
-FOLDER: Final = Path(__file__).with_name("page")
+FOLDER: Final[Traversable] = resources.files("miniagents.server") / "page"
 """The folder with the files of the page."""
 
 _TYPES: Final[Mapping[str, str]] = MappingProxyType(
@@ -40,17 +42,13 @@ class _File:
     tag: str
 
 
-def page_routes(folder: Path = FOLDER) -> list[Route]:
+def page_routes(folder: Traversable = FOLDER) -> list[Route]:
     """Return the routes of the page: ``/`` is its ``index.html``, ``/page/...`` are its other files.
 
     Args:
         folder: the folder with the files; files of types that a page does not need are not served.
     """
-    files = {
-        path.relative_to(folder).as_posix(): _file(path)
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in _TYPES and path.is_file()
-    }
+    files = dict(_files(folder))
 
     async def index(request: Request) -> Response:
         return _response(request, files.get("index.html"))
@@ -64,9 +62,15 @@ def page_routes(folder: Path = FOLDER) -> list[Route]:
     ]
 
 
-def _file(path: Path) -> _File:
-    body = path.read_bytes()
-    return _File(body, _TYPES[path.suffix], f'"{sha256(body).hexdigest()[:32]}"')
+def _files(folder: Traversable, before: str = "") -> Iterator[tuple[str, _File]]:
+    """The files of a folder and its folders, which may be in a zip file, by their paths."""
+    for each in folder.iterdir() if folder.is_dir() else ():
+        kind = PurePosixPath(each.name).suffix
+        if each.is_dir():
+            yield from _files(each, f"{before}{each.name}/")
+        elif kind in _TYPES and each.is_file():
+            body = each.read_bytes()
+            yield before + each.name, _File(body, _TYPES[kind], f'"{sha256(body).hexdigest()[:32]}"')
 
 
 def _response(request: Request, file: _File | None) -> Response:

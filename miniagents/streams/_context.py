@@ -871,7 +871,15 @@ class PromisingContext(TaskOwner):
         if self._entered:
             msg = "This context is already active; make another one with MiniAgents() to nest them."
             raise RuntimeError(msg)
-        loop = get_running_loop()
+        try:
+            loop = get_running_loop()
+        except RuntimeError:
+            msg = (
+                "MiniAgents runs on asyncio, and no event loop of asyncio is running here. Start the program "
+                "with asyncio.run(...) or MiniAgents().run(...); under anyio, with backend='asyncio'. Trio is "
+                "not supported."
+            )
+            raise RuntimeError(msg) from None
         if self.app_wide:
             first = _APP_WIDE.get(loop)
             if first is not None:

@@ -44,6 +44,10 @@ async def blocked(ctx):
     ctx.reply("...")
     await asyncio.to_thread(time.sleep, 60)
 
+@miniagent
+async def waiter(ctx, *, table):
+    ctx.reply("...")
+
 @tool
 def now() -> str:
     return "noon"
@@ -120,6 +124,7 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
         (["my_broken_talkers:echo"], "cannot be imported: ZeroDivisionError: division by zero"),
         (["my_talkers:nobody"], "the module my_talkers has no nobody"),
         (["my_talkers:now"], "my_talkers:now is a tool; name an agent to talk with"),
+        (["my_talkers:waiter"], "my_talkers:waiter cannot be served: Agent WAITER needs a value for: table"),
         (["my_talkers:asyncio"], "my_talkers:asyncio is a module; name an agent"),
         (["my_talkers:echo", "--model", "eliza"], "my_talkers:echo answers, so --model has no effect"),
         (["--model", "acme:m"], "unknown provider 'acme'"),

@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +13,17 @@ from functools import partial
 import pytest
 from pydantic import BaseModel
 
-from miniagents import Message, Messages, Tool, ToolArgumentsError, ToolDefinitionError, ToolSpec, tool
+from miniagents import (
+    File,
+    Image,
+    Message,
+    Messages,
+    Tool,
+    ToolArgumentsError,
+    ToolDefinitionError,
+    ToolSpec,
+    tool,
+)
 from miniagents.models._tool import error_text, result_text
 
 
@@ -49,7 +61,9 @@ def test_results(value: object, text: str) -> None:
 @pytest.mark.parametrize("value", [object(), {"a": object()}, b"\xff"])
 def test_results_that_cannot_be_told(value: object) -> None:
     """What cannot be JSON is an error that names the tool and the type."""
-    with pytest.raises(TypeError, match=f"The tool weather returned a {type(value).__name__}"):
+    with pytest.raises(
+        TypeError, match=f"The tool weather returned a (value of type )?{type(value).__name__}"
+    ):
         result_text(value, "weather")
 
 
@@ -194,3 +208,51 @@ def test_what_cannot_be_a_tool(make: Callable[[], Tool[..., object]], sentence: 
     """It is refused where it is decorated, and the error says why."""
     with pytest.raises(ToolDefinitionError, match=sentence):
         make()
+
+
+def test_results_that_are_no_text() -> None:
+    """A7: a function that returns an image, a file or bytes is refused when it is made a tool."""
+
+    def image() -> Image:
+        return Image(url="https://example.org/a.png")
+
+    async def files() -> list[File] | None:
+        return None
+
+    def data() -> bytes:
+        return b"text"
+
+    for function, kind in ((image, "Image"), (files, "File"), (data, "bytes")):
+        with pytest.raises(
+            ToolDefinitionError, match=f"returns a value of type {kind}, which a model cannot"
+        ):
+            tool(function)
+
+
+async def test_results_that_were_not_declared() -> None:
+    """A7: without an annotation, the call is refused, also if the bytes look like a text."""
+
+    def any_result(kind: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        return {"image": Image(url="https://example.org/a.png"), "bytes": b"text"}[kind]
+
+    for kind in ("image", "bytes"):
+        with pytest.raises(TypeError, match="The tool any_result returned a value of type"):
+            await tool(any_result).invoke(f'{{"kind": "{kind}"}}')
+
+
+@pytest.mark.gate("starts a program")
+def test_without_docstrings() -> None:
+    """A13: where Python drops docstrings (-OO), the log names a tool that has no description now."""
+    program = (
+        "from miniagents import tool\n"
+        "@tool\ndef lost(a: int) -> int:\n    'Says much.'\n    return a\n"
+        "@tool(description='Says it.')\ndef kept(a: int) -> int:\n    return a\n"
+    )
+    for options, count in (["-OO"], 1), ([], 0):
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, *options, "-c", program], capture_output=True, text=True, check=True
+        )
+        assert count == done.stderr.count(
+            "models get no description of the tool lost: write @tool(description"
+        )
+        assert "kept" not in done.stderr

@@ -2,11 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from zipfile import Path as ZipPath, ZipFile
 
+import httpx2
 import pytest
+from starlette.applications import Starlette
 
+from miniagents.server._page import page_routes
 from miniagents.testing import scripted_model
 from tests.support.pages import page_of
+from tests.support.web import served
 
 
 @pytest.fixture
@@ -52,6 +57,19 @@ async def test_files(tmp_path: Path, files: Path) -> None:
             assert 200 == (await client.get(path, headers={"if-none-match": '"x"'})).status_code
             head = await client.head(path)
             assert ("", headers["content-length"]) == (head.text, head.headers["content-length"])
+
+
+async def test_files_in_a_zip(tmp_path: Path) -> None:
+    """A13: the files of the page need not be files of their own: a program may be one zip file."""
+    with ZipFile(tmp_path / "app.zip", "w") as archive:
+        archive.writestr("page/index.html", "<!doctype html>in a zip")
+        archive.writestr("page/more/app.js", "let a;")
+        archive.writestr("page/secret.py", "no")
+    app = Starlette(routes=page_routes(ZipPath(tmp_path / "app.zip", "page/")))
+    async with served(app) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+        assert (await client.get("/")).text.endswith("in a zip")
+        assert (await client.get("/page/more/app.js")).text == "let a;"
+        assert (await client.get("/page/secret.py")).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ async def test_failures(tmp_path: Path) -> None:
         thread = await page.thread()
         assert "failed" == (await page.say(thread, "a"))[-1]["how"]
         await page.say(thread, "b")
-        sentence = "The agent failed; the log of the server says why."
+        sentence = "The agent failed: ValueError: [redacted]"
         read = (await page.read(thread))["messages"]
         assert [("user", "a"), ("assistant", "Hel"), ("user", "b"), ("error", sentence)] == [
             (each["role"], each["text"]) for each in read

@@ -10,7 +10,7 @@ from ._endpoints import refusing
 from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, UnknownRunError
 from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
 from ._memory_frames import MemoryFrames
-from ._open_responses import end_responses
+from ._open_responses import end_on_signals, end_responses
 from ._page_data import DataPart, PageData
 from ._redis_frames import RedisFrames
 from ._request_errors import RequestError
@@ -42,6 +42,7 @@ __all__ = [
     "UnknownRunError",
     "anyone",
     "chat_routes",
+    "end_on_signals",
     "end_responses",
     "frames_of",
     "json_body",

@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeAlias, cast
 
 from miniagents.streams._context import current_context
 
-__all__ = ["OpenResponses", "end_responses"]
+__all__ = ["OpenResponses", "end_on_signals", "end_responses"]
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _Handler: TypeAlias = Callable[[int, FrameType | None], object]
@@ -27,22 +27,23 @@ class _Response(Protocol):
 
 
 class OpenResponses:
-    """The responses of a context that are being written; shared by all that are in it.
-
-    Where a server has handlers for SIGINT and SIGTERM, these are called behind one that ends the responses.
-    """
+    """The responses of a context that are being written; shared by all that are in it."""
 
     def __init__(self) -> None:
         self._responses: set[_Response] = set()
         self._loop = asyncio.get_running_loop()
         self._before: dict[signal.Signals, _Handler] = {}
         self._ending = False
-        if threading.current_thread() is threading.main_thread():  # only there can handlers be set
-            for number in _SIGNALS:
-                handler = signal.getsignal(number)
-                if callable(handler) and handler is not signal.default_int_handler:
-                    self._before[number] = cast("_Handler", handler)
-                    signal.signal(number, self._on_signal)
+
+    def end_on_signals(self) -> None:
+        """Call the handlers that a server has for SIGINT and SIGTERM behind one that ends the responses."""
+        if threading.current_thread() is not threading.main_thread():  # only there can handlers be set
+            return
+        for number in _SIGNALS:
+            handler = signal.getsignal(number)
+            if callable(handler) and handler not in {signal.default_int_handler, self._on_signal}:
+                self._before[number] = cast("_Handler", handler)
+                signal.signal(number, self._on_signal)
 
     def add(self, response: _Response) -> None:
         """Add a response when it begins.
@@ -81,8 +82,30 @@ class OpenResponses:
         self._before[signal.Signals(number)](number, frame)
 
 
+def end_on_signals() -> None:
+    """Let SIGINT and SIGTERM end all responses that stream, before the server handles the signal itself.
+
+    A server that is told to end waits for its responses, and these wait for their runs; so call it at the
+    start of an app, in its context. The handlers that the server has set are called as before. They are
+    restored when the context ends. Where no server has set a handler, and in other threads than the main
+    one, it does nothing.
+
+    Raises:
+        NoActiveContextError: no context is active.
+
+    Example:
+        >>> import asyncio
+        >>> from miniagents import MiniAgents
+        >>> async def lifespan():
+        ...     async with MiniAgents(app_wide=True):
+        ...         end_on_signals()
+        >>> asyncio.run(lifespan())
+    """
+    current_context().shared(OpenResponses).end_on_signals()
+
+
 def end_responses() -> None:
-    """End all responses that stream, as SIGTERM does; call it when a program ends its server.
+    """End all responses that stream, as `end_on_signals` does; call it when a program ends its server.
 
     Attached runs are stopped, and their clients told so; an `EventSource` is cut, and comes back to the next
     server. Detached runs go on until their context ends. Responses that begin from now on end at once.

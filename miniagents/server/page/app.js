@@ -38,7 +38,7 @@ async function say() {
   const text = box.value.trim();
   if (!text) return;
   if (open.busy) {
-    announce("The answer is not complete yet. Press Escape to stop it.");
+    complain("The answer is not complete yet. Send your message when it has ended, or press Esc to stop it.", true);
     return;
   }
   box.value = "";
@@ -114,6 +114,7 @@ function listen(mine, run) {
 
 async function ended(mine, answer) {
   setBusy(mine, false);
+  if (mine === open && problem.classList.contains("mild")) complain("");
   announce(`${answer.agent}: ${answer.spoken}`);
   changed(mine.id);
   try {
@@ -250,7 +251,7 @@ async function rename(thread) {
 
 async function remove(thread) {
   const text = `“${thread.title || "New chat"}” and all its messages will be deleted.`;
-  if (!(await askWhether({ title: "Delete the chat?", text, accept: "Delete" }))) return;
+  if (!(await askWhether({ title: "Delete the chat?", text, accept: "Delete", destroys: true }))) return;
   try {
     await api.remove(thread.id);
   } catch (error) {
@@ -285,10 +286,21 @@ function announce(text) {
   $("announcer").textContent = text;
 }
 
-function complain(text) {
+/** Show what is wrong; `mild`: nothing is, but the user has to wait or do something else. */
+function complain(text, mild = false) {
   away = false;
   problem.textContent = text;
+  problem.classList.toggle("mild", mild);
   problem.hidden = !text;
+}
+
+/** The message box takes texts; say so where an image or a file would vanish. */
+function refuseFiles(event) {
+  const given = event.clipboardData ?? event.dataTransfer;
+  if (!given || ![...given.types].includes("Files")) return;
+  if (event.type === "paste" && given.getData("text/plain")) return; // a copied cell of a table is also a picture
+  event.preventDefault();
+  if (event.type !== "dragover") complain("Images and files cannot be sent from this page. Paste a text instead.", true);
 }
 
 function failed(error) {
@@ -375,6 +387,7 @@ function start() {
     say();
   });
   box.addEventListener("input", fit);
+  for (const type of ["paste", "drop", "dragover"]) document.addEventListener(type, refuseFiles);
   stop.addEventListener("click", stopRun);
   $("new").addEventListener("click", () => {
     if (open.id === null) box.focus();

@@ -264,7 +264,8 @@ class Answer {
   #add(about) {
     const view = new MessageView(about, this.#calls, this.#data);
     const agent = nameOf(about.agent ?? "");
-    if (agent && agent !== this.agent && about.role !== "tool") {
+    // A message of a model is one of the agent that called it.
+    if (agent && agent !== this.agent && about.role !== "tool" && !about.model) {
       if (this.#views.length === 0) this.#name(agent);
       else this.#body.append(element("div.who", {}, agent));
     }

@@ -24,12 +24,12 @@ export function askText({ title, label, accept, value = "", type = "text", probl
   return asked;
 }
 
-/** Ask for a confirmation; return true, or null if the user cancels. */
-export function askWhether({ title, text, accept }) {
-  return ask(title, [element("p", {}, text)], accept, () => true);
+/** Ask for a confirmation, of what cannot be undone if it `destroys`; return true, or null if the user cancels. */
+export function askWhether({ title, text, accept, destroys = false }) {
+  return ask(title, [element("p", {}, text)], accept, () => true, false, destroys);
 }
 
-function ask(title, body, accept, answer, needed = false) {
+function ask(title, body, accept, answer, needed = false, destroys = false) {
   return new Promise((resolve) => {
     let said = null;
     const submit = (event) => {
@@ -49,7 +49,7 @@ function ask(title, body, accept, answer, needed = false) {
           "div.buttons",
           {},
           needed ? null : element("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
-          element("button.main", { type: "submit" }, accept),
+          element(destroys ? "button.main.destroys" : "button.main", { type: "submit" }, accept),
         ),
       ),
     );

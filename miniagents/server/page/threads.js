@@ -30,9 +30,9 @@ export class ThreadList {
   #item(thread, current) {
     const title = thread.title || "New chat";
     const updated = new Date(thread.updated * 1000).toLocaleString();
-    const act = (name, sign, action) =>
+    const act = (name, sign, action, kind = "") =>
       element(
-        "button.quiet.sign",
+        `button.quiet.sign${kind}`,
         { type: "button", "aria-label": `${name} ${title}`, title: name, "data-key": `${name} ${thread.id}`, onclick: action },
         sign,
       );
@@ -46,7 +46,7 @@ export class ThreadList {
       ),
       thread.run ? element("span.busy", { role: "img", "aria-label": "is being answered", title: "is being answered" }) : null,
       act("Rename", "✎", () => this.#actions.rename(thread)),
-      act("Delete", "✕", () => this.#actions.remove(thread)),
+      act("Delete", "✕", () => this.#actions.remove(thread), ".destroys"),
     );
   }
 }

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -23,7 +24,8 @@ from starlette.routing import Route
 
 from miniagents import Message, MiniAgents, miniagent
 from miniagents.agents import InteractionContext
-from miniagents.ext.web import stream_response
+from miniagents.ext.web import chat_routes, end_on_signals, stream_response
+from miniagents.testing import scripted_model
 from tests.support.web import served
 
 
@@ -131,7 +133,7 @@ PROGRAM = textwrap.dedent("""
     from starlette.applications import Starlette
     from starlette.routing import Route
     from miniagents import Message, MiniAgents, miniagent
-    from miniagents.ext.web import Runs, SQLiteFrames, chat_routes, stream_response
+    from miniagents.ext.web import Runs, SQLiteFrames, chat_routes, end_on_signals, stream_response
 
     @miniagent
     async def talk(ctx):
@@ -144,6 +146,7 @@ PROGRAM = textwrap.dedent("""
     @asynccontextmanager
     async def lifespan(app):
         async with MiniAgents(app_wide=True, drain_timeout=0.2):
+            end_on_signals()
             yield
 
     async def ask(_):
@@ -217,6 +220,28 @@ async def test_kill(tmp_path: Path) -> None:
         assert (await reader.readline()).startswith(b"HTTP/1.1 204")
         writer.close()
         await writer.wait_closed()
+
+
+async def test_signals_of_the_host() -> None:
+    """The library sets no handler of signals unless it is asked to; at the end the former ones are back."""
+
+    def own(number: int, frame: object) -> None:
+        del number, frame
+
+    finite = scripted_model("Hi")
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        async with MiniAgents(app_wide=True), served(Starlette(routes=chat_routes(finite))) as url:
+            async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+                run = (await client.post("/runs", json={"text": "Hi"})).json()["run"]
+                assert '"how":"finished"' in (await client.get(f"/runs/{run}")).text
+            of_server = signal.getsignal(signal.SIGTERM)
+            assert "uvicorn" in repr(of_server)
+            end_on_signals()
+            assert signal.getsignal(signal.SIGTERM) != of_server
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.gate("starts a server")

@@ -30,7 +30,7 @@ PROGRAM = textwrap.dedent("""
     from starlette.applications import Starlette
     from miniagents import AssistantMessage, MiniAgents, ToolMessage, miniagent, tool
     from miniagents.ext.journal import Journal
-    from miniagents.ext.web import RedisFrames, Runs, SQLiteFrames, chat_routes
+    from miniagents.ext.web import RedisFrames, Runs, SQLiteFrames, chat_routes, end_on_signals
     from miniagents.models import model_agent
     from miniagents.values import ToolCallDelta
 
@@ -94,6 +94,7 @@ PROGRAM = textwrap.dedent("""
     @asynccontextmanager
     async def lifespan(app):
         async with MiniAgents(app_wide=True, drain_timeout=0):
+            end_on_signals()
             await runs.open()
             yield
 
