@@ -425,9 +425,17 @@ def _call(asked: ModelAsked | None) -> dict[str, _Value]:
         attributes |= {
             "gen_ai.provider.name": asked.provider,
             "gen_ai.request.model": asked.model,
-            "server.address": asked.server,
+            **_server(asked.server),
         }
     return attributes
+
+
+def _server(server: str) -> dict[str, str | int]:
+    """Return the host and the port of a server; the port has an attribute of its own."""
+    host, _, port = server.rpartition(":") if server[-1:] != "]" else (server, "", "")
+    if not (host and port.isdecimal()):
+        return {"server.address": server.strip("[]")}
+    return {"server.address": host.strip("[]"), "server.port": int(port)}
 
 
 def _type_of(error: BaseException | None) -> str:

@@ -83,7 +83,7 @@ def _pieces(answer: AssistantMessage) -> tuple[Part, ...]:
     pieces: list[Part] = []
     for part in parts_of_content(answer.content if answer.parts else [str(answer)]):
         pieces += words(part) if isinstance(part, str) else (part,)
-    return tuple(pieces)
+    return tuple(pieces) if answer.usage is None else (*pieces, answer.usage)
 
 
 def _data(answer: AssistantMessage) -> dict[str, object]:

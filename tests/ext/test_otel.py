@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, MutableMapping
+from collections.abc import AsyncGenerator, Mapping, MutableMapping
+from contextlib import AbstractAsyncContextManager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
@@ -21,6 +22,7 @@ from miniagents import (
     AssistantMessage,
     Finish,
     InteractionContext,
+    LLMError,
     Message,
     MiniAgents,
     Part,
@@ -31,6 +33,7 @@ from miniagents import (
     race,
     tool,
 )
+from miniagents.ext.llm import ModelCall, Response, SDKErrors, Wire, reply_with
 from miniagents.ext.otel import Conventions, tracing
 from miniagents.models import model_agent
 from miniagents.observers import Observer
@@ -140,6 +143,38 @@ async def test_an_answer() -> None:
         "gen_ai.client.token.usage": [7, 3],
     }
     assert "secret" not in span.to_json()
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        ("localhost:11434", {"server.address": "localhost", "server.port": 11434}),
+        ("api.openai.com", {"server.address": "api.openai.com"}),
+        ("[::1]:8000", {"server.address": "::1", "server.port": 8000}),
+        ("[::1]", {"server.address": "::1"}),
+    ],
+)
+async def test_the_server(server: str, told: Mapping[str, object]) -> None:
+    """W14: the address of a server is its host; the port is an attribute of its own."""
+
+    def ask() -> AbstractAsyncContextManager[Response]:
+        raise ConnectionError("no route")
+
+    @miniagent(alias="ASKS")
+    async def asks(ctx: InteractionContext) -> None:
+        errors = SDKErrors(OSError, TimeoutError, ConnectionError, OSError, OSError)
+        wire = Wire("acme", errors, lambda: lambda _: [], lambda _: [], "x-id", "end")
+        reply_with(ctx, ModelCall(wire, ask, model="m-1", server=server, max_retries=0))
+
+    traced = Traced()
+    async with MiniAgents(observers=[traced.observer]):
+        with pytest.raises(LLMError):
+            await asks.inquire("Hi")
+    (span,) = [
+        each for each in traced.exporter.get_finished_spans() if "server.address" in (each.attributes or {})
+    ]
+    known = span.attributes or {}
+    assert told == {name: known[name] for name in ("server.address", "server.port") if name in known}
 
 
 async def test_the_newest_names() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from miniagents import AssistantMessage, Messages, MiniAgents, SystemMessage, miniagent, partial_text, tool
 from miniagents.messages import Message
-from miniagents.parts import Reasoning, ToolCallDelta
+from miniagents.parts import Reasoning, ToolCallDelta, Usage
 from miniagents.testing import Answer, ScriptedModel, ScriptedModels, ScriptEndedError, scripted_model
 from miniagents.testing._scripted_model import ScriptedAnswer, words
 
@@ -33,6 +33,15 @@ def test_tokens_stay_as_they_are() -> None:
     error = ValueError("cut")
     assert ScriptedAnswer.of(["o", "ne", error], NOTHING).pieces == ("o", "ne", error)
     assert ScriptedAnswer.of(error, NOTHING).pieces == (error,)
+
+
+async def test_usage_streams() -> None:
+    """W14: the usage of a scripted answer is a part of its stream, as that of a real one."""
+    model = scripted_model(AssistantMessage("It rains.", usage=Usage(9, 4)))
+    async with MiniAgents():
+        replies = model.inquire("Rain?")
+        assert ["It ", "rains.", Usage(9, 4)] == [part async for part in replies.parts]
+        assert Usage(9, 4) == (await replies)[0].usage
 
 
 def test_a_message_brings_its_data() -> None:

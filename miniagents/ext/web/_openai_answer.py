@@ -72,6 +72,8 @@ class Answer:
         tools: names of the client's own tools.
         withdraws: whether what was told can be withdrawn. If not, an answer that begins anew goes on in the
             same text, behind an empty line.
+        apart: whether each message is one of its own for the client. If not, there is an empty line between
+            them.
 
     Attributes:
         summary: tokens, and whether the model was cut.
@@ -85,6 +87,7 @@ class Answer:
     """
 
     __slots__ = (
+        "_apart",
         "_before",
         "_calls",
         "_gap",
@@ -98,11 +101,12 @@ class Answer:
         "summary",
     )
 
-    def __init__(self, tools: Collection[str] = (), *, withdraws: bool = True) -> None:
+    def __init__(self, tools: Collection[str] = (), *, withdraws: bool = True, apart: bool = False) -> None:
         self.summary = RunSummary()
         self.ended: RunEnded | None = None
         self._tools = tools
         self._withdraws = withdraws
+        self._apart = apart
         self._is_tool = False
         self._turn = 0  # messages and new beginnings
         self._spoke = False  # a text has been told
@@ -152,7 +156,7 @@ class Answer:
     def _begin(self) -> None:
         self._turn += 1
         self._calls.clear()
-        self._gap = self._spoke
+        self._gap = self._spoke and not self._apart
 
     def _part(self, part: str | PartValue) -> Iterator[Said]:
         match part:

@@ -82,7 +82,7 @@ class ChatCompletionEncoder:
         last = self._chunk({"tool_calls": calls}) if calls else b""
         last += self._chunk({}, "tool_calls" if calls else _REASONS[answer.summary.cut])
         counted = _usage(answer.summary.usage)
-        if self._usage and counted is not None:
+        if self._usage:
             last += b"data: %b\n\n" % json_of({**self._head, "choices": [], "usage": counted})
         return last + _DONE
 
@@ -159,7 +159,7 @@ class ChatCompletion:
             "finish_reason": "tool_calls" if calls else _REASONS[answer.summary.cut],
         }
         counted = _usage(answer.summary.usage)
-        return status, {**self._head, "choices": [choice], **({} if counted is None else {"usage": counted})}
+        return status, {**self._head, "choices": [choice], "usage": counted}
 
     def _message(self, calls: list[_Data]) -> _Data:
         text = "".join(each for each in self._said if isinstance(each, str))
@@ -204,14 +204,14 @@ def _annotation(cited: Citation, length: int) -> _Data:
     return {"type": "url_citation", "url_citation": told}
 
 
-def _usage(usage: Usage | None) -> _Data | None:
-    """Return the tokens, if those of both sides are known."""
-    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
-        return None
+def _usage(usage: Usage | None) -> _Data:
+    """Return the tokens; 0 for what is not known, since clients of this protocol need numbers."""
+    known = usage or Usage()
+    asked, written = known.input_tokens or 0, known.output_tokens or 0
     return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens or 0},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
+        "prompt_tokens": asked,
+        "completion_tokens": written,
+        "total_tokens": asked + written,
+        "prompt_tokens_details": {"cached_tokens": known.cached_tokens or 0},
+        "completion_tokens_details": {"reasoning_tokens": known.reasoning_tokens or 0},
     }

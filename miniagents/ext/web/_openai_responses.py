@@ -86,7 +86,7 @@ class _Response:
 
     def __init__(self, given: AnswerHead | None, tools: Collection[str]) -> None:
         head = AnswerHead.new("resp_") if given is None else given
-        self.answer = Answer(tools)
+        self.answer = Answer(tools, apart=True)
         self._head: _Data = {
             "id": head.id,
             "object": "response",

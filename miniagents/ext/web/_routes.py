@@ -49,7 +49,7 @@ def chat_routes(
 
     Add them to ``app.router.routes`` of an app of Starlette or FastAPI.
 
-    ``POST /runs`` starts a run. Its body is ``{"text": ...}`` or ``{"messages": [...]}``, with ``"agent"`` if
+    With "sse", "ndjson" or "text", ``POST /runs`` starts a run. Its body is ``{"text": ...}`` or ``{"messages": [...]}``, with ``"agent"`` if
     there are several. ``GET /runs/{id}`` streams the run until it ends, in the protocol of ``Accept`` or
     ``?protocol=``, from ``Last-Event-ID`` or ``?after=`` on. ``POST /runs/{id}/stop`` stops it.
 

@@ -67,9 +67,16 @@ class TestStream:
         assert last.usage is not None
         assert (7, 3, 10) == (last.usage.prompt_tokens, last.usage.completion_tokens, last.usage.total_tokens)
 
-    async def test_unknown_tokens_are_not_zero(self) -> None:
-        """Where nobody counted, there is no count."""
-        assert all(each.choices for each in await chunks(run_of("Hi"), usage=True))
+    async def test_unknown_tokens_are_zero(self) -> None:
+        """W13: clients need a count; where none is known, it is zero."""
+        (counted,) = [each.usage for each in await chunks(run_of("Hi"), usage=True) if not each.choices]
+        whole = ChatCompletion()
+        for frame in run_of("Hi"):
+            whole.take(frame)
+        told = whole.response()[1]["usage"]
+        assert counted is not None
+        assert {**counted.model_dump(exclude_none=True)} == told
+        assert (0, 0, 0) == (counted.prompt_tokens, counted.completion_tokens, counted.total_tokens)
 
     async def test_tools_of_the_server_are_not_told(self) -> None:
         """Neither calls nor results of the server's tools are told; the texts around them are."""

@@ -133,7 +133,14 @@ class TestStream:
         assert ["completed", "incomplete", "completed"] == [
             each.status for each in done if isinstance(each, ResponseOutputMessage)
         ]
-        assert "One.\n\nTwo." == completed(told).output_text
+        assert "One.Two." == completed(told).output_text
+
+    async def test_each_message_is_one_of_its_own(self) -> None:
+        """W13: the second message begins with its first word, and not with line ends."""
+        told = await events([*message(0, "One."), *message(1, "Two."), RunEnded("finished")])
+        done = [event.item for event in told if event.type == "response.output_item.done"]
+        texts = [each.content[0].text for each in done if isinstance(each, ResponseOutputMessage)]  # type: ignore[union-attr]
+        assert ["One.", "Two."] == texts
 
     @pytest.mark.parametrize(
         ("reason", "told"), [("max_tokens", "max_output_tokens"), ("refusal", "content_filter")]
