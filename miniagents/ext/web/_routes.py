@@ -49,9 +49,10 @@ def chat_routes(
 
     Add them to ``app.router.routes`` of an app of Starlette or FastAPI.
 
-    With "sse", "ndjson" or "text", ``POST /runs`` starts a run. Its body is ``{"text": ...}`` or ``{"messages": [...]}``, with ``"agent"`` if
-    there are several. ``GET /runs/{id}`` streams the run until it ends, in the protocol of ``Accept`` or
-    ``?protocol=``, from ``Last-Event-ID`` or ``?after=`` on. ``POST /runs/{id}/stop`` stops it.
+    With "sse", "ndjson" or "text", ``POST /runs`` starts a run. Its body is ``{"text": ...}`` or
+    ``{"messages": [...]}``, with ``"agent"`` if there are several. ``GET /runs/{id}`` streams the run until
+    it ends, in the protocol of ``Accept`` or ``?protocol=``, from ``Last-Event-ID`` or ``?after=`` on.
+    ``POST /runs/{id}/stop`` stops it.
 
     "vercel" has the routes for ``useChat`` of the Vercel AI SDK: ``POST /vercel``,
     ``GET /vercel/{chat}/stream`` and ``POST /vercel/{chat}/stop``. "openai" has ``/v1/models``,

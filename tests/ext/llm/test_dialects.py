@@ -1,13 +1,15 @@
 """Crosses modules: what compatible servers say in their own way is healthy, over a real socket."""
 
+import base64
 import json
 
 import pytest
 
-from miniagents import Reasoning, ToolCall, Usage
+from miniagents import Citation, File, Image, Reasoning, ToolCall, Usage
+from miniagents.parts import Content
 from tests.support.opaque import plain
 from tests.support.responses_wire import CREATED, end, response
-from tests.support.sse_server import sse
+from tests.support.sse_server import answer, sse
 from tests.support.wires import CHAT, RESPONSES, reply_to
 
 
@@ -104,3 +106,38 @@ async def test_all_at_the_end() -> None:
     output = response("Hello")["output"]
     message = await reply_to(RESPONSES, sse(CREATED, end(output=output), b"data: [DONE]\n\n"))
     assert ("Hello", "completed") == (message.text, message.finish_reason)
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+ADDRESS = "data:image/png;base64," + base64.b64encode(PNG).decode()
+DRAWN = {"type": "image_url", "image_url": {"url": ADDRESS}}
+
+
+@pytest.mark.parametrize(
+    ("delta", "parts"),
+    [
+        # https://openrouter.ai/docs/features/multimodal/image-generation
+        ({"content": "Here.", "images": [DRAWN]}, [Image(url=ADDRESS), "Here."]),
+        ({"content": [{"type": "text", "text": "Here."}, DRAWN]}, ["Here.", Image(url=ADDRESS)]),
+        # https://developers.openai.com/api/docs/guides/audio: the id goes back, the words are a transcript.
+        (
+            {"audio": {"id": "a-1", "data": base64.b64encode(b"RIFF").decode(), "transcript": "Here."}},
+            ["Here.", Reasoning(), File(data=b"RIFF", name="audio")],
+        ),
+        # https://docs.mistral.ai/capabilities/citations: references to what tools have said.
+        (
+            {"content": [{"type": "text", "text": "Here."}, {"type": "reference", "reference_ids": [3]}]},
+            ["Here.", Citation("3")],
+        ),
+    ],
+    ids=["images", "an image as a part", "audio", "references"],
+)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_models_make(delta: dict[str, object], parts: list[Content], *, stream: bool) -> None:
+    """W10: images, sound and references of a model are parts, streamed and whole; none is lost in silence."""
+    if stream:
+        script = sse(*said({"choices": [choice(**delta)]}, {"choices": [choice("stop")]}))
+    else:
+        script = answer(200, {"choices": [{"message": delta, "finish_reason": "stop"}]})
+    message = await reply_to(CHAT, script, stream=stream)
+    assert parts == plain(message.content)
