@@ -250,7 +250,7 @@ def budget(
         >>> from miniagents.ext.limits import budget
         >>> from miniagents.testing import scripted_model
         >>> answer = AssistantMessage("Hi", usage=Usage(70, 30))
-        >>> model = scripted_model(then=answer).around(budget(tokens=150))
+        >>> model = scripted_model(then=answer).around(budget(tokens=200))
         >>> async def main():
         ...     for _ in range(3):
         ...         try:
@@ -260,7 +260,7 @@ def budget(
         >>> MiniAgents().run(main())
         Hi
         Hi
-        The budget of 150 tokens is spent: 200 tokens.
+        The budget of 200 tokens is spent: 200 tokens.
     """
     if (tokens is None) == (dollars is None):
         raise ValueError("budget() takes exactly one of tokens= and dollars=.")

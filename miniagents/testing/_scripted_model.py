@@ -88,7 +88,8 @@ def _pieces(answer: AssistantMessage) -> tuple[Part, ...]:
 
 def _data(answer: AssistantMessage) -> dict[str, object]:
     # Fields that the answer does not set are set while it streams.
-    return {name: value for name, value in answer if value is not None and name not in {"text", "parts"}}
+    streamed = {"text", "parts", "usage"}
+    return {name: value for name, value in answer if value is not None and name not in streamed}
 
 
 def words(text: str) -> tuple[str, ...]:
