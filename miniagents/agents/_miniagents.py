@@ -162,7 +162,7 @@ class MiniAgents(Context):
         """Whether this context or an outer one has a handler that stores messages."""
         if self.parent is None:
             return bool(self._persist_handlers)
-        return any(each._persist_handlers for each in self.told() if isinstance(each, MiniAgents))  # noqa: SLF001
+        return any(each._persist_handlers for each in self.notified() if isinstance(each, MiniAgents))  # noqa: SLF001
 
     def on_persist_message(self, handler: HandlerT) -> HandlerT:
         """Add a handler; usable as a decorator. An error of a handler is logged and affects nothing else.
@@ -192,7 +192,7 @@ class MiniAgents(Context):
             message: any message.
             promise: its promise, for the handlers; None: a new finished promise.
         """
-        for each in self.told():
+        for each in self.notified():
             if isinstance(each, MiniAgents):
                 await each._persist_here(message, promise)  # noqa: SLF001 - same class
 

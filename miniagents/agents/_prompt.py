@@ -64,14 +64,14 @@ class Filling:
     @property
     def description(self) -> str:
         """The beginning of the prompt."""
-        told = [
+        slot_texts = [
             "".join(
                 f"{literal}{{{slot}}}" if slot else str(literal)
                 for literal, slot in zip(text.literals, (*text.slots, ""), strict=True)
             )
             for text in self.texts
         ]
-        return f"Fills in the prompt: {shorten(' '.join(told), _LONGEST, placeholder='...')}"
+        return f"Fills in the prompt: {shorten(' '.join(slot_texts), _LONGEST, placeholder='...')}"
 
     async def __call__(self, ctx: ReplyContext, /, **values: object) -> None:
         """Reply the prompt, and after it the messages that were sent and fill no slot."""

@@ -172,9 +172,9 @@ class _Writer(TokenTransformer[str]):
             start = end
             content = message.content if isinstance(message, ContentMessage) else ()
             kept = _shown(content) if within_slot else content
-            said = "".join(part for part in kept if isinstance(part, str))
-            if text.endswith(said):  # the text between two messages may come before it
-                parts += (text.removesuffix(said), *kept) if said else (text, *kept)
+            own_text = "".join(part for part in kept if isinstance(part, str))
+            if text.endswith(own_text):  # the text between two messages may come before it
+                parts += (text.removesuffix(own_text), *kept) if own_text else (text, *kept)
             else:
                 parts += (text, *(part for part in kept if not isinstance(part, str)))
         return tuple(_joined(parts))
@@ -186,8 +186,8 @@ class _Writer(TokenTransformer[str]):
 
 def _shown(content: Iterable[Content]) -> tuple[Content, ...]:
     """Return the content of a message that goes into a prompt: texts, images, files; no calls or thoughts."""
-    said = (part.text if isinstance(part, Refusal) else part for part in content)
-    return tuple(part for part in said if isinstance(part, str | Image | File))
+    own_text = (part.text if isinstance(part, Refusal) else part for part in content)
+    return tuple(part for part in own_text if isinstance(part, str | Image | File))
 
 
 def _joined(parts: Iterable[Content]) -> Iterable[Content]:

@@ -27,11 +27,11 @@ __all__ = [
     "CallKey",
     "RecordedFunction",
     "function_of",
+    "identity_of",
     "key_of",
     "key_of_tool",
     "question_of",
     "question_of_text",
-    "told_of",
 ]
 
 NOT_ASKED: Final = frozenset(
@@ -97,11 +97,11 @@ def key_of(name: str, version: str, agent: MiniAgent[Message, Message, ...], que
         agent: with the keywords of the call as its ``defaults``.
         question: the messages, of :func:`question_of`.
     """
-    told = told_of(name, version, agent)
-    return hashlib.sha256(f"{told}\n{question}".encode(errors="surrogatepass")).digest()
+    identity = identity_of(name, version, agent)
+    return hashlib.sha256(f"{identity}\n{question}".encode(errors="surrogatepass")).digest()
 
 
-def told_of(name: str, version: str, agent: MiniAgent[Message, Message, ...]) -> str:
+def identity_of(name: str, version: str, agent: MiniAgent[Message, Message, ...]) -> str:
     """Return the configuration of an agent as JSON: the part that the keys of all its calls have in common.
 
     With tools or an answer schema it has a number of its format. Version 0.2.0 left these out, so its keys of
@@ -124,9 +124,9 @@ def key_of_tool(version: str, call: ToolCall, spec: ToolSpec) -> tuple[bytes, by
         call: the call.
         spec: the description of the tool.
     """
-    asked = json.dumps([call.name, call.arguments, call.id])
-    former = hashlib.sha256(f"tool {version} {asked}".encode(errors="surrogatepass")).digest()
-    described = _canonical([_FORMAT, "tool", version, asked, _data(spec)])
+    call_text = json.dumps([call.name, call.arguments, call.id])
+    former = hashlib.sha256(f"tool {version} {call_text}".encode(errors="surrogatepass")).digest()
+    described = _canonical([_FORMAT, "tool", version, call_text, _data(spec)])
     return hashlib.sha256(described.encode(errors="surrogatepass")).digest(), former
 
 
@@ -204,8 +204,8 @@ def _other(value: object) -> Json:
     if isinstance(value, BaseModel):
         return [type(value).__name__, _data(dict(value))]
     if is_dataclass(value) and not isinstance(value, type):
-        said = {each.name: _data(cast("object", getattr(value, each.name))) for each in fields(value)}
-        return [type(value).__name__, said]
+        fields_data = {each.name: _data(cast("object", getattr(value, each.name))) for each in fields(value)}
+        return [type(value).__name__, fields_data]
     if isinstance(value, type):
         return value.__qualname__
     return type(value).__qualname__  # frozen, and of a type without data that could be written

@@ -11,7 +11,7 @@ from miniagents.messages._message import message_of
 from miniagents.messages._parts import shown_text, told_by
 from miniagents.values import Part
 
-from ._call_keys import CallKey, RecordedFunction, function_of, question_of, question_of_text, told_of
+from ._call_keys import CallKey, RecordedFunction, function_of, identity_of, question_of, question_of_text
 from ._journal import JournalEntry, JournalError, MessageForm, made_of, outcome_of_call
 from ._message_records import Json
 from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data
@@ -53,8 +53,8 @@ class CallRecords:
         known_as = agent.alias if name is None else name
         self.function: RecordedFunction = function_of(agent, known_as, version)
         self._form = MessageForm.of(agent, message_classes)
-        told = told_of(known_as, version, agent)
-        self._told = hashlib.sha256(f"{told}\n".encode(errors="surrogatepass"))
+        agent_identity = identity_of(known_as, version, agent)
+        self._identity_hash = hashlib.sha256(f"{agent_identity}\n".encode(errors="surrogatepass"))
 
     def key(self, question: str, *, identity: str | None = None, number: int = 0) -> CallKey:
         """Return the key of a call.
@@ -64,11 +64,11 @@ class CallRecords:
             identity: distinguishes the call from others with the same messages.
             number: how many equal calls were made before.
         """
-        said = self._told.copy()
-        said.update(question.encode(errors="surrogatepass"))
+        summed = self._identity_hash.copy()
+        summed.update(question.encode(errors="surrogatepass"))
         if identity is not None:
-            said.update(f"\n{identity}".encode(errors="surrogatepass"))
-        return CallKey(said.digest(), "", number)
+            summed.update(f"\n{identity}".encode(errors="surrogatepass"))
+        return CallKey(summed.digest(), "", number)
 
     @staticmethod
     def question_of(messages: Messages) -> str:

@@ -247,11 +247,11 @@ class MessageForm:
         data: Json = [record.role, record.class_name, dict(record.data)]
         if record.text is None:  # it has no parts, and is read as its data
             return [RecordedEvent(0.0, "message", number, data)]
-        said = {name: value for name, value in record.data.items() if name != "parts"}
+        own_fields = {name: value for name, value in record.data.items() if name != "parts"}
         return [
             RecordedEvent(0.0, "message", number, record.class_name),
             *_parts(number, buffer),
-            RecordedEvent(0.0, "end", number, [record.role, record.class_name, cast("Json", said)]),
+            RecordedEvent(0.0, "end", number, [record.role, record.class_name, cast("Json", own_fields)]),
         ]
 
     def class_of(self, data: Json) -> type[Message] | Message:

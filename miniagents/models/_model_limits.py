@@ -161,5 +161,5 @@ def _model_of(call: MiniAgent[Message, Message, ...]) -> Hashable:
     """Return what identifies a model: its server, its key and its name. Unknown ones count as equal."""
     if not isinstance(call, ModelAgent):
         return call.alias
-    asked = call.asks()
-    return asked.server, asked.key, asked.model
+    called = call.asks()
+    return called.server, called.key, called.model

@@ -246,33 +246,33 @@ class RunUsage(Observer):
             self._by_run[run] = {}
             self._open[run] = _OpenRun(None)
             if run.kind == "model":
-                self._open[run].model_told = True
+                self._open[run].model_known = True
             return
         opened = self._open.get(run)
         if opened is None:  # it began before this observed the context
             return
         if isinstance(event, ModelAsked):
-            opened.asked = event
+            opened.called = event
         elif isinstance(event, RunRetried):
             opened.requests += 1
         elif isinstance(event, UsageCame):
-            before = opened.told.get(event.message)
-            opened.told[event.message] = event
+            before = opened.usages.get(event.message)
+            opened.usages[event.message] = event
             if run.kind == "model":
                 change = event.usage if before is None else event.usage - before.usage
-                self._count(run, _account(run, opened.asked, event.model), _Amount(change))
+                self._count(run, _account(run, opened.called, event.model), _Amount(change))
         elif isinstance(event, RunEnded):
             self._ended(run, opened, event)
 
     def _ended(self, run: RunInfo, opened: "_OpenRun", end: RunEnded) -> None:
         del self._open[run]
         if run.kind == "model":
-            told = next(iter(opened.told.values()), None)
-            account = _account(run, opened.asked, None if told is None else told.model, end.error)
-            untold = int(end.outcome == "done" and told is None)
+            usages = next(iter(opened.usages.values()), None)
+            account = _account(run, opened.called, None if usages is None else usages.model, end.error)
+            untold = int(end.outcome == "done" and usages is None)
             self._count(run, account, _Amount(requests=opened.requests, untold=untold))
-        elif opened.told and not opened.model_told:
-            for event in opened.told.values():
+        elif opened.usages and not opened.model_known:
+            for event in opened.usages.values():
                 self._count(run, _account(run, None, event.model), _Amount(event.usage, 1))
 
     def _count(self, run: RunInfo, account: _Account, amount: _Amount) -> None:
@@ -283,7 +283,7 @@ class RunUsage(Observer):
             if amounts is not None:
                 amounts[account] = amounts.get(account, _NOTHING).plus(amount)
             if above in self._open:
-                self._open[above].model_told = True
+                self._open[above].model_known = True
             above = above.parent
 
 
@@ -292,33 +292,33 @@ class _OpenRun:
     """A run that has not ended.
 
     Attributes:
-        asked: the model that it called, if it is the run of a model.
-        told: the last usage of each message.
+        called: the model that it called, if it is the run of a model.
+        usages: the last usage of each message.
         requests: how often a model was called.
-        model_told: True if a model below it has reported usage, which was counted.
+        model_known: True if a model below it has reported usage, which was counted.
     """
 
-    asked: ModelAsked | None
-    told: dict[int, UsageCame]
+    called: ModelAsked | None
+    usages: dict[int, UsageCame]
     requests: int
-    model_told: bool
+    model_known: bool
 
-    def __init__(self, asked: ModelAsked | None) -> None:
-        self.asked = asked
-        self.told = {}
+    def __init__(self, called: ModelAsked | None) -> None:
+        self.called = called
+        self.usages = {}
         self.requests = 1
-        self.model_told = False
+        self.model_known = False
 
 
 def _account(
-    run: RunInfo, asked: ModelAsked | None, model: str | None, error: BaseException | None = None
+    run: RunInfo, called: ModelAsked | None, model: str | None, error: BaseException | None = None
 ) -> _Account:
     # An agent that wraps a model (a limit, a timeout) has the alias of the model, and is not the caller.
     agent = run
     while (agent.kind != "agent" or agent.alias == run.alias) and agent.parent is not None:
         agent = agent.parent
-    if asked is not None:
-        return _Account(asked.provider, model or asked.model, agent.alias)
+    if called is not None:
+        return _Account(called.provider, model or called.model, agent.alias)
     if not model and isinstance(error, LLMError):
         return _Account(error.provider, error.model or "", agent.alias)
     return _Account(None, model or "", agent.alias)

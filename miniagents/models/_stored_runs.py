@@ -78,12 +78,12 @@ class RunRequest:
                 "owner": str(owner),
                 "topic": str(topic),
             }:
-                asked = tuple(map(_REGISTRY.value_of, messages))
+                values = tuple(map(_REGISTRY.value_of, messages))
                 given = _REGISTRY.value_of(keywords)
                 if not isinstance(given, Mapping):
                     _refuse()
-                known = tuple(each for each in asked if isinstance(each, Message))
-                if len(known) < len(asked):
+                known = tuple(each for each in values if isinstance(each, Message))
+                if len(known) < len(values):
                     _refuse()
                 return cls(agent, version, known, cast("Mapping[str, object]", given), owner, topic)
             case _:

@@ -56,9 +56,9 @@ class WatchedCall:
         self.on_end: Callable[[WatchedCall], None] = on_end
         self.error: BaseException | None = None
         self._usage = usage
-        self._asked: dict[RunInfo, ModelAsked] = {}
+        self._called: dict[RunInfo, ModelAsked] = {}
         self._texts: dict[RunInfo, int] = {}  # how many pieces of text have come from a model
-        self._told: dict[RunInfo, dict[int, int]] = {}  # tokens of each answer, as the model has reported
+        self._reported: dict[RunInfo, dict[int, int]] = {}  # tokens of each answer, as the model has reported
 
     def note(self, event: RunEvent) -> None:
         """Count the pieces of answers: models often report the usage only at the end."""
@@ -66,16 +66,16 @@ class WatchedCall:
         if run.kind != "model":
             return
         if isinstance(event, ModelAsked):
-            self._asked[run] = event
+            self._called[run] = event
         elif isinstance(event, PartsCame):
             self._texts[run] = self._texts.get(run, 0) + sum(type(part) is str for part in event.parts)
         elif isinstance(event, UsageCame):
-            self._told.setdefault(run, {})[event.message] = event.usage.output_tokens or 0
+            self._reported.setdefault(run, {})[event.message] = event.usage.output_tokens or 0
 
     def _not_told(self) -> "Iterator[tuple[RunInfo, int]]":
         """Yield the models of which more has come than they have reported, and how many tokens at least."""
         for run, texts in self._texts.items():
-            more = texts - sum(self._told.get(run, {}).values())
+            more = texts - sum(self._reported.get(run, {}).values())
             if more > 0:
                 yield run, more
 
@@ -87,8 +87,8 @@ class WatchedCall:
     @property
     def answered(self) -> int:
         """How many of them are output tokens."""
-        told = self._usage.of(self.run).total.output_tokens or 0
-        return told + sum(more for _, more in self._not_told())
+        reported = self._usage.of(self.run).total.output_tokens or 0
+        return reported + sum(more for _, more in self._not_told())
 
     def dollars(self, price: Price) -> Decimal:
         """Return the cost until now, in dollars.
@@ -107,9 +107,9 @@ class WatchedCall:
                 f"The price of {known_as} is not known, so the cost of a call is not known; give price=."
             )
         for run, more in self._not_told():
-            asked = self._asked.get(run)
-            if asked is not None:
-                known += price(Usage(output_tokens=more), asked.model, asked.provider) or Decimal()
+            called = self._called.get(run)
+            if called is not None:
+                known += price(Usage(output_tokens=more), called.model, called.provider) or Decimal()
         return known
 
 

@@ -790,7 +790,7 @@ class PromisingContext(TaskOwner):
             path.append(parent)
         return path[::-1]
 
-    def told(self) -> "list[PromisingContext]":
+    def notified(self) -> "list[PromisingContext]":
         """The contexts of :meth:`path` whose handlers get its promises, in this order.
 
         If a handler itself opens a context, outer handlers do not get that context's promises: otherwise a
@@ -809,7 +809,7 @@ class PromisingContext(TaskOwner):
 
     def handlers_turn(self) -> asyncio.Lock:
         """The lock that is held while handlers are called: one call at a time, for all nested contexts."""
-        return self.told()[0]._handlers_turn  # noqa: SLF001 - same class
+        return self.notified()[0]._handlers_turn  # noqa: SLF001 - same class
 
     def shared(self, kind: Callable[[], C]) -> C:
         """Return the one instance of ``kind`` for this context and all contexts in which it is nested.

@@ -78,9 +78,9 @@ async def _guarded(event: Event) -> None:
         logger.exception("A handler raised; the run that it was called for is not affected.")
 
 
-async def tell_resolved(context: Context, promise: "Promise[object]", result: object) -> None:
+async def notify_resolved(context: Context, promise: "Promise[object]", result: object) -> None:
     """Call the handlers of ``context``, those of its parents first, with ``promise`` and its value."""
-    for each in context.told():
+    for each in context.notified():
         await call_handlers(each.resolved_handlers, promise, result)
 
 
@@ -197,7 +197,7 @@ class Promise(Lease, Generic[T_co]):
         again = self._again()
 
         async def tell(view: "Promise[T_co]") -> None:
-            await tell_resolved(context, view, view._resolve())  # noqa: SLF001 - same class
+            await notify_resolved(context, view, view._resolve())  # noqa: SLF001 - same class
 
         def complete(parts: Sequence[ReplayBuffer[object]]) -> None:
             view = again()

@@ -73,8 +73,8 @@ def _usage_of(promise: MessagePromise[Message]) -> object:
     if buffer.closed:
         return getattr(resolved(promise), "usage", None) if buffer.error is None else None
     if isinstance(buffer, PartBuffer):
-        told = [part for part in buffer.parts if isinstance(part, Usage)]
-        return told[-1] if told else None
+        reported = [part for part in buffer.parts if isinstance(part, Usage)]
+        return reported[-1] if reported else None
     metadata: object = getattr(getattr(buffer.producer, "sink", None), "metadata", None)
     return cast("Mapping[str, object]", metadata).get("usage") if isinstance(metadata, Mapping) else None
 

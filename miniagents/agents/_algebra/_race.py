@@ -88,8 +88,8 @@ class Race:
 
     def _all_lost(self, entrants: list[Entrant], report: RaceReport) -> RaceLostError:
         reasons = tuple((entrant.alias, entrant.error) for entrant in entrants)
-        told = "; ".join(f"{alias}: {_reason(error)}" for alias, error in reasons)
-        return RaceLostError(f"{self.alias}: all have lost. {told}", reasons=reasons, report=report)
+        shown = "; ".join(f"{alias}: {_reason(error)}" for alias, error in reasons)
+        return RaceLostError(f"{self.alias}: all have lost. {shown}", reasons=reasons, report=report)
 
 
 def _reason(error: Exception | None) -> str:

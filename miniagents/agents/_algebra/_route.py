@@ -43,10 +43,10 @@ class Routing:
     @property
     def description(self) -> str:
         """The agent of each case."""
-        told = [f"{kind.__name__} goes to {agent.alias}" for kind, agent in self.cases]
+        sentences = [f"{kind.__name__} goes to {agent.alias}" for kind, agent in self.cases]
         if self.rest is not None:
-            told.append(f"anything else to {self.rest.alias}")
-        return f"{', '.join(told)}." if told else "Nothing goes anywhere yet."
+            sentences.append(f"anything else to {self.rest.alias}")
+        return f"{', '.join(sentences)}." if sentences else "Nothing goes anywhere yet."
 
     @property
     def components(self) -> tuple[Operand, ...]:
