@@ -43,10 +43,13 @@ def main(words: Sequence[str] | None = None) -> int:
         >>> sys.stdin = stdin
     """
     try:
-        return cast("_Main", import_module("miniagents.cli._main")).main(words)
+        try:
+            return cast("_Main", import_module("miniagents.cli._main")).main(words)
+        finally:
+            if (
+                words is None
+            ):  # the process ends: another Ctrl-C, and the end of the interpreter, show nothing
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:
         sys.stderr.write("miniagents: stopped.\n")
         return _INTERRUPTED
-    finally:
-        if words is None:  # the process ends here: the end of the interpreter shows no traceback either
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
