@@ -13,6 +13,15 @@ def program_of(seed: int) -> p.Program:
     return Generator(Random(seed)).program()  # noqa: S311 - no secret
 
 
+_PASSING = (
+    p.Identity(),
+    p.Function((p.Reply(p.Received()),)),
+    p.Function((p.EachMessage("echo"),)),
+    p.Function((p.EachMessage("upper"),)),
+    p.Function((p.AwaitInput(replies=True),)),
+)
+
+
 @dataclass
 class Generator:
     """Draws the parts of a program.
@@ -28,7 +37,11 @@ class Generator:
     pieces: int = 0
 
     def program(self) -> p.Program:
-        """Draw a program."""
+        """Draw a program; some are about demand."""
+        return self.flow() if self.chance(0.3) else self.clock()
+
+    def clock(self) -> p.Program:
+        """Draw a program that is about times."""
         agent = self.agent(self.random.choice([1, 2, 2, 3, 3, 4, 5, 6]))
         form = self.form(2, inside=False)
         readers = tuple(self.reader() for _ in range(self.random.choice([1, 1, 1, 2, 3])))
@@ -43,6 +56,79 @@ class Generator:
             ends=ends,
             order=self.random.randrange(1_000),
         )
+
+    # -- demand -------------------------------------------------------------------------------------------
+
+    def flow(self) -> p.Program:
+        """Draw a program that is about demand."""
+        pause = self.random.choice([0.0, 0.001, 0.004])
+        form = self.long_form(pause)
+        if self.chance(0.5):
+            form = p.Asked(self.passing(2), form)
+        return p.Program(
+            self.passing(self.random.randrange(1, 5)),
+            form,
+            tuple(self.flow_reader() for _ in range(self.random.choice([1, 1, 2, 3]))),
+            dropped=self.chance(0.3),
+            prefetch=self.random.randrange(1, 4),
+            order=self.random.randrange(1_000),
+            input_readers=tuple(self.flow_reader() for _ in range(self.random.choice([0, 1, 2])))
+            if isinstance(form, p.Asked)
+            else (),
+            flow=True,
+        )
+
+    def long_form(self, pause: float) -> p.Form:
+        """Draw something that is longer than `prefetch`."""
+        if self.chance(0.4):
+            return self.long(pause)
+        items: list[tuple[float, p.Form]] = []
+        for _ in range(self.random.randrange(3, 14)):
+            items.append((pause, self.long(pause) if self.chance(0.1) else p.Text(self.text())))  # noqa: PERF401
+        return p.Generated(tuple(items), (pause, self.error()) if self.chance(0.15) else None)
+
+    def long(self, pause: float) -> p.Streamed:
+        """Draw a message of many tokens."""
+        tokens = tuple((pause, self.text()) for _ in range(self.random.choice([3, 8, 15, 30])))
+        return p.Streamed(tokens, (pause, self.error()) if self.chance(0.15) else None)
+
+    def passing(self, depth: int) -> p.Agent:  # noqa: PLR0911 - a case for each kind
+        """Draw an agent that passes messages on."""
+        if depth <= 0:
+            return self.random.choice(_PASSING)
+        some = self.passing
+        match self.random.randrange(10):
+            case 0 | 1:
+                return p.Chain(some(depth - 1), some(depth - 1))
+            case 2:
+                return p.Both(some(depth - 1), some(depth - 1))
+            case 3:
+                return p.Catching(some(depth - 1), p.Text(self.text()))
+            case 4:
+                return p.ErrorsAsMessages(some(depth - 1))
+            case 5:
+                return p.Retry(some(depth - 1), self.random.randrange(1, 3), 0.001)
+            case 6:
+                return p.Timeout(some(depth - 1), self.random.choice([None, 500.0]), None, 900.0)
+            case 7:
+                return p.Around(some(depth - 1), self.random.choice(["pass", "watch"]))
+            case 8:
+                forgotten = p.Function((p.Reply(self.long(0.001)),))
+                return p.Function((p.Forget(forgotten, p.Text("x")), p.Reply(p.Received())))
+            case _:
+                return self.random.choice(_PASSING)
+
+    def flow_reader(self) -> p.Reader:
+        """Draw a reader that may be slow, and may leave."""
+        way = self.random.choice(["await", "iterate", "iterate", "tokens", "subscribe", "subscribe tokens"])
+        begins = 0.0 if self.chance(0.7) else self.seconds(0.001, 0.05)
+        slow = self.seconds(0.001, 0.02) if way in {"iterate", "tokens"} and self.chance(0.4) else 0.0
+        leave = None
+        if self.chance(0.4):
+            leave = p.Leave(self.random.choice(["cancel", "wait_for"]), at=begins + self.seconds(0.001, 0.05))
+            if way in {"iterate", "tokens"} and self.chance(0.5):
+                leave = p.Leave("break", count=self.random.randrange(1, 8))
+        return p.Reader(way, begins, slow, leave)
 
     # -- small things -------------------------------------------------------------------------------------
 

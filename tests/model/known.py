@@ -46,16 +46,22 @@ def _late_limit(program: p.Program, wrong: list[str]) -> bool:
 def _cancelled_reply(program: p.Program, wrong: list[str]) -> bool:
     readers = any(line.startswith("reader") for line in wrong)
     text = repr(program)
-    return readers and any(each in text for each in ("ErrorsAsMessages(", "Raise(", "fails=("))
+    return readers and any(each in text for each in ("ErrorsAsMessages(", "Raise(", "fails=(", "Failure("))
 
 
 def _only_sources(program: p.Program, wrong: list[str]) -> bool:
-    return all(line.startswith("source: ") for line in wrong)
+    return all(line.startswith(("source: ", "log: ")) for line in wrong)
 
 
 def _stopped(program: p.Program, wrong: list[str]) -> bool:
     stopped = program.cancelled is not None or program.ends is not None
     return stopped and all(line.startswith(("source: ", "log: ")) for line in wrong)
+
+
+def _unread_message(program: p.Program, wrong: list[str]) -> bool:
+    text = repr(program.agent)
+    hangs = all(line.startswith("raised: TimeoutError") for line in wrong)
+    return program.flow and hangs and ("Catching(" in text or "ErrorsAsMessages(" in text)
 
 
 _READ: Final = (p.Reader("iterate"),)
@@ -119,6 +125,18 @@ KNOWN: Final = (
             p.Listed((p.Streamed((), (1.0, "e")), p.Streamed((), ends=2.0))),
             (p.Reader("tokens"),),
             dropped=True,
+        ),
+    ),
+    Known(
+        "C1",
+        "`catching` waits for a message that is longer than `prefetch` and that nothing reads.",
+        _unread_message,
+        p.Program(
+            p.Catching(p.Identity(), p.Text("x")),
+            p.Streamed(((0.001, "a"), (0.001, "b"))),
+            (p.Reader("subscribe"),),
+            prefetch=1,
+            flow=True,
         ),
     ),
 )

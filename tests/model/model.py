@@ -209,11 +209,11 @@ class Model:
     seen: list[Moment] = field(default_factory=list[Moment])
     calls: dict[int, int] = field(default_factory=dict[int, int])
 
-    def begin(self, program: p.Program) -> tuple[Replies, Life]:
-        """Return the replies of a program's agent, and the life of the program."""
+    def begin(self, program: p.Program) -> tuple[Replies, Replies, Life]:
+        """Return what a program sends, the replies of its agent, and the life of the program."""
         main = Life(None, 0.0)
         sent = self._sent(program.form, 0.0, Replies((), 0.0), main)
-        return self.inquire(program.agent, sent, 0.0, main), main
+        return sent, self.inquire(program.agent, sent, 0.0, main), main
 
     def sees(self, error: str | None, at: float, life: Life | None) -> None:
         """Something handles an error."""

@@ -378,6 +378,10 @@ class Reader:
 class Program:
     """One inquiry, its readers, and how it ends.
 
+    `flow`: the program is about demand: `prefetch` is small, sources are long, readers are slow or leave.
+    Sources are paused, so the model does not know when something happens, but everything else.
+    `input_readers` then read what the agent is sent, if that is another agent's replies.
+
     `cancelled`: when `replies.cancel()` is called. `dropped`: whether the program drops the promise when its
     readers have begun; otherwise it holds it until they have ended. `ends`: when its context is left by an
     exception.
@@ -391,3 +395,5 @@ class Program:
     ends: float | None = None
     prefetch: int = 1_024
     order: int = 0
+    input_readers: tuple[Reader, ...] = ()
+    flow: bool = False

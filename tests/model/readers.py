@@ -16,7 +16,7 @@ from tests.model.build import now, sleep
 from tests.model.lives import before
 from tests.model.model import LIBRARY_ERRORS, Replies, Token, same_text
 
-__all__ = ["Event", "Reading", "expected", "label"]
+__all__ = ["Event", "Reading", "all_of", "expected", "label"]
 
 T = TypeVar("T")
 
@@ -48,6 +48,13 @@ def label(error: BaseException) -> str:
 def expected(reader: p.Reader, replies: Replies) -> tuple[list[Event], float]:
     """Return what a reader gets, and when it has gone."""
     return _left(reader, list(_ALL[reader.way](reader, replies)))
+
+
+def all_of(reader: p.Reader, replies: Replies) -> list[Event]:
+    """Return what a reader gets that does not leave at a time."""
+    events = list(_ALL[reader.way](reader, replies))
+    leave = reader.leave
+    return _left(reader, events)[0] if leave is not None and leave.way == "break" else events
 
 
 def _left(reader: p.Reader, events: list[Event]) -> tuple[list[Event], float]:

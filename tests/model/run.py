@@ -9,21 +9,25 @@ from collections import Counter
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from typing_extensions import override
 
-from miniagents import MiniAgents
+from miniagents import Message, MessageSequencePromise, MiniAgents
 from tests.model import programs as p
 from tests.model.build import Built, Made, sleep
 from tests.model.lives import LATER, NEVER, UndecidedError, Written, before
 from tests.model.loops import REAL, loop_of, needs_clock, scaled
 from tests.model.model import LIBRARY_ERRORS, Model, Moment, same_text
-from tests.model.readers import Event, Reading, expected
+from tests.model.readers import Event, Reading, all_of, expected
 
 __all__ = ["Outcome", "check"]
 
 SOON = 1e-3
 """Seconds until a source that is stopped has closed."""
+
+REST = 20.0
+"""Seconds after which everything that is not paused has ended."""
 
 LIMIT = 1_000.0
 """Seconds of virtual time after which a program hangs."""
@@ -61,6 +65,8 @@ def check(program: p.Program, loops: str = "asyncio") -> Outcome:
         program: what to run.
         loops: `asyncio`: shuffled, with virtual time; `eager`: the same with eager tasks; or `uvloop`.
     """
+    if program.flow:
+        return check_flow(program, loops)
     real = loops == "uvloop"
     if real:
         if needs_clock(program):
@@ -74,7 +80,7 @@ def check(program: p.Program, loops: str = "asyncio") -> Outcome:
         return outcome
     built = Built()
     with _watched() as (lines, raised):
-        got = _run(_main(program, built), loop_of(loops, program.order), outcome)
+        got = _run(_main(program, built, []), loop_of(loops, program.order), outcome)
     outcome.wrong += [f"unraisable: {error!r}" for error in raised]
     if got is None or outcome.wrong:
         return outcome
@@ -87,6 +93,84 @@ def check(program: p.Program, loops: str = "asyncio") -> Outcome:
     outcome.wrong += _other_sources(wanted.model.written, built.made, times=not real)
     outcome.wrong += _other_log(wanted, lines)
     return outcome
+
+
+def check_flow(program: p.Program, loops: str) -> Outcome:
+    """Run a program that is about demand.
+
+    Every reader that stays must get everything; one that leaves at a time gets the beginning of it. When
+    the readers have gone and everything rests, a source that nothing reads has ended, and one that its only
+    reader has left is not far ahead of it.
+    """
+    outcome = Outcome()
+    model = Model()
+    try:
+        sent, replies, _ = model.begin(program)
+    except UndecidedError:
+        return Outcome(undecided=True)
+    built = Built()
+    later: list[int] = []
+    with _watched() as (lines, raised):
+        got = _run(_main(program, built, later), loop_of(loops, program.order), outcome)
+    outcome.wrong += [f"unraisable: {error!r}" for error in raised]
+    if got is None or outcome.wrong:
+        return outcome
+    read = [(reading, replies) for reading in got[: len(program.readers)]]
+    read += [(reading, sent) for reading in got[len(program.readers) :]]
+    for place, (reading, source) in enumerate(read):
+        wanted = _at_any_time(all_of(reading.reader, source))
+        events = _at_any_time(reading.events)
+        leave = reading.reader.leave
+        if leave is not None and leave.way != "break" and len(events) <= len(wanted):
+            if leave.way == "wait_for" and events and events[-1].text == "TimeoutError":
+                events.pop()
+            wanted = wanted[: len(events)]
+        outcome.wrong += _differences(place, wanted, events, NEVER)
+    outcome.wrong += _other_sources(model.written, built.made, times=False)
+    outcome.wrong += _other_flow(program, model, built.made, later)
+    outcome.wrong += [f"log: {line}" for line in lines if _ERROR.search(line) is None]
+    return outcome
+
+
+def _other_flow(program: p.Program, model: Model, made: list[Made], later: list[int]) -> list[str]:
+    forgotten = {each.form for each in model.written if not each.life.read(late=False)}
+    wrong = [
+        f"flow: {one} should be complete, and has {tokens} tokens"
+        for one, tokens in zip(made, later, strict=False)
+        if one.form in forgotten and tokens < len(one.form.tokens)
+    ]
+    most = bound(program)
+    if most is not None:
+        wrong += [
+            f"flow: {one} has {tokens} tokens, and should have {most} at most"
+            for one, tokens in zip(made, later, strict=False)
+            if one.form == program.form and tokens > most
+        ]
+    return wrong
+
+
+_EAGER = ("Forget(", "AwaitInput(", "'watch'", "Both(", "Asked(")
+
+
+def bound(program: p.Program) -> int | None:
+    """Return how many tokens the message that a program sends may have when its only reader has left.
+
+    Each agent on the way may be `prefetch` tokens ahead of the next one.
+
+    Returns:
+        None if something requests all, or nothing is left to read.
+    """
+    text = repr(program.agent)
+    reader, form = program.readers[0], program.form
+    leave = reader.leave
+    if len(program.readers) > 1 or program.input_readers or any(each in text for each in _EAGER):
+        return None
+    if leave is None or leave.way != "break" or reader.begins or not isinstance(form, p.Streamed):
+        return None
+    if not all(pause for pause, _ in form.tokens):  # it could be complete before its reader begins
+        return None
+    agents = text.count("(") + 2
+    return leave.count + (program.prefetch + 1) * agents
 
 
 @contextmanager
@@ -153,7 +237,7 @@ class Wanted:
     def of(cls, program: p.Program) -> "Wanted":
         """Interpret a program."""
         model = Model()
-        replies, main = model.begin(program)
+        _, replies, main = model.begin(program)
         stops = program.cancelled if program.ends is None else program.ends
         stopped = replies.life if program.ends is None else main
         if stops is not None and stopped is not None:
@@ -181,31 +265,47 @@ class LeftError(Exception):
     """Leaves the context of a program."""
 
 
-async def _main(program: p.Program, built: Built) -> list[Reading]:
+async def _main(program: p.Program, built: Built, later: list[int]) -> list[Reading]:
     zero = asyncio.get_running_loop().time()
-    readings = [Reading(reader, zero) for reader in program.readers]
+    others = program.input_readers if isinstance(program.form, p.Asked) else ()
+    readings = [Reading(reader, zero) for reader in (*program.readers, *others)]
     tasks: list[asyncio.Task[None]] = []
     async with asyncio.timeout(LIMIT):
         with suppress(LeftError):
-            await _in_context(program, built, readings, tasks)
+            await _in_context(program, built, readings, tasks, later)
         await asyncio.gather(*tasks)
     return readings
 
 
 async def _in_context(
-    program: p.Program, built: Built, readings: list[Reading], tasks: "list[asyncio.Task[None]]"
+    program: p.Program,
+    built: Built,
+    readings: list[Reading],
+    tasks: "list[asyncio.Task[None]]",
+    later: list[int],
 ) -> None:
+    """Run a program in its context; `later` gets what the sources have made when everything rests."""
     loop = asyncio.get_running_loop()
     zero = loop.time()
     async with MiniAgents(prefetch=program.prefetch):
-        replies = built.agent(program.agent).inquire(built.form(program.form))
-        tasks += [asyncio.ensure_future(reading.read(replies)) for reading in readings]
+        sent = built.form(program.form)
+        replies = built.agent(program.agent).inquire(sent)
+        count = len(program.readers)
+        tasks += [asyncio.ensure_future(reading.read(replies)) for reading in readings[:count]]
+        for reading in readings[count:]:
+            source = cast("MessageSequencePromise[Message]", sent)
+            tasks.append(asyncio.ensure_future(reading.read(source)))
+            del source
+        del sent
         if program.cancelled is not None:
             loop.call_at(zero + program.cancelled, replies.cancel)
         if program.dropped:
             del replies
         if program.ends is None:
             await asyncio.wait(tasks)
+            if program.flow:
+                await asyncio.sleep(REST)
+                later += [made.tokens for made in built.made]
         else:
             await sleep(program.ends)
             raise LeftError

@@ -92,7 +92,7 @@ def _smaller(value: object) -> Iterator[object]:  # noqa: C901, PLR0912 - a case
 
 
 def _smaller_field(of: object, name: str, old: object) -> Iterator[object]:
-    if old is None or name == "prefetch":
+    if old is None or name in {"prefetch", "flow"}:
         return
     default = next(each.default for each in fields(of) if each.name == name)  # type: ignore[arg-type]
     if default is None:
