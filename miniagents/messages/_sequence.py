@@ -382,6 +382,41 @@ class FinalMessage(Promise[M_co], Generic[M_co]):
         return [cast("ReplayBuffer[object]", each.buffer) for each in cast("list[Lease]", self.buffer.items)]
 
 
+class _WholeRequest:
+    """Requests everything of a sequence and of each of its messages, for a reader that awaits them all.
+
+    Without it a message would wait at `prefetch` for its turn.
+
+    Args:
+        buffer: the sequence.
+    """
+
+    __slots__ = ("_buffer", "_messages", "position")
+
+    def __init__(self, buffer: ReplayBuffer[MessagePromise[M]]) -> None:
+        self.position = 0
+        self._buffer = cast("ReplayBuffer[MessagePromise[Message]]", buffer)
+        self._messages: list[ReplayBuffer[str]] = []
+        buffer.attach(self)
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Request all of the messages that have come."""
+        items = self._buffer.items
+        while self.position < len(items):
+            promise = items[self.position]
+            self.position += 1
+            if promise.given is None and not promise.buffer.closed:
+                promise.buffer.request_all()
+                self._messages.append(promise.buffer)
+
+    def leave(self) -> None:
+        """Take the requests back."""
+        self._buffer.detach(self)
+        for message in self._messages:
+            message.withdraw()
+
+
 async def _until_complete(buffer: ReplayBuffer[MessagePromise[M]]) -> None:
     """Wait for every message in order; raise the error of the first one that fails, before later ones come.
 
@@ -390,6 +425,7 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[M]]) -> None:
     """
     items = buffer.items
     position = 0
+    whole: _WholeRequest | None = None  # most sequences are complete, or consist of finished messages
     buffer.keep_all()
     buffer.reader_came()
     try:
@@ -398,6 +434,7 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[M]]) -> None:
                 promise = items[position]
                 position += 1
                 if promise.given is None and (not promise.buffer.closed or promise.buffer.error is not None):
+                    whole = whole or _WholeRequest(buffer)
                     try:
                         await promise
                     except Exception as error:
@@ -408,6 +445,8 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[M]]) -> None:
             await until_more(buffer)
     finally:
         buffer.reader_left()
+        if whole is not None:
+            whole.leave()
     raise_error(buffer)
 
 

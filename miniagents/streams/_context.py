@@ -876,8 +876,8 @@ class PromisingContext(TaskOwner):
         except RuntimeError:
             msg = (
                 "MiniAgents runs on asyncio, and no event loop of asyncio is running here. Start the program "
-                "with asyncio.run(...) or MiniAgents().run(...); under anyio, with backend='asyncio'. Trio is "
-                "not supported."
+                "with asyncio.run(...) or MiniAgents().run(...); under anyio, with backend='asyncio'. Trio "
+                "is not supported."
             )
             raise RuntimeError(msg) from None
         if self.app_wide:

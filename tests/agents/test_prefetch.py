@@ -270,3 +270,28 @@ async def test_nothing_hangs(
         async with asyncio.timeout(5):
             texts = await read(sequence)
         assert "x" * sum(lengths) == "".join(texts).lower()
+
+
+@pytest.mark.loop(virtual=True)
+async def test_awaiting_the_whole_holds_no_message_back() -> None:
+    """While the first message of an awaited whole is slow, the later ones are written to their ends."""
+    long = Source(["token"] * MANY)
+
+    @miniagent
+    async def slow(ctx: InteractionContext) -> None:
+        async def tokens(_: object) -> AsyncGenerator[str]:
+            yield "one"
+            await asyncio.sleep(10.0)
+            yield "two"
+
+        ctx.reply(Message.promise(tokens))
+
+    @miniagent
+    async def fast(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(long))
+
+    async with MiniAgents(prefetch=PREFETCH):
+        waiting = asyncio.ensure_future((slow & fast).inquire("Hi").aresolve_messages())
+        await asyncio.sleep(5.0)
+        assert (MANY, 1) == (long.produced, long.closed)
+        assert 2 == len(await waiting)
