@@ -35,6 +35,7 @@ from miniagents import (
     Usage,
     UserMessage,
 )
+from miniagents.ext.jobs._row_message import RowMessage
 from miniagents.ext.web import DataPart, PageData
 from miniagents.messages._message import ContentMessage
 from miniagents.parts import RateLimit, ResponseHeaders
@@ -101,6 +102,7 @@ STORED: dict[str, tuple[object, str]] = {
     "Refusal": (Refusal("No."), "f8975c6ff83ff65c0438ed5d8b30fa6b347ca96c"),
     "Restart": (Restart("lost"), "7496b75d9bd1d196e30530288c93cc1537bbae33"),
     "Retry": (Retry(1, 0.5, "busy"), "9454f3fcdb9152ad387a219acf8d52460a0eb457"),
+    "RowMessage": (RowMessage(row={"city": "Oslo"}), "8425216e5097bae0872365b0530572440bc4a6f7"),
     "ServerToolCall": (ServerToolCall("1", "web_search"), "2c18cfd8f394ed5f87a498fadb2579ae65eae6ab"),
     "ServerToolResult": (ServerToolResult("1", "[]"), "b9b0a78379de3143fff9e2f3d3d22f7b6375365c"),
     "SystemMessage": (SystemMessage("Hello"), "71a67f27a00636fd00c561b9dde27bd2439f9e7d"),
