@@ -1,7 +1,8 @@
-"""The buffers of messages of observed runs: they note when each part comes.
+"""The buffer of a message that has other parts than text, and the buffers of observed messages.
 
-Rule of this module: **a part costs one reading of the clock.** Observers get parts in batches; only the first
-part, and parts that have an event of their own, are reported when they come.
+Rule of this module: **parts cost readers of tokens nothing.** `items` has the tokens, as in every buffer; so
+whatever reads tokens (``async for``, operators, joins) can read it. `parts` has all parts, in order. Every part
+counts against the demand, as a token does, so a long thought waits for slow readers too.
 """
 
 import asyncio
@@ -21,14 +22,6 @@ from miniagents.streams._protocols import Sink
 from miniagents.streams._pump import fill_and_note, pump
 from miniagents.streams._run_task import ProducerTask
 from miniagents.values import Finish, Part, PartValue, Refusal, Restart, Usage, content_of
-
-# -- part buffer ----------------------------------------------------------------------------------------
-#
-# The buffer of a message that has other parts than text.
-#
-# Rule of this module: **parts cost readers of tokens nothing.** `items` has the tokens, as in every buffer;
-# so whatever reads tokens (``async for``, operators, joins) can read it. `parts` has all parts, in order.
-# Every part counts against the demand, as a token does, so a long thought waits for slow readers too.
 
 Parts: TypeAlias = Stream[Part]
 """All parts of a message, in order."""
@@ -186,6 +179,10 @@ def told_by(parts: Sequence[Part]) -> dict[str, object]:
 
 
 # -- observed buffers -----------------------------------------------------------------------------------
+#
+# The buffers of messages of observed runs note when each part comes. **A part costs one reading of the clock.**
+# Observers get parts in batches; only the first part, and parts that have an event of their own, are reported
+# when they come.
 
 T = TypeVar("T")
 

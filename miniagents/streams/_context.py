@@ -1064,6 +1064,11 @@ class PromisingContext(TaskOwner):
                 self._pushes.popleft()()
         finally:
             self.pushing = False
+            if self._pushes:  # a push has raised: the others come a turn later
+                self.call_soon_here(partial(self.dispatch, _nothing))
+
+
+def _nothing() -> None: ...
 
 
 Context: TypeAlias = PromisingContext

@@ -272,8 +272,6 @@ class Promise(Lease, Generic[T_co]):
         self.cancel()
         await asyncio.sleep(0)  # lets the cancelled task end now, not after the caller's next step
 
-    # -- text --------------------------------------------------------------------------------------------
-
     # -- errors for uses as a collection -------------------------------------------------------------------
 
     @classmethod

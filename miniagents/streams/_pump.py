@@ -1,7 +1,8 @@
-"""A bounded queue between producers on any thread and one reader on its event loop.
+"""The pump: the loop that reads an async iterable and writes its pieces into a stream; and a bounded queue.
 
-It never holds more than its capacity. The policy decides what happens to further items; none is dropped
-without a log or an error.
+Rule of this module: **a source is always closed**, also after a cancellation and after an error of the
+consumer of its pieces. The pump runs at most ``prefetch`` pieces ahead of the fastest reader; then it waits
+and does not read the source.
 """
 
 import contextvars
@@ -15,14 +16,6 @@ from typing import Generic, Literal, Protocol, Self, TypeVar
 from miniagents.values import StreamOverflowError, lazy_dataclass
 
 from ._buffer import ReplayBuffer
-
-# -- pump -----------------------------------------------------------------------------------------------
-#
-# The pump: the loop that reads an async iterable and writes its pieces into a stream.
-#
-# Rule of this module: **a source is always closed**, also after a cancellation and after an error of the
-# consumer of its pieces. The pump runs at most ``prefetch`` pieces ahead of the fastest reader; then it waits
-# and does not read the source.
 
 T = TypeVar("T")
 
@@ -226,6 +219,9 @@ async def close(iterator: object) -> None:
 
 
 # -- bounded queue --------------------------------------------------------------------------------------
+#
+# A bounded queue between producers on any thread and one reader on its event loop. It never holds more than
+# its capacity. The policy decides what happens to further items; none is dropped without a log or an error.
 
 
 logger = logging.getLogger("miniagents")

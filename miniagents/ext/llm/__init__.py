@@ -9,8 +9,7 @@ parts:
 1. `Provider`: the name (its environment variables are `NAME_MODEL`, `NAME_API_KEY`, `NAME_BASE_URL`), and its
    address.
 2. *encode*: a pure function from a `Conversation` and the keywords to a request. `conversation_of` collects
-   the system texts and removes empty messages; `loaded` reads images and files from their paths;
-   `joined_turns` makes roles alternate, for providers that require it.
+   the system texts and removes empty messages; `loaded` reads images and files from their paths.
 3. *decode*: a pure function from one `ServerEvent` to parts: text as `str`, the other parts of `miniagents`,
    and `Identity`, `Count` and `Progress`. `parsed` checks the JSON against a typed model, and raises a
    `WireError` if it does not fit the protocol. `error_of` finds the errors among the events, and decode
