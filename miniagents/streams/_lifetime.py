@@ -17,7 +17,7 @@ from asyncio import Task
 from collections.abc import Callable, Container, Iterable, Iterator
 from enum import Enum, auto
 from types import TracebackType
-from typing import Final, Generic, cast
+from typing import Final, Generic
 
 from typing_extensions import TypeVar
 
@@ -264,10 +264,9 @@ class Lifetime(Generic[T]):
 
     def pieces_held(self) -> "list[Lifetime[object]]":
         """Return the streams that are pieces of this one, such as the messages of a sequence."""
-        if not (self.items and isinstance(self.items[0], Lease)):  # pieces are all of one kind
+        if not (self.items and isinstance(self.items[0], Lease)):  # most pieces are of one kind: texts
             return []
-        leases = cast("list[Lease]", self.items)
-        return [lease.held for lease in leases if lease.held is not None]
+        return [piece.held for piece in self.items if isinstance(piece, Lease) and piece.held is not None]
 
     def fate(self) -> Fate:
         """Decide what happens to the stream in its present state: the only decision about its life."""
