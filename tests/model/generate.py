@@ -107,7 +107,7 @@ class Generator:
             case 4:
                 return p.ErrorsAsMessages(some(depth - 1))
             case 5:
-                return p.Retry(some(depth - 1), self.random.randrange(1, 3), 0.001)
+                return p.Retry(self.shaky(depth - 1), 2, 0.001)
             case 6:
                 return p.Timeout(some(depth - 1), self.random.choice([None, 500.0]), None, 900.0)
             case 7:
@@ -117,6 +117,12 @@ class Generator:
                 return p.Function((p.Forget(forgotten, p.Text("x")), p.Reply(p.Received())))
             case _:
                 return self.random.choice(_PASSING)
+
+    def shaky(self, depth: int) -> p.Agent:
+        """Draw an agent whose first call may fail."""
+        if self.chance(0.5):
+            return self.passing(depth)
+        return p.Flaky(1, (p.Raise(self.error()),), (p.Reply(p.Received()),))
 
     def flow_reader(self) -> p.Reader:
         """Draw a reader that may be slow, and may leave."""
@@ -277,7 +283,8 @@ class Generator:
         way = self.random.choice(["await", "iterate", "iterate", "tokens", "subscribe", "subscribe tokens"])
         begins = 0.0 if self.chance(0.6) else self.seconds()
         slow = self.seconds(0.01, 1.0) if way in {"iterate", "tokens"} and self.chance(0.3) else 0.0
-        return p.Reader(way, begins, slow, self.leave(way, begins) if self.chance(0.4) else None)
+        leave = self.leave(way, begins) if self.chance(0.4) else None
+        return p.Reader(way, begins, slow, leave, outside=self.chance(0.2))
 
     def leave(self, way: str, begins: float) -> p.Leave:
         """Draw how a reader leaves."""

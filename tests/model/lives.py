@@ -53,6 +53,7 @@ class Life:
         cancelled: when it is cancelled.
         expected: whether it counts as read before anything reads it: what an agent was sent, and the
             replies that a chain hands to its next stage.
+        run: whether it is a run of an agent.
         holders: what holds it.
     """
 
@@ -64,6 +65,7 @@ class Life:
     failed: float = NEVER
     cancelled: float = NEVER
     expected: bool = False
+    run: bool = False
     holders: list["Holder"] = field(default_factory=list["Holder"])
     _known: dict[tuple[str, bool], float] = field(default_factory=dict[tuple[str, bool], float])
     _reads: dict[bool, bool] = field(default_factory=dict[bool, bool])
@@ -77,6 +79,10 @@ class Life:
     ) -> None:
         """It is a piece of another stream, or, with `reads`, its pieces become pieces of that one."""
         self.holders.append(Holder(holder, until, since, piece=True, reads=reads))
+
+    def in_run(self) -> bool:
+        """Return whether it is a run, or something that a run has begun."""
+        return self.run or (self.parent is not None and self.parent.in_run())
 
     def perhaps_held(self, until: float) -> None:
         """Something may hold it."""

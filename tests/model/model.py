@@ -201,12 +201,14 @@ class Model:
         written: every message that a `Streamed` writes, with its life.
         raised: every error, where it comes to be.
         seen: every error, where something handles it.
+        named: errors with a note that names an agent.
         calls: of each `Flaky`.
     """
 
     written: list[Written] = field(default_factory=list[Written])
     raised: list[Moment] = field(default_factory=list[Moment])
     seen: list[Moment] = field(default_factory=list[Moment])
+    named: set[str] = field(default_factory=set[str])
     calls: dict[int, int] = field(default_factory=dict[int, int])
 
     def begin(self, program: p.Program) -> tuple[Replies, Replies, Life]:
@@ -224,8 +226,10 @@ class Model:
         """Something gets an error, and fails with it itself."""
         self.seen.append(Moment(error, at, life, surely=False))
 
-    def _raises(self, error: str, at: float, life: Life | None) -> str:
-        """Return a new error."""
+    def _raises(self, error: str, at: float, life: Life | None, *, named: bool = False) -> str:
+        """Return a new error; `named` if it has the name of an agent in any case."""
+        if named:
+            self.named.add(error)
         error = f"{error}#{len(self.raised)}"
         self.raised.append(Moment(error, at, life))
         return error
@@ -275,7 +279,7 @@ class Model:
         now += form.ends if form.fails is None else 0.0
         life = Life(run, at, now)
         if form.fails is not None:
-            error = self._raises(form.fails[1], now, life)
+            error = self._raises(form.fails[1], now, life, named=life.in_run())
         self.written.append(Written(form, life, tuple(tokens)))
         return Said(tuple(tokens), now, error, form.note, life)
 
@@ -326,7 +330,7 @@ class Model:
 
     def inquire(self, agent: p.Agent, sent: Replies, at: float, by: Life) -> Replies:
         """Return the replies of an agent that a run inquires at a time."""
-        life = Life(by, at)
+        life = Life(by, at, run=True)
         replies = self._run(agent, sent, at, life)
         life.ended = replies.end
         if sent.life is not None:
@@ -437,7 +441,7 @@ class Model:
             case p.Sleep():
                 now += step.seconds
             case p.Raise():
-                return now, self._raises(step.error, now, life)
+                return now, self._raises(step.error, now, life, named=True)
             case p.AwaitInput():
                 since = now
                 now, error = sent.whole(now)

@@ -366,12 +366,14 @@ class Reader:
     `subscribe tokens`.
 
     `begins`: seconds after the start of the program. `slow`: seconds that it takes for each token.
+    `outside`: it is a task in which no context is active.
     """
 
     way: str
     begins: float = 0.0
     slow: float = 0.0
     leave: Leave | None = None
+    outside: bool = False
 
 
 @dataclass(frozen=True)

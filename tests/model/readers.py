@@ -16,9 +16,12 @@ from tests.model.build import now, sleep
 from tests.model.lives import before
 from tests.model.model import LIBRARY_ERRORS, Replies, Token, same_text
 
-__all__ = ["Event", "Reading", "all_of", "expected", "label"]
+__all__ = ["UNNAMED", "Event", "Reading", "all_of", "expected", "label"]
 
 T = TypeVar("T")
+
+UNNAMED = " without the names of its agents"
+"""What follows an error that has no note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,10 @@ class Reading:
     def _end(self, error: BaseException | None = None, text: str = "") -> None:
         if error is not None:
             text = text or label(error)
+            if isinstance(error, ValueError) and not any(
+                note.startswith("agents: ") for note in getattr(error, "__notes__", ())
+            ):
+                text += UNNAMED
         self._note("end", text)
 
     async def _token(self, token: str) -> bool:

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -19,7 +20,7 @@ from tests.model.build import Built, Made, sleep
 from tests.model.lives import LATER, NEVER, UndecidedError, Written, before
 from tests.model.loops import REAL, loop_of, needs_clock, scaled
 from tests.model.model import LIBRARY_ERRORS, Model, Moment, same_text
-from tests.model.readers import Event, Reading, all_of, expected
+from tests.model.readers import UNNAMED, Event, Reading, all_of, expected
 
 __all__ = ["Outcome", "check"]
 
@@ -86,7 +87,7 @@ def check(program: p.Program, loops: str = "asyncio") -> Outcome:
         return outcome
     stops = program.cancelled if program.ends is None else program.ends
     for place, events in enumerate(wanted.events):
-        reading = got[place].events
+        reading = _named(got[place].events, wanted.model)
         if real:
             events, reading = [_at_any_time(each) for each in (events, reading)]  # noqa: PLW2901
         outcome.wrong += _differences(place, events, reading, NEVER if stops is None else stops)
@@ -119,7 +120,7 @@ def check_flow(program: p.Program, loops: str) -> Outcome:
     read += [(reading, sent) for reading in got[len(program.readers) :]]
     for place, (reading, source) in enumerate(read):
         wanted = _at_any_time(all_of(reading.reader, source))
-        events = _at_any_time(reading.events)
+        events = _at_any_time(_named(reading.events, model))
         leave = reading.reader.leave
         if leave is not None and leave.way != "break" and len(events) <= len(wanted):
             if leave.way == "wait_for" and events and events[-1].text == "TimeoutError":
@@ -217,6 +218,16 @@ def _run(
         asyncio.set_event_loop(None)
 
 
+def _named(events: list[Event], model: Model) -> list[Event]:
+    """Return the events; an error that need not name an agent is as one that does."""
+    return [
+        each
+        if each.text.removesuffix(UNNAMED) in model.named
+        else replace(each, text=each.text.removesuffix(UNNAMED))
+        for each in events
+    ]
+
+
 def _at_any_time(events: list[Event]) -> list[Event]:
     return [replace(event, at=0.0) for event in events]
 
@@ -291,10 +302,10 @@ async def _in_context(
         sent = built.form(program.form)
         replies = built.agent(program.agent).inquire(sent)
         count = len(program.readers)
-        tasks += [asyncio.ensure_future(reading.read(replies)) for reading in readings[:count]]
+        tasks += [_reading(reading, replies) for reading in readings[:count]]
         for reading in readings[count:]:
             source = cast("MessageSequencePromise[Message]", sent)
-            tasks.append(asyncio.ensure_future(reading.read(source)))
+            tasks.append(_reading(reading, source))
             del source
         del sent
         if program.cancelled is not None:
@@ -309,6 +320,11 @@ async def _in_context(
         else:
             await sleep(program.ends)
             raise LeftError
+
+
+def _reading(reading: Reading, source: MessageSequencePromise[Message]) -> "asyncio.Task[None]":
+    context = Context() if reading.reader.outside else None
+    return asyncio.get_running_loop().create_task(reading.read(source), context=context)
 
 
 def _other_sources(written: list[Written], made: list[Made], *, times: bool) -> list[str]:
