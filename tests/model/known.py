@@ -59,7 +59,7 @@ def _stopped(program: p.Program, wrong: list[str]) -> bool:
 
 
 def _unread_message(program: p.Program, wrong: list[str]) -> bool:
-    text = repr(program.agent)
+    text = repr(program)
     hangs = all(line.startswith("raised: TimeoutError") for line in wrong)
     return program.flow and hangs and ("Catching(" in text or "ErrorsAsMessages(" in text)
 

@@ -18,7 +18,7 @@ from miniagents import Message, MessageSequencePromise, MiniAgents
 from tests.model import programs as p
 from tests.model.build import Built, Made, sleep
 from tests.model.lives import LATER, NEVER, UndecidedError, Written, before
-from tests.model.loops import REAL, loop_of, needs_clock, scaled
+from tests.model.loops import REAL, BoundedLoop, loop_of, needs_clock, scaled
 from tests.model.model import LIBRARY_ERRORS, Model, Moment, same_text
 from tests.model.readers import UNNAMED, Event, Reading, all_of, expected
 
@@ -29,6 +29,9 @@ SOON = 1e-3
 
 REST = 20.0
 """Seconds after which everything that is not paused has ended."""
+
+REAL_LIMIT = 20.0
+"""Seconds of real time after which a program hangs."""
 
 LIMIT = 1_000.0
 """Seconds of virtual time after which a program hangs."""
@@ -81,7 +84,7 @@ def check(program: p.Program, loops: str = "asyncio") -> Outcome:
         return outcome
     built = Built()
     with _watched() as (lines, raised):
-        got = _run(_main(program, built, []), loop_of(loops, program.order), outcome)
+        got = _run(_main(program, built, None), loop_of(loops, program.order), outcome)
     outcome.wrong += [f"unraisable: {error!r}" for error in raised]
     if got is None or outcome.wrong:
         return outcome
@@ -112,7 +115,8 @@ def check_flow(program: p.Program, loops: str) -> Outcome:
     built = Built()
     later: list[int] = []
     with _watched() as (lines, raised):
-        got = _run(_main(program, built, later), loop_of(loops, program.order), outcome)
+        rests = None if loops == "uvloop" else later
+        got = _run(_main(program, built, rests), loop_of(loops, program.order), outcome)
     outcome.wrong += [f"unraisable: {error!r}" for error in raised]
     if got is None or outcome.wrong:
         return outcome
@@ -276,12 +280,12 @@ class LeftError(Exception):
     """Leaves the context of a program."""
 
 
-async def _main(program: p.Program, built: Built, later: list[int]) -> list[Reading]:
+async def _main(program: p.Program, built: Built, later: list[int] | None) -> list[Reading]:
     zero = asyncio.get_running_loop().time()
     others = program.input_readers if isinstance(program.form, p.Asked) else ()
     readings = [Reading(reader, zero) for reader in (*program.readers, *others)]
     tasks: list[asyncio.Task[None]] = []
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(LIMIT if isinstance(asyncio.get_running_loop(), BoundedLoop) else REAL_LIMIT):
         with suppress(LeftError):
             await _in_context(program, built, readings, tasks, later)
         await asyncio.gather(*tasks)
@@ -293,7 +297,7 @@ async def _in_context(
     built: Built,
     readings: list[Reading],
     tasks: "list[asyncio.Task[None]]",
-    later: list[int],
+    later: list[int] | None,
 ) -> None:
     """Run a program in its context; `later` gets what the sources have made when everything rests."""
     loop = asyncio.get_running_loop()
@@ -314,7 +318,7 @@ async def _in_context(
             del replies
         if program.ends is None:
             await asyncio.wait(tasks)
-            if program.flow:
+            if program.flow and later is not None:
                 await asyncio.sleep(REST)
                 later += [made.tokens for made in built.made]
         else:
