@@ -1,7 +1,7 @@
 """The buffer of a message that has other parts than text, and the buffers of observed messages.
 
 Rule of this module: **parts cost readers of tokens nothing.** `items` has the tokens, as in every buffer; so
-whatever reads tokens (``async for``, operators, joins) can read it. `parts` has all parts, in order. Each part
+whatever reads tokens (``async for``, operators, joins) can read it. `parts` has all parts, in order. Each
 counts against the demand, as a token does, so a long thought waits for slow readers too.
 """
 
@@ -180,9 +180,9 @@ def told_by(parts: Sequence[Part]) -> dict[str, object]:
 
 # -- observed buffers -----------------------------------------------------------------------------------
 #
-# The buffers of messages of observed runs note when each part comes: **a part costs one reading of the clock**.
-# Observers get parts in batches; only the first part, and parts that have an event of their own, are reported
-# when they come.
+# The buffers of messages of observed runs note when each part comes: **a part costs one reading of the
+# clock**. Observers get parts in batches; only the first part, and parts that have an event of their own, are
+# reported when they come.
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ replay buffer, and there is no lock, no trampoline and no auto-detach layer per 
 
 import contextvars
 import logging
+from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
 
@@ -211,7 +212,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
             return
         try:
             self._variables.run(self._deliver)
-        except Exception:
+        except (Exception, CancelledError):  # not a cancellation of what writes the stream
             logger.exception(
                 "A subscriber raised; it was unsubscribed, and the stream goes on for all others."
             )

@@ -12,6 +12,7 @@ import pytest
 import reactivex as rx
 from reactivex import abc, operators as ops
 
+from miniagents import Message, MiniAgents
 from miniagents.streams import PromisingContext, Stream, StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
@@ -338,3 +339,21 @@ async def test_awaiting_what_nothing_else_holds() -> None:
 
     async with PromisingContext():
         assert await StreamedPromise(numbers).pieces == (0, 1, 2)
+
+
+@pytest.mark.logs("A subscriber raised")
+async def test_a_subscriber_that_raises_a_cancellation_stops_only_itself() -> None:
+    """A subscriber that raises `CancelledError` is unsubscribed; the stream goes on for all others."""
+
+    async def tokens(_: object) -> AsyncGenerator[str]:
+        for token in "abc":
+            await asyncio.sleep(0)
+            yield token
+
+    def cancelled(_: str) -> None:
+        raise asyncio.CancelledError
+
+    async with MiniAgents():
+        message = Message.promise(tokens)
+        message.tokens.subscribe(cancelled)
+        assert "abc" == str(await message)
