@@ -695,7 +695,7 @@ class TaskLife(WaitingTask):
         for child, left_behind in tuple(self.begun()):
             seen = child.seen()
             # A message of a run that has ended is in the replies of that run, whether these are read or not.
-            kept = id(seen[0]) in replied if left_behind else seen[0].contained
+            kept = id(child.buffer) in replied if left_behind else child.buffer.contained
             if not kept and not any(each.readers for each in seen):
                 child.cancel()
 

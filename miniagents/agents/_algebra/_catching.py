@@ -10,7 +10,7 @@ from miniagents.messages._message import failed_message
 from miniagents.streams._context import Context
 
 from .._signals import signals
-from ._operands import Operand, ReplyContext, has_begun, named, relay, until_over
+from ._operands import Operand, ReplyContext, WhileNeeded, has_begun, named, relay, until_over
 
 # The handler returns replies, an agent, or a coroutine of one of these; the public method is typed.
 Handler: TypeAlias = Callable[[Exception, ReplyContext], object]
@@ -80,7 +80,8 @@ class Catching:
         copy = MessageCopy(promise, held=True)
         ctx.reply(copy.begin())
         try:
-            await until_over(promise.buffer)
+            with WhileNeeded(copy.target):
+                await until_over(promise.buffer)
             if promise.buffer.error is not None:
                 await self._mend(promise, copy, ctx)
         finally:

@@ -12,6 +12,7 @@ from miniagents.messages import Message, MessagePromise, MessageSequencePromise,
 from miniagents.messages._parts import PartBuffer
 from miniagents.streams._buffer import NoReplayBuffer, ReplayBuffer
 from miniagents.streams._deadlocks import current_producer, record_wait
+from miniagents.streams._demand import UNBOUNDED, Request
 from miniagents.streams._pump import until_requested
 from miniagents.streams._readers import raise_error, until_closed, until_more
 from miniagents.streams._run_task import ProducerTask
@@ -188,6 +189,42 @@ async def until_over(buffer: ReplayBuffer[str]) -> None:
     buffer.when_closed(lambda: None if future.done() else future.set_result(None))
     record_wait(buffer, future)
     await future
+
+
+class WhileNeeded:
+    """Requests everything of one message while a reader of the run's replies needs what comes behind it.
+
+    For a run that replies the next message only when this one has ended: otherwise a message that nothing
+    reads would wait at `prefetch` for a reader, and the reader for the next message.
+
+    Args:
+        message: what the run has replied last.
+    """
+
+    def __init__(self, message: ReplayBuffer[str]) -> None:
+        self._message = message
+        self._request = Request()
+        run = current_producer()
+        self._replies = run.buffer if isinstance(run, ProducerTask) else None
+        self._former = None if self._replies is None else self._replies.upstream
+
+    def __enter__(self) -> None:
+        """Begin to pass demand on."""
+        if self._replies is not None:
+            self._replies.write_from(self)
+            self.pass_demand_on(self._replies, waiting=False)
+
+    def __exit__(self, *_: object) -> None:
+        """Take the request back."""
+        self._request.release()
+        if self._replies is not None and self._replies.upstream is self:
+            self._replies.upstream = self._former
+
+    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+        """Pass on that the next message is needed, or is not needed any more."""
+        del buffer, waiting
+        if self._replies is not None:
+            self._request.pass_on(self._message, 0, UNBOUNDED if self._replies.needed else 0)
 
 
 class InputEnd:
