@@ -61,6 +61,7 @@ class Demand(Lifetime[T]):
     """
 
     __slots__ = (
+        "_awaited",
         "_batch_due",
         "_batched",
         "_end_waiters",
@@ -94,6 +95,7 @@ class Demand(Lifetime[T]):
         self.upstream: Upstream | None = None
         self._resume: Future[None] | None = None
         self.unlimited: int = 0
+        self._awaited: int = -1  # the piece for which a reader of a derived stream waits
         # Sets that keep their order: to come and to leave costs the same for one reader and for thousands.
         self._waiters: dict[Future[None], None] | None = None
         self._end_waiters: dict[Future[None], None] | None = None
@@ -276,8 +278,8 @@ class Demand(Lifetime[T]):
 
     @property
     def needed(self) -> bool:
-        """Whether a reader waits for the next piece, or something needs everything."""
-        return self._waiters is not None or self.unlimited > 0
+        """Whether a reader, also of a derived stream, waits for the next piece, or something needs everything."""
+        return self._waiters is not None or self.unlimited > 0 or self._awaited == len(self.items)
 
     def request(self, limit: int, *, waiting: bool = False) -> None:
         """Allow the source to run on until ``limit`` pieces have come.
@@ -287,6 +289,7 @@ class Demand(Lifetime[T]):
             waiting: whether a reader has read everything and waits for the next piece.
         """
         self.requested = max(self.requested, limit)
+        self._awaited = len(self.items) if waiting else -1
         self.resume()
         if self.upstream is not None:
             self.upstream.pass_demand_on(self, waiting=waiting)
@@ -418,10 +421,11 @@ class Request:
         0
     """
 
-    __slots__ = ("_whole",)
+    __slots__ = ("_waited", "_whole")
 
     def __init__(self) -> None:
         self._whole: Demand[object] | None = None
+        self._waited = False
 
     def pass_on(self, source: Demand[T], position: int, credit: int, *, waiting: bool = False) -> None:
         """Request as much of ``source`` as is needed now.
@@ -446,7 +450,12 @@ class Request:
             return
         limit = position + credit
         more = limit - source.requested
-        if waiting or (more > 0 and (source.requested <= position or 2 * more >= source.context.prefetch)):
+        waited, self._waited = self._waited, waiting
+        if (
+            waiting
+            or waited
+            or (more > 0 and (source.requested <= position or 2 * more >= source.context.prefetch))
+        ):
             source.context.dispatch(partial(source.request, limit, waiting=waiting))
 
     def release(self) -> None:
