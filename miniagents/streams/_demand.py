@@ -278,7 +278,7 @@ class Demand(Lifetime[T]):
 
     @property
     def needed(self) -> bool:
-        """Whether a reader, also of a derived stream, waits for the next piece, or something needs everything."""
+        """Whether a reader, also of a derived stream, waits for a piece, or something needs everything."""
         return self._waiters is not None or self.unlimited > 0 or self._awaited == len(self.items)
 
     def request(self, limit: int, *, waiting: bool = False) -> None:
