@@ -5,6 +5,7 @@ Every request body and every part is compared whole with what `tests.support.spo
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -88,6 +89,11 @@ def _tools() -> Iterator[Told]:
         )
 
 
+def _without_opaque(part: Part) -> Part:
+    """A part as it is shown: what its server needs back is compared where it goes back, in the requests."""
+    return part if isinstance(part, str) or not hasattr(part, "opaque") else replace(part, opaque=None)  # type: ignore[arg-type]  # those that have the field
+
+
 @pytest.mark.gate("fifty turns over a socket")
 @pytest.mark.parametrize("spoken", SPOKEN, ids=lambda each: repr(each.wire))
 async def test_fifty_turns(spoken: ContentMessage) -> None:
@@ -108,7 +114,7 @@ async def test_fifty_turns(spoken: ContentMessage) -> None:
     for said in SAID:
         expected += spoken.parts(said)
         expected += [ToolResult(call.id, call.result, call.is_error, call.name) for call in said.calls]
-    assert parts == expected
+    assert expected == [_without_opaque(part) for part in parts]
 
     history: list[Json] = []
     for at, said in enumerate(SAID):

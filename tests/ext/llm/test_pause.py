@@ -118,10 +118,10 @@ async def test_the_socket_is_not_read(wire: Wire, *, through: bool) -> None:
 
 @pytest.mark.gate("a third of a second for each wire")
 async def test_who_awaits_it_all(wire: Wire) -> None:
-    """A stream that is paused, because it is not read, goes on when the whole is awaited."""
+    """A stream that is paused, because its reader is slow, goes on when the whole is awaited."""
     async with asking(wire) as (meter, _, client), MiniAgents(prefetch=PREFETCH):
         replies = asked(wire, client)
-        await meter.begun.wait()
+        await anext(aiter(replies.tokens))
         assert await meter.at_rest() < ALL / 2
         (message,) = await replies
         assert "x" * ALL == message.text
@@ -133,7 +133,7 @@ async def test_the_end_of_the_context(wire: Wire) -> None:
     async with asking(wire) as (meter, _, client):
         async with MiniAgents(prefetch=PREFETCH):
             replies = asked(wire, client)
-            await meter.begun.wait()
+            await anext(aiter(replies.tokens))
             assert await meter.at_rest() < ALL / 2
         assert meter.ended.is_set()
         assert ALL == len(str(await replies))
