@@ -40,8 +40,9 @@ _BY_SIGNAL = 128
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line; see :func:`miniagents.cli.main`."""
+    given = sys.argv[1:] if words is None else words
     try:
-        return _run(parse_arguments(sys.argv[1:] if words is None else words))
+        return _run(parse_arguments(given))
     except (BadInputError, JournalError) as error:
         complain(str(error))
         return _WRONG_INPUT
@@ -51,6 +52,10 @@ def main(words: Sequence[str] | None = None) -> int:
         complain(str(error))
         return _FAILED
     except KeyboardInterrupt:
+        if (
+            "map" in given[:1]
+        ):  # a second Ctrl-C while the first one is reported, or one before the job begins
+            complain("stopped.")
         return _BY_SIGNAL + signal.SIGINT
     except StoppedError as stopped:
         return _BY_SIGNAL + stopped.number
