@@ -58,12 +58,6 @@ def _stopped(program: p.Program, wrong: list[str]) -> bool:
     return stopped and all(line.startswith(("source: ", "log: ")) for line in wrong)
 
 
-def _unread_message(program: p.Program, wrong: list[str]) -> bool:
-    text = repr(program)
-    hangs = all(line.startswith("raised: TimeoutError") for line in wrong)
-    return program.flow and hangs and ("Catching(" in text or "ErrorsAsMessages(" in text)
-
-
 _READ: Final = (p.Reader("iterate"),)
 
 KNOWN: Final = (
@@ -87,10 +81,13 @@ KNOWN: Final = (
     ),
     Known(
         "C2",
-        "What an agent with `errors_as_messages` replied before it failed is cancelled.",
+        "What a chain whose last stage fails while it rewrites has replied is cancelled.",
         _cancelled_reply,
         p.Program(
-            p.ErrorsAsMessages(p.Function((p.Reply(p.Streamed(((1.0, "a"),))), p.Raise("e")))),
+            p.Chain(
+                p.Function((p.Reply(p.Streamed((), ends=1.0)),)),
+                p.Function((p.EachMessage("upper"), p.Raise("e"))),
+            ),
             p.Text("x"),
             _READ,
         ),
@@ -125,18 +122,6 @@ KNOWN: Final = (
             p.Listed((p.Streamed((), (1.0, "e")), p.Streamed((), ends=2.0))),
             (p.Reader("tokens"),),
             dropped=True,
-        ),
-    ),
-    Known(
-        "C1",
-        "`catching` waits for a message that is longer than `prefetch` and that nothing reads.",
-        _unread_message,
-        p.Program(
-            p.Catching(p.Identity(), p.Text("x")),
-            p.Streamed(((0.001, "a"), (0.001, "b"))),
-            (p.Reader("subscribe"),),
-            prefetch=1,
-            flow=True,
         ),
     ),
 )

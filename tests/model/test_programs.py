@@ -26,14 +26,6 @@ def test_many_programs_do_what_the_model_says() -> None:
 READ = (p.Reader("iterate"),)
 
 OPEN = {
-    "C2: a chain whose last stage fails while it rewrites": p.Program(
-        p.Chain(
-            p.Function((p.Reply(p.Streamed((), ends=1.0)),)),
-            p.Function((p.EachMessage("upper"), p.Raise("e"))),
-        ),
-        p.Text("x"),
-        READ,
-    ),
     "C7: an agent that had failed when its limit expires": p.Program(
         p.Timeout(p.Function((p.Reply(p.Streamed(((2.0, "a"),))), p.Raise("e"))), stall=1.0),
         p.Text("x"),
