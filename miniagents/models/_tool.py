@@ -53,7 +53,7 @@ def result_text(value: object, name: str) -> str:
         raise TypeError(msg) from error
 
 
-_NO_TEXT: Final = (Attachment, bytes, bytearray, memoryview)
+_NO_TEXT: Final[tuple[type, ...]] = (Attachment, bytes, bytearray, memoryview)
 """Types of results that a model cannot be told."""
 
 

@@ -323,7 +323,7 @@ class Demand(Lifetime[T]):
     @override
     def run_unread(self) -> None:
         if not (self.unread or self.was_read):
-            self.unread = True
+            self.unread: bool = True
             self.request_all()
 
     @override

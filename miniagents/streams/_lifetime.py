@@ -517,7 +517,7 @@ class TaskLife(WaitingTask):
         self.parent: TaskLife | None = parent  # the run that its errors name
         self.guardian: TaskLife | None = parent
         self.children: dict[TaskLife, None] | None = None
-        self.ended = False
+        self.ended: bool = False
         self._begun_by: Ancestry | None = None if parent is None else parent.ancestry
         self._ancestry: Ancestry | None = None
         self._stopping = False

@@ -220,10 +220,11 @@ async def test_a_cancelled_run_cancels_what_it_started() -> None:
 async def test_a_failing_run_cancels_what_it_started() -> None:
     """A failing run cancels the runs it started that have no reader, but not what it had given away."""
     context, ended = open_context(), list[str]()
+    keeps: ReplayBuffer[int] = ReplayBuffer(context)
 
     async def parent() -> None:
         start(context, "unread", hanging(ended, "unread"))
-        start(context, "given away", hanging(ended, "given away")).contain(ReplayBuffer(context))
+        start(context, "given away", hanging(ended, "given away")).contain(keeps)
         await turns()
         raise ValueError("broken")
 

@@ -327,7 +327,7 @@ class Dialect:
         message: Json = {"id": f"answer-{turn.number}", "type": "message", "role": "assistant", "model": "m"}
         if not self.stream:
             return {**message, "content": blocks, "stop_reason": reason, "usage": usage}
-        start = {**message, "content": [], "usage": {"input_tokens": 30, "output_tokens": 0}}
+        start: Json = {**message, "content": [], "usage": {"input_tokens": 30, "output_tokens": 0}}
         events: list[Json] = [{"type": "message_start", "message": start}]
         for at, block in enumerate(blocks):
             events += _streamed(at, block)
@@ -336,7 +336,8 @@ class Dialect:
             "delta": {"stop_reason": reason},
             "usage": {"output_tokens": 12},
         }
-        events += [end, {"type": "message_stop"}]
+        stop: Json = {"type": "message_stop"}
+        events += [end, stop]
         return [
             b"event: %s\ndata: %s\n\n" % (str(each["type"]).encode(), json.dumps(each).encode())
             for each in events
@@ -350,7 +351,7 @@ class Dialect:
         if self.thought is not NONE:
             items.append({"type": "reasoning", "id": f"rs_{turn.number}", **self.thought.whole(turn.number)})
         if turn.text:
-            said = {"type": "output_text", "text": turn.text, "annotations": []}
+            said: Json = {"type": "output_text", "text": turn.text, "annotations": []}
             items.append(
                 {"type": "message", "id": f"msg_{turn.number}", "role": "assistant", "content": [said]}
             )
@@ -437,7 +438,13 @@ ENCRYPTED: Final = Thought(
     },
     shown=lambda n: f"Hm, turn {n}.",
 )
-PHASED: Final = replace(ENCRYPTED, back=lambda n: {"phase": "final_answer" if n == 3 else "commentary"})
+
+
+def _phase(number: int) -> Json:
+    return {"phase": "final_answer" if number == 3 else "commentary"}
+
+
+PHASED: Final = replace(ENCRYPTED, back=_phase)
 OPEN: Final = Thought(
     whole=lambda n: {"summary": [], "content": [{"type": "reasoning_text", "text": f"Hm, turn {n}."}]},
     shown=lambda n: f"Hm, turn {n}.",

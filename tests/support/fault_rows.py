@@ -390,13 +390,14 @@ def _empty_and_refused() -> Iterable[Row]:
     MiniMax refuses with status 200 (https://platform.minimax.io/docs/api-reference/errorcode).
     """
     whole: Mapping[str, object] = {"stream": False}
-    cut = {"index": 0, "finish_reason": "length"}
-    for name, choice in (
+    cut: dict[str, object] = {"index": 0, "finish_reason": "length"}
+    choices: tuple[tuple[str, dict[str, object]], ...] = (
         ("no message", cut),
         ("an empty message", {**cut, "message": {}}),
         ("null as a message", {**cut, "message": None}),
         ("a role alone", {**cut, "message": {"role": "assistant"}}),
-    ):
+    )
+    for name, choice in choices:
         make = (_whole(200, {"choices": [choice]}),)
         yield Row(f"cut, {name}", make, None, "", finish_reason="length", keywords=whole, wires=(CHAT,))
     refusals: tuple[tuple[str, dict[str, object], str], ...] = (

@@ -32,8 +32,8 @@ class Provider:
         self.requests = requests
         self.tokens = tokens
         self.tells = tells
-        self.refused = 0
-        self.served = 0
+        self.refused: int = 0
+        self.served: int = 0
         self._taken: deque[tuple[float, float]] = deque()
 
     def ask(self, tokens: float) -> ResponseHeaders:

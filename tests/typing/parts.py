@@ -6,7 +6,9 @@ from miniagents import (
     AgentPart,
     AssistantMessage,
     Citation,
+    File,
     Finish,
+    Image,
     Message,
     MessagePromise,
     Part,
@@ -19,7 +21,7 @@ from miniagents import (
     ToolResult,
     Usage,
 )
-from miniagents.parts import RateLimit, ResponseHeaders
+from miniagents.parts import RateLimit, ResponseHeaders, ServerToolCall, ServerToolResult
 
 
 def kind_of(part: Part) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for each kind
@@ -36,6 +38,13 @@ def kind_of(part: Part) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for e
             return arguments
         case ToolResult():
             return part.content
+        case ServerToolCall():
+            return part.arguments
+        case ServerToolResult():
+            return part.content
+        case Image() | File():
+            assert_type(part.data, bytes | None)
+            return part.media_type or ""
         case Citation():
             return part.source
         case Usage():

@@ -6,7 +6,9 @@ from miniagents import (
     AgentPart,
     AssistantMessage,
     Citation,
+    File,
     Finish,
+    Image,
     InteractionContext,
     Message,
     MessagePromise,
@@ -29,7 +31,7 @@ from miniagents import (
     model_agent,
     tool,
 )
-from miniagents.parts import ResponseHeaders
+from miniagents.parts import ResponseHeaders, ServerToolCall, ServerToolResult
 from miniagents.testing import scripted_model
 
 
@@ -87,13 +89,13 @@ def shown(part: Part) -> str:
             return text
         case Reasoning() | Refusal() | Citation():
             return part.text or ""
-        case ToolCallDelta():
+        case ToolCallDelta() | ServerToolCall():
             return part.arguments
-        case ToolResult():
+        case ToolResult() | ServerToolResult():
             return part.content
         case AgentPart():
             return f"{part.agents}: {shown(part.part)}"
-        case Usage() | Finish() | Restart() | Retry() | ResponseHeaders():
+        case Image() | File() | Usage() | Finish() | Restart() | Retry() | ResponseHeaders():
             return ""
 
 

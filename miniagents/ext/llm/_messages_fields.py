@@ -86,7 +86,7 @@ def citation_of(cited: object) -> Citation:
         text("cited_text") or "",
         number("start_char_index", "start_page_number", "start_block_index"),
         number("end_char_index", "end_page_number", "end_block_index"),
-        opaque=opaque(citation=cited) if isinstance(cited, dict) else None,
+        opaque=opaque(citation=cast("object", cited)) if isinstance(cited, dict) else None,
     )
 
 

@@ -74,12 +74,13 @@ try:
         APIStatusError,
         APITimeoutError,
         AsyncAnthropic,
-        AsyncAnthropicBedrock,
-        AsyncAnthropicBedrockMantle,
-        AsyncAnthropicVertex,
         DefaultAsyncHttpxClient,
         Timeout,
     )
+
+    # To type checkers `anthropic` itself does not export these.
+    from anthropic.lib.bedrock import AsyncAnthropicBedrock, AsyncAnthropicBedrockMantle
+    from anthropic.lib.vertex import AsyncAnthropicVertex
 except ImportError as _error:
     raise ImportError(
         "anthropic_agent needs Anthropic's SDK, which is not installed; pip install 'miniagents[anthropic]'"

@@ -13,10 +13,10 @@ import pytest
 from anthropic import (
     AsyncAnthropic,
     AsyncAnthropicAWS,
-    AsyncAnthropicBedrock,
     AsyncAnthropicFoundry,
-    AsyncAnthropicVertex,
 )
+from anthropic.lib.bedrock import AsyncAnthropicBedrock
+from anthropic.lib.vertex import AsyncAnthropicVertex
 from openai import AsyncAzureOpenAI
 
 from miniagents import MiniAgents

@@ -8,6 +8,7 @@ Anthropic: https://platform.claude.com/docs/en/agents-and-tools/tool-use/server-
 import base64
 import json
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 
@@ -67,20 +68,20 @@ def streamed(blocks: Sequence[dict[str, object]], reason: str) -> Script:
     """An answer of these blocks."""
     events = [event("message_start", message={"id": "m", "content": [], "usage": {"input_tokens": 1}})]
     for at, block in enumerate(blocks):
-        begun = {**block, "text": "", "citations": []} if block["type"] == "text" else block
-        begun = {**begun, "input": {}} if "input" in block else begun
-        events.append(event("content_block_start", index=at, content_block=begun))
+        empty: dict[str, object] = {"text": "", "citations": []} if block["type"] == "text" else {}
+        if "input" in block:
+            empty["input"] = {}
+        events.append(event("content_block_start", index=at, content_block={**block, **empty}))
         deltas: list[dict[str, object]] = []
         if "input" in block:
             written = json.dumps(block["input"])
-            deltas += [
-                {"type": "input_json_delta", "partial_json": each} for each in ("", written[:5], written[5:])
-            ]
+            pieces = "", written[:5], written[5:]
+            deltas.extend({"type": "input_json_delta", "partial_json": each} for each in pieces)
         if "text" in block:
             deltas.append({"type": "text_delta", "text": block["text"]})
         cited = block.get("citations")
-        for each in cited if isinstance(cited, list) else []:
-            deltas.append({"type": "citations_delta", "citation": each})
+        if isinstance(cited, list):
+            deltas += [{"type": "citations_delta", "citation": each} for each in cast("list[object]", cited)]
         events += [event("content_block_delta", index=at, delta=delta) for delta in deltas]
         events.append(event("content_block_stop", index=at))
     end = event("message_delta", delta={"stop_reason": reason}, usage={"output_tokens": 3})

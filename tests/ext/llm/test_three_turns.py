@@ -6,6 +6,7 @@ have it exactly, as the providers do.
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -54,9 +55,9 @@ class Provider:
         """An item without ids that the server did not give."""
         if self._dialect.ids(1) is not None:
             return item
-        calls = item.get("tool_calls")
-        if not isinstance(calls, list):
+        if not isinstance(item.get("tool_calls"), list):
             return item
+        calls = cast("list[dict[str, object]]", item["tool_calls"])
         return {**item, "tool_calls": [{k: v for k, v in call.items() if k != "id"} for call in calls]}
 
 
@@ -64,13 +65,13 @@ def items(body: dict[str, object]) -> list[dict[str, object]]:
     """The conversation in a request, without the system text."""
     said = body.get("messages", body.get("input"))
     assert isinstance(said, list)
-    return [each for each in said if each.get("role") != "system"]
+    return [each for each in cast("list[dict[str, object]]", said) if each.get("role") != "system"]
 
 
 def is_result(item: dict[str, object]) -> bool:
     """Whether it is the result of a call, or of several."""
     content = item.get("content")
-    blocks = content if isinstance(content, list) else [item]
+    blocks = cast("list[dict[str, object]]", content) if isinstance(content, list) else [item]
     kinds = {"tool_result", "function_call_output"}
     return item.get("role") == "tool" or any(each.get("type") in kinds for each in blocks)
 
@@ -78,7 +79,7 @@ def is_result(item: dict[str, object]) -> bool:
 def count(results: list[dict[str, object]]) -> int:
     """How many calls were answered."""
     contents = [each.get("content") for each in results]
-    return sum(len(content) if isinstance(content, list) else 1 for content in contents)
+    return sum(len(cast("list[object]", each)) if isinstance(each, list) else 1 for each in contents)
 
 
 def agent_of(dialect: Dialect, server: ScriptedServer) -> dict[str, object]:

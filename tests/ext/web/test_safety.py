@@ -49,11 +49,12 @@ async def serving(
         async with MiniAgents(app_wide=True, drain_timeout=0):
             yield
 
+    settings.setdefault("owner", anyone)
     routes = chat_routes(
         agent,
         prefix="/chat",
         protocols=["sse", "ndjson", "text", "vercel", "openai"],
-        **{"owner": anyone, **settings},
+        **settings,
     )
     async with (
         served(Starlette(routes=routes, lifespan=lifespan)) as url,
