@@ -22,6 +22,7 @@ from miniagents import (
 )
 from miniagents.models._typed_agent import typed_answer
 from miniagents.testing import scripted_model
+from tests.support.sources import turns
 from tests.support.speakers import Speaker
 
 
@@ -103,6 +104,7 @@ async def test_closed_replies_are_forgotten() -> None:
         assert str(await replies) == "one two three"
         buffer = weakref.ref(replies.buffer)
         del replies
+        await turns(3)  # the run itself ends
         assert buffer() is None
 
 

@@ -497,6 +497,7 @@ def test_few_answers_to_other_questions(judges: str, capsys: pytest.CaptureFixtu
     words = ["map", "eliza", "rows.jsonl", "-o", "free.jsonl"]
     assert 0 == main([*words, "--text-column", "text"])
     assert 0 == main([*words, "--prompt", "I feel {text}"])
+    capsys.readouterr()  # what the last command said is not looked at
 
 
 def test_cut_answers(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -514,6 +515,7 @@ def test_cut_answers(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(asked_of(judges)) == 4
     assert 3 == main([*words, "--retry-failed"])
     assert len(asked_of(judges)) == 6
+    capsys.readouterr()  # what the last command said is not looked at
 
 
 def test_parameters_of_models(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -528,6 +530,7 @@ def test_parameters_of_models(judges: str, capsys: pytest.CaptureFixture[str]) -
     sent = ["--max-tokens", "5", "--temperature", "0", "--param", "top_p=0.9"]
     assert 0 == main([*words, *sent])
     assert "5 0.0 0.9" == read("out.jsonl")[0]["output"]
+    capsys.readouterr()  # what the last command said is not looked at
 
 
 def test_a_row_that_hangs(judges: str) -> None:
@@ -566,6 +569,7 @@ def test_numbers_of_parquet(
     assert 0 == main(["map", "eliza", "n.parquet", "-o", "out.jsonl", "--text-column", "text"])
     assert read("out.jsonl")[0]["n"] is None
     assert "Numbers that are NaN or infinite are written as null" in caplog.text
+    capsys.readouterr()  # what the last command said is not looked at
 
 
 def test_a_column_that_comes_late(judges: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,6 +136,7 @@ async def test_a_failing_message_ends_it() -> None:
         heard.target.mark_error_handled()
 
 
+@pytest.mark.logs("No reader ever saw")
 async def test_walking_on() -> None:
     """A transformer that says so is told of the messages after a failing one; only it is told the error."""
     async with PromisingContext():

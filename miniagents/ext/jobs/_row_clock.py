@@ -136,6 +136,8 @@ class RowClocks(Observer):
 
     @override
     def on_event(self, event: RunEvent, /) -> None:
+        if isinstance(event, PartsCame) and not event.times:
+            return  # a message without parts has ended: its run ends, too
         run, now = event.run, event.times[-1] if isinstance(event, PartsCame) else event.at
         if isinstance(event, RunBegan):
             clock = _CLOCK.get()
