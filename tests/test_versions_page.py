@@ -37,7 +37,7 @@ def test_the_table_of_pythons() -> None:
     assert f">={expected[0]}" == PROJECT["requires-python"]
     nightly = (ROOT / ".ci" / "nightly").read_text(encoding="utf-8")
     assert f"PYTHONS:-{' '.join(f'python{each}' for each in expected)}}}" in nightly
-    assert "night \"$python -m tests.release -- -m 'gate or not gate'\"" in nightly
+    assert "\\$python -m tests.release -- -m 'gate or not gate'" in nightly
 
 
 def test_the_changelog_has_the_version() -> None:
