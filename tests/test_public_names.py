@@ -13,7 +13,7 @@ import pytest
 
 import miniagents
 
-MOST_IN_ALL = 304
+MOST_IN_ALL = 304 + 1  # new in this round: loop_scheduler
 """How many different names all public modules may have together; the goal is 200."""
 
 MOST_ON_NO_PAGE = 92

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Iterable, Iterator
 from functools import partial
 from typing import cast
 
-from reactivex import Observable
+from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
 from typing_extensions import override
 
@@ -22,6 +22,7 @@ from miniagents.streams._lifetime import Lifetime, contain_all, extend_chain
 from miniagents.streams._protocols import Producer
 from miniagents.streams._pump import pump
 from miniagents.streams._run_task import ProducerTask
+from miniagents.streams._scheduler import LoopScheduler
 from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
 
 from ._message import Message, MessagePromise, failed_message
@@ -399,7 +400,9 @@ def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:
     task.start(lambda: pump(stream, buffer, flattener.feed_from_pump))
 
 
-def follow_observable(flattener: Flattener, stream: Observable[object]) -> None:
+def follow_observable(
+    flattener: Flattener, stream: Observable[object], scheduler: abc.SchedulerBase | None = None
+) -> None:
     """Subscribe to an Observable and feed every item of it; unsubscribe when no reader can come any more."""
     feeder = ObservableProducer()
     flattener.feeder = feeder
@@ -408,4 +411,5 @@ def follow_observable(flattener: Flattener, stream: Observable[object]) -> None:
         on_loop_thread(flattener.feed_or_fail),
         on_loop_thread(flattener.fail),
         on_loop_thread(flattener.finish),
+        scheduler=LoopScheduler() if scheduler is None else scheduler,
     )

@@ -558,7 +558,7 @@ class Lifted(Observable[B]):
             if flattener.ended:  # the subscriber has left already
                 return
             try:
-                variables.run(follow_observable, flattener, source)
+                variables.run(follow_observable, flattener, source, scheduler)
             except Exception as error:  # noqa: BLE001 - any error of a source is its terminal event
                 flattener.fail(error)
 

@@ -4,6 +4,7 @@ from ._adapters import from_async, to_async_iter
 from ._context import PromiseResolvedHandler, PromisingContext
 from ._promise import Promise, StreamedPromise
 from ._pump import Overflow
+from ._scheduler import loop_scheduler
 from ._stream import Stream
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "Stream",
     "StreamedPromise",
     "from_async",
+    "loop_scheduler",
     "to_async_iter",
 ]

@@ -18,6 +18,7 @@ from ._protocols import Producer
 from ._pump import BoundedQueue, Overflow, pump
 from ._readers import raise_error, started
 from ._run_task import ProducerTask
+from ._scheduler import LoopScheduler
 from ._stream import Stream
 
 # -- async adapters -------------------------------------------------------------------------------------
@@ -173,7 +174,10 @@ async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
     # An Observable may emit from any thread, as the timers of reactivex do.
     on_loop_thread = buffer.context.on_loop_thread
     subscription = observable.subscribe(
-        on_loop_thread(buffer.append), on_loop_thread(buffer.fail), on_loop_thread(buffer.finish)
+        on_loop_thread(buffer.append),
+        on_loop_thread(buffer.fail),
+        on_loop_thread(buffer.finish),
+        scheduler=LoopScheduler(),
     )
     try:
         while True:
@@ -199,7 +203,12 @@ async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncG
 
     # A source that pushes all its items during `subscribe` must also be able to see that it is disposed of.
     wanted = observable.pipe(ops.take_while(queue.is_open))
-    subscription = wanted.subscribe(queue.put, on_loop_thread(buffer.fail), on_loop_thread(buffer.finish))
+    subscription = wanted.subscribe(
+        queue.put,
+        on_loop_thread(buffer.fail),
+        on_loop_thread(buffer.finish),
+        scheduler=LoopScheduler(),
+    )
     try:
         while True:
             for item in queue.take():

@@ -58,6 +58,7 @@ from miniagents.values import NoActiveContextError, WrongLoopError
 from ._notebook import watch_cells
 from ._observers import Anchor, Observer, Observers
 from ._protocols import Sink
+from ._scheduler import LoopScheduler
 from ._threads import call_from_thread, run_in_thread, run_loop, running_loop
 
 if TYPE_CHECKING:
@@ -717,7 +718,7 @@ class PromisingContext(TaskOwner):
                 end.set_result(None) if error is None else end.set_exception(error)
 
         on = self.on_loop_thread
-        subscription = source.subscribe(on(items.append), on(ended), on(ended))
+        subscription = source.subscribe(on(items.append), on(ended), on(ended), scheduler=LoopScheduler())
         try:
             await end
         finally:

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar, cast
 from reactivex import Observable, abc
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
-from miniagents.streams import Promise, StreamedPromise
+from miniagents.streams import Promise, StreamedPromise, loop_scheduler
 
 from ._diagrams import EventKind
 
@@ -80,7 +80,9 @@ class Recorder:
         self._task: asyncio.Task[None] | None = None
         read = as_source(source)
         if isinstance(read, Observable):
-            self._subscription = read.subscribe(self._next, self._error, self._complete)
+            self._subscription = read.subscribe(
+                self._next, self._error, self._complete, scheduler=loop_scheduler()
+            )
         elif isinstance(read, AsyncIterable):
             self._task = asyncio.create_task(self._iterate(read))
         else:

@@ -19,10 +19,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, Protocol, TypeAlias, TypeVar, TypeVarTuple, cast
+from typing import NoReturn, Protocol, Self, TypeAlias, TypeVar, TypeVarTuple, cast
 from weakref import WeakSet
 
 from typing_extensions import override
@@ -201,6 +202,25 @@ class StuckLoopError(MiniAgentsError):
     """
 
 
+class _Instant(float):
+    """The time of a timer; asyncio keeps timers in a heap, which does not keep the order of equal times."""
+
+    __slots__ = ("number",)
+
+    number: int
+
+    def __new__(cls, when: float, number: int) -> Self:
+        instant = super().__new__(cls, when)
+        instant.number = number
+        return instant
+
+    @override
+    def __lt__(self, other: float) -> bool:
+        if isinstance(other, _Instant) and float.__eq__(self, other):
+            return self.number < other.number
+        return float.__lt__(self, other)
+
+
 class VirtualEventLoop(asyncio.SelectorEventLoop):
     """The ordinary event loop with a :class:`VirtualSelector`.
 
@@ -212,12 +232,21 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         self._jobs = 0
         self._processes: WeakSet[asyncio.SubprocessTransport] = WeakSet()
         self._when_idle: list[Callable[[], bool]] = []
+        self._timers = 0
         super().__init__(VirtualSelector(now, io_patience, self._busy, self._stuck, self._idle))
 
     @override
     def time(self) -> float:
         """Seconds of the virtual clock."""
         return self._now.seconds
+
+    @override
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Set a timer; timers of the same time are called in the order in which they were set."""
+        self._timers += 1
+        return super().call_at(_Instant(when, self._timers), callback, *args, context=context)
 
     def call_when_idle(self, callback: Callable[[], bool]) -> None:
         """Call ``callback`` each time that nothing is ready, before time passes or the loop is stuck.

@@ -1,0 +1,231 @@
+"""The loop scheduler: the time of reactivex on an event loop.
+
+The schedulers of reactivex measure wall time, and its operators with time start a thread for each timer. This
+one has the clock of the loop, so `debounce` or `interval` starts no thread, takes no time under virtual time,
+and calls back where everything else runs. Work without a delay stays on the trampoline of the thread, as with
+the default scheduler of reactivex: a source that emits all its items while it is subscribed to still does.
+
+Operators pass the scheduler of a subscription on to what they subscribe to, so it suffices to pass it once.
+"""
+
+from asyncio import Handle, get_running_loop
+from collections.abc import Callable
+from contextvars import copy_context
+from datetime import datetime, timedelta
+from functools import partial
+from threading import get_ident
+from typing import TypeVar, cast
+
+from reactivex import abc, typing
+from reactivex.disposable import MultipleAssignmentDisposable, SingleAssignmentDisposable
+from reactivex.internal.basic import default_now
+from reactivex.internal.constants import UTC_ZERO
+from reactivex.scheduler import CurrentThreadScheduler
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+from reactivex.scheduler.scheduleditem import ScheduledItem
+from typing_extensions import override
+
+from ._threads import running_loop
+
+S = TypeVar("S")
+
+_SECOND = timedelta(seconds=1)
+
+
+def loop_scheduler() -> PeriodicScheduler:
+    """Return a scheduler with the time of the running event loop, for ``subscribe`` of plain reactivex.
+
+    The places of this library that subscribe to an Observable pass one already. Use it where you subscribe
+    yourself: ``pipe.subscribe(print, scheduler=loop_scheduler())``. Then ``interval``, ``debounce``,
+    ``buffer_with_time`` and all other operators with time use timers of the loop; no thread is started.
+
+    * Delayed work runs in the context variables that are set where this function is called.
+    * Work without a delay runs at once, as with the default scheduler of reactivex.
+    * It may be used from other threads.
+    * Its ``now`` runs with the clock of the loop; under virtual time it begins in 1970.
+
+    Raises:
+        RuntimeError: no event loop is running.
+
+    Example:
+        >>> import asyncio
+        >>> import reactivex as rx
+        >>> from reactivex import operators as ops
+        >>> from miniagents.streams import loop_scheduler
+        >>> from miniagents.testing import virtual_time
+        >>> async def main():
+        ...     ticks = rx.interval(60).pipe(ops.take(3))
+        ...     ticks.subscribe(print, scheduler=loop_scheduler())
+        ...     await asyncio.sleep(200)
+        >>> with virtual_time():
+        ...     asyncio.run(main())
+        0
+        1
+        2
+    """
+    if running_loop() is None:
+        raise RuntimeError(
+            "loop_scheduler() was called where no event loop is running; call it inside an async function, "
+            "where you subscribe."
+        )
+    return LoopScheduler()
+
+
+class LoopScheduler(PeriodicScheduler):
+    """What :func:`loop_scheduler` returns; for one subscription, and everything that it subscribes to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = get_running_loop()
+        self._thread = get_ident()
+        self._variables = copy_context()
+        self._trampoline = CurrentThreadScheduler.singleton().get_trampoline()
+        # Dates that users give are those of the calendar, but a test must not depend on today's.
+        virtual = hasattr(self._loop, "call_when_idle")
+        elapsed = timedelta(seconds=self._loop.time())
+        self._epoch: datetime = UTC_ZERO if virtual else default_now() - elapsed
+
+    @property
+    @override
+    def now(self) -> datetime:
+        """The time of the loop as a date, in whole microseconds."""
+        return self._epoch + timedelta(seconds=self._loop.time())
+
+    @override
+    def schedule(self, action: abc.ScheduledAction[S], state: S | None = None) -> abc.DisposableBase:
+        """Run an action at once, or after the undelayed one that is running."""
+        item = _Undelayed(self, action, state)
+        if get_ident() == self._thread:
+            self._trampoline.run(item)
+        else:
+            CurrentThreadScheduler.singleton().get_trampoline().run(item)
+        return item.disposable
+
+    @override
+    def schedule_relative(
+        self, duetime: typing.RelativeTime, action: abc.ScheduledAction[S], state: S | None = None
+    ) -> abc.DisposableBase:
+        """Run an action in a turn of the loop, after a delay in seconds."""
+        return self.schedule_absolute(self.now + self.to_timedelta(duetime), action, state)
+
+    @override
+    def schedule_absolute(
+        self, duetime: typing.AbsoluteTime, action: abc.ScheduledAction[S], state: S | None = None
+    ) -> abc.DisposableBase:
+        """Run an action in a turn of the loop, at a time."""
+        # By dates in whole microseconds, so that what is due at the same time has the same time.
+        due = max(self.to_datetime(duetime), self.now)
+        timer = _Timer(self, partial(self.invoke_action, action, state), (due - self._epoch) / _SECOND)
+        if get_ident() == self._thread:
+            timer.start()
+        else:
+            self._loop.call_soon_threadsafe(timer.start, context=self._variables)
+        return timer
+
+    @override
+    def schedule_periodic(
+        self,
+        period: typing.RelativeTime,
+        action: typing.ScheduledPeriodicAction[S],
+        state: S | None = None,
+    ) -> abc.DisposableBase:
+        """Run an action again and again; a tick that is late does not delay the ones after it."""
+        step = self.to_timedelta(period)
+        due = self.now + step
+        running = MultipleAssignmentDisposable()
+
+        def tick(_: abc.SchedulerBase, state: S | None = None) -> None:
+            nonlocal due
+            if running.is_disposed:
+                return
+            try:
+                state = action(state)
+            except BaseException:
+                running.dispose()
+                raise
+            due = max(due + step, self.now)
+            running.disposable = self.schedule_absolute(due, tick, state)
+
+        running.disposable = self.schedule_absolute(due, tick, state)
+        return running
+
+    def call_at(self, when: float, callback: typing.Action) -> Handle:
+        """Call back on the loop at a time of its clock, in the context variables of the subscriber."""
+        return self._loop.call_at(when, callback, context=self._variables.copy())
+
+    def on_thread(self) -> bool:
+        """Return whether this is the thread of the loop."""
+        return get_ident() == self._thread
+
+    def call_soon(self, callback: typing.Action) -> None:
+        """Call back on the thread of the loop; never if the loop is closed."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+
+class _Timer(abc.DisposableBase):
+    """One delayed action; disposing it, from any thread, keeps it from running or disposes what it began."""
+
+    __slots__ = ("_action", "_begun", "_handle", "_scheduler", "_when")
+
+    def __init__(
+        self, scheduler: LoopScheduler, action: Callable[[], abc.DisposableBase], when: float
+    ) -> None:
+        self._scheduler = scheduler
+        self._action: Callable[[], abc.DisposableBase] | None = action
+        self._when = when
+        self._handle: Handle | None = None
+        self._begun = SingleAssignmentDisposable()
+
+    def start(self) -> None:
+        """Set the timer of the loop."""
+        if self._action is not None:
+            self._handle = self._scheduler.call_at(self._when, self._run)
+
+    def _run(self) -> None:
+        action, self._action, self._handle = self._action, None, None
+        if action is not None:
+            self._begun.disposable = action()
+
+    @override
+    def dispose(self) -> None:
+        """Cancel it; idempotent."""
+        self._action = None
+        self._begun.dispose()
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            if self._scheduler.on_thread():
+                handle.cancel()
+            else:
+                self._scheduler.call_soon(handle.cancel)
+
+
+class _Always:
+    """The clock of undelayed work: it is always due."""
+
+    __slots__ = ()
+
+    now: datetime = datetime.max.replace(tzinfo=UTC_ZERO.tzinfo)
+
+
+_ALWAYS = cast("PeriodicScheduler", _Always())  # the trampoline needs no more of a scheduler
+
+
+class _Undelayed(ScheduledItem):
+    """Undelayed work on the trampoline, in its order among the work of other schedulers.
+
+    Args:
+        scheduler: what the action gets as its scheduler.
+        action: the work.
+        state: what the action gets.
+    """
+
+    def __init__(self, scheduler: LoopScheduler, action: abc.ScheduledAction[S], state: S | None) -> None:
+        super().__init__(_ALWAYS, state, action, default_now())
+        self._owner = scheduler
+
+    @override
+    def invoke(self) -> None:
+        disposable = self.action(self._owner, self.state)
+        if isinstance(disposable, abc.DisposableBase):
+            self.disposable.disposable = disposable
