@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias, cast
+from typing import Final, Literal, Protocol, TypeAlias, cast
 
 import pytest
 
@@ -141,7 +141,7 @@ def cassette(request: pytest.FixtureRequest) -> "miniagents.testing.Cassette":
         pytest.fail("The fixture cassette needs a test with @pytest.mark.cassette.", pytrace=False)
     node: pytest.Item = request.node
     file = str(mark.args[0]) if mark.args else f"cassettes/{node.path.stem}/{_file_name(node)}.jsonl"
-    mode = cast("miniagents.testing.CassetteMode", node.config.getoption("--cassettes"))
+    mode = cast('Literal["replay", "record", "rewrite"]', node.config.getoption("--cassettes"))
     made = miniagents.testing.Cassette(node.path.parent / file, mode=mode)
     _at_the_end(request, made.check)
     return made
@@ -220,7 +220,7 @@ def _why_not_virtual() -> str | None:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return "it does not run on asyncio. With anyio, let anyio_backend be 'asyncio'."
-    if miniagents.testing.has_virtual_time(loop):
+    if miniagents.testing.VirtualClock.drives(loop):
         return None
     return (
         f"its event loop ({type(loop).__module__}.{type(loop).__qualname__}) has real time: it was made "

@@ -12,13 +12,11 @@ Example:
 
 from miniagents.models import (
     AnyTool,
-    Approval,
     MaxTurnsError,
     Tool,
     ToolAgent,
     ToolArgumentsError,
     ToolDefinitionError,
-    ToolReplies,
     ToolSpec,
     tool,
 )
@@ -30,7 +28,6 @@ from miniagents.values import (
 
 __all__ = [
     "AnyTool",
-    "Approval",
     "MaxTurnsError",
     "Tool",
     "ToolAgent",
@@ -38,7 +35,6 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "ToolDefinitionError",
-    "ToolReplies",
     "ToolResult",
     "ToolSpec",
     "tool",

@@ -7,59 +7,26 @@ Example:
     ...     return ["Answer in one sentence.", about]
 """
 
-from miniagents.agents import (
-    AgentCallNode,
-    AgentReplyNode,
-    ChainItem,
-    PersistMessageHandler,
-    Prompt,
-    RaceEntry,
-    RaceReport,
-    Route,
-)
-from miniagents.messages import MessageType, MessageTypeOf, Parts, PartStreamer, TokenStreamer
-from miniagents.models import (
-    AnswerMode,
-    AnswerSchema,
-    AnyTool,
-    ModelAgent,
-    ParsedMessage,
-    ParsedReplies,
-    ToolAgent,
-    ToolReplies,
-    TypedAgent,
-)
-from miniagents.operators import AgentMap, ItemReplies
-from miniagents.streams import Overflow, PromiseResolvedHandler, PromisingContext
+from miniagents.agents import AgentCallNode, AgentReplyNode, ChainItem, RaceReport
+from miniagents.messages import MessageType, MessageTypeOf
+from miniagents.models import AnswerSchema, AnyTool, ModelAgent, ParsedMessage, ToolAgent, TypedAgent
+from miniagents.streams import Overflow, PromisingContext
 from miniagents.values import Frozen
 
 __all__ = [
     "AgentCallNode",
-    "AgentMap",
     "AgentReplyNode",
-    "AnswerMode",
     "AnswerSchema",
     "AnyTool",
     "ChainItem",
     "Frozen",
-    "ItemReplies",
     "MessageType",
     "MessageTypeOf",
     "ModelAgent",
     "Overflow",
     "ParsedMessage",
-    "ParsedReplies",
-    "PartStreamer",
-    "Parts",
-    "PersistMessageHandler",
-    "PromiseResolvedHandler",
     "PromisingContext",
-    "Prompt",
-    "RaceEntry",
     "RaceReport",
-    "Route",
-    "TokenStreamer",
     "ToolAgent",
-    "ToolReplies",
     "TypedAgent",
 ]

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 NEEDED = [
     ("miniagents.ext.otel", "opentelemetry", "otel"),
     ("miniagents.ext.web", "starlette", "web"),
-    ("miniagents.server", "starlette", "web"),
-    ("miniagents.server", "uvicorn", "web"),
+    ("miniagents.cli._server", "starlette", "web"),
+    ("miniagents.cli._server", "uvicorn", "web"),
 ]
 PROGRAM = f"""
 import importlib, sys

@@ -13,10 +13,10 @@ import pytest
 
 import miniagents
 
-MOST_IN_ALL = 304 + 1  # new in this round: loop_scheduler
+MOST_IN_ALL = 253 + 1  # new in this round: loop_scheduler
 """How many different names all public modules may have together; the goal is 200."""
 
-MOST_ON_NO_PAGE = 92
+MOST_ON_NO_PAGE = 58
 """How many of them may be neither in README nor in docs (but the reference) nor in examples; goal: 0."""
 
 INTERNAL = frozenset({"agents", "models", "values", "cli"})
@@ -27,7 +27,8 @@ PUBLIC = (
     *("types", "utils"),
 )
 
-# What could be imported from `miniagents` when all of it stood in `__all__`. It grows, and never shrinks.
+# What could be imported from `miniagents` when all of it stood in `__all__`, but for the names of which
+# CHANGELOG.md says what to write instead. It does not shrink otherwise.
 EVER = frozenset(
     [
         "AWAIT",
@@ -38,10 +39,8 @@ EVER = frozenset(
         "AgentPart",
         "AgentReplyNode",
         "AgentTimeoutError",
-        "AnswerMode",
         "AnswerSchema",
         "AnyTool",
-        "Approval",
         "AssistantMessage",
         "BaseAgent",
         "Citation",
@@ -79,15 +78,9 @@ EVER = frozenset(
         "NoActiveContextError",
         "NotReplayedError",
         "ParsedMessage",
-        "ParsedReplies",
         "Part",
-        "PartStreamer",
-        "Parts",
-        "PersistMessageHandler",
         "Promise",
-        "PromiseResolvedHandler",
         "PromisingContext",
-        "RaceEntry",
         "RaceLostError",
         "RaceReport",
         "Reasoning",
@@ -95,13 +88,11 @@ EVER = frozenset(
         "Restart",
         "Retry",
         "RetryPolicy",
-        "Route",
         "SchemaError",
         "StopLoop",
         "StreamOverflowError",
         "StreamedPromise",
         "SystemMessage",
-        "TokenStreamer",
         "Tool",
         "ToolAgent",
         "ToolArgumentsError",
@@ -109,7 +100,6 @@ EVER = frozenset(
         "ToolCallDelta",
         "ToolDefinitionError",
         "ToolMessage",
-        "ToolReplies",
         "ToolResult",
         "ToolSpec",
         "TypedAgent",

@@ -21,7 +21,6 @@ from miniagents import (
     Image,
     Message,
     ParsedMessage,
-    RaceEntry,
     RaceReport,
     Reasoning,
     Refusal,
@@ -35,6 +34,7 @@ from miniagents import (
     Usage,
     UserMessage,
 )
+from miniagents.agents import RaceEntry
 from miniagents.ext.jobs._row_message import RowMessage
 from miniagents.ext.web import DataPart, PageData
 from miniagents.messages._message import ContentMessage

@@ -21,7 +21,6 @@ from typing_extensions import ParamSpec, TypeVar, override
 from miniagents.messages import (
     ErrorMessage,
     Message,
-    MessageItemOf,
     MessagePromise,
     MessageSequencePromise,
     MessageType,
@@ -29,9 +28,9 @@ from miniagents.messages import (
 )
 from miniagents.messages._concurrent_map import ConcurrencyLimits
 from miniagents.messages._flattener import Flattener
-from miniagents.messages._sequence import Lifted, open_sequence
+from miniagents.messages._sequence import Lifted, MessageItemOf, open_sequence
 from miniagents.messages._validation import Validation, validated
-from miniagents.operators import AgentMap
+from miniagents.operators._map_agent import AgentMap
 from miniagents.streams import Overflow
 from miniagents.streams._context import Context, current_context
 from miniagents.streams._deadlocks import current_producer

@@ -7,8 +7,8 @@ from weakref import WeakValueDictionary
 from typing_extensions import override
 
 from miniagents.messages import Message, MessagePromise
-from miniagents.streams import Promise, PromiseResolvedHandler
-from miniagents.streams._context import Context, DrainTimeout
+from miniagents.streams import Promise
+from miniagents.streams._context import Context, DrainTimeout, PromiseResolvedHandler
 from miniagents.streams._observers import Observer
 from miniagents.streams._promise import call_handlers
 from miniagents.values import Frozen

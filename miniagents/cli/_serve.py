@@ -19,7 +19,7 @@ from typing import Final, cast
 from miniagents import MiniAgent
 from miniagents.ext.console import Screen
 from miniagents.messages import Message
-from miniagents.server import (
+from ._server import (
     Place,
     ServeError,
     Serving,

@@ -43,10 +43,7 @@ except ModuleNotFoundError as _error:
         name=_error.name,
     ) from _error
 
-__all__ = ["Conventions", "tracing"]
-
-Conventions: TypeAlias = Literal["1.41", "latest"]
-"""The version of the semantic conventions whose names are used: 1.41, or the newest."""
+__all__ = ["tracing"]
 
 _NAME: Final = "miniagents"
 _CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -79,7 +76,7 @@ class _Names:
 
 
 _ONE_USAGE: Final = "gen_ai.client.token.usage"
-_NAMES: Final[Mapping[Conventions, _Names]] = MappingProxyType(
+_NAMES: Final[Mapping[str, _Names]] = MappingProxyType(
     {
         "1.41": _Names(
             "gen_ai.client.operation.duration",
@@ -151,7 +148,7 @@ def tracing(
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
     content: bool | None = None,
-    conventions: Conventions = "1.41",
+    conventions: Literal["1.41", "latest"] = "1.41",
 ) -> Observer:
     """Return an observer that reports every run to OpenTelemetry: ``MiniAgents(observers=[tracing()])``.
 

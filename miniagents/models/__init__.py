@@ -15,7 +15,7 @@ from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._model_limits import ModelLimits, model_limits
 from ._parsed import ParsedMessage, ParsedReplies
 from ._prices import dollars
-from ._recordings import CallPlayer, RecordedError, RecordedEvent, error_data, part_data
+from ._recordings import CallPlayer, RecordedEvent, error_data, part_data
 from ._run_usage import Price, RunUsage, UsageReport
 from ._stored_runs import RunRequest, RunStore, UnfinishedRun
 from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
@@ -53,7 +53,6 @@ __all__ = [
     "RateLimiter",
     "Record",
     "RecordedCalls",
-    "RecordedError",
     "RecordedEvent",
     "RecordedFunction",
     "Registry",

@@ -29,7 +29,7 @@ from miniagents.values import (
 
 from ._message_records import Json
 
-__all__ = ["CallPlayer", "RecordedError", "RecordedEvent", "error_data", "part_data"]
+__all__ = ["CallPlayer", "RecordedEvent", "error_data", "part_data"]
 
 _LLM_ERRORS: Final = MappingProxyType(
     {
@@ -69,16 +69,6 @@ class RecordedEvent:
     what: str
     message: int | None = None
     data: Json = None
-
-
-class RecordedError(MiniAgentsError):
-    """A recorded error whose class is neither an `LLMError` of this library nor a builtin one.
-
-    Example:
-        >>> from miniagents.testing import RecordedError
-        >>> str(RecordedError("QuotaError: none is left"))
-        'QuotaError: none is left'
-    """
 
 
 def part_data(part: Part) -> Json:
@@ -146,7 +136,7 @@ def error_data(error: BaseException) -> dict[str, Json]:
 
 
 def error_from_data(data: Mapping[str, Json]) -> Exception:
-    """Convert JSON back to an error of the same class; to a `RecordedError` if the class is not known.
+    """Convert JSON back to an error of the same class; to a `MiniAgentsError` if the class is not known.
 
     Args:
         data: of a journal or a cassette.
@@ -160,7 +150,7 @@ def error_from_data(data: Mapping[str, Json]) -> Exception:
     kind: object = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError):
         return kind(text)
-    return RecordedError(f"{name}: {text}")
+    return MiniAgentsError(f"{name}: {text}")
 
 
 class CallPlayer:

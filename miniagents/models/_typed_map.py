@@ -9,7 +9,7 @@ from reactivex import Observable
 from typing_extensions import TypeVar, override
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
-from miniagents.operators import AgentMap, ItemReplies
+from miniagents.operators._map_agent import AgentMap, ItemReplies
 
 from ._parsed import ParsedMessage, ParsedReplies
 

@@ -26,7 +26,7 @@ from ._as_messages import as_messages
 from ._errors_as_messages import errors_as_messages
 from ._flatten import flatten
 from ._join import join
-from ._map_agent import AgentMap, Inquired, ItemReplies, map_agent
+from ._map_agent import map_agent
 from ._map_messages import map_messages
 from ._map_tokens import map_tokens
 from ._resolve import resolve
@@ -34,9 +34,6 @@ from ._split import split
 from ._tokens import tokens
 
 __all__ = [
-    "AgentMap",
-    "Inquired",
-    "ItemReplies",
     "Overflow",
     "as_messages",
     "errors_as_messages",

@@ -60,7 +60,6 @@ class ItemReplies(MessageSequencePromise[Out], Generic[Item, Out]):
 
         Example:
             >>> from miniagents import MessageSequencePromise, MiniAgents
-            >>> from miniagents.operators import ItemReplies
             >>> async def main():
             ...     replies = ItemReplies.to("question", 0, MessageSequencePromise("answer"))
             ...     print(replies.item, await replies)
@@ -96,7 +95,6 @@ class Inquired(Protocol[In, Out]):
 
     Example:
         >>> from miniagents import MiniAgent, miniagent
-        >>> from miniagents.operators import Inquired
         >>> @miniagent
         ... async def translate(ctx, language: str): ...
         >>> to_german: Inquired = translate.bind(language="German")

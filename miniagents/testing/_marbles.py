@@ -13,7 +13,7 @@ from miniagents.values import MiniAgentsError, Part, PartValue
 
 from ._diagrams import Diagram, DiagramError, EventKind, MarbleEvent, differences, drawn, read_diagram
 from ._recorder import Readable, Recorder
-from ._virtual_time import has_virtual_time
+from ._virtual_time import VirtualClock
 
 __all__ = ["Expectation", "MarbleError", "Marbles", "ReadExpectation"]
 
@@ -102,7 +102,7 @@ class Marbles:
             RuntimeError: the running event loop has no virtual time.
         """
         loop = asyncio.get_running_loop()
-        if not has_virtual_time(loop):
+        if not VirtualClock.drives(loop):
             raise RuntimeError(
                 f"Marbles need virtual time, and this event loop ({type(loop).__name__}) has real time: mark "
                 "the test with @pytest.mark.virtual_time, or make the loop inside `with virtual_time():`."

@@ -48,25 +48,24 @@ class VirtualClock:
         """
         return VirtualEventLoop(self._now, self._io_patience)
 
+    @staticmethod
+    def drives(loop: asyncio.AbstractEventLoop) -> bool:
+        """Return whether an event loop has virtual time, of whatever clock, so that waiting takes no time.
 
-def has_virtual_time(loop: asyncio.AbstractEventLoop) -> bool:
-    """Return whether an event loop has virtual time, so that waiting takes no time.
+        Args:
+            loop: any loop.
 
-    Args:
-        loop: any loop.
-
-    Example:
-        >>> import asyncio
-        >>> from miniagents.testing import VirtualClock, has_virtual_time
-        >>> async def main():
-        ...     return has_virtual_time(asyncio.get_running_loop())
-        >>> with asyncio.Runner(loop_factory=VirtualClock().new_event_loop) as runner:
-        ...     runner.run(main())
-        True
-        >>> asyncio.run(main())
-        False
-    """
-    return isinstance(loop, VirtualEventLoop)
+        Example:
+            >>> import asyncio
+            >>> async def main():
+            ...     return VirtualClock.drives(asyncio.get_running_loop())
+            >>> with asyncio.Runner(loop_factory=VirtualClock().new_event_loop) as runner:
+            ...     runner.run(main())
+            True
+            >>> asyncio.run(main())
+            False
+        """
+        return isinstance(loop, VirtualEventLoop)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from ._errors import MiniAgentsError
 from ._lazy_dataclass import lazy_dataclass
 
 __all__ = [
@@ -33,7 +32,7 @@ JsonPath: TypeAlias = tuple[str | int, ...]
 """The keys and indexes that lead from the document to a value in it."""
 
 
-class JsonError(MiniAgentsError, ValueError):
+class JsonError(ValueError):
     """A text is not JSON; the error has the position of the wrong character, and never quotes the text.
 
     Example:

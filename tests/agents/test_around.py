@@ -29,7 +29,8 @@ from miniagents import (
     tool,
 )
 from miniagents.observers import Observer, RunBegan, RunEnded, RunEvent, RunInfo
-from miniagents.operators import ItemReplies, map_agent
+from miniagents.operators import map_agent
+from miniagents.operators._map_agent import ItemReplies
 from miniagents.testing import scripted_model
 from tests.support.speakers import Speaker, heard
 

@@ -33,7 +33,7 @@ def imports_in_functions(root: Path, *folders: str) -> list[str]:
 def wrong_crossings(root: Path, *folders: str) -> list[str]:
     """Return a sentence for each import of another layer's private module, or absolute one inside a layer.
 
-    The private modules of `streams` and `messages` are open to the rest of the package.
+    The private modules of `streams`, `messages` and `operators` are open to the rest of the package.
     """
     known = frozenset(module.name for module in modules(root))
     return [

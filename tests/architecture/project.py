@@ -39,10 +39,10 @@ FOREIGN: Final = MappingProxyType(
         "mcp": r"miniagents\.ext\.mcp\._sdk",
         "mcp_types": r"miniagents\.ext\.mcp\._sdk",
         # Both come with the SDK of MCP, one of them also with what serves a page.
-        "uvicorn": r"miniagents\.(ext\.mcp\._serve|server\._(serve|connections))",
+        "uvicorn": r"miniagents\.(ext\.mcp\._serve|cli\._server\._(serve|connections))",
         "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
         "starlette": r"miniagents\.(ext\.(web\._(bodies|chat|endpoints|response|(\w+_)?routes)|mcp\._serve"
-        r"|web_guard|_login)|server\._\w+)",
+        r"|web_guard|_login)|cli\._server\._\w+)",
         "rich": r"miniagents\.cli\._progress_bar",
         "pytest": r"miniagents\._pytest_plugin",
         "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
@@ -53,7 +53,7 @@ FOREIGN: Final = MappingProxyType(
 LOOP_STATE: Final = MappingProxyType({"miniagents/streams/_context.py": "_APP_WIDE"})
 """The only thing that a module holds and changes: the app-wide context of each event loop."""
 
-OPEN_LAYERS: Final = frozenset({"streams", "messages"})
+OPEN_LAYERS: Final = frozenset({"streams", "messages", "operators"})
 """Layers whose private modules the rest of the package may import."""
 
 ADAPTERS: Final = MappingProxyType(

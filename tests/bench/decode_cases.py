@@ -13,7 +13,8 @@ from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 from typing_extensions import override
 
-from miniagents.ext.llm import ModelCall, Response, Wire
+from miniagents.ext.llm import ModelCall, Wire
+from miniagents.ext.llm._transport import Response
 from miniagents.ext.llm.anthropic import _WIRE as ANTHROPIC_WIRE
 from miniagents.ext.llm.openai import _WIRE as CHAT_WIRE
 from miniagents.ext.llm.openai_responses import _WIRE as RESPONSES_WIRE

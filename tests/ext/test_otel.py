@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from typing import Literal
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -33,8 +34,9 @@ from miniagents import (
     race,
     tool,
 )
-from miniagents.ext.llm import ModelCall, Response, SDKErrors, Wire, reply_with
-from miniagents.ext.otel import Conventions, tracing
+from miniagents.ext.llm import ModelCall, SDKErrors, Wire, reply_with
+from miniagents.ext.llm._transport import Response
+from miniagents.ext.otel import tracing
 from miniagents.models import model_agent
 from miniagents.observers import Observer
 from miniagents.operators import map_agent
@@ -49,7 +51,7 @@ class Traced:
         conventions: as of `tracing`.
     """
 
-    def __init__(self, *, content: bool = False, conventions: Conventions = "1.41") -> None:
+    def __init__(self, *, content: bool = False, conventions: Literal["1.41", "latest"] = "1.41") -> None:
         self.exporter = InMemorySpanExporter()
         self.tracer_provider = TracerProvider()
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.exporter))

@@ -22,7 +22,7 @@ from miniagents import (
     join_messages,
     partial_text,
 )
-from miniagents.messages import PartStreamer
+from miniagents.messages._message import PartStreamer
 from miniagents.messages._parts import PartBuffer
 from miniagents.operators import map_tokens, resolve
 from miniagents.streams._lifetime import Lease

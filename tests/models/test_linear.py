@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from miniagents import MiniAgents, ParsedReplies
+from miniagents import MiniAgents
+from miniagents.models import ParsedReplies
 from miniagents.testing import scripted_model
 from tests.bench.answer_cases import Trip, read
 

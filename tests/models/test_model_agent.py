@@ -16,13 +16,13 @@ from miniagents import (
     ToolAgent,
     ToolDefinitionError,
     ToolMessage,
-    ToolReplies,
     ToolResult,
     ToolSpec,
     miniagent,
     model_agent,
     tool,
 )
+from miniagents.models import ToolReplies
 from miniagents.models._agent_kinds import as_kind
 from miniagents.streams import Promise
 

@@ -12,12 +12,12 @@ from miniagents import (
     MessageSequencePromise,
     MiniAgents,
     ParsedMessage,
-    ParsedReplies,
     Part,
     Restart,
     SchemaError,
     TypedAnswerError,
 )
+from miniagents.models import ParsedReplies
 from miniagents.models._parsed import field_of
 
 

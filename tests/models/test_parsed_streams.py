@@ -15,11 +15,11 @@ from miniagents import (
     MessageSequencePromise,
     MiniAgents,
     ParsedMessage,
-    ParsedReplies,
     Part,
     Restart,
     TypedAnswerError,
 )
+from miniagents.models import ParsedReplies
 from miniagents.models._parsed_streams import AT_ONCE
 from miniagents.streams import Stream
 from miniagents.testing import scripted_model

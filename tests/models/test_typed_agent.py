@@ -15,7 +15,6 @@ from miniagents import (
     Message,
     MiniAgents,
     ParsedMessage,
-    ParsedReplies,
     Part,
     Reasoning,
     Refusal,
@@ -34,7 +33,7 @@ from miniagents import (
     model_agent,
     tool,
 )
-from miniagents.models import AnswerMode
+from miniagents.models import AnswerMode, ParsedReplies
 from miniagents.testing import ScriptedModel, scripted_model
 
 

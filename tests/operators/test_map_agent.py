@@ -26,7 +26,8 @@ from miniagents import (
     miniagent,
 )
 from miniagents.errors import MessageValidationError
-from miniagents.operators import ItemReplies, Overflow, flatten, map_agent, resolve, to_async_iter
+from miniagents.operators import Overflow, flatten, map_agent, resolve, to_async_iter
+from miniagents.operators._map_agent import ItemReplies
 from tests.support.sources import Source, turns
 
 

@@ -29,8 +29,8 @@ print(f"{there} public modules are there, {len(told)} name the extra that they n
 
 _OPENAI: Final = """
 from miniagents.ext.llm.openai import create_openai_agent
-from miniagents.ext.llm.openai_responses import create_openai_responses_agent
-create_openai_agent(model="m"), create_openai_responses_agent(model="m")
+from miniagents.ext.llm.openai_responses import openai_responses_agent
+create_openai_agent(model="m"), openai_responses_agent.fork(model="m")
 """
 
 _ANTHROPIC: Final = """
@@ -73,7 +73,7 @@ MiniAgents().run(main())
 """
 
 _WEB: Final = """
-import miniagents.server, uvicorn
+import miniagents.cli._server, uvicorn
 from miniagents.ext.eliza import eliza_agent
 from miniagents.ext.web import Runs, SQLiteFrames, chat_routes
 from starlette.applications import Starlette

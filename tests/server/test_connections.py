@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from miniagents.server._connections import SilentConnections
+from miniagents.cli._server._connections import SilentConnections
 from miniagents.testing import scripted_model
 from tests.support.pages import Page, page_of
 
@@ -27,7 +27,7 @@ async def closed(writer: asyncio.StreamWriter) -> None:
 def patience(monkeypatch: pytest.MonkeyPatch, seconds: float, most: int = 200) -> None:
     """Have the servers of the test wait so long, for so many."""
     monkeypatch.setattr(
-        "miniagents.server._serve.SilentConnections", lambda: SilentConnections(patience=seconds, most=most)
+        "miniagents.cli._server._serve.SilentConnections", lambda: SilentConnections(patience=seconds, most=most)
     )
 
 
@@ -75,7 +75,7 @@ async def test_who_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     model = scripted_model(["a"], then=["b"])
     async with page_of(model, tmp_path) as page:
         thread = await page.thread()
-        monkeypatch.setattr("miniagents.server._threads.Threads.make", _after(forever, thread))
+        monkeypatch.setattr("miniagents.cli._server._threads.Threads.make", _after(forever, thread))
         reader, writer = await connected(page)
         head = f"HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\n"
         writer.write(f"POST /api/threads {head}content-length: 0\r\n\r\n".encode())

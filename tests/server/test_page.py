@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from miniagents.server._page import page_routes
+from miniagents.cli._server._page import page_routes
 from miniagents.testing import scripted_model
 from tests.support.pages import page_of
 from tests.support.web import served

@@ -1,7 +1,7 @@
 """Pictures of runs: each run that nobody else inquired has one, and only the last ones are kept."""
 
 from miniagents import InteractionContext, MiniAgents, miniagent
-from miniagents.server._pictures import RunPictures
+from miniagents.cli._server._pictures import RunPictures
 from miniagents.testing import scripted_model
 
 

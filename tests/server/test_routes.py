@@ -22,8 +22,8 @@ from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
 from miniagents.ext.web import FrameLogError, PageData, Runs, SQLiteFrames, json_body
 from miniagents.models import Registry
 from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
-from miniagents.server import _threads
-from miniagents.server._said import said_in_run
+from miniagents.cli._server import _threads
+from miniagents.cli._server._said import said_in_run
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.pages import Page, page_of
 from tests.support.web_agents import Gate
@@ -761,7 +761,7 @@ async def test_guesses(
 
 async def test_a_slow_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one client sends its body slowly, others are served; after a time it is told so, and cut."""
-    monkeypatch.setattr("miniagents.server._routes.json_body", partial(json_body, body_timeout=0.3))
+    monkeypatch.setattr("miniagents.cli._server._routes.json_body", partial(json_body, body_timeout=0.3))
     async with page_of(scripted_model(), tmp_path) as page:
         reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         head = f"POST /api/threads HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\ncontent-length: 99\r\n"

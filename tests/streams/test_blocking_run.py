@@ -16,7 +16,8 @@ import pytest
 from miniagents.messages import Message
 from miniagents.streams import Promise, PromisingContext
 from miniagents.streams._threads import run_in_thread, run_loop
-from miniagents.testing import StuckLoopError, virtual_time
+from miniagents.testing import virtual_time
+from miniagents.testing._virtual_loop import StuckLoopError
 from tests.support.sources import Source, turns
 
 

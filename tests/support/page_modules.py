@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from miniagents import server
+from miniagents.cli import _server as server
 
 from .browser import browser
 from .web import served

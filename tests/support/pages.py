@@ -16,9 +16,9 @@ from uvicorn.server import ServerState
 
 from miniagents import Message
 from miniagents.agents import Stage
-from miniagents.server import Place, Serving, Told, address_of, listen
-from miniagents.server._app import page_app
-from miniagents.server._serve import config_of
+from miniagents.cli._server import Place, Serving, Told, address_of, listen
+from miniagents.cli._server._app import page_app
+from miniagents.cli._server._serve import config_of
 
 __all__ = ["Page", "page_of"]
 

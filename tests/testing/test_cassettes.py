@@ -35,17 +35,9 @@ from miniagents import (
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.models import ModelAgent
 from miniagents.parts import Finish, ResponseHeaders
-from miniagents.testing import (
-    Answer,
-    Cassette,
-    CassetteError,
-    CassetteMode,
-    Marbles,
-    RecordedError,
-    ScriptedModel,
-    cassette,
-    scripted_model,
-)
+from miniagents.testing import Answer, Cassette, Marbles, ScriptedModel, cassette, scripted_model
+from miniagents.testing._cassette_file import CassetteError
+from miniagents.testing._cassettes import CassetteMode
 from tests.support.canaries import KEY
 from tests.support.chat_wire import chat
 from tests.support.sse_server import serve, sse
@@ -183,7 +175,7 @@ async def test_errors(tmp_path: Path) -> None:
         player = Cassette(file)
         model = player(scripted_model())
         raised: list[Exception] = []
-        for kind in (LLMStatusError, ConnectionError, RecordedError):
+        for kind in (LLMStatusError, ConnectionError, MiniAgentsError):
             with pytest.raises(kind) as caught:
                 await model.inquire("Hi")
             raised.append(caught.value)

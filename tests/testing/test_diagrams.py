@@ -2,8 +2,7 @@
 
 import pytest
 
-from miniagents.testing import DiagramError
-from miniagents.testing._diagrams import MarbleEvent, differences, drawn, read_diagram
+from miniagents.testing._diagrams import DiagramError, MarbleEvent, differences, drawn, read_diagram
 
 
 @pytest.mark.parametrize(

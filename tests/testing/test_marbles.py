@@ -12,7 +12,9 @@ from reactivex import operators as ops
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from miniagents import MiniAgents, Part, Promise, Reasoning, StreamedPromise, ToolCallDelta, race
-from miniagents.testing import DiagramError, MarbleError, Marbles
+from miniagents.testing import Marbles
+from miniagents.testing._diagrams import DiagramError
+from miniagents.testing._marbles import MarbleError
 
 pytestmark = pytest.mark.loop(virtual=True)
 

@@ -14,8 +14,8 @@ from typing import NoReturn
 
 import pytest
 
-from miniagents.testing import StuckLoopError, virtual_time
-from miniagents.testing._virtual_loop import Now, Traffic, VirtualSelector, traffic
+from miniagents.testing import virtual_time
+from miniagents.testing._virtual_loop import Now, StuckLoopError, Traffic, VirtualSelector, traffic
 from tests.support.sse_server import answer, hold, raw, serve
 
 QUIET = Traffic(outside=False, inside=False)

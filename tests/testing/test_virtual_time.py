@@ -7,7 +7,8 @@ import pytest
 import reactivex as rx
 
 from miniagents import InteractionContext, MiniAgents, miniagent
-from miniagents.testing import StuckLoopError, VirtualClock, virtual_time
+from miniagents.testing import VirtualClock, virtual_time
+from miniagents.testing._virtual_loop import StuckLoopError
 
 HOUR = 3600
 

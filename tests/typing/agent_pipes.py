@@ -8,7 +8,7 @@ from reactivex import Observable, operators as ops
 
 from miniagents import Message, MessagePromise, MessageSequencePromise, MiniAgent
 from miniagents.agents import Pipeline
-from miniagents.messages import MessageItemOf
+from miniagents.messages._sequence import MessageItemOf
 from miniagents.operators import join, map_messages, map_tokens, resolve, tokens
 from tests.typing.agent_kinds import (
     answering_agent,

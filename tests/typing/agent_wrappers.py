@@ -17,15 +17,13 @@ from miniagents import (
     MiniAgents,
     ModelAgent,
     ParsedMessage,
-    ParsedReplies,
     RetryPolicy,
     ToolAgent,
-    ToolReplies,
     TypedAgent,
     tool,
 )
 from miniagents.ext.limits import model_limits
-from miniagents.models import TypedAgentMap, TypedItemReplies
+from miniagents.models import ParsedReplies, ToolReplies, TypedAgentMap, TypedItemReplies
 from miniagents.operators import map_agent
 from tests.typing.agent_kinds import answering_agent, keyed_agent, tuned_agent
 from tests.typing.message_classes import Answer, Question

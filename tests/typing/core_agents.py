@@ -25,7 +25,8 @@ from miniagents import (
     miniagent,
 )
 from miniagents.agents import Pipeline
-from miniagents.messages import MessageItemOf, MessageTypeOf
+from miniagents.messages import MessageTypeOf
+from miniagents.messages._sequence import MessageItemOf
 from miniagents.operators import resolve, tokens
 
 

@@ -14,15 +14,8 @@ from miniagents.ext.history_agents import in_memory_history_agent, markdown_hist
 from miniagents.messages import MessagePromise, MessageType
 from miniagents.models import ModelAgent
 from miniagents.operators import as_messages, errors_as_messages, flatten, from_async, split, to_async_iter
-from miniagents.testing import (
-    Cassette,
-    Marbles,
-    ModelRequest,
-    ScriptedModel,
-    StepReader,
-    cassette,
-    scripted_model,
-)
+from miniagents.testing import Cassette, Marbles, ScriptedModel, StepReader, cassette, scripted_model
+from miniagents.testing._scripted_model import ModelRequest
 from miniagents.values import FrozenMapping, freeze
 from tests.typing.message_classes import Answer, Question
 

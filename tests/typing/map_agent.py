@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from reactivex import Observable
 
 from miniagents import InteractionContext, Message, MessagePromise, MessageSequencePromise, miniagent
-from miniagents.operators import AgentMap, ItemReplies, Overflow, flatten, map_agent, resolve
+from miniagents.operators import Overflow, flatten, map_agent, resolve
+from miniagents.operators._map_agent import AgentMap, ItemReplies
 
 
 class Question(Message):

@@ -6,7 +6,9 @@ from typing import assert_type
 from pydantic import BaseModel
 
 from miniagents import InteractionContext, Message, miniagent
-from miniagents.ext.jobs import JobResult, Row, RowStream, Table, map_file, map_rows
+from miniagents.ext.jobs import JobResult, Row, map_file, map_rows
+from miniagents.ext.jobs._map_rows import RowStream
+from miniagents.ext.jobs._sources import Table
 from miniagents.models import ParsedMessage
 from miniagents.testing import scripted_model
 

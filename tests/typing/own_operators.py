@@ -13,11 +13,11 @@ from miniagents import (
     MiniAgent,
     ModelAgent,
     ToolAgent,
-    ToolReplies,
     TypedAgent,
     miniagent,
     tool,
 )
+from miniagents.models import ToolReplies
 from tests.typing.agent_kinds import answering_agent, any_agent, keyed_agent, tuned_agent
 from tests.typing.message_classes import Answer, Question
 

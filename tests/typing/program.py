@@ -59,7 +59,6 @@ from miniagents import (
 )
 from miniagents.ext.web import MemoryFrames, Runs, chat_routes, stream_response
 from miniagents.operators import (
-    ItemReplies,
     Overflow,
     join,
     map_agent,
@@ -69,6 +68,7 @@ from miniagents.operators import (
     to_async_iter,
     tokens,
 )
+from miniagents.operators._map_agent import ItemReplies
 from miniagents.testing import scripted_model
 from miniagents.tools import ToolSpec
 from miniagents.types import ChainItem, ModelAgent

@@ -8,7 +8,8 @@ import reactivex as rx
 from pydantic import BaseModel
 from reactivex import Observable, operators as ops
 
-from miniagents import MessagePromise, MessageSequencePromise, ParsedReplies, Promise
+from miniagents import MessagePromise, MessageSequencePromise, Promise
+from miniagents.models import ParsedReplies
 from miniagents.operators import resolve
 from miniagents.parts import Part
 from miniagents.streams import Stream

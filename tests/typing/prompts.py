@@ -14,8 +14,8 @@ from miniagents import (
     identity,
     prompt,
 )
+from miniagents.agents import Prompt
 from miniagents.testing import scripted_model
-from miniagents.types import Prompt
 
 
 def a_prompt_is_an_agent_with_open_keywords() -> None:

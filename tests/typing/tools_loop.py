@@ -23,7 +23,6 @@ from miniagents import (
     ToolCall,
     ToolCallDelta,
     ToolMessage,
-    ToolReplies,
     ToolResult,
     ToolSpec,
     Usage,
@@ -31,6 +30,7 @@ from miniagents import (
     model_agent,
     tool,
 )
+from miniagents.models import ToolReplies
 from miniagents.parts import ResponseHeaders, ServerToolCall, ServerToolResult
 from miniagents.testing import scripted_model
 

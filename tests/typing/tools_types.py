@@ -4,18 +4,10 @@ from typing import assert_type
 
 from pydantic import BaseModel
 
-from miniagents import (
-    MessagePromise,
-    Messages,
-    MiniAgent,
-    ModelAgent,
-    ParsedMessage,
-    ParsedReplies,
-    TypedAgent,
-    tool,
-)
+from miniagents import MessagePromise, Messages, MiniAgent, ModelAgent, ParsedMessage, TypedAgent, tool
 from miniagents.ext.default_model import default_model
 from miniagents.ext.llm_logger import llm_logger
+from miniagents.models import ParsedReplies
 
 
 class City(BaseModel):

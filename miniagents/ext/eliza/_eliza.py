@@ -39,7 +39,6 @@ class ElizaState:
         last_heard: the words of the last message, to notice a repetition.
 
     Example:
-        >>> from miniagents.ext.eliza import load_script
         >>> eliza = Eliza(load_script())
         >>> eliza.replay(["Hello.", "My dog is ill."]).last_heard
         ('my', 'dog', 'is', 'ill')
@@ -78,7 +77,6 @@ class Eliza:
         script: the keywords and the answers; see `load_script`.
 
     Example:
-        >>> from miniagents.ext.eliza import load_script
         >>> eliza = Eliza(load_script())
         >>> state, answer = eliza.respond(eliza.start, "My brother is angry with me.")
         >>> "your brother is angry with you" in answer

@@ -435,7 +435,7 @@ def read_script(toml: str, *, source: str = "the script") -> ElizaScript:
         ... name = "dream"
         ... rule = [{when = "*", say = ["What does that dream suggest to you?"]}]
         ... ''')
-        >>> from miniagents.ext.eliza import Eliza
+        >>> from miniagents.ext.eliza._eliza import Eliza
         >>> eliza = Eliza(script)
         >>> eliza.respond(eliza.start, "I had a dream.")[1]
         'What does that dream suggest to you?'

@@ -8,24 +8,20 @@ continues where it stopped.
 from ._failures import TooManyFailuresError
 from ._formats import read_rows
 from ._map_file import map_file
-from ._map_rows import RowStream, map_rows
-from ._options import JobOptions, Limits, ProgressHandler
+from ._map_rows import map_rows
+from ._options import JobOptions, Limits
 from ._row_files import RowsError, RowSource, form_of
 from ._rows import JobResult, Progress, Row, Stopped
-from ._sources import Table
 
 __all__ = [
     "JobOptions",
     "JobResult",
     "Limits",
     "Progress",
-    "ProgressHandler",
     "Row",
     "RowSource",
-    "RowStream",
     "RowsError",
     "Stopped",
-    "Table",
     "TooManyFailuresError",
     "form_of",
     "map_file",

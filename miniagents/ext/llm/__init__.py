@@ -35,42 +35,33 @@ A model that needs none of this can be simpler: an agent that replies
 
 from ._answer import Count, Decoded, End, Identity, Progress, Reason
 from ._call import ModelCall, Wire, reply_with
-from ._conversation import Conversation, Turn, conversation_of, loaded
+from ._conversation import Conversation, conversation_of
 from ._errors import SDKErrors
-from ._json import ProviderError, WireError, look, parsed, plain
-from ._options import ModelOptions, Wanted, beside
-from ._settings import Endpoint, Provider, server_of
+from ._json import WireError, parsed
+from ._options import Wanted
+from ._settings import Provider, server_of
 from ._sse import ServerEvent, error_of
-from ._transport import Response, own_client, shared_client
+from ._transport import own_client, shared_client
 
 __all__ = [
     "Conversation",
     "Count",
     "Decoded",
     "End",
-    "Endpoint",
     "Identity",
     "ModelCall",
-    "ModelOptions",
     "Progress",
     "Provider",
-    "ProviderError",
     "Reason",
-    "Response",
     "SDKErrors",
     "ServerEvent",
-    "Turn",
     "Wanted",
     "Wire",
     "WireError",
-    "beside",
     "conversation_of",
     "error_of",
-    "loaded",
-    "look",
     "own_client",
     "parsed",
-    "plain",
     "reply_with",
     "server_of",
     "shared_client",

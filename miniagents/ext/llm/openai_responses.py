@@ -47,7 +47,7 @@ from ._question import prepared
 from ._responses_decoder import ResponsesDecoder, decode_response
 from ._transport import Response
 
-__all__ = ["create_openai_responses_agent", "openai_responses_agent"]
+__all__ = ["openai_responses_agent"]
 
 _RESERVED: Final = MappingProxyType(
     {
@@ -151,10 +151,6 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
         )
 
     reply_with(ctx, asked.call(_WIRE, ask))
-
-
-create_openai_responses_agent: Final = openai_responses_agent.fork
-"""Another name of `openai_responses_agent.fork`: makes an agent with other defaults."""
 
 
 # -- encode: messages -> request -------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 import pytest
 
-from miniagents import Message, MessagePromise, MiniAgents, RaceEntry, RaceLostError, RaceReport, Usage, race
+from miniagents import Message, MessagePromise, MiniAgents, RaceLostError, RaceReport, Usage, race
+from miniagents.agents import RaceEntry
 from tests.support.speakers import Speaker
 
 

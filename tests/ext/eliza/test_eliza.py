@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from miniagents import AssistantMessage, Message, MiniAgents, SystemMessage, UserMessage
-from miniagents.ext.eliza import Eliza, eliza_agent, load_script, read_script
-from miniagents.ext.eliza._eliza import MAX_REMEMBERED
-from miniagents.ext.eliza._script import MAX_CLAUSE, MAX_WORD
+from miniagents.ext.eliza import eliza_agent
+from miniagents.ext.eliza._eliza import MAX_REMEMBERED, Eliza
+from miniagents.ext.eliza._script import MAX_CLAUSE, MAX_WORD, load_script, read_script
 
 SMALL = """
 greeting = ["hello"]

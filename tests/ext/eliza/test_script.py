@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from miniagents.ext.eliza import ElizaScriptError, load_script, read_script
 from miniagents.ext.eliza._script import (
     MAX_CHARACTERS,
     MAX_CLAUSE,
     MAX_WORD,
+    ElizaScriptError,
     Word,
+    load_script,
     parse_pattern,
     read_clauses,
+    read_script,
     reflect,
 )
 

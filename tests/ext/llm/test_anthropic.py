@@ -17,7 +17,8 @@ from miniagents import (
     SystemMessage,
     UserMessage,
 )
-from miniagents.ext.llm import Conversation, Turn
+from miniagents.ext.llm import Conversation
+from miniagents.ext.llm._conversation import Turn
 from miniagents.ext.llm.anthropic import (
     _encode,
     anthropic_agent,

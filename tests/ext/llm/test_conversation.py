@@ -18,8 +18,8 @@ from miniagents import (
     ToolResult,
     UserMessage,
 )
-from miniagents.ext.llm import Conversation, Turn, conversation_of, loaded
-from miniagents.ext.llm._conversation import data_url, joined_turns, name_of
+from miniagents.ext.llm import Conversation, conversation_of
+from miniagents.ext.llm._conversation import Turn, data_url, joined_turns, loaded, name_of
 
 
 def test_roles() -> None:

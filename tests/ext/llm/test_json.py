@@ -8,13 +8,16 @@ from hypothesis import given, strategies as st
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from miniagents.ext.llm import ProviderError, ServerEvent, WireError, error_of, look, parsed, plain
+from miniagents.ext.llm import ServerEvent, WireError, error_of, parsed
 from miniagents.ext.llm._json import (
+    ProviderError,
     SurrogateJoiner,
     arguments_as_text,
     arguments_object,
     encodable,
     integer_at,
+    look,
+    plain,
     untyped,
 )
 from miniagents.ext.llm._sse import STRAY

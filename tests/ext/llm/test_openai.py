@@ -23,7 +23,8 @@ from miniagents import (
     SystemMessage,
     tool,
 )
-from miniagents.ext.llm import Conversation, Turn
+from miniagents.ext.llm import Conversation
+from miniagents.ext.llm._conversation import Turn
 from miniagents.ext.llm.openai import (
     _encode,
     create_openai_agent,

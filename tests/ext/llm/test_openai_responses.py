@@ -11,7 +11,6 @@ from miniagents import (
     LLMConfigError,
     LLMStatusError,
     Message,
-    MiniAgent,
     Reasoning,
     SystemMessage,
     ToolCall,
@@ -20,12 +19,9 @@ from miniagents import (
     Usage,
     UserMessage,
 )
-from miniagents.ext.llm.openai_responses import (
-    create_openai_responses_agent,
-)
 from miniagents.models import ToolSpec
 from tests.support.opaque import plain
-from tests.support.responses_wire import CREATED, begin, delta, done, end, event
+from tests.support.responses_wire import CREATED, begin, delta, done, end
 from tests.support.sse_server import answer, sse
 from tests.support.wires import KEY, RESPONSES, asking, error_of, reply_to
 
@@ -159,10 +155,3 @@ async def test_bad_settings(keywords: Mapping[str, object], hint: str) -> None:
         with pytest.raises(LLMConfigError, match=hint):
             await asked.inquire(**keywords)
         assert asked.server.requests == []
-
-
-def test_create() -> None:
-    """`create_openai_responses_agent` is `openai_responses_agent.fork`, for type checkers too."""
-    agent: MiniAgent[Message, AssistantMessage] = create_openai_responses_agent(model="m").bind()
-    assert agent.defaults["model"] == "m"
-    assert event("x").startswith(b"event: x\n")

@@ -21,7 +21,8 @@ from miniagents import (
     ToolDefinitionError,
     tool,
 )
-from miniagents.ext.llm import ModelOptions, Wanted, _options, anthropic, beside, openai, openai_responses
+from miniagents.ext.llm import Wanted, _options, anthropic, openai, openai_responses
+from miniagents.ext.llm._options import ModelOptions, beside
 from tests.support.chat_wire import chat
 from tests.support.sse_server import answer, sse
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, WIRES, Wire, asking, reply_to

@@ -7,9 +7,12 @@ import pytest
 from pydantic import SecretStr
 
 from miniagents import AssistantMessage, InteractionContext, LLMConfigError, Message, MiniAgents, miniagent
-from miniagents.ext.llm import Conversation, ModelOptions, Provider, Response, Turn
+from miniagents.ext.llm import Conversation, Provider
+from miniagents.ext.llm._conversation import Turn
+from miniagents.ext.llm._options import ModelOptions
 from miniagents.ext.llm._question import Connection, Question, prepared
 from miniagents.ext.llm._timeouts import Timeouts
+from miniagents.ext.llm._transport import Response
 from miniagents.ext.llm.openai import _WIRE as CHAT_WIRE
 
 ACME = Provider("acme", "https://api.acme.test", ("acme.test",))

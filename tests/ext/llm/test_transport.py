@@ -16,7 +16,8 @@ from miniagents import (
     MessageSequencePromise,
     MiniAgents,
 )
-from miniagents.ext.llm import Endpoint, ServerEvent, WireError, own_client, shared_client
+from miniagents.ext.llm import ServerEvent, WireError, own_client, shared_client
+from miniagents.ext.llm._settings import Endpoint
 from miniagents.ext.llm._sse import MAX_EVENT
 from miniagents.ext.llm._transport import ClientPool, EventSource, no_certificates
 from miniagents.values import LLMConfigError

@@ -13,7 +13,7 @@ try:
     import uvicorn
 except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        "miniagents.server needs uvicorn, which is not installed; pip install 'miniagents[web]'",
+        "miniagents serve needs uvicorn, which is not installed; pip install 'miniagents[web]'",
         name=_error.name,
     ) from _error
 
@@ -117,7 +117,7 @@ async def serve_page(
         ServeError: a file cannot be used.
 
     Example:
-        >>> from miniagents.server import Told
+        >>> from miniagents.cli._server._routes import Told
         >>> from miniagents.testing import scripted_model
         >>> async def main():
         ...     place, begun = Place(port=0), asyncio.Event()

@@ -15,7 +15,7 @@ try:
     from starlette.types import ASGIApp
 except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        "miniagents.server needs Starlette, which is not installed; pip install 'miniagents[web]'",
+        "miniagents serve needs Starlette, which is not installed; pip install 'miniagents[web]'",
         name=_error.name,
     ) from _error
 

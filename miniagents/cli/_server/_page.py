@@ -17,7 +17,7 @@ from miniagents.ext.web import RequestError, refusing
 
 __all__ = ["FOLDER", "page_routes"]
 
-FOLDER: Final[Traversable] = resources.files("miniagents.server") / "page"
+FOLDER: Final[Traversable] = resources.files("miniagents.cli._server") / "page"
 """The folder with the files of the page."""
 
 _TYPES: Final[Mapping[str, str]] = MappingProxyType(
