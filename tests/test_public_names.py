@@ -13,10 +13,10 @@ import pytest
 
 import miniagents
 
-MOST_IN_ALL = 253 + 1  # new in this round: loop_scheduler
+MOST_IN_ALL = 250 + 1  # new in this round: loop_scheduler
 """How many different names all public modules may have together; the goal is 200."""
 
-MOST_ON_NO_PAGE = 58
+MOST_ON_NO_PAGE = 51
 """How many of them may be neither in README nor in docs (but the reference) nor in examples; goal: 0."""
 
 INTERNAL = frozenset({"agents", "models", "values", "cli"})

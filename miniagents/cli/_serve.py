@@ -19,6 +19,10 @@ from typing import Final, cast
 from miniagents import MiniAgent
 from miniagents.ext.console import Screen
 from miniagents.messages import Message
+
+from ._arguments import BadInputError, ServeOptions, check_base_url, complain
+from ._models import choose_model
+from ._named import named_agents
 from ._server import (
     Place,
     ServeError,
@@ -29,10 +33,6 @@ from ._server import (
     serve_again,
     serve_page,
 )
-
-from ._arguments import BadInputError, ServeOptions, check_base_url, complain
-from ._models import choose_model
-from ._named import named_agents
 from ._signals import StoppedError, until_signal
 
 _THREADS_END: Final = 0.3

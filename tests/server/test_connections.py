@@ -27,7 +27,8 @@ async def closed(writer: asyncio.StreamWriter) -> None:
 def patience(monkeypatch: pytest.MonkeyPatch, seconds: float, most: int = 200) -> None:
     """Have the servers of the test wait so long, for so many."""
     monkeypatch.setattr(
-        "miniagents.cli._server._serve.SilentConnections", lambda: SilentConnections(patience=seconds, most=most)
+        "miniagents.cli._server._serve.SilentConnections",
+        lambda: SilentConnections(patience=seconds, most=most),
     )
 
 

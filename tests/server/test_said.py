@@ -13,9 +13,9 @@ from miniagents import (
     ToolMessage,
     UserMessage,
 )
+from miniagents.cli._server._said import conversation_of, run_in, said_by_user, said_in_run, shown, turn_in
 from miniagents.ext.web import DataPart, Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
 from miniagents.parts import Finish, Reasoning, Restart, ToolCall, ToolCallDelta, ToolResult, Usage
-from miniagents.cli._server._said import conversation_of, run_in, said_by_user, said_in_run, shown, turn_in
 
 
 def note(message: Message) -> Mapping[str, object]:
