@@ -838,16 +838,33 @@ class MiniAgent(Generic[In, Out, P]):
 
 
 class Identity(MiniAgent[Message, Message]):
-    """The class of :data:`identity`: in a chain it does not change the types."""
+    """The class of :data:`identity`: in a chain, and as an operator, it does not change the types."""
 
     __slots__ = ()
 
+    # In another order than those of an agent: texts have no class that could be kept, so they are last.
+    @overload  # type: ignore[override]
+    def __call__(self, source: Observable[MessagePromise[A]], /) -> Observable[MessagePromise[A]]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, source: Observable[MessageItemOf[In1]], /) -> Observable[MessagePromise[In1]]: ...
+    @overload
+    def __call__(self, source: Observable[MessageType], /) -> Observable[MessagePromise[Message]]: ...
+    @override
+    def __call__(self, source: Observable[object], /) -> Observable[MessagePromise[object]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return super().__call__(cast("Observable[MessageType]", source))
+
+    @override
+    def then(  # type: ignore[override]  # it takes anything, like every agent without types
+        self, operator: Callable[[Observable[MessagePromise[Message]]], Observable[C]]
+    ) -> Pipeline[MessageType, C]:
+        return cast("Pipeline[MessageType, C]", super().then(operator))
+
     @overload  # type: ignore[override]  # it is never incomplete, so it has no form for that
-    def __or__(self, other: "Identity") -> "Identity": ...
+    def __or__(self, other: "Identity") -> "Identity": ...  # pyright: ignore[reportOverlappingOverload] - an agent, not an operator
     @overload
     def __or__(self, other: Stage[In1, Out2]) -> MiniAgent[In1, Out2]: ...
     @overload
-    def __or__(self: Operator[A, B], other: PlainOperator[B, C]) -> Pipeline[A, C]: ...
+    def __or__(self, other: PlainOperator[MessagePromise[Message], C]) -> Pipeline[MessageType, C]: ...
     @override
     def __or__(self, other: object) -> object:  # pyright: ignore[reportIncompatibleMethodOverride] - the same
         return super().__or__(cast("Identity", other))

@@ -48,6 +48,9 @@ from ._parts import (
 # -- message --------------------------------------------------------------------------------------------
 
 M_co = TypeVar("M_co", bound="Message", covariant=True, default="Message")
+# Without the bound: pyright takes a bound itself for what a generic operator makes behind another one, as in
+# `pipe(resolve(), ops.take(1))`. A promise can only be made of a `Message` all the same.
+Promised_co = TypeVar("Promised_co", covariant=True, default="Message")
 M = TypeVar("M", bound="Message")
 V = TypeVar("V")
 
@@ -398,7 +401,7 @@ def _join(tokens: list[str]) -> str:
         raise TypeError(msg) from None
 
 
-class MessagePromise(StreamedPromise[str, M_co]):
+class MessagePromise(StreamedPromise[str, Promised_co]):
     """A message that may still be streaming: await it, iterate its tokens, or subscribe to them.
 
     * When does it start? It has started already: a running agent, or :meth:`Message.promise`, writes it.
@@ -442,11 +445,11 @@ class MessagePromise(StreamedPromise[str, M_co]):
     __slots__ = ("_context", "given", "message_class", "preliminary_metadata")
 
     preliminary_metadata: FrozenMapping[str, object]
-    message_class: type[M_co]
-    given: M_co | None
+    message_class: type[Promised_co]
+    given: Promised_co | None
     held: Lifetime[object] | None
 
-    def __init__(self, message: M_co) -> None:
+    def __init__(self: "MessagePromise[M]", message: M) -> None:
         self.preliminary_metadata = _NOTHING
         self.message_class = type(message)
         self._stand_for(Context.current(), message, announced=True)
@@ -468,7 +471,7 @@ class MessagePromise(StreamedPromise[str, M_co]):
         promise._stand_for(context, message, announced=announced)
         return promise
 
-    def _stand_for(self, context: Context, message: M_co, *, announced: bool) -> None:  # type: ignore[misc]  # as in a constructor
+    def _stand_for(self: "MessagePromise[M]", context: Context, message: M, *, announced: bool) -> None:
         """Make this the promise of ``message``; the stream of a plain text is only made when it is used.
 
         Most of these promises are only awaited, and the stream is most of a promise's cost.
@@ -515,23 +518,23 @@ class MessagePromise(StreamedPromise[str, M_co]):
         return promise
 
     @override
-    def __await__(self) -> Generator[object, None, M_co]:
+    def __await__(self) -> Generator[object, None, Promised_co]:
         """Wait for the message and return it."""
         if self.given is not None:  # a finished message needs no coroutine
             return _ready(self.given)
         return self._whole().__await__()
 
     @override
-    def _resolve(self) -> M_co:
+    def _resolve(self) -> Promised_co:
         return super()._resolve() if self.given is None else self.given
 
     @override
-    def _again(self) -> "Callable[[], MessagePromise[M_co]]":
+    def _again(self) -> "Callable[[], MessagePromise[Promised_co]]":
         buffer, message_class, metadata = self.buffer, self.message_class, self.preliminary_metadata
         given = self.given
 
-        def view() -> MessagePromise[M_co]:
-            promise = cast("MessagePromise[M_co]", object.__new__(MessagePromise))
+        def view() -> MessagePromise[Promised_co]:
+            promise = cast("MessagePromise[Promised_co]", object.__new__(MessagePromise))
             promise.given = given
             promise.take(buffer, announced=False)
             promise.message_class, promise.preliminary_metadata = message_class, metadata

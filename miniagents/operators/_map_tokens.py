@@ -13,7 +13,7 @@ from miniagents.messages._sequence import Lifted
 from miniagents.messages._tokens import TokenFeed, TokenTransformer
 from miniagents.streams._buffer import ReplayBuffer
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M")
 
 MAX_FUSED = 256  # nested iterators are a recursion in C
 

@@ -12,7 +12,7 @@ from miniagents.messages._tokens import TokenFeed, TokenTransformer
 from miniagents.streams import StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M")
 
 
 class _Resolved(TokenTransformer[Message]):

@@ -9,7 +9,7 @@ from reactivex import Observable, operators as ops
 from miniagents import Message, MessagePromise, MessageSequencePromise, MiniAgent
 from miniagents.agents import Pipeline
 from miniagents.messages._sequence import MessageItemOf
-from miniagents.operators import join, map_messages, map_tokens, resolve, tokens
+from miniagents.operators import flatten, join, map_messages, map_tokens, resolve, tokens
 from tests.typing.agent_kinds import (
     answering_agent,
     any_agent,
@@ -125,6 +125,41 @@ def our_operators_keep_the_class(
     answers.pipe(map_tokens(easier))  # type: ignore[arg-type]
     answers.pipe(map_messages(score))  # type: ignore[type-var]
     answers.pipe(join(delimiter=1))  # type: ignore[arg-type]
+
+
+def the_class_stays_behind_several_operators(
+    questions: Observable[Question],
+    lists: Observable[list[Answer]],
+    promises: Observable[list[MessagePromise[Answer]]],
+) -> None:
+    """What keeps items keeps their class, also between an agent and `resolve` and behind it."""
+    assert_type(questions.pipe(answering_agent, resolve(), ops.take(1)), Observable[Answer])
+    assert_type(questions.pipe(answering_agent, resolve(), ops.share()), Observable[Answer])
+    assert_type(questions.pipe(answering_agent, resolve(), ops.first()), Observable[Answer])
+    assert_type(questions.pipe(answering_agent, resolve(), ops.last()), Observable[Answer])
+    assert_type(questions.pipe(answering_agent, resolve(), ops.retry(2)), Observable[Answer])
+    assert_type(questions.pipe(answering_agent, resolve(), ops.to_list()), Observable[list[Answer]])
+    assert_type(questions.pipe(answering_agent, resolve(), ops.pairwise()), Observable[tuple[Answer, Answer]])
+    assert_type(questions.pipe(answering_agent, ops.share(), resolve(), ops.take(1)), Observable[Answer])
+    assert_type(
+        questions.pipe(answering_agent, map_tokens(str.upper), resolve(), ops.to_list()),
+        Observable[list[Answer]],
+    )
+    assert_type(
+        questions.pipe(answering_agent, map_tokens(str.upper), ops.take(1), resolve(), ops.first()),
+        Observable[Answer],
+    )
+    assert_type(lists.pipe(flatten(), resolve(), ops.take(1)), Observable[Answer])
+    assert_type(promises.pipe(flatten(), ops.take(1), resolve(), ops.share()), Observable[Answer])
+
+
+def only_messages_are_taken(
+    numbers: Observable[int], rows: Observable[list[int]], words: Observable[list[str]]
+) -> None:
+    numbers.pipe(resolve())  # type: ignore[arg-type]
+    numbers.pipe(map_tokens(str.upper))  # type: ignore[arg-type]
+    rows.pipe(flatten())  # type: ignore[arg-type]
+    words.pipe(flatten())  # type: ignore[arg-type]
 
 
 def operators_are_functions_of_streams(

@@ -3,12 +3,13 @@
 from typing import assert_type
 
 import reactivex as rx
-from reactivex import Observable
+from reactivex import Observable, operators as ops
 
 from miniagents import (
     AgentTimeoutError,
     InteractionContext,
     Message,
+    MessagePromise,
     Messages,
     MessageSequencePromise,
     MiniAgent,
@@ -159,7 +160,24 @@ def nothing_changes() -> None:
     assert_type(identity | answering_agent | identity | grading_agent, MiniAgent[Question, Message])
     assert_type((identity | identity | answering_agent).inquire(None), MessageSequencePromise[Answer])
     assert_type((identity | resolve())(rx.of("a")), Observable[Message])
+    assert_type(identity.then(resolve())(rx.of("a")), Observable[Message])
     assert_type(identity & answering_agent, MiniAgent[Question, Message | Answer])
     (identity | answering_agent).inquire("a")  # type: ignore[arg-type]
     identity | keyed_agent  # type: ignore[operator]
     identity | 5  # type: ignore[operator]
+
+
+def nothing_changes_of_streams(
+    texts: Observable[str],
+    answers: Observable[Answer],
+    promises: Observable[MessagePromise[Answer]],
+    numbers: Observable[int],
+) -> None:
+    """As an operator, it keeps the class of the messages; a text becomes a message."""
+    assert_type(promises.pipe(identity, resolve()), Observable[Answer])
+    assert_type(answers.pipe(identity, resolve()), Observable[Answer])
+    assert_type(texts.pipe(asking_agent, answering_agent, identity, resolve()), Observable[Answer])
+    assert_type(promises.pipe(identity, resolve(), ops.take(1)), Observable[Answer])
+    assert_type(texts.pipe(identity, resolve()), Observable[Message])
+    assert_type(identity(promises), Observable[MessagePromise[Answer]])
+    numbers.pipe(identity)  # type: ignore[arg-type]
