@@ -7,7 +7,7 @@ The module is long because of these two classes and their examples.
 """
 
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping, MutableMapping, Sequence
-from typing import ClassVar, Final, Generic, Self, cast
+from typing import ClassVar, Final, Generic, Protocol, Self, cast, overload
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -401,6 +401,15 @@ def _join(tokens: list[str]) -> str:
         raise TypeError(msg) from None
 
 
+class Finished(Protocol[Promised_co]):
+    """A message, by the promise that it can become: type checkers infer its class, and take nothing else."""
+
+    @property
+    def as_promise(self) -> "MessagePromise[Promised_co]":
+        """Return a finished promise of this message."""
+        ...
+
+
 class MessagePromise(StreamedPromise[str, Promised_co]):
     """A message that may still be streaming: await it, iterate its tokens, or subscribe to them.
 
@@ -449,7 +458,12 @@ class MessagePromise(StreamedPromise[str, Promised_co]):
     given: Promised_co | None
     held: Lifetime[object] | None
 
-    def __init__(self: "MessagePromise[M]", message: M) -> None:
+    @overload
+    def __init__(self, message: Finished[Promised_co]) -> None: ...
+    @overload
+    def __init__(self: "MessagePromise[M]", message: M) -> None: ...
+    # What is `Finished` is a message; a cast would be a call.
+    def __init__(self: "MessagePromise[Message]", message: Message) -> None:  # type: ignore[misc]  # pyright: ignore[reportInconsistentOverload]
         self.preliminary_metadata = _NOTHING
         self.message_class = type(message)
         self._stand_for(Context.current(), message, announced=True)

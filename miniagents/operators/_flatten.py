@@ -1,29 +1,19 @@
 """``flatten``: turns sequences of messages into their messages."""
 
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 from reactivex import Observable
 
 from miniagents.messages import MessagePromise
+from miniagents.messages._message import Finished
 from miniagents.messages._sequence import Lifted
 from miniagents.streams import StreamedPromise
 
 M = TypeVar("M")
-M_co = TypeVar("M_co", covariant=True)
-
-
-class Whole(Protocol[M_co]):
-    """A message, by what it can become: a type variable with a bound would lose the class of the message."""
-
-    @property
-    def as_promise(self) -> MessagePromise[M_co]:
-        """The same message as a promise."""
-        ...
-
 
 Several: TypeAlias = (
-    StreamedPromise[MessagePromise[M], object] | Iterable[MessagePromise[M]] | Iterable[Whole[M]]
+    StreamedPromise[MessagePromise[M], object] | Iterable[MessagePromise[M]] | Iterable[Finished[M]]
 )
 
 

@@ -149,7 +149,7 @@ def test_flatten() -> None:
     )
     assert [message.text for message in flat] == ["one", "two", "three"]
     nested = rx.of(["one", ["two", [Message("three")]]])
-    deep = MiniAgents().run(nested.pipe(flatten()))  # type: ignore[arg-type]  # typed one level deep
+    deep = MiniAgents().run(nested.pipe(flatten()))  # type: ignore[arg-type, var-annotated]  # typed one level deep
     assert [str(promise) for promise in deep] == ["one", "two", "three"]
 
 

@@ -59,7 +59,8 @@ async def a_finished_message_as_a_promise(question: Question) -> None:
     assert_type((await question.as_promise).topic, str)
     assert_type(MessagePromise(question), MessagePromise[Question])
     question.as_promise()  # type: ignore[operator]
-    MessagePromise("text")  # type: ignore[type-var]
+    assert_type(MessagePromise[Message](question), MessagePromise[Message])
+    MessagePromise("text")  # type: ignore[call-overload]
 
 
 async def the_faces_of_a_message(promise: MessagePromise[Answer]) -> None:
