@@ -26,12 +26,12 @@ from miniagents.messages import (
     MessageType,
     MessageTypeOf,
 )
-from miniagents.messages._concurrent_map import ConcurrencyLimits
 from miniagents.messages._flattener import Flattener
 from miniagents.messages._sequence import Lifted, MessageItemOf, open_sequence
 from miniagents.messages._validation import Validation, validated
 from miniagents.operators._map_agent import AgentMap
 from miniagents.streams import Overflow
+from miniagents.streams._concurrent_map import ConcurrencyLimits
 from miniagents.streams._context import Context, current_context
 from miniagents.streams._deadlocks import current_producer
 from miniagents.streams._observers import RunKind

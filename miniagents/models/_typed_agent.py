@@ -18,9 +18,9 @@ from miniagents.messages import (
     ToolMessage,
     UserMessage,
 )
-from miniagents.messages._concurrent_map import ConcurrencyLimits
 from miniagents.messages._message import write_message
 from miniagents.streams import Overflow
+from miniagents.streams._concurrent_map import ConcurrencyLimits
 from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
 
 from ._agent_kinds import as_kind, over

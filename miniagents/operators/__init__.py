@@ -23,28 +23,35 @@ Example:
 from miniagents.streams import Overflow, from_async, to_async_iter
 
 from ._as_messages import as_messages
+from ._chunk import chunk
 from ._errors_as_messages import errors_as_messages
 from ._flatten import flatten
 from ._join import join
 from ._map_agent import map_agent
+from ._map_async import map_async, switch_map_async
 from ._map_messages import map_messages
 from ._map_tokens import map_tokens
 from ._resolve import resolve
 from ._split import split
 from ._tokens import tokens
+from ._until import until
 
 __all__ = [
     "Overflow",
     "as_messages",
+    "chunk",
     "errors_as_messages",
     "flatten",
     "from_async",
     "join",
     "map_agent",
+    "map_async",
     "map_messages",
     "map_tokens",
     "resolve",
     "split",
+    "switch_map_async",
     "to_async_iter",
     "tokens",
+    "until",
 ]

@@ -9,10 +9,11 @@ from reactivex import Observable
 from typing_extensions import TypeVar
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
-from miniagents.messages._concurrent_map import ConcurrencyLimits, map_concurrently
 from miniagents.streams import Overflow, from_async, to_async_iter
 from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._concurrent_map import ConcurrencyLimits, map_concurrently
 from miniagents.streams._context import Context
+from miniagents.streams._demand import UNBOUNDED
 
 Item = TypeVar("Item", covariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
 Out = TypeVar("Out", bound=Message, covariant=True, default=Message)  # noqa: PLC0105
@@ -221,7 +222,7 @@ class AgentMap(Generic[A, B]):
             1 is wrong
         """
         name = f"map_agent({getattr(self.agent, 'alias', type(self.agent).__name__)})"
-        return map_concurrently(source, self._ask, self.limits, name)
+        return map_concurrently(source, self._ask, self.limits, name, _messages_of)
 
     def _ask(self, item: object, index: int) -> ItemReplies[object, B]:
         try:
@@ -249,6 +250,15 @@ class _Cold(Generic[A, B]):
     def __aiter__(self) -> AsyncGenerator[ItemReplies[object, B]]:
         items = to_async_iter(self.source, overflow=self.mapped.overflow)
         return self.mapped.read(items)
+
+
+def _messages_of(sequence: ReplayBuffer[object]) -> list[ReplayBuffer[object]]:
+    """Return the messages of a sequence that has ended; none of them waits for a reader any more."""
+    promises = cast("list[MessagePromise[Message]]", sequence.items)
+    parts = [cast("ReplayBuffer[object]", promise.buffer) for promise in promises]
+    for part in parts:
+        part.request(UNBOUNDED, waiting=True)
+    return parts
 
 
 def _checked(source: object) -> Iterable[object]:

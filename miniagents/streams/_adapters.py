@@ -11,7 +11,7 @@ from reactivex.disposable import Disposable
 from typing_extensions import override
 
 from ._buffer import ReplayBuffer
-from ._context import Context, current_context
+from ._context import Context, context_here, current_context, plain_context
 from ._demand import BURST
 from ._observers import Observer, RunEvent
 from ._protocols import Producer
@@ -31,7 +31,8 @@ logger = logging.getLogger("miniagents")
 def from_async(source: AsyncIterable[T]) -> Observable[T]:
     """Turn an async iterable into an Observable of its items.
 
-    * When does it start? At each subscription, as a task of the active context.
+    * When does it start? At each subscription, as a task of the active context. Without one it is a task of
+      the running event loop, which the subscription owns.
     * How often? Once per subscription. (An async *generator object* can be iterated only once; for several
       subscriptions, give an object whose ``__aiter__`` makes a new iterator.)
     * What is kept? Nothing.
@@ -45,7 +46,7 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
         A cold Observable.
 
     Raises:
-        NoActiveContextError: on subscribing, when no context is active.
+        NoActiveContextError: on subscribing, when the active context has ended, or no event loop is running.
 
     Example:
         >>> import asyncio
@@ -63,7 +64,7 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         del scheduler  # there is no other scheduler than the event loop of the context
-        context = current_context()
+        context = context_here()
         status: ReplayBuffer[object] = ReplayBuffer(context)
         sink = _ObserverSink(observer, status)
         driver = ProducerTask("from_async", context, status, sink, part=True)
@@ -170,7 +171,7 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None
 
 async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
     yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
-    buffer: ReplayBuffer[T] = ReplayBuffer(_here())
+    buffer: ReplayBuffer[T] = ReplayBuffer(plain_context())
     # An Observable may emit from any thread, as the timers of reactivex do.
     on_loop_thread = buffer.context.on_loop_thread
     subscription = observable.subscribe(
@@ -196,7 +197,7 @@ async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
 
 async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncGenerator[T]:
     yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
-    buffer: ReplayBuffer[object] = ReplayBuffer(_here())
+    buffer: ReplayBuffer[object] = ReplayBuffer(plain_context())
     on_loop_thread = buffer.context.on_loop_thread
     queue: BoundedQueue[T] = BoundedQueue(buffer, overflow)
     from reactivex import operators as ops  # noqa: PLC0415 - it takes a tenth of the time of all imports
@@ -220,13 +221,6 @@ async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncG
         subscription.dispose()
         queue.close()
     raise_error(buffer)
-
-
-def _here() -> Context:
-    """Return a context in which nothing is started; only its event loop is used."""
-    context = Context()
-    context.open()
-    return context
 
 
 # -- run events -----------------------------------------------------------------------------------------

@@ -1138,6 +1138,28 @@ def current_context() -> Context:
     return _checked(_context_on(loop))
 
 
+def context_here() -> Context:
+    """Return the owner of what is started here: the active context, or a new one that owns only that.
+
+    Raises:
+        NoActiveContextError: the context that was entered last has ended, or no event loop is running.
+        WrongLoopError: the context belongs to another event loop or thread.
+    """
+    loop = running_loop()
+    if loop is None or _context_on(loop) is not None:
+        return current_context()
+    return plain_context()
+
+
+def plain_context() -> Context:
+    """Return a context of the running loop in which nothing is started unless a caller does."""
+    loop = get_running_loop()
+    around = _context_on(loop)
+    context = Context() if around is None else Context(prefetch=around.prefetch)
+    context.open()
+    return context
+
+
 def _checked(context: Context | None) -> Context:
     if context is None:
         raise NoActiveContextError

@@ -1,22 +1,30 @@
 """The contract of every operator."""
 
+import asyncio
 from typing import cast
 
+import pytest
+import reactivex as rx
 from reactivex import Observable, operators as ops
+from reactivex.abc import DisposableBase, ObserverBase
 from typing_extensions import override
 
 from miniagents import InteractionContext, Message, MessagePromise, miniagent
 from miniagents.operators import (
     as_messages,
+    chunk,
     errors_as_messages,
     flatten,
     join,
     map_agent,
+    map_async,
     map_messages,
     map_tokens,
     resolve,
     split,
+    switch_map_async,
     tokens,
+    until,
 )
 from tests.contract.fed import Fed
 from tests.contract.rx_contract import StreamContract
@@ -40,6 +48,16 @@ class TestAsMessages(StreamContract):
     @override
     def stream(self, source: Fed) -> Observable[object]:
         return source.observable.pipe(as_messages())
+
+
+class TestChunk(StreamContract):
+    """`chunk`."""
+
+    covers = ("chunk",)
+
+    @override
+    def stream(self, source: Fed) -> Observable[object]:
+        return source.observable.pipe(chunk(1, seconds=60), ops.map(lambda items: items[0]))
 
 
 class TestErrorsAsMessages(StreamContract):
@@ -101,6 +119,22 @@ async def echo_agent(ctx: InteractionContext) -> None:
     ctx.reply(ctx.messages)
 
 
+async def itself(text: str) -> str:
+    """Return the text."""
+    return text
+
+
+class TestMapAsync(StreamContract):
+    """`map_async`."""
+
+    covers = ("map_async",)
+    burst = 500
+
+    @override
+    def stream(self, source: Fed) -> Observable[object]:
+        return source.observable.pipe(map_async(itself, concurrency=2))
+
+
 class TestMapMessages(StreamContract):
     """`map_messages`."""
 
@@ -145,6 +179,57 @@ class TestSplit(StreamContract):
         return [*texts[:-1], error, error]
 
 
+class TestSwitchMapAsync(StreamContract):
+    """`switch_map_async`; each item has those before it, whose calls may have been cancelled."""
+
+    covers = ("switch_map_async",)
+
+    @override
+    def stream(self, source: Fed) -> Observable[object]:
+        def added(all_: tuple[str, ...], text: str) -> tuple[str, ...]:
+            return (*all_, text)
+
+        def new(seen: list[tuple[str, ...]], all_: tuple[str, ...]) -> list[tuple[str, ...]]:
+            return [all_, all_[len(seen[0]) :]]
+
+        return source.observable.pipe(
+            ops.scan(added, tuple[str, ...]()),
+            switch_map_async(same_texts),
+            ops.scan(new, [tuple[str, ...]()]),
+            ops.map(lambda seen: seen[1]),
+            each_text,
+        )
+
+    @override
+    def failed(self, error: Exception, *texts: str) -> list[object]:
+        return [error]  # what came together with the error is lost
+
+    @override
+    @pytest.mark.logs("A subscriber raised")
+    @pytest.mark.parametrize("failing", [False])  # there the error comes later than the items
+    async def test_required_spec2_13_raising_at_the_end_must_harm_nobody(self, *, failing: bool) -> None:
+        """As it is there."""
+        await super().test_required_spec2_13_raising_at_the_end_must_harm_nobody(failing=failing)
+
+
+def each_text(source: Observable[tuple[str, ...]]) -> Observable[str]:
+    """Emit the texts one by one."""
+
+    def subscribe(observer: ObserverBase[str], _: object) -> DisposableBase:
+        def emit(texts: tuple[str, ...]) -> None:
+            for text in texts:
+                observer.on_next(text)
+
+        return source.subscribe(emit, observer.on_error, observer.on_completed)
+
+    return rx.create(subscribe)
+
+
+async def same_texts(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the texts."""
+    return texts
+
+
 class TestTokens(StreamContract):
     """`tokens`."""
 
@@ -161,3 +246,13 @@ class TestPipeline(StreamContract):
     @override
     def stream(self, source: Fed) -> Observable[object]:
         return cast("Observable[object]", (echo_agent | map_tokens(str) | resolve())(source.observable))
+
+
+class TestUntil(StreamContract):
+    """`until`, which has not come."""
+
+    covers = ("until",)
+
+    @override
+    def stream(self, source: Fed) -> Observable[object]:
+        return source.observable.pipe(until(asyncio.Event()))

@@ -63,7 +63,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return started
 
 
-TIMED = (
+TIMED: tuple[Callable[[Observable[int]], Observable[object]], ...] = (
     ops.debounce(0.01),
     ops.delay(0.01),
     ops.sample(0.03),
@@ -194,11 +194,11 @@ def test_from_another_thread() -> None:
         here = threading.get_ident()
 
         def set_timers() -> None:
-            scheduler.schedule_relative(0.01, lambda *_: seen.append(threading.get_ident() - here))
-            scheduler.schedule_relative(0.01, lambda *_: seen.append(1)).dispose()
+            scheduler.schedule_relative(0.01, lambda _, __: seen.append(threading.get_ident() - here))
+            scheduler.schedule_relative(0.01, lambda _, __: seen.append(1)).dispose()
             timer.dispose()
 
-        timer = scheduler.schedule_relative(0.05, lambda *_: seen.append(2))
+        timer = scheduler.schedule_relative(0.05, lambda _, __: seen.append(2))
         await asyncio.to_thread(set_timers)
         await asyncio.sleep(0.1)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import reactivex as rx
 from reactivex import Observable, abc, operators as ops
@@ -77,9 +77,10 @@ def _comparable(value: object) -> object:
         case Exception():
             return repr(value)
         case list() | tuple():  # also a Timestamp
-            return tuple(_comparable(each) for each in value)
+            return tuple(_comparable(each) for each in cast("Sequence[object]", value))
         case TimeInterval():
-            return (_comparable(value.value), _comparable(value.interval))
+            timed = cast("TimeInterval[object]", value)
+            return (_comparable(timed.value), _comparable(timed.interval))
         case _:
             return value
 
@@ -245,7 +246,7 @@ PIPELINES: Final[Mapping[str, Pipeline]] = {
     "timer, again and again": lambda a, b: rx.timer(0.05, 0.21).pipe(ops.take(7)),
     "timer at a date": lambda a, b: rx.timer(UTC_ZERO + timedelta(seconds=0.7)),
     "generate_with_relative_time": lambda a, b: rx.generate_with_relative_time(
-        0, lambda n: n < 6, lambda n: n + 1, lambda n: 0.1 * (n + 1)
+        int("0"), lambda n: n < 6, lambda n: n + 1, lambda n: 0.1 * (n + 1)
     ),
     "interval merged": lambda a, b: rx.merge(a, rx.interval(0.1).pipe(ops.take(5))),
     "interval zipped": lambda a, b: rx.zip(a, rx.interval(0.27)),

@@ -1,36 +1,51 @@
-"""A concurrent map with a limit: at most so many inquiries at once; results are not kept.
+"""A concurrent map with a limit: at most so many calls at once; results are not kept.
 
-A result that the reader has taken is dropped, and the source is read only when another inquiry may begin. So
-memory does not grow with the source.
+A result that the reader has taken is dropped, and the source is read only when another call may begin. So
+memory does not grow with the source. The calls are inquiries (`map_agent`) or coroutines (`map_async`).
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Generic, TypeVar, cast
+from typing import Generic, Protocol, TypeAlias, TypeVar, cast
 
-from miniagents.streams._buffer import ReplayBuffer
-from miniagents.streams._context import Context
-from miniagents.streams._demand import UNBOUNDED
-from miniagents.streams._promise import when_complete
-from miniagents.streams._pump import close
-from miniagents.streams._readers import raise_error, started, until_more
-from miniagents.streams._run_task import ProducerTask
 from miniagents.values import lazy_dataclass
 
-from ._message import Message, MessagePromise
-from ._sequence import MessageSequencePromise
+from ._buffer import ReplayBuffer
+from ._context import context_here
+from ._demand import UNBOUNDED
+from ._lifetime import Lease
+from ._promise import when_complete
+from ._pump import close
+from ._readers import raise_error, started, until_more
+from ._run_task import ProducerTask
 
 T = TypeVar("T")
-R = TypeVar("R", bound=MessageSequencePromise[Message])
+V = TypeVar("V")
+
+
+class Call(Protocol):
+    """One call that is under way; it holds a lease on its stream."""
+
+    @property
+    def buffer(self) -> object:
+        """The `ReplayBuffer` that the call writes; what other streams belong to it, `parts` says."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop it now."""
+        ...
+
+
+R = TypeVar("R", bound=Call)
 
 
 @lazy_dataclass(frozen=True, slots=True)
 class ConcurrencyLimits:
-    """How many inquiries run at once, and in which order their results come.
+    """How many calls run at once, and in which order their results come.
 
     Attributes:
-        concurrency: how many inquiries may run at once.
+        concurrency: how many calls may run at once.
         ordered: whether results come in the order of the items, or each as soon as it is complete.
         stop: whether the first item that fails ends the results with its error, in its place.
 
@@ -44,11 +59,15 @@ class ConcurrencyLimits:
     stop: bool
 
 
+Parts: TypeAlias = Callable[[ReplayBuffer[object]], Iterable[ReplayBuffer[object]]]
+
+
 class BoundedConcurrentMap(Generic[T, R]):
-    """One iteration: a task that reads the source, and the inquiries that it begins. The sink of the task.
+    """One iteration: a task that reads the source, and the calls that it begins. The sink of the task.
 
     Args:
-        begin: starts the inquiry of an item.
+        begin: starts the call of an item.
+        parts: returns the streams that belong to a call, when its own has ended.
         limits: how many at once, in which order, and what a failing one does.
 
     Attributes:
@@ -56,9 +75,10 @@ class BoundedConcurrentMap(Generic[T, R]):
         buffer: a buffer without pieces; it wakes the reader for new results and for the end.
     """
 
-    def __init__(self, begin: Callable[[T, int], R], limits: ConcurrencyLimits) -> None:
-        self._context = Context.current()
+    def __init__(self, begin: Callable[[T, int], R], parts: Parts, limits: ConcurrencyLimits) -> None:
+        self._context = context_here()
         self._begin = begin
+        self._parts = parts
         self._limits = limits
         self._begun = 0
         self._taken = 0
@@ -106,7 +126,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         return unread >= max(self._context.prefetch, self._limits.concurrency) and not self._context.draining
 
     async def _changed(self) -> None:
-        """Wait until an inquiry has ended, a result was taken, or the context drains."""
+        """Wait until a call has ended, a result was taken, or the context drains."""
         await self.buffer.pause()
 
     def _news(self) -> None:
@@ -126,7 +146,7 @@ class BoundedConcurrentMap(Generic[T, R]):
             self._waiting[index] = replies
         # A slow reader of this result must not keep the next inquiry from beginning.
         buffer.request(UNBOUNDED, waiting=True)
-        when_complete(buffer, partial(_parts, replies.buffer), partial(self._ended, index))
+        when_complete(buffer, partial(self._parts, buffer), partial(self._ended, index))
 
     def _ended(self, index: int, parts: Sequence[ReplayBuffer[object]]) -> None:
         buffer = self._under_way.pop(index, None)
@@ -200,64 +220,62 @@ class BoundedConcurrentMap(Generic[T, R]):
         self.buffer.abort(error)
 
 
-def _parts(sequence: ReplayBuffer[MessagePromise[Message]]) -> list[ReplayBuffer[object]]:
-    """Return the messages of a sequence that has ended; none of them waits for a reader any more."""
-    parts = [cast("ReplayBuffer[object]", promise.buffer) for promise in sequence.items]
-    for part in parts:
-        part.request(UNBOUNDED, waiting=True)
-    return parts
+def no_parts(_: ReplayBuffer[object]) -> Iterable[ReplayBuffer[object]]:
+    """Return nothing: the calls have no streams but their own."""
+    return ()
 
 
 def map_concurrently(
-    source: AsyncIterable[T], begin: Callable[[T, int], R], limits: ConcurrencyLimits, name: str
+    source: AsyncIterable[T],
+    begin: Callable[[T, int], R],
+    limits: ConcurrencyLimits,
+    name: str,
+    parts: Parts = no_parts,
 ) -> AsyncGenerator[R]:
-    """Begin one inquiry for each item of ``source``, and yield their results to one reader.
+    """Begin one call for each item of ``source``, and yield the calls to one reader.
 
     * When does it start? When the first result is requested; ``source`` is read further whenever there is
       space.
     * How often? Once.
-    * What is kept? At most ``concurrency`` running inquiries. Together with the results that the reader has
-      not taken yet, at most ``prefetch``, or ``concurrency`` if that is more.
-    * What does ``break`` do? It closes the source and stops all running inquiries that nothing else holds.
-    * When does an error come? An error of ``source`` comes when all inquiries before it have ended.
+    * What is kept? At most ``concurrency`` running calls. Together with the results that the reader has not
+      taken yet, at most ``prefetch``, or ``concurrency`` if that is more.
+    * What does ``break`` do? It closes the source and stops all running calls that nothing else holds.
+    * When does an error come? An error of ``source`` comes when all calls before it have ended.
 
     Args:
         source: iterated once, in a task of the active context.
-        begin: called with an item and its index; starts the inquiry. An error of it ends the results.
+        begin: called with an item and its index; starts the call. An error of it ends the results.
         limits: how many at once, in which order, and what a failing one does.
         name: the name of the task that reads the source, for errors and logs.
-
-    Raises:
-        NoActiveContextError: on iterating, when no context is active.
+        parts: returns the streams that belong to a call, when its own has ended.
 
     Example:
-        >>> from miniagents import MiniAgents, miniagent
-        >>> from miniagents.messages._concurrent_map import ConcurrencyLimits, map_concurrently
-        >>> @miniagent
-        ... async def echo(ctx):
-        ...     ctx.reply(ctx.messages)
-        >>> async def rows():
-        ...     for row in ["one", "two", "three"]:
-        ...         yield row
+        >>> import asyncio
+        >>> from miniagents.streams._concurrent_map import AsyncCall, ConcurrencyLimits, map_concurrently
+        >>> async def double(number):
+        ...     return 2 * number
+        >>> async def numbers():
+        ...     for number in range(3):
+        ...         yield number
         >>> async def main():
-        ...     limits = ConcurrencyLimits(concurrency=2, ordered=True, stop=False)
-        ...     def ask(row, index):
-        ...         return echo.inquire(row)
-        ...     async for replies in map_concurrently(rows(), ask, limits, "echoes"):
-        ...         print(await replies)
-        >>> MiniAgents().run(main())
-        one
-        two
-        three
+        ...     limits = ConcurrencyLimits(concurrency=2, ordered=True, stop=True)
+        ...     def begin(number, index):
+        ...         return AsyncCall(double, number, "double")
+        ...     async for call in map_concurrently(numbers(), begin, limits, "doubles"):
+        ...         print(call.value)
+        >>> asyncio.run(main())
+        0
+        2
+        4
     """
-    return started(_read(source, begin, limits, name))
+    return started(_read(source, begin, parts, limits, name))
 
 
 async def _read(
-    source: AsyncIterable[T], begin: Callable[[T, int], R], limits: ConcurrencyLimits, name: str
+    source: AsyncIterable[T], begin: Callable[[T, int], R], parts: Parts, limits: ConcurrencyLimits, name: str
 ) -> AsyncGenerator[R]:
     yield cast("R", None)  # `started` takes it; no reader gets it
-    mapped = BoundedConcurrentMap(begin, limits)
+    mapped = BoundedConcurrentMap(begin, parts, limits)
     mapped.start(source, name)
     try:
         while True:
@@ -269,3 +287,39 @@ async def _read(
     finally:
         mapped.leave()
     raise_error(mapped.buffer)
+
+
+class AsyncCall(Lease, Generic[V]):
+    """A call of an async function, as a task of the active context, or of the running loop without one.
+
+    Args:
+        function: called in the task.
+        item: what it gets.
+        name: the name of the task in errors and logs.
+    """
+
+    __slots__ = ("_task",)
+
+    def __init__(self, function: Callable[[T], Awaitable[V]], item: T, name: str) -> None:
+        buffer: ReplayBuffer[V] = ReplayBuffer(context_here())
+        super().__init__(buffer)
+
+        async def body() -> None:
+            buffer.append(await function(item))
+
+        self._task = ProducerTask(name, buffer.context, buffer, buffer, part=True)
+        self._task.start(body)
+
+    @property
+    def stream(self) -> ReplayBuffer[V]:
+        """What it writes: at most one item."""
+        return cast("ReplayBuffer[V]", self.buffer)
+
+    @property
+    def value(self) -> V:
+        """What the function returned; only after its end."""
+        return self.stream.items[0]
+
+    def cancel(self) -> None:
+        """Stop it now."""
+        self._task.cancel()

@@ -1,0 +1,161 @@
+"""``map_async`` and ``switch_map_async``: call an async function with each item."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+from reactivex import Observable, abc
+
+from miniagents.streams import from_async, to_async_iter
+from miniagents.streams._concurrent_map import AsyncCall, ConcurrencyLimits, map_concurrently
+from miniagents.streams._switch import Switch
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def map_async(
+    f: Callable[[T], Awaitable[R]], concurrency: int = 8, ordered: bool = True
+) -> Callable[[Observable[T]], Observable[R]]:
+    """``Observable[T] -> Observable[R]``: what an async function returns for each item.
+
+    ``ops.map(f)`` of reactivex would emit coroutines that nothing awaits.
+
+    * When does it start? At each subscription.
+    * How often? One call for each item.
+    * What is kept? At most ``concurrency`` running calls. Together with the results that have not been read,
+      at most ``prefetch`` (of the context), or ``concurrency`` if that is more. A source that can be paused
+      is paused meanwhile.
+    * What does ``break`` do? Disposing, and closing the async iterator that reads it, cancel all running
+      calls and close the source.
+    * When does an error come? The first call that fails ends the results with its error, after the results
+      of all items before it (with ``ordered=False``: at once), and cancels the other calls. An error of the
+      source comes after the results of all items before it.
+
+    Args:
+        f: called with each item, in the context variables of the subscriber.
+        concurrency: how many calls may run at once, at least 1.
+        ordered: True for results in the order of the items; False for each result as soon as it is there.
+
+    Returns:
+        An operator.
+
+    Raises:
+        ValueError: the concurrency is less than 1.
+        TypeError: ``f`` cannot be called.
+
+    Example:
+        >>> import asyncio
+        >>> import reactivex as rx
+        >>> from miniagents.operators import map_async, to_async_iter
+        >>> async def fetch(page: int) -> str:
+        ...     await asyncio.sleep(0.01)
+        ...     return f"page {page}"
+        >>> async def main() -> list[str]:
+        ...     pages = rx.of(1, 2, 3).pipe(map_async(fetch, concurrency=2))
+        ...     return [page async for page in to_async_iter(pages)]
+        >>> asyncio.run(main())
+        ['page 1', 'page 2', 'page 3']
+    """
+    check_function("map_async", f)
+    if concurrency < 1:
+        raise ValueError(f"concurrency is {concurrency}; it must be at least 1.")
+    limits = ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=True)
+    name = f"map_async({name_of(f)})"
+
+    def operator(source: Observable[T]) -> Observable[R]:
+        return from_async(_Calls(source, f, limits, name))
+
+    return operator
+
+
+@dataclass(frozen=True, slots=True)
+class _Calls(Generic[T, R]):
+    """An async iterable of results, which calls the function anew for each subscriber."""
+
+    source: Observable[T]
+    function: Callable[[T], Awaitable[R]]
+    limits: ConcurrencyLimits
+    name: str
+
+    def __aiter__(self) -> AsyncGenerator[R]:
+        return self._results()
+
+    async def _results(self) -> AsyncGenerator[R]:
+        def begin(item: T, _: int) -> AsyncCall[R]:
+            return AsyncCall(self.function, item, self.name)
+
+        calls = map_concurrently(to_async_iter(self.source), begin, self.limits, self.name)
+        try:
+            async for call in calls:
+                yield call.value
+        finally:
+            await calls.aclose()
+
+
+def switch_map_async(f: Callable[[T], Awaitable[R]]) -> Callable[[Observable[T]], Observable[R]]:
+    """``Observable[T] -> Observable[R]``: each item cancels the call of the one before.
+
+    For what only the newest item needs, such as the search for a text that is being typed. RxJS calls this
+    ``switchMap``, Kotlin ``mapLatest``.
+
+    * When does it start? At each subscription.
+    * How often? One call for each item; only the newest one runs.
+    * What is kept? Nothing.
+    * What does ``break`` do? Disposing cancels the running call and unsubscribes from the source.
+    * When does an error come? At once: an error of a call or of the source ends the results, and cancels the
+      running call. When the source has completed, the running call is still awaited.
+
+    Args:
+        f: called with each item, in the context variables of the subscriber.
+
+    Returns:
+        An operator.
+
+    Raises:
+        TypeError: ``f`` cannot be called.
+
+    Example:
+        >>> import asyncio
+        >>> import reactivex as rx
+        >>> from miniagents.operators import switch_map_async, to_async_iter
+        >>> async def search(text: str) -> str:
+        ...     await asyncio.sleep(0.01)
+        ...     return f"results for {text!r}"
+        >>> async def main() -> list[str]:
+        ...     results = rx.of("a", "ag", "agent").pipe(switch_map_async(search))
+        ...     return [each async for each in to_async_iter(results)]
+        >>> asyncio.run(main())
+        ["results for 'agent'"]
+    """
+    check_function("switch_map_async", f)
+    name = f"switch_map_async({name_of(f)})"
+
+    def operator(source: Observable[T]) -> Observable[R]:
+        def subscribe(
+            observer: abc.ObserverBase[R], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return Switch(partial(AsyncCall[R], f, name=name), observer).follow(source, scheduler)
+
+        return Observable(subscribe)
+
+    return operator
+
+
+def check_function(operator: str, function: object) -> None:
+    """Check what an operator calls.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if not callable(function):
+        raise TypeError(
+            f"{operator} was given a value of type {type(function).__name__}; give it an async function, "
+            "which is called with each item."
+        )
+
+
+def name_of(function: object) -> str:
+    """Return the name of a function for errors and logs."""
+    return getattr(function, "__name__", type(function).__name__)

@@ -1,0 +1,118 @@
+"""``Until``: passes items on until a signal comes."""
+
+import asyncio
+from collections.abc import Awaitable
+from inspect import isawaitable
+from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
+
+from ._scheduler import LoopScheduler
+from ._subscriber import Subscriber
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Waitable(Protocol):
+    """Something to wait for again and again, such as an ``asyncio.Event``."""
+
+    async def wait(self) -> object:
+        """Wait until it is set."""
+        ...
+
+
+class Signal:
+    """What ends a stream: awaited once, for all subscriptions that there are at a time.
+
+    Args:
+        source: an event, or an awaitable.
+
+    Raises:
+        TypeError: it is neither.
+    """
+
+    def __init__(self, source: Waitable | Awaitable[object]) -> None:
+        if not isawaitable(source) and not isinstance(source, Waitable):
+            raise TypeError(
+                f"until was given a value of type {type(source).__name__}; give it an asyncio.Event, a "
+                "Future, a task or a coroutine. For an Observable use `take_until` of reactivex."
+            )
+        self._source = source
+        self._waiting: asyncio.Future[object] | None = None
+        self._users = 0
+
+    def begin(self) -> "asyncio.Future[object]":
+        """Return the Future that is done when the signal has come."""
+        self._users += 1
+        if self._waiting is None or (self._waiting.cancelled() and isinstance(self._source, Waitable)):
+            source = self._source
+            if isinstance(source, Waitable):
+                if self.has_come():
+                    self._waiting = asyncio.get_running_loop().create_future()
+                    self._waiting.set_result(None)
+                else:
+                    self._waiting = asyncio.ensure_future(source.wait())
+            else:
+                self._waiting = cast("asyncio.Future[object]", asyncio.ensure_future(source))
+        return self._waiting
+
+    def has_come(self) -> bool:
+        """Return whether an event is set, before what waits for it has had its turn."""
+        is_set = getattr(self._source, "is_set", None)
+        return callable(is_set) and bool(is_set())
+
+    def end(self) -> None:
+        """Stop waiting for an event that nothing needs any more."""
+        self._users -= 1
+        if self._users == 0 and self._waiting is not None and isinstance(self._source, Waitable):
+            self._waiting.cancel()
+            self._waiting = None
+
+
+class Until(Generic[T]):
+    """One subscription: passes items on until the signal comes.
+
+    Args:
+        signal: ends it.
+        observer: gets the items.
+    """
+
+    def __init__(self, signal: Signal, observer: abc.ObserverBase[T]) -> None:
+        self._signal = signal
+        self._waiting = signal.begin()
+        self._source = SingleAssignmentDisposable()
+        self._subscriber = Subscriber(observer, self._leave)
+
+    def follow(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> Disposable:
+        """Wait for the signal, and subscribe to the source."""
+        if self._waiting.done():
+            self._end(self._waiting)
+        else:
+            self._waiting.add_done_callback(self._end)
+            self._source.disposable = source.subscribe(
+                self._next,
+                self._subscriber.fail,
+                self._subscriber.complete,
+                scheduler=LoopScheduler() if scheduler is None else scheduler,
+            )
+        return Disposable(self._subscriber.dispose)
+
+    def _next(self, item: T) -> None:
+        if self._signal.has_come():
+            self._subscriber.complete()
+        else:
+            self._subscriber.next(item)
+
+    def _end(self, waiting: "asyncio.Future[object]") -> None:
+        error = None if waiting.cancelled() else waiting.exception()
+        if isinstance(error, Exception):
+            self._subscriber.fail(error)
+        else:
+            self._subscriber.complete()
+
+    def _leave(self) -> None:
+        self._waiting.remove_done_callback(self._end)
+        self._signal.end()
+        self._source.dispose()
