@@ -27,6 +27,7 @@ EXEMPT = {
     "TypedAgent.catching": "as MiniAgent.catching: tests/agents/test_around.py",
     "TypedAgent.hedge": "as MiniAgent.hedge: tests/agents/test_around.py",
     "TypedAgentMap.__call__": "as AgentMap.__call__: tests/agents/test_around.py",
+    "TypedAgentMap.read": "as AgentMap.read: tests/agents/test_around.py",
     "BaseAgent.bind": "as BaseAgent.fork",
     "BaseAgent.fork": "a copy with other fields: tests/agents/test_base_agent.py",
     "MiniAgent.components": "the agents that it is made of: tests/agents/test_around.py",

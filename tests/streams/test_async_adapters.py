@@ -59,9 +59,29 @@ async def test_an_error_comes_last() -> None:
 
 
 async def test_without_a_context() -> None:
-    """Without an active context the subscription fails with a typed error."""
+    """Without an active context the subscription owns its task."""
+    source, recorder, left = Source(range(2)), Recorder[int](), Recorder[int]()
+    from_async(source).subscribe(recorder)
+    from_async(source).subscribe(left).dispose()
+    await turns(5)
+    assert ([0, 1], [], 1) == (recorder.items, recorder.errors, recorder.completed)
+    assert ([], 0) == (left.items, left.completed)
+    assert 1 == len(asyncio.all_tasks())
+
+
+async def test_after_a_context() -> None:
+    """In a block whose context has ended the subscription fails with a typed error."""
     recorder: Recorder[int] = Recorder()
-    from_async(Source(range(2))).subscribe(recorder)
+
+    async def later() -> None:
+        await over.wait()
+        from_async(Source(range(2))).subscribe(recorder)
+
+    over = asyncio.Event()
+    async with PromisingContext():
+        task = asyncio.create_task(later())
+    over.set()
+    await task
     assert isinstance(recorder.errors[0], NoActiveContextError)
 
 
