@@ -456,7 +456,8 @@ def _note_writer(buffer: ReplayBuffer[MessagePromise[M]], error: Exception) -> N
     if writer is None or not isinstance(reader, ProducerTask):
         return
     if reader.received is not None and reader.received[0] is error:
-        reader.received = (error, extend_chain(error, reader.received[1], writer.name))
+        _, chain, traceback = reader.received
+        reader.received = (error, extend_chain(error, chain, writer.name), traceback)
 
 
 def _tokens(source: FlatStream[Message, object]) -> ReplayBuffer[str]:

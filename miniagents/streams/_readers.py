@@ -277,5 +277,5 @@ def raise_error(buffer: ReplayBuffer[T]) -> None:
         return
     producer = current_producer()
     if isinstance(producer, ProducerTask):
-        producer.received = buffer.error, buffer.chain
+        producer.received = buffer.error, buffer.chain, buffer.traceback
     buffer.raise_error()

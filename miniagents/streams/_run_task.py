@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from opcode import opmap
-from traceback import walk_tb
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
@@ -44,7 +43,8 @@ class ProducerTask(TaskLife):
         orphan: whether it has no parent, although a run starts it.
 
     Attributes:
-        received: the last error that a stream raised to it, and the agents that the error had gone through.
+        received: the last error that a stream raised to it, the agents that the error had gone through, and
+            the traceback that it had there.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -82,7 +82,7 @@ class ProducerTask(TaskLife):
         _begin_life(self, buffer, parent, part=part)
         self._name = name
         self.sink: Sink = sink
-        self.received: tuple[Exception, tuple[str, ...]] | None = None
+        self.received: tuple[Exception, tuple[str, ...], TracebackType | None] | None = None
         self._body: Body | None = None
         self._awaitables: list[Future[object]] | None = None
 
@@ -143,7 +143,7 @@ class ProducerTask(TaskLife):
 
     def _fail(self, error: Exception) -> None:
         """End what it writes with ``error``."""
-        _release_frames(error)
+        _release_frames(error, self.received)
         replied = {id(stream) for stream in self.replied()}
         self.failed(error, self._chain_of(error))
         self.has_failed(replied)
@@ -240,21 +240,28 @@ class ProducerTask(TaskLife):
         self.buffer.run_on()
 
 
-def _release_frames(error: BaseException) -> None:
+def _release_frames(
+    error: BaseException, received: tuple[Exception, tuple[str, ...], TracebackType | None] | None
+) -> None:
     """Drop the local variables of the functions that ``error`` has left; its traceback keeps their lines.
 
     Otherwise an error that a stream stores would keep alive what the failed run was reading, and the run
-    itself: a circle that only a garbage collection frees.
+    itself: a circle that only a garbage collection frees. What a stream raised with ``received`` was dropped
+    by the run that wrote the stream, so that an error through a long chain of agents is not walked each time.
     """
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:
         seen.add(id(each))
-        for frame, _ in walk_tb(each.__traceback__):
-            if not _is_suspended(frame):
+        was_received = received is not None and received[0] is each
+        until = received[2] if received is not None and was_received else None
+        entry = each.__traceback__
+        while entry is not None and entry is not until:
+            if not _is_suspended(entry.tb_frame):
                 with suppress(RuntimeError):  # it still runs
-                    frame.clear()
-        each = each.__context__
+                    entry.tb_frame.clear()
+            entry = entry.tb_next
+        each = None if was_received else each.__context__
 
 
 _YIELD: Final = opmap["YIELD_VALUE"]

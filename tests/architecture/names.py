@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.architecture.public_modules import is_public_module
+from tests.architecture.project import NAMED_PUBLIC_MODULES
 from tests.architecture.source import PACKAGE, Module, module_level, modules
 
 __all__ = ["bad_alls", "listed", "shadowed_modules", "undocumented", "untyped"]
@@ -102,6 +102,12 @@ def _bad_all(module: Module) -> Iterator[str]:
         yield f"__all__ names what is not there: {sorted(missing)}"
     if not module.is_private and (unlisted := public - set(names)):
         yield f"__all__ does not name {sorted(unlisted)}"
+
+
+def is_public_module(module: Module) -> bool:
+    """Tell whether the file is a public module: a package, a documented module of the root, a named one."""
+    of_root = not module.is_package and module.name.count(".") == 1 and not module.is_private
+    return module.is_package or of_root or module.name in NAMED_PUBLIC_MODULES
 
 
 def _order(name: str) -> tuple[int, str]:

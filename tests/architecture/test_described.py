@@ -26,6 +26,7 @@ F = f"    def f(self, x):\n{doc(indent=' ' * 8)}"
 G = "    def _g(self):\n        raise ValueError\n"
 
 
+@pytest.mark.gate("reads every docstring")
 def test_public_names_are_described() -> None:
     """Every public name says what it takes and raises, and shows an example."""
     no_breach(undescribed(ROOT))

@@ -12,6 +12,7 @@ from tests.architecture.source import ROOT, Module, modules
 WITH_EXAMPLES = [module for module in modules(ROOT) if ">>> " in module.text]
 
 
+@pytest.mark.gate("runs hundreds of examples, some in processes of their own")
 @pytest.mark.logs("unread items were dropped")  # as the example of `Overflow` says
 @pytest.mark.parametrize("module", WITH_EXAMPLES, ids=lambda module: module.name)
 def test_examples(module: Module) -> None:

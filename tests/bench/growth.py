@@ -39,6 +39,17 @@ def chain(count: int) -> float:
     return in_context(lambda: timed(work))
 
 
+def failing_chain(count: int) -> float:
+    """One error through ``count`` agents, each of which awaits the replies of the one before."""
+
+    async def work() -> None:
+        first: MessageSequencePromise[Message] = failing.inquire("hello")
+        with suppress(ValueError):
+            await reduce(lambda replies, _: failing.inquire(replies), range(count - 1), first)
+
+    return in_context(lambda: timed(work))
+
+
 TOKENS = 10
 
 
@@ -139,6 +150,7 @@ SERIES: Mapping[str, Series] = MappingProxyType(
         "tokens": Series("tokens of a stream", stream_ours(bulk), (1_000, 10_000, 100_000, 1_000_000), 100),
         "operators": Series("operators over 2,000 tokens", operators, (1, 4, 16, 64), 2),
         "chain": Series("agents in a chain", chain, (1, 10, 100, 1_000), 3),
+        "failing": Series("agents that an error goes through", failing_chain, (10, 100, 1_000), 3, flat=1.5),
         "rewriting": Series("agents that rewrite one live token", growing, HOPS, 3, flat=1.2),
         "readers": Series("readers of 10 live tokens", readers, tuple(10**n for n in range(7)), 3, rounds=3),
         "inquiries": Series("inquiries at once", calls_ours, (10, 100, 1_000, 10_000, 100_000), 10),
