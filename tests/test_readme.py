@@ -10,7 +10,7 @@ from tests.support.docs_pages import BLOCKS, PAGES, ROOT
 from tests.support.web import served
 
 README = PAGES["README.md"].splitlines()
-COMMANDS = ("pip install . && miniagents chat", "pip install -e '.[test]' && pytest")
+COMMANDS = ("pip install '.[chat]' && miniagents chat", "pip install -e '.[test]' && pytest")
 
 
 def test_length() -> None:

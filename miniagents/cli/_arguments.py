@@ -72,8 +72,9 @@ Both read OPENAI_API_KEY, OPENAI_MODEL and OPENAI_BASE_URL. Each provider needs 
 Without --base-url, requests go to the address in OPENAI_BASE_URL or ANTHROPIC_BASE_URL, or, if that is not
 set, to the provider itself. With an address of your own, no key is required.
 
-In a terminal, Enter sends the message, Ctrl+Space begins a new line, and Ctrl-C stops an answer. To leave,
-type exit, or press Ctrl-D, or press Ctrl-C at the prompt. If stdin is a pipe, each line is a message.
+In a terminal, Enter sends the message, Ctrl+Space begins a new line (with miniagents[chat]), and Ctrl-C
+stops an answer. To leave, type exit, or press Ctrl-D, or press Ctrl-C at the prompt. If stdin is a pipe,
+each line is a message.
 
 Exit code: 0 for a normal end; 1 if the output could not be written, or, on a pipe, if a model failed or the
 conversation could not be saved; 2 for wrong input; 128 plus the number of the signal that ended it.

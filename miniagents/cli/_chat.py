@@ -81,9 +81,6 @@ class PrintedAnswer:
         return [*self.finished, AssistantMessage.model_validate(data)]
 
 
-_HOW_TO = "Enter sends, Ctrl+Space begins a new line, Ctrl-C stops an answer; type exit to leave."
-
-
 @dataclass(slots=True)
 class Chat:
     """A conversation at the console.
@@ -118,7 +115,7 @@ class Chat:
             self.screen.text(self.model.opening)
             self.screen.end()
         if self.screen.is_terminal:
-            self.screen.line(_HOW_TO)
+            self.screen.line(f"{self.asker.keys}, Ctrl-C stops an answer; type exit to leave.")
         while (text := await self._ask()) is not None:
             await self._keep(UserMessage(text))
             await self._answer()

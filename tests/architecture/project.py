@@ -45,7 +45,7 @@ FOREIGN: Final = MappingProxyType(
         r"|web_guard|_login)|cli\._server\._\w+)",
         "rich": r"miniagents\.cli\._progress_bar",
         "pytest": r"miniagents\._pytest_plugin",
-        "prompt_toolkit": r"miniagents\.(ext|cli)\.(\w+\.)*\w*console\w*(\.\w+)*",
+        "prompt_toolkit": r"miniagents\.ext\.console\._prompt",
     }
 )
 """For each package of others, the modules that may import it."""

@@ -129,8 +129,7 @@ def test_foreign_can_fail(tmp_path: Path, module: str, line: str) -> None:
     [
         ("ext/llm/openai.py", "import openai"),
         ("ext/llm/anthropic.py", "from anthropic import AsyncAnthropic"),
-        ("ext/_console/_terminal.py", "from prompt_toolkit import prompt"),
-        ("ext/console_user_agent.py", "from prompt_toolkit import prompt"),
+        ("ext/console/_prompt.py", "from prompt_toolkit import prompt"),
         ("values/_a.py", "import json\nfrom pydantic import BaseModel"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from miniagents import AssistantMessage
 from miniagents.ext.chat_history_md import ChatHistoryMD
-from tests.cli.processes import at_terminal, on_pipe
+from tests.cli.processes import at_terminal, environment, on_pipe
 
 CTRL_C, CTRL_D, CTRL_SPACE, ENTER = "\x03", "\x04", "\x00", "\r"
 PROMPT = "YOU:"
@@ -41,6 +41,27 @@ async def test_at_a_terminal(tmp_path: Path) -> None:
     assert isinstance(answer, AssistantMessage)
     assert str(answer).startswith("No. I am")
     assert "interrupted" == answer.finish_reason
+
+
+@pytest.mark.gate("starts programs")
+async def test_without_its_extra(tmp_path: Path) -> None:
+    """Without prompt-toolkit the chat reads plain lines; Ctrl-C stops an answer or leaves the prompt."""
+    (tmp_path / "prompt_toolkit.py").write_text("raise ModuleNotFoundError(name=__name__)\n")
+    async with at_terminal(tmp_path, env=environment(PYTHONPATH=str(tmp_path))) as terminal:
+        await terminal.expect("Enter sends, Ctrl-C stops an answer; type exit to leave.")
+        await terminal.expect(PROMPT)
+        terminal.type("hello\n")
+        await terminal.expect("ELIZA: Hello. How are you today?")
+        await terminal.expect(PROMPT)
+        terminal.type("are you an ai\n")
+        await terminal.expect("ELIZA: No. I am")
+        terminal.type(CTRL_C)
+        await terminal.expect("(stopped)")
+        await terminal.expect(PROMPT)
+        terminal.type(CTRL_C)
+        assert 0 == await terminal.end()
+        assert "Traceback" not in terminal.shown
+    assert ("user", "hello") == (await kept(tmp_path / "CHAT.md"))[0]
 
 
 @pytest.mark.gate("starts programs")

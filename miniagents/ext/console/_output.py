@@ -7,10 +7,12 @@ import sys
 from dataclasses import dataclass
 from typing import Self, TextIO
 
-from prompt_toolkit import print_formatted_text
-from prompt_toolkit.formatted_text import FormattedText
-
 from miniagents.values import strip_control
+
+try:
+    from ._prompt import write_styled
+except ModuleNotFoundError:  # the extra `chat` is not installed
+    from ._plain import write_styled
 
 
 class OutputError(OSError):
@@ -112,7 +114,7 @@ class Screen:
 
     def _styled(self, parts: list[tuple[str, str]]) -> None:
         try:
-            print_formatted_text(FormattedText(parts), end="", file=self.out, flush=True)
+            write_styled(self.out, parts)
         except OSError as error:
             raise OutputError(f"the terminal cannot be written: {error.strerror or error}") from error
 

@@ -18,7 +18,8 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from miniagents.ext.console import Asker, _input
-from miniagents.ext.console._input import ask_at, prompt_session, read_line
+from miniagents.ext.console._prompt import new_prompt
+from miniagents.ext.console._read_line import read_line
 from tests.support.sources import turns
 
 
@@ -112,7 +113,7 @@ def test_a_long_line_arrives_whole() -> None:
     """A line longer than what a pipe holds arrives as it was sent."""
     code = (
         "import asyncio, sys\n"
-        "from miniagents.ext.console._input import read_line\n"
+        "from miniagents.ext.console._read_line import read_line\n"
         "print(len(asyncio.run(read_line(sys.stdin), debug=False)))"  # slow callbacks are not the point
     )
     done = subprocess.run(  # noqa: S603 - our own interpreter
@@ -149,21 +150,21 @@ async def test_enter_sends() -> None:
     """What was typed is sent with Enter."""
     with keyboard() as keys:
         keys.send_text("hello" + ENTER)
-        assert "hello" == await ask_at(prompt_session(), "YOU")
+        assert "hello" == await new_prompt(KeyboardInterrupt)("YOU")
 
 
 async def test_ctrl_space_breaks_a_line() -> None:
     """Ctrl+Space starts a new line of the same message."""
     with keyboard() as keys:
         keys.send_text("one" + CTRL_SPACE + "two" + ENTER)
-        assert "one\ntwo" == await ask_at(prompt_session(), "YOU")
+        assert "one\ntwo" == await new_prompt(KeyboardInterrupt)("YOU")
 
 
 async def test_pasted_lines_are_one_message() -> None:
     """Line breaks in pasted text do not send it."""
     with keyboard() as keys:
         keys.send_text("\x1b[200~one\ntwo\x1b[201~" + ENTER)
-        assert "one\ntwo" == await ask_at(prompt_session(), "YOU")
+        assert "one\ntwo" == await new_prompt(KeyboardInterrupt)("YOU")
 
 
 async def test_ctrl_d_is_the_end_of_the_input() -> None:
@@ -171,7 +172,7 @@ async def test_ctrl_d_is_the_end_of_the_input() -> None:
     with keyboard() as keys:
         keys.send_text(CTRL_D)
         with pytest.raises(EOFError):
-            await ask_at(prompt_session(), "YOU")
+            await new_prompt(KeyboardInterrupt)("YOU")
 
 
 @pytest.mark.parametrize("interrupt", [KeyError, EOFError])
@@ -180,16 +181,16 @@ async def test_ctrl_c_raises_what_was_agreed(interrupt: type[Exception]) -> None
     with keyboard() as keys:
         keys.send_text("half a mess" + CTRL_C)
         with pytest.raises(interrupt):
-            await ask_at(prompt_session(interrupt), "YOU")
+            await new_prompt(interrupt)("YOU")
 
 
 async def test_arrow_up_brings_the_last_message_back() -> None:
     """One session remembers what was sent."""
     with keyboard() as keys:
-        session = prompt_session()
+        ask = new_prompt(KeyboardInterrupt)
         keys.send_text("hello" + ENTER)
-        assert "hello" == await ask_at(session, "YOU")
-        asked = asyncio.ensure_future(ask_at(session, "YOU"))
+        assert "hello" == await ask("YOU")
+        asked = asyncio.ensure_future(ask("YOU"))
         await turns(20)  # until prompt_toolkit has loaded its history, in a task of its own
         keys.send_text("\x1b[A" + ENTER)
         assert "hello" == await asked
