@@ -1,5 +1,6 @@
 """From replies to frames: what clients are shown, and what they are not."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -9,13 +10,16 @@ from miniagents import (
     ErrorMessage,
     File,
     Image,
+    InteractionContext,
     Message,
     MessageSequencePromise,
     MiniAgents,
     ToolMessage,
     UserMessage,
+    miniagent,
 )
 from miniagents.ext.web import MessageBegan, MessageEnded, MessagePart, RunEnded
+from miniagents.ext.web._frame_log import STOPPED
 from miniagents.ext.web._frames import Frame
 from miniagents.ext.web._source import FrameSource, sentence_of
 from miniagents.messages import MessageType
@@ -140,3 +144,30 @@ async def test_a_message_fails() -> None:
         frames = source.take()
     assert [MessageBegan(0, "assistant"), MessagePart(0, "one")] == frames[:2]
     assert ("failed", 3) == (frames[2].how if isinstance(frames[2], RunEnded) else None, len(frames))
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_message_is_cancelled() -> None:
+    """A message that its agent cancels ends the run for the client, and so the agent itself."""
+    stopped: list[str] = []
+
+    @miniagent
+    async def cancelling(ctx: InteractionContext) -> None:
+        async def endless(_: object) -> AsyncGenerator[str]:
+            yield "one"
+            await asyncio.Event().wait()
+
+        message = Message.promise(endless)
+        ctx.reply(message)
+        await anext(aiter(message))
+        message.cancel()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append("the agent")
+
+    async with MiniAgents():
+        source = FrameSource(cancelling.inquire(), lambda: None)
+        await asyncio.sleep(1)
+        assert STOPPED == source.take()[-1]
+        assert ["the agent"] == stopped
