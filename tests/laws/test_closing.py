@@ -5,7 +5,7 @@ reporter or a notebook may do.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
 from contextlib import aclosing, suppress
 
 import pytest
@@ -21,6 +21,8 @@ from miniagents import (
     race,
     route,
 )
+from miniagents.ext.jobs import map_rows
+from miniagents.ext.web import Runs, stream_response
 from miniagents.operators import map_agent
 from miniagents.streams._lifetime import Lease
 
@@ -143,4 +145,65 @@ async def test_closing_map_agent_stops_the_rows_that_were_not_taken(kept: list[o
         taken.cancel()
         await asyncio.sleep(0.1)
         assert model.begun == model.closed
+    assert kept
+
+
+async def _response(model: MiniAgent) -> None:
+    """A client of `stream_response` leaves after some seconds."""
+
+    async def receive() -> MutableMapping[str, object]:
+        await asyncio.sleep(2.5)
+        return {"type": "http.disconnect"}
+
+    async def send(_: MutableMapping[str, object]) -> None: ...
+
+    scope: dict[str, object] = {"type": "http", "headers": []}
+    await stream_response(model.inquire("Hi"))(scope, receive, send)
+
+
+async def _stopped_run(model: MiniAgent) -> None:
+    """A client stops its run, whose frames another client reads."""
+    runs = Runs(agents={"model": model})
+    run = await runs.begin("model", "Hi")
+    await asyncio.sleep(2.5)
+    assert await runs.stop(run)
+
+
+async def _job(model: MiniAgent) -> None:
+    """The reader of a job leaves; one row of it has run into its time limit."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(2.5), aclosing(map_rows(model, ["a", "b", "c"], concurrency=2)) as results:
+            await anext(results)
+
+
+async def _row_limit(model: MiniAgent) -> None:
+    """Each row of a job runs into its time limit."""
+    async for row in map_rows(model.timeout(total=2.5), ["a", "b", "c"]):
+        assert row.error is not None
+
+
+HOSTS = {"response": _response, "stopped run": _stopped_run, "job": _job, "rows that are late": _row_limit}
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("name", HOSTS)
+async def test_what_hosts_agents_stops_every_model(name: str, kept: list[object]) -> None:
+    """Web routes and jobs stop the models of whoever leaves, also if every promise is kept."""
+    model = Model()
+    async with MiniAgents():
+        await HOSTS[name](model.agent)
+        await asyncio.sleep(0.5)
+        assert model.begun == model.closed > 0
+    assert kept
+
+
+@pytest.mark.loop(virtual=True)
+async def test_the_end_of_a_server_stops_every_model(kept: list[object]) -> None:
+    """The end of the context of `Runs`, as `miniagents serve` ends, stops the runs that go on."""
+    model = Model()
+    async with MiniAgents(drain_timeout=1.0):
+        runs = Runs(agents={"model": model.agent})
+        await runs.begin("model", "Hi")
+        await asyncio.sleep(2.5)
+    assert (1, 1) == (model.begun, model.closed)
     assert kept
