@@ -11,8 +11,9 @@ from time import monotonic
 from typing import Final, TypeVar
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 
-__all__ = ["Login", "TooManyGuessesError"]
+__all__ = ["Login"]
 
 _LOG: Final = logging.getLogger("miniagents.login")
 _ROUNDS: Final = 100_000
@@ -22,25 +23,6 @@ _COOKIE: Final = 2 * (_SALT + sha256().digest_size)  # hexadecimal digits
 _GUESSES: Final = 10
 _SECONDS: Final = 60.0
 _MOST: Final = 1000
-
-
-class TooManyGuessesError(Exception):
-    """Clients have sent too many wrong tokens or cookies; for some seconds, none is checked.
-
-    Args:
-        seconds: until the next one is checked.
-
-    Attributes:
-        seconds: until the next one is checked.
-
-    Example:
-        >>> TooManyGuessesError(5.2).seconds
-        6
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds: int = math.ceil(seconds)
-        super().__init__(f"Too many wrong tokens were sent. Try again in {self.seconds} s.")
 
 
 class Login:
@@ -84,7 +66,7 @@ class Login:
             token: the token of a client.
 
         Raises:
-            TooManyGuessesError: it was not checked.
+            HTTPException: of status 429, it was not checked: clients have sent too many wrong ones.
         """
         return self._is_right(
             f"token {token}",
@@ -109,7 +91,7 @@ class Login:
             headers: the headers of the request.
 
         Raises:
-            TooManyGuessesError: it was not checked.
+            HTTPException: of status 429, it was not checked: clients have sent too many wrong ones.
         """
         given = self._given(headers)
         if any(each in self._right for each in given):
@@ -144,7 +126,9 @@ class Login:
         if self._left == _GUESSES:
             self._told = False
         if self._left < 1:
-            raise TooManyGuessesError((1 - self._left) * _SECONDS / _GUESSES)
+            seconds = math.ceil((1 - self._left) * _SECONDS / _GUESSES)
+            text = f"Too many wrong tokens were sent. Try again in {seconds} s."
+            raise HTTPException(429, text, {"retry-after": str(seconds)})
         if check():
             return True
         _put(self._wrong, digest)

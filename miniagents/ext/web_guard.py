@@ -16,12 +16,13 @@ from types import MappingProxyType
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ._login import Login, TooManyGuessesError
+from ._login import Login
 
-__all__ = ["Guard", "Hosts", "Login", "TooManyGuessesError"]
+__all__ = ["Guard", "Hosts", "Login"]
 
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/@\[\]]+))(?::([0-9]{1,5}))?", re.ASCII)
 _HTTP_PORT: Final = 80
@@ -205,8 +206,8 @@ class Guard:
         try:
             if self._login.has_come(headers):
                 return None
-        except TooManyGuessesError as error:
-            return 429, "too_many_attempts", str(error), {"retry-after": str(error.seconds)}
+        except HTTPException as error:
+            return error.status_code, "too_many_attempts", error.detail, error.headers or _NO_HEADERS
         return 401, "not_authenticated", self._how, {"www-authenticate": "Bearer"}
 
     def _is_public(self, path: str) -> bool:

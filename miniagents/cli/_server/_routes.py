@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final, TypeAlias
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -14,7 +15,7 @@ from typing_extensions import override
 
 from miniagents.ext.chat_history_sqlite import HistoryFileError, HistoryThread
 from miniagents.ext.web import FrameLogError, RequestError, json_body, refusing
-from miniagents.ext.web_guard import Login, TooManyGuessesError
+from miniagents.ext.web_guard import Login
 
 from ._pictures import RunPictures
 from ._said import shown
@@ -186,8 +187,8 @@ class _Api:
             return Response(status_code=204)
         try:
             right = isinstance(token, str) and self.login.accepts(token)
-        except TooManyGuessesError as error:
-            raise RequestError(str(error), 429, code="too_many_attempts") from None
+        except HTTPException as error:
+            raise RequestError(error.detail, error.status_code, code="too_many_attempts") from None
         if not right:
             raise RequestError("This is not the token of this server.", 401, code="wrong_token")
         encrypted = request.headers.get("origin", "").startswith("https://")

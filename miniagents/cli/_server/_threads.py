@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from miniagents.agents import Stage
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryThread
-from miniagents.ext.web import FrameLogError, RequestError, Runs, TooManyRunsError
+from miniagents.ext.web import FrameLogError, RequestError, Runs
 from miniagents.messages import Message, MessageSequencePromise
 
 from ._pictures import RunPictures
@@ -245,10 +245,7 @@ class Threads:
             sent = conversation_of([*messages[:count], asked])
             replies = self._agent.inquire(MessageSequencePromise(sent))
             began = asyncio.get_running_loop().time()
-            try:
-                run = await self._runs.start(replies, topic=turn, agent=self._agent.alias)
-            except TooManyRunsError as error:
-                raise RequestError(str(error), 429, code="too_many_runs") from error
+            run = await self._runs.start(replies, topic=turn, agent=self._agent.alias)
             self._pictures.name(run, replies)
             # A task of its own, which does not end with the request.
             keeper = asyncio.create_task(

@@ -7,8 +7,8 @@ Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same fu
 from ._bodies import json_body
 from ._chat import anyone
 from ._endpoints import refusing
-from ._frame_log import FrameLog, FrameLogError, RunExistsError, RunOverError, UnknownRunError
-from ._frames import Frame, FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
+from ._frame_log import FrameLog, FrameLogError, RunRecord
+from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frame_from_data
 from ._memory_frames import MemoryFrames
 from ._open_responses import end_on_signals, end_responses
 from ._page_data import DataPart, PageData
@@ -16,14 +16,13 @@ from ._redis_frames import RedisFrames
 from ._request_errors import RequestError
 from ._response import stream_response
 from ._routes import chat_routes
-from ._runs import Runs, TooManyRunsError
+from ._runs import Runs
 from ._source import frames_of
 from ._sqlite_frames import SQLiteFrames
 
 __all__ = [
     "DataPart",
     "Frame",
-    "FrameError",
     "FrameLog",
     "FrameLogError",
     "MemoryFrames",
@@ -34,16 +33,14 @@ __all__ = [
     "RedisFrames",
     "RequestError",
     "RunEnded",
-    "RunExistsError",
-    "RunOverError",
+    "RunRecord",
     "Runs",
     "SQLiteFrames",
-    "TooManyRunsError",
-    "UnknownRunError",
     "anyone",
     "chat_routes",
     "end_on_signals",
     "end_responses",
+    "frame_from_data",
     "frames_of",
     "json_body",
     "refusing",

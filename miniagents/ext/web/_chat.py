@@ -18,7 +18,7 @@ from ._frame_log import Positioned, RunRecord
 from ._protocols import Encoder
 from ._request_errors import RequestError
 from ._response import PING_EVERY, WAITING_LIMIT, FrameResponse
-from ._runs import Runs, TooManyRunsError
+from ._runs import Runs
 from ._seal import Seal
 from ._source import ErrorText
 
@@ -199,10 +199,7 @@ class Chat:
         Raises:
             RequestError: the server has too many runs.
         """
-        try:
-            return await self.runs.begin(agent, messages, owner=owner, topic=topic)
-        except TooManyRunsError as error:
-            raise RequestError(str(error), 429, code="too_many_runs") from error
+        return await self.runs.begin(agent, messages, owner=owner, topic=topic)
 
     async def current(self, topic: str, *, owner: str = "") -> str | None:
         """Return the newest run of a topic, if it has not ended; else None.

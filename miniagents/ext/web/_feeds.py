@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from miniagents.streams._context import Context
 
-from ._frame_log import BATCH, FrameLog, Positioned, UnknownRunError
+from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned
 from ._frames import RunEnded
 from ._source import ErrorText, FrameSource, Replies
 
@@ -173,9 +173,10 @@ class LogFeed:
                     while len(self._read) >= BATCH:  # so that memory does not grow
                         self._taken.clear()
                         await self._taken.wait()
-        except UnknownRunError:
-            self._end("This run is not kept any more.")
-        except Exception:
+        except Exception as error:
+            if isinstance(error, FrameLogError) and error.reason == "unknown":
+                self._end("This run is not kept any more.")
+                return
             logger.exception("The frames of a run cannot be read.")
             self._end("The frames of this run cannot be read.")
 

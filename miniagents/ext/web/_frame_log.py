@@ -9,7 +9,7 @@ another server takes it over.
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from miniagents.values import MiniAgentsError
 
@@ -22,10 +22,7 @@ __all__ = [
     "FrameLog",
     "FrameLogError",
     "Positioned",
-    "RunExistsError",
-    "RunOverError",
     "RunRecord",
-    "UnknownRunError",
     "run_exists",
     "unknown_run",
 ]
@@ -44,39 +41,29 @@ STOPPED: Final = RunEnded("stopped", "The answer was stopped.")
 
 
 class FrameLogError(MiniAgentsError):
-    """A log of frames cannot be read or written.
+    """A log of frames cannot do what was requested; ``reason`` says which of the expected cases it is.
+
+    A log raises it for a run that does not exist (any more), for an id that exists already, and for a run
+    that has ended or that another server writes. Every other problem has no reason.
+
+    Args:
+        text: the sentence.
+        reason: ``"unknown"``, ``"exists"`` or ``"ended"``; None for any other problem.
+
+    Attributes:
+        reason: ``"unknown"``, ``"exists"`` or ``"ended"``; None for any other problem.
 
     Example:
-        >>> raise FrameLogError("frames.db is of a newer version of this library.")
-        Traceback (most recent call last):
-            ...
-        miniagents...FrameLogError: frames.db is of a newer version of this library.
+        >>> FrameLogError("no run has the id '7'", "unknown").reason
+        'unknown'
     """
 
-
-class UnknownRunError(FrameLogError):
-    """The run does not exist, or it is no longer kept.
-
-    Example:
-        >>> raise UnknownRunError("no run has the id '7'")
-        Traceback (most recent call last):
-            ...
-        miniagents...UnknownRunError: no run has the id '7'
-    """
+    def __init__(self, text: str, reason: Literal["unknown", "exists", "ended"] | None = None) -> None:
+        super().__init__(text)
+        self.reason: Literal["unknown", "exists", "ended"] | None = reason
 
 
-class RunExistsError(FrameLogError):
-    """A run with this id exists already.
-
-    Example:
-        >>> raise RunExistsError("a run has the id '7' already")
-        Traceback (most recent call last):
-            ...
-        miniagents...RunExistsError: a run has the id '7' already
-    """
-
-
-def unknown_run(run: str) -> UnknownRunError:
+def unknown_run(run: str) -> FrameLogError:
     """Return the error for an unknown run.
 
     Args:
@@ -86,10 +73,10 @@ def unknown_run(run: str) -> UnknownRunError:
         >>> str(unknown_run("7"))
         "no run has the id '7', or it is no longer kept."
     """
-    return UnknownRunError(f"no run has the id {run!r}, or it is no longer kept.")
+    return FrameLogError(f"no run has the id {run!r}, or it is no longer kept.", "unknown")
 
 
-def run_exists(run: str) -> RunExistsError:
+def run_exists(run: str) -> FrameLogError:
     """Return the error for an id that exists already.
 
     Args:
@@ -99,18 +86,7 @@ def run_exists(run: str) -> RunExistsError:
         >>> str(run_exists("7"))
         "a run already has the id '7'; give each run an id of its own."
     """
-    return RunExistsError(f"a run already has the id {run!r}; give each run an id of its own.")
-
-
-class RunOverError(FrameLogError):
-    """The run has ended: no frame can be appended.
-
-    Example:
-        >>> raise RunOverError("the run '7' has ended")
-        Traceback (most recent call last):
-            ...
-        miniagents...RunOverError: the run '7' has ended
-    """
+    return FrameLogError(f"a run already has the id {run!r}; give each run an id of its own.", "exists")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +147,7 @@ class FrameLog(Protocol):
             resumable: whether its readers wait for another server if this one crashes; else it is lost.
 
         Raises:
-            RunExistsError: a run with this id exists.
+            FrameLogError: a run with this id exists.
         """
         ...
 
@@ -194,7 +170,7 @@ class FrameLog(Protocol):
             frames: frames of the run, but not the last one.
 
         Raises:
-            RunOverError: the run has ended.
+            FrameLogError: the run has ended.
         """
         ...
 
@@ -207,7 +183,7 @@ class FrameLog(Protocol):
             sentence: as in `RunEnded`.
 
         Raises:
-            RunOverError: the run has ended.
+            FrameLogError: the run has ended.
         """
         ...
 
@@ -219,7 +195,7 @@ class FrameLog(Protocol):
             after: the position after which to read; 0 for all frames.
 
         Raises:
-            UnknownRunError: the run does not exist.
+            FrameLogError: the run does not exist.
         """
         ...
 
@@ -243,7 +219,7 @@ class FrameLog(Protocol):
     async def delete(self, run: str, /) -> None:
         """Delete a run and its frames; nothing happens if there is none.
 
-        Its readers get an `UnknownRunError`, and its writer can append nothing any more.
+        Its readers get a `FrameLogError`, and its writer can append nothing any more.
 
         Args:
             run: any; stop it first if it has not ended.

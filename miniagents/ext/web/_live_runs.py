@@ -10,7 +10,7 @@ from miniagents.models import JournalError, RunStore
 from miniagents.streams._context import Context
 
 from ._durable_runs import ANOTHER_WAY, AnotherWayError, Retelling
-from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned, RunOverError, UnknownRunError
+from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned
 from ._frames import Frame, RunEnded
 from ._open_responses import OpenResponses
 from ._source import ErrorText, FrameSource, Replies
@@ -138,7 +138,7 @@ class LiveRun:
                 await self._log.append(self._run, frames)
         except Exception as error:
             # Else another server took it for lost, or over, or deleted it.
-            if not isinstance(error, RunOverError | UnknownRunError):
+            if not isinstance(error, FrameLogError) or error.reason is None:
                 logger.exception("A run cannot be recorded; it is stopped.")
             self.stop()
             frames = [_NOT_KEPT]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from ._frame_log import (
     BATCH,
+    FrameLogError,
     Positioned,
-    RunOverError,
     RunRecord,
     run_exists,
     unknown_run,
@@ -85,7 +85,7 @@ class MemoryFrames:
             resumable: has no effect, because the frames are lost with the server.
 
         Raises:
-            RunExistsError: a run with this id exists.
+            FrameLogError: a run with this id exists.
         """
         del resumable
         self._forget_old()
@@ -111,12 +111,12 @@ class MemoryFrames:
             frames: frames of the run, but not the last one.
 
         Raises:
-            RunOverError: the run has ended.
-            UnknownRunError: the run does not exist.
+            FrameLogError: the run has ended.
+            FrameLogError: the run does not exist.
         """
         kept = self._of(run)
         if kept.record.ended:
-            raise RunOverError(f"the run {run!r} has ended; no frame can be appended.")
+            raise FrameLogError(f"the run {run!r} has ended; no frame can be appended.", "ended")
         kept.add(frames)
 
     async def end(self, run: str, how: Ending, sentence: str = "", /) -> None:
@@ -128,8 +128,8 @@ class MemoryFrames:
             sentence: as in `RunEnded`.
 
         Raises:
-            RunOverError: the run has ended.
-            UnknownRunError: the run does not exist.
+            FrameLogError: the run has ended.
+            FrameLogError: the run does not exist.
         """
         await self.append(run, [RunEnded(how, sentence)])
         kept = self._of(run)
@@ -146,7 +146,7 @@ class MemoryFrames:
             after: the position after which to read; 0 for all frames.
 
         Raises:
-            UnknownRunError: the run does not exist.
+            FrameLogError: the run does not exist.
         """
         kept = self._of(run)
         position = max(after, 0)
@@ -193,7 +193,7 @@ class MemoryFrames:
         """Delete a run and its frames; nothing happens if there is none.
 
         Args:
-            run: any; its readers get an `UnknownRunError`.
+            run: any; its readers get a `FrameLogError`.
         """
         kept = self._runs.get(run)
         if kept is not None:

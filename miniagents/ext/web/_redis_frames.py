@@ -18,7 +18,6 @@ from ._frame_log import (
     STOPPED,
     FrameLogError,
     Positioned,
-    RunOverError,
     RunRecord,
     run_exists,
     unknown_run,
@@ -203,7 +202,7 @@ class RedisFrames:
             resumable: whether its readers wait for another server if this one crashes.
 
         Raises:
-            RunExistsError: a run with this id exists.
+            FrameLogError: a run with this id exists.
             FrameLogError: Redis does not answer.
         """
         key = self._run_key(run)
@@ -248,16 +247,16 @@ class RedisFrames:
             frames: frames of the run, but not the last one.
 
         Raises:
-            RunOverError: the run has ended.
-            UnknownRunError: it was not begun here.
+            FrameLogError: the run has ended.
+            FrameLogError: it was not begun here.
             FrameLogError: Redis does not answer.
         """
         last = self._live.get(run)
         if last is None:
             if await self.find(run) is None:
                 raise unknown_run(run)
-            raise RunOverError(
-                f"the run {run!r} has ended, or is not of this server; no frame can be appended."
+            raise FrameLogError(
+                f"the run {run!r} has ended, or is not of this server; no frame can be appended.", "ended"
             )
         await self._add(run, frames, last, self._server)
         self._live[run] = last + len(frames)
@@ -271,8 +270,8 @@ class RedisFrames:
             sentence: as in `RunEnded`.
 
         Raises:
-            RunOverError: the run has ended.
-            UnknownRunError: it was not begun here.
+            FrameLogError: the run has ended.
+            FrameLogError: it was not begun here.
             FrameLogError: Redis does not answer.
         """
         try:
@@ -284,7 +283,7 @@ class RedisFrames:
         """Delete a run and its frames; nothing happens if there is none.
 
         Args:
-            run: any; its readers get an `UnknownRunError`.
+            run: any; its readers get a `FrameLogError`.
 
         Raises:
             FrameLogError: Redis does not answer, or the log is not open.
@@ -319,8 +318,8 @@ class RedisFrames:
         data = [frame_json(each) for each in frames]
         if not await self._do("EVAL", _APPEND, len(keys), *keys, last, int(ends), self._keep, server, *data):
             self._live.pop(run, None)
-            raise RunOverError(
-                f"the run {run!r} has ended, or another server writes it; no frame can be appended."
+            raise FrameLogError(
+                f"the run {run!r} has ended, or another server writes it; no frame can be appended.", "ended"
             )
 
     # -- reading -----------------------------------------------------------------------------------------
@@ -333,9 +332,9 @@ class RedisFrames:
             after: the position after which to read; 0 for all frames.
 
         Raises:
-            UnknownRunError: the run does not exist.
+            FrameLogError: the run does not exist.
             FrameLogError: Redis does not answer, or a newer version of this library wrote it.
-            RunOverError: never seen; another reader said first that it is lost.
+            FrameLogError: never seen; another reader said first that it is lost.
         """
         key, position = self._frames_key(run), max(after, 0)
         version = await self._do("HGET", self._run_key(run), "version")
@@ -356,8 +355,11 @@ class RedisFrames:
                     yield [(_position(at), frame_from_json(fields[b"f"]))]
                 return
             elif run not in self._live and not await self._may_go_on(run):
-                with suppress(RunOverError):
+                try:
                     await self._add(run, (STOPPED if known.stopping else LOST,), known.last)
+                except FrameLogError as error:
+                    if error.reason != "ended":  # else another reader was faster
+                        raise
             block = min(_BLOCK, max(1, int(self._lease * _MS)))
 
     async def _may_go_on(self, run: str) -> bool:

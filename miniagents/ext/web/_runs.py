@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from contextvars import Context as Variables
 from functools import partial
 from typing import Final, cast
@@ -17,29 +17,19 @@ from miniagents.values import MiniAgentsError
 
 from ._durable_runs import Agent, ask_durably
 from ._feeds import Feed, LogFeed, frames_of_feed
-from ._frame_log import STOPPED, FrameLog, Positioned, RunRecord, UnknownRunError, unknown_run
+from ._frame_log import STOPPED, FrameLog, FrameLogError, Positioned, RunRecord, unknown_run
 from ._frames import Frame, RunEnded
 from ._live_runs import LiveFeed, LiveRun
 from ._memory_frames import MemoryFrames
+from ._request_errors import RequestError
 from ._source import ErrorText, Replies
 
-__all__ = ["Runs", "TooManyRunsError"]
+__all__ = ["Runs"]
 
 logger = logging.getLogger(__name__)
 
 _CLOSING: Final = 10.0  # seconds that recording the last frames of all runs may take
 _STOPPING: Final = 5.0  # seconds that another server gets to stop a run that is deleted
-
-
-class TooManyRunsError(MiniAgentsError):
-    """As many runs go on as `max_live` allows; a new one can begin when one of them has ended.
-
-    Example:
-        >>> raise TooManyRunsError("1000 runs go on; try again later.")
-        Traceback (most recent call last):
-            ...
-        miniagents...TooManyRunsError: 1000 runs go on; try again later.
-    """
 
 
 class Runs:
@@ -158,7 +148,7 @@ class Runs:
 
         Raises:
             NoActiveContextError: no context is active.
-            TooManyRunsError: as many runs go on as `max_live` allows.
+            RequestError: as many runs go on as `max_live` allows.
             ValueError: no agent has this name.
             TypeError: a keyword or a message cannot be kept in a journal.
             MiniAgentsError: the log or the journal cannot be used.
@@ -192,7 +182,7 @@ class Runs:
 
         Raises:
             NoActiveContextError: no context is active.
-            TooManyRunsError: as many runs go on as `max_live` allows; this one is stopped.
+            RequestError: as many runs go on as `max_live` allows; this one is stopped.
             FrameLogError: the log cannot be used; the run is stopped.
         """
         return await self._start(secrets.token_urlsafe(16), replies, owner=owner, topic=topic, agent=agent)
@@ -219,7 +209,7 @@ class Runs:
     async def _begin(self, run: str, owner: str, topic: str, request: str | None) -> "LiveRun":
         context = await self._opened()
         if len(self._live) >= self._max_live:
-            raise TooManyRunsError(f"{len(self._live)} runs go on; try again later.")
+            raise RequestError(f"{len(self._live)} runs go on; try again later.", 429, code="too_many_runs")
         journal = self._journal
         if request is None or journal is None:
             live = self._live[run] = LiveRun(run, self._log, context)
@@ -324,10 +314,15 @@ class Runs:
         elif not record.ended:
             await self._log.ask_to_stop(run)
             # Its server writes the last frames before they are deleted; after that it cannot write any more.
-            with suppress(TimeoutError, UnknownRunError):
+            try:
                 async with asyncio.timeout(_STOPPING), aclosing(self._log.read(run, record.last)) as batches:
                     async for _ in batches:
                         pass
+            except TimeoutError:
+                pass
+            except FrameLogError as error:
+                if error.reason != "unknown":
+                    raise
         await self._log.delete(run)
         if self._journal is not None:
             await self._journal.end_run(run)
@@ -360,7 +355,7 @@ class Runs:
             owner: the user who asks.
 
         Raises:
-            UnknownRunError: the run does not exist, or has another owner.
+            FrameLogError: the run does not exist, or has another owner.
             MiniAgentsError: these runs are open in another context.
 
         Example:

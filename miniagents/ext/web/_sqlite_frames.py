@@ -186,7 +186,7 @@ class SQLiteFrames:
             resumable: whether its readers wait for another server if this one crashes.
 
         Raises:
-            RunExistsError: a run with this id exists.
+            FrameLogError: a run with this id exists.
             FrameLogError: the log is not open.
         """
         await self._write(self._store().written.begin, run, owner, topic, resumable)
@@ -217,8 +217,8 @@ class SQLiteFrames:
             frames: frames of the run, but not the last one.
 
         Raises:
-            RunOverError: the run has ended.
-            UnknownRunError: the run does not exist.
+            FrameLogError: the run has ended.
+            FrameLogError: the run does not exist.
             FrameLogError: the file cannot be written.
         """
         threads = self._store()
@@ -238,8 +238,8 @@ class SQLiteFrames:
             sentence: as in `RunEnded`.
 
         Raises:
-            RunOverError: the run has ended.
-            UnknownRunError: the run does not exist.
+            FrameLogError: the run has ended.
+            FrameLogError: the run does not exist.
             FrameLogError: the file cannot be written.
         """
         try:
@@ -251,7 +251,7 @@ class SQLiteFrames:
         """Delete a run and its frames; nothing happens if there is none.
 
         Args:
-            run: any; its readers get an `UnknownRunError`.
+            run: any; its readers get a `FrameLogError`.
 
         Raises:
             FrameLogError: the log is not open, or the file cannot be written.
@@ -316,7 +316,7 @@ class SQLiteFrames:
             after: the position after which to read; 0 for all frames.
 
         Raises:
-            UnknownRunError: the run does not exist.
+            FrameLogError: the run does not exist.
             FrameLogError: the log is not open.
         """
         position = max(after, 0)

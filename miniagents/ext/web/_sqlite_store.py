@@ -17,7 +17,7 @@ from .._sqlite import (
     reason_of,
     transaction,
 )
-from ._frame_log import BATCH, LOST, STOPPED, FrameLogError, RunOverError, RunRecord, run_exists, unknown_run
+from ._frame_log import BATCH, LOST, STOPPED, FrameLogError, RunRecord, run_exists, unknown_run
 from ._frames import Frame, RunEnded, frame_from_json, frame_json
 
 __all__ = ["Append", "SQLiteStore"]
@@ -143,7 +143,7 @@ class SQLiteStore:
             resumable: another server may take it over.
 
         Raises:
-            RunExistsError: a run with this id exists.
+            FrameLogError: a run with this id exists.
         """
         with transaction(self._db):
             self._touch()
@@ -204,10 +204,12 @@ class SQLiteStore:
             raise unknown_run(run)
         if row[1] is not None:
             self._numbers.pop(run, None)
-            raise RunOverError(f"the run {run!r} has ended; no frame can be appended.")
+            raise FrameLogError(f"the run {run!r} has ended; no frame can be appended.", "ended")
         if is_writer and row[2] != self._server:
             self._numbers.pop(run, None)
-            raise RunOverError(f"another server writes the run {run!r}; this one cannot append to it.")
+            raise FrameLogError(
+                f"another server writes the run {run!r}; this one cannot append to it.", "ended"
+            )
         if not number:
             number = cast("int", row[0])
             last = self._last(number)

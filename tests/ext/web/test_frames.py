@@ -5,8 +5,8 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
-from miniagents.ext.web import FrameError, MessageBegan, MessageEnded, MessagePart, RunEnded
-from miniagents.ext.web._frames import Frame, frame_from_data, frame_from_json, json_of
+from miniagents.ext.web import MessageBegan, MessageEnded, MessagePart, RunEnded
+from miniagents.ext.web._frames import Frame, FrameError, frame_from_data, frame_from_json, json_of
 from miniagents.ext.web._protocols import JSONLinesEncoder, SSEEncoder, TextEncoder
 from miniagents.values import (
     AgentPart,
