@@ -30,6 +30,7 @@ from miniagents.values import (
     ToolCallDelta,
     ToolResult,
     Usage,
+    content_of,
 )
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "ToolCallDelta",
     "ToolResult",
     "Usage",
+    "content_of",
 ]

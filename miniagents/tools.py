@@ -16,6 +16,7 @@ from miniagents.models import (
     Tool,
     ToolAgent,
     ToolArgumentsError,
+    Toolbox,
     ToolDefinitionError,
     ToolSpec,
     tool,
@@ -37,5 +38,6 @@ __all__ = [
     "ToolDefinitionError",
     "ToolResult",
     "ToolSpec",
+    "Toolbox",
     "tool",
 ]

@@ -7,7 +7,7 @@ Example:
     ...     return ["Answer in one sentence.", about]
 """
 
-from miniagents.agents import AgentCallNode, AgentReplyNode, ChainItem, RaceReport
+from miniagents.agents import AgentCallNode, AgentReplyNode, ChainItem, RaceReport, Stage
 from miniagents.messages import MessageType, MessageTypeOf
 from miniagents.models import AnswerSchema, AnyTool, ModelAgent, ParsedMessage, ToolAgent, TypedAgent
 from miniagents.streams import Overflow, PromisingContext
@@ -27,6 +27,7 @@ __all__ = [
     "ParsedMessage",
     "PromisingContext",
     "RaceReport",
+    "Stage",
     "ToolAgent",
     "TypedAgent",
 ]

@@ -23,7 +23,7 @@ from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD
 from miniagents.ext.timeline import check_picture_path
 from miniagents.messages import Messages
-from miniagents.values import strip_control
+from miniagents.utils import strip_control
 
 from ._help import HelpFormatter
 from ._journal import JournalOptions, add_journal, journal_options

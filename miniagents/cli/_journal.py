@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from miniagents.ext.journal import Journal, StoredCall, read_calls
-from miniagents.values import strip_control
+from miniagents.utils import strip_control
 
 from ._help import HelpFormatter
 

@@ -33,9 +33,8 @@ from miniagents.ext.jobs import (
     read_rows,
 )
 from miniagents.ext.journal import JournalError
-from miniagents.ext.usage import Price, dollars
+from miniagents.ext.usage import Price, dollars, unpriced_models
 from miniagents.messages import Message
-from miniagents.models import unpriced_models
 from miniagents.parts import Usage
 from miniagents.types import ModelAgent
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol, Self, TextIO, cast
 from typing_extensions import override
 
 from miniagents.ext.jobs import Progress
-from miniagents.values import strip_control
+from miniagents.utils import strip_control
 
 from ._arguments import BadInputError, complain
 from ._map_arguments import ProgressForm

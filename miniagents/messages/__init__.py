@@ -3,6 +3,7 @@
 from ._join_and_split import join_messages, split_messages
 from ._message import Message, MessagePromise
 from ._message_type import MessageType
+from ._role_dicts import message_of_role
 from ._roles import AssistantMessage, ErrorMessage, SystemMessage, ToolMessage, UserMessage
 from ._sequence import Messages, MessageSequencePromise, MessageTypeOf
 
@@ -19,5 +20,6 @@ __all__ = [
     "ToolMessage",
     "UserMessage",
     "join_messages",
+    "message_of_role",
     "split_messages",
 ]

@@ -7,7 +7,7 @@ from ._call_keys import NOT_ASKED, CallKey, RecordedFunction
 from ._call_records import CallRecords
 from ._durable import DurableRun, RunJournal, durable
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
-from ._journal import BatchJournal, CallJournal, JournalEntry, JournalError, RecordedCalls, recorded
+from ._journal import CallJournal, JournalEntry, JournalError, RecordedCalls, recorded
 from ._limiter import Limiter
 from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_limit
 from ._message_records import Json, Record, Registry, decode_data, encode_data
@@ -31,7 +31,6 @@ __all__ = [
     "AnyTool",
     "Approval",
     "AskedModel",
-    "BatchJournal",
     "Budget",
     "CallJournal",
     "CallKey",

@@ -9,11 +9,11 @@ from miniagents.agents import MiniAgent
 from miniagents.messages import Message, Messages, MessageSequencePromise
 from miniagents.messages._message import message_of
 from miniagents.messages._parts import shown_text, told_by
-from miniagents.values import Part
+from miniagents.values import Part, set_partial_text
 
 from ._call_keys import CallKey, RecordedFunction, function_of, identity_of, question_of, question_of_text
 from ._journal import JournalEntry, JournalError, MessageForm, made_of, outcome_of_call
-from ._message_records import Json
+from ._message_records import Json, encode_data
 from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data
 
 __all__ = ["CallRecords"]
@@ -80,6 +80,18 @@ class CallRecords:
         return question_of(messages)
 
     @staticmethod
+    def question_of_data(value: object) -> str:
+        """Return any value as a text, the same for equal values; for what cannot become messages.
+
+        Args:
+            value: data, or anything else.
+        """
+        try:
+            return repr(encode_data(value))
+        except TypeError:
+            return repr(value)
+
+    @staticmethod
     def question_of_text(text: str) -> str:
         """Return the same for a message with only a text, faster.
 
@@ -144,15 +156,19 @@ class CallRecords:
         return last.data if last is not None and last.what == _NOTE else None
 
     @staticmethod
-    def error_of(entry: JournalEntry) -> Exception | None:
+    def error_of(entry: JournalEntry, text: str = "") -> Exception | None:
         """Return the error of a call, of the same class if it is known; None if the call did not fail.
 
         Args:
             entry: of the journal.
+            text: what :func:`partial_text` returns for the error, unless the entry has it.
         """
         for event in entry.events:
             if event.what == "error":
-                return error_from_data(event.data if isinstance(event.data, dict) else {})
+                error = error_from_data(event.data if isinstance(event.data, dict) else {})
+                if text:
+                    set_partial_text(error, text)
+                return error
         return None
 
     def messages_of(self, entry: JournalEntry) -> Messages:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Never, Protocol, TypeVar, cast
@@ -19,7 +19,7 @@ from ._message_records import Json, Record, Registry
 from ._recordings import CallPlayer, RecordedEvent, error_data, part_data
 from ._typed_agent import TypedAnswer
 
-__all__ = ["BatchJournal", "CallJournal", "JournalEntry", "JournalError", "RecordedCalls", "recorded"]
+__all__ = ["CallJournal", "JournalEntry", "JournalError", "RecordedCalls", "recorded"]
 
 AnyAgent = MiniAgent[Message, Message, ...]
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
@@ -94,32 +94,6 @@ class CallJournal(Protocol):
         Args:
             key: of the call.
             entry: the messages that were sent, and what was recorded.
-        """
-        ...
-
-
-class BatchJournal(CallJournal, Protocol):
-    """A journal that finds and keeps many calls at once, for jobs of many rows.
-
-    Example:
-        >>> from miniagents.ext.journal import Journal
-        >>> def of_one_file(path: str) -> BatchJournal:
-        ...     return Journal(path)
-    """
-
-    async def find_all(self, keys: Sequence[CallKey], /) -> list[JournalEntry | None]:
-        """Return the call of each key, in order; None where there is none.
-
-        Args:
-            keys: of calls.
-        """
-        ...
-
-    async def keep_all(self, calls: Sequence[tuple[CallKey, JournalEntry]], /) -> None:
-        """Keep all of these calls or none. They are stored safely when this returns.
-
-        Args:
-            calls: each with its key; a call replaces one that is kept with the same key.
         """
         ...
 

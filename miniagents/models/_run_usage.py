@@ -21,7 +21,7 @@ from miniagents.streams._observers import (
     RunRetried,
     UsageCame,
 )
-from miniagents.values import LLMError, Usage
+from miniagents.values import LLMError, Usage, label_of
 
 from ._prices import dollars
 
@@ -114,6 +114,11 @@ class UsageReport:
     def by_model(self) -> Mapping[str, Usage]:
         """The tokens of each model, by its name; ``""`` is a model whose name is not known."""
         return _sums((account.model, amount) for account, amount in self._amounts.items())
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The names of the models for a text, sorted; "a model" for what does not look like a name."""
+        return tuple(sorted(label_of(name) or "a model" for name in self.by_model))
 
     @property
     def by_agent(self) -> Mapping[str, Usage]:

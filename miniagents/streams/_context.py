@@ -859,6 +859,13 @@ class PromisingContext(TaskOwner):
         with suppress(ValueError):
             self._closers.remove(callback)
 
+    def make_current(self) -> None:
+        """Make it the active context of the calling `contextvars.Context`.
+
+        For code that starts runs with context variables of its own: ``variables.run(context.make_current)``.
+        """
+        CURRENT_CONTEXT.set(self)
+
     # -- entering and ending -----------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:

@@ -56,6 +56,11 @@ class Attachment(PartValue):
             msg = f"{type(self).__name__} was given {told}; give exactly one of data, path and url"
             raise ValueError(msg)
 
+    @property
+    def content_type(self) -> str:
+        """The `media_type`; if it is None, the one that the bytes or the name tell."""
+        return media_type_of(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image(Attachment):

@@ -6,13 +6,13 @@ from typing import cast
 import pytest
 
 from miniagents.ext.web import DataPart, MessagePart
+from miniagents.ext.web._frames import FramePart
 from miniagents.values import (
     AgentPart,
     Citation,
     File,
     Finish,
     Image,
-    PartValue,
     Reasoning,
     Refusal,
     Restart,
@@ -46,7 +46,7 @@ async ([parts, about]) => {
 
 CALL = (ToolCallDelta(0, "call-1", "weather"), ToolCallDelta(0, arguments='{"city": "Oslo"}'))
 
-PARTS: list[tuple[tuple[str | PartValue, ...], str]] = [
+PARTS: list[tuple[tuple[FramePart, ...], str]] = [
     (("Hel", "lo ", Usage(7, 3), Finish("stop")), "Hello"),
     ((Refusal("I can"), Refusal("not.")), "I cannot."),
     ((Reasoning("Hm."), Reasoning(" So.", signature="x"), "Yes."), "Thoughts\nHm. So.\nYes."),

@@ -16,8 +16,8 @@ async def test_runs_within() -> None:
     pictures = RunPictures()
     async with MiniAgents(observers=[pictures]):
         for run in ("one", "two"):
-            replies = outer.inquire()
-            pictures.name(run, replies)
+            replies, info = pictures.inquire(outer.inquire)
+            pictures.name(run, info)
             await replies
     for run in ("one", "two"):
         picture = pictures.of(run)
@@ -31,8 +31,8 @@ async def test_the_last_ones() -> None:
     pictures = RunPictures(most=2)
     async with MiniAgents(observers=[pictures]):
         for run in "abc":
-            replies = model.inquire("Hi")
-            pictures.name(run, replies)
+            replies, info = pictures.inquire(lambda: model.inquire("Hi"))
+            pictures.name(run, info)
             await replies
         await model.inquire("Hi")  # one without a name
     assert [False, False, True] == [pictures.has(run) for run in "abc"]
@@ -44,7 +44,7 @@ async def test_without_observers() -> None:
     """Where nobody observes there is no picture, and no fault."""
     pictures = RunPictures()
     async with MiniAgents():
-        replies = scripted_model("Hello").inquire("Hi")
-        pictures.name("a", replies)
+        replies, info = pictures.inquire(lambda: scripted_model("Hello").inquire("Hi"))
+        pictures.name("a", info)
         await replies
     assert not pictures.has("a")

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from random import Random
 
-from miniagents.ext.web._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded
+from miniagents.ext.web._frames import Frame, FramePart, MessageBegan, MessageEnded, MessagePart, RunEnded
 from miniagents.values import (
     AgentPart,
     Citation,
     File,
     Finish,
     Image,
-    PartValue,
     Reasoning,
     Refusal,
     Restart,
@@ -23,13 +22,13 @@ from miniagents.values import (
 __all__ = ["drawn_run", "message", "run_of", "tool_run"]
 
 
-def message(number: int, *parts: str | PartValue, role: str = "assistant") -> list[Frame]:
+def message(number: int, *parts: FramePart, role: str = "assistant") -> list[Frame]:
     """The frames of one message."""
     told = [MessagePart(number, part) for part in parts]
     return [MessageBegan(number, role), *told, MessageEnded(number)]
 
 
-def run_of(*parts: str | PartValue) -> list[Frame]:
+def run_of(*parts: FramePart) -> list[Frame]:
     """A run of one message, which ends well."""
     return [*message(0, *parts), RunEnded("finished")]
 
@@ -88,7 +87,7 @@ def drawn_run(random: Random) -> list[Frame]:
     return [*frames, RunEnded("finished")]
 
 
-def _parts(random: Random) -> Iterator[str | PartValue]:
+def _parts(random: Random) -> Iterator[FramePart]:
     for _ in range(random.randrange(9)):
         part = _part(random)
         if isinstance(part, str | Reasoning | Citation | ToolCallDelta) and random.random() < 0.1:
@@ -96,7 +95,7 @@ def _parts(random: Random) -> Iterator[str | PartValue]:
         yield part
 
 
-def _part(random: Random) -> str | PartValue:
+def _part(random: Random) -> FramePart:
     pick = random.choice
     return pick(
         (

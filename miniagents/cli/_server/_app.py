@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from miniagents.utils import redact_keys
+
 try:
     from starlette.applications import Starlette
     from starlette.types import ASGIApp
@@ -19,13 +21,13 @@ except ModuleNotFoundError as _error:
         name=_error.name,
     ) from _error
 
-from miniagents.agents import MiniAgents, Stage
+from miniagents import MiniAgents
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryFileError
 from miniagents.ext.web import FrameLogError, Runs, SQLiteFrames, chat_routes
 from miniagents.ext.web_guard import Guard, Hosts, Login
 from miniagents.messages import Message
-from miniagents.models import error_text as error_text_of
-from miniagents.values import strip_control
+from miniagents.types import Stage
+from miniagents.utils import strip_control
 
 from ._page import FOLDER, page_routes
 from ._pictures import RunPictures
@@ -148,7 +150,7 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
 
 def _reason(error: Exception) -> str:
     """The sentence for the page of a user who runs the server alone."""
-    text = " ".join(strip_control(error_text_of(error)).split())
+    text = " ".join(strip_control(redact_keys(f"{type(error).__name__}: {error}".removesuffix(": "))).split())
     cut = text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
     return f"The agent failed: {cut}"
 

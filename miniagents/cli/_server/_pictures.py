@@ -1,16 +1,17 @@
 """Timelines of the runs of a server: which agent called which, and when each token came."""
 
 from collections import OrderedDict
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from typing_extensions import override
 
 from miniagents.ext.timeline import Timeline
-from miniagents.messages import MessageSequencePromise
-from miniagents.messages._parts import run_of
-from miniagents.streams._observers import Observer, RunBegan, RunEvent, RunInfo
+from miniagents.observers import Observer, RunBegan, RunEvent, RunInfo
 
 __all__ = ["RunPictures"]
+
+Replies = TypeVar("Replies")
 
 _LANES: Final = 100
 
@@ -26,8 +27,8 @@ class RunPictures(Observer):
         >>> from miniagents.testing import scripted_model
         >>> pictures = RunPictures()
         >>> async def main():
-        ...     replies = scripted_model("Hi").inquire("Hello")
-        ...     pictures.name("7", replies)
+        ...     replies, info = pictures.inquire(lambda: scripted_model("Hi").inquire("Hello"))
+        ...     pictures.name("7", info)
         ...     await replies
         ...     print(pictures.of("7")[:4], pictures.of("8"))
         >>> MiniAgents(observers=[pictures]).run(main())
@@ -38,6 +39,7 @@ class RunPictures(Observer):
         self._most = most
         self._drawn: OrderedDict[RunInfo, Timeline] = OrderedDict()
         self._names: OrderedDict[str, RunInfo] = OrderedDict()
+        self._begun: RunInfo | None = None  # the first run of the inquiry that is being made
 
     @override
     def on_event(self, event: RunEvent, /) -> None:
@@ -45,6 +47,7 @@ class RunPictures(Observer):
         while root.parent is not None:
             root = root.parent
         if isinstance(event, RunBegan) and root is event.run:
+            self._begun = self._begun or root
             self._drawn[root] = Timeline(lanes=_LANES)
             if len(self._drawn) > self._most:
                 self._drawn.popitem(last=False)
@@ -52,14 +55,23 @@ class RunPictures(Observer):
         if picture is not None:
             picture.on_event(event)
 
-    def name(self, run: str, replies: MessageSequencePromise) -> None:
+    def inquire(self, inquire: Callable[[], Replies]) -> tuple[Replies, RunInfo | None]:
+        """Make an inquiry; return the replies, and the run that it began.
+
+        Args:
+            inquire: calls ``agent.inquire(...)``.
+        """
+        self._begun = None
+        replies = inquire()
+        return replies, self._begun
+
+    def name(self, run: str, info: RunInfo | None) -> None:
         """Give a name to the timeline of a run.
 
         Args:
             run: the name.
-            replies: the result of ``agent.inquire(...)``.
+            info: the run; None if none began.
         """
-        info = run_of(replies.buffer)
         if info is not None:
             self._names[run] = info
             if len(self._names) > self._most:

@@ -18,8 +18,7 @@ from miniagents.messages import (
     ToolMessage,
     UserMessage,
 )
-from miniagents.messages._message import message_of
-from miniagents.values import Attachment, Content, Finish, Part, ToolCall, ToolResult, Usage, content_of
+from miniagents.parts import Content, File, Finish, Image, Part, ToolCall, ToolResult, Usage, content_of
 
 __all__ = [
     "conversation_of",
@@ -59,7 +58,7 @@ def said_by_user(text: str, turn: str) -> Message:
         >>> message.role, turn_in(message), turn_in(UserMessage("Hi")), turn_in(AssistantMessage("Hi"))
         ('user', 'turn-1', '', None)
     """
-    return message_of(UserMessage, text, {_NOTE: {"turn": turn}})
+    return UserMessage(text).model_copy(update={_NOTE: {"turn": turn}})
 
 
 def turn_in(message: Message) -> str | None:
@@ -105,7 +104,14 @@ def _with(message: M, **data: object) -> M:
     """A message with other data."""
     kept = {name: value for name, value in message if name != "text" and value is not None}
     merged = {name: value for name, value in {**kept, **data}.items() if value is not None}
-    return message_of(type(message), message.text, merged)
+    return _made(type(message), message.text, merged)
+
+
+def _made(kind: type[M], text: str | None, data: Mapping[str, object]) -> M:
+    """A message with data that its class does not declare."""
+    declared = {name: value for name, value in data.items() if name in kind.model_fields}
+    others = {name: value for name, value in data.items() if name not in declared}
+    return kind(text, **declared).model_copy(update=others)
 
 
 # -- from frames to messages ---------------------------------------------------------------------------------
@@ -144,8 +150,8 @@ class _Told:
         kind = _CLASSES.get(self.began.role, AssistantMessage)
         texts = [each for each in content if isinstance(each, str)]
         if len(texts) == len(content) or kind in {SystemMessage, ErrorMessage}:
-            return message_of(kind, "".join(texts), known)
-        return message_of(kind, None, {**known, "parts": content})
+            return _made(kind, "".join(texts), known)
+        return _made(kind, None, {**known, "parts": content})
 
 
 def said_in_run(run: str, frames: Iterable[Frame], seconds: float | None) -> list[Message]:
@@ -171,7 +177,7 @@ def said_in_run(run: str, frames: Iterable[Frame], seconds: float | None) -> lis
         match frame:
             case MessageBegan():
                 told[frame.message] = _Told(frame)
-            case MessagePart(number, Attachment() as attachment):
+            case MessagePart(number, (Image() | File()) as attachment):
                 told[number].attachments.append(cast("Content", attachment))
             case MessagePart(number, DataPart() as data):
                 if not data.transient:

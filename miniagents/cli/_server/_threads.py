@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
-from miniagents.agents import Stage
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryThread
 from miniagents.ext.web import FrameLogError, RequestError, Runs
 from miniagents.messages import Message, MessageSequencePromise
+from miniagents.types import Stage
 
 from ._pictures import RunPictures
 from ._said import conversation_of, run_in, said_by_user, said_in_run, turn_in
@@ -243,10 +243,10 @@ class Threads:
             asked = said_by_user(text, turn)
             await history.keep_first(count, then=[asked])
             sent = conversation_of([*messages[:count], asked])
-            replies = self._agent.inquire(MessageSequencePromise(sent))
+            replies, info = self._pictures.inquire(lambda: self._agent.inquire(MessageSequencePromise(sent)))
             began = asyncio.get_running_loop().time()
             run = await self._runs.start(replies, topic=turn, agent=self._agent.alias)
-            self._pictures.name(run, replies)
+            self._pictures.name(run, info)
             # A task of its own, which does not end with the request.
             keeper = asyncio.create_task(
                 self._keep(history, turn, run, began), name=f"keeper of run {run}", context=Variables()

@@ -2,22 +2,24 @@
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Final, Generic, NamedTuple, TypeVar, cast
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel
 from reactivex import Observable
 
 from miniagents.messages import Messages, MessageSequencePromise, MessageType
-from miniagents.models import CallRecords, Json, encode_data
 from miniagents.parts import Usage
 
-from ..journal import CallKey, JournalEntry
+from ..journal import CallKey, CallRecords, JournalEntry
 from ._occurrences import Occurrences
 from ._row_message import message_of_row
 
-__all__ = ["CallMaker", "Figures", "RowCall"]
+__all__ = ["CallMaker", "Figures", "Json", "RowCall"]
 
 RowT = TypeVar("RowT")
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""A value that JSON can express."""
 
 _SENT: Final = (str, Mapping, BaseModel, Exception, Iterable, AsyncIterable, Observable, type(None))
 
@@ -101,7 +103,7 @@ class CallMaker(Generic[RowT]):
         records = self._records
         if records is not None:
             if call.error is not None:
-                call.question = f"row {_shown(item)}"
+                call.question = f"row {records.question_of_data(item)}"
             elif isinstance(keyed, str):
                 call.question = records.question_of_text(keyed)
             else:
@@ -138,14 +140,6 @@ class CallMaker(Generic[RowT]):
 
 def _can_be_sent(item: object) -> bool:
     return isinstance(item, _SENT)
-
-
-def _shown(item: object) -> str:
-    """A row as a text, the same for equal rows."""
-    try:
-        return repr(encode_data(item))
-    except TypeError:
-        return repr(item)
 
 
 class Figures(NamedTuple):

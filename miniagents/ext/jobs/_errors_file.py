@@ -7,7 +7,7 @@ from typing import Final, TextIO
 from pydantic import BaseModel
 
 from miniagents.errors import partial_text
-from miniagents.values import redact_keys
+from miniagents.utils import redact_keys
 
 from ._rows import Row
 

@@ -15,11 +15,10 @@ from typing import Final, Generic, TypeVar, cast
 from miniagents import MiniAgent, MiniAgents
 from miniagents.errors import JournalError, LLMError, partial_text
 from miniagents.messages import Message, MessageSequencePromise, MessageType
-from miniagents.models import CallRecords
 from miniagents.parts import Usage
 
-from ..journal import CallKey, JournalEntry
-from ..limits import ModelLimits
+from ..journal import CallKey, CallRecords, JournalEntry
+from ..limits import model_limits
 from ..usage import RunUsage, dollars
 from ._answers import finish_of, problem_of
 from ._budget import JobBudget
@@ -27,7 +26,7 @@ from ._calls import CallMaker, Figures, RowCall
 from ._failures import is_final
 from ._kept_rows import JobState, KeptRow, KeptRows
 from ._meter import Meter
-from ._options import JobSettings, ProgressHandler
+from ._options import JobSettings, Limits, ProgressHandler
 from ._reply_classes import ReplyClasses
 from ._retries import Retries, without_retries
 from ._row_clock import RowClocks, TimedLimits
@@ -90,7 +89,8 @@ class Job(Generic[RowT]):
         self._maker = CallMaker[RowT](self._records, row_id, message)
         self._source = source
         self._sends = sends
-        self._limits = ModelLimits(*_limits_of(settings))
+        limits = settings.limits or Limits()
+        self._limits = model_limits(requests_per_minute=limits.rpm, tokens_per_minute=limits.tpm)
         self._clocks = RowClocks(settings.timeout, settings.stall_timeout)
         self._usage = RunUsage(settings.price or _dollars)
         self._budget = JobBudget(settings.dollars)
@@ -535,11 +535,6 @@ async def _take_errors(replies: MessageSequencePromise[Message]) -> None:
         async for message in replies:
             with suppress(Exception):
                 await message
-
-
-def _limits_of(settings: JobSettings) -> tuple[float | None, float | None]:
-    limits = settings.limits
-    return (None, None) if limits is None else (limits.rpm, limits.tpm)
 
 
 def _dollars(usage: Usage, model: str, provider: str | None) -> Decimal | None:

@@ -7,11 +7,9 @@ from typing import Final, NamedTuple, cast
 
 from miniagents.errors import JournalError
 from miniagents.messages import Message
-from miniagents.models import BatchJournal, CallRecords, Json
-from miniagents.values import set_partial_text
 
-from ..journal import CallKey, JournalEntry
-from ._calls import Figures, dollars_of
+from ..journal import CallKey, CallRecords, Journal, JournalEntry
+from ._calls import Figures, Json, dollars_of
 
 __all__ = ["JOB", "JobState", "KeptRow", "KeptRows"]
 
@@ -68,7 +66,7 @@ class KeptRows:
         records: knows how they stand in it.
     """
 
-    def __init__(self, journal: BatchJournal, records: CallRecords) -> None:
+    def __init__(self, journal: Journal, records: CallRecords) -> None:
         self.records: CallRecords = records
         self._journal = journal
         self._state_key = CallKey(records.key("job").digest, JOB)
@@ -94,10 +92,8 @@ class KeptRows:
     def _row(self, entry: JournalEntry) -> "KeptRow | None":
         figures = Figures.of(entry)
         if entry.failed:
-            error = CallRecords.error_of(entry) or ValueError("The row has failed; its error is not known.")
-            if figures.partial:
-                set_partial_text(error, figures.partial)
-            return KeptRow(figures, None, error)
+            error = CallRecords.error_of(entry, figures.partial)
+            return KeptRow(figures, None, error or ValueError("The row has failed; its error is not known."))
         try:
             return KeptRow(figures, self.records.messages_of(entry)[-1], None)
         except (JournalError, IndexError) as error:

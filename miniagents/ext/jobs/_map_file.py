@@ -18,7 +18,6 @@ from pydantic import BaseModel
 from typing_extensions import Unpack
 
 from miniagents import MiniAgent
-from miniagents.agents import Stage
 from miniagents.errors import BudgetExceededError, JournalError
 from miniagents.messages import (
     AssistantMessage,
@@ -29,12 +28,11 @@ from miniagents.messages import (
     ToolMessage,
     UserMessage,
 )
-from miniagents.models import Json
-from miniagents.types import ParsedMessage
-from miniagents.values import redact_keys
+from miniagents.types import ParsedMessage, Stage
+from miniagents.utils import redact_keys
 
 from ..journal import CallKey, Journal, JournalEntry
-from ._calls import CallMaker, Figures
+from ._calls import CallMaker, Figures, Json
 from ._failures import TooManyFailuresError
 from ._formats import TextRows, read_rows, row_writer
 from ._job import Job

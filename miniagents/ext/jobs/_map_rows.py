@@ -7,8 +7,8 @@ from typing import Generic, Never, Self, cast, overload
 from typing_extensions import TypeVar, Unpack
 
 from miniagents import MiniAgent
-from miniagents.agents import Stage
 from miniagents.messages import Message, MessageType, MessageTypeOf
+from miniagents.types import Stage
 
 from ._job import Job
 from ._options import JobOptions, JobSettings

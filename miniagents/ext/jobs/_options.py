@@ -12,12 +12,10 @@ from typing_extensions import TypedDict
 
 from miniagents import MiniAgent, RetryPolicy
 from miniagents.messages import Message
-from miniagents.models import CallRecords, unpriced_models
 from miniagents.parts import Usage
-from miniagents.values import label_of
 
-from ..journal import Journal, Keep
-from ..usage import Price, UsageReport, dollars
+from ..journal import CallRecords, Journal, Keep
+from ..usage import Price, UsageReport, dollars, unpriced_models
 from ._answers import ACCEPTABLE
 from ._rows import Progress
 
@@ -208,7 +206,7 @@ class JobSettings:
         """
         if self.dollars is None or not (report.untold or report.dollars is None):
             return
-        names = ", ".join(sorted(label_of(name) or "a model" for name in report.by_model))
+        names = ", ".join(report.model_names)
         if report.untold:
             raise LookupError(
                 f"An answer of {names} does not report its tokens, so a budget cannot be kept; use a server "

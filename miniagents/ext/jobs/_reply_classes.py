@@ -4,9 +4,8 @@ import logging
 
 from miniagents.errors import JournalError
 from miniagents.messages import Message
-from miniagents.models import CallRecords
 
-from ..journal import JournalEntry
+from ..journal import CallRecords, JournalEntry
 
 __all__ = ["ReplyClasses"]
 

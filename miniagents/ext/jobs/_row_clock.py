@@ -2,8 +2,9 @@
 
 import asyncio
 from asyncio import Task
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 
 from typing_extensions import override
 
@@ -11,8 +12,6 @@ from miniagents import InteractionContext, MiniAgent
 from miniagents.errors import AgentTimeoutError
 from miniagents.messages import Message
 from miniagents.observers import Observer, PartsCame, RunBegan, RunEnded, RunEvent, RunInfo
-
-from ..limits import ModelLimits
 
 __all__ = ["RowClock", "RowClocks", "TimedLimits"]
 
@@ -155,6 +154,9 @@ class RowClocks(Observer):
         clock.last_sign = now
 
 
+AnyAgent: TypeAlias = MiniAgent[Message, Message, ...]
+
+
 class TimedLimits:
     """Limits of models, in which the clock of the row stands still; for ``MiniAgents(around=[...])``.
 
@@ -164,7 +166,7 @@ class TimedLimits:
 
     models_only: ClassVar[bool] = True
 
-    def __init__(self, limits: ModelLimits) -> None:
+    def __init__(self, limits: Callable[[InteractionContext, AnyAgent], Awaitable[None]]) -> None:
         self._limits = limits
 
     async def __call__(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:

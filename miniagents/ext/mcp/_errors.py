@@ -1,6 +1,6 @@
 """The errors of MCP: of a server, or of one call of a tool."""
 
-from miniagents.values import MiniAgentsError
+from miniagents.errors import MiniAgentsError
 
 __all__ = ["MCPServerError", "MCPToolError"]
 

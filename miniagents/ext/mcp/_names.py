@@ -8,7 +8,7 @@ from itertools import count
 from types import MappingProxyType
 from typing import Final
 
-from miniagents.models import ToolDefinitionError
+from miniagents.errors import ToolDefinitionError
 
 __all__ = ["tool_names"]
 

@@ -16,10 +16,12 @@ import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
 
-from miniagents.agents import MiniAgents
-from miniagents.models import AnyTool, Callee, Toolbox, error_text
-from miniagents.streams._context import current_context
-from miniagents.values import AgentPart, NoActiveContextError
+from miniagents import MiniAgents
+from miniagents.errors import NoActiveContextError
+from miniagents.parts import AgentPart
+from miniagents.streams import PromisingContext
+from miniagents.tools import AnyTool, Toolbox
+from miniagents.utils import redact_keys
 
 from ..web_guard import Guard, Hosts, Login
 from ._sdk import (
@@ -96,7 +98,7 @@ async def serve_mcp(
         if listener is not None:
             stack.enter_context(listener)
         try:
-            current_context()
+            PromisingContext.current()
         except NoActiveContextError:
             await stack.enter_async_context(MiniAgents())
         served = _Served(toolbox)
@@ -142,12 +144,11 @@ class _Served:
         )
 
     async def call_tool(self, request: ServerRequestContext, asked: CallToolRequestParams) -> CallToolResult:
-        callee = self.toolbox.callees.get(asked.name)
-        if callee is None:
+        if asked.name not in self.toolbox.callees:
             names = ", ".join(self.toolbox.callees)
             return _failed(f"There is no tool called {asked.name!r}; there are: {names}.")
         # With the context variables of the request, so that traces of the client continue in the agent.
-        work = asyncio.create_task(self._answer(callee, json.dumps(asked.arguments or {}), request))
+        work = asyncio.create_task(self._answer(asked, request))
         try:
             return await work
         finally:
@@ -157,7 +158,9 @@ class _Served:
                 with anyio.CancelScope(shield=True):
                     await asyncio.wait((work,))
 
-    async def _answer(self, callee: Callee, arguments: str, request: ServerRequestContext) -> CallToolResult:
+    async def _answer(self, asked: CallToolRequestParams, request: ServerRequestContext) -> CallToolResult:
+        callee = self.toolbox.callees[asked.name]
+        arguments = json.dumps(asked.arguments or {})
         streamed = 0
         result = ""
         try:
@@ -169,7 +172,7 @@ class _Served:
                         streamed += 1
                         await request.session.report_progress(streamed, None, token)
         except Exception as error:  # noqa: BLE001 - the client gets every error of an agent
-            return _failed(error_text(error))
+            return _failed(redact_keys(f"{type(error).__name__}: {error}".removesuffix(": ")))
         return CallToolResult(content=[TextContent(text=result)])
 
 

@@ -14,12 +14,15 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from pathlib import PurePath
 from typing import Final, Protocol, TextIO, TypeAlias, cast
 from urllib.parse import urlsplit
 
-from miniagents.models import Tool, ToolDefinitionError, check_timeout
-from miniagents.values import AgentPart, redact_keys
+from miniagents.errors import ToolDefinitionError
+from miniagents.parts import AgentPart
+from miniagents.tools import Tool
+from miniagents.utils import redact_keys
 
 from ._errors import MCPServerError, MCPToolError
 from ._names import tool_names
@@ -119,7 +122,10 @@ def mcp_tools(
         ['', '5', 'It is 5.']
     """
     tool_names((), prefix)  # refuses the prefix
-    check_timeout(timeout, "mcp_tools")
+    if timeout is not None and not 0 < timeout < inf:
+        raise ToolDefinitionError(
+            f"timeout={timeout!r} of mcp_tools is not a positive number; give seconds above 0, or None."
+        )
     return _entered(_Session(server, prefix, timeout, _Limits(max_tools, max_result)), connect_timeout)
 
 

@@ -12,7 +12,7 @@ from copy import copy
 from typing import Final, Protocol
 
 from miniagents.messages import Message, MessagePromise
-from miniagents.messages._message import parts_of_finished, write_message
+from miniagents.messages._message import parts_of_finished
 from miniagents.parts import Part, Restart
 from miniagents.streams._observers import RunWatch
 
@@ -356,7 +356,7 @@ class _Stream:
 
     def promise(self) -> MessagePromise[Message]:
         """The message, for the run that replies it."""
-        return write_message(self.kind, _Streamer(self), self._known)
+        return self.kind.promise_of_parts(_Streamer(self), **self._known)
 
     def put(self, position: int, parts: Sequence[Part]) -> None:
         """Add parts.

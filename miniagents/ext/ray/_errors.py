@@ -1,12 +1,12 @@
 """Errors of workers: they are pickled if possible, and otherwise sent as a text."""
 
 import traceback
-from typing import Final
+from typing import Final, cast
 
 from typing_extensions import override
 
 from miniagents.errors import MiniAgentsError
-from miniagents.values import redact_keys, reduced_error
+from miniagents.utils import redact_keys
 
 from ._pickles import dumps, loads
 from ._wire import PackedError
@@ -98,7 +98,8 @@ class _AsItIs:
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        return reduced_error(self._error)
+        # That of our own errors needs no constructor, of whatever class.
+        return MiniAgentsError.__reduce__(cast("MiniAgentsError", self._error))
 
 
 def _unpickled(pickled: bytes) -> Exception | None:

@@ -8,7 +8,7 @@ from typing import Final, Never, TypeVar, cast
 from miniagents import InteractionContext, MiniAgent, MiniAgents
 from miniagents.messages import Message
 from miniagents.messages._parts import current_watch
-from miniagents.streams._context import Context, current_context
+from miniagents.streams import PromisingContext
 
 from ._dispatcher import Dispatcher, Plan
 from ._errors import RemoteError
@@ -56,7 +56,7 @@ class RemoteCalls:
         """Let a worker make the call, and reply its messages."""
         messages = tuple(await ctx.messages)
         keywords = self._keywords(call)
-        context = current_context()
+        context = PromisingContext.current()
         dispatcher = context.shared(self._dispatcher)
         watch = None if context.observers is None else current_watch()
         remote_call = dispatcher.begin(messages, keywords, context.prefetch, watch)
@@ -89,7 +89,7 @@ class RemoteCalls:
 
     def _dispatcher(self) -> Dispatcher:
         """The workers; they belong to the outermost context, and end with it."""
-        context: Context = current_context().path()[0]
+        context: PromisingContext = PromisingContext.current().path()[0]
         settings: dict[str, object] = {"prefetch": context.prefetch}
         if isinstance(context, MiniAgents):
             settings["errors_as_messages"] = context.errors_as_messages

@@ -12,10 +12,10 @@ from typing import Final
 from typing_extensions import override
 
 from miniagents.observers import ModelAsked, Observer, RunBegan, RunEnded, RunEvent, RunInfo, UsageCame
-from miniagents.streams._observers import Observers, Outcome, RunWatch
+from miniagents.streams._observers import RunWatch
 
 from ._errors import pack_error, unpack_error
-from ._wire import RunAsked, RunBegun, RunDone, RunFrame, RunUsed
+from ._wire import Outcome, RunAsked, RunBegun, RunDone, RunFrame, RunUsed
 
 __all__ = ["OBSERVED_CALL", "RunTeller", "ToldRuns"]
 
@@ -106,7 +106,7 @@ class ToldRuns:
         if frame.parent is None:
             self._runs[frame.run] = self._call
             return
-        observers: Observers = self._call.observers
+        observers = self._call.observers
         parent = self._runs.get(frame.parent, self._call)
         info = RunInfo(frame.alias, frame.kind, parent.info, frame.keywords, observers.anchor)
         watch = self._runs[frame.run] = RunWatch(info, observers, self._call.clock)

@@ -4,11 +4,10 @@ An id stands for one attempt of one call, so that what is told of two attempts c
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from miniagents.messages import Message
 from miniagents.parts import Part, Usage
-from miniagents.streams._observers import Outcome, RunKind
 
 __all__ = [
     "REPLIES",
@@ -21,6 +20,7 @@ __all__ = [
     "Failed",
     "Frame",
     "Leave",
+    "Outcome",
     "PackedError",
     "RunAsked",
     "RunBegun",
@@ -33,6 +33,10 @@ __all__ = [
 
 REPLIES: Final = -1
 """In the place of the number of a message: the sequence of all messages of a call."""
+
+
+Outcome: TypeAlias = Literal["done", "failed", "cancelled", "abandoned"]
+"""How a run ended; see `RunEnded`."""
 
 
 class Call(NamedTuple):
@@ -186,7 +190,7 @@ class RunBegun(NamedTuple):
     run: int
     parent: int | None
     alias: str
-    kind: RunKind
+    kind: Literal["agent", "model", "tool"]
     keywords: Mapping[str, object]
 
 

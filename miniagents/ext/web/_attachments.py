@@ -4,14 +4,14 @@ from base64 import b64encode
 from typing import Final
 from urllib.parse import urlsplit
 
-from miniagents.values import Attachment, media_type_of
+from miniagents.parts import File, Image
 
 __all__ = ["address_of"]
 
 _ADDRESSES: Final = frozenset({"http", "https"})
 
 
-def address_of(attachment: Attachment) -> tuple[str, str]:
+def address_of(attachment: Image | File) -> tuple[str, str]:
     """Return where an image or a file of an answer is, and what it is; ``""`` if no client may be told.
 
     Args:
@@ -24,7 +24,7 @@ def address_of(attachment: Attachment) -> tuple[str, str]:
         >>> address_of(Image(path="/etc/passwd"))[0]
         ''
     """
-    media_type = media_type_of(attachment)
+    media_type = attachment.content_type
     if attachment.data is not None:
         return f"data:{media_type};base64,{b64encode(attachment.data).decode()}", media_type
     address = attachment.url or ""

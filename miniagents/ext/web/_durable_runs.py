@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, cast
 
-from miniagents.agents import InteractionContext, MiniAgent, Stage, miniagent
+from miniagents import InteractionContext, MiniAgent, miniagent
+from miniagents.errors import MiniAgentsError
 from miniagents.messages import Message, MessageSequencePromise
-from miniagents.models import RunRequest, RunStore, durable
-from miniagents.values import Attachment, MiniAgentsError, Part, PartValue, Restart, content_of
+from miniagents.parts import File, Image, Part, Restart, content_of
+from miniagents.types import Stage
 
-from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
+from ..journal import RunRequest, RunStore, durable
+from ._frames import Frame, FramePart, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
 from ._page_data import DataPart
 
 __all__ = ["ANOTHER_WAY", "Agent", "AnotherWayError", "Retelling", "ask_durably"]
@@ -52,9 +54,9 @@ def ask_durably(
     return in_a_block.inquire(request.messages)
 
 
-def _content(parts: Sequence[str | PartValue]) -> list[bytes]:
+def _content(parts: Sequence[FramePart]) -> list[bytes]:
     """The content of a message, independent of its division into parts, and of JSON."""
-    whole = (Attachment, DataPart)
+    whole = (Image, File, DataPart)
     said = content_of(cast("Part", each) for each in parts if not isinstance(each, whole))
     shown = [each for each in parts if isinstance(each, whole)]
     return [json_of(MessagePart(0, each).as_data()) for each in (*said, *shown)]
@@ -76,7 +78,7 @@ class _ToldMessage:
     """The part of a message that clients have got."""
 
     role: str
-    parts: list[str | PartValue] = field(default_factory=list[str | PartValue])
+    parts: list[FramePart] = field(default_factory=list[FramePart])
     ended: bool = False
 
 
@@ -109,7 +111,7 @@ class Retelling:
                     self._told[number].ended = True
                 case RunEnded():
                     pass
-        self._again: list[str | PartValue] = []  # parts of a message that clients have already
+        self._again: list[FramePart] = []  # parts of a message that clients have already
         self._came = 0  # how many messages have begun again
         self._withdrawn = False  # whether the message during which the server crashed was withdrawn
         self._held: MessageEnded | None = None

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final, Protocol
 
-from miniagents.streams._context import Context
+from miniagents.streams import PromisingContext
 
 from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned
 from ._frames import RunEnded
@@ -29,7 +29,7 @@ class Feed(Protocol):
         resumable: whether the run continues without this reader, which may come back.
     """
 
-    context: Context
+    context: PromisingContext
     resumable: bool
 
     def open(self, wake: Callable[[], None], /) -> None:
@@ -87,7 +87,7 @@ class AttachedFeed:
         limit: int | None = None,
         error_text: ErrorText | None = None,
     ) -> None:
-        self.context: Context = replies.buffer.context
+        self.context: PromisingContext = replies.buffer.context
         self.resumable = False
         self._replies: Replies | None = replies
         self._source: FrameSource | None = None
@@ -141,7 +141,7 @@ class LogFeed:
         context: what the log is open in.
     """
 
-    def __init__(self, log: FrameLog, run: str, after: int, context: Context) -> None:
+    def __init__(self, log: FrameLog, run: str, after: int, context: PromisingContext) -> None:
         self.context = context
         self.resumable = True
         self._log = log

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
-from miniagents.values import MiniAgentsError
+from miniagents.errors import MiniAgentsError
 
 from ._frames import Ending, Frame, RunEnded
 

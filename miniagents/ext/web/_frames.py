@@ -9,13 +9,14 @@ A `Restart` part withdraws what its message streamed before. Frames go through J
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields as fields_of
+from functools import cache
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, Protocol, TypeAlias, cast, get_args, runtime_checkable
 
-from miniagents.values import AgentPart, PartValue, RateLimit, part_from_data
+from miniagents.parts import AgentPart, Content, Part, RateLimit
 
 from ._page_data import DataPart
 
@@ -24,6 +25,7 @@ __all__ = [
     "Ending",
     "Frame",
     "FrameError",
+    "FramePart",
     "MessageBegan",
     "MessageEnded",
     "MessagePart",
@@ -37,6 +39,9 @@ __all__ = [
 
 FRAMES_VERSION: Final = 1
 """The version of the JSON of frames; every file and stream that keeps frames has it."""
+
+FramePart: TypeAlias = Part | Content | DataPart
+"""A part of a message, or data for the page."""
 
 Ending: TypeAlias = Literal["finished", "failed", "stopped", "lost"]
 """How a run ended: by itself, by an error, because a client stopped it, or with its server."""
@@ -102,7 +107,7 @@ class MessagePart:
     """
 
     message: int
-    part: str | PartValue
+    part: FramePart
 
     def as_data(self) -> dict[str, object]:
         """Return the frame as data for JSON."""
@@ -278,8 +283,17 @@ def _text_or_none(data: Mapping[str, object], name: str) -> str | None:
     return None if value is None else str(value)
 
 
+@runtime_checkable
+class _HasData(Protocol):
+    """A part that is not text."""
+
+    def as_data(self) -> dict[str, object]:
+        """Return the fields by name."""
+        ...
+
+
 def _part_as_data(part: object) -> object:
-    if isinstance(part, PartValue):
+    if isinstance(part, _HasData):
         return {name: _part_as_data(value) for name, value in part.as_data().items() if value is not None}
     if isinstance(part, bytes):
         return b64encode(part).decode()
@@ -291,7 +305,14 @@ def _part_as_data(part: object) -> object:
 _LIMITS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
 
 
-def _part_of(data: object) -> str | PartValue:
+@cache
+def _kinds() -> Mapping[str, Callable[..., FramePart]]:
+    """The classes of parts, by the word that their field `kind` has."""
+    classes = [each for each in get_args(Part | Content) if each is not str]
+    return {str(field.default): each for each in classes for field in fields_of(each) if field.name == "kind"}
+
+
+def _part_of(data: object) -> FramePart:
     if isinstance(data, str):
         return data
     if not isinstance(data, dict):
@@ -313,4 +334,7 @@ def _part_of(data: object) -> str | PartValue:
                     fields[name] = RateLimit(**cast("dict[str, int]", fields[name]))
         case _:
             pass
-    return part_from_data(fields)
+    kind = _kinds().get(str(fields.get("kind")))
+    if kind is None:
+        raise TypeError(f"{fields.get('kind')!r} is no kind of part")
+    return kind(**fields)

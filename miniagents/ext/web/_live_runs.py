@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context as Variables
 from typing import Final
 
-from miniagents.models import JournalError, RunStore
-from miniagents.streams._context import Context
+from miniagents.errors import JournalError
+from miniagents.streams import PromisingContext
 
+from ..journal import RunStore
 from ._durable_runs import ANOTHER_WAY, AnotherWayError, Retelling
 from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned
 from ._frames import Frame, RunEnded
@@ -45,7 +46,7 @@ class LiveRun:
         self,
         run: str,
         log: FrameLog,
-        context: Context,
+        context: PromisingContext,
         journal: RunStore | None = None,
         told: Sequence[Frame] = (),
     ) -> None:

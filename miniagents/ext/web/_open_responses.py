@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Final, Protocol, TypeAlias, cast
 
-from miniagents.streams._context import current_context
+from miniagents.streams import PromisingContext
 
 __all__ = ["OpenResponses", "end_on_signals", "end_responses"]
 
@@ -101,7 +101,7 @@ def end_on_signals() -> None:
         ...         end_on_signals()
         >>> asyncio.run(lifespan())
     """
-    current_context().shared(OpenResponses).end_on_signals()
+    PromisingContext.current().shared(OpenResponses).end_on_signals()
 
 
 def end_responses() -> None:
@@ -121,4 +121,4 @@ def end_responses() -> None:
         ...         end_responses()  # then: server.should_exit = True
         >>> asyncio.run(main())
     """
-    current_context().shared(OpenResponses).end()
+    PromisingContext.current().shared(OpenResponses).end()

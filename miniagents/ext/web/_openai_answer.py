@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 from uuid import uuid4
 
-from miniagents.values import (
+from miniagents.parts import (
     Citation,
-    PartValue,
     Reasoning,
     Refusal,
     Restart,
@@ -23,7 +22,7 @@ from miniagents.values import (
     content_of,
 )
 
-from ._frames import Frame, MessageBegan, MessagePart, RunEnded
+from ._frames import Frame, FramePart, MessageBegan, MessagePart, RunEnded
 from ._summary import RunSummary
 
 __all__ = ["FAILED", "Answer", "AnswerHead", "Said"]
@@ -158,7 +157,7 @@ class Answer:
         self._calls.clear()
         self._gap = self._spoke and not self._apart
 
-    def _part(self, part: str | PartValue) -> Iterator[Said]:
+    def _part(self, part: FramePart) -> Iterator[Said]:
         match part:
             case ToolCallDelta() | ToolResult():
                 self._calls.append(part)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from miniagents.values import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
+from miniagents.parts import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
 from ._frames import Frame, MessageBegan, MessagePart, json_of
 from ._openai_answer import Answer, AnswerHead, Said

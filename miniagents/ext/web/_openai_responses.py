@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal, cast
 
-from miniagents.values import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
+from miniagents.parts import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
 from ._openai_answer import FAILED, Answer, AnswerHead, Said

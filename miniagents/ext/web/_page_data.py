@@ -1,13 +1,12 @@
 """`PageData`: data that an agent sends to a page besides its text."""
 
 import json
-from dataclasses import field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, field_validator
 
 from miniagents.messages import Message
-from miniagents.values import PartValue, lazy_dataclass
 
 __all__ = ["DataPart", "PageData"]
 
@@ -77,8 +76,8 @@ class PageData(Message):
         return data
 
 
-@lazy_dataclass(frozen=True, slots=True)
-class DataPart(PartValue):
+@dataclass(frozen=True, slots=True)
+class DataPart:
     """`PageData` as a part of a frame.
 
     Attributes:
@@ -98,3 +97,7 @@ class DataPart(PartValue):
     id: str | None = None
     transient: bool = False
     kind: Literal["data"] = field(default="data", kw_only=True, repr=False)
+
+    def as_data(self) -> dict[str, object]:
+        """Return the fields by name, also those that have their default."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}

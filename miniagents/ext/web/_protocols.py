@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar, Final, Protocol
 
-from miniagents.values import Refusal, Restart
+from miniagents.parts import Refusal, Restart
 
 from ._frames import Frame, MessageEnded, MessagePart, RunEnded, frame_json, json_of
 

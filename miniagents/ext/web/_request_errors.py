@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from miniagents.values import MiniAgentsError
+from miniagents.errors import MiniAgentsError
 
 __all__ = ["RequestError"]
 

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from starlette.routing import Route
 
-from miniagents.agents import MiniAgent
+from miniagents import MiniAgent
 
 from ._chat import Chat, Owner
 from ._durable_runs import Agent

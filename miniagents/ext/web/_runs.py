@@ -9,12 +9,12 @@ from contextvars import Context as Variables
 from functools import partial
 from typing import Final, cast
 
-from miniagents.agents import MiniAgent
+from miniagents import MiniAgent
+from miniagents.errors import MiniAgentsError
 from miniagents.messages import Message, MessageSequencePromise, MessageType
-from miniagents.models import RunRequest, RunStore, UnfinishedRun
-from miniagents.streams._context import CURRENT_CONTEXT, Context
-from miniagents.values import MiniAgentsError
+from miniagents.streams import PromisingContext
 
+from ..journal import RunRequest, RunStore, UnfinishedRun
 from ._durable_runs import Agent, ask_durably
 from ._feeds import Feed, LogFeed, frames_of_feed
 from ._frame_log import STOPPED, FrameLog, FrameLogError, Positioned, RunRecord, unknown_run
@@ -93,7 +93,7 @@ class Runs:
         self._max_attempts = max_attempts
         self._max_live = max_live
         self._error_text = error_text
-        self._context: Context | None = None
+        self._context: PromisingContext | None = None
         self._opening: asyncio.Task[None] | None = None
         self._live: dict[str, LiveRun] = {}
 
@@ -391,8 +391,8 @@ class Runs:
 
     # -- its life ----------------------------------------------------------------------------------------
 
-    async def _opened(self) -> Context:
-        context = Context.current().path()[0]
+    async def _opened(self) -> PromisingContext:
+        context = PromisingContext.current().path()[0]
         if self._context is not context:
             if self._context is not None:
                 raise MiniAgentsError(
@@ -413,7 +413,7 @@ class Runs:
                 raise
         return context
 
-    async def _open(self, context: Context) -> None:
+    async def _open(self, context: PromisingContext) -> None:
         await self._log.open(self._stop_here)
         if self._journal is None:
             return
@@ -428,7 +428,7 @@ class Runs:
             except Exception:
                 logger.exception("An unfinished run of an earlier server cannot continue now.")
 
-    async def _go_on(self, left: UnfinishedRun, journal: RunStore, context: Context) -> None:
+    async def _go_on(self, left: UnfinishedRun, journal: RunStore, context: PromisingContext) -> None:
         """Continue an unfinished run of an earlier server, or end it if that is not possible."""
         record = await self._log.take_over(left.run)
         if record is None:  # its server crashed before the client got the id; or it belongs to other Runs
@@ -461,7 +461,7 @@ class Runs:
             live.stop()
         agent = self._agents[request.agent]
         variables = Variables()
-        variables.run(CURRENT_CONTEXT.set, context)
+        variables.run(context.make_current)
         replies = variables.run(partial(ask_durably, agent, request, run=left.run, store=journal))
         live.start(replies, agent.alias, self._error_text, self._live)
 

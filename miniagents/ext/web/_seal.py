@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from hashlib import sha256
 
-from miniagents.values import Reasoning
+from miniagents.parts import Reasoning
 
 __all__ = ["Seal"]
 

@@ -5,22 +5,24 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import PurePath
+from traceback import format_exception
 from typing import Final, TypeAlias
 
 from reactivex import abc
 
-from miniagents.messages import ErrorMessage, Message, MessagePromise, MessageSequencePromise, UserMessage
-from miniagents.streams._context import Context
-from miniagents.values import (
-    AgentPart,
+from miniagents.errors import (
     AgentTimeoutError,
     BudgetExceededError,
-    Citation,
-    File,
-    Image,
     InquiryCancelledError,
     LLMRefusalError,
     LLMTruncatedError,
+)
+from miniagents.messages import ErrorMessage, Message, MessagePromise, MessageSequencePromise, UserMessage
+from miniagents.parts import (
+    AgentPart,
+    Citation,
+    File,
+    Image,
     Part,
     Reasoning,
     ResponseHeaders,
@@ -30,9 +32,9 @@ from miniagents.values import (
     ServerToolResult,
     ToolCallDelta,
     ToolResult,
-    redact_keys,
-    safe_traceback,
 )
+from miniagents.streams import PromisingContext
+from miniagents.utils import redact_keys, strip_control
 
 from ._frame_log import STOPPED
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, text_size
@@ -155,7 +157,7 @@ class FrameSource:
     ) -> None:
         self.ended = False
         self._replies: Replies | None = replies
-        self._context: Context = replies.buffer.context
+        self._context: PromisingContext = replies.buffer.context
         self._on_more = on_more
         self._agent = agent
         self._limit = limit
@@ -275,9 +277,8 @@ class FrameSource:
                 self._end(STOPPED)
             return
         text = "A run failed; its client gets only a sentence without the error.\n%s"
-        logger.error(
-            text, safe_traceback(error)
-        )  # and not `exc_info`: it may have keys and control characters
+        # And not `exc_info`: it may have keys and control characters.
+        logger.error(text, strip_control(redact_keys("".join(format_exception(error)))).rstrip())
         replies = self._replies
         self._end(RunEnded("failed", self._error_text(error)))
         if replies is not None:  # no client gets the messages after the failed one

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from miniagents.values import Finish, Usage
+from miniagents.parts import Finish, Usage
 
 from ._frames import Frame, MessageBegan, MessagePart
 

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from miniagents.messages import AssistantMessage, Message, SystemMessage, UserMessage
-from miniagents.messages._role_dicts import RoleDictError, message_of_role
-from miniagents.values import Attachment, FreezeError, MessageValidationError, NestingError, Reasoning
+from miniagents.errors import FreezeError, MessageValidationError, NestingError
+from miniagents.messages import AssistantMessage, Message, SystemMessage, UserMessage, message_of_role
+from miniagents.parts import File, Image, Reasoning
 
 from ._request_errors import RequestError
 
@@ -151,7 +151,7 @@ send them in base64.
     """
     for message in messages:
         for part in cast("Iterable[object]", getattr(message, "parts", ())):
-            if not isinstance(part, Attachment) or part.data is not None:
+            if not isinstance(part, Image | File) or part.data is not None:
                 continue
             if urls and part.url is not None and urlsplit(part.url).scheme.lower() in _ADDRESSES:
                 continue
@@ -166,9 +166,10 @@ def _message(given: object, where: str, param: str) -> Message:
         fields.pop("name", None)  # the name of the speaker, which models do not get
     try:
         message = message_of_role(fields)
-    except (RoleDictError, FreezeError, NestingError, MessageValidationError, ValidationError) as error:
-        told = str(error) if isinstance(error, RoleDictError) else "it cannot be read"
-        raise RequestError(f"{where}: {told}", param=param) from None
+    except (FreezeError, NestingError, MessageValidationError, ValidationError):
+        raise RequestError(f"{where}: it cannot be read", param=param) from None
+    except TypeError as error:  # the sentence says how such a message is written
+        raise RequestError(f"{where}: {error}", param=param) from None
     if message is None:
         raise RequestError(f'{where} has no role; send {{"role": "user", "content": ...}}.', param=param)
     return _without_signatures(message)

@@ -13,13 +13,12 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from miniagents.values import (
+from miniagents.parts import (
     AgentPart,
     Citation,
     File,
     Finish,
     Image,
-    PartValue,
     Reasoning,
     Refusal,
     Restart,
@@ -29,7 +28,7 @@ from miniagents.values import (
 )
 
 from ._attachments import address_of
-from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
+from ._frames import Frame, FramePart, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
 from ._page_data import DataPart
 from ._protocols import NO_CACHE
 from ._safe_json import safe_json
@@ -186,7 +185,7 @@ class VercelEncoder:
 
     # -- parts -------------------------------------------------------------------------------------------
 
-    def _part(self, part: str | PartValue) -> Iterator[_Chunk]:
+    def _part(self, part: FramePart) -> Iterator[_Chunk]:
         match part:
             case str(text) | Refusal(text):
                 chunks = self._said(text)
@@ -301,7 +300,7 @@ class VercelEncoder:
         if not isinstance(said, str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Restart):
             return
         told: object = said
-        if isinstance(said, PartValue):
+        if not isinstance(said, str):
             told = {name: value for name, value in said.as_data().items() if value is not None}
         call = {"toolCallId": self._began.call} if self._began.call else {}
         data = {**call, "agents": list(part.agents), "part": told}

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, NoReturn, cast
 
 from miniagents.messages import AssistantMessage, Message, SystemMessage, ToolMessage
-from miniagents.values import Content, Reasoning, ToolCall, ToolResult
+from miniagents.parts import Content, Reasoning, ToolCall, ToolResult
 
 from ._request_errors import RequestError
 from ._seal import Seal

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from miniagents.ext.web._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded
+from miniagents.ext.web._frames import Frame, FramePart, MessageBegan, MessageEnded, MessagePart, RunEnded
 from miniagents.ext.web._vercel import VercelEncoder, vercel_message_id
 from miniagents.values import (
     AgentPart,
@@ -15,7 +15,6 @@ from miniagents.values import (
     File,
     Finish,
     Image,
-    PartValue,
     Reasoning,
     Refusal,
     Restart,
@@ -140,7 +139,7 @@ class TestTexts:
 
     def test_reasoning(self) -> None:
         """A thought is a part of its own, and keeps what the provider wants back in the next turn."""
-        parts: list[str | PartValue] = [Reasoning("Hm"), Reasoning("m."), Reasoning(signature="sig"), "Hi"]
+        parts: list[FramePart] = [Reasoning("Hm"), Reasoning("m."), Reasoning(signature="sig"), "Hi"]
         told = inner(run_of(*parts))
         assert ["reasoning-start", "reasoning-delta", "reasoning-delta", "reasoning-end"] == [
             each["type"] for each in told[:4]
