@@ -12,15 +12,13 @@ from pathlib import Path
 import pytest
 
 import miniagents
+from tests.architecture.project import INTERNAL
 
-MOST_IN_ALL = 245 + 3  # new in this round: loop_scheduler, RunRecord, frame_from_data
+MOST_IN_ALL = 241 + 11  # new in this round: loop_scheduler, and what authors of extensions need
 """How many different names all public modules may have together; the goal is 200."""
 
-MOST_ON_NO_PAGE = 51
+MOST_ON_NO_PAGE = 42
 """How many of them may be neither in README nor in docs (but the reference) nor in examples; goal: 0."""
-
-INTERNAL = frozenset({"agents", "models", "values", "cli"})
-"""Layers: users import what is in them from the public modules."""
 
 PUBLIC = (
     *("errors", "messages", "miniagents", "operators", "parts", "promising", "streams", "testing", "tools"),

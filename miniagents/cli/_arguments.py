@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD
-from miniagents.ext.timeline import check_picture_path
+from miniagents.ext.timeline import Timeline
 from miniagents.messages import Messages
 from miniagents.utils import strip_control
 
@@ -449,7 +449,7 @@ def _picture(name: str) -> Path:
     """
     path = _path("--timeline", name)
     try:
-        check_picture_path(path)
+        Timeline.check_path(path)
     except ValueError as error:
         raise BadInputError(f"--timeline: {error}") from error
     if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
-from miniagents.ext.journal import Journal, StoredCall, read_calls
+from miniagents.ext.journal import Journal, StoredCall
 from miniagents.utils import strip_control
 
 from ._help import HelpFormatter
@@ -172,7 +172,7 @@ def run_journal(options: JournalOptions) -> int:
         with suppress(BrokenPipeError):  # the reader of the pipe has left, as `head` does: a normal end
             (_show if options.what == "show" else _export)(options.file)
     else:
-        next(read_calls(options.file), None)  # checks that it is a journal, so that no file is created
+        next(Journal.read(options.file), None)  # checks that it is a journal, so that no file is created
         with Journal(options.file) as journal:
             removed = journal.prune(
                 older_than=options.older_than, unused_for=options.unused_for, max_bytes=options.max_size
@@ -183,7 +183,7 @@ def run_journal(options: JournalOptions) -> int:
 
 def _show(file: Path) -> None:
     calls = failed = size = 0
-    for call in read_calls(file):
+    for call in Journal.read(file):
         calls += 1
         failed += call.failed
         size += call.size
@@ -192,7 +192,7 @@ def _show(file: Path) -> None:
 
 
 def _export(file: Path) -> None:
-    for call in read_calls(file):
+    for call in Journal.read(file):
         sys.stdout.write(json.dumps(_data(call), ensure_ascii=True) + "\n")
 
 

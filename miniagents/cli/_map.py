@@ -25,9 +25,7 @@ from miniagents.ext.jobs import (
     Progress,
     RowsError,
     RowSource,
-    Stopped,
     TooManyFailuresError,
-    form_of,
     map_file,
     map_rows,
     read_rows,
@@ -335,7 +333,7 @@ class MapJob:
         """Whether the answers are lost when the command ends."""
         return self.options.out == _STDIN and self.options.journal is None
 
-    def print_how_to_continue(self, stopped: Stopped | None = None) -> None:
+    def print_how_to_continue(self, stopped: str | None = None) -> None:
         """Print the command that continues the job.
 
         Args:
@@ -467,7 +465,6 @@ def _source(options: MapOptions, stack: ExitStack) -> RowSource:
 def _out(options: MapOptions, stack: ExitStack) -> Path:
     if options.out is None or options.out == _STDIN:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miniagents-"))) / "out.jsonl"
-    form_of(options.out, written=True)
     return _beside("-o", Path(options.out))
 
 

@@ -19,7 +19,7 @@ from miniagents.models import (
     recorded,
 )
 
-from ._journal import Journal, Keep, StoredCall, read_calls
+from ._journal import Journal, StoredCall
 
 __all__ = [
     "CallJournal",
@@ -28,13 +28,11 @@ __all__ = [
     "Journal",
     "JournalEntry",
     "JournalError",
-    "Keep",
     "RunJournal",
     "RunRequest",
     "RunStore",
     "StoredCall",
     "UnfinishedRun",
     "durable",
-    "read_calls",
     "recorded",
 ]

@@ -26,7 +26,7 @@ from ._timeline._html import html
 from ._timeline._lanes import Lane
 from ._timeline._svg import columns_of, layout_of, svg
 
-__all__ = ["Timeline", "check_picture_path"]
+__all__ = ["Timeline"]
 
 
 class Timeline(Observer):
@@ -101,6 +101,25 @@ class Timeline(Observer):
         elif isinstance(event, RunEnded):
             lane.end(event, at, content=self.content)
 
+    @staticmethod
+    def check_path(path: str | PathLike[str]) -> None:
+        """Check that :meth:`save` can write a file of this name, before anything runs.
+
+        Args:
+            path: the path of a file.
+
+        Raises:
+            ValueError: it ends neither with ``.html`` nor with ``.svg``.
+
+        Example:
+            >>> Timeline.check_path("run.png")
+            Traceback (most recent call last):
+                ...
+            ValueError: 'run.png' is not the name of a timeline; end it with .html or .svg.
+        """
+        if Path(path).suffix.lower() not in {".html", ".svg"}:
+            raise ValueError(f"{Path(path).name!r} is not the name of a timeline; end it with .html or .svg.")
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write the picture to a file; an existing file is replaced.
 
@@ -112,7 +131,7 @@ class Timeline(Observer):
             ValueError: the path ends with something else.
             OSError: the file cannot be written.
         """
-        check_picture_path(path)
+        self.check_path(path)
         file = Path(path)
         file.write_text(self.to_html() if file.suffix.lower() == ".html" else self.to_svg(), encoding="utf-8")
 
@@ -157,22 +176,3 @@ class Timeline(Observer):
         since = at - self._zero_of(run)
         self._now = max(self._now, since)
         return since
-
-
-def check_picture_path(path: str | PathLike[str]) -> None:
-    """Check that a file name is one of a picture.
-
-    Args:
-        path: the path of a file.
-
-    Raises:
-        ValueError: it ends neither with ``.html`` nor with ``.svg``.
-
-    Example:
-        >>> check_picture_path("run.png")
-        Traceback (most recent call last):
-            ...
-        ValueError: 'run.png' is not the name of a timeline; end it with .html or .svg.
-    """
-    if Path(path).suffix.lower() not in {".html", ".svg"}:
-        raise ValueError(f"{Path(path).name!r} is not the name of a timeline; end it with .html or .svg.")

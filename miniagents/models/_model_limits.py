@@ -66,7 +66,6 @@ class ModelLimits:
         ValueError: a limit is not greater than 0.
 
     Example:
-        >>> from miniagents.ext.limits import ModelLimits
         >>> ModelLimits(500, 200_000).in_force()
         (None, None)
     """

@@ -1,16 +1,19 @@
 """The checks between modules: who may import whom, and how."""
 
+import ast
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from tests.architecture.names import listed
 from tests.architecture.project import OF_ANY_PACKAGE, OPEN_LAYERS
 from tests.architecture.source import PACKAGE, Import, Module, imports, modules
 
 __all__ = [
     "foreign_imports",
     "imports_in_functions",
+    "private_needs",
     "provider_crossings",
     "wrong_crossings",
 ]
@@ -71,6 +74,50 @@ def provider_crossings(root: Path) -> list[str]:
         for each in imports(provider)
         if _target(each, names) in names - {provider.name}
     ]
+
+
+def private_needs(root: Path, extensions: Collection[str], internal: Collection[str]) -> list[str]:
+    """Return `importer: what it imports` for each import of an extension that users could not write.
+
+    Users can import public modules, and of these what `__all__` lists. A module that is named in a text, as
+    for `import_module`, counts as imported.
+
+    Args:
+        root: the folder that holds the package.
+        extensions: the packages that are looked at, by their names within the package; what is inside of one
+            may import all of it.
+        internal: layers that are not imported by users.
+    """
+    known = {module.name: module for module in modules(root)}
+    private = {name for name in known if _is_hidden(name, internal)}
+    lists = {name: frozenset(listed(module.tree) or ()) for name, module in known.items()}
+    found: set[str] = set()
+    for module in known.values():
+        own = next((f"{PACKAGE}.{each}" for each in extensions if _is_within(module.name, each)), None)
+        if own is None:
+            continue
+        for each in imports(module):
+            whole = f"{each.module}.{each.name}"
+            if each.module.split(".")[0] != PACKAGE or f"{each.module}.".startswith(f"{own}."):
+                continue
+            is_module = each.name is None or whole in known
+            target = whole if each.name is not None else each.module
+            reached = (whole if whole in known else each.module) if is_module else each.module
+            if reached in private or (not is_module and each.name not in lists.get(reached, ())):
+                found.add(f"{module.name}: {target}")
+        texts = {node.value for node in ast.walk(module.tree) if isinstance(node, ast.Constant)}
+        named = {text for text in texts if isinstance(text, str)} & private
+        found |= {f"{module.name}: {name}" for name in named if not f"{name}.".startswith(f"{own}.")}
+    return sorted(found)
+
+
+def _is_hidden(name: str, internal: Collection[str]) -> bool:
+    parts = name.split(".")
+    return any(part.startswith("_") for part in parts) or (len(parts) > 1 and parts[1] in internal)
+
+
+def _is_within(name: str, extension: str) -> bool:
+    return f"{name}.".startswith(f"{PACKAGE}.{extension}.")
 
 
 def _wrong(module: Module, each: Import, known: frozenset[str]) -> str:

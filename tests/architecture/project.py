@@ -8,7 +8,10 @@ from typing import Final
 
 __all__ = [
     "ADAPTERS",
+    "EXTENSIONS",
+    "EXTENSIONS_NEED",
     "FOREIGN",
+    "INTERNAL",
     "JUSTIFIED_ANY",
     "LOOP_STATE",
     "NAMED_PUBLIC_MODULES",
@@ -52,6 +55,26 @@ FOREIGN: Final = MappingProxyType(
 
 LOOP_STATE: Final = MappingProxyType({"miniagents/streams/_context.py": "_APP_WIDE"})
 """The only thing that a module holds and changes: the app-wide context of each event loop."""
+
+EXTENSIONS: Final = ("ext.web", "ext.jobs", "ext.ray", "ext.mcp", "cli")
+"""Packages that stand on the public library: what they import from the rest of it, users can import."""
+
+EXTENSIONS_NEED: Final = MappingProxyType(
+    {
+        "miniagents.ext.web._sqlite_store: miniagents.ext._sqlite": (
+            "how a file of SQLite is made and checked, which journals and histories share; it is no part of "
+            "what the library is about"
+        ),
+        "miniagents.ext.ray._runs: miniagents.messages._parts.current_watch": (
+            "a run of another process is reported to the observers of this one as if it were here"
+        ),
+        "miniagents.ext.ray._runs: miniagents.streams._observers.RunWatch": "the same",
+    }
+)
+"""What they need besides, and why: each `importer: what it imports`."""
+
+INTERNAL: Final = frozenset({"agents", "models", "values", "cli"})
+"""Layers that users do not import: what is in them they import from the public modules."""
 
 OPEN_LAYERS: Final = frozenset({"streams", "messages", "operators"})
 """Layers whose private modules the rest of the package may import."""

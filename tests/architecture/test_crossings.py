@@ -7,10 +7,11 @@ import pytest
 from tests.architecture.crossings import (
     foreign_imports,
     imports_in_functions,
+    private_needs,
     provider_crossings,
     wrong_crossings,
 )
-from tests.architecture.project import FOREIGN
+from tests.architecture.project import EXTENSIONS, EXTENSIONS_NEED, FOREIGN, INTERNAL
 from tests.architecture.source import ROOT, no_breach, plant
 
 
@@ -32,6 +33,54 @@ def test_foreign_packages() -> None:
 def test_providers() -> None:
     """No provider of models knows another."""
     no_breach(provider_crossings(ROOT))
+
+
+def test_extensions() -> None:
+    """Extensions stand on the public library: they import what users can import, but for what is listed."""
+    assert [*sorted(EXTENSIONS_NEED)] == private_needs(ROOT, EXTENSIONS, INTERNAL)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from miniagents.values import Frozen",  # a layer that users do not import
+        "from miniagents.values._frozen import Frozen",
+        "from miniagents import values",
+        "import miniagents.values",
+        "from ... import values",
+        "from ...values import Frozen",
+        "from miniagents.tools import secret",  # it is there, and not listed
+        "from miniagents import secret",
+        "from miniagents.ext import _shared",
+        "from .. import _shared",
+        "from .._shared import x",
+        "from miniagents.ext.web._bodies import json_body",
+        "if TYPE_CHECKING:\n    from miniagents.values import Frozen",
+        "def f():\n    from miniagents.values import Frozen",
+        "try:\n    from miniagents.values import Frozen\nexcept ImportError: ...",
+        "import_module('miniagents.values._frozen')",
+        "from miniagents.tools import *",
+    ],
+)
+def test_extensions_can_fail(tmp_path: Path, line: str) -> None:
+    """What an extension imports, and users cannot, is found; and only that."""
+    good = "from miniagents import tool\nfrom miniagents.tools import tool\nfrom ..web import json_body\n"
+    mine = "from ._mine import x\nfrom miniagents.ext.jobs._mine import x\nimport json\n"
+    files = {
+        "miniagents/__init__.py": "__all__ = ['tool']\n",
+        "miniagents/tools.py": "__all__ = ['tool']\nsecret = 1\n",
+        "miniagents/values/_frozen.py": "",
+        "miniagents/values/__init__.py": "__all__ = ['Frozen']\n",
+        "miniagents/ext/_shared.py": "",
+        "miniagents/ext/web/__init__.py": "__all__ = ['json_body']\n",
+        "miniagents/ext/web/_bodies.py": "",
+        "miniagents/ext/jobs/_mine.py": "",
+        "miniagents/ext/jobs/_a.py": f"{good}{mine}",
+        "miniagents/ext/jobs/_b.py": f"{line}\n",
+        "miniagents/ext/other.py": f"{line}\n",  # no extension that is looked at
+    }
+    (breach,) = private_needs(plant(tmp_path, files), ["ext.jobs"], ["values"])
+    assert breach.startswith("miniagents.ext.jobs._b: ")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pytest
 from pydantic import BaseModel
@@ -29,7 +29,7 @@ from miniagents import (
     miniagent,
 )
 from miniagents.ext._journal._group_commit import GroupCommit
-from miniagents.ext.journal import Journal, JournalError, Keep, durable, read_calls, recorded
+from miniagents.ext.journal import Journal, JournalError, durable, recorded
 from miniagents.testing import scripted_model
 from tests.support.kills import kills_wanted, run_and_kill
 from tests.support.noting import noting
@@ -190,7 +190,7 @@ async def test_another_function_is_refused(path: Path) -> None:
 
 async def test_what_is_kept_of_questions(path: Path) -> None:
     """A question is kept as a hash, or as a text without what looks like a key."""
-    kinds: tuple[Keep, ...] = ("hash", "text")
+    kinds: tuple[Literal["hash", "text"], ...] = ("hash", "text")
     for keep in kinds:
         with Journal(path.with_suffix(f".{keep}"), keep=keep) as journal:
             async with MiniAgents():
@@ -246,7 +246,7 @@ def test_wrong_files(tmp_path: Path) -> None:
         with pytest.raises(JournalError, match=why):
             Journal(file)
     with pytest.raises(JournalError, match="is not a journal"):
-        list(read_calls(other))
+        list(Journal.read(other))
 
 
 async def test_closed(path: Path) -> None:
@@ -360,7 +360,7 @@ def test_kills(path: Path, tmp_path: Path) -> None:
     repeated = sum(made.values()) - len(made)
     assert kills >= wanted // 2
     assert repeated <= 8 * kills, f"{kills} kills, {repeated} calls made again; seed {seed}"
-    assert {f"done {row}" for row in done} == {call.text for call in read_calls(path)}
+    assert {f"done {row}" for row in done} == {call.text for call in Journal.read(path)}
 
 
 _FULL: Final = """
@@ -408,7 +408,7 @@ def test_full_disk(path: Path) -> None:
     rows = int(ended.stdout)
     assert f"The journal {path} cannot be written: " in ended.stderr
     assert rows > 2
-    assert rows + 1 == len(list(read_calls(path)))
+    assert rows + 1 == len(list(Journal.read(path)))
     with sqlite3.connect(path) as connection:
         assert ("ok",) == connection.execute("PRAGMA integrity_check").fetchone()
     connection.close()

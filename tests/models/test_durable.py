@@ -19,7 +19,7 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.ext.journal import Journal, JournalError, durable, read_calls, recorded
+from miniagents.ext.journal import Journal, JournalError, durable, recorded
 from miniagents.models import DurableRun, ModelAgent
 from miniagents.testing import scripted_model
 from tests.support.kills import kills_wanted, run_and_kill
@@ -139,7 +139,7 @@ async def test_recorded_is_a_leaf(path: Path) -> None:
                 async with durable(journal, run_id="r") as run:
                     assert "one" == str(await agent.inquire("Hi"))
                 assert ((), 0) == (run.unasked, run.made)
-    (call,) = read_calls(path)
+    (call,) = Journal.read(path)
     assert "" == call.run
 
 

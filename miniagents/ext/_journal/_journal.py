@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Seque
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self, TypeAlias, TypeVar
+from typing import Final, Literal, Self, TypeVar
 from weakref import finalize
 
 from miniagents.models import CallKey, JournalEntry, JournalError, RecordedFunction, UnfinishedRun
@@ -20,9 +20,6 @@ from ._group_commit import GroupCommit
 from ._key_filter import KeyFilter
 
 R = TypeVar("R")
-
-Keep: TypeAlias = Literal["hash", "text"]
-"""What a journal keeps of the messages for agents: a hash, or the text, with keys removed."""
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _LOCK_TIMEOUT: Final = 30.0
@@ -65,7 +62,11 @@ class Journal:
     """
 
     def __init__(
-        self, path: str | Path, *, keep: Keep = "hash", clock: Callable[[], float] = time.time
+        self,
+        path: str | Path,
+        *,
+        keep: Literal["hash", "text"] = "hash",
+        clock: Callable[[], float] = time.time,
     ) -> None:
         if keep not in {"hash", "text"}:
             raise JournalError(f"keep={keep!r} of a journal is neither 'hash' nor 'text'.")
@@ -255,6 +256,26 @@ class Journal:
             JournalError: the file cannot be read.
         """
         return read_calls(self.path)
+
+    @staticmethod
+    def read(path: str | Path) -> Iterator[StoredCall]:
+        """Return the calls of a file in their order, also while another process uses it; this blocks.
+
+        One that cannot be read is left out, with a warning.
+
+        Args:
+            path: the path of the file.
+
+        Raises:
+            JournalError: it is not a journal, or cannot be read.
+
+        Example:
+            >>> next(Journal.read("no_such.journal"))
+            Traceback (most recent call last):
+                ...
+            miniagents...JournalError: The journal no_such.journal does not exist.
+        """
+        return read_calls(Path(path))
 
     def prune(
         self,

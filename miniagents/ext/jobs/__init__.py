@@ -10,8 +10,8 @@ from ._formats import read_rows
 from ._map_file import map_file
 from ._map_rows import map_rows
 from ._options import JobOptions, Limits
-from ._row_files import RowsError, RowSource, form_of
-from ._rows import JobResult, Progress, Row, Stopped
+from ._row_files import RowsError, RowSource
+from ._rows import JobResult, Progress, Row
 
 __all__ = [
     "JobOptions",
@@ -21,9 +21,7 @@ __all__ = [
     "Row",
     "RowSource",
     "RowsError",
-    "Stopped",
     "TooManyFailuresError",
-    "form_of",
     "map_file",
     "map_rows",
     "read_rows",

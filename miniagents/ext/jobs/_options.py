@@ -14,7 +14,7 @@ from miniagents import MiniAgent, RetryPolicy
 from miniagents.messages import Message
 from miniagents.parts import Usage
 
-from ..journal import CallRecords, Journal, Keep
+from ..journal import CallRecords, Journal
 from ..usage import Price, UsageReport, dollars, unpriced_models
 from ._answers import ACCEPTABLE
 from ._rows import Progress
@@ -92,7 +92,7 @@ class JobOptions(TypedDict, total=False):
     """
 
     journal: Journal | str | Path | None
-    keep: Keep
+    keep: Literal["hash", "text"]
     version: str
     name: str | None
     message_classes: Sequence[type[Message]]
@@ -116,7 +116,7 @@ class JobSettings:
     """:class:`JobOptions` with every one of them, checked; the attributes are the same."""
 
     journal: Journal | str | Path | None = None
-    keep: Keep = "hash"
+    keep: Literal["hash", "text"] = "hash"
     version: str = "1"
     name: str | None = None
     message_classes: Sequence[type[Message]] = ()

@@ -35,7 +35,7 @@ A model that needs none of this can be simpler: an agent that replies
 
 from ._answer import Count, Decoded, End, Identity, Progress, Reason
 from ._call import ModelCall, Wire, reply_with
-from ._conversation import Conversation, conversation_of
+from ._conversation import Conversation, conversation_of, loaded
 from ._errors import SDKErrors
 from ._json import WireError, parsed
 from ._options import Wanted
@@ -60,6 +60,7 @@ __all__ = [
     "WireError",
     "conversation_of",
     "error_of",
+    "loaded",
     "own_client",
     "parsed",
     "reply_with",

@@ -12,12 +12,10 @@ from copy import copy
 from typing import Final, Protocol
 
 from miniagents.messages import Message, MessagePromise
-from miniagents.messages._message import parts_of_finished
 from miniagents.parts import Part, Restart
-from miniagents.streams._observers import RunWatch
 
 from ._errors import RemoteError, WorkerLostError, unpack_error
-from ._runs import ToldRuns
+from ._runs import RunWatch, ToldRuns
 from ._wire import (
     REPLIES,
     Began,
@@ -202,7 +200,7 @@ class RemoteCall:
         stream = self._streams.get(number)
         if stream is not None:  # of an attempt before this one
             if isinstance(frame, Whole):
-                stream.put(0, parts_of_finished(frame.value))
+                stream.put_whole(frame.value)
                 self._end_message(number, data_of(frame.value), None)
             elif frame.kind is not stream.kind:
                 text = f"{self.agent} was made again, and replied {frame.kind.__name__} where it had begun "
@@ -335,6 +333,7 @@ class _Stream:
         "_more",
         "_parts",
         "_read",
+        "_whole",
         "kind",
         "number",
     )
@@ -352,11 +351,20 @@ class _Stream:
         self._data: Mapping[str, object] = {}
         self._error: Exception | None = None
         self._ending = False
+        self._whole: Message | None = None
         self._more = asyncio.Event()
 
     def promise(self) -> MessagePromise[Message]:
         """The message, for the run that replies it."""
         return self.kind.promise_of_parts(_Streamer(self), **self._known)
+
+    def put_whole(self, message: Message) -> None:
+        """Take its parts from a message that is complete.
+
+        Args:
+            message: what this one would have become.
+        """
+        self._whole = message
 
     def put(self, position: int, parts: Sequence[Part]) -> None:
         """Add parts.
@@ -414,6 +422,9 @@ class _Stream:
                         call.send(Credit(call.id, self.number, self._granted))
                     yield part
                 if self._ending:
+                    if self._whole is not None:
+                        async for part in self._whole.as_promise.parts:
+                            yield part
                     if self._error is not None:
                         raise self._error
                     metadata_so_far.update(self._data)

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from miniagents.messages import Message
-from miniagents.streams._observers import RunWatch
 
 from ._call import RemoteCall
 from ._errors import RemoteError
 from ._library import ActorHandle, Frames, Ray, ray_library
+from ._runs import RunWatch
 from ._wire import Call, Command, Frame
 from ._worker import Worker
 

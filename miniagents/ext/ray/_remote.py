@@ -7,13 +7,13 @@ from typing import Final, Never, TypeVar, cast
 
 from miniagents import InteractionContext, MiniAgent, MiniAgents
 from miniagents.messages import Message
-from miniagents.messages._parts import current_watch
 from miniagents.streams import PromisingContext
 
 from ._dispatcher import Dispatcher, Plan
 from ._errors import RemoteError
 from ._library import ray_library
 from ._pickles import dumps
+from ._runs import current_watch
 
 __all__ = ["remote"]
 

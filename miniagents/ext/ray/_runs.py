@@ -11,13 +11,14 @@ from typing import Final
 
 from typing_extensions import override
 
+from miniagents.messages._parts import current_watch
 from miniagents.observers import ModelAsked, Observer, RunBegan, RunEnded, RunEvent, RunInfo, UsageCame
 from miniagents.streams._observers import RunWatch
 
 from ._errors import pack_error, unpack_error
 from ._wire import Outcome, RunAsked, RunBegun, RunDone, RunFrame, RunUsed
 
-__all__ = ["OBSERVED_CALL", "RunTeller", "ToldRuns"]
+__all__ = ["OBSERVED_CALL", "RunTeller", "RunWatch", "ToldRuns", "current_watch"]
 
 OBSERVED_CALL: Final[ContextVar[int | None]] = ContextVar("miniagents_observed_call", default=None)
 """The id of the attempt that causes what runs here, if its driver has observers."""

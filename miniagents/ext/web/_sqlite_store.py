@@ -8,22 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias, cast
 
-from .._sqlite import (
-    DatabaseForm,
-    OtherProgramError,
-    WrongFileError,
-    make_private,
-    prepare,
-    reason_of,
-    transaction,
-)
+from .. import _sqlite as sqlite
 from ._frame_log import BATCH, LOST, STOPPED, FrameLogError, RunRecord, run_exists, unknown_run
 from ._frames import Frame, RunEnded, frame_from_json, frame_json
 
 __all__ = ["Append", "SQLiteStore"]
 
 _RESUMABLE: Final = "ALTER TABLE runs ADD COLUMN resumable INTEGER NOT NULL DEFAULT 0"
-_FORM: Final = DatabaseForm(
+_FORM: Final = sqlite.DatabaseForm(
     0x6D696167,  # "miag", which identifies a log of frames
     2,
     (
@@ -93,7 +85,7 @@ class SQLiteStore:
         self._server = server
         self._numbers: dict[str, tuple[int, int]] = {}  # run -> its number and its last position
         try:
-            make_private(Path(path))
+            sqlite.make_private(Path(path))
         except OSError as error:
             reason = error.strerror or str(error)
             raise FrameLogError(f"{self._path} cannot be opened: {reason}.") from error
@@ -107,7 +99,7 @@ class SQLiteStore:
             self._set_up()
         except sqlite3.Error as error:
             self._db.close()
-            reason = reason_of(error, Path(path), _BUSY)
+            reason = sqlite.reason_of(error, Path(path), _BUSY)
             raise FrameLogError(f"{self._path} cannot be used for frames: {reason}.") from error
         except FrameLogError:
             self._db.close()
@@ -115,12 +107,12 @@ class SQLiteStore:
 
     def _set_up(self) -> None:
         try:
-            prepare(self._db, Path(self._path), _FORM, lock_timeout=_BUSY, durability="NORMAL")
-        except OtherProgramError:
+            sqlite.prepare(self._db, Path(self._path), _FORM, lock_timeout=_BUSY, durability="NORMAL")
+        except sqlite.OtherProgramError:
             raise FrameLogError(
                 f"{self._path} is a database of something else; give SQLiteFrames a file of its own."
             ) from None
-        except WrongFileError as error:
+        except sqlite.WrongFileError as error:
             raise FrameLogError(f"{error}.") from None
 
     def close(self) -> None:
@@ -145,7 +137,7 @@ class SQLiteStore:
         Raises:
             FrameLogError: a run with this id exists.
         """
-        with transaction(self._db):
+        with sqlite.transaction(self._db):
             self._touch()
             try:
                 made = self._db.execute(
@@ -166,7 +158,7 @@ class SQLiteStore:
         Returns:
             The record of the run; None if it does not exist.
         """
-        with transaction(self._db):
+        with sqlite.transaction(self._db):
             self._touch()
             self._numbers.pop(run, None)
             self._db.execute(
@@ -185,7 +177,7 @@ class SQLiteStore:
         """
         results: list[Exception | None] = []
         try:
-            with transaction(self._db):
+            with sqlite.transaction(self._db):
                 for run, frames in appends:
                     try:
                         self._append(run, frames)
@@ -229,7 +221,7 @@ class SQLiteStore:
         Args:
             run: its id.
         """
-        with transaction(self._db):
+        with sqlite.transaction(self._db):
             self._numbers.pop(run, None)
             row = self._row("SELECT ended, stop FROM runs WHERE run = ?", run)
             if row is not None and row[0] is None:
@@ -241,7 +233,7 @@ class SQLiteStore:
         Returns:
             The ids of its runs that somebody wants to be stopped.
         """
-        with transaction(self._db):
+        with sqlite.transaction(self._db):
             self._touch()
         return self.stops()
 
@@ -275,7 +267,7 @@ class SQLiteStore:
         """
         self._numbers.pop(run, None)
         try:
-            with transaction(self._db):
+            with sqlite.transaction(self._db):
                 self._delete(self._rows("SELECT id FROM runs WHERE run = ?", run))
         except sqlite3.Error as error:
             raise FrameLogError(f"{self._path} cannot be written: {error}.") from error
@@ -296,7 +288,7 @@ class SQLiteStore:
         """
         before = time.time() - seconds
         crashed = before - lease  # a server that lives writes a heartbeat more often than that
-        with transaction(self._db):
+        with sqlite.transaction(self._db):
             rows = self._rows(
                 "SELECT id FROM runs WHERE ended < ? OR ended IS NULL AND began < ?"
                 " AND server NOT IN (SELECT server FROM servers WHERE seen > ?) LIMIT ?",

@@ -23,7 +23,7 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.ext.journal import Journal, read_calls
+from miniagents.ext.journal import Journal
 from miniagents.ext.web import (
     DataPart,
     Frame,
@@ -204,7 +204,7 @@ async def test_tools(tmp_path: Path) -> None:
             run = await runs.begin("agent", "Hi")
             await halting.waits.wait()
             await asyncio.sleep(0.1)
-        kept = {each.name for each in read_calls(tmp_path / "calls.journal")}
+        kept = {each.name for each in Journal.read(tmp_path / "calls.journal")}
         assert {"SCRIPTED_MODEL", "pay"} == kept
         async with MiniAgents(app_wide=True):
             runs = runs_of(tmp_path, journal, both)
