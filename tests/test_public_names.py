@@ -14,8 +14,36 @@ import pytest
 import miniagents
 from tests.architecture.project import INTERNAL
 
-MOST_IN_ALL = 241 + 11  # new in this round: loop_scheduler, and what authors of extensions need
-"""How many different names all public modules may have together; the goal is 200."""
+MOST_OF_0_2 = 235
+"""How many of the names of 0.2.0 all public modules may have together; the goal is 200."""
+
+# A name that is new goes here, and onto a page.
+SINCE_0_2 = frozenset(
+    {
+        "CallRecords",
+        "Guard",
+        "Hosts",
+        "Login",
+        "RunRequest",
+        "ServerToolCall",
+        "ServerToolResult",
+        "Stage",
+        "Toolbox",
+        "anyone",
+        "chunk",
+        "end_on_signals",
+        "frame_from_data",
+        "loop_scheduler",
+        "map_async",
+        "message_of_role",
+        "redact_keys",
+        "strip_control",
+        "switch_map_async",
+        "unpriced_models",
+        "until",
+    }
+)
+MOST_SINCE_0_2 = 60
 
 MOST_ON_NO_PAGE = 42
 """How many of them may be neither in README nor in docs (but the reference) nor in examples; goal: 0."""
@@ -174,7 +202,9 @@ def test_every_error_is_in_errors() -> None:
 def test_public_names_are_few() -> None:
     """All public modules together have at most so many names, and few of them are on no page."""
     names = {name for each in _what_users_import() for name in _all_of(each)}
-    assert len(names) <= MOST_IN_ALL
+    assert SINCE_0_2 <= names
+    assert len(names - SINCE_0_2) <= MOST_OF_0_2
+    assert len(SINCE_0_2) <= MOST_SINCE_0_2
     assert len(names - _words_of_pages()) <= MOST_ON_NO_PAGE
 
 
