@@ -226,7 +226,9 @@ class Run(ProducerTask):
         flattener = self._flattener
         if not (self.buffer.closed if flattener is None else flattener.ended):
             self._writer().fail(error, chain)
-        else:  # no reader can get the error, so it is only logged
+        elif (
+            self.received is None or self.received[0] is not error
+        ):  # no reader can get it: it is only logged
             text = "Agent %s failed after its replies were closed: %r"
             logger.error(text, self.name, error, exc_info=error)
 

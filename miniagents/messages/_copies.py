@@ -116,7 +116,7 @@ class Copy(Processor, Generic[T]):
             self.finish(source)
         else:
             self.fail(buffer.error, buffer.chain)
-            buffer.pass_error_on()
+            buffer.pass_error_on(self.target)
 
     def finish(self, source: object) -> None:
         """End normally; a subclass makes the result.
@@ -245,7 +245,6 @@ class MessageCopy(Copy[str]):
         """Stop copying; the source goes on."""
         if self._source is not None:
             self.fail(InquiryCancelledError())
-            self.target.mark_error_handled()
 
     @override
     def abandon(self) -> None:

@@ -161,9 +161,10 @@ class Flattener(Processor):
             chain: the aliases of the agents that it went through.
         """
         passing = self.context.passing
-        through_observable = passing is not None and passing[0] is error
         if self._end is False:
-            self._chain = passing[1] if passing is not None and through_observable else chain
+            self._chain = chain
+            if passing is not None and passing.error is error:  # through an Observable
+                self._chain, passing.passed_on = passing.chain, True
         self._conclude(end=error)
 
     def abort(self, error: Exception) -> None:
@@ -188,6 +189,8 @@ class Flattener(Processor):
             self._end = end
             if self._current is None and not self._pending:
                 self._close()
+            elif isinstance(end, Exception):
+                self.buffer.expect_error(end)
 
     @property
     def ended(self) -> bool:
@@ -199,9 +202,9 @@ class Flattener(Processor):
             return
         self.feeder = None  # it may refer to this flattener; dropping it avoids a garbage collection
         if isinstance(self._end, Exception):
-            last = self.buffer.items[-1].buffer if self.buffer.items else None
-            # A reader of the last message has got the error, and need not read on.
-            handled = last is not None and last.error is self._end and last.error_handled
+            messages = [each.held for each in self.buffer.items]
+            # A reader of a message that failed with it has got the error, and need not read on.
+            handled = any(each and each.error is self._end and each.error_handled for each in messages)
             self.buffer.fail(self._end, self._chain, handled=handled)
         else:
             self.buffer.finish()
@@ -244,8 +247,9 @@ class Flattener(Processor):
         if source.error is not None:
             writer = self.feeder.run_name() if isinstance(self.feeder, ProducerTask) else None
             chain = extend_chain(source.error, source.chain, writer)
-            self.buffer.append(failed_message(self.context, source.error, chain))
-            source.pass_error_on()
+            failed = failed_message(self.context, source.error, chain)
+            source.pass_error_on(failed.buffer)
+            self.buffer.append(failed)
         if not self._pending:
             self._close()
         return True
@@ -306,7 +310,6 @@ class Flattener(Processor):
         for piece in pending:
             if piece.held is not None and ancestry is not None and ancestry.began(piece.held.ancestry):
                 piece.held.cancel()
-        self.buffer.mark_error_handled()
 
     @override
     def abandon(self) -> None:

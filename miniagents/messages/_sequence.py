@@ -456,8 +456,8 @@ def _note_writer(buffer: ReplayBuffer[MessagePromise[M]], error: Exception) -> N
     if writer is None or not isinstance(reader, ProducerTask):
         return
     if reader.received is not None and reader.received[0] is error:
-        _, chain, traceback = reader.received
-        reader.received = (error, extend_chain(error, chain, writer.name), traceback)
+        error, chain, stream = reader.received
+        reader.received = error, extend_chain(error, chain, writer.name), stream
 
 
 def _tokens(source: FlatStream[Message, object]) -> ReplayBuffer[str]:
@@ -551,8 +551,10 @@ class Lifted(Observable[B]):
     ) -> DisposableBase:
         flattener, received = open_sequence()
         source = self.source
+        received.buffer.expect_reader()  # it ends when nothing needs it any more
         result = self._transform(received)
-        leaving = _Subscription(received, result, result.pieces.subscribe(observer))
+        del received
+        leaving = _Subscription(result, result.pieces.subscribe(observer))
         variables = copy_context()
 
         def follow_source(*_: object) -> None:
@@ -575,25 +577,16 @@ class _Subscription(DisposableBase):
     it needs. The rest stops.
     """
 
-    __slots__ = ("_received", "_result", "_subscription")
+    __slots__ = ("_result", "_subscription")
 
-    def __init__(
-        self,
-        received: MessageSequencePromise[Message],
-        result: StreamedPromise[B, object],
-        subscription: DisposableBase,
-    ) -> None:
-        self._received: MessageSequencePromise[Message] | None = received
+    def __init__(self, result: StreamedPromise[B, object], subscription: DisposableBase) -> None:
         self._result = cast("StreamedPromise[object, object] | None", result)
         self._subscription = subscription
 
     @override
     def dispose(self) -> None:
         """Unsubscribe; idempotent."""
-        received, self._received = self._received, None
         result, self._result = self._result, None
-        if received is None or result is None:
-            return
-        self._subscription.dispose()
-        received.buffer.expect_reader()  # from now on it ends when nothing needs it any more
-        result.buffer.abandon()
+        if result is not None:
+            self._subscription.dispose()
+            result.buffer.abandon()

@@ -14,7 +14,7 @@ from miniagents.streams._context import Context
 from miniagents.streams._deadlocks import waits_for
 from miniagents.streams._demand import UNBOUNDED, Request
 from miniagents.streams._derived import Processor
-from miniagents.streams._run_task import current_ancestry
+from miniagents.streams._run_task import TasklessPart, current_ancestry
 from miniagents.values import DeadlockError, InquiryCancelledError
 
 from ._message import Message, MessagePromise, MessageSink, freeze_metadata
@@ -40,6 +40,7 @@ class TokenTransformer(Generic[T]):
         within_message: whether each written message is made of a single message that is read.
         in_step: whether it writes as many pieces as it reads, so that demand can be passed on one to one.
         replaces: whether readers get the written stream in the place of the one that is read.
+        writes_message: whether it writes one message, a part of the run that makes it.
         at_once: whether it gets each token when it comes. Otherwise it gets the tokens of one turn of the
             event loop together, which costs less if they come in bursts, and more if they come one by one.
 
@@ -63,6 +64,7 @@ class TokenTransformer(Generic[T]):
 
     within_message: ClassVar[bool] = True  # no message that is written needs more than one that is read
     replaces: ClassVar[bool] = False
+    writes_message: ClassVar[bool] = False
     at_once: ClassVar[bool] = False
     in_step: ClassVar[bool] = False  # whole messages are read, however slow the readers of the target are
 
@@ -167,6 +169,7 @@ class TokenFeed(Processor):
         "_batched",
         "_held",
         "_message",
+        "_part",
         "_pieces",
         "_read",
         "_request_messages",
@@ -189,6 +192,7 @@ class TokenFeed(Processor):
         self._held: ReplayBuffer[str] | None = None
         self._token_position = 0
         self._batched = False
+        self._part: TasklessPart | None = None
         self._request_messages = Request()  # of the sequence; `_request` is that of the message
         transformer.target.produce_with(self, current_ancestry())
         transformer.target.write_from(self)
@@ -209,6 +213,8 @@ class TokenFeed(Processor):
     def start(self) -> None:
         """Begin to read; what has come already is passed on at once."""
         if self._source is not None:
+            if self._transformer.writes_message:
+                self._part = TasklessPart(self._transformer.target)
             self._source.buffer.attach(self, unbounded=False)
             self.deliver()
 
@@ -283,7 +289,7 @@ class TokenFeed(Processor):
             self._transformer.end_message(resolved(message))
             return True
         go_on = self._transformer.fail_message(buffer.error, buffer.chain)
-        buffer.pass_error_on()
+        buffer.pass_error_on(self._transformer.target)
         if go_on:
             return True
         self.leave()
@@ -296,7 +302,7 @@ class TokenFeed(Processor):
             self._transformer.finish()
         else:
             self._transformer.fail(buffer.error, buffer.chain)
-            buffer.pass_error_on()
+            buffer.pass_error_on(self._transformer.target)
         del source
 
     def _leave_message(self) -> None:
@@ -310,6 +316,9 @@ class TokenFeed(Processor):
     def leave(self) -> None:
         self._leave_message()
         self._leave_source()
+        part, self._part = self._part, None
+        if part is not None:
+            part.ends()
 
     def _leave_source(self) -> None:
         source, self._source = self._source, None
@@ -400,7 +409,6 @@ class TokenFeed(Processor):
         if self._source is not None or self._message is not None:
             self.leave()
             self._transformer.fail(InquiryCancelledError())
-            self._transformer.target.mark_error_handled()
 
     @override
     def abandon(self) -> None:
@@ -445,6 +453,7 @@ class _Joiner(TokenTransformer[str]):
     __slots__ = ("_at_start", "_delimiter", "_first", "_keep", "_originals", "_sink", "_strip")
 
     in_step: ClassVar[bool] = True
+    writes_message: ClassVar[bool] = True
 
     def __init__(
         self,

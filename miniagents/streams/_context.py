@@ -420,6 +420,25 @@ class FailedStream(Protocol):
     error_handled: bool
 
 
+class PassingError:
+    """An error that a subscriber is getting.
+
+    Args:
+        error: the error.
+        chain: the aliases of the agents that it went through.
+
+    Attributes:
+        passed_on: whether another stream has ended with it, so that the subscriber has not handled it.
+    """
+
+    __slots__ = ("chain", "error", "passed_on")
+
+    def __init__(self, error: Exception, chain: tuple[str, ...]) -> None:
+        self.error = error
+        self.chain = chain
+        self.passed_on = False
+
+
 class UnhandledErrors:
     """The errors of one context that no reader has got yet, each with the streams that ended with it."""
 
@@ -582,7 +601,7 @@ class PromisingContext(TaskOwner):
         self._own_observers: list[Observer] = []
         self.announcing: bool = False
         self.pushing: bool = False
-        self.passing: tuple[Exception, tuple[str, ...]] | None = None
+        self.passing: PassingError | None = None
         self.unhandled: UnhandledErrors = UnhandledErrors()
         self.watch: DeadlockWatch | None = None
         self.event_queue: deque[Callable[[], Awaitable[None]]] = deque()

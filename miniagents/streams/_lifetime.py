@@ -190,6 +190,7 @@ class Lifetime(Generic[T]):
     def produce_together_with(self, other: "Lifetime[U]") -> None:
         """Event *producer begins*: the producer of ``other`` also writes this, a piece of ``other``."""
         self.producer = other.producer
+        self.ancestry = other.ancestry
 
     # -- who can read it ---------------------------------------------------------------------------------
 
@@ -242,8 +243,7 @@ class Lifetime(Generic[T]):
             return
         self.reachable = False
         if self.was_read:
-            for held in self.pieces_held():
-                held.expect_reader()  # they were to be read with it, and end with it
+            self._expect_readers_of_pieces()
         fate = self.fate()
         if fate is _STOP:
             self._stop_producer()
@@ -257,6 +257,11 @@ class Lifetime(Generic[T]):
                 self.forget()
             if self.error is not None and not self.error_handled:
                 self.context.unhandled.drop(self, self.error)
+
+    def _expect_readers_of_pieces(self) -> None:
+        """Let the pieces end with this stream: they were to be read with it."""
+        for held in self.pieces_held():
+            held.expect_reader()
 
     def seen_as(self) -> "Lifetime[object]":
         """The stream that readers see: itself, or a copy in its place if nothing else reads it."""
@@ -369,15 +374,25 @@ class Lifetime(Generic[T]):
         if self.error is not None:
             self.context.unhandled.forget(self.error)
 
-    def pass_error_on(self) -> None:
-        """Note that another stream has ended with the error of this one: a reader of either gets it."""
+    def pass_error_on(self, to: "Lifetime[U] | None" = None) -> None:
+        """Note that another stream has ended with the error of this one: a reader of either gets it.
+
+        Args:
+            to: the other stream, if no function has raised the error on the way.
+        """
+        if to is not None and to.error is self.error:
+            to.traceback = self.traceback  # that of the error may have frames of a reader now
         if self.error is not None and self.error_handled:
             self.context.unhandled.forget(self.error)
 
-    def lose_error(self, error: Exception) -> None:
-        """Log an error that was to end the stream, which has been stopped before."""
+    def expect_error(self, error: Exception) -> None:
+        """Note that an error will end the stream, after what is still on its way."""
         if not isinstance(error, InquiryCancelledError):
             self.context.unhandled.watch(self, error)
+
+    def lose_error(self, error: Exception) -> None:
+        """Log an error that was to end the stream, which has been stopped before."""
+        if not self.error_handled:
             self.context.unhandled.drop(self, error)
 
     def cancel(self) -> None:
@@ -394,7 +409,11 @@ class Lifetime(Generic[T]):
         """Event *given up by what began it*: it ends now, or with its last lease if it has one."""
         self.expect_reader()
         if not self.reachable:
-            self.abandon()
+            if self.closed:
+                self._expect_readers_of_pieces()
+                self.forget()
+            else:
+                self.abandon()
 
     def end_cancelled(self) -> None:
         """End a stream whose producer was stopped, with ``InquiryCancelledError``."""
@@ -413,7 +432,6 @@ class Lifetime(Generic[T]):
         error = self.error
         if error is None:
             return
-        self.mark_error_handled()
         self.context.call_soon_here(self._drop_frames)
         raise error.with_traceback(self.traceback)
 
@@ -554,8 +572,17 @@ class TaskLife(WaitingTask):
         buffer.context.add(self)
         guardian = self.guardian
         if guardian is not None:
-            children = guardian.children = guardian.children or {}
-            children[self] = None
+            guardian.adopt(self)
+
+    def adopt(self, child: "TaskLife") -> None:
+        """Stop ``child`` too when this task is stopped."""
+        children = self.children = self.children or {}
+        children[child] = None
+
+    def disown(self, child: "TaskLife") -> None:
+        """Let go of a child that has ended, and of this task if that was the last one."""
+        self.let_go(child)
+        self._leave_guardian()
 
     def runs_as(self, task: "Task[None]") -> None:
         """Event *producer has begun*: ``task`` is about to run its first step."""
@@ -621,13 +648,15 @@ class TaskLife(WaitingTask):
             node = guardian
 
     def begun(self) -> "Iterator[tuple[TaskLife, bool]]":
-        """Yield what it has begun and is open, each with whether a run that ended has left it behind."""
+        """Yield what it has begun, each with whether a run that ended has left it behind.
+
+        A run that has ended is among them as long as messages of it are open.
+        """
         nodes: list[tuple[TaskLife, bool]] = [(self, False)]
         while nodes:
             node, left_behind = nodes.pop()
             for child in tuple(node.children or ()):
-                if not (child.ended and child.buffer.closed) and (child.part or not left_behind):
-                    yield child, left_behind
+                yield child, left_behind
                 if child.ended:
                     nodes.append((child, True))
 
@@ -652,14 +681,9 @@ class TaskLife(WaitingTask):
     def abandon(self) -> None:
         """Event *run abandoned*: its last reader has left. Messages of it that are still held go on."""
         self._abandoned = True
-        children = [child for child, _ in self.begun()]
-        for child in children:
-            child.buffer.expect_reader()
         self.end_aborted(self.cancellation())
-        self.buffer.forget()
-        for child in children:
-            if not child.buffer.reachable and child.buffer.readers == 0:
-                child.abandon()
+        self.buffer.give_up()
+        self._give_up()
         self._stop()
 
     def _stop(self) -> None:
@@ -680,24 +704,45 @@ class TaskLife(WaitingTask):
 
     def was_cancelled(self) -> None:
         """Event *run cancelled*, in its task: cancel what it began, unless that has another reader."""
+        if self._abandoned:
+            self._give_up()
+            return
         for child, _ in tuple(self.begun()):
-            seen = child.seen()
-            kept = self._abandoned and any(each.reachable for each in seen)
-            if not kept and not any(each.readers for each in seen):
+            if child.ended and child.buffer.closed:
+                child.give_up()
+            elif not any(each.readers for each in child.seen()):
                 child.cancel()
 
     def has_failed(self, replied: "Container[int]") -> None:
-        """Event *run failed*: as if cancelled, except for what it had replied, which goes on.
+        """Event *run failed*: as if abandoned, except for what it had replied, which goes on.
 
         Args:
             replied: the ids of :meth:`replied` when it failed: readers may drop its replies when these end.
         """
-        for child, left_behind in tuple(self.begun()):
-            seen = child.seen()
-            # A message of a run that has ended is in the replies of that run, whether these are read or not.
-            kept = id(child.buffer) in replied if left_behind else child.buffer.contained
-            if not kept and not any(each.readers for each in seen):
-                child.cancel()
+        self._give_up(replied)
+
+    def _give_up(self, replied: "Container[int] | None" = None) -> None:
+        """Give up what it has begun, also what runs of it have left behind, except for what it had replied.
+
+        What nothing holds is stopped now, and everything else when nothing holds it any more.
+        """
+        nodes: list[tuple[TaskLife, bool]] = [(self, False)]
+        while nodes:
+            node, left_behind = nodes.pop()
+            for child in tuple(node.children or ()):
+                # Each message of a run that has ended is in the replies of that run, read or not.
+                if replied is not None and (
+                    id(child.buffer) in replied or (child.buffer.contained and not left_behind)
+                ):
+                    continue
+                child.give_up()
+                if child.ended:
+                    nodes.append((child, True))
+
+    def give_up(self) -> None:
+        """Event *given up by what began it*: what it writes ends now, or with its last lease."""
+        for each in {self.buffer: None, **dict.fromkeys(self.seen())}:
+            each.give_up()
 
     def replied(self) -> "Iterable[Lifetime[object]]":
         """Return what it has replied: the pieces of its stream, and what still waits to become one."""

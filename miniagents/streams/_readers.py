@@ -276,6 +276,8 @@ def raise_error(buffer: ReplayBuffer[T]) -> None:
     if buffer.error is None:
         return
     producer = current_producer()
-    if isinstance(producer, ProducerTask):
-        producer.received = buffer.error, buffer.chain, buffer.traceback
+    if isinstance(producer, ProducerTask) and not producer.ended:
+        producer.receive(buffer, buffer.error)
+    else:
+        buffer.mark_error_handled()
     buffer.raise_error()

@@ -11,15 +11,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from opcode import opmap
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
+from miniagents.values import InquiryCancelledError
+
 from ._buffer import ReplayBuffer
 from ._context import Context
 from ._deadlocks import current_producer
-from ._lifetime import Ancestry, TaskLife, extend_chain
+from ._lifetime import Ancestry, Lifetime, TaskLife, extend_chain
 from ._protocols import Sink
 
 T = TypeVar("T")
@@ -43,8 +45,9 @@ class ProducerTask(TaskLife):
         orphan: whether it has no parent, although a run starts it.
 
     Attributes:
+        error_handled: whether a reader has got the error that it has received.
         received: the last error that a stream raised to it, the agents that the error had gone through, and
-            the traceback that it had there.
+            the stream. While it runs it may still fail with the error, so the error is not handled yet.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -63,7 +66,7 @@ class ProducerTask(TaskLife):
         ['one']
     """
 
-    __slots__ = ("_awaitables", "_body", "_name", "received", "sink")
+    __slots__ = ("_awaitables", "_body", "_name", "error_handled", "received", "sink")
 
     buffer: ReplayBuffer[object]  # pyright: ignore[reportIncompatibleVariableOverride] - written once
 
@@ -82,7 +85,8 @@ class ProducerTask(TaskLife):
         _begin_life(self, buffer, parent, part=part)
         self._name = name
         self.sink: Sink = sink
-        self.received: tuple[Exception, tuple[str, ...], TracebackType | None] | None = None
+        self.error_handled: bool = False
+        self.received: tuple[Exception, tuple[str, ...], Lifetime[object]] | None = None
         self._body: Body | None = None
         self._awaitables: list[Future[object]] | None = None
 
@@ -135,7 +139,7 @@ class ProducerTask(TaskLife):
             self.work_ended()
             self.finished()
         finally:
-            self.received = None
+            self._handle_received()
             self.forget_waits()
             self._awaitables = None
             self._body = None
@@ -143,10 +147,42 @@ class ProducerTask(TaskLife):
 
     def _fail(self, error: Exception) -> None:
         """End what it writes with ``error``."""
-        _release_frames(error, self.received)
+        drop_frames(error, self.received)
         replied = {id(stream) for stream in self.replied()}
         self.failed(error, self._chain_of(error))
+        self.pass_error_on(error)
         self.has_failed(replied)
+
+    def receive(self, stream: Lifetime[T], error: Exception) -> None:
+        """Event *stream raised its error to this task*, which handles it, or fails with it.
+
+        Args:
+            stream: the stream.
+            error: its error.
+        """
+        self._handle_received()
+        self.received = error, stream.chain, cast("Lifetime[object]", stream)
+        if not isinstance(error, InquiryCancelledError):
+            stream.context.unhandled.watch(self, error)
+
+    def pass_error_on(self, error: Exception) -> None:
+        """Note that it has not handled an error, if a stream has raised that to it.
+
+        Args:
+            error: what it fails with, or what it cannot fail with any more.
+        """
+        if self.received is not None and self.received[0] is error:
+            stream, self.received = self.received[2], None
+            stream.pass_error_on()
+            stream.context.unhandled.drop(self, error)
+
+    def _handle_received(self) -> None:
+        """Note that the last error that a stream raised to it was handled."""
+        if self.received is not None:
+            error, _, stream = self.received
+            self.received = None
+            stream.mark_error_handled()
+            stream.context.unhandled.forget(error)
 
     def _interrupt(self, error: BaseException) -> None:
         """End what it writes, and end the block of the context with ``error``."""
@@ -240,21 +276,55 @@ class ProducerTask(TaskLife):
         self.buffer.run_on()
 
 
-def _release_frames(
-    error: BaseException, received: tuple[Exception, tuple[str, ...], TracebackType | None] | None
+class TasklessPart(TaskLife):
+    """A message that a run writes without a task: it is stopped with the run, as a message with a task is.
+
+    Args:
+        buffer: the stream of the message, whose producer writes it.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, buffer: Lifetime[T]) -> None:
+        parent: TaskLife | None = current_producer()  # type: ignore[assignment]  # all are
+        super().__init__(buffer, parent, part=True)
+        self.forget_waits()  # it never waits, and must hold no variables of the run
+        if parent is not None:
+            parent.adopt(self)
+
+    @override
+    def cancel(self) -> None:
+        self.buffer.cancel()
+
+    @override
+    def abandon(self) -> None:
+        self.buffer.abandon()
+
+    def ends(self) -> None:
+        """Event *producer has ended*; idempotent."""
+        self.ended = True
+        if self.guardian is not None:
+            self.guardian.disown(self)
+
+
+def drop_frames(
+    error: BaseException, received: tuple[Exception, tuple[str, ...], Lifetime[object]] | None = None
 ) -> None:
     """Drop the local variables of the functions that ``error`` has left; its traceback keeps their lines.
 
     Otherwise an error that a stream stores would keep alive what the failed run was reading, and the run
     itself: a circle that only a garbage collection frees. What a stream raised with ``received`` was dropped
     by the run that wrote the stream, so that an error through a long chain of agents is not walked each time.
+    The function that calls this has caught the error, and goes on, so it is left out of the traceback.
     """
+    caught = error.__traceback__
+    error.__traceback__ = None if caught is None else caught.tb_next
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:
         seen.add(id(each))
         was_received = received is not None and received[0] is each
-        until = received[2] if received is not None and was_received else None
+        until = received[2].traceback if received is not None and was_received else None
         entry = each.__traceback__
         while entry is not None and entry is not until:
             if not _is_suspended(entry.tb_frame):

@@ -19,6 +19,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 from typing_extensions import override
 
 from ._buffer import ReplayBuffer
+from ._context import PassingError
 from ._deadlocks import record_subscription
 from ._lifetime import Lease
 from ._readers import iterate, raise_error, until_closed
@@ -235,18 +236,21 @@ class Subscription(abc.DisposableBase, Generic[T]):
             self._busy = False
 
     def _terminate(self, buffer: ReplayBuffer[T]) -> None:
-        on_error, on_completed = self._on_error, self._on_completed
-        if buffer.error is not None and on_error is not None:
-            buffer.mark_error_handled()  # must be first: if nothing else holds the stream, leaving drops it
+        on_error, on_completed, lease = self._on_error, self._on_completed, self._lease
         self.dispose()
         if buffer.error is None:
             on_completed()
         elif on_error is not None:
-            buffer.context.passing = (buffer.error, buffer.chain)
+            passing = buffer.context.passing = PassingError(buffer.error, buffer.chain)
             try:
                 on_error(buffer.error)
             finally:
                 buffer.context.passing = None
+                if passing.passed_on:
+                    buffer.pass_error_on()
+                else:
+                    buffer.mark_error_handled()
+        del lease  # if nothing else held the stream, its error was not logged before it was handled
 
     @override
     def dispose(self) -> None:

@@ -549,4 +549,4 @@ async def test_stopping_the_run_of_a_wrapper(how: str) -> None:
             "A.timeout(total=9000)",
             "A.timeout(total=9000).retry(3)",
         ]
-        assert {kind for _, kind in ends} == {"abandoned" if how == "abandoned" else "cancelled"}
+        assert {kind for _, kind in ends} == {"cancelled" if how == "cancelled" else "abandoned"}

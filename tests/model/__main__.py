@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ from typing import Final
 
 from tests.model import programs as p
 from tests.model.generate import program_of
-from tests.model.known import known
 from tests.model.loops import LOOPS
 from tests.model.run import check
 from tests.model.shrink import shrunk
@@ -41,24 +39,21 @@ class Tally:
     Attributes:
         programs: how many there were.
         undecided: in how many of them two things happen at the same time, on which something depends.
-        known: how many failed as it is known, for each class.
-        failed: the seeds of those that failed in another way.
+        failed: the seeds of those that failed.
     """
 
     programs: int = 0
     undecided: int = 0
-    known: Counter[str] = field(default_factory=Counter[str])
     failed: list[int] = field(default_factory=list[int])
 
     def add(self, other: "Tally") -> None:
         """Add what other programs did."""
         self.programs += other.programs
         self.undecided += other.undecided
-        self.known += other.known
         self.failed += other.failed
 
 
-def run(seeds: range, loops: str, *, new_only: bool) -> Tally:
+def run(seeds: range, loops: str) -> Tally:
     """Run the programs of some seeds."""
     tally = Tally()
     for seed in seeds:
@@ -67,11 +62,7 @@ def run(seeds: range, loops: str, *, new_only: bool) -> Tally:
         tally.programs += 1
         tally.undecided += outcome.undecided
         if outcome.wrong:
-            found = known(program, outcome.wrong) if new_only else None
-            if found is None:
-                tally.failed.append(seed)
-            else:
-                tally.known[found.number] += 1
+            tally.failed.append(seed)
     return tally
 
 
@@ -83,12 +74,10 @@ def kinds(wrong: Sequence[str]) -> set[str]:
 def described(seed: int, loops: str) -> str:
     """Return the smallest program that fails as that of a seed, as Python."""
     program = program_of(seed)
-    wrong = check(program, loops).wrong
-    ways, defect = kinds(wrong), known(program, wrong)
+    ways = kinds(check(program, loops).wrong)
 
     def fails(smaller: p.Program) -> bool:
-        found = check(smaller, loops).wrong
-        return bool(ways & kinds(found)) and known(smaller, found) is defect
+        return bool(ways & kinds(check(smaller, loops).wrong))
 
     smallest = shrunk(program, fails)
     lines = "\n".join(f"#   {line}" for text in check(smallest, loops).wrong for line in text.splitlines())
@@ -114,7 +103,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", type=int, help="the seed of the only one")
     parser.add_argument("--loop", choices=LOOPS, default="asyncio", help="the event loop")
     parser.add_argument("--jobs", type=int, default=1, help="how many processes")
-    parser.add_argument("--no-known", action="store_true", help="what is known counts as failed too")
     parser.add_argument("--tree", type=Path, help="the folder of another miniagents")
     options = parser.parse_args(arguments)
     if options.loop == "eager" and not SUPPORTED:
@@ -123,32 +111,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _in_tree(options.tree, list(sys.argv[1:] if arguments is None else arguments))
     if options.only is not None:
         sys.stdout.write(f"{program_of(options.only)!r}\n")
-        options.seed, options.count, options.no_known = options.only, 1, True
+        options.seed, options.count = options.only, 1
     tally = Tally()
     begun = time.monotonic()
     seeds = list(chunks(options.seed, options.count))
     if options.jobs == 1:
         for each in seeds:
-            tally.add(run(each, options.loop, new_only=not options.no_known))
+            tally.add(run(each, options.loop))
     else:
         with ProcessPoolExecutor(options.jobs) as pool:
-            for done in pool.map(_run, seeds, repeat(options.loop), repeat(not options.no_known)):
+            for done in pool.map(run, seeds, repeat(options.loop)):
                 tally.add(done)
     seconds = time.monotonic() - begun
     for seed in tally.failed[:SHOWN]:
         sys.stdout.write(described(seed, options.loop))
-    found = ", ".join(f"{number}: {count}" for number, count in sorted(tally.known.items()))
     sys.stdout.write(
         f"{tally.programs} programs on {options.loop}, {len(tally.failed)} failed"
         f"{' (seeds ' + ', '.join(map(str, tally.failed[:100])) + ')' if tally.failed else ''}"
-        f"{'; known: ' + found if found else ''}; {tally.undecided} undecided; "
+        f"; {tally.undecided} undecided; "
         f"{tally.programs / seconds:.0f} a second\n"
     )
     return min(len(tally.failed), 100)
-
-
-def _run(seeds: range, loops: str, new_only: bool) -> Tally:
-    return run(seeds, loops, new_only=new_only)
 
 
 def _in_tree(tree: Path, arguments: list[str]) -> int:

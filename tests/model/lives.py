@@ -16,12 +16,16 @@ from typing import Final
 
 from tests.model import programs as p
 
-__all__ = ["LATER", "NEVER", "Life", "UndecidedError", "Written", "before"]
+__all__ = ["AFTER", "LATER", "NEVER", "Life", "UndecidedError", "Written", "before"]
 
 NEVER: Final = float("inf")
 
 LATER: Final = 1e-6
 """Seconds; what is closer together than this happens at the same time."""
+
+
+AFTER: Final = 1e-5
+"""Seconds after the end of a stream at which what has read its end lets it go."""
 
 
 class UndecidedError(Exception):
@@ -83,6 +87,10 @@ class Life:
     def in_run(self) -> bool:
         """Return whether it is a run, or something that a run has begun."""
         return self.run or (self.parent is not None and self.parent.in_run())
+
+    def within(self, run: "Life") -> bool:
+        """Return whether a run, or something that it has begun, writes it."""
+        return self is run or (self.parent is not None and self.parent.within(run))
 
     def perhaps_held(self, until: float) -> None:
         """Something may hold it."""
@@ -150,16 +158,22 @@ class Life:
         return self._known[key]
 
     def _stopped(self, *, late: bool) -> float:
-        stopped = min(self._cancelled(late=late), self.held(late=late))
+        left = self.held(late=late)
+        ended = self.ended + (-LATER if late else LATER)  # its task may go on, and is not stopped by that
+        stopped = min(self._cancelled(late=late), left if left < ended else NEVER)
         if self.parent is not None and not self.read(late=late):
             # Nobody else reads it, so it ends with the run that began it, if that is stopped before its end.
-            end = self.parent.stopped(late=late)
+            end = self.parent.stopped(late=late) if late else self.parent.stopped_above()
             unread = not late and bool(self.holders) and not self.parent.read(late=late)
             if end < NEVER and (unread or end < self.parent.task_end + (-LATER if late else LATER)):
                 stopped = min(stopped, end)
             if not self.holders:
                 stopped = min(stopped, self.parent.failed)
         return stopped
+
+    def stopped_above(self) -> float:
+        """Return when it, or a run above it, is stopped at the earliest."""
+        return min(self.stopped(late=False), NEVER if self.parent is None else self.parent.stopped_above())
 
     def cancelled_at(self) -> float:
         """Return when a cancellation reaches it."""
@@ -175,12 +189,13 @@ class Life:
         if self.parent is None:
             return NEVER
         above = self.parent._cancelled(late=late)
-        if (
-            late
-            and self.parent.task_end < above + LATER
-            and not any(each.is_cancelled() for each in self.holders)
-        ):
-            return NEVER  # fire and forget, by a run that has ended
+        left = self.parent.task_end < above + LATER  # behind by a run that has ended
+        if late and (left or self.run):
+            holders = [each for each in self.holders if each.lets_go(late=True) > above - LATER]
+            if self.run:
+                holders = [each for each in holders if each.counts(late=True)]
+            if any(not each.is_cancelled() for each in holders) or (left and not holders):
+                return NEVER  # fire and forget, or what that reads
         return above
 
 

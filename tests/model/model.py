@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from tests.model import programs as p
-from tests.model.lives import NEVER, Life, Written, before
+from tests.model.lives import AFTER, LATER, NEVER, Life, Written, before
 
 __all__ = ["Model", "Moment", "Replies", "Said", "Token", "same_text"]
 
@@ -157,7 +157,7 @@ class Flat:
             return
         since = self.last
         if reply.life is not None:
-            reply.life.held_by_buffer(self.life, max(since, reply.end), since=at, reads=True)
+            reply.life.held_by_buffer(self.life, max(since, reply.end) + AFTER, since=at, reads=True)
         for appears, said in reply.with_error():
             self._add(max(appears, since), said, max(appears, since))
         self.last = max(since, reply.end)
@@ -172,6 +172,9 @@ class Flat:
         until = max(self.last, at, self.open_until if error is None else at)
         return Replies(tuple(self.items), until, error, self.life)
 
+
+NOWHERE: Final = Life(None, NEVER, cancelled=0.0)
+"""The life of nothing."""
 
 _Wrapped: TypeAlias = p.ErrorsAsMessages | p.Retry | p.Timeout | p.Around | p.Fork
 
@@ -201,6 +204,8 @@ class Model:
         written: every message that a `Streamed` writes, with its life.
         raised: every error, where it comes to be.
         seen: every error, where something handles it.
+        mended: the errors that become messages, or that a handler gets.
+        at_stops: the errors that something may raise when what it reads is cancelled.
         named: errors with a note that names an agent.
         calls: of each `Flaky`.
     """
@@ -208,6 +213,8 @@ class Model:
     written: list[Written] = field(default_factory=list[Written])
     raised: list[Moment] = field(default_factory=list[Moment])
     seen: list[Moment] = field(default_factory=list[Moment])
+    mended: set[str] = field(default_factory=set[str])
+    at_stops: set[str] = field(default_factory=set[str])
     named: set[str] = field(default_factory=set[str])
     calls: dict[int, int] = field(default_factory=dict[int, int])
 
@@ -300,7 +307,7 @@ class Model:
                 now += form.fails[0]
                 error = self._raises(form.fails[1], now, life)
         replies = flat.end(now, error)
-        life.ended = replies.end
+        life.ended, life.task_ended = replies.end, now
         return replies
 
     def _joined(self, messages: Replies, at: float, run: Life, delimiter: str = "+") -> Said:
@@ -367,6 +374,8 @@ class Model:
                 return self._route(agent, sent, at, life)
             case p.Catching():
                 replies = self.inquire(agent.agent, sent, at, life)
+                if isinstance(agent.handler, str):
+                    self.at_stops.add(agent.handler)
                 handle = partial(self._handled, agent.handler, sent, life)
                 return self._mended(replies, handle, life, relays=isinstance(agent.handler, p.Agent))
             case p.ErrorsAsMessages() | p.Retry() | p.Timeout() | p.Around() | p.Fork():
@@ -420,7 +429,7 @@ class Model:
             if error is not None:
                 break
         life.released = now
-        life.task_ended = max(now, flat.open_until)
+        life.task_ended = max(now, flat.open_until) if error is None else now
         if error is not None:
             life.failed = now
         return flat.end(now, error) if closed is None else closed
@@ -501,7 +510,7 @@ class Model:
         tokens = [(at, "before "), *inner.tokens]
         error = inner.error
         if error is None and not sent.items:
-            error = self._raises("TemplateError", inner.end, life)
+            error = self._raises("TemplateError", inner.end, inner.life)
         if error is None:
             tokens.append((inner.end, " after"))
         flat.add(at, replace(inner, tokens=tuple(tokens), error=error, fixed=True))
@@ -525,7 +534,11 @@ class Model:
                 _stop(entrant, end)
             else:
                 _read_until(entrant, life, at, min(other, end), end)
-                self.sees(error if other <= end else None, other, life)
+                if good and abs(other - end) < LATER:
+                    self._perhaps_sees(error, other, life)
+                elif other <= end:
+                    self.sees(error, other, life)
+                _stop(entrant, end)
         if not good:
             return Flat(life).end(end, self._raises("RaceLostError", end, life))
         return self._shown_from(end, entrants[winner], life)
@@ -551,9 +564,12 @@ class Model:
         if error is not None and second_error is not None:
             self._perhaps_sees(error, begun, life)
             self.sees(second_error, then, life)
+            _stop(second, max(begun, then))
             return self._shown_from(max(begun, then), first, life)
-        self.sees(error, begun, life)
-        self.sees(second_error, then, life)
+        if error is not None and before(begun, then):
+            self.sees(error, begun, life)
+        if second_error is not None and before(then, begun):
+            self.sees(second_error, then, life)
         if second_error is not None or (error is None and before(begun, then)):
             _stop(second, begun)
             return self._shown_from(begun, first, life)
@@ -564,10 +580,14 @@ class Model:
         flat = Flat(life)
         _read(sent, life, at)
         now = at
+        if agent.rest is None:
+            self.at_stops.add("UnroutedMessageError")
         for appears, said in sent.items:
             now = max(now, appears)
             if not said.note and not said.fixed:  # it could still become a note
                 now = max(now, said.end)
+            elif said.error is not None and said.life is not None:
+                before(said.end, now)
             kind = agent.notes if said.note else agent.rest
             if said.error is not None and said.end <= now:
                 flat.add(now, said)
@@ -607,6 +627,7 @@ class Model:
             end = max(now, said.end)
             if said.error is not None:
                 self.sees(said.error, end, life)
+                self.mended.add(said.error)
                 handled = handle(said.error, end)
             copied = Life(life, now, end)
             if said.life is not None:
@@ -623,6 +644,7 @@ class Model:
         if replies.error is None:
             return flat.end(now)
         self.sees(replies.error, now, life)
+        self.mended.add(replies.error)
         handled = handle(replies.error, now)
         if isinstance(handled, str):
             return flat.end(now, handled)
@@ -657,7 +679,7 @@ class Model:
 
     def _timeout(self, agent: p.Timeout, sent: Replies, at: float, life: Life) -> Replies:
         replies = self.inquire(agent.agent, sent, at, life)
-        _read(replies, life, at)
+        _read_until(replies, life, at, max(at, replies.end) + AFTER)
         signs: list[float] = []
         for appears, said in replies.items:
             signs += [max(appears, time) for time, _ in said.tokens]
@@ -668,10 +690,14 @@ class Model:
         expires = self._expires(agent, sorted(signs), max(at, sent.complete()), at, last)
         if expires is None:  # an error of the sequence comes when its messages have ended
             end = replies.end if replies.error is None else replies.complete()
-            return self._relayed(replace(replies, end=end), at, life)
+            items = tuple(
+                (appears, _watched(said, max(at, appears), life)) for appears, said in replies.items
+            )
+            return self._relayed(replace(replies, items=items, end=end), at, life)
         _stop(replies, expires)
         life.task_ended = expires
-        error = self._raises("AgentTimeoutError", expires, life)
+        # After the end of the replies a limit ends only what is still open of them.
+        error = self._raises("AgentTimeoutError", expires, life if expires <= replies.end else NOWHERE)
         flat = Flat(life)
         for appears, said in replies.items:
             if before(appears, expires) and max(appears, said.end) > expires:
@@ -680,7 +706,8 @@ class Model:
                 cut = Life(life, appears, expires)
                 if said.life is not None:
                     said.life.held_by_task(cut, since=appears)
-                flat.add(appears, Said(tokens, expires, error, said.note, cut))
+                self.raised.append(Moment(error, expires, cut))
+                flat.add(appears, Said(tokens, expires, error, said.note, cut, said.fixed))
             elif appears < expires:
                 flat.add(appears, said)
         if replies.end < expires and replies.error is None:
@@ -731,6 +758,15 @@ def _raising(agent: p.Agent) -> p.Agent:
     if isinstance(agent, p.Retry | p.Timeout | p.Around | p.Fork):
         return replace(agent, agent=_raising(agent.agent))
     return _raising(agent.agent) if isinstance(agent, p.ErrorsAsMessages) else agent
+
+
+def _watched(said: Said, at: float, life: Life) -> Said:
+    """Return a message as a time limit passes it on: one that comes from outside of the agent is a copy."""
+    if said.life is None or said.life.within(life) or said.end <= at:
+        return said
+    copied = Life(life, at, said.end)
+    said.life.held_by_task(copied, since=at)
+    return replace(said, life=copied)
 
 
 def _gap(since: float, seconds: float, signs: Sequence[float], last: float) -> float:

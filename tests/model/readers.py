@@ -263,14 +263,11 @@ class Reading:
     async def _subscribed(self, stream: Observable[T], on_next: Callable[[T], None]) -> None:
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def on_error(error: Exception) -> None:
-            self._end(error)
-            over.set_result(None)
+        def on_error(error: Exception | None = None) -> None:
+            if not over.done():  # else this reader has left in this turn
+                self._end(error)
+                over.set_result(None)
 
-        def on_completed() -> None:
-            self._end()
-            over.set_result(None)
-
-        with stream.subscribe(on_next, on_error, on_completed):
+        with stream.subscribe(on_next, on_error, on_error):
             del stream
             await over

@@ -719,14 +719,14 @@ async def a_block_that_ends_as_it_is_cancelled(stage: Stage) -> None:
     outcomes(source="a b end", helper=("CancelledError", "x CancelledError"), reader="ab ValueError"),
 )
 async def what_a_failing_run_had_started(stage: Stage) -> None:
-    """A run that fails stops what it has started and no one reads, at whatever tick; its replies go on."""
+    """A run that fails stops what it has started and nothing can read, at any tick; its replies go on."""
 
     @miniagent
     async def agent(ctx: InteractionContext) -> None:
         ctx.reply(Message.promise(stage.source("source", 1.0, "a", 2.0, "b")))
         helper = speaker(stage, "helper", 1.0, "x", 2.0, "y").inquire()
         await stage.until(1)
-        raise ValueError(helper)
+        raise ValueError(repr(helper))
 
     async with MiniAgents():
         await stage.play(reader=read_all(stage, "reader", agent.inquire()))
@@ -944,7 +944,6 @@ async def what_a_cancelled_run_had_started(stage: Stage) -> None:
 )
 async def what_a_failing_run_had_passed_on(stage: Stage) -> None:
     """A run that fails stops what it has started, but for the messages of others that it had replied."""
-    unread: list[MessagePromise[Message]] = []
 
     @miniagent
     async def both(ctx: InteractionContext) -> None:
@@ -954,7 +953,7 @@ async def what_a_failing_run_had_passed_on(stage: Stage) -> None:
     @miniagent
     async def agent(ctx: InteractionContext) -> None:
         replies = both.inquire()
-        unread.extend([message async for message in replies])
+        unread = [message async for message in replies]
         ctx.reply(unread.pop(0))
         await stage.until(2)
         raise ValueError

@@ -218,12 +218,14 @@ async def test_a_cancelled_run_cancels_what_it_started() -> None:
 
 
 async def test_a_failing_run_cancels_what_it_started() -> None:
-    """A failing run cancels the runs it started that have no reader, but not what it had given away."""
+    """A failing run stops the runs it started that nothing can read, but not what it had given away."""
     context, ended = open_context(), list[str]()
     keeps: ReplayBuffer[int] = ReplayBuffer(context)
+    held: list[Lease] = []
 
     async def parent() -> None:
-        start(context, "unread", hanging(ended, "unread"))
+        Lease(start(context, "unread", hanging(ended, "unread")))
+        held.append(Lease(start(context, "held", hanging(ended, "held"))))
         start(context, "given away", hanging(ended, "given away")).contain(keeps)
         await turns()
         raise ValueError("broken")
@@ -233,6 +235,9 @@ async def test_a_failing_run_cancels_what_it_started() -> None:
         await read(buffer)
     await turns(4)
     assert ["unread"] == ended
+    held.clear()
+    await turns(4)
+    assert ["unread", "held"] == ended
     await context.cancel_all()
 
 

@@ -8,6 +8,7 @@ from miniagents.messages import Message, MessagePromise, MessageType
 from miniagents.messages._copies import MessageCopy
 from miniagents.messages._message import failed_message
 from miniagents.streams._context import Context
+from miniagents.streams._run_task import drop_frames
 
 from .._signals import signals
 from ._operands import Operand, ReplyContext, WhileNeeded, has_begun, named, relay, until_over
@@ -86,22 +87,29 @@ class Catching:
                 await self._mend(promise, copy, ctx)
         finally:
             copy.release()  # also if this run loses its readers: the copy may still have readers
+            copy.target.give_up()
 
     async def _mend(
         self, promise: MessagePromise[Message], copy: MessageCopy | None, ctx: ReplyContext
     ) -> None:
         """Replace a failed message by the result of the handler; if that raises, by its error."""
         error, chain = cast("Exception", promise.buffer.error), promise.buffer.chain
-        promise.buffer.mark_error_handled()
         try:
             result = await self._handled(error, ctx)
         except Exception as raised:  # noqa: BLE001 - it becomes the error of this message
-            chain = chain if raised is error else (self.alias,)
+            again = raised is error
+            if not again:
+                promise.buffer.mark_error_handled()
+            drop_frames(raised)
+            chain = chain if again else (self.alias,)
             if copy is None:
                 ctx.reply(failed_message(Context.current(), raised, chain))
             else:
                 copy.fail(raised, chain)
+            if again:
+                promise.buffer.pass_error_on()
             return
+        promise.buffer.mark_error_handled()
         if copy is not None:
             copy.end_here()
         ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)

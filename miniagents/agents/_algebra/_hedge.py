@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from miniagents.values import check_seconds
 
 from ._entrant import Entrant, ended, first_good, report_on
-from ._operands import Operand, ReplyContext, first_sign, input_complete, named, relay
+from ._operands import Operand, ReplyContext, first_sign, handle_first_error, input_complete, named, relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ class Hedge:
             await ended(tasks)
             if not decided:
                 for entrant in entrants:
-                    entrant.stop()
+                    _stop(entrant)
         chosen = entrants[place or 0]
         for entrant in entrants:
             if entrant is not chosen:
-                entrant.stop()
+                _stop(entrant)
                 if place is None and chosen.error is not None:
                     chosen.error.add_note(f"{self.second.alias}, inquired too, failed with {entrant.error!r}")
         if len(entrants) > 1:
@@ -77,6 +77,12 @@ class Hedge:
             await ended((complete,))
         await asyncio.wait((begun,), timeout=self.after)
         return begun.done() and begun.result()
+
+
+def _stop(entrant: Entrant) -> None:
+    if entrant.error is not None:
+        handle_first_error(entrant.replies)
+    entrant.stop()
 
 
 async def _begun(entrant: Entrant) -> bool:

@@ -14,7 +14,7 @@ from miniagents.streams._buffer import NoReplayBuffer, ReplayBuffer
 from miniagents.streams._deadlocks import current_producer, record_wait
 from miniagents.streams._demand import UNBOUNDED, Request
 from miniagents.streams._pump import until_requested
-from miniagents.streams._readers import raise_error, until_closed, until_more
+from miniagents.streams._readers import until_closed, until_more
 from miniagents.streams._run_task import ProducerTask
 from miniagents.values import Finish, Part, ResponseHeaders, Retry, Usage
 
@@ -131,6 +131,8 @@ async def until_read() -> None:
 async def first_sign(replies: MessageSequencePromise) -> None:
     """Wait for the first content, for a first message without any, or for an end without messages.
 
+    An error is not handled by this: the replies may be passed on with it (see :func:`handle_first_error`).
+
     Raises:
         Exception: the error of the agent, if its replies failed before that.
     """
@@ -144,11 +146,19 @@ async def first_sign(replies: MessageSequencePromise) -> None:
     if buffer.items:
         await has_begun(buffer.items[0])
     else:
-        raise_error(buffer)
+        buffer.raise_error()
+
+
+def handle_first_error(replies: MessageSequencePromise) -> None:
+    """Note that the error that :func:`first_sign` has raised is handled."""
+    buffer = replies.buffer
+    (buffer.items[0].buffer if buffer.items else buffer).mark_error_handled()
 
 
 async def has_begun(promise: MessagePromise[Message]) -> bool:
     """Wait for the first content of a message, of any kind; return False if it ends without any.
+
+    An error is not handled by this.
 
     Raises:
         Exception: the error of the message, if it failed before that.
@@ -169,7 +179,7 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
             await until_more(buffer)
     finally:
         buffer.reader_left()
-    raise_error(buffer)
+    buffer.raise_error()
     return False
 
 
@@ -286,6 +296,7 @@ def input_complete(messages: MessageSequencePromise) -> "asyncio.Task[None]":
 
 
 async def _until_ended(messages: MessageSequencePromise) -> None:
+    messages.buffer.expect_reader()  # also if it has ended
     await until_closed(messages.buffer)
     for promise in tuple(messages.buffer.items):
         await until_closed(promise.buffer)

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, StopLoop
 
-from ._operands import Operand, ReplyContext, first_sign, named, relay
+from ._operands import Operand, ReplyContext, first_sign, handle_first_error, named, relay
 
 # These mean that the run must end, or that a retry would fail in the same way.
 _FINAL = (InquiryCancelledError, StopLoop, EOFError, DeadlockError)
@@ -103,6 +103,7 @@ class Retrying:
                     if attempt > 1:
                         error.add_note(f"{self.alias_around(call)} gave up after {attempt} attempts.")
                     break
+            handle_first_error(replies)
             replies.cancel()
             await asyncio.sleep(self.policy.pause(attempt))
             attempt += 1

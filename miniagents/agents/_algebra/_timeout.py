@@ -19,7 +19,7 @@ from miniagents.messages._copies import MessageCopy
 from miniagents.messages._parts import PartBuffer
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._deadlocks import current_producer
-from miniagents.streams._run_task import current_ancestry
+from miniagents.streams._run_task import ProducerTask, current_ancestry
 from miniagents.values import AgentTimeoutError, Part, check_seconds, set_partial_text
 
 from ._operands import InputEnd, Operand, ReplyContext, is_complete, is_content, named, until_read
@@ -66,8 +66,14 @@ class TimeLimits:
                 clock.start(block, ctx.messages)
                 try:
                     await self._pass_on(ctx, clock, call.inquire(ctx.messages))
-                except Exception:
-                    await clock.messages_ended()  # what it had replied is complete before its error
+                except Exception as failed:
+                    try:
+                        await clock.messages_ended()  # what it had replied is complete before its error
+                    except asyncio.CancelledError:
+                        run = current_producer()
+                        if isinstance(run, ProducerTask):
+                            run.pass_error_on(failed)  # no reader will get it
+                        raise
                     raise
                 if clock.open:
                     ctx.finish_early()
@@ -154,9 +160,8 @@ class Clock:
     def watched(self, promise: MessagePromise[Message]) -> MessagePromise[Message]:
         """Watch a message of the agent, and return what to show for it."""
         if promise.buffer.closed:
-            if promise.buffer.error is None:
-                self._tokens += len(promise.buffer.items)
-                self.sign()
+            self._tokens += len(promise.buffer.items)
+            self.sign()
             return promise
         if self._ancestry is None or not self._ancestry.began(promise.buffer.ancestry):
             promise = MessageCopy(promise).begin()  # it comes from outside
@@ -170,8 +175,10 @@ class Clock:
         self.resume()
         self._waiting_since = self._loop.time()
         self._signs += 1
-        if self._signs == 1 and self._input is not None:
-            self._input.leave()  # from now on only the agent requests its input
+        if self._signs == 1:  # later ones only postpone what expires next
+            if self._input is not None:
+                self._input.leave()  # from now on only the agent requests its input
+            self._set_timer()
 
     def ended(self, message: "WatchedMessage") -> None:
         """Note that a message has ended, with or without an error."""
@@ -202,8 +209,10 @@ class Clock:
             partial_text=next(("".join(each.buffer.items) for each in self.open), ""),
         )
         run = current_producer()
+        handled = False
         for each in tuple(self.open):
-            each.fail(error, () if run is None else (run.name,))
+            each.fail(error, () if run is None else (run.name,), handled=handled)
+            handled = handled or each.buffer.error_handled
         if self.replies is not None:
             self.replies.cancel()
             self.replies.context.cancel_finished_early(self.replies)  # it may have closed its replies
@@ -229,10 +238,11 @@ class Clock:
 
     def _input_ended(self) -> None:
         if self._waiting_since is None:
+            if self._paused_since is not None:
+                self.resume()  # the pause before the limit began
+                self.pause()
             self._waiting_since = self._loop.time()
-            if self._timer is not None:  # the stall limit counts from now on
-                self._timer.cancel()
-                self._set_timer()
+            self._set_timer()
 
     def _next(self) -> tuple[str, float, float]:
         """Return the limit that expires next, its seconds, and when."""
@@ -251,12 +261,13 @@ class Clock:
         return name, seconds, self._waiting_since + seconds
 
     def _set_timer(self) -> None:
-        """Look when the next limit could expire; tokens until then only postpone that."""
-        limits = self._limits
-        given = [each for each in (limits.first_token, limits.stall, limits.total) if each is not None]
-        if given:
-            # Whatever comes until then, no limit expires before the shortest one has passed.
-            self._call_at(self._loop.time() + min(given))
+        """Look when the next limit could expire; most of what comes until then only postpones that."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline = self._next()[2]
+        if deadline < NEVER:
+            self._call_at(deadline)
 
     def _call_at(self, when: float) -> None:
         # Without context variables: a cancelled timer would keep them, and so the run, until its time.
@@ -264,21 +275,16 @@ class Clock:
 
     def _look(self) -> None:
         self._timer = None
-        if self._paused_since is not None:
-            if self.open and not all(each.paused for each in self.open):
-                self.resume()
-            else:
-                self._set_timer()
-                return
+        if self._paused_since is not None and self.open and not all(each.paused for each in self.open):
+            self.resume()
         limit, seconds, deadline = self._next()
-        if self._loop.time() >= deadline:
+        now = self._loop.time()
+        if deadline <= (now if self._paused_since is None else self._paused_since):
             self.expired = limit, seconds
             if self._block is not None:
-                self._block.reschedule(self._loop.time())
-        elif deadline == NEVER:  # its input is not complete yet
-            self._set_timer()
-        else:
-            self._call_at(deadline)
+                self._block.reschedule(now)
+        else:  # whatever comes, a limit that is paused does not expire before all its seconds have passed
+            self._call_at(deadline if self._paused_since is None else now + seconds)
 
 
 class WatchedMessage:
@@ -327,12 +333,12 @@ class WatchedMessage:
         """Whether its source waits for readers."""
         return self.buffer.credit() <= 0
 
-    def fail(self, error: Exception, chain: tuple[str, ...]) -> None:
+    def fail(self, error: Exception, chain: tuple[str, ...], *, handled: bool) -> None:
         """End the message with ``error``, after the tokens that came, and stop its producer."""
         producer = self.buffer.producer
         if not self.buffer.closed:
             set_partial_text(error, "".join(self.buffer.items))
-            self.buffer.fail(error, chain)
+            self.buffer.fail(error, chain, handled=handled)
         if producer is not None:
             producer.cancel()
 
