@@ -13,7 +13,7 @@ The two classes are in one module because each refers to the other: the context 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Never, Self, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Never, NoReturn, Self, TypeAlias, cast, overload
 
 from reactivex import Observable
 from typing_extensions import ParamSpec, TypeVar, override
@@ -37,7 +37,7 @@ from miniagents.streams._deadlocks import current_producer
 from miniagents.streams._observers import RunKind
 from miniagents.values import FrozenMapping
 
-from ._algebra._around import AnyFunction, Around
+from ._algebra._around import AnyFunction, Around, handled
 from ._algebra._catching import Catching, Handler
 from ._algebra._chains import Beside, Both, Stage, Stages
 from ._algebra._hedge import Hedge
@@ -192,13 +192,10 @@ class MiniAgent(Generic[In, Out, P]):
 
     __slots__ = (
         *("_around_done", "_classes", "_defaults", "_errors_as_messages", "_function", "_keywords"),
-        *("_wrapped", "alias", "description"),
+        *("_wrapped", "_alias", "_description"),
     )
     # All slots that a copy of an agent of this class must have; read once for each class.
     _copied_slots: ClassVar[tuple[str, ...]] = __slots__
-
-    alias: str
-    description: str
 
     def __init__(
         self,
@@ -216,8 +213,8 @@ class MiniAgent(Generic[In, Out, P]):
         self._keywords = keywords
         self._defaults = FrozenMapping(defaults)
         self._errors_as_messages = errors_as_messages
-        self.alias = alias
-        self.description = description
+        self._alias = alias
+        self._description = description
         # The same agent without its outermost wrapper, and that wrapper.
         self._wrapped: tuple[Self, Wrapper] | None = None
         # How many of the functions that the context puts around every run are around this agent already.
@@ -229,6 +226,27 @@ class MiniAgent(Generic[In, Out, P]):
         own: str | tuple[str, ...] = vars(cls).get("__slots__", ())
         added = (own,) if isinstance(own, str) else tuple(own)
         cls._copied_slots = tuple(dict.fromkeys((*cls._copied_slots, *added)))
+
+    # Read-only: an agent is shared, and `described` makes one with another name.
+    @property
+    def alias(self) -> str:
+        """Its name in errors and records, and for models; see :meth:`described`."""
+        return self._alias
+
+    @property
+    def description(self) -> str:
+        """What it does, for models; see :meth:`described`."""
+        return self._description
+
+    if not TYPE_CHECKING:  # they refuse it anyway; this says what to write
+
+        @alias.setter
+        def alias(self, alias: str) -> NoReturn:
+            raise AttributeError(_shared(self, f"alias={alias!r}"))
+
+        @description.setter
+        def description(self, description: str) -> NoReturn:
+            raise AttributeError(_shared(self, f"description={description!r}"))
 
     @override
     def __repr__(self) -> str:
@@ -738,9 +756,9 @@ class MiniAgent(Generic[In, Out, P]):
         if defaults is not None:
             variant._defaults = FrozenMapping(defaults)  # noqa: SLF001 - same class, here and below
         if alias is not None:
-            variant.alias = alias
+            variant._alias = alias  # noqa: SLF001
         if description is not None:
-            variant.description = description
+            variant._description = description  # noqa: SLF001
         if errors_as_messages is not None:
             variant._errors_as_messages = errors_as_messages  # noqa: SLF001
         return variant
@@ -830,11 +848,18 @@ class MiniAgent(Generic[In, Out, P]):
         if around is not None:
             call = self._bound_to(given)._copied()  # noqa: SLF001 - same class, here and below
             call._around_done += 1  # noqa: SLF001 - so that this function is not around it again
-            return around(ctx, call)
+            return handled(around, ctx, cast("Operand", call))
         if self._wrapped is not None:
             inner, wrapper = self._wrapped
             return wrapper(ctx, cast("Operand", inner._bound_to(given)))  # noqa: SLF001
         return self._function(ctx, **given)
+
+
+def _shared(agent: MiniAgent[Never, Message, ...], change: str) -> str:
+    return (
+        f"Agent {agent.alias} cannot be changed, since others may use it. Use agent.described({change}): it "
+        "returns another agent."
+    )
 
 
 class Identity(MiniAgent[Message, Message]):

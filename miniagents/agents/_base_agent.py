@@ -215,8 +215,8 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
         made._around_done = self._around_done  # noqa: SLF001 - same class, here and below
         flag = self._errors_as_messages if errors_as_messages is None else errors_as_messages
         made._errors_as_messages = flag  # noqa: SLF001
-        made.alias = self.alias if alias is None else alias
-        made.description = self.description if description is None else description
+        made._alias = self.alias if alias is None else alias  # noqa: SLF001
+        made._description = self.description if description is None else description  # noqa: SLF001
         return made
 
     @override

@@ -1,12 +1,16 @@
 """``adialog_loop``: a dialog of a user agent and an assistant agent, with a history."""
 
-from typing import Never, Protocol, TypeAlias, cast, runtime_checkable
+from typing import Never, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from miniagents.messages import AssistantMessage, Message, Messages, MessageSequencePromise, UserMessage
 from miniagents.messages._message import message_of
 
 from ._agent import MiniAgent
 from ._signals import END_OF_LOOP, looping
+
+# Each of the two takes what the other one replies.
+Question = TypeVar("Question", bound=Message)
+Answer = TypeVar("Answer", bound=Message)
 
 # Messages are validated when an agent runs.
 _AnyAgent: TypeAlias = MiniAgent[Message, Message, ...]
@@ -23,8 +27,8 @@ class KeepsHistory(Protocol):
 
 
 async def adialog_loop(
-    user_agent: MiniAgent[Never, Message, ...],
-    assistant_agent: MiniAgent[Never, Message, ...],
+    user_agent: MiniAgent[Answer, Question, ...],
+    assistant_agent: MiniAgent[Question, Answer, ...],
     history_agent: MiniAgent[Never, Message, ...] | None = None,
 ) -> Messages:
     """Let a user agent and an assistant take turns, until one of them raises ``StopLoop`` or ``EOFError``.

@@ -94,6 +94,17 @@ class Messages(tuple[M_co, ...]):
         both = super().__add__(other)
         return Messages(cast("tuple[Message, ...]", both)) if isinstance(other, Messages) else both
 
+    @override
+    def __contains__(self, message: Message, /) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - what is no message is a mistake
+        found: object = message
+        if isinstance(found, str):
+            msg = (
+                f"Messages contain no text, so {found!r} is never in them. Look into their texts: "
+                "`text in str(messages)`, or `any(each.text == text for each in messages)`."
+            )
+            raise TypeError(msg)
+        return super().__contains__(message)
+
     def __await__(self) -> Generator[object, None, Self]:
         """Return itself, at once."""
         yield from ()  # only makes it a generator

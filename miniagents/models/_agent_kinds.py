@@ -43,7 +43,7 @@ def over(
     made = as_kind(kind, agent)
     # The function around `agent` (`_wrapped`) stays around its runs, which `function` starts. It is not added
     # to the new agent again.
-    changed = {"_function": function, "_classes": None, "_wrapped": None, "alias": alias}
+    changed = {"_function": function, "_classes": None, "_wrapped": None, "_alias": alias}
     for name, value in changed.items():
         setattr(made, name, value)
     return made

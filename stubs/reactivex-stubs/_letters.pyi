@@ -77,3 +77,7 @@ class _With(Generic[_A]):
 # operator this cannot be said: with a further overload no checker knows the type of a lambda in it any more.
 @type_check_only
 class _MapDoesNotAwait: ...
+
+# What checkers name when a `for` without `async` reads a stream.
+@type_check_only
+class _OnlyAsyncForReadsIt: ...

@@ -452,6 +452,14 @@ def test_described() -> None:
     assert plus_agent.alias == "PLUS_AGENT"
 
 
+@pytest.mark.parametrize("name", ["alias", "description"])
+def test_an_agent_is_not_renamed(name: str) -> None:
+    """T5: to set the alias of an agent, which others share, is an error that says what to write."""
+    with pytest.raises(AttributeError, match=rf"PLUS_AGENT cannot be .*described\({name}='x'\)"):
+        setattr(plus_agent, name, "x")
+    assert plus_agent.alias == "PLUS_AGENT"
+
+
 async def test_errors_as_messages_of_one_agent() -> None:
     """`errors_as_messages()` makes one agent's errors messages; off again, they are raised."""
     tolerant = failing_agent.errors_as_messages()

@@ -28,6 +28,7 @@ from miniagents import (
     route,
     tool,
 )
+from miniagents.ext.limits import limit
 from miniagents.observers import Observer, RunBegan, RunEnded, RunEvent, RunInfo
 from miniagents.operators import map_agent
 from miniagents.operators._map_agent import ItemReplies
@@ -226,6 +227,31 @@ def test_what_is_no_function() -> None:
         marking_agent.around(5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"MiniAgents\(5\): give an async function"):
         MiniAgents(around=[5])  # type: ignore[list-item]
+
+
+def test_a_call_that_is_forgotten() -> None:
+    """T4: what makes such functions, such as `limit` without its parentheses, is refused."""
+    with pytest.raises(TypeError, match=r"limit cannot be called with .* Do you mean around\(limit\("):
+        marking_agent.around(limit)  # type: ignore[arg-type]
+
+
+async def test_what_is_not_async() -> None:
+    """T5: a function that is not async is named; to mypy, a lambda that returns nothing is fine."""
+    agent = identity.around(lambda ctx, _: ctx.reply("x"))  # pyright: ignore[reportArgumentType]
+    async with MiniAgents():
+        with pytest.raises(TypeError, match=r"around\(<lambda>\) needs an async function"):
+            await agent.inquire("hello")
+
+
+async def test_what_is_not_async_around_a_context() -> None:
+    """T5: the same around every run of a context."""
+
+    def replying(ctx: InteractionContext, _: MiniAgent[Message, Message, ...]) -> None:
+        ctx.reply("x")
+
+    async with MiniAgents(around=[replying]):  # type: ignore[list-item]
+        with pytest.raises(TypeError, match=r"around\(replying\) needs an async function"):
+            await identity.inquire("hello")
 
 
 class Told(Observer):

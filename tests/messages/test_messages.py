@@ -69,6 +69,13 @@ def test_repr() -> None:
     assert ("<Messages of 2>", "<Messages of 0>") == (repr(Messages([ONE, TWO])), repr(Messages()))
 
 
+def test_a_text_is_not_among_them() -> None:
+    """T5: to look for a text in messages, which is never found, is an error that says what to write."""
+    with pytest.raises(TypeError, match=r"contain no text.*text in str"):
+        _ = "one" in Messages([ONE])  # type: ignore[operator]
+    assert THREE not in Messages([ONE])
+
+
 async def test_awaiting() -> None:
     """Awaiting it gives itself, at once, however often; so does `aresolve_messages`."""
     messages = Messages([UserMessage("one")])

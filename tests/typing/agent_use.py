@@ -68,6 +68,8 @@ def a_description_keeps_the_types() -> None:
     described.inquire("a", models="m")  # type: ignore[call-overload]
     tuned_agent.described("T")  # type: ignore[call-arg]
     tuned_agent.described(alias=1)  # type: ignore[arg-type]
+    tuned_agent.alias = "T"  # type: ignore[misc]
+    tuned_agent.description = "Tuned."  # type: ignore[misc]
     tuned_agent.errors_as_messages(enabled="no")  # type: ignore[call-overload]
 
 

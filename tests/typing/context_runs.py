@@ -158,7 +158,10 @@ async def a_dialog_takes_two_or_three() -> None:
     await adialog_loop(user_agent=any_agent, assistant_agent=asking_agent, history_agent=any_agent)
     await adialog_loop(any_agent, keyed_agent.fork("k"))
     await adialog_loop(any_agent)  # type: ignore[call-arg]
-    assert_type(await adialog_loop(grading_agent, answering_agent, hard_agent), Messages[Message])
+    await adialog_loop(asking_agent, hard_agent)
+    await adialog_loop(asking_agent, hard_agent, any_agent)
+    await adialog_loop(grading_agent, answering_agent)  # type: ignore[misc]
+    await adialog_loop(answering_agent, answering_agent)  # type: ignore[misc]
     await adialog_loop(any_agent, any_agent.inquire("a"))  # type: ignore[arg-type]
     await adialog_loop(any_agent, any_agent, "history.md")  # type: ignore[arg-type]
     await adialog_loop(any_agent, any_agent, histories=None)  # type: ignore[call-arg]

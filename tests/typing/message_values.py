@@ -145,6 +145,8 @@ def tuples_of_messages(messages: Messages[Question], plain: Messages) -> None:
     first, *others = messages
     assert_type(first, Question)
     assert_type(others, list[Question])
+    assert_type(plain[0] in messages, bool)
+    "text" in messages  # type: ignore[operator]  # noqa: B015
     Messages(["text"])  # type: ignore[type-var]
     Messages[str]()  # type: ignore[type-var]
     messages[0] = Question(topic="a")  # type: ignore[index]

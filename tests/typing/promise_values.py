@@ -72,7 +72,7 @@ async def the_faces_of_a_message(promise: MessagePromise[Answer]) -> None:
         assert_type(held, MessagePromise[Answer])
     for _ in promise:  # type: ignore[attr-defined]
         pass
-    for _ in promise.tokens:  # type: ignore[misc]
+    for _ in promise.tokens:  # type: ignore[operator]
         pass
     list(promise.tokens)  # type: ignore[call-overload]
     promise.score  # type: ignore[attr-defined]  # noqa: B018

@@ -15,7 +15,7 @@ async def slow(item: Item) -> None:
 
 
 def a_loop_that_never_ends(items: Observable[Item]) -> None:
-    for _ in items:  # type: ignore[misc]
+    for _ in items:  # type: ignore[operator]
         pass
     list(items)  # type: ignore[call-overload]
 

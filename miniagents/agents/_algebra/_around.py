@@ -1,5 +1,6 @@
 """``a.around(function)``: a function of the user handles each call of an agent."""
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -42,19 +43,56 @@ class Around:
 
     def __call__(self, ctx: "ReplyContext", call: "Operand") -> Awaitable[None]:
         """Pass a call on to the function."""
-        return self.function(ctx, call)
+        return handled(self.function, ctx, call)
+
+
+def handled(function: AnyFunction, ctx: "ReplyContext", call: "Operand") -> Awaitable[None]:
+    """Call a function that handles a call of an agent.
+
+    Args:
+        function: of the user.
+        ctx: the context of the call.
+        call: the agent that is called.
+
+    Raises:
+        TypeError: the function is not async.
+    """
+    handling = function(ctx, call)
+    if not isinstance(handling, Awaitable):  # pyright: ignore[reportUnnecessaryIsInstance] - to mypy a lambda may return nothing
+        msg = (  # type: ignore[unreachable]
+            f"around({_name(function)}) needs an async function, and this one has returned {handling!r}."
+        )
+        raise TypeError(msg)
+    return handling
 
 
 def check_around(operation: str, function: object) -> None:
-    """Check that a value can be called, so that it can wrap runs.
+    """Check that a value can be called with a context and an agent, so that it can wrap runs.
 
     Args:
         operation: the name of the operation, for the error.
         function: the value.
 
     Raises:
-        TypeError: it cannot be called.
+        TypeError: it cannot be called so.
     """
     if not callable(function):
         msg = f"{operation}({function!r}): give an async function of the context and the called agent."
         raise TypeError(msg)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # written in C: its signature is not known
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        name = _name(function)
+        msg = (
+            f"{operation}({name}): {name} cannot be called with the context and the called agent. "
+            f"Do you mean {operation}({name}(...))?"
+        )
+        raise TypeError(msg) from None
+
+
+def _name(function: object) -> str:
+    return getattr(function, "__name__", type(function).__name__)

@@ -12,6 +12,7 @@ from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, f
 from ._memory_frames import MemoryFrames
 from ._open_responses import end_on_signals, end_responses
 from ._page_data import DataPart, PageData
+from ._protocols import Encoder
 from ._redis_frames import RedisFrames
 from ._request_errors import RequestError
 from ._response import stream_response
@@ -22,6 +23,7 @@ from ._sqlite_frames import SQLiteFrames
 
 __all__ = [
     "DataPart",
+    "Encoder",
     "Frame",
     "FrameLog",
     "FrameLogError",

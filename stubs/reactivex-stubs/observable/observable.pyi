@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeVar, overload
 
 from reactivex import abc
 from reactivex._keepers import _Keeper
-from reactivex._letters import _First, _With
+from reactivex._letters import _First, _OnlyAsyncForReadsIt, _With
 
 from .mixins import (
     CombinationMixin,
@@ -534,6 +534,7 @@ class Observable(
     def __add__(self, other: Observable[_A]) -> Observable[_T_co | _A]: ...
     def __iadd__(self, other: Observable[_A]) -> Observable[_T_co | _A]: ...
     def __getitem__(self, key: slice | int) -> Observable[_T_co]: ...
-    __iter__: ClassVar[None]  # with `__getitem__` alone, a `for` over it never ends, and pyright accepts it
+    # With `__getitem__` alone, a `for` over it never ends, and pyright accepts it.
+    __iter__: ClassVar[_OnlyAsyncForReadsIt]
 
 __all__ = ["Observable"]
