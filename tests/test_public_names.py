@@ -21,6 +21,7 @@ MOST_OF_0_2 = 235
 SINCE_0_2 = frozenset(
     {
         "CallRecords",
+        "Encoder",
         "Guard",
         "Hosts",
         "Login",
