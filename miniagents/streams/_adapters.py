@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from ._buffer import ReplayBuffer
 from ._context import Context, context_here, current_context, plain_context
-from ._demand import BURST
+from ._demand import BURST, UNBOUNDED
+from ._gauge import Gauge, TerminalGauge, gauge_of
 from ._observers import Observer, RunEvent
 from ._protocols import Producer
 from ._pump import BoundedQueue, Overflow, pump
@@ -63,10 +64,10 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
     def subscribe(
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        del scheduler  # there is no other scheduler than the event loop of the context
         context = context_here()
         status: ReplayBuffer[object] = ReplayBuffer(context)
-        sink = _ObserverSink(observer, status)
+        name = getattr(source, "__qualname__", type(source).__qualname__)
+        sink = _ObserverSink(observer, status, gauge_of(scheduler, observer), name)
         driver = ProducerTask("from_async", context, status, sink, part=True)
         driver.start(lambda: pump(source, status, sink.append))
 
@@ -85,13 +86,36 @@ class _ObserverSink(Generic[T]):
     So the runs that the observer begins belong to the subscriber, and do not end with this pump.
     """
 
-    __slots__ = ("_count", "_observer", "_status", "_variables")
+    __slots__ = (
+        "_burst",
+        "_count",
+        "_gauge",
+        "_look_at",
+        "_observer",
+        "_source",
+        "_status",
+        "_turn_at",
+        "_variables",
+    )
 
-    def __init__(self, observer: abc.ObserverBase[T], status: ReplayBuffer[object]) -> None:
+    def __init__(
+        self, observer: abc.ObserverBase[T], status: ReplayBuffer[object], gauge: Gauge | None, source: str
+    ) -> None:
         self._observer: abc.ObserverBase[T] | None = observer
         self._status = status
+        self._gauge = gauge
+        self._source = source
         self._count = 0
+        # Other sources of the same pipe get a turn before this one could fill it alone.
+        self._burst = BURST if gauge is None else min(BURST, gauge.limit)
+        self._turn_at = self._burst
+        self._look_at = self._burst if gauge is None else min(self._burst, max(1, gauge.room() // 2))
         self._variables = copy_context()
+
+    @property
+    def name(self) -> str:
+        """The name of the source."""
+        return f"from_async({self._source})"
 
     def append(self, item: T) -> None:
         if self._observer is None:
@@ -104,15 +128,37 @@ class _ObserverSink(Generic[T]):
             self._status.finish()  # so that the pump ends
             return
         self._count += 1
-        if self._count % BURST == 0:
+        if self._count >= self._look_at:
+            self._look()
+
+    def _look(self) -> None:
+        """Give the event loop a turn, or wait for room; and decide after how many items to look again."""
+        room = BURST if self._gauge is None else self._gauge.room()
+        if room == 0 and self._gauge is not None and self._observer is not None:
+            self._gauge.hold(self)
+            self._status.set_backlog(UNBOUNDED)
+        if self._count >= self._turn_at:
             # There is no buffer that could fill up, so a counter decides when the event loop gets a turn.
+            self._turn_at = self._count + self._burst
             self._status.look_up_next()
+        self._look_at = min(self._turn_at, self._count + max(1, room // 2))
+
+    def go_on(self) -> None:
+        """Read the source further."""
+        self._status.set_backlog(0)
 
     def detach(self) -> None:
         self._observer = None
+        self._leave_gauge()
+
+    def _leave_gauge(self) -> None:
+        if self._gauge is not None:
+            self._gauge.forget(self)
+            self._gauge = None
 
     def finish(self) -> None:
         observer, self._observer = self._observer, None
+        self._leave_gauge()
         self._status.finish()
         if observer is not None:
             self._end(observer.on_completed)
@@ -120,6 +166,7 @@ class _ObserverSink(Generic[T]):
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
         del chain  # an observer gets only the error
         observer, self._observer = self._observer, None
+        self._leave_gauge()
         self._status.finish()
         if observer is not None:
             self._end(partial(observer.on_error, error))
@@ -138,8 +185,9 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None
 
     * When does it start? It subscribes when the first item is requested.
     * How often? Once: an async iterator can be read once. Call this function again to subscribe again.
-    * What is kept? All items that the reader has not read yet, since an Observable cannot be paused. With
-      ``overflow``, at most its capacity.
+    * What is kept? The items that have not been read. A source of this library below the operators
+      (`from_async`, the replies of an agent) waits while `prefetch` items (1,024) have not been read; any
+      other Observable cannot be paused. With ``overflow``, at most its capacity.
     * What does ``break`` do? It disposes the subscription at once.
     * When does an error come? After every item that came before it.
 
@@ -172,25 +220,34 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None
 async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
     yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
     buffer: ReplayBuffer[T] = ReplayBuffer(plain_context())
+    gauge = TerminalGauge(buffer.context.prefetch, buffer.items)
+    gauge.read_here()
     # An Observable may emit from any thread, as the timers of reactivex do.
     on_loop_thread = buffer.context.on_loop_thread
     subscription = observable.subscribe(
         on_loop_thread(buffer.append),
         on_loop_thread(buffer.fail),
         on_loop_thread(buffer.finish),
-        scheduler=LoopScheduler(),
+        scheduler=LoopScheduler(gauge),
     )
     try:
         while True:
             batch = buffer.take_all()
-            for item in batch:
+            for item in gauge.take(batch):
+                if gauge.held:
+                    gauge.look()
                 yield item
             if batch:
                 continue
             if buffer.closed:
                 break
-            await buffer.wait()
+            terminals = gauge.wait()
+            try:
+                await buffer.wait()
+            finally:
+                terminals.hungry = None
     finally:
+        gauge.close()
         subscription.dispose()
     raise_error(buffer)
 

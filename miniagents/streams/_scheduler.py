@@ -14,7 +14,7 @@ from contextvars import copy_context
 from datetime import datetime, timedelta
 from functools import partial
 from threading import get_ident
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from reactivex import abc, typing
 from reactivex.disposable import MultipleAssignmentDisposable, SingleAssignmentDisposable
@@ -26,6 +26,9 @@ from reactivex.scheduler.scheduleditem import ScheduledItem
 from typing_extensions import override
 
 from ._threads import running_loop
+
+if TYPE_CHECKING:
+    from ._gauge import Gauge
 
 S = TypeVar("S")
 
@@ -72,10 +75,15 @@ def loop_scheduler() -> PeriodicScheduler:
 
 
 class LoopScheduler(PeriodicScheduler):
-    """What :func:`loop_scheduler` returns; for one subscription, and everything that it subscribes to."""
+    """What :func:`loop_scheduler` returns; for one subscription, and everything that it subscribes to.
 
-    def __init__(self) -> None:
+    Args:
+        gauge: how much room there is where the pipe ends; None if nothing limits it.
+    """
+
+    def __init__(self, gauge: "Gauge | None" = None) -> None:
         super().__init__()
+        self.gauge: Gauge | None = gauge
         self._loop = get_running_loop()
         self._thread = get_ident()
         self._variables = copy_context()

@@ -1,0 +1,323 @@
+"""``Gauge``: demand through the operators of reactivex, which have no word for it.
+
+An operator passes the scheduler of its subscriber on to whatever it subscribes to, now or later. So the loop
+scheduler of a terminal (what reads a pipe in the end) carries the terminal's gauge, and each source of ours
+below finds it there. A source that can wait asks it how much room there is, and waits while there is none.
+
+The rules:
+
+1. There is no room if at least ``limit`` items were delivered to the terminal and not read.
+2. An Observable as the newest item does not count: its reader needs the source.
+3. A reader that waits for an item releases the other terminals that its task reads.
+4. `connect` (share, publish, replay) takes a source out of its gauge: the first of several subscribers must
+   not decide for all.
+5. A terminal that leaves releases all sources.
+6. A terminal that drops items, or fails at one too many, has no gauge.
+7. **A default never hangs.** A reader that stands still for some seconds, and not in `asyncio.sleep`, may wait
+   for what a later item would bring. So there is more room for it then, twice as much after each further wait
+   that is twice as long, until it goes on; a warning names the pipe once.
+"""
+
+import asyncio
+import logging
+from asyncio import Task, TimerHandle, get_running_loop
+from collections.abc import Callable, Iterator
+from contextvars import Context as Variables, ContextVar
+from operator import length_hint
+from types import FrameType, MethodType
+from typing import Final, Protocol, TypeVar
+from weakref import WeakSet, ref
+
+from reactivex import Observable, abc
+from reactivex.subject import Subject
+from typing_extensions import override
+
+from ._scheduler import LoopScheduler
+
+T = TypeVar("T")
+
+PATIENCE: Final = 1.0  # seconds; see rule 7
+NO_LIMIT: Final = 1 << 60
+
+logger = logging.getLogger("miniagents")
+
+
+class Held(Protocol):
+    """A source that waits."""
+
+    @property
+    def name(self) -> str:
+        """Its name in a warning."""
+        ...
+
+    def go_on(self) -> None:
+        """Look again whether there is room."""
+        ...
+
+
+class Gauge:
+    """How much room a terminal has for further items.
+
+    Args:
+        limit: how many unread items there may be.
+    """
+
+    __slots__ = ("_extra", "_last", "_loop", "_patience", "_timer", "_warned", "held", "limit", "open")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.open = False
+        self.held: dict[Held, None] = {}
+        self._extra = 0
+        self._loop = get_running_loop()
+        self._timer: TimerHandle | None = None
+        self._patience = PATIENCE
+        self._last: object = None
+        self._warned = False
+
+    # -- the terminal --------------------------------------------------------------------------------------
+
+    def unread(self) -> int:
+        """Return how many items were delivered and not read."""
+        raise NotImplementedError
+
+    def excused(self) -> bool:
+        """Return whether there is room although it is full."""
+        return False
+
+    def reader(self) -> "Task[object] | None":
+        """Return the task that reads."""
+        return None
+
+    def look(self) -> None:
+        """Release the sources if there is room again; called when an item was read."""
+        if self._extra:
+            self._extra = 0
+        if self.held and 2 * self.unread() <= self.limit:
+            self.release()
+
+    def close(self) -> None:
+        """Release all sources, for ever: the terminal has left, or takes everything."""
+        self.open = True
+        self.release()
+
+    def release(self) -> None:
+        """Let all sources look again."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._last = None
+            self._patience = PATIENCE
+        held, self.held = self.held, {}
+        for each in held:
+            each.go_on()
+
+    # -- the sources ---------------------------------------------------------------------------------------
+
+    def room(self) -> int:
+        """Return how many items may be delivered now; 0: the source must wait."""
+        if self.open:
+            return NO_LIMIT
+        room = self.limit + self._extra - self.unread()
+        if room > 0:
+            return room
+        return 1 if self.excused() else 0
+
+    def hold(self, source: Held) -> None:
+        """Note that a source waits until it is released."""
+        self.held[source] = None
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._patience, self._lose_patience, context=Variables())
+
+    def forget(self, source: Held) -> None:
+        """Forget a source that has left."""
+        self.held.pop(source, None)
+        if not self.held and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _lose_patience(self) -> None:
+        self._timer = None
+        place = _place(self.reader())
+        if place is not None and place == self._last:
+            self._extra = max(2 * self._extra, self.limit)
+            self._patience *= 2
+            if not self._warned:
+                self._warned = True
+                logger.warning(
+                    "%s had to wait, because %d items were delivered and not read; but the reader waits for "
+                    "something else. It may be a later item, so the source goes on, and memory may grow.",
+                    " and ".join(sorted({each.name for each in self.held})),
+                    self.unread(),
+                )
+            patience, last = self._patience, place
+            self.release()
+            self._patience, self._last = patience, last
+        else:
+            self._last = place
+            self._timer = self._loop.call_later(self._patience, self._lose_patience, context=Variables())
+
+
+def _place(task: "Task[object] | None") -> object:
+    """Return where a task stands; None if it will go on by itself, in `asyncio.sleep`, or has ended."""
+    if task is None or task.done():
+        return None
+    inner: object = task.get_coro()
+    frame: FrameType | None = None
+    while inner is not None:
+        for name in ("cr_frame", "ag_frame", "gi_frame"):
+            frame = getattr(inner, name, None) or frame
+        inner = next((getattr(inner, name) for name in _AWAITED if hasattr(inner, name)), None)
+    if frame is None or frame.f_code is asyncio.sleep.__code__:
+        return None
+    return id(frame), frame.f_lasti
+
+
+_AWAITED: Final = ("cr_await", "ag_await", "gi_yieldfrom")
+
+
+class TaskTerminals:
+    """The terminals that one task reads, and the one whose next item it waits for."""
+
+    __slots__ = ("gauges", "hungry", "task")
+
+    def __init__(self, task: "Task[object] | None") -> None:
+        self.task = None if task is None else ref(task)
+        self.gauges: WeakSet[TerminalGauge] = WeakSet()
+        self.hungry: TerminalGauge | None = None
+
+
+_TERMINALS: ContextVar[TaskTerminals | None] = ContextVar("miniagents_terminals", default=None)
+
+
+def _terminals_here() -> TaskTerminals:
+    task = asyncio.current_task()
+    terminals = _TERMINALS.get()
+    if terminals is None or terminals.task is None or terminals.task() is not task:
+        terminals = TaskTerminals(task)
+        _TERMINALS.set(terminals)
+    return terminals
+
+
+class TerminalGauge(Gauge):
+    """The gauge of an async iterator over an Observable.
+
+    Args:
+        limit: how many unread items there may be.
+        items: the items that were delivered.
+    """
+
+    __slots__ = ("__weakref__", "_items", "_newest", "_terminals", "batch")
+
+    def __init__(self, limit: int, items: list[T]) -> None:
+        super().__init__(limit)
+        self._items: list[object] = items  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue] - only counted
+        self.batch: Iterator[object] = iter(())
+        self._newest: object = None
+        self._terminals: TaskTerminals | None = None
+
+    def take(self, batch: list[T]) -> Iterator[T]:
+        """Return an iterator of items that the reader takes one by one; it counts as read what it yields."""
+        if batch:
+            self._newest = batch[-1]
+        taken = iter(batch)
+        self.batch = taken
+        return taken
+
+    @override
+    def unread(self) -> int:
+        return len(self._items) + length_hint(self.batch)
+
+    @override
+    def excused(self) -> bool:
+        newest = self._items[-1] if self._items else self._newest
+        if isinstance(newest, Observable):
+            return True
+        terminals = self._terminals
+        return terminals is not None and terminals.hungry not in {None, self}
+
+    @override
+    def reader(self) -> "Task[object] | None":
+        terminals = self._terminals
+        if terminals is None or terminals.task is None or terminals.hungry is self:
+            return None
+        return terminals.task()
+
+    def read_here(self) -> None:
+        """Note the task that reads from now on."""
+        terminals = self._terminals = _terminals_here()
+        terminals.gauges.add(self)
+
+    def wait(self) -> TaskTerminals:
+        """Note that the reader waits for an item; the caller sets `hungry` to None after it."""
+        terminals = _terminals_here()
+        if terminals is not self._terminals:
+            self.read_here()
+        terminals.hungry = self
+        if len(terminals.gauges) > 1:
+            for gauge in tuple(terminals.gauges):
+                if gauge is not self and gauge.held:
+                    gauge.release()
+        return terminals
+
+    @override
+    def close(self) -> None:
+        super().close()
+        if self._terminals is not None:
+            self._terminals.gauges.discard(self)
+            if self._terminals.hungry is self:
+                self._terminals.hungry = None
+
+
+def gauge_of(scheduler: abc.SchedulerBase | None, observer: abc.ObserverBase[T]) -> Gauge | None:
+    """Return the gauge of the terminal that a new subscription ends in; None if nothing limits it.
+
+    Args:
+        scheduler: that of the subscription.
+        observer: that of the subscription.
+    """
+    if not isinstance(scheduler, LoopScheduler):
+        return None
+    gauge = scheduler.gauge
+    return None if gauge is None or _is_shared(observer) else gauge
+
+
+def _is_shared(observer: object) -> bool:
+    """Return whether what an observer gets goes into a `Subject`, on its way through operators of reactivex.
+
+    A Subject is what `connect` subscribes with. Operators keep their observers in closures: no frame has to be
+    looked at, and what is not known counts as not shared.
+    """
+    seen: set[int] = set()
+    left: list[object] = [observer]
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, MethodType):
+            if isinstance(each.__self__, Subject):
+                return True
+            left.append(each.__self__)
+        elif isinstance(each, abc.ObserverBase):
+            if not isinstance(each, Subject):
+                left += [getattr(each, name) for name in _FOLLOWED if hasattr(each, name)]
+        elif _of_reactivex(each):
+            left += [cell.cell_contents for cell in each.__closure__ or () if _filled(cell)]  # type: ignore[attr-defined]
+    return False
+
+
+_FOLLOWED: Final = ("_on_next", "observer")
+
+
+def _of_reactivex(function: object) -> bool:
+    module = getattr(function, "__module__", None)
+    return hasattr(function, "__closure__") and isinstance(module, str) and module.startswith("reactivex.")
+
+
+def _filled(cell: object) -> bool:
+    try:
+        _ = cell.cell_contents  # type: ignore[attr-defined]
+    except ValueError:
+        return False
+    return True
