@@ -140,6 +140,8 @@ class Run(ProducerTask):
         )
         super().__init__(alias, context, buffer, buffer)
         buffer.run_unread()
+        if not isinstance(received, str):
+            received.buffer.leads_to(buffer)
         self._flattener: Flattener | None = None
         self._agent = agent
         self._around = around

@@ -18,6 +18,7 @@ from miniagents.streams._buffer import NoReplayBuffer, ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._deadlocks import waits_for
 from miniagents.streams._derived import Processor
+from miniagents.streams._gauge import BufferGauge
 from miniagents.streams._lifetime import Lifetime, contain_all, extend_chain
 from miniagents.streams._protocols import Producer
 from miniagents.streams._pump import pump
@@ -410,9 +411,13 @@ def follow_observable(
     feeder = ObservableProducer()
     flattener.feeder = feeder
     on_loop_thread = flattener.context.on_loop_thread  # an Observable may emit from any thread
+    if scheduler is None:
+        scheduler = LoopScheduler(BufferGauge(flattener.buffer))
+    elif isinstance(scheduler, LoopScheduler):
+        scheduler = scheduler.with_gauge(BufferGauge(flattener.buffer))
     feeder.subscription.disposable = stream.subscribe(
-        on_loop_thread(flattener.feed_or_fail),
+        on_loop_thread(flattener.feed_from_pump),
         on_loop_thread(flattener.fail),
         on_loop_thread(flattener.finish),
-        scheduler=LoopScheduler() if scheduler is None else scheduler,
+        scheduler=scheduler,
     )

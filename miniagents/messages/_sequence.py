@@ -565,7 +565,7 @@ class Lifted(Observable[B]):
         received.buffer.expect_reader()  # it ends when nothing needs it any more
         result = self._transform(received)
         del received
-        leaving = _Subscription(result, result.pieces.subscribe(observer))
+        leaving = _Subscription(result, result.pieces.subscribe(observer, scheduler=scheduler))
         variables = copy_context()
 
         def follow_source(*_: object) -> None:

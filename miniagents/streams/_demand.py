@@ -20,10 +20,10 @@ is counted like that too, so a run that is started and forgotten is not paused.
 """
 
 import sys
-from asyncio import Future, sleep
+from asyncio import Future, Task, sleep
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Final, Protocol, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
@@ -32,6 +32,7 @@ from ._lifetime import NO_RESULT, Lifetime
 from ._protocols import Subscriber, Upstream
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 # An optional method of subscribers whose target replaces what they read; see `TokenFeed.shown_for`.
 _ShownFor: TypeAlias = Callable[[object], Lifetime[object] | None]
@@ -57,6 +58,7 @@ class Demand(Lifetime[T]):
         requested: how many pieces are requested in all, counted from the first one, by readers that read
             piece by piece.
         unlimited: how many requests for everything there are; with one, `requested` does not count.
+        links: what it has to do with other streams for which its source waits; None for nothing.
         upstream: the writer of this stream if it reads another one; it passes demand on to that.
     """
 
@@ -70,6 +72,7 @@ class Demand(Lifetime[T]):
         "_waiters",
         "backlog",
         "check_at",
+        "links",
         "notify_next",
         "requested",
         "unlimited",
@@ -94,6 +97,7 @@ class Demand(Lifetime[T]):
         self.backlog: int = 0
         self.upstream: Upstream | None = None
         self._resume: Future[None] | None = None
+        self.links: Links | None = None
         self.unlimited: int = 0
         self._awaited: int = -1  # the piece for which a reader of a derived stream waits
         # Sets that keep their order: to come and to leave costs the same for one reader and for thousands.
@@ -159,6 +163,8 @@ class Demand(Lifetime[T]):
         self.notify_next = True
         self.check_at = 0
         self.upstream = None
+        if self.links is not None:
+            self._unlink()
         if self._waiters is not None or self._subscribers is not None or self._batched is not None:
             self.notify()
         if self._end_waiters is not None:
@@ -178,7 +184,7 @@ class Demand(Lifetime[T]):
             self._waiters[future] = None
         self.notify_next = True
         limit = len(self.items) + context.prefetch
-        if self._resume is not None or self.upstream is not None:
+        if self._resume is not None or self.upstream is not None or self.links is not None:
             self.request(limit, waiting=True)
         elif limit > self.requested:
             self.requested = limit
@@ -335,7 +341,10 @@ class Demand(Lifetime[T]):
 
     def credit(self) -> int:
         """Return how many pieces may come before a pause; ``UNBOUNDED`` if something needs everything."""
-        return UNBOUNDED if self.unlimited else self.requested - len(self.items)
+        if self.unlimited:
+            return UNBOUNDED
+        credit = self.requested - len(self.items)
+        return credit if self.links is None else min(credit, self._room_ahead())
 
     # -- the source --------------------------------------------------------------------------------------
 
@@ -379,6 +388,95 @@ class Demand(Lifetime[T]):
             resume, self._resume = self._resume, None
             if not resume.done():
                 resume.set_result(None)
+        if self.links is not None:
+            self._resume_sources()
+
+    def _resume_sources(self) -> None:
+        """Wake whatever waits for this stream, because it writes it or what it is made of."""
+        node: Demand[object] | None = cast("Demand[object]", self)
+        while node is not None and node.links is not None:
+            links = node.links
+            if links.gauge is not None:
+                links.gauge.look()
+            node = links.made_of
+            if node is not None:
+                node.wake_source()
+
+    def wake_source(self) -> None:
+        """Let the source look again whether it may go on."""
+        resume, self._resume = self._resume, None
+        if resume is not None and not resume.done():
+            resume.set_result(None)
+        if self.upstream is not None and not self.closed:
+            waiting = self._waiters is not None
+            self.context.dispatch(partial(self.upstream.pass_demand_on, self, waiting=waiting))
+
+    # -- what it leads to --------------------------------------------------------------------------------
+
+    def leads_to(self, replies: "Demand[R]") -> None:
+        """Note that a run reads this stream and writes ``replies``: it is paused while these have no demand.
+
+        Args:
+            replies: the replies of the run; a run that it hands this stream to takes its place.
+        """
+        if not self.closed:
+            self.linked().leads_to = cast("Demand[object]", replies)
+            replies.linked().made_of = cast("Demand[object]", self)
+
+    def written_by(self, gauge: "Looks") -> None:
+        """Note the gauge of the Observables that write this stream.
+
+        Args:
+            gauge: looks again whenever there is more demand.
+        """
+        self.linked().gauge = gauge
+
+    def linked(self) -> "Links":
+        """Return its links, which are made now if there are none."""
+        if self.links is None:
+            self.links = Links()
+        return self.links
+
+    def _unlink(self) -> None:
+        links, self.links = self.links, None
+        if links is None:
+            return
+        made_of = links.made_of
+        if made_of is not None and made_of.links is not None and made_of.links.leads_to is self:
+            made_of.links.leads_to = None
+            made_of.wake_source()
+        if links.leads_to is not None and links.leads_to.links is not None:
+            links.leads_to.links.made_of = None
+        if links.gauge is not None:
+            links.gauge.close()
+
+    def room(self) -> int:
+        """Return how many pieces may come before a pause, also for the sake of what this stream leads to.
+
+        Less than 0 if more have come than were requested.
+        """
+        if self.closed or self.unlimited or self.context.draining:
+            return UNBOUNDED
+        room = self.requested - len(self.items) - self.backlog
+        return room if self.links is None else min(room, self._room_ahead())
+
+    def _room_ahead(self) -> int:
+        """Return how many pieces the streams that this one leads to may still get."""
+        room = UNBOUNDED
+        node = cast("Demand[object]", self)
+        # A stream that something else reads too is not paused for the sake of one run.
+        while node.links is not None and node.links.leads_to is not None and node.readers <= 1:
+            node = node.links.leads_to
+            if node.closed or node.unlimited or node.context.draining:
+                break
+            room = min(room, node.requested - len(node.items))
+        return room
+
+    def reading_task(self) -> "Task[None] | None":
+        """Return the task of the run that reads this stream, if that is known."""
+        replies = None if self.links is None else self.links.leads_to
+        producer = None if replies is None else replies.producer
+        return cast("Task[None] | None", getattr(producer, "task", None))
 
     async def may_go_on(self) -> bool:
         """Give the event loop a turn and wait for credit; return whether the source must go on.
@@ -399,7 +497,36 @@ class Demand(Lifetime[T]):
     def _is_full(self) -> bool:
         if self.unlimited or self.context.draining:
             return False
-        return len(self.items) + self.backlog >= self.requested
+        return self.room() <= 0
+
+
+class Looks(Protocol):
+    """A gauge; see `_gauge`."""
+
+    def look(self) -> None:
+        """Look whether sources may go on."""
+        ...
+
+    def close(self) -> None:
+        """Let all sources go on, for ever."""
+        ...
+
+
+class Links:
+    """What a stream has to do with others for which its source waits.
+
+    Attributes:
+        gauge: that of the Observables that write it.
+        leads_to: the replies of the run that reads it.
+        made_of: what the run reads that writes it.
+    """
+
+    __slots__ = ("gauge", "leads_to", "made_of")
+
+    def __init__(self) -> None:
+        self.gauge: Looks | None = None
+        self.leads_to: Demand[object] | None = None
+        self.made_of: Demand[object] | None = None
 
 
 class Request:

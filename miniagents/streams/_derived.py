@@ -90,7 +90,8 @@ class Processor(ABC):
         del buffer
         reading = self.reading
         if reading is not None:
-            self._request.pass_on(reading, self.position, self.writing.credit(), waiting=waiting)
+            credit = self.writing.credit()
+            self._request.pass_on(reading, self.position, credit, waiting=waiting and credit > 0)
 
     # -- its life ----------------------------------------------------------------------------------------
 

@@ -13,18 +13,18 @@ The rules:
    not decide for all.
 5. A terminal that leaves releases all sources.
 6. A terminal that drops items, or fails at one too many, has no gauge.
-7. **A default never hangs.** A reader that stands still for some seconds, and not in `asyncio.sleep`, may wait
-   for what a later item would bring. So there is more room for it then, twice as much after each further wait
-   that is twice as long, until it goes on; a warning names the pipe once.
+7. **A default never hangs.** A reader that stands still for a while, but neither in `asyncio.sleep` nor at a
+   stream of ours, may wait for what a later item would bring. So there is more room for it then, four times
+   as much after each further wait that is twice as long, until it goes on; a warning names the pipe once.
 """
 
 import asyncio
 import logging
 from asyncio import Task, TimerHandle, get_running_loop
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import Context as Variables, ContextVar
 from operator import length_hint
-from types import FrameType, MethodType
+from types import CellType, FrameType, FunctionType, MethodType
 from typing import Final, Protocol, TypeVar
 from weakref import WeakSet, ref
 
@@ -32,11 +32,13 @@ from reactivex import Observable, abc
 from reactivex.subject import Subject
 from typing_extensions import override
 
+from ._buffer import ReplayBuffer
 from ._scheduler import LoopScheduler
 
 T = TypeVar("T")
 
 PATIENCE: Final = 1.0  # seconds; see rule 7
+_MOST_PATIENCE: Final = 64.0  # seconds between two looks at a reader that sleeps
 NO_LIMIT: Final = 1 << 60
 
 logger = logging.getLogger("miniagents")
@@ -91,10 +93,13 @@ class Gauge:
 
     def look(self) -> None:
         """Release the sources if there is room again; called when an item was read."""
-        if self._extra:
-            self._extra = 0
+        self.taken()
         if self.held and 2 * self.unread() <= self.limit:
             self.release()
+
+    def taken(self) -> None:
+        """Note that the reader goes on."""
+        self._extra = 0
 
     def close(self) -> None:
         """Release all sources, for ever: the terminal has left, or takes everything."""
@@ -140,7 +145,7 @@ class Gauge:
         self._timer = None
         place = _place(self.reader())
         if place is not None and place == self._last:
-            self._extra = max(2 * self._extra, self.limit)
+            self._extra = max(4 * self._extra, self.limit)
             self._patience *= 2
             if not self._warned:
                 self._warned = True
@@ -154,12 +159,13 @@ class Gauge:
             self.release()
             self._patience, self._last = patience, last
         else:
+            self._patience = self._patience if place is not None else min(2 * self._patience, _MOST_PATIENCE)
             self._last = place
             self._timer = self._loop.call_later(self._patience, self._lose_patience, context=Variables())
 
 
 def _place(task: "Task[object] | None") -> object:
-    """Return where a task stands; None if it will go on by itself, in `asyncio.sleep`, or has ended."""
+    """Return where a task stands; None if it has ended, sleeps, or waits for a stream of ours."""
     if task is None or task.done():
         return None
     inner: object = task.get_coro()
@@ -168,7 +174,9 @@ def _place(task: "Task[object] | None") -> object:
         for name in ("cr_frame", "ag_frame", "gi_frame"):
             frame = getattr(inner, name, None) or frame
         inner = next((getattr(inner, name) for name in _AWAITED if hasattr(inner, name)), None)
-    if frame is None or frame.f_code is asyncio.sleep.__code__:
+    if frame is None or frame.f_code.co_name == "sleep":
+        return None
+    if str(frame.f_globals.get("__name__", "")).startswith("miniagents."):
         return None
     return id(frame), frame.f_lasti
 
@@ -220,6 +228,8 @@ class TerminalGauge(Gauge):
         """Return an iterator of items that the reader takes one by one; it counts as read what it yields."""
         if batch:
             self._newest = batch[-1]
+            if self.held:
+                self.read_here()
         taken = iter(batch)
         self.batch = taken
         return taken
@@ -269,12 +279,41 @@ class TerminalGauge(Gauge):
                 self._terminals.hungry = None
 
 
-def gauge_of(scheduler: abc.SchedulerBase | None, observer: abc.ObserverBase[T]) -> Gauge | None:
+class BufferGauge(Gauge):
+    """The gauge of a buffer that is written from an Observable: its own demand, and that of what it leads to.
+
+    Args:
+        buffer: the buffer.
+    """
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self, buffer: ReplayBuffer[T]) -> None:
+        super().__init__(buffer.context.prefetch)
+        self._buffer: ReplayBuffer[object] = buffer  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue] - only counted
+        buffer.written_by(self)
+
+    @override
+    def unread(self) -> int:
+        return self.limit - self._buffer.room()
+
+    @override
+    def look(self) -> None:
+        self.taken()
+        if self.held and self.room() > 0:
+            self.release()
+
+    @override
+    def reader(self) -> "Task[object] | None":
+        return self._buffer.reading_task()
+
+
+def gauge_of(scheduler: abc.SchedulerBase | None, observer: object) -> Gauge | None:
     """Return the gauge of the terminal that a new subscription ends in; None if nothing limits it.
 
     Args:
         scheduler: that of the subscription.
-        observer: that of the subscription.
+        observer: that of the subscription, or its `on_next`.
     """
     if not isinstance(scheduler, LoopScheduler):
         return None
@@ -283,10 +322,10 @@ def gauge_of(scheduler: abc.SchedulerBase | None, observer: abc.ObserverBase[T])
 
 
 def _is_shared(observer: object) -> bool:
-    """Return whether what an observer gets goes into a `Subject`, on its way through operators of reactivex.
+    """Return whether what an observer gets goes into a `Subject` behind some operators of reactivex.
 
-    A Subject is what `connect` subscribes with. Operators keep their observers in closures: no frame has to be
-    looked at, and what is not known counts as not shared.
+    A Subject is what `connect` subscribes with. Operators keep their observers in closures: no frame has to
+    be looked at, and what is not known counts as not shared.
     """
     seen: set[int] = set()
     left: list[object] = [observer]
@@ -296,28 +335,20 @@ def _is_shared(observer: object) -> bool:
             continue
         seen.add(id(each))
         if isinstance(each, MethodType):
-            if isinstance(each.__self__, Subject):
+            each = each.__self__
+            if isinstance(each, Subject):
                 return True
-            left.append(each.__self__)
-        elif isinstance(each, abc.ObserverBase):
-            if not isinstance(each, Subject):
-                left += [getattr(each, name) for name in _FOLLOWED if hasattr(each, name)]
-        elif _of_reactivex(each):
-            left += [cell.cell_contents for cell in each.__closure__ or () if _filled(cell)]  # type: ignore[attr-defined]
+        if isinstance(each, abc.ObserverBase):
+            left += [getattr(each, name) for name in _FOLLOWED if hasattr(each, name)]
+        elif isinstance(each, FunctionType) and each.__module__.startswith("reactivex."):
+            held = [cell.cell_contents for cell in each.__closure__ or () if cell != _EMPTY]
+            left += [one for one in held if not isinstance(_told(one), Subject)]  # that is what users gave
     return False
 
 
+def _told(function: object) -> object:
+    return function.__self__ if isinstance(function, MethodType) else function
+
+
+_EMPTY: Final = CellType()
 _FOLLOWED: Final = ("_on_next", "observer")
-
-
-def _of_reactivex(function: object) -> bool:
-    module = getattr(function, "__module__", None)
-    return hasattr(function, "__closure__") and isinstance(module, str) and module.startswith("reactivex.")
-
-
-def _filled(cell: object) -> bool:
-    try:
-        _ = cell.cell_contents  # type: ignore[attr-defined]
-    except ValueError:
-        return False
-    return True

@@ -11,6 +11,7 @@ Operators pass the scheduler of a subscription on to what they subscribe to, so 
 from asyncio import Handle, get_running_loop
 from collections.abc import Callable
 from contextvars import copy_context
+from copy import copy
 from datetime import datetime, timedelta
 from functools import partial
 from threading import get_ident
@@ -156,6 +157,12 @@ class LoopScheduler(PeriodicScheduler):
 
         running.disposable = self.schedule_absolute(due, tick, state)
         return running
+
+    def with_gauge(self, gauge: "Gauge") -> "LoopScheduler":
+        """Return the same scheduler with another gauge."""
+        other = copy(self)
+        other.gauge = gauge
+        return other
 
     def call_at(self, when: float, callback: typing.Action) -> Handle:
         """Call back on the loop at a time of its clock, in the context variables of the subscriber."""

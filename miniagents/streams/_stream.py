@@ -21,6 +21,7 @@ from typing_extensions import override
 from ._buffer import ReplayBuffer
 from ._context import PassingError
 from ._deadlocks import record_subscription
+from ._gauge import Gauge, gauge_of
 from ._lifetime import Lease
 from ._readers import iterate, raise_error, until_closed
 
@@ -122,7 +123,13 @@ class Stream(Observable[T_co]):
         buffer = self.shown
         items = buffer.items if self._items is None else self._items
         subscription = Subscription(
-            buffer, items, self._lease, on_next or _ignore, on_error, on_completed or _ignore
+            buffer,
+            items,
+            self._lease,
+            on_next or _ignore,
+            on_error,
+            on_completed or _ignore,
+            None if scheduler is None else gauge_of(scheduler, on_next),
         )
         trampoline = CurrentThreadScheduler.singleton()
         if trampoline.schedule_required():
@@ -161,11 +168,13 @@ class Subscription(abc.DisposableBase, Generic[T]):
         "_buffer",
         "_busy",
         "_circle",
+        "_gauge",
         "_items",
         "_lease",
         "_on_completed",
         "_on_error",
         "_on_next",
+        "_room",
         "_variables",
         "position",
     )
@@ -178,6 +187,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
         on_next: Callable[[T], None],
         on_error: Callable[[Exception], None] | None,
         on_completed: Callable[[], None],
+        gauge: Gauge | None,
     ) -> None:
         self._buffer: ReplayBuffer[T] | None = buffer
         self._items = items
@@ -187,9 +197,11 @@ class Subscription(abc.DisposableBase, Generic[T]):
         self._on_completed = on_completed
         self.position = 0
         self._busy = True
+        self._gauge = gauge
+        self._room = 0  # how many pieces may be delivered before a look at the gauge
         self._variables = contextvars.copy_context()
         self._circle = None if buffer.closed else record_subscription(buffer)
-        buffer.attach(self)
+        buffer.attach(self, unbounded=gauge is None)
 
     def start(self) -> None:
         """Deliver the pieces that have come; ``subscribe`` raises an error of the subscriber."""
@@ -225,15 +237,43 @@ class Subscription(abc.DisposableBase, Generic[T]):
             while (buffer := self._buffer) is not None:
                 items = self._items
                 if self.position < len(items):
+                    if self._gauge is not None and not self._has_room(self._gauge):
+                        return
                     item = items[self.position]
                     self.position += 1
                     self._on_next(item)
                 elif buffer.closed:
                     self._terminate(buffer)
                 else:
+                    if self._gauge is not None and self._has_room(self._gauge):
+                        self._room += 1  # nothing was delivered
+                        buffer.request(self.position + self._gauge.room(), waiting=True)
                     return
         finally:
             self._busy = False
+
+    # -- a subscription of a pipe that can wait -----------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Its name in a warning."""
+        return "a stream"
+
+    def _has_room(self, gauge: Gauge) -> bool:
+        """Return whether the pipe takes another piece; if not, :meth:`go_on` is called when it does."""
+        if self._room <= 0:
+            room = gauge.room()
+            if room <= 0:
+                gauge.hold(self)
+                return False
+            self._room = max(1, room // 2)
+        self._room -= 1
+        return True
+
+    def go_on(self) -> None:
+        """Deliver what has come meanwhile, and request more."""
+        if self._buffer is not None:
+            self._buffer.context.dispatch(self.deliver)
 
     def _terminate(self, buffer: ReplayBuffer[T]) -> None:
         on_error, on_completed, lease = self._on_error, self._on_completed, self._lease
@@ -258,7 +298,9 @@ class Subscription(abc.DisposableBase, Generic[T]):
         buffer, self._buffer = self._buffer, None
         if buffer is None:
             return
-        buffer.detach(self)
+        buffer.detach(self, unbounded=self._gauge is None)
+        if self._gauge is not None:
+            self._gauge.forget(self)
         if self._circle is not None:
             self._circle.cancel()
         self._lease = None

@@ -286,8 +286,13 @@ def check_end(outcome: Outcome, stop: Stop) -> None:
 
 
 def check_log(outcome: Outcome) -> None:
-    """Only errors of the graph itself are logged, those that no reader was told."""
+    """Only errors of the graph itself are logged, those that no reader was told.
+
+    And one warning: a run of it that waits for no stream, behind a pipe, may be told of its source.
+    """
     for record in outcome.logged:
+        if "had to wait, because" in record.getMessage():
+            continue
         error = None if record.exc_info is None else record.exc_info[1]
         assert record.name == "miniagents", record.getMessage()
         assert isinstance(error, PlannedError | AgentTimeoutError | StopLoop), record.getMessage()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import reactivex as rx
 from reactivex import Observable, operators as ops
+from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from miniagents import InteractionContext, MiniAgents, miniagent
 from miniagents.operators import map_agent, resolve
@@ -140,7 +141,7 @@ def test_the_scheduler_of_the_user_goes_through() -> None:
         return rx.of("one")
 
     async def main() -> None:
-        scheduler = loop_scheduler()
+        scheduler = AsyncIOScheduler(asyncio.get_running_loop())
         ended = asyncio.Event()
         rx.defer(source).pipe(echo).subscribe(on_completed=ended.set, scheduler=scheduler)
         await ended.wait()

@@ -1,0 +1,251 @@
+"""Demand goes through every operator: the seven rules, and how far sources run ahead."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+import pytest
+import reactivex as rx
+from reactivex import Observable, operators as ops
+
+from miniagents import MiniAgents
+from miniagents.streams import Overflow, from_async, to_async_iter
+from miniagents.testing import virtual_time
+from tests.support.docs_pages import ROOT
+from tests.support.piped import PIPES, READ, UNLIMITED, beyond
+
+BOUND = {"map_async": 3}  # results that its own reader has not taken
+PACES = ((0.0, 0.0), (0.0, 0.001), (0.001, 0.0))
+"""Pauses of source and reader: none, a slow reader, a slow source."""
+
+
+class Made:
+    """A source that counts what it has made.
+
+    Attributes:
+        made: how many items.
+        closed: whether it was closed.
+    """
+
+    def __init__(self, most: int = 1_000) -> None:
+        self.made = 0
+        self.closed = False
+        self._most = most
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        try:
+            for number in range(self._most):
+                self.made += 1
+                yield number
+                await asyncio.sleep(0)
+        finally:
+            self.closed = True
+
+    @property
+    def observable(self) -> Observable[int]:
+        """The source as an Observable."""
+        return from_async(self)
+
+
+async def read(items: AsyncGenerator[Any], count: int) -> list[Any]:
+    """Read so many items."""
+    return [await anext(items) for _ in range(count)]
+
+
+async def settle() -> None:
+    """Give everything its turns."""
+    for _ in range(60):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("prefetch", [1, 3])
+@pytest.mark.parametrize("name", PIPES)
+def test_how_far_a_source_runs_ahead(name: str, prefetch: int) -> None:
+    """It makes at most twice `prefetch` items that nothing has read, at any pace."""
+    if name in UNLIMITED:
+        return
+    with virtual_time():
+        for source, reader in PACES:
+            assert asyncio.run(beyond(name, prefetch, source, reader)) <= BOUND.get(name, 2) * prefetch
+
+
+def table() -> str:
+    """The table of the page: how far a source runs ahead of its reader."""
+    rows = ["| operator | prefetch 1 | 3 | 1,024 |", "|---|---|---|---|"]
+    with virtual_time():
+        for name in PIPES:
+            most = [
+                max(
+                    asyncio.run(beyond(name, prefetch, source, reader))
+                    for source, reader in (PACES[2:] if name in UNLIMITED else PACES)
+                )
+                for prefetch in (1, 3, 1024)
+            ]
+            shown = ["no limit"] * 3 if name in UNLIMITED else [f"{each:,}" for each in most]
+            assert name in UNLIMITED or most[-1] <= BOUND.get(name, 2) * 1024
+            rows.append(f"| {name} | {' | '.join(shown)} |")
+    return "\n".join(rows)
+
+
+@pytest.mark.gate("66 pipes, some with thousands of items")
+def test_the_table_of_the_page() -> None:
+    """The page has this table."""
+    assert table() in (ROOT / "docs" / "streams.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.loop(virtual=True)
+async def test_rule_1_nothing_unread_holds_nothing() -> None:
+    """A source whose items a filter drops runs on: its reader has read everything."""
+    source = Made(5_000)
+    async with MiniAgents(prefetch=1):
+        pipe = source.observable.pipe(ops.filter(lambda n: n == 4_999))
+        assert [4_999] == [item async for item in to_async_iter(pipe)]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_rule_2_an_observable_is_read_next() -> None:
+    """The newest item is an Observable, whose reader needs the source: a group is read to its end."""
+    async with MiniAgents(prefetch=1):
+        groups = to_async_iter(Made(30).observable.pipe(ops.group_by(lambda n: n % 3)))
+        first = await anext(groups)
+        assert list(range(3, 30, 3)) == [item async for item in to_async_iter(first)]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_rule_3_a_task_that_reads_two() -> None:
+    """A reader that waits for one pipe releases the others that its task reads."""
+    source = Made(50)
+    async with MiniAgents(prefetch=1):
+        seen: rx.subject.Subject[int] = rx.subject.Subject()
+        first = to_async_iter(source.observable.pipe(ops.do_action(seen.on_next)))
+        late = to_async_iter(seen.pipe(ops.filter(lambda n: n == 40)))
+        reading = asyncio.ensure_future(anext(first))
+        await settle()
+
+        async def both() -> int:
+            await anext(first)
+            return await anext(late)
+
+        async with asyncio.timeout(0.5):
+            assert 0 == await reading
+            assert 40 == await asyncio.create_task(both())
+
+
+@pytest.mark.parametrize("share", ["share", "publish", "replay"])
+@pytest.mark.loop(virtual=True)
+async def test_rule_4_a_shared_source_never_waits(share: str) -> None:
+    """Sharing has no limit: a slow reader does not disturb the other ones."""
+    source = Made(500)
+    async with MiniAgents(prefetch=2):
+        connectable = {"share": ops.publish(), "publish": ops.publish(), "replay": ops.replay()}[share]
+        shared: Observable[int] = source.observable.pipe(ops.map(lambda n: n), connectable, ops.ref_count())
+        slow = to_async_iter(shared)
+        assert 0 == await anext(slow)
+        seen: list[int] = []
+        shared.subscribe(seen.append)
+        await asyncio.sleep(1)
+        assert 500 == source.made
+        assert 499 == seen[-1]
+        assert 499 == len([item async for item in slow])
+
+
+@pytest.mark.loop(virtual=True)
+async def test_rule_5_a_reader_that_leaves() -> None:
+    """A terminal that leaves releases the sources, also one that something else reads too."""
+    source = Made(300)
+    async with MiniAgents(prefetch=2):
+        items = to_async_iter(source.observable)
+        await read(items, 3)
+        await settle()
+        assert (False, True) == (source.closed, source.made < 10)
+        await items.aclose()
+        await settle()
+        assert source.closed
+
+
+@pytest.mark.parametrize("policy", [Overflow.drop_oldest, Overflow.fail])
+@pytest.mark.logs("unread items were dropped")
+@pytest.mark.loop(virtual=True)
+async def test_rule_6_dropping_never_waits(policy: Any) -> None:
+    """A reader that drops items, or fails at one too many, never holds the source."""
+    source = Made(300)
+    async with MiniAgents(prefetch=2):
+        items = to_async_iter(source.observable, overflow=policy(5))
+        await anext(items)
+        await settle()
+        await asyncio.sleep(1)
+        assert source.made > 100 or source.closed
+        await items.aclose()
+
+
+@pytest.mark.logs("had to wait, because")
+@pytest.mark.parametrize("prefetch", [1, 3, 64])
+def test_rule_7_a_default_never_hangs(prefetch: int, caplog: pytest.LogCaptureFixture) -> None:
+    """A reader that waits for what a later item brings gets it; one warning names the pipe."""
+    caplog.set_level(logging.WARNING)
+
+    async def main() -> None:
+        far = asyncio.Event()
+
+        def look(number: int) -> None:
+            if number == 700:
+                far.set()
+
+        async with MiniAgents(prefetch=prefetch):
+            items = to_async_iter(Made(1_000).observable.pipe(ops.do_action(look)))
+            assert 0 == await anext(items)
+            await far.wait()
+            assert list(range(1, 1_000)) == [item async for item in items]
+
+    with virtual_time():
+        asyncio.run(main())
+    assert 1 == len(caplog.records)
+    assert "from_async(Made) had to wait, because" in caplog.text
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_slow_reader_is_not_impatience(caplog: pytest.LogCaptureFixture) -> None:
+    """A reader that sleeps for hours opens nothing."""
+    source = Made()
+    async with MiniAgents(prefetch=4):
+        items = to_async_iter(source.observable.pipe(ops.map(str)))
+        for _ in range(20):
+            await anext(items)
+            await asyncio.sleep(3_600)
+        assert source.made <= 28
+        await items.aclose()
+    assert [] == caplog.records
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_context_that_ends_lets_sources_run() -> None:
+    """Nothing is paused while a context drains."""
+    source = Made()
+    async with MiniAgents(prefetch=4):
+        items = to_async_iter(source.observable.pipe(ops.map(str)))
+        await anext(items)
+    assert 1_000 == source.made
+    assert 999 == len([item async for item in items])
+
+
+@pytest.mark.loop(virtual=True)
+async def test_outside_of_a_context() -> None:
+    """The same holds without a `MiniAgents`, with 1,024 items."""
+    source = Made(10_000)
+    items = to_async_iter(source.observable.pipe(ops.map(str)))
+    await read(items, READ)
+    await asyncio.sleep(5)
+    assert source.made <= READ + 2 * 1024
+    await items.aclose()
+
+
+@pytest.mark.loop(virtual=True)
+async def test_nothing_is_left_of_a_held_source() -> None:
+    """A reader that leaves while a source waits leaves no task and no timer."""
+    items = to_async_iter(Made(10_000).observable.pipe(ops.map(str)))
+    await anext(items)
+    await asyncio.sleep(5)
+    await items.aclose()
+    await settle()
+    assert 1 == len(asyncio.all_tasks())
