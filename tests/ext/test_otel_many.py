@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import random
 import tracemalloc
 from collections.abc import AsyncGenerator, MutableMapping
@@ -34,6 +35,9 @@ from miniagents.errors import RaceLostError
 from miniagents.ext.otel import tracing
 from miniagents.observers import Observer, RunEnded, RunEvent, RunInfo
 from miniagents.testing import scripted_model
+
+RUNS = int(os.environ.get("RUNS", "150"))
+"""At once, in each of three rounds of the gate; 1,000 at night."""
 
 TABLE = 32_768
 """Bytes from which on something is the table of a set, which grows with the most tasks at once."""
@@ -186,7 +190,7 @@ async def rounds(runs: int, count: int, observers: list[Observer], seed: int) ->
 
 @pytest.mark.loop(virtual=True, timeout=300)
 @pytest.mark.parametrize(
-    ("runs", "count"), [(20, 1), pytest.param(1000, 3, marks=pytest.mark.gate("many runs"))]
+    ("runs", "count"), [(20, 1), pytest.param(RUNS, 3, marks=pytest.mark.gate("many runs"))]
 )
 async def test_many_runs(runs: int, count: int, caplog: pytest.LogCaptureFixture) -> None:
     """Each span ends once, after those below it and below the run that began it; nothing is kept."""

@@ -163,10 +163,10 @@ def _plain(heading: str) -> Callable[[int], bytes]:
     "file_of", [_framed, _plain("## {}"), _plain("{}\n====")], ids=["framed", "typed", "old"]
 )
 def test_loading_takes_time_in_proportion(tmp_path: Path, file_of: Callable[[int], bytes]) -> None:
-    """A conversation of 40,000 messages takes about four times as long to load as one of 10,000."""
+    """A conversation of 16,000 messages takes about four times as long to load as one of 4,000."""
     small, large = tmp_path / "small.md", tmp_path / "large.md"
-    small.write_bytes(file_of(10_000))
-    large.write_bytes(file_of(40_000))
+    small.write_bytes(file_of(4_000))
+    large.write_bytes(file_of(16_000))
     ratios = sorted(_seconds_of_load(large) / _seconds_of_load(small) for _ in range(3))
     assert ratios[1] < 7, ratios
 
