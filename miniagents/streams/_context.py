@@ -434,9 +434,9 @@ class PassingError:
     __slots__ = ("chain", "error", "passed_on")
 
     def __init__(self, error: Exception, chain: tuple[str, ...]) -> None:
-        self.error = error
-        self.chain = chain
-        self.passed_on = False
+        self.error: Exception = error
+        self.chain: tuple[str, ...] = chain
+        self.passed_on: bool = False
 
 
 class UnhandledErrors:
