@@ -12,21 +12,12 @@ Example:
 from miniagents.agents import (
     RaceLostError,
 )
-from miniagents.models import (
-    JournalError,
-    MaxTurnsError,
-    SchemaError,
-    ToolArgumentsError,
-    ToolDefinitionError,
-    TypedAnswerError,
-)
+from miniagents.models import JournalError, MaxTurnsError, SchemaError, ToolArgumentsError, TypedAnswerError
 from miniagents.values import (
-    AgentFieldError,
     AgentTimeoutError,
     BudgetExceededError,
     DeadlockError,
     FreezeError,
-    HashKeyError,
     InquiryCancelledError,
     LLMConfigError,
     LLMConnectionError,
@@ -40,23 +31,18 @@ from miniagents.values import (
     MiniAgentsError,
     NestingError,
     NoActiveContextError,
-    NotReplayedError,
     StopLoop,
     StreamOverflowError,
-    TemplateError,
     UnresolvedPromiseError,
-    UnroutedMessageError,
     WrongLoopError,
     partial_text,
 )
 
 __all__ = [
-    "AgentFieldError",
     "AgentTimeoutError",
     "BudgetExceededError",
     "DeadlockError",
     "FreezeError",
-    "HashKeyError",
     "InquiryCancelledError",
     "JournalError",
     "LLMConfigError",
@@ -72,17 +58,13 @@ __all__ = [
     "MiniAgentsError",
     "NestingError",
     "NoActiveContextError",
-    "NotReplayedError",
     "RaceLostError",
     "SchemaError",
     "StopLoop",
     "StreamOverflowError",
-    "TemplateError",
     "ToolArgumentsError",
-    "ToolDefinitionError",
     "TypedAnswerError",
     "UnresolvedPromiseError",
-    "UnroutedMessageError",
     "WrongLoopError",
     "partial_text",
 ]

@@ -17,7 +17,6 @@ from miniagents.models import (
     ToolAgent,
     ToolArgumentsError,
     Toolbox,
-    ToolDefinitionError,
     ToolSpec,
     tool,
 )
@@ -35,7 +34,6 @@ __all__ = [
     "ToolArgumentsError",
     "ToolCall",
     "ToolCallDelta",
-    "ToolDefinitionError",
     "ToolResult",
     "ToolSpec",
     "Toolbox",

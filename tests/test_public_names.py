@@ -14,7 +14,7 @@ import pytest
 import miniagents
 from tests.architecture.project import INTERNAL
 
-MOST_OF_0_2 = 235
+MOST_OF_0_2 = 229
 """How many of the names of 0.2.0 all public modules may have together; the goal is 200."""
 
 # A name that is new goes here, and onto a page.
@@ -59,7 +59,6 @@ EVER = frozenset(
         "CLEAR",
         "AgentCall",
         "AgentCallNode",
-        "AgentFieldError",
         "AgentPart",
         "AgentReplyNode",
         "AgentTimeoutError",
@@ -100,7 +99,6 @@ EVER = frozenset(
         "ModelAgent",
         "NestingError",
         "NoActiveContextError",
-        "NotReplayedError",
         "ParsedMessage",
         "Part",
         "Promise",
@@ -122,14 +120,12 @@ EVER = frozenset(
         "ToolArgumentsError",
         "ToolCall",
         "ToolCallDelta",
-        "ToolDefinitionError",
         "ToolMessage",
         "ToolResult",
         "ToolSpec",
         "TypedAgent",
         "TypedAnswerError",
         "UnresolvedPromiseError",
-        "UnroutedMessageError",
         "Usage",
         "UserMessage",
         "WrongLoopError",

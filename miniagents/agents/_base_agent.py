@@ -11,7 +11,7 @@ from pydantic_core import ArgsKwargs, PydanticCustomError
 from typing_extensions import dataclass_transform, override
 
 from miniagents.messages import MessageSequencePromise
-from miniagents.values import AgentFieldError, freeze_data, misfit, refuse_changeable
+from miniagents.values import MessageValidationError, freeze_data, misfit, refuse_changeable
 
 from ._agent import In, InteractionContext, MiniAgent, Out
 from ._agent_class import AgentClass, prepare
@@ -118,7 +118,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
 
         Raises:
             TypeError: it has no such field; the text names the fields that it has.
-            AgentFieldError: a field does not fit; the text names it and its value.
+            MessageValidationError: a field does not fit; the text names it and its value.
         """
         changed = self._keywords.named(self.alias, (), fields)
         return self._variant(defaults={**self._defaults, **changed})
@@ -132,7 +132,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
 
         Raises:
             TypeError: it has no such field.
-            AgentFieldError: a field does not fit.
+            MessageValidationError: a field does not fit.
         """
         return self.fork(**fields)
 
@@ -231,7 +231,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
             problem = misfit(error, self.__pydantic_fields__)
         # Outside of the `except` block: pydantic's error, which may contain secrets, must not be its context.
         msg = f"Agent {self.alias} cannot have these fields: {problem}"
-        raise AgentFieldError(msg, self.alias)
+        raise MessageValidationError(msg, self.alias)
 
 
 def _run_of(ctx: InteractionContext, **_: object) -> Awaitable[None]:

@@ -198,7 +198,7 @@ def prompt(*templates: MessageType, **values: SlotValue) -> Prompt:
         checkers check them too. It replies one message for each template.
 
     Raises:
-        TemplateError: braces hold anything but a plain name, or have no partner.
+        MessageValidationError: braces hold anything but a plain name, or have no partner.
         TypeError: no template is given, one of them streams or is not a message, or a value has no slot.
 
     Example:

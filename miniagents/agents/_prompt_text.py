@@ -16,7 +16,7 @@ from miniagents.messages._message import ContentMessage, MessageSink, freeze_met
 from miniagents.messages._tokens import TokenFeed, TokenTransformer
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context, current_context
-from miniagents.values import Content, File, Image, Refusal, TemplateError, named_fields
+from miniagents.values import Content, File, Image, MessageValidationError, Refusal, named_fields
 
 BETWEEN = "\n\n"
 """The text between two messages in one slot."""
@@ -46,12 +46,12 @@ class PromptText:
             message: its texts are templates; everything else in it is kept.
 
         Raises:
-            TemplateError: a brace has no partner, braces do not hold a plain name, or the message has no
-                text.
+            MessageValidationError: a brace has no partner, braces do not hold a plain name, or the
+                message has no text.
         """
         if message.text is None:
             msg = f"a {type(message).__name__} without a text cannot be part of a prompt; give it a text"
-            raise TemplateError(msg)
+            raise MessageValidationError(msg)
         parts = message.content if isinstance(message, ContentMessage) else (message.text,)
         before: list[Content] = []
         literals, slots = list[Message](), list[str]()
@@ -140,7 +140,7 @@ class _Writer(TokenTransformer[str]):
                 f"the slot {{{self._needed}}} of a prompt was given no value, and no message was sent that "
                 f'could fill it; send one, or give {self._needed}=... ("" for nothing)'
             )
-            raise TemplateError(msg)
+            raise MessageValidationError(msg)
 
     @override
     def tokens(self, tokens: list[str], /) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from importlib import import_module
 from typing import Protocol, cast
 
-from miniagents.errors import ToolDefinitionError
+from miniagents.errors import SchemaError
 from miniagents.tools import AnyTool
 
 from ._arguments import BadInputError, McpOptions
@@ -64,7 +64,7 @@ async def _serve(module: _Serving, agents: Sequence[AnyTool], options: McpOption
         )
     except OSError as error:
         raise BadInputError(error.strerror or str(error)) from error
-    except (ToolDefinitionError, ValueError) as error:
+    except (SchemaError, ValueError) as error:
         raise BadInputError(str(error)) from error
     return 0
 

@@ -167,7 +167,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     Raises:
         NoActiveContextError: no context is active.
-        NotReplayedError: when awaited, with ``replay=False``, after the first messages were dropped.
+        UnresolvedPromiseError: when awaited, with ``replay=False``, after the first messages were dropped.
         TypeError: a piece cannot become a message; the text names its type and its position.
 
     Example:

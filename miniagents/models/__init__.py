@@ -6,7 +6,7 @@ from ._cache import cache
 from ._call_keys import NOT_ASKED, CallKey, RecordedFunction
 from ._call_records import CallRecords
 from ._durable import DurableRun, RunJournal, durable
-from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, ToolDefinitionError, TypedAnswerError
+from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, TypedAnswerError
 from ._journal import CallJournal, JournalEntry, JournalError, RecordedCalls, recorded
 from ._limiter import Limiter
 from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_limit
@@ -64,7 +64,6 @@ __all__ = [
     "Tool",
     "ToolAgent",
     "ToolArgumentsError",
-    "ToolDefinitionError",
     "ToolReplies",
     "ToolSpec",
     "Toolbox",

@@ -11,7 +11,7 @@ from miniagents.agents import MiniAgent
 from miniagents.messages import AssistantMessage, Message, Messages, ToolMessage, UserMessage
 from miniagents.values import AgentPart, freeze
 
-from ._errors import ToolArgumentsError, ToolDefinitionError
+from ._errors import SchemaError, ToolArgumentsError
 from ._parameters import json_object, json_schema, sentence_of
 from ._tool import ToolSpec
 
@@ -43,7 +43,7 @@ class AgentTool:
                 that its class of messages declares itself; if there are none, one text.
 
         Raises:
-            ToolDefinitionError: the alias is not a name that providers accept, or the agent takes messages of
+            SchemaError: the alias is not a name that providers accept, or the agent takes messages of
                 several classes.
             TypeError: a keyword of the agent has no value, and a model cannot give it one.
         """
@@ -101,7 +101,7 @@ def _taken(agent: MiniAgent[Message, Message, ...]) -> type[Message]:
     takes = (Message,) if agent.takes is None else agent.takes
     if len(takes) != 1:
         names = " or ".join(each.__name__ for each in takes) or "no messages"
-        raise ToolDefinitionError(
+        raise SchemaError(
             f"The agent {agent.alias} takes {names}, but the arguments of a tool have one schema; "
             "give an agent that takes messages of one class."
         )

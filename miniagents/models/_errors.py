@@ -2,20 +2,7 @@
 
 from miniagents.values import LLMError, MiniAgentsError
 
-__all__ = ["MaxTurnsError", "SchemaError", "ToolArgumentsError", "ToolDefinitionError", "TypedAnswerError"]
-
-
-class ToolDefinitionError(MiniAgentsError, TypeError):
-    """A function cannot be a tool, or tools cannot be used together; raised before any network call.
-
-    Example:
-        >>> from miniagents import tool
-        >>> try:
-        ...     tool(print)
-        ... except ToolDefinitionError as error:
-        ...     print(str(error).partition(";")[0])
-        The tool print cannot be called by a model: *args stands for any number of arguments
-    """
+__all__ = ["MaxTurnsError", "SchemaError", "ToolArgumentsError", "TypedAnswerError"]
 
 
 class ToolArgumentsError(MiniAgentsError, ValueError):
@@ -56,7 +43,10 @@ class MaxTurnsError(LLMError):
 
 
 class SchemaError(MiniAgentsError, TypeError):
-    """A class cannot be the type of an answer, or it lacks a field; raised before any network call.
+    """A model cannot be given this: a function as a tool, several tools together, a class as an answer.
+
+    It is raised before any network call; the text says what to do. A class also gets it for a field that it
+    lacks.
 
     Example:
         >>> from miniagents.testing import scripted_model

@@ -13,7 +13,7 @@ from miniagents.streams._observers import RunKind
 
 from ._agent_kinds import as_kind, over
 from ._asked_model import AskedModel, TellsModel
-from ._errors import ToolDefinitionError
+from ._errors import SchemaError
 from ._tool import check_timeout
 from ._tool_loop import MAX_CALLS, MAX_DEPTH, AnyTool, Approval, Toolbox, ToolCalls, ToolLoop
 from ._typed_agent import AnswerMode, TypedAgent, typed_agent, typed_answer
@@ -183,7 +183,7 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
             `ToolMessage`, in order; `final` of its replies is the answer in which the model calls no tool.
 
         Raises:
-            ToolDefinitionError: there are no tools, two have the same name, or a number makes no sense.
+            SchemaError: there are no tools, two have the same name, or a number makes no sense.
 
         Example:
             >>> from miniagents import AssistantMessage, MiniAgents, ToolCall, tool
@@ -201,10 +201,10 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         """
         check_timeout(timeout, "with_tools")
         if max_turns < 1:
-            raise ToolDefinitionError(f"max_turns={max_turns} leaves no turn for an answer; give 1 or more.")
+            raise SchemaError(f"max_turns={max_turns} leaves no turn for an answer; give 1 or more.")
         for name, limit in (("max_calls", max_calls), ("max_depth", max_depth)):
             if limit < 1:
-                raise ToolDefinitionError(f"{name}={limit} allows no call of a tool; give 1 or more.")
+                raise SchemaError(f"{name}={limit} allows no call of a tool; give 1 or more.")
         # The keywords come with each call: the defaults of this agent are those of the new one.
         # Errors of the model stay errors here, and end the loop. The new agent has the policy of this one.
         model = cast("MiniAgent[Message, AssistantMessage, ...]", self.errors_as_messages(enabled=False))

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from miniagents.values import FrozenMapping, freeze
 
-from ._errors import ToolArgumentsError, ToolDefinitionError
+from ._errors import SchemaError, ToolArgumentsError
 
 __all__ = ["Described", "Parameters", "json_object", "json_schema", "sentence_of"]
 
@@ -126,7 +126,7 @@ class Parameters:
             descriptions: of the parameters; those of `pydantic.Field` come first.
 
         Raises:
-            ToolDefinitionError: a parameter has no type, cannot be given by name, or is of a type that has no
+            SchemaError: a parameter has no type, cannot be given by name, or is of a type that has no
                 JSON schema; the text names it.
         """
         parameters = _parameters(function, name)
@@ -136,7 +136,7 @@ class Parameters:
             model = _model(name, {field: _field(each) for field, each in fields.items()})
             schema = json_schema(model)
         except (PydanticUserError, TypeError) as error:
-            raise ToolDefinitionError(_no_schema(parameters, name)) from error
+            raise SchemaError(_no_schema(parameters, name)) from error
         schema.pop("description", None)
         properties = cast("dict[str, dict[str, object]]", schema.setdefault("properties", {}))
         for parameter, text in descriptions.items():
@@ -212,19 +212,19 @@ def _parameters(function: Callable[..., object], name: str) -> list[inspect.Para
     try:
         signature = inspect.signature(function, eval_str=True)
     except (NameError, SyntaxError, TypeError, ValueError) as error:
-        raise ToolDefinitionError(
+        raise SchemaError(
             f"The parameters of the tool {name} cannot be read ({error}); "
             "annotate them with types that are known where it is defined."
         ) from error
     parameters = list(signature.parameters.values())
     for parameter in parameters:
         if parameter.kind not in _KINDS:
-            raise ToolDefinitionError(
+            raise SchemaError(
                 f"The tool {name} cannot be called by a model: {_why_not(parameter)}; "
                 "every parameter of a tool needs a name of its own."
             )
         if parameter.annotation is _EMPTY:
-            raise ToolDefinitionError(
+            raise SchemaError(
                 f"The parameter {parameter.name!r} of the tool {name} has no type; "
                 "a model needs the type of each parameter, so annotate it."
             )

@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 
 from miniagents.values import FreezeError, NestingError, freeze
 
-from ._errors import ToolArgumentsError, ToolDefinitionError
+from ._errors import SchemaError, ToolArgumentsError
 from ._parameters import json_object
 
 __all__ = ["SchemaParameters"]
@@ -69,13 +69,13 @@ class SchemaParameters:
             name: of the tool, for errors.
 
         Raises:
-            ToolDefinitionError: it is not a JSON schema, or not one of an object.
+            SchemaError: it is not a JSON schema, or not one of an object.
             ModuleNotFoundError: ``jsonschema`` is not installed.
         """
         plain = _plain(schema, name)
         kind = plain.get("type", "object")
         if kind != "object" and not (isinstance(kind, list) and "object" in kind):
-            raise ToolDefinitionError(
+            raise SchemaError(
                 f"The schema of the tool {name} has the type {json.dumps(kind)}, but arguments are an "
                 'object; give a schema with "type": "object".'
             )
@@ -86,7 +86,7 @@ class SchemaParameters:
         try:
             return cls(cast("Mapping[str, object]", freeze(plain)), validator, name)
         except (FreezeError, NestingError) as error:
-            raise ToolDefinitionError(f"The schema of the tool {name} cannot be kept: {error}") from error
+            raise SchemaError(f"The schema of the tool {name} cannot be kept: {error}") from error
 
     def bound(self, function: Callable[..., object], text: str) -> Callable[[], object]:
         """Return the function with its arguments, as one dict.
@@ -97,17 +97,17 @@ class SchemaParameters:
 
         Raises:
             ToolArgumentsError: it is not a JSON object, or does not fit; the text names each field.
-            ToolDefinitionError: the schema has a reference that it does not define, or that never ends.
+            SchemaError: the schema has a reference that it does not define, or that never ends.
         """
         given = json_object(text)
         try:
             found = list(islice(self.validator.iter_errors(given), _MOST_ERRORS))
         except RecursionError as error:
-            raise ToolDefinitionError(
+            raise SchemaError(
                 f"The schema of the tool {self.name} refers to itself without end; correct its $ref."
             ) from error
         except _unresolvable() as error:
-            raise ToolDefinitionError(
+            raise SchemaError(
                 f"The schema of the tool {self.name} has a reference that it does not define "
                 f"({_short(str(error))}); add the definition to its $defs."
             ) from error
@@ -122,13 +122,13 @@ def _plain(schema: Mapping[str, object], name: str) -> dict[str, object]:
         text = json.dumps(schema, allow_nan=False, default=_mapping)
         plain = cast("object", json.loads(text))
     except (TypeError, ValueError, RecursionError) as error:
-        raise ToolDefinitionError(f"The schema of the tool {name} is not JSON: {error}") from error
+        raise SchemaError(f"The schema of the tool {name} is not JSON: {error}") from error
     if not isinstance(plain, dict):
-        raise ToolDefinitionError(
+        raise SchemaError(
             f"The schema of the tool {name} is a {type(schema).__name__}; give a JSON schema as a dict."
         )
     if len(text) > _MOST_SCHEMA:
-        raise ToolDefinitionError(
+        raise SchemaError(
             f"The schema of the tool {name} has {len(text):,} characters; at most {_MOST_SCHEMA:,} are read."
         )
     return cast("dict[str, object]", plain)
@@ -151,7 +151,7 @@ def _validator(schema: Mapping[str, object], name: str) -> _Validator:
         dialect.check_schema(schema, format_checker=no_formats(formats=()))
     except (cast("type[Exception]", _imported("jsonschema").SchemaError), RecursionError) as error:
         shown = getattr(error, "message", "it is nested too deep")
-        raise ToolDefinitionError(
+        raise SchemaError(
             f"The schema of the tool {name} is not a JSON schema: {_short(str(shown))}"
         ) from error
     extend = cast("Callable[..., _ValidatorClass]", validators.extend)

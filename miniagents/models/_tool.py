@@ -18,7 +18,7 @@ from typing_extensions import ParamSpec, TypeVar, override
 from miniagents.messages import Message, Messages
 from miniagents.values import AgentPart, Attachment, redact_keys
 
-from ._errors import ToolDefinitionError
+from ._errors import SchemaError
 from ._parameters import Described, Parameters
 from ._schema_parameters import SchemaParameters
 
@@ -98,7 +98,7 @@ class ToolSpec:
         parameters: the JSON schema of its arguments, an object; frozen.
 
     Raises:
-        ToolDefinitionError: the name is not one that providers accept.
+        SchemaError: the name is not one that providers accept.
 
     Example:
         >>> ToolSpec("now", "Tells the time.", {"type": "object"}).name
@@ -112,7 +112,7 @@ class ToolSpec:
     def __post_init__(self) -> None:
         """Check the name."""
         if not _NAME.match(self.name):
-            raise ToolDefinitionError(
+            raise SchemaError(
                 f"{self.name!r} cannot be the name of a tool; give another one, of up to 64 letters, digits, "
                 "_ and -."
             )
@@ -180,7 +180,7 @@ class Tool(Generic[P, R_co]):
             timeout: seconds that a call by a model may take.
 
         Raises:
-            ToolDefinitionError: it is not a JSON schema, or not one of an object; the name is not one that
+            SchemaError: it is not a JSON schema, or not one of an object; the name is not one that
                 providers accept; the timeout is not a positive number.
             ModuleNotFoundError: ``jsonschema`` is not installed.
 
@@ -314,7 +314,7 @@ def tool(
         The tool, which can still be called as the function.
 
     Raises:
-        ToolDefinitionError: a parameter has no type, is positional-only, or is ``*args`` or ``**kwargs``; a
+        SchemaError: a parameter has no type, is positional-only, or is ``*args`` or ``**kwargs``; a
             type has no JSON schema; the function is a generator, or returns bytes or an `Image` or `File`;
             the name is not one that providers accept; the timeout is not a positive number.
 
@@ -356,13 +356,13 @@ def check_timeout(timeout: float | None, where: str) -> None:
         where: the tool or function that has it, for the error.
 
     Raises:
-        ToolDefinitionError: it is not above 0, or not finite.
+        SchemaError: it is not above 0, or not finite.
 
     Example:
         >>> check_timeout(2.5, "the tool now")
     """
     if timeout is not None and not 0 < timeout < math.inf:
-        raise ToolDefinitionError(
+        raise SchemaError(
             f"timeout={timeout!r} of {where} is not a positive number; give seconds above 0, or None."
         )
 
@@ -370,7 +370,7 @@ def check_timeout(timeout: float | None, where: str) -> None:
 def _check(function: Callable[..., object], name: str, timeout: float | None) -> None:
     check_timeout(timeout, f"the tool {name}")
     if _is(inspect.isgeneratorfunction, function) or _is(inspect.isasyncgenfunction, function):
-        raise ToolDefinitionError(
+        raise SchemaError(
             f"The tool {name} is a generator, but a model takes one result; "
             "return it, or make the function an agent, which can stream."
         )
@@ -380,7 +380,7 @@ def _check(function: Callable[..., object], name: str, timeout: float | None) ->
         return
     wrong = next(_no_text_in(returned), None)
     if wrong is not None:
-        raise ToolDefinitionError(f"The tool {name} returns {_not_told(wrong)}.")
+        raise SchemaError(f"The tool {name} returns {_not_told(wrong)}.")
 
 
 def _no_text_in(annotation: object) -> Iterator[type]:

@@ -32,7 +32,7 @@ from miniagents.values import (
 )
 
 from ._agent_tool import AgentTool
-from ._errors import MaxTurnsError, ToolArgumentsError, ToolDefinitionError
+from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError
 from ._parameters import json_object
 from ._tool import Tool, ToolSpec, error_text
 
@@ -100,22 +100,20 @@ class Toolbox:
             tools: functions and agents.
 
         Raises:
-            ToolDefinitionError: there are none, two have the same name, or one is not a tool.
+            SchemaError: there are none, two have the same name, or one is not a tool.
         """
         callees: dict[str, Callee] = {}
         for each in tools:
             callee = _callee(each)
             name = callee.spec.name
             if name in callees:
-                raise ToolDefinitionError(
+                raise SchemaError(
                     f"Two tools are called {name!r}, and a model could not tell them apart; "
                     "give one of them another name, with @tool(name=...) or agent.described(alias=...)."
                 )
             callees[name] = callee
         if not callees:
-            raise ToolDefinitionError(
-                "with_tools was given no tools; without them, inquire the model itself."
-            )
+            raise SchemaError("with_tools was given no tools; without them, inquire the model itself.")
         return cls(callees)
 
     @property
@@ -129,7 +127,7 @@ def _callee(each: object) -> Callee:
         return cast("Tool[..., object]", each)
     if isinstance(each, MiniAgent):
         return AgentTool.of(cast("MiniAgent[Message, Message, ...]", each))
-    raise ToolDefinitionError(
+    raise SchemaError(
         f"A {type(each).__name__} is not a tool; decorate a function with @tool, or give an agent."
     )
 
@@ -287,7 +285,7 @@ class ToolCalls:
         answer = cast("object", approve(call))
         if isinstance(answer, Awaitable):
             return await cast("Awaitable[bool | str]", answer)
-        raise ToolDefinitionError(
+        raise SchemaError(
             f"approve returned a {type(answer).__name__} for a call of {call.name}, which cannot be awaited; "
             "write it as an async function."
         )
@@ -383,12 +381,12 @@ class ToolLoop:
             **keywords: those of the model.
 
         Raises:
-            ToolDefinitionError: ``tools`` is among the keywords.
+            SchemaError: ``tools`` is among the keywords.
             MaxTurnsError: the model still calls tools in its last turn. (Errors of the model, and of the
                 approval of a call, are in the replies, at their place.)
         """
         if keywords.get("tools"):
-            raise ToolDefinitionError(
+            raise SchemaError(
                 f"{self.model.alias} got tools= in addition to with_tools, and these would not be called; "
                 "give all of them to with_tools."
             )

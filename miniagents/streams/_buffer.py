@@ -13,7 +13,7 @@ from typing import Protocol
 
 from typing_extensions import TypeVar, override
 
-from miniagents.values import NotReplayedError
+from miniagents.values import UnresolvedPromiseError
 
 from ._context import Context
 from ._demand import Demand
@@ -157,14 +157,14 @@ class NoReplayBuffer(ReplayBuffer[T]):
         """Keep everything from now on, for a reader of the whole.
 
         Raises:
-            NotReplayedError: pieces were dropped already.
+            UnresolvedPromiseError: pieces were dropped already.
         """
         if self._gone:
             msg = (
                 f"{self._gone} pieces of a stream with replay=False are gone: its readers have read "
                 "them. Await it before it is read piece by piece, or make it without replay=False."
             )
-            raise NotReplayedError(msg)
+            raise UnresolvedPromiseError(msg)
         self._whole = True
 
     def enter(self, reader: Position) -> None:

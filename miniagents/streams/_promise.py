@@ -351,7 +351,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
     Raises:
         NoActiveContextError: no context is active.
         TypeError: both a streamer and pieces were given, or neither.
-        NotReplayedError: when awaited, with ``replay=False``, after the first pieces were dropped.
+        UnresolvedPromiseError: when awaited, with ``replay=False``, after the first pieces were dropped.
 
     Example:
         >>> from miniagents.streams import PromisingContext, StreamedPromise

@@ -59,7 +59,7 @@ class ClassFacts:
         template: The template of the class, if it has one.
 
     Raises:
-        TemplateError: If the template is wrong.
+        MessageValidationError: If the template is wrong.
     """
 
     def __init__(self, cls: type[BaseModel], base: type[BaseModel] | None) -> None:
@@ -131,7 +131,7 @@ class ClassFacts:
         """Return the checked template of one value; nearly always it is the one of the class.
 
         Raises:
-            TemplateError: If the template is wrong.
+            MessageValidationError: If the template is wrong.
         """
         if self.template is not None and self.template.source == source:
             return self.template

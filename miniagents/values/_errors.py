@@ -84,7 +84,10 @@ class NoActiveContextError(MiniAgentsError, RuntimeError):
 
 
 class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
-    """The value of a promise was read without `await` before the promise was resolved.
+    """The value of a promise cannot be read: it is not resolved yet, or its first pieces are gone.
+
+    A promise is resolved when it was awaited. With ``replay=False``, the whole of a stream cannot be read
+    once pieces of it were read.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -220,26 +223,6 @@ class StreamOverflowError(MiniAgentsError, RuntimeError):
     """
 
 
-class NotReplayedError(MiniAgentsError, RuntimeError):
-    """A reader needs all of a stream with ``replay=False``, but its first pieces are gone already.
-
-    Example:
-        >>> from miniagents import MiniAgents
-        >>> from miniagents.streams import StreamedPromise
-        >>> async def numbers():
-        ...     yield 1
-        ...     yield 2
-        >>> async def main():
-        ...     stream = StreamedPromise(numbers, replay=False)
-        ...     print([number async for number in stream])
-        ...     await stream
-        >>> MiniAgents().run(main())
-        Traceback (most recent call last):
-            ...
-        miniagents...NotReplayedError: 2 pieces of a stream with replay=False are gone: ...
-    """
-
-
 class NestingError(MiniAgentsError, TypeError):
     """Values, messages or replies are nested more than 64 levels deep.
 
@@ -256,13 +239,17 @@ class NestingError(MiniAgentsError, TypeError):
 
 
 class MessageValidationError(MiniAgentsError, ValueError):
-    """A message does not have the class that a typed agent takes or replies, and cannot be converted to it.
+    """A message or a field does not fit: the text names what, and shows values shortened, and never a secret.
 
-    The text names the agent, the fields and their values, these shortened and never a secret.
+    * A message does not have a class that an agent takes or replies, and cannot be converted to it; or a
+      `route()` has no case for its class.
+    * A field of a class agent was given a value that does not fit.
+    * A `text_template` uses more than plain field names, or names a field that does not exist.
+    * A value has no hash key, because a number in it is NaN or infinite.
 
     Args:
         text: the sentence.
-        agent_alias: the alias of the agent whose types they are.
+        agent_alias: the alias of the agent whose types they are; empty if it is not about an agent.
 
     Example:
         >>> from miniagents import InteractionContext, Message, MiniAgents, miniagent
@@ -281,7 +268,7 @@ class MessageValidationError(MiniAgentsError, ValueError):
         agents: NEXT_YEAR
     """
 
-    def __init__(self, text: str, agent_alias: str) -> None:
+    def __init__(self, text: str, agent_alias: str = "") -> None:
         super().__init__(text, agent_alias)
         self.agent_alias: str = agent_alias
 
@@ -299,30 +286,6 @@ class FreezeError(MiniAgentsError, TypeError):
         Traceback (most recent call last):
             ...
         miniagents...FreezeError: Message.steps[0].action is of type ..., which cannot be frozen; ...
-    """
-
-
-class TemplateError(MiniAgentsError, ValueError):
-    """A `text_template` uses more than plain field names, or names a field that the value does not have.
-
-    Example:
-        >>> from miniagents import Message
-        >>> str(Message(text_template="Hello, {name}!", nmae="Ada"))
-        Traceback (most recent call last):
-            ...
-        miniagents...TemplateError: ...names the field 'name', which does not exist; known fields: ...
-    """
-
-
-class HashKeyError(MiniAgentsError, ValueError):
-    """A value has no hash key because a number in it is NaN or infinite; the text names the field's path.
-
-    Example:
-        >>> from miniagents import Message
-        >>> Message(score=float("nan")).hash_key
-        Traceback (most recent call last):
-            ...
-        miniagents...HashKeyError: Message.score is NaN or infinite, so there is no hash key; use None or ...
     """
 
 
@@ -440,62 +403,6 @@ class AgentTimeoutError(MiniAgentsError, TimeoutError):
     @override
     def __str__(self) -> str:
         return super().__str__() or "an agent took too long"
-
-
-class AgentFieldError(MiniAgentsError, ValueError):
-    """A field of a class agent was given a value that does not fit.
-
-    The text names the agent, the fields and their values, these shortened and never a secret.
-
-    Args:
-        text: the sentence.
-        agent_alias: the alias of the agent.
-
-    Example:
-        >>> from miniagents import BaseAgent
-        >>> class Translator(BaseAgent):
-        ...     language: str
-        ...     async def run(self, ctx): ...
-        >>> Translator(language="German").fork(language=5)
-        Traceback (most recent call last):
-            ...
-        miniagents...AgentFieldError: Agent TRANSLATOR ... language: Input should be a valid string (got 5)
-    """
-
-    def __init__(self, text: str, agent_alias: str) -> None:
-        super().__init__(text, agent_alias)
-        self.agent_alias: str = agent_alias
-
-    @override
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
-class UnroutedMessageError(MiniAgentsError, TypeError):
-    """A message came to a ``route()`` that has neither a case for its class nor an ``otherwise``.
-
-    Args:
-        message: the sentence.
-        message_class: the name of the class of the message.
-        cases: the names of the classes that have a case.
-
-    Example:
-        >>> error = UnroutedMessageError("no case", message_class="Bug", cases=("Question",))
-        >>> error.message_class, error.cases
-        ('Bug', ('Question',))
-    """
-
-    message_class: str
-    cases: tuple[str, ...]
-
-    def __init__(self, message: str = "", *, message_class: str = "", cases: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.message_class = message_class
-        self.cases = cases
-
-    @override
-    def __str__(self) -> str:
-        return super().__str__() or "the route has no case for the class of a message"
 
 
 class LLMError(MiniAgentsError):

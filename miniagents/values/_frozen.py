@@ -202,7 +202,7 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         """The first 40 hex digits of sha256 over the class's name and the data, the same in every process.
 
         Raises:
-            HashKeyError: If a number in the data is NaN or infinite.
+            MessageValidationError: If a number in the data is NaN or infinite.
         """
         return self.__hash_key_of__(DataPath(None, type(self).__qualname__))[0]
 

@@ -21,7 +21,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from ._errors import HashKeyError
+from ._errors import MessageValidationError
 from ._freeze import DataPath, FrozenValue, Index, model_data
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -48,7 +48,7 @@ class HashWalk:
         """Return the first 40 hex digits of the hash of a class name and its fields.
 
         Raises:
-            HashKeyError: If a number is NaN or infinite.
+            MessageValidationError: If a number is NaN or infinite.
         """
         payload = {"class": class_name, "fields": self._str_mapping(fields, path)}
         return sha256(_dumps(payload).encode("ascii")).hexdigest()[:_LENGTH]
@@ -166,12 +166,14 @@ def _moment(value: object, path: DataPath) -> Json:
         case timedelta():
             return {"$timedelta": [value.days, value.seconds, value.microseconds]}
         case _:
-            raise HashKeyError(f"{path} is of type {class_name_of(type(value))}, which has no canonical form")
+            raise MessageValidationError(
+                f"{path} is of type {class_name_of(type(value))}, which has no canonical form"
+            )
 
 
 def _check_finite(path: DataPath, *, finite: bool) -> None:
     if not finite:
-        raise HashKeyError(
+        raise MessageValidationError(
             f"{path} is NaN or infinite, so there is no hash key; use None or a text for an unknown number"
         )
 

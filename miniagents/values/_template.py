@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Final
 
-from ._errors import TemplateError
+from ._errors import MessageValidationError
 
 _HELP: Final = "it may have plain field names only, such as {name}; {{ and }} stand for braces"
 
@@ -17,15 +17,15 @@ class Template:
         owner: The name of the class it belongs to, for the text of an error.
 
     Raises:
-        TemplateError: If it is not a str, a brace has no partner, or a field is anything but a plain name
-            (attributes, indexes, conversions, format specs, positions).
+        MessageValidationError: If it is not a str, a brace has no partner, or a field is anything but a plain
+            name (attributes, indexes, conversions, format specs, positions).
     """
 
     __slots__ = ("_owner", "_parts", "source")
 
     def __init__(self, source: object, owner: str) -> None:
         if not isinstance(source, str):
-            raise TemplateError(
+            raise MessageValidationError(
                 f"the text_template of {owner} is of type {type(source).__name__}; give a str"
             )
         self.source: str = source
@@ -39,7 +39,7 @@ class Template:
             values: The fields by name; their ``__format__`` is never called.
 
         Raises:
-            TemplateError: If the template names a field that does not exist.
+            MessageValidationError: If the template names a field that does not exist.
         """
         pieces: list[str] = []
         for literal, field in self._parts:
@@ -48,7 +48,7 @@ class Template:
                 continue
             if field not in values:
                 known = ", ".join(sorted(values)) or "none"
-                raise TemplateError(
+                raise MessageValidationError(
                     f"the text_template of {self._owner} names the field {field!r}, which does not exist; "
                     f"known fields: {known}"
                 )
@@ -64,7 +64,7 @@ def named_fields(source: str, where: str) -> tuple[tuple[str, str | None], ...]:
         where: What the text is, for the text of an error.
 
     Raises:
-        TemplateError: If a brace has no partner, or what is in braces is anything but a plain name.
+        MessageValidationError: If a brace has no partner, or what is in braces is anything but a plain name.
 
     Example:
         >>> named_fields("{{Hello}}, {name}!", "the prompt")
@@ -73,9 +73,9 @@ def named_fields(source: str, where: str) -> tuple[tuple[str, str | None], ...]:
     try:
         parts = tuple((literal, field, spec, how) for literal, field, spec, how in Formatter().parse(source))
     except ValueError as error:
-        raise TemplateError(f"{where} is malformed ({error}); {_HELP}") from None
+        raise MessageValidationError(f"{where} is malformed ({error}); {_HELP}") from None
     for _, field, spec, conversion in parts:
         if field is not None and (not field.isidentifier() or spec or conversion):
             shown = field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
-            raise TemplateError(f"{where} has the field {{{shown}}}; {_HELP}")
+            raise MessageValidationError(f"{where} has the field {{{shown}}}; {_HELP}")
     return tuple((literal, field) for literal, field, _, _ in parts)

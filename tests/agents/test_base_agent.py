@@ -23,7 +23,6 @@ from typing_extensions import override
 
 from miniagents import (
     AgentCallNode,
-    AgentFieldError,
     AssistantMessage,
     BaseAgent,
     ErrorMessage,
@@ -187,7 +186,7 @@ def test_validators() -> None:
         Range(first=1)
     assert Range().fork(first=3, last=4).last == 4
     with pytest.raises(
-        AgentFieldError, match=r"Agent RANGE cannot have these fields: .*last comes before first"
+        MessageValidationError, match=r"Agent RANGE cannot have these fields: .*last comes before first"
     ):
         Range().fork(first=3)
 
@@ -313,7 +312,7 @@ async def test_a_class_known_later() -> None:
     async with MiniAgents():
         node = Node(leaf=Leaf(size=7))
         assert [str(await each.inquire()) for each in (node, node.fork(leaf=None, size=3))] == ["7", "3"]
-        with pytest.raises(AgentFieldError, match="Agent NODE cannot have these fields: size"):
+        with pytest.raises(MessageValidationError, match="Agent NODE cannot have these fields: size"):
             node.fork(size="x")
 
 
@@ -361,7 +360,7 @@ async def test_a_value_that_does_not_fit() -> None:
     teacher = Teacher().described(alias="Bob")
     async with MiniAgents():
         for method in (teacher.fork, teacher.bind, teacher.inquire, teacher.initiate_inquiry):
-            with pytest.raises(AgentFieldError, match=sentence) as caught:
+            with pytest.raises(MessageValidationError, match=sentence) as caught:
                 untyped(method)(grade=-1)
             error = caught.value
             assert error.agent_alias == "Bob"
@@ -374,7 +373,7 @@ def test_secrets_stay_secret() -> None:
     """The error of a secret field does not show its value; nor does the agent."""
     speaker = Speaker(api_key="k1")
     for field in ("api_key", "token"):
-        with pytest.raises(AgentFieldError, match=f"{field}: not valid") as caught:
+        with pytest.raises(MessageValidationError, match=f"{field}: not valid") as caught:
             speaker.fork(**{field: 12345})
         assert "12345" not in str(caught.value)
     assert "k1" not in repr(speaker)

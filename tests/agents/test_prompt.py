@@ -19,7 +19,7 @@ from miniagents import (
     partial_text,
     prompt,
 )
-from miniagents.errors import TemplateError
+from miniagents.errors import MessageValidationError
 from miniagents.operators import resolve
 from miniagents.testing import scripted_model
 
@@ -82,9 +82,9 @@ async def test_what_fills_a_slot_is_no_template() -> None:
 )
 def test_slots_are_plain_names(template: str) -> None:
     """Everything else in braces is refused when the prompt is made."""
-    with pytest.raises(TemplateError, match=r"the prompt .*plain field names only"):
+    with pytest.raises(MessageValidationError, match=r"the prompt .*plain field names only"):
         prompt(template)
-    with pytest.raises(TemplateError):
+    with pytest.raises(MessageValidationError):
         prompt(SystemMessage(template))
 
 
@@ -94,7 +94,7 @@ def test_what_makes_no_prompt() -> None:
         prompt("{language}: {text}", languge="French")
     with pytest.raises(TypeError, match="has at least one text"):
         prompt()
-    with pytest.raises(TemplateError, match="without a text cannot be part of a prompt"):
+    with pytest.raises(MessageValidationError, match="without a text cannot be part of a prompt"):
         prompt(Message(city="Oslo"))
     with pytest.raises(TypeError, match="a value of type int"):
         prompt(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what is tested
@@ -123,7 +123,7 @@ async def test_a_slot_that_nothing_fills_is_an_error() -> None:
     """A slot left to the messages is no empty text if none is sent; the text before it has come by then."""
     async with MiniAgents():
         with pytest.raises(
-            TemplateError, match=r"the slot \{text\} of a prompt was given no value"
+            MessageValidationError, match=r"the slot \{text\} of a prompt was given no value"
         ) as caught:
             await prompt("Summarise: {text}").inquire()
         assert "Summarise: " == partial_text(caught.value)

@@ -19,8 +19,8 @@ from miniagents.streams._lifetime import NO_RESULT
 from miniagents.values import (
     FreezeError,
     InquiryCancelledError,
+    MessageValidationError,
     NoActiveContextError,
-    TemplateError,
     UnresolvedPromiseError,
     partial_text,
 )
@@ -141,7 +141,7 @@ async def test_a_template_that_cannot_be_filled() -> None:
         text_template: ClassVar[str] = "{not_there}"
 
     async with PromisingContext():
-        with pytest.raises(TemplateError, match="not_there"):
+        with pytest.raises(MessageValidationError, match="not_there"):
             _ = Lacking().as_promise
 
 

@@ -29,7 +29,6 @@ from miniagents.streams._run_task import ProducerTask
 from miniagents.values import (
     InquiryCancelledError,
     NoActiveContextError,
-    NotReplayedError,
     UnresolvedPromiseError,
 )
 from tests.support.readers import awaiting, iterating, leave, stops_with_the_last_one, subscribing
@@ -425,7 +424,7 @@ async def test_without_replay() -> None:
                 promises.append(ref(promise))
                 assert sum(each() is not None for each in promises) < 60
             assert 300 == len(promises)
-            with pytest.raises(NotReplayedError, match="300 pieces"):
+            with pytest.raises(UnresolvedPromiseError, match="300 pieces"):
                 await sequence
 
 

@@ -23,8 +23,8 @@ __all__ = ["Model", "Moment", "Replies", "Said", "Token", "same_text"]
 Token: TypeAlias = tuple[float, str]
 
 LIBRARY_ERRORS: Final = (
-    *("AgentTimeoutError", "InquiryCancelledError", "RaceLostError", "TemplateError"),
-    "UnroutedMessageError",
+    *("AgentTimeoutError", "InquiryCancelledError", "RaceLostError", "MessageValidationError"),
+    "MessageValidationError",
 )
 
 _TEXT_OF_LIBRARY = re.compile(rf"\b({'|'.join(LIBRARY_ERRORS)})\b[^\n+]*", re.IGNORECASE)
@@ -510,7 +510,7 @@ class Model:
         tokens = [(at, "before "), *inner.tokens]
         error = inner.error
         if error is None and not sent.items:
-            error = self._raises("TemplateError", inner.end, inner.life)
+            error = self._raises("MessageValidationError", inner.end, inner.life)
         if error is None:
             tokens.append((inner.end, " after"))
         flat.add(at, replace(inner, tokens=tuple(tokens), error=error, fixed=True))
@@ -581,7 +581,7 @@ class Model:
         _read(sent, life, at)
         now = at
         if agent.rest is None:
-            self.at_stops.add("UnroutedMessageError")
+            self.at_stops.add("MessageValidationError")
         for appears, said in sent.items:
             now = max(now, appears)
             if not said.note and not said.fixed:  # it could still become a note
@@ -598,7 +598,7 @@ class Model:
                 only.life.ended = alone.end
                 flat.add(now, self.inquire(kind, alone, now, life))
             else:
-                flat.add(now, Said((), now, self._raises("UnroutedMessageError", now, life)))
+                flat.add(now, Said((), now, self._raises("MessageValidationError", now, life)))
         life.task_ended = max(now, sent.end)
         return flat.end(max(now, sent.end), sent.error)
 

@@ -13,9 +13,9 @@ from miniagents import (
     Message,
     MiniAgent,
     MiniAgents,
+    SchemaError,
     ToolArgumentsError,
     ToolCall,
-    ToolDefinitionError,
     ToolMessage,
     UserMessage,
     miniagent,
@@ -62,7 +62,7 @@ async def test_turns_with_tools_are_no_answer() -> None:
 
 def test_agents_that_are_refused() -> None:
     """An alias that no provider takes is an error before any call."""
-    with pytest.raises(ToolDefinitionError, match="'the echo' cannot be the name of a tool"):
+    with pytest.raises(SchemaError, match="'the echo' cannot be the name of a tool"):
         AgentTool.of(echo.described(alias="the echo"))
 
 
@@ -122,7 +122,7 @@ async def needy(ctx: InteractionContext, *, unit: str) -> None:
 
 def test_agents_that_cannot_be_called() -> None:
     """An agent whose arguments have no form, or that lacks a keyword, is an error before any call."""
-    with pytest.raises(ToolDefinitionError, match="EITHER takes Sum or UserMessage, but the arguments"):
+    with pytest.raises(SchemaError, match="EITHER takes Sum or UserMessage, but the arguments"):
         AgentTool.of(cast("MiniAgent", either))
     with pytest.raises(TypeError, match="Agent NEEDY needs a value for: unit"):
         AgentTool.of(needy)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from miniagents import LLMError, MaxTurnsError, MiniAgentsError, ToolArgumentsError, ToolDefinitionError
+from miniagents import LLMError, MaxTurnsError, MiniAgentsError, SchemaError, ToolArgumentsError
 
 
 @pytest.mark.parametrize(
     ("kind", "base"),
-    [(ToolDefinitionError, TypeError), (ToolArgumentsError, ValueError), (MaxTurnsError, LLMError)],
+    [(SchemaError, TypeError), (ToolArgumentsError, ValueError), (MaxTurnsError, LLMError)],
 )
 def test_errors_are_of_the_family(kind: type[Exception], base: type[Exception]) -> None:
     """Each is one of ours, and what Python calls such an error."""

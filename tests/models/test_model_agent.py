@@ -13,8 +13,8 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     ModelAgent,
+    SchemaError,
     ToolAgent,
-    ToolDefinitionError,
     ToolMessage,
     ToolResult,
     ToolSpec,
@@ -168,7 +168,7 @@ async def test_it_is_an_agent_like_others() -> None:
 )
 def test_what_is_refused(make: Callable[[], object], sentence: str) -> None:
     """What makes no sense is refused before anything is asked."""
-    with pytest.raises(ToolDefinitionError, match=sentence):
+    with pytest.raises(SchemaError, match=sentence):
         make()
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from miniagents.models import ToolArgumentsError, ToolDefinitionError
+from miniagents.models import SchemaError, ToolArgumentsError
 from miniagents.models._parameters import Described, Parameters
 
 FULL = """Look up the weather.
@@ -221,5 +221,5 @@ def unknown(city: "Nowhere") -> None:  # type: ignore[name-defined]  # noqa: F82
 )
 def test_functions_that_are_refused(function: Callable[..., object], sentence: str) -> None:
     """What no model could call is refused with the reason and the parameter."""
-    with pytest.raises(ToolDefinitionError, match=sentence):
+    with pytest.raises(SchemaError, match=sentence):
         of(function)

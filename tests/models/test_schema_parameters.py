@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 import pytest
 
-from miniagents import AssistantMessage, MiniAgents, Tool, ToolArgumentsError, ToolCall, ToolDefinitionError
+from miniagents import AssistantMessage, MiniAgents, SchemaError, Tool, ToolArgumentsError, ToolCall
 from miniagents.parts import AgentPart, ToolResult
 from miniagents.testing import scripted_model
 
@@ -131,7 +131,7 @@ async def test_patterns() -> None:
 )
 def test_no_schemas(schema: Mapping[str, object], text: str) -> None:
     """What is no schema of an object is refused, and the text names the tool."""
-    with pytest.raises(ToolDefinitionError) as caught:
+    with pytest.raises(SchemaError) as caught:
         of(schema)
     assert str(caught.value).startswith("The schema of the tool echo ")
     assert text in str(caught.value)
@@ -139,22 +139,22 @@ def test_no_schemas(schema: Mapping[str, object], text: str) -> None:
 
 async def test_references_that_lead_nowhere() -> None:
     """A reference without end, or to what is not there, is an error that says so; nothing is fetched."""
-    with pytest.raises(ToolDefinitionError, match="refers to itself without end"):
+    with pytest.raises(SchemaError, match="refers to itself without end"):
         await of({"properties": {"x": {"$ref": "#/properties/x"}}}).invoke('{"x": 1}')
-    with pytest.raises(ToolDefinitionError, match="has a reference that it does not define"):
+    with pytest.raises(SchemaError, match="has a reference that it does not define"):
         await of({"properties": {"x": {"$ref": "http://127.0.0.1:9/x"}}}).invoke('{"x": 1}')
     nested: dict[str, object] = {}
     for _ in range(5000):
         nested = {"not": nested}
-    with pytest.raises(ToolDefinitionError):
+    with pytest.raises(SchemaError):
         of({"properties": {"x": nested}})
 
 
 def test_refused() -> None:
     """Names and timeouts are refused as those of other tools."""
-    with pytest.raises(ToolDefinitionError, match="cannot be the name of a tool"):
+    with pytest.raises(SchemaError, match="cannot be the name of a tool"):
         Tool.from_schema("a.b", "", {}, echo)
-    with pytest.raises(ToolDefinitionError, match="is not a positive number"):
+    with pytest.raises(SchemaError, match="is not a positive number"):
         Tool.from_schema("echo", "", {}, echo, timeout=0)
 
 

@@ -18,9 +18,9 @@ from miniagents import (
     Image,
     Message,
     Messages,
+    SchemaError,
     Tool,
     ToolArgumentsError,
-    ToolDefinitionError,
     ToolSpec,
     tool,
 )
@@ -206,7 +206,7 @@ async def streams(count: int) -> AsyncIterator[int]:
 )
 def test_what_cannot_be_a_tool(make: Callable[[], Tool[..., object]], sentence: str) -> None:
     """It is refused where it is decorated, and the error says why."""
-    with pytest.raises(ToolDefinitionError, match=sentence):
+    with pytest.raises(SchemaError, match=sentence):
         make()
 
 
@@ -223,9 +223,7 @@ def test_results_that_are_no_text() -> None:
         return b"text"
 
     for function, kind in ((image, "Image"), (files, "File"), (data, "bytes")):
-        with pytest.raises(
-            ToolDefinitionError, match=f"returns a value of type {kind}, which a model cannot"
-        ):
+        with pytest.raises(SchemaError, match=f"returns a value of type {kind}, which a model cannot"):
             tool(function)
 
 

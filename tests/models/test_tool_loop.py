@@ -22,10 +22,10 @@ from miniagents import (
     NestingError,
     Part,
     Reasoning,
+    SchemaError,
     StopLoop,
     ToolCall,
     ToolCallDelta,
-    ToolDefinitionError,
     ToolMessage,
     ToolResult,
     Usage,
@@ -83,7 +83,7 @@ def test_tools_by_name() -> None:
 )
 def test_what_is_refused(tools: Iterable[AnyTool], sentence: str) -> None:
     """Tools that cannot be told apart, none, and what is no tool are refused before any model is asked."""
-    with pytest.raises(ToolDefinitionError, match=sentence.replace("|", r"\|")):
+    with pytest.raises(SchemaError, match=sentence.replace("|", r"\|")):
         Toolbox.of(tools)
 
 
@@ -305,7 +305,7 @@ async def test_an_approval_that_is_not_async() -> None:
     def approve(call: ToolCall) -> bool:
         return True
 
-    with pytest.raises(ToolDefinitionError, match="approve returned a bool for a call of double, which can"):
+    with pytest.raises(SchemaError, match="approve returned a bool for a call of double, which can"):
         await called("double", '{"number": 2}', approve=approve)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
@@ -607,7 +607,7 @@ async def test_tools_beside_with_tools() -> None:
     """Specs that come with the keywords would never be called, so they are refused."""
     scripted = ScriptedModel("Never said.")
     async with MiniAgents():
-        with pytest.raises(ToolDefinitionError, match=r"got tools= in addition to with_tools"):
+        with pytest.raises(SchemaError, match=r"got tools= in addition to with_tools"):
             await scripted.agent.fork(tools=(add.spec,)).with_tools(weather).inquire("Go.")
     assert scripted.requests == ()
 

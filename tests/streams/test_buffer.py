@@ -8,7 +8,7 @@ from weakref import ref
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from miniagents import NotReplayedError
+from miniagents import UnresolvedPromiseError
 from miniagents.streams import Stream
 from miniagents.streams._buffer import FEW, NoReplayBuffer, ReaderPosition, ReplayBuffer
 from miniagents.streams._context import Context
@@ -457,7 +457,7 @@ async def test_the_whole() -> None:
     late = passing([1])
     reader = iterate(late, None)
     await anext(reader)
-    with pytest.raises(NotReplayedError, match="1 pieces of a stream with replay=False are gone"):
+    with pytest.raises(UnresolvedPromiseError, match="1 pieces of a stream with replay=False are gone"):
         await until_closed(late)
     await reader.aclose()
 

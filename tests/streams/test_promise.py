@@ -19,7 +19,6 @@ from miniagents.streams._promise import when_complete
 from miniagents.values import (
     InquiryCancelledError,
     NoActiveContextError,
-    NotReplayedError,
     UnresolvedPromiseError,
     WrongLoopError,
 )
@@ -730,7 +729,9 @@ async def test_without_replay() -> None:
         assert most <= 10
         assert "<StreamedPromise done, 2000 pieces>" == repr(stream)
         assert [] == [number async for number in stream]
-        with pytest.raises(NotReplayedError, match="2000 pieces of a stream with replay=False are gone"):
+        with pytest.raises(
+            UnresolvedPromiseError, match="2000 pieces of a stream with replay=False are gone"
+        ):
             await stream
 
 

@@ -11,7 +11,6 @@ from miniagents.values import (
     AgentTimeoutError,
     DeadlockError,
     FreezeError,
-    HashKeyError,
     InquiryCancelledError,
     LLMConfigError,
     LLMConnectionError,
@@ -21,21 +20,20 @@ from miniagents.values import (
     LLMStatusError,
     LLMTimeoutError,
     LLMTruncatedError,
+    MessageValidationError,
     MiniAgentsError,
     NestingError,
     NoActiveContextError,
     StopLoop,
-    TemplateError,
     UnresolvedPromiseError,
-    UnroutedMessageError,
     WrongLoopError,
     partial_text,
     set_partial_text,
 )
 
 FAMILY = (
-    *(DeadlockError, FreezeError, HashKeyError, InquiryCancelledError, LLMError, NestingError),
-    *(NoActiveContextError, StopLoop, TemplateError, UnresolvedPromiseError, WrongLoopError),
+    *(DeadlockError, FreezeError, MessageValidationError, InquiryCancelledError, LLMError, NestingError),
+    *(NoActiveContextError, StopLoop, MessageValidationError, UnresolvedPromiseError, WrongLoopError),
 )
 
 
@@ -52,8 +50,7 @@ def test_one_base(error: type[MiniAgentsError]) -> None:
         (NoActiveContextError, RuntimeError),
         (FreezeError, TypeError),
         (NestingError, TypeError),
-        (TemplateError, ValueError),
-        (HashKeyError, ValueError),
+        (MessageValidationError, ValueError),
     ],
 )
 def test_builtin_kin(error: type[Exception], builtin: type[Exception]) -> None:
@@ -145,7 +142,7 @@ def test_survives_copies() -> None:
 TIMEOUT = AgentTimeoutError(
     "too slow", agent="A", limit="stall", seconds=5.0, elapsed=9.0, tokens=3, partial_text="Hel"
 )
-UNROUTED = UnroutedMessageError("no case", message_class="Bug", cases=("Question",))
+UNROUTED = MessageValidationError("no case", "route()")
 
 
 def test_families() -> None:
@@ -153,7 +150,7 @@ def test_families() -> None:
     assert isinstance(TIMEOUT, MiniAgentsError)
     assert isinstance(TIMEOUT, TimeoutError)
     assert isinstance(UNROUTED, MiniAgentsError)
-    assert isinstance(UNROUTED, TypeError)
+    assert isinstance(UNROUTED, ValueError)
 
 
 @pytest.mark.parametrize("error", [TIMEOUT, UNROUTED], ids=lambda error: type(error).__name__)
@@ -173,7 +170,6 @@ def test_the_text_that_had_come() -> None:
 def test_without_a_word() -> None:
     """They say what they are if they are given no text."""
     assert str(AgentTimeoutError()) == "an agent took too long"
-    assert str(UnroutedMessageError()) == "the route has no case for the class of a message"
 
 
 LLM_FAMILY = (

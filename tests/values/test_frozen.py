@@ -26,9 +26,8 @@ from miniagents.values import (
     Frozen,
     FrozenMapping,
     FrozenMeta,
-    HashKeyError,
+    MessageValidationError,
     NestingError,
-    TemplateError,
     made_of,
 )
 from miniagents.values._class_facts import ClassFacts
@@ -131,11 +130,11 @@ def test_templates_are_checked_when_the_class_is_defined() -> None:
 
         return WrongType
 
-    with pytest.raises(TemplateError, match=r"Wrong has the field \{a\.b\}"):
+    with pytest.raises(MessageValidationError, match=r"Wrong has the field \{a\.b\}"):
         wrong()
-    with pytest.raises(TemplateError, match=r"WrongField has the field \{0\}"):
+    with pytest.raises(MessageValidationError, match=r"WrongField has the field \{0\}"):
         wrong_field()
-    with pytest.raises(TemplateError, match="WrongType is of type int"):
+    with pytest.raises(MessageValidationError, match="WrongType is of type int"):
         wrong_type()
 
 
@@ -598,14 +597,14 @@ def test_a_wrong_template_of_a_value() -> None:
         Message(text_template="{a.b}")
     with pytest.raises(ValidationError, match="is of type int; give a str"):
         Message(text_template=5)
-    with pytest.raises(TemplateError):
+    with pytest.raises(MessageValidationError):
         Message().model_copy(update={"text_template": "{0}"})
 
 
 def test_a_field_that_the_template_misses() -> None:
     """It is named when the text is asked for, with the fields there are."""
     with pytest.raises(
-        TemplateError, match=r"names the field 'name', which does not exist; known fields: age, nme$"
+        MessageValidationError, match=r"names the field 'name', which does not exist; known fields: age, nme$"
     ):
         str(Greeting(nme="Ada", age=3))
 
@@ -639,7 +638,7 @@ def test_a_method_named_text_is_no_text() -> None:
 def test_nan_is_no_hash_key_but_a_message() -> None:
     """A message may hold NaN; its hash key is an error that names the field."""
     message = Message(None, score=float("nan"))
-    with pytest.raises(HashKeyError, match=r"^Message\.score is NaN"):
+    with pytest.raises(MessageValidationError, match=r"^Message\.score is NaN"):
         _ = message.hash_key
     assert str(message) == '{"score":"NaN"}'
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel
 
-from miniagents.values import Frozen, HashKeyError
+from miniagents.values import Frozen, MessageValidationError
 from miniagents.values._freeze import DataPath
 from miniagents.values._hash_key import HashWalk, class_name_of
 
@@ -158,14 +158,16 @@ def test_the_same_in_every_process() -> None:
 def test_nan_and_infinity(number: object) -> None:
     """A message may hold them, but has no key then; the error is a ValueError with the path."""
     message = data({"scores": [1.0, number]})
-    with pytest.raises(HashKeyError, match=r"^Data\.value\.scores\[1\] is NaN or infinite") as caught:
+    with pytest.raises(
+        MessageValidationError, match=r"^Data\.value\.scores\[1\] is NaN or infinite"
+    ) as caught:
         _ = message.hash_key
     assert isinstance(caught.value, ValueError)
 
 
 def test_nan_in_a_nested_message() -> None:
     """The path goes through nested messages."""
-    with pytest.raises(HashKeyError, match=r"^Data\.value\[0\]\.value is NaN"):
+    with pytest.raises(MessageValidationError, match=r"^Data\.value\[0\]\.value is NaN"):
         _ = data([data(math.nan)]).hash_key
 
 
@@ -183,5 +185,7 @@ def test_kept_only_if_lasting() -> None:
 
 def test_not_a_canonical_value() -> None:
     """What `freeze` would not have let in is refused here, too."""
-    with pytest.raises(HashKeyError, match=r"^C\.x is of type builtins\.object, which has no canonical form"):
+    with pytest.raises(
+        MessageValidationError, match=r"^C\.x is of type builtins\.object, which has no canonical form"
+    ):
         HashWalk().key("C", {"x": object()}, DataPath(None, "C"))

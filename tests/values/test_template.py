@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 from typing_extensions import override
 
-from miniagents.values import TemplateError
+from miniagents.values import MessageValidationError
 from miniagents.values._template import Template
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True)
@@ -55,7 +55,7 @@ def test_every_field_is_replaced(parts: list[tuple[str, str]], values: dict[str,
 )
 def test_plain_names_only(field: str) -> None:
     """Anything but a plain name is refused when the template is made; the text shows the field."""
-    with pytest.raises(TemplateError) as caught:
+    with pytest.raises(MessageValidationError) as caught:
         Template(f"x {field} y", "Greeting")
     assert f"the text_template of Greeting has the field {field}; " in str(caught.value)
     assert "plain field names only, such as {name}; {{ and }} stand for braces" in str(caught.value)
@@ -65,16 +65,16 @@ def test_plain_names_only(field: str) -> None:
 @pytest.mark.parametrize("source", ["{", "}", "a {b", "a } b", "{{}", "{a!}", "{a!rr}", "{a[}"])
 def test_malformed(source: str) -> None:
     """A brace without a partner is refused with a sentence."""
-    with pytest.raises(TemplateError, match="the text_template of Greeting"):
+    with pytest.raises(MessageValidationError, match="the text_template of Greeting"):
         Template(source, "Greeting")
 
 
 @given(st.text("{}a.[]!:0r "))
 def test_made_or_refused(source: str) -> None:
-    """Whatever stands in a template, it is made or refused with a TemplateError; nothing else is raised."""
+    """Whatever stands in a template, it is made, or refused with this one error."""
     try:
         template = Template(source, "T")
-    except TemplateError:
+    except MessageValidationError:
         return
     pieces = {source[start:end] for start in range(len(source)) for end in range(start, len(source) + 1)}
     template.fill(dict.fromkeys(pieces, ""))
@@ -83,11 +83,11 @@ def test_made_or_refused(source: str) -> None:
 def test_a_missing_field() -> None:
     """The error names the field that is not there, and those that are."""
     with pytest.raises(
-        TemplateError,
+        MessageValidationError,
         match=r"of Greeting names the field 'nme', which does not exist; known fields: age, name$",
     ):
         Template("Hello, {nme}!", "Greeting").fill({"name": "Ada", "age": 3})
-    with pytest.raises(TemplateError, match=r"known fields: none$"):
+    with pytest.raises(MessageValidationError, match=r"known fields: none$"):
         Template("{x}", "Greeting").fill({})
 
 
@@ -104,5 +104,7 @@ def test_values_are_not_filled_again() -> None:
 @pytest.mark.parametrize("source", [5, b"x", ["x"]])
 def test_a_template_is_a_str(source: object) -> None:
     """Anything but a str is refused."""
-    with pytest.raises(TemplateError, match=f"of Greeting is of type {type(source).__name__}; give a str"):
+    with pytest.raises(
+        MessageValidationError, match=f"of Greeting is of type {type(source).__name__}; give a str"
+    ):
         Template(source, "Greeting")

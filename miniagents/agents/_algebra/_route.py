@@ -9,7 +9,7 @@ from typing_extensions import TypeVar
 from miniagents.messages import Message, MessagePromise
 from miniagents.messages._tokens import resolved
 from miniagents.streams._readers import until_closed
-from miniagents.values import UnroutedMessageError
+from miniagents.values import MessageValidationError
 
 from .._agent import MiniAgent, as_operand, composed
 from .._keywords import NO_KEYWORDS
@@ -74,14 +74,12 @@ class Routing:
         closed = promise.buffer.closed and promise.buffer.error is None
         return type(resolved(promise)) if closed else kind
 
-    def _unrouted(self, kind: type[Message]) -> UnroutedMessageError:
-        names = tuple(case.__name__ for case, _ in self.cases)
-        known = ", ".join(names) or "none"
-        return UnroutedMessageError(
+    def _unrouted(self, kind: type[Message]) -> MessageValidationError:
+        known = ", ".join(case.__name__ for case, _ in self.cases) or "none"
+        return MessageValidationError(
             f"A {kind.__name__} came to a route with no case for it; its cases: {known}. "
             "Add a case, or an agent for all other messages with otherwise(agent).",
-            message_class=kind.__name__,
-            cases=names,
+            self.alias,
         )
 
 
@@ -161,7 +159,7 @@ def route() -> Route[Never, Never]:
     """Return a route without cases; add agents for messages with ``case`` and ``otherwise``.
 
     Each message is an inquiry of its own and streams into it; the replies come in the order of the messages.
-    If a message has no case, an :class:`UnroutedMessageError` is raised in place of its reply; if its agent
+    If a message has no case, an :class:`MessageValidationError` is raised in place of its reply; if its agent
     fails, the agent's error. The replies to later messages still arrive.
 
     Example:

@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from pydantic import SecretStr
 
-from miniagents.models import AnswerSchema, SchemaError, ToolDefinitionError, ToolSpec
+from miniagents.models import AnswerSchema, SchemaError, ToolSpec
 from miniagents.values import LLMConfigError
 
 from ._json import look
@@ -214,14 +214,14 @@ class Wanted:
             answer: its `answer_schema`.
 
         Raises:
-            ToolDefinitionError: something is not a `ToolSpec`, two tools have the same name, or the tool that
+            SchemaError: something is not a `ToolSpec`, two tools have the same name, or the tool that
                 must be called is not among them.
             SchemaError: the schema is not an `AnswerSchema`.
 
         Example:
             >>> try:
             ...     Wanted.of([], "now", None)
-            ... except ToolDefinitionError as error:
+            ... except SchemaError as error:
             ...     print(error)
             tool_choice='now' is not the name of a tool; there are no tools.
         """
@@ -229,19 +229,19 @@ class Wanted:
         names: list[str] = []
         for given in cast("tuple[object, ...]", specs):  # a caller without types may give anything
             if not isinstance(given, ToolSpec):
-                raise ToolDefinitionError(
+                raise SchemaError(
                     f"tools= takes ToolSpecs, but this is a {type(given).__name__}; "
                     "give functions and agents to with_tools(...), which also calls them."
                 )
             if given.name in names:
-                raise ToolDefinitionError(
+                raise SchemaError(
                     f"Two tools are called {given.name!r}, and a model could not tell them apart; "
                     "give one of them another name."
                 )
             names.append(given.name)
         if tool is not None and tool not in names:
             known = f"give one of: {', '.join(names)}" if names else "there are no tools"
-            raise ToolDefinitionError(f"tool_choice={tool!r} is not the name of a tool; {known}.")
+            raise SchemaError(f"tool_choice={tool!r} is not the name of a tool; {known}.")
         schema = cast("object", answer)
         if not isinstance(schema, AnswerSchema | None):
             raise SchemaError(

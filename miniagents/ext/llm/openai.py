@@ -121,7 +121,7 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
     Raises:
         LLMConfigError: there is no model, no API key or no message to answer, or a keyword makes no sense;
             nothing was sent.
-        ToolDefinitionError: the tools make no sense; nothing was sent.
+        SchemaError: the tools make no sense; nothing was sent.
         LLMError: errors after that are errors of the reply, after the text that has come.
     """
     options = ModelOptions(

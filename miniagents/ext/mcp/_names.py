@@ -8,7 +8,7 @@ from itertools import count
 from types import MappingProxyType
 from typing import Final
 
-from miniagents.errors import ToolDefinitionError
+from miniagents.errors import SchemaError
 
 __all__ = ["tool_names"]
 
@@ -29,14 +29,14 @@ def tool_names(names: Iterable[str], prefix: str = "") -> Mapping[str, str]:
         prefix: is added before each name.
 
     Raises:
-        ToolDefinitionError: the prefix has characters that providers refuse, or is too long.
+        SchemaError: the prefix has characters that providers refuse, or is too long.
 
     Example:
         >>> dict(tool_names(["read", "files.list"], "fs_"))
         {'read': 'fs_read', 'files.list': 'fs_files_list'}
     """
     if _REFUSED.search(prefix) or len(prefix) > _LONGEST // 2:
-        raise ToolDefinitionError(
+        raise SchemaError(
             f"The prefix {prefix!r} cannot begin the name of a tool; give up to {_LONGEST // 2} letters, "
             "digits, _ and -."
         )

@@ -76,7 +76,7 @@ async def serve_mcp(
         on_start: is called with the address (or ``"stdio"``) when clients can connect.
 
     Raises:
-        ToolDefinitionError: there are no agents, two have the same name, or one cannot be a tool.
+        SchemaError: there are no agents, two have the same name, or one cannot be a tool.
         ValueError: ``http`` is not a host and a port, other machines could reach it without a token, or one
             of the ``hosts`` is no host name.
         OSError: the server cannot listen on the address.

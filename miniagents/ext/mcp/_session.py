@@ -19,7 +19,7 @@ from pathlib import PurePath
 from typing import Final, Protocol, TextIO, TypeAlias, cast
 from urllib.parse import urlsplit
 
-from miniagents.errors import ToolDefinitionError
+from miniagents.errors import SchemaError
 from miniagents.parts import AgentPart
 from miniagents.tools import Tool
 from miniagents.utils import redact_keys
@@ -101,7 +101,7 @@ def mcp_tools(
         A context manager; it returns the tools, in the order of the server.
 
     Raises:
-        ToolDefinitionError: the prefix or the timeout makes no sense.
+        SchemaError: the prefix or the timeout makes no sense.
         MCPServerError: when entered: the server cannot be reached or started, does not answer in time, or has
             more than ``max_tools`` tools.
 
@@ -123,7 +123,7 @@ def mcp_tools(
     """
     tool_names((), prefix)  # refuses the prefix
     if timeout is not None and not 0 < timeout < inf:
-        raise ToolDefinitionError(
+        raise SchemaError(
             f"timeout={timeout!r} of mcp_tools is not a positive number; give seconds above 0, or None."
         )
     return _entered(_Session(server, prefix, timeout, _Limits(max_tools, max_result)), connect_timeout)
@@ -293,19 +293,17 @@ class _Session:
             await asyncio.sleep(0)  # a schema can take milliseconds, and there may be hundreds
             try:
                 tools.append(self._tool(listed[own], own, told))
-            except ToolDefinitionError as error:
+            except SchemaError as error:
                 _LOG.warning("%s: the tool %r is left out: %s", self.name, _short(own), _one_line(error))
         return tuple(tools)
 
     def _tool(self, listed: ServerTool, own: str, told: str) -> MCPTool:
         if listed.execution is not None and listed.execution.task_support == "required":
-            raise ToolDefinitionError("it can only be called as a task, which is not supported.")
+            raise SchemaError("it can only be called as a task, which is not supported.")
         schema = cast("dict[str, object]", listed.input_schema)
         size = len(json.dumps(schema, ensure_ascii=False))
         if size > self.limits.schema:
-            raise ToolDefinitionError(
-                f"its schema has {size:,} characters; {self.limits.schema:,} are the most."
-            )
+            raise SchemaError(f"its schema has {size:,} characters; {self.limits.schema:,} are the most.")
         description = listed.description or listed.title or ""
         if len(description) > self.limits.description:
             _LOG.warning(

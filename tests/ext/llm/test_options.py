@@ -18,7 +18,6 @@ from miniagents import (
     LLMStatusError,
     MiniAgentsError,
     SchemaError,
-    ToolDefinitionError,
     tool,
 )
 from miniagents.ext.llm import Wanted, _options, anthropic, openai, openai_responses
@@ -62,14 +61,14 @@ def test_what_is_wanted() -> None:
 @pytest.mark.parametrize(
     ("keywords", "error", "sentence"),
     [
-        ({"tools": [now]}, ToolDefinitionError, "takes ToolSpecs, but this is a Tool; give functions and"),
-        ({"tools": [now.spec, now.spec]}, ToolDefinitionError, "Two tools are called 'now'"),
+        ({"tools": [now]}, SchemaError, "takes ToolSpecs, but this is a Tool; give functions and"),
+        ({"tools": [now.spec, now.spec]}, SchemaError, "Two tools are called 'now'"),
         (
             {"tools": [now.spec], "tool_choice": "then"},
-            ToolDefinitionError,
+            SchemaError,
             "tool_choice='then' is not the name of a tool; give one of: now",
         ),
-        ({"tool_choice": "now"}, ToolDefinitionError, "not the name of a tool; there are no tools"),
+        ({"tool_choice": "now"}, SchemaError, "not the name of a tool; there are no tools"),
         ({"answer_schema": City}, SchemaError, "answer_schema is a ModelMetaclass; give AnswerSchema.of"),
     ],
 )

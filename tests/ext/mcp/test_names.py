@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given, strategies as st
 
-from miniagents import ToolDefinitionError
+from miniagents import SchemaError
 from miniagents.ext.mcp._names import tool_names
 
 LONG = "x" * 70
@@ -49,5 +49,5 @@ def test_always(names: list[str], reverse: bool) -> None:
 @pytest.mark.parametrize("prefix", ["a.", "x" * 33, "é"])
 def test_prefixes(prefix: str) -> None:
     """A prefix that no provider takes, or that leaves no space, is refused."""
-    with pytest.raises(ToolDefinitionError, match="cannot begin the name of a tool"):
+    with pytest.raises(SchemaError, match="cannot begin the name of a tool"):
         tool_names([], prefix)

@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
-from miniagents import InteractionContext, Message, MiniAgents, ToolDefinitionError, miniagent, tool
+from miniagents import InteractionContext, Message, MiniAgents, SchemaError, miniagent, tool
 from miniagents.ext.mcp import MCPServerError, _serve, mcp_tools, serve_mcp
 from miniagents.ext.mcp._errors import MCPToolError
 from miniagents.parts import AgentPart
@@ -281,9 +281,9 @@ async def test_timeout_of_a_tool() -> None:
 
 async def test_refused() -> None:
     """What cannot be served, or listened at, is refused with a sentence."""
-    with pytest.raises(ToolDefinitionError):
+    with pytest.raises(SchemaError):
         await serve_mcp()
-    with pytest.raises(ToolDefinitionError, match="Two tools are called 'talker'"):
+    with pytest.raises(SchemaError, match="Two tools are called 'talker'"):
         await serve_mcp(talker, talker, http="127.0.0.1:0")
     for wrong in ("127.0.0.1", ":80", "127.0.0.1:x", "127.0.0.1:70000"):
         with pytest.raises(ValueError, match="is not an address to listen on; write it like"):

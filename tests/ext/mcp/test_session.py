@@ -23,7 +23,7 @@ from mcp_types import (
     ToolExecution,
 )
 
-from miniagents import AssistantMessage, MiniAgents, ToolArgumentsError, ToolCall, ToolDefinitionError
+from miniagents import AssistantMessage, MiniAgents, SchemaError, ToolArgumentsError, ToolCall
 from miniagents.ext.mcp import MCPServerError, StdioServerParameters, mcp_tools
 from miniagents.ext.mcp._session import MCPTool
 from miniagents.parts import AgentPart
@@ -218,9 +218,9 @@ async def test_no_addresses(server: str) -> None:
 
 def test_refused() -> None:
     """A prefix or a timeout that makes no sense is refused before anything is started."""
-    with pytest.raises(ToolDefinitionError, match="cannot begin the name of a tool"):
+    with pytest.raises(SchemaError, match="cannot begin the name of a tool"):
         mcp_tools(SERVER, prefix="a.")
-    with pytest.raises(ToolDefinitionError, match=r"timeout=0 of mcp_tools is not a positive number"):
+    with pytest.raises(SchemaError, match=r"timeout=0 of mcp_tools is not a positive number"):
         mcp_tools(SERVER, timeout=0)
 
 
