@@ -4,6 +4,10 @@ In each turn the model thinks; in the first two it calls a tool, and in the thir
 knows what its server sends, streamed or whole, what must come of it, and what the server needs back: it
 refuses a request that does not have exactly that. `source` is the page of the provider where the form stands.
 
+Compared word by word with that page, or with the code or SDK of the provider: OpenRouter, DeepSeek, MiniMax,
+Gemini, Mistral, Groq, Together, vLLM, Ollama, OpenAI, Anthropic. Of the others only the page is known: GLM,
+Kimi's place of the usage, xAI, Perplexity, Qwen, Fireworks, Bedrock's tag, LM Studio and SGLang.
+
 Why so long: it is a table.
 """
 
@@ -56,6 +60,7 @@ class Thought:
         shown: what a reader sees of it.
         text: what stands before the text of the message, there and back.
         listed: whether the text is a list of parts.
+        part: fields of the thought among them.
     """
 
     pieces: Callable[[int], Sequence[Json]] = lambda _: ()
@@ -64,6 +69,7 @@ class Thought:
     shown: Callable[[int], str] = lambda _: ""
     text: Callable[[int], str] = lambda _: ""
     listed: bool = False
+    part: Callable[[int], Json] = lambda _: {}
 
 
 def _named(name: str) -> Thought:
@@ -93,7 +99,11 @@ def _detailed(kind: str, name: str | None, **fields: object) -> Thought:
             return [{"reasoning_details": [{**base, "data": f"secret {n}"}]}]
         said = ["Hm, ", f"turn {n}."]
         deltas: list[Json] = [
-            {**({name: each} if name else {}), "reasoning_details": [{**base, text: each}]} for each in said
+            {
+                **({name: each} if name else {}),
+                "reasoning_details": [{**base, text: each, "signature": None}],
+            }
+            for each in said
         ]
         return [*deltas, {"reasoning_details": [{**base, "signature": f"sign {n}"}]}]
 
@@ -154,14 +164,26 @@ def _blocks() -> Thought:
     )
 
 
-def _part(n: int, text: str) -> Json:
-    return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+def _part(text: str, **fields: object) -> Json:
+    return {"type": "thinking", "thinking": [{"type": "text", "text": text}], **fields}
+
+
+def _signed_part(n: int) -> Json:
+    return {"signature": f"sign {n}"}
 
 
 LISTED: Final = Thought(
-    pieces=lambda n: [{"content": [_part(n, "Hm, ")]}, {"content": [_part(n, f"turn {n}.")]}],
+    pieces=lambda n: [{"content": [_part("Hm, ")]}, {"content": [_part(f"turn {n}.")]}],
     shown=lambda n: f"Hm, turn {n}.",
     listed=True,
+)
+LISTED_AND_SIGNED: Final = replace(
+    LISTED,
+    pieces=lambda n: [
+        *LISTED.pieces(n),
+        {"content": [{"type": "thinking", "thinking": [], **_signed_part(n)}]},
+    ],
+    part=_signed_part,
 )
 EMPTY: Final = Thought(
     pieces=lambda _: [{"reasoning_content": ""}],
@@ -292,7 +314,7 @@ class Dialect:
         said: object = self.thought.text(turn.number) + turn.text
         if self.thought.listed:
             texts = [{"type": "text", "text": turn.text}] if turn.text else []
-            said = [_part(turn.number, self.thought.shown(turn.number)), *texts]
+            said = [_part(self.thought.shown(turn.number), **self.thought.part(turn.number)), *texts]
         calls = {"tool_calls": self._calls(turn)} if turn.calls else {}
         message = {"role": "assistant", "content": said, **self.thought.whole(turn.number), **calls}
         top, choice = self._counts()
@@ -303,7 +325,7 @@ class Dialect:
         said: object = self.thought.text(turn.number) + turn.text or None
         if self.thought.listed:
             texts = [{"type": "text", "text": turn.text}] if turn.text else []
-            said = [_part(turn.number, self.thought.shown(turn.number)), *texts]
+            said = [_part(self.thought.shown(turn.number), **self.thought.part(turn.number)), *texts]
         calls = {"tool_calls": self._calls(turn)} if turn.calls else {}
         return {"role": "assistant", "content": said, **self.thought.back(turn.number), **calls}
 
@@ -461,7 +483,7 @@ def _cached(**more: object) -> Json:
 
 
 _GEMINI = "https://ai.google.dev/gemini-api/docs/thought-signatures"
-_OPENROUTER = "https://openrouter.ai/docs/use-cases/reasoning-tokens"
+_OPENROUTER = "https://openrouter.ai/docs/guides/best-practices/reasoning-tokens"
 _ENDS = ("tool_use", "end_turn")
 _DONE = ("completed", "completed")
 
@@ -469,10 +491,16 @@ _FORMS: Final = (
     Dialect(
         "openrouter",
         _OPENROUTER,
-        thought=_detailed("reasoning.text", "reasoning", format="anthropic-claude-v1"),
+        thought=_detailed("reasoning.text", "reasoning", id="reasoning-text-1", format="anthropic-claude-v1"),
         more={"provider": "Anthropic"},
     ),
-    Dialect("openrouter-encrypted", _OPENROUTER, thought=_detailed("reasoning.encrypted", None, id="rs_1")),
+    Dialect(
+        "openrouter-encrypted",
+        _OPENROUTER,
+        thought=_detailed(
+            "reasoning.encrypted", None, id="reasoning-encrypted-1", format="openai-responses-v1"
+        ),
+    ),
     Dialect("openrouter-summary", _OPENROUTER, thought=_detailed("reasoning.summary", "reasoning")),
     Dialect(
         "deepseek",
@@ -499,6 +527,12 @@ _FORMS: Final = (
         "https://platform.minimax.io/docs/api-reference/text-openai-api",
         thought=_cumulative(),
         more={"base_resp": {"status_code": 0, "status_msg": ""}},
+    ),
+    # What the server sends now, against the page above: only what is new.
+    Dialect(
+        "minimax-pieces",
+        "https://github.com/MiniMax-AI/MiniMax-M2/issues/95",
+        thought=_detailed("reasoning.text", None, id="reasoning-text-1", format="MiniMax-response-v1"),
     ),
     Dialect(
         "minimax-tags",
@@ -527,7 +561,20 @@ _FORMS: Final = (
         thought=LISTED,
         ids=lambda n: f"aB3dE6g{n}",
     ),
-    Dialect("groq", "https://console.groq.com/docs/reasoning", thought=_named("reasoning"), place="x_groq"),
+    Dialect(
+        "mistral-signed",
+        # `ThinkChunk.signature`: "Signature to replay some reasoning blocks across turns."
+        "https://github.com/mistralai/client-python/blob/main/src/mistralai/client/models/thinkchunk.py",
+        thought=LISTED_AND_SIGNED,
+        ids=lambda n: f"aB3dE6g{n}",
+    ),
+    Dialect(
+        "groq",
+        # `reasoning` of a delta, of a message and of what goes back; `x_groq.usage` of the last chunk.
+        "https://github.com/groq/groq-python/tree/main/src/groq/types/chat",
+        thought=_named("reasoning"),
+        place="x_groq",
+    ),
     Dialect(
         "perplexity",
         "https://docs.perplexity.ai/api-reference/chat-completions-post",
@@ -545,7 +592,9 @@ _FORMS: Final = (
         usage=_cached(prompt_tokens_details={"cached_tokens": 5}),
         counted=Usage(30, 12, 5),
     ),
-    Dialect("together", "https://docs.together.ai/docs/reasoning-overview", thought=_named("reasoning")),
+    Dialect(
+        "together", "https://docs.together.ai/docs/inference/chat/reasoning", thought=_named("reasoning")
+    ),
     Dialect("fireworks", "https://docs.fireworks.ai/guides/reasoning", thought=_named("reasoning_content")),
     Dialect(
         "bedrock",
@@ -559,7 +608,11 @@ _FORMS: Final = (
         "https://learn.microsoft.com/azure/ai-foundry/openai/latest",
         more={"prompt_filter_results": [{"prompt_index": 0}]},
     ),
-    Dialect("ollama", "https://docs.ollama.com/api/openai-compatibility", thought=_named("reasoning")),
+    Dialect(
+        "ollama",
+        "https://github.com/ollama/ollama/blob/main/openai/openai.go",  # `Message.Reasoning`
+        thought=_named("reasoning"),
+    ),
     Dialect(
         "lmstudio", "https://lmstudio.ai/docs/app/api/endpoints/openai", thought=_named("reasoning_content")
     ),
@@ -571,7 +624,7 @@ _FORMS: Final = (
     ),
     Dialect(
         "vllm",
-        "https://docs.vllm.ai/en/latest/features/reasoning_outputs.html",
+        "https://docs.vllm.ai/en/latest/features/reasoning_outputs.html",  # older ones: `reasoning_content`
         thought=_named("reasoning"),
         ids=lambda n: f"chatcmpl-tool-{n}",
     ),

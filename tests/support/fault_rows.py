@@ -378,6 +378,13 @@ def _failures() -> Iterable[Row]:
         whole = (_whole(200, {"choices": [{**choice, "message": choice["delta"]}]}),)
         yield stream
         yield replace(stream, name=f"{name}, whole", scripts=whole, text="lo", keywords={"stream": False})
+    # https://github.com/groq/groq-python, types/chat/chat_completion_chunk.py: why a stream stopped early.
+    for name, piece in (("the last piece", _piece("lo", "stop")), ("a piece alone", _piece("lo"))):
+        stopped = {"choices": [piece], "x_groq": {"id": "req_1", "error": "The model is gone."}}
+        begun = chat_wire.event({"choices": [_piece("Hel")]})
+        steps = _steps(begun, chat_wire.event(stopped), b"data: [DONE]\n\n")
+        says = "model is gone"
+        yield Row(f"Groq stops in {name}", (_stream(steps),), LLMStatusError, "Hello", says, wires=(CHAT,))
     early = _stream(_steps(chat_wire.chunk(finish="network_error")))
     once = Row("a reason that failed, at once", (early, _good), None, "Hello", attempts=2, wires=(CHAT,))
     yield replace(once, keywords={"max_retries": 1})

@@ -161,7 +161,7 @@ class ChunkDecoder:
         said = choice.get("delta")
         text = said.get("content") if said and not isinstance(said, list) and len(said) == 1 else None
         more = choice.get("finish_reason") or chunk.get("usage") or chunk.get("error") or choice.get("error")
-        more = more or chunk.get("object") == "error"
+        more = more or chunk.get("x_groq") or chunk.get("object") == "error"
         if text and not more and isinstance(text, str) and (chunk.get("id") or "") == self._id:
             self._pieces.append(text)
             return [text]  # most events have only text
@@ -173,7 +173,7 @@ class ChunkDecoder:
         parts: list[Decoded] = [] if choice is None else self._said(choice)
         parts += _sources(chunk, parts, self._cited)
         finish = "" if choice is None else _reason_in(choice)
-        if choice is not None and (error := choice.get("error")):
+        if error := (choice or {}).get("error") or look(chunk.get("x_groq"), "error"):
             parts.append(_failure(error))
         elif finish:
             parts += [*self._thoughts.owed(calls=self._calls.begun), Reason(finish)]

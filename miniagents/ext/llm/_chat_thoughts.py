@@ -132,9 +132,9 @@ def thought_in(part: object, text: str) -> Decoded:
         part: of the content.
         text: of the thought.
     """
-    if not text:
-        return Progress()
     kept = {name: value for name, value in cast("dict[str, object]", part).items() if value is not None}
+    if not (text or kept.get("signature")):  # Mistral's signature may come alone
+        return Progress()
     kept.pop("thinking", None)
     return Reasoning(text, opaque=opaque(part=kept) if kept.get("type") == "thinking" else None)
 

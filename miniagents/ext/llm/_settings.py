@@ -199,6 +199,16 @@ def _is_address(url: str) -> bool:
         return False
 
 
+def is_at(url: str, domain: str) -> bool:
+    """Return whether an address belongs to a domain.
+
+    Args:
+        url: any address.
+        domain: without a scheme.
+    """
+    return _is_in(_host_of(url), domain)
+
+
 def _is_in(host: str, domain: str) -> bool:
     """Return whether a host belongs to a domain; every host belongs to the empty one."""
     return not domain or host == domain or host.endswith(f".{domain}")

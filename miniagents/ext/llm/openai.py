@@ -290,7 +290,14 @@ def _think(
         text = f"<{tag}>{thought.text}</{tag}>{known.get('after', '')}"
         content.append({"type": "text", "text": text})
     if isinstance(part := known.get("part"), Mapping):
-        content.append({**part, "thinking": [{"type": "text", "text": thought.text}]})
+        before = content[-1] if content and content[-1].get("type") == "thinking" else None
+        if before is None or "signature" in before:
+            before = {"thinking": []}
+            content.append(before)
+        texts = cast("list[dict[str, object]]", before["thinking"])
+        if thought.text:
+            texts.append({"type": "text", "text": thought.text})
+        before.update(cast("Mapping[str, object]", part))
     if isinstance(fields := known.get("message"), Mapping):
         kept.update(cast("Mapping[str, object]", fields))
 

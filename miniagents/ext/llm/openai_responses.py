@@ -45,6 +45,7 @@ from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
 from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
 from ._question import prepared
 from ._responses_decoder import ResponsesDecoder, decode_response
+from ._settings import is_at
 from ._transport import Response
 
 __all__ = ["openai_responses_agent"]
@@ -137,6 +138,7 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
         keep_reasoning=keep_reasoning,
         wanted=asked.wanted,
         extra=asked.extras.body,
+        needs_ids=_needs_ids(asked.connection.base_url),
     )
 
     def ask() -> AbstractAsyncContextManager[Response]:
@@ -172,9 +174,15 @@ def _encode(
     keep_reasoning: bool,
     wanted: Wanted = NOTHING_WANTED,
     extra: Mapping[str, object],
+    needs_ids: bool = False,
 ) -> _ResponsesRequest:
     """Convert a conversation to a request of the Responses API."""
     items = [item for turn in conversation.turns for item in _items(turn)]
+    if needs_ids:
+        items = [
+            {"id": f"fc_{item['call_id']}", **item} if item.get("type") == "function_call" else item
+            for item in items
+        ]
     body: dict[str, object] = {
         "instructions": conversation.system or None,
         "max_output_tokens": max_tokens,
@@ -187,6 +195,14 @@ def _encode(
         "text": beside(extra.get("text"), format=_format(wanted.answer) if wanted.answer else None),
     }
     return _ResponsesRequest(items, {name: value for name, value in body.items() if value is not None})
+
+
+def _needs_ids(base_url: str) -> bool:
+    """Whether a server refuses a call without an id of its own: OpenRouter.
+
+    To OpenAI an id is a reference, so a call gets none there but the one that it came with.
+    """
+    return is_at(base_url, "openrouter.ai")
 
 
 def _items(turn: Turn) -> Iterator[dict[str, object]]:

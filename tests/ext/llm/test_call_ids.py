@@ -1,14 +1,29 @@
 """W8: the ids of calls: unique in a conversation, and accepted by the server that gets them."""
 
+import json
 import re
+from typing import cast
 
 import pytest
+from httpx2 import AsyncClient, MockTransport, Request, Response
+from openai import AsyncOpenAI
 
-from miniagents import AssistantMessage, Message, ToolCall, ToolMessage, ToolResult, UserMessage, tool
+from miniagents import (
+    AssistantMessage,
+    LLMStatusError,
+    Message,
+    MiniAgents,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
+    UserMessage,
+    tool,
+)
 from miniagents.ext.llm import conversation_of
 from miniagents.ext.llm._opaque import Origin
 from miniagents.ext.llm._openai_sdk import OPENAI
 from miniagents.ext.llm.anthropic import _PROVIDER as ANTHROPIC_PROVIDER
+from miniagents.ext.llm.openai_responses import openai_responses_agent
 from tests.support import anthropic_wire, chat_wire, responses_wire
 from tests.support.sse_server import sse
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, Wire, asking
@@ -51,6 +66,37 @@ async def test_made_ids(wire: Wire) -> None:
     assert first == again
     assert 2 == len(set(first))
     assert all(re.fullmatch("[a-z0-9]{9}", each) for each in first)
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        # https://openrouter.ai/docs/api/reference/responses/tool-calling, "Required fields": without it, 400.
+        ("https://openrouter.ai/api/v1", {"id": "fc_call_1"}),
+        ("https://api.openai.com/v1", {}),
+        ("http://127.0.0.1:1/v1", {}),
+    ],
+)
+async def test_ids_that_a_server_needs(url: str, own: dict[str, object]) -> None:
+    """To OpenRouter, a call that another server has made gets an id of its own besides that of the call."""
+    bodies: list[dict[str, object]] = []
+
+    def refused(request: Request) -> Response:
+        bodies.append(json.loads(request.content))
+        return Response(400, json={"error": {"message": "Enough."}})
+
+    client = AsyncOpenAI(api_key="k", base_url=url, http_client=AsyncClient(transport=MockTransport(refused)))
+    said = [
+        UserMessage("Rain?"),
+        AssistantMessage(parts=[ToolCall("call_1", "look")]),
+        ToolMessage(parts=[ToolResult("call_1", "Rain.")]),
+    ]
+    async with client, MiniAgents():
+        with pytest.raises(LLMStatusError, match="Enough"):
+            await openai_responses_agent.inquire(said, model="m", client=client)
+    (body,) = bodies
+    _, made, _ = cast("list[dict[str, object]]", body["input"])
+    assert {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": "{}", **own} == made
 
 
 @pytest.mark.parametrize(
