@@ -8,9 +8,11 @@ import os
 import sys
 from collections.abc import AsyncIterator, MutableMapping
 
+from mcp import StdioServerParameters
+
 from miniagents import AssistantMessage, InteractionContext, Message, MiniAgents, ToolCall, miniagent
 from miniagents.ext.default_model import default_model
-from miniagents.ext.mcp import StdioServerParameters, mcp_tools, serve_mcp
+from miniagents.ext.mcp import mcp_tools, serve_mcp
 from miniagents.parts import AgentPart, ToolResult
 from miniagents.testing import scripted_model
 from miniagents.types import ModelAgent

@@ -10,9 +10,9 @@ import pytest
 
 from miniagents import RaceReport, errors
 from miniagents.errors import MiniAgentsError
-from miniagents.ext.chat_history_md import HistoryFileError
+from miniagents.ext._history import HistoryFileError
 from miniagents.ext.jobs import TooManyFailuresError
-from miniagents.ext.ray import WorkerLostError
+from miniagents.ext.ray import RemoteError
 from miniagents.values import set_partial_text
 
 GIVEN: dict[str, object] = {
@@ -50,7 +50,7 @@ PUBLIC = [
     for name in errors.__all__
     if isinstance(found := getattr(errors, name), type) and issubclass(found, MiniAgentsError)
 ]
-OF_LEAVES = [HistoryFileError, TooManyFailuresError, WorkerLostError]
+OF_LEAVES = [HistoryFileError, TooManyFailuresError, RemoteError]
 
 
 def pickled(error: MiniAgentsError) -> object:

@@ -31,7 +31,7 @@ from miniagents.ext.jobs import (
     read_rows,
 )
 from miniagents.ext.journal import JournalError
-from miniagents.ext.usage import Price, dollars, unpriced_models
+from miniagents.ext.usage import dollars, unpriced_models
 from miniagents.messages import Message
 from miniagents.parts import Usage
 from miniagents.types import ModelAgent
@@ -242,7 +242,7 @@ class MapJob:
         )
 
     @property
-    def _price(self) -> Price | None:
+    def _price(self) -> Callable[[Usage, str, str | None], Decimal | None] | None:
         """A function that gives the price of tokens; None for the price list."""
         given = self.options.price
         if given is None:

@@ -1,5 +1,5 @@
 """A history of a conversation in a Markdown file."""
 
-from ._history import ChatHistoryMD, HistoryFileError
+from ._history import ChatHistoryMD
 
-__all__ = ["ChatHistoryMD", "HistoryFileError"]
+__all__ = ["ChatHistoryMD"]

@@ -1,5 +1,5 @@
 """Histories of many conversations in an SQLite file."""
 
-from ._history import ChatHistorySQLite, HistoryFileError, HistoryThread
+from ._history import ChatHistorySQLite, HistoryThread
 
-__all__ = ["ChatHistorySQLite", "HistoryFileError", "HistoryThread"]
+__all__ = ["ChatHistorySQLite", "HistoryThread"]

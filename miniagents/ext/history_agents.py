@@ -53,7 +53,7 @@ async def markdown_history_agent(
         message_classes: subclasses of `Message` that are read back as such.
 
     Raises:
-        HistoryFileError: the file cannot be read or written.
+        OSError: the file cannot be read or written.
     """
     await keep_and_reply(ctx, ChatHistoryMD(history_md_file, message_classes=tuple(message_classes)))
 

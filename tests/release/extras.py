@@ -64,7 +64,8 @@ assert asyncio.run(warm.invoke('{"celsius": 25}')) == "true"
 _MCP: Final = """
 import sys
 from miniagents import MiniAgents
-from miniagents.ext.mcp import StdioServerParameters, mcp_tools
+from mcp import StdioServerParameters
+from miniagents.ext.mcp import mcp_tools
 words = ["-m", "miniagents", "mcp", "miniagents.ext.eliza:eliza_agent"]
 async def main():
     async with mcp_tools(StdioServerParameters(command=sys.executable, args=words)) as tools:

@@ -22,7 +22,7 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 from miniagents import MiniAgents
-from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryFileError
+from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
 from miniagents.ext.web import FrameLogError, Runs, SQLiteFrames, chat_routes
 from miniagents.ext.web_guard import Guard, Hosts, Login
 from miniagents.messages import Message
@@ -182,5 +182,5 @@ async def _check(history: ChatHistorySQLite, runs: Runs) -> None:
     try:
         await history.check()
         await runs.find("")  # opens the file
-    except (HistoryFileError, FrameLogError) as error:
+    except (OSError, FrameLogError) as error:
         raise ServeError(str(error)) from error

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from typing_extensions import override
 
-from miniagents.ext.chat_history_sqlite import HistoryFileError, HistoryThread
+from miniagents.ext.chat_history_sqlite import HistoryThread
 from miniagents.ext.web import FrameLogError, RequestError, json_body, refusing
 from miniagents.ext.web_guard import Login
 
@@ -212,7 +212,7 @@ def _telling(endpoint: _Endpoint) -> _Endpoint:
     async def told(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except (HistoryFileError, FrameLogError) as error:
+        except (OSError, FrameLogError) as error:
             logger.error("%s", error)  # noqa: TRY400 - the sentence has all
             sentence = "The conversation cannot be read or saved; the log of the server says why."
             raise RequestError(sentence, 503, code="not_kept") from error

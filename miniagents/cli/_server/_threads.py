@@ -80,7 +80,7 @@ class Threads:
 
         Raises:
             RequestError: the conversation ``before`` does not exist.
-            HistoryFileError: the file cannot be read.
+            OSError: the file cannot be read.
         """
         for thread in tuple(self._live):
             await self._kept(thread)
@@ -108,7 +108,7 @@ class Threads:
             title: its title; `""` to take it from the user's first message.
 
         Raises:
-            HistoryFileError: the file cannot be written.
+            OSError: the file cannot be written.
         """
         name = secrets.token_urlsafe(12)
         await self._history.in_thread(name).set_title(title)
@@ -123,7 +123,7 @@ class Threads:
 
         Raises:
             RequestError: the conversation does not exist.
-            HistoryFileError: the file cannot be written.
+            OSError: the file cannot be written.
         """
         history, _ = await self._found(thread)
         await history.set_title(title)
@@ -136,7 +136,7 @@ class Threads:
 
         Raises:
             RequestError: the conversation does not exist.
-            HistoryFileError: the file cannot be written.
+            OSError: the file cannot be written.
             FrameLogError: the frames cannot be deleted; the conversation is still there.
         """
         history, _ = await self._found(thread)
@@ -161,7 +161,7 @@ class Threads:
 
         Raises:
             RequestError: the conversation does not exist.
-            HistoryFileError: the file cannot be read, or an answer cannot be saved.
+            OSError: the file cannot be read, or an answer cannot be saved.
         """
         history, found = await self._found(thread)
         await self._kept(thread)
@@ -186,7 +186,7 @@ class Threads:
         Raises:
             RequestError: the conversation or the message does not exist, or the server has too many runs.
             BeingAnsweredError: the conversation has a run that has not ended.
-            HistoryFileError: the file cannot be written.
+            OSError: the file cannot be written.
             FrameLogError: the run cannot be recorded.
         """
 
@@ -215,7 +215,7 @@ class Threads:
             RequestError: the conversation does not exist or has no message of the user, or the server has too
                 many runs.
             BeingAnsweredError: the conversation has a run that has not ended.
-            HistoryFileError: the file cannot be written.
+            OSError: the file cannot be written.
             FrameLogError: the run cannot be recorded.
         """
 

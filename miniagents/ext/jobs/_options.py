@@ -15,7 +15,7 @@ from miniagents.messages import Message
 from miniagents.parts import Usage
 
 from ..journal import CallRecords, Journal
-from ..usage import Price, UsageReport, dollars, unpriced_models
+from ..usage import UsageReport, dollars, unpriced_models
 from ._answers import ACCEPTABLE
 from ._rows import Progress
 
@@ -23,6 +23,9 @@ __all__ = ["JobOptions", "JobSettings", "Limits", "ProgressHandler"]
 
 ProgressHandler: TypeAlias = Callable[[Progress], object]
 """Is called with the progress of a job."""
+
+Price: TypeAlias = Callable[[Usage, str, str | None], Decimal | None]
+"""Returns the dollars of tokens from the usage, the model and its provider; None if it does not know them."""
 
 _CONCURRENCY: Final = 64
 _RETRIES: Final = 3

@@ -8,14 +8,10 @@ Needs ``pip install 'miniagents[mcp]'``, the official SDK.
     await serve_mcp(agent)  # or, on the command line: miniagents mcp MODULE:AGENT
 """
 
-from ._errors import MCPServerError
-from ._sdk import StdioServerParameters
 from ._serve import serve_mcp
 from ._session import mcp_tools
 
 __all__ = [
-    "MCPServerError",
-    "StdioServerParameters",
     "mcp_tools",
     "serve_mcp",
 ]

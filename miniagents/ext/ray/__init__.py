@@ -1,6 +1,6 @@
 """Agents on many machines: workers of Ray make the calls of ``remote(agent)``."""
 
-from ._errors import RemoteError, WorkerLostError
+from ._errors import RemoteError
 from ._remote import remote
 
-__all__ = ["RemoteError", "WorkerLostError", "remote"]
+__all__ = ["RemoteError", "remote"]

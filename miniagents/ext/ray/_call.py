@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from miniagents.messages import Message, MessagePromise
 from miniagents.parts import Part, Restart
 
-from ._errors import RemoteError, WorkerLostError, unpack_error
+from ._errors import RemoteError, unpack_error
 from ._runs import RunWatch, ToldRuns
 from ._wire import (
     REPLIES,
@@ -130,12 +130,12 @@ class RemoteCall:
         """
         self._link = None
         if self._runs is not None:
-            self._runs.end("failed", WorkerLostError(f"The worker was lost. {why}".rstrip()))
+            self._runs.end("failed", RemoteError(f"The worker was lost. {why}".rstrip(), attempts=self.made))
         if self._complete or self.made >= self._attempts:
             told = f" after {self._complete} of its messages were complete" if self._complete else ""
             times = "once" if self.made == 1 else f"{self.made} times"
             text = f"The worker that ran {self.agent} was lost{told}; the call was made {times}. {why}"
-            self.fail(WorkerLostError(text.rstrip(), attempts=self.made))
+            self.fail(RemoteError(text.rstrip(), attempts=self.made))
             return False
         self._begun = 0
         for each in self._streams.values():

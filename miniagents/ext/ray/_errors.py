@@ -11,38 +11,27 @@ from miniagents.utils import redact_keys
 from ._pickles import dumps, loads
 from ._wire import PackedError
 
-__all__ = ["RemoteError", "WorkerLostError", "pack_error", "unpack_error"]
+__all__ = ["RemoteError", "pack_error", "unpack_error"]
 
 _SHOWN: Final = 6  # frames of a traceback
 
 
 class RemoteError(MiniAgentsError):
-    """An error in a worker that cannot be pickled; the text describes it.
-
-    Example:
-        >>> raise RemoteError("POET failed in a worker: QuotaError: none is left")
-        Traceback (most recent call last):
-            ...
-        miniagents...RemoteError: POET failed in a worker: QuotaError: none is left
-    """
-
-
-class WorkerLostError(RemoteError):
-    """A worker has crashed or cannot be reached, and the call cannot be repeated.
+    """A worker was lost, so the call cannot be made again; or it has an error that cannot be pickled.
 
     Args:
         message: the text.
-        attempts: how often the call was made.
+        attempts: how often the call was made before its worker was lost; 0 if no worker was.
 
     Attributes:
-        attempts: how often the call was made.
+        attempts: how often the call was made before its worker was lost; 0 if no worker was.
 
     Example:
-        >>> WorkerLostError("the worker of POET was lost", attempts=3).attempts
-        3
+        >>> RemoteError("POET failed in a worker: QuotaError: none is left").attempts
+        0
     """
 
-    def __init__(self, message: str = "", *, attempts: int = 1) -> None:
+    def __init__(self, message: str = "", *, attempts: int = 0) -> None:
         super().__init__(message)
         self.attempts: int = attempts
 

@@ -123,7 +123,7 @@ def remote(
 
     If a worker crashes, another one takes its place and repeats the calls that had not ended, up to
     ``attempts`` times in all. A call is repeated only if none of its messages is complete yet. Otherwise, and
-    after the last attempt, its readers get a :class:`WorkerLostError`. A message that was streaming begins
+    after the last attempt, its readers get a :class:`RemoteError`. A message that was streaming begins
     again, with a :class:`~miniagents.Restart` among its parts if a reader had got some of it (a reader of
     tokens gets both beginnings). So an agent with side effects may have them more than once; with
     ``attempts=1``, no call is repeated.

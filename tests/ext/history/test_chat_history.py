@@ -13,10 +13,11 @@ from typing_extensions import override
 
 from miniagents import MiniAgents
 from miniagents.ext._file_lock import file_lock
+from miniagents.ext._history import HistoryFileError
 from miniagents.ext._history._chat_history import finished
 from miniagents.ext._history._markdown_format import write_record
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
-from miniagents.ext.chat_history_md import ChatHistoryMD, HistoryFileError
+from miniagents.ext.chat_history_md import ChatHistoryMD
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
 from miniagents.messages import (
     AssistantMessage,

@@ -15,8 +15,9 @@ from textwrap import dedent
 import pytest
 
 from miniagents import AssistantMessage, Message, Messages, UserMessage
+from miniagents.ext._history import HistoryFileError
 from miniagents.ext._history._sqlite_file import SQLiteFile
-from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryFileError, HistoryThread
+from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryThread
 from miniagents.messages._message import message_of
 from miniagents.models import Record
 

@@ -21,8 +21,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, TextContent
 
 from miniagents import InteractionContext, Message, MiniAgents, SchemaError, miniagent, tool
-from miniagents.ext.mcp import MCPServerError, _serve, mcp_tools, serve_mcp
-from miniagents.ext.mcp._errors import MCPToolError
+from miniagents.ext.mcp import _serve, mcp_tools, serve_mcp
+from miniagents.ext.mcp._errors import MCPServerError, MCPToolError
 from miniagents.parts import AgentPart
 from miniagents.streams._context import current_context
 from miniagents.tools import AnyTool

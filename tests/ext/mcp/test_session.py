@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.server import Server, ServerRequestContext
 from mcp_types import (
@@ -24,7 +25,8 @@ from mcp_types import (
 )
 
 from miniagents import AssistantMessage, MiniAgents, SchemaError, ToolArgumentsError, ToolCall
-from miniagents.ext.mcp import MCPServerError, StdioServerParameters, mcp_tools
+from miniagents.ext.mcp import mcp_tools
+from miniagents.ext.mcp._errors import MCPServerError
 from miniagents.ext.mcp._session import MCPTool
 from miniagents.parts import AgentPart
 from miniagents.testing import scripted_model

@@ -17,7 +17,7 @@ from miniagents import (
     miniagent,
     partial_text,
 )
-from miniagents.ext.ray import RemoteError, WorkerLostError, remote
+from miniagents.ext.ray import RemoteError, remote
 from miniagents.messages import MessagePromise
 from tests.ext.ray.agents import Number, Square, pair, poet, square, started
 from tests.support.fake_ray import FakeActor, FakeRay, fake_ray
@@ -119,7 +119,7 @@ async def test_after_a_complete_message(fake_ray: FakeRay) -> None:
         assert "one" == str(await (await anext(replies)))
         fake_ray.kill(busy(fake_ray))
         with pytest.raises(
-            WorkerLostError, match="PAIR was lost after 1 of its messages were complete"
+            RemoteError, match="PAIR was lost after 1 of its messages were complete"
         ) as caught:
             await anext(replies)
         assert 1 == caught.value.attempts
@@ -136,7 +136,7 @@ async def test_once_at_most(fake_ray: FakeRay) -> None:
                 fake_ray.kill(busy(fake_ray))
                 break
         with pytest.raises(
-            WorkerLostError, match="The worker that ran POET was lost; the call was made once"
+            RemoteError, match="The worker that ran POET was lost; the call was made once"
         ) as caught:
             await message
         assert partial_text(caught.value).startswith("0 1 2 3 4 ")
@@ -167,7 +167,7 @@ async def test_the_last_attempt_is_made_alone(fake_ray: FakeRay) -> None:
         agent = remote(deadly, replicas=2)
         calls = [agent.inquire(Number(number=number)) for number in range(40)]
         results = await asyncio.gather(*map(squared, calls), return_exceptions=True)
-    assert isinstance(results.pop(13), WorkerLostError)
+    assert isinstance(results.pop(13), RemoteError)
     assert [number**2 for number in range(40) if number != 13] == results
     await fake_ray.ended()
 

@@ -18,7 +18,7 @@ from statistics import median
 from typing import Final, Protocol, cast
 
 from miniagents import InteractionContext, MiniAgents, Part, Restart, miniagent, partial_text
-from miniagents.ext.ray import WorkerLostError, remote
+from miniagents.ext.ray import RemoteError, remote
 from miniagents.messages import MessageSequencePromise
 from tests.ext.ray.agents import Number, OddError, Square, noted, scribe, strict
 from tests.support.ray_processes import ray_processes
@@ -210,7 +210,7 @@ async def cut(place: Place) -> dict[str, object]:
                     words.append(word)
                     if len(words) == 10:
                         os.kill(int(words[0]), signal.SIGKILL)
-            except WorkerLostError as error:
+            except RemoteError as error:
                 lost, partial = str(error), partial_text(error)
     return {
         "restarts": sum(isinstance(each, Restart) for each in parts),
