@@ -32,6 +32,7 @@ from ._map_async import map_async, switch_map_async
 from ._map_messages import map_messages
 from ._map_tokens import map_tokens
 from ._resolve import resolve
+from ._share_bounded import share_bounded
 from ._split import split
 from ._tokens import tokens
 from ._until import until
@@ -49,6 +50,7 @@ __all__ = [
     "map_messages",
     "map_tokens",
     "resolve",
+    "share_bounded",
     "split",
     "switch_map_async",
     "to_async_iter",

@@ -265,6 +265,8 @@ async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncG
     buffer: ReplayBuffer[object] = ReplayBuffer(plain_context())
     on_loop_thread = buffer.context.on_loop_thread
     queue: BoundedQueue[T] = BoundedQueue(buffer, overflow)
+    gauge = TerminalGauge(overflow.capacity, queue.items)
+    gauge.read_here()
     from reactivex import operators as ops  # noqa: PLC0415 - it takes a tenth of the time of all imports
 
     # A source that pushes all its items during `subscribe` must also be able to see that it is disposed of.
@@ -273,16 +275,24 @@ async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncG
         queue.put,
         on_loop_thread(buffer.fail),
         on_loop_thread(buffer.finish),
-        scheduler=LoopScheduler(),
+        # What drops items, or fails at one too many, never holds a source.
+        scheduler=LoopScheduler(gauge if overflow.policy == "block" else None),
     )
     try:
         while True:
             for item in queue.take():
+                if gauge.held:
+                    gauge.look()
                 yield item
             if buffer.closed:
                 break
-            await buffer.wait()
+            terminals = gauge.wait()
+            try:
+                await buffer.wait()
+            finally:
+                terminals.hungry = None
     finally:
+        gauge.close()
         subscription.dispose()
         queue.close()
     raise_error(buffer)

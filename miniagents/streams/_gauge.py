@@ -21,11 +21,12 @@ The rules:
 import asyncio
 import logging
 from asyncio import Task, TimerHandle, get_running_loop
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextvars import Context as Variables, ContextVar
 from operator import length_hint
 from types import CellType, FrameType, FunctionType, MethodType
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, cast
 from weakref import WeakSet, ref
 
 from reactivex import Observable, abc
@@ -217,9 +218,9 @@ class TerminalGauge(Gauge):
 
     __slots__ = ("__weakref__", "_items", "_newest", "_terminals", "batch")
 
-    def __init__(self, limit: int, items: list[T]) -> None:
+    def __init__(self, limit: int, items: Sequence[T] | deque[T]) -> None:
         super().__init__(limit)
-        self._items: list[object] = items  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue] - only counted
+        self._items: Sequence[object] | deque[object] = cast("deque[object]", items)
         self.batch: Iterator[object] = iter(())
         self._newest: object = None
         self._terminals: TaskTerminals | None = None

@@ -229,13 +229,13 @@ logger = logging.getLogger("miniagents")
 
 @lazy_dataclass(frozen=True, slots=True)
 class Overflow:
-    """How many unread items are kept, and what happens to one more; made by one of its three class methods.
+    """How many unread items are kept, and what happens to one more; made by one of its class methods.
 
-    An async iterable is paused. An Observable pushes, so there are three choices: block the thread that
-    pushes, drop items, or end the stream with an error.
+    An async iterable is paused. An Observable pushes, so the choices are: block the thread that pushes, drop
+    the oldest or the newest items, or end the stream with an error.
 
     Attributes:
-        policy: ``block``, ``drop_oldest`` or ``fail``.
+        policy: ``block``, ``drop_oldest``, ``drop_newest`` or ``fail``.
         capacity: how many unread items are kept, in items.
         on_drop: called with each item that is dropped.
 
@@ -257,7 +257,7 @@ class Overflow:
         [3, 4]
     """
 
-    policy: Literal["block", "drop_oldest", "fail"]
+    policy: Literal["block", "drop_oldest", "drop_newest", "fail"]
     capacity: int = 1024
     on_drop: Callable[[object], object] | None = None
 
@@ -289,6 +289,17 @@ class Overflow:
                 with the number of dropped items is logged too.
         """
         return cls("drop_oldest", capacity, on_drop)
+
+    @classmethod
+    def drop_newest(cls, capacity: int = 1024, *, on_drop: Callable[[object], object] | None = None) -> Self:
+        """Drop each new item while there is no space; for jobs and requests, of which the first ones count.
+
+        Args:
+            capacity: how many unread items are kept, in items.
+            on_drop: called with each dropped item, on the thread that pushed. When the stream ends, a warning
+                with the number of dropped items is logged too.
+        """
+        return cls("drop_newest", capacity, on_drop)
 
     @classmethod
     def fail(cls, capacity: int = 1024) -> Self:
@@ -333,23 +344,30 @@ class BoundedQueue(Generic[T]):
             if len(self._items) >= self._overflow.capacity and not self._closed:
                 if self._overflow.policy == "drop_oldest":
                     lost.append(self._items.popleft())
-                    self.dropped += 1
+                elif self._overflow.policy == "drop_newest":
+                    lost.append(item)
                 elif self._overflow.policy == "fail" or self._buffer.context.in_loop_thread():
                     refused = _refusal(self._overflow)
                 else:
                     self._changed.wait_for(self._has_space)
             if self._closed:
                 return
-            if refused is None:
-                self._items.append(item)
-            else:
+            self.dropped += len(lost)
+            if refused is not None:
                 self._closed = True
+            elif not lost or self._overflow.policy == "drop_oldest":
+                self._items.append(item)
         if refused is not None:
             self._buffer.context.on_loop_thread(self._end)(refused)
         else:
             self._tell()
         for each in lost:
             self._tell_dropped(each)
+
+    @property
+    def items(self) -> deque[T]:
+        """What has not been read."""
+        return self._items
 
     def is_open(self, _: object = None) -> bool:
         """Return whether items are still accepted."""
@@ -400,8 +418,9 @@ class BoundedQueue(Generic[T]):
             self._changed.notify_all()
         if self.dropped:
             logger.warning(
-                "%d unread items were dropped, as Overflow.drop_oldest(%d) says.",
+                "%d unread items were dropped, as Overflow.%s(%d) says.",
                 self.dropped,
+                self._overflow.policy,
                 self._overflow.capacity,
             )
 

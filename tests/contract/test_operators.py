@@ -21,6 +21,7 @@ from miniagents.operators import (
     map_messages,
     map_tokens,
     resolve,
+    share_bounded,
     split,
     switch_map_async,
     tokens,
@@ -163,6 +164,17 @@ class TestResolve(StreamContract):
     @override
     def stream(self, source: Fed) -> Observable[object]:
         return messages(source).pipe(resolve())
+
+
+class TestShareBounded(StreamContract):
+    """`share_bounded`, which keeps everything: there is one run for all."""
+
+    covers = ("share_bounded",)
+    one_production = True
+
+    @override
+    def stream(self, source: Fed) -> Observable[object]:
+        return source.observable.pipe(share_bounded(None, grace=0.001))
 
 
 class TestSplit(StreamContract):

@@ -28,11 +28,17 @@ from tests.support.sources import keep, turns
 def test_by_name() -> None:
     """Each policy is made by its name; 1,024 items are kept unless told otherwise."""
     dropped: list[object] = []
-    made = [Overflow.block(), Overflow.drop_oldest(5, on_drop=dropped.append), Overflow.fail(1)]
-    assert [("block", 1024), ("drop_oldest", 5), ("fail", 1)] == [(one.policy, one.capacity) for one in made]
+    made = [
+        Overflow.block(),
+        Overflow.drop_oldest(5, on_drop=dropped.append),
+        Overflow.fail(1),
+        Overflow.drop_newest(7),
+    ]
+    expected = [("block", 1024), ("drop_oldest", 5), ("fail", 1), ("drop_newest", 7)]
+    assert expected == [(one.policy, one.capacity) for one in made]
 
 
-@pytest.mark.parametrize("make", [Overflow.block, Overflow.drop_oldest, Overflow.fail])
+@pytest.mark.parametrize("make", [Overflow.block, Overflow.drop_oldest, Overflow.drop_newest, Overflow.fail])
 def test_something_must_be_kept(make: type[Overflow]) -> None:
     """A capacity under 1 is refused where it is given."""
     with pytest.raises(ValueError, match=r"The capacity of Overflow\.\w+ is 0; at least 1"):
@@ -69,7 +75,8 @@ async def joined(threads: list[threading.Thread]) -> None:
 async def test_what_fits_is_not_touched(items: list[int], spare: int) -> None:
     """As long as no more waits than the capacity, every policy gives every item in order."""
     capacity = len(items) + spare
-    for overflow in (Overflow.block(capacity), Overflow.drop_oldest(capacity), Overflow.fail(capacity)):
+    for make in (Overflow.block, Overflow.drop_oldest, Overflow.drop_newest, Overflow.fail):
+        overflow = make(capacity)
         assert items == [item async for item in to_async_iter(rx.from_iterable(items), overflow=overflow)]
 
 
@@ -81,6 +88,18 @@ async def test_the_oldest_are_dropped(caplog: pytest.LogCaptureFixture) -> None:
         assert [7, 8, 9] == [item async for item in to_async_iter(rx.range(0, 10), overflow=newest)]
     assert [0, 1, 2, 3, 4, 5, 6] == dropped
     assert ["7 unread items were dropped, as Overflow.drop_oldest(3) says."] == [
+        record.getMessage() for record in caplog.records
+    ]
+
+
+async def test_the_newest_are_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    """`drop_newest` keeps the oldest; each dropped one is told, and how many is logged at the end."""
+    dropped: list[object] = []
+    oldest = Overflow.drop_newest(3, on_drop=dropped.append)
+    with caplog.at_level(logging.WARNING):
+        assert [0, 1, 2] == [item async for item in to_async_iter(rx.range(0, 10), overflow=oldest)]
+    assert [3, 4, 5, 6, 7, 8, 9] == dropped
+    assert ["7 unread items were dropped, as Overflow.drop_newest(3) says."] == [
         record.getMessage() for record in caplog.records
     ]
 

@@ -1,0 +1,190 @@
+"""``Shared``: one subscription for several subscribers, whose demand the source knows."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentDisposable
+from typing_extensions import override
+
+from ._context import context_here
+from ._gauge import NO_LIMIT, Gauge, Held, gauge_of
+from ._scheduler import LoopScheduler
+from ._subscriber import Subscriber
+
+T = TypeVar("T")
+
+Pace: TypeAlias = Literal["fastest", "slowest"]
+
+
+class SharedGauge(Gauge):
+    """The gauge of several subscribers: that of the fastest or of the slowest one.
+
+    Args:
+        limit: how many unread items there may be.
+        pace: whom the source waits for.
+
+    Attributes:
+        gauges: that of each subscriber; None for one that takes everything.
+    """
+
+    __slots__ = ("_pace", "gauges")
+
+    name = "share_bounded"
+
+    def __init__(self, limit: int, pace: Pace) -> None:
+        super().__init__(limit)
+        self._pace = pace
+        self.gauges: list[Gauge | None] = []
+
+    @override
+    def room(self) -> int:
+        if self.open:
+            return NO_LIMIT
+        rooms = [NO_LIMIT if gauge is None else gauge.room() for gauge in self.gauges]
+        if not rooms:
+            return NO_LIMIT  # it goes on until its grace is over
+        return max(rooms) if self._pace == "fastest" else min(rooms)
+
+    @override
+    def hold(self, source: Held) -> None:
+        self.held[source] = None
+        for gauge in self.gauges:
+            if gauge is not None and gauge.room() <= 0:
+                gauge.hold(self)
+
+    def go_on(self) -> None:
+        """Look again, because a subscriber has read, or one has come or left."""
+        if self.held and self.room() > 0:
+            self.release()
+        elif self.held:
+            for source in tuple(self.held):
+                self.hold(source)
+
+    def join(self, gauge: Gauge | None) -> None:
+        """Count one more subscriber."""
+        self.gauges.append(gauge)
+        self.go_on()
+
+    def part(self, gauge: Gauge | None) -> None:
+        """Count a subscriber no more."""
+        if gauge in self.gauges:
+            self.gauges.remove(gauge)
+        if gauge is not None:
+            gauge.forget(self)
+        self.go_on()
+
+
+class Shared(Observable[T]):
+    """The source, subscribed to once for all subscribers that there are.
+
+    Args:
+        source: what is shared.
+        replay: how many of the last items a late subscriber gets; None: all.
+        grace: seconds that the subscription lives on without subscribers.
+        pace: whom the source waits for.
+    """
+
+    def __init__(self, source: Observable[T], replay: int | None, grace: float, pace: Pace) -> None:
+        super().__init__()
+        self._source = source
+        self._replay = replay
+        self._grace = grace
+        self._pace: Pace = pace
+        self._run: _Run[T] | None = None
+
+    @override
+    def _subscribe_core(
+        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        run = self._run
+        if run is not None:
+            return run.join(observer, scheduler)
+        run = self._run = _Run(self._replay, self._grace, self._pace, self._forget)
+        leaving = run.join(observer, scheduler)
+        run.follow(self._source, scheduler)
+        return leaving
+
+    def _forget(self) -> None:
+        self._run = None
+
+
+class _Run(Generic[T]):
+    """One subscription to the source, and its subscribers."""
+
+    def __init__(self, replay: int | None, grace: float, pace: Pace, forget: Callable[[], None]) -> None:
+        context = context_here()
+        self._gauge = SharedGauge(context.prefetch, pace)
+        self._on_loop_thread = context.on_loop_thread
+        self._kept: deque[T] = deque(maxlen=replay)
+        self._grace = grace
+        self._forget = forget
+        self._subscribers: dict[Subscriber[T], None] = {}
+        self._ended: Callable[[Subscriber[T]], None] | None = None
+        self._subscription = SingleAssignmentDisposable()
+        self._timer = SerialDisposable()
+        self._scheduler = LoopScheduler(self._gauge)
+
+    def follow(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> None:
+        """Subscribe to the source, which may push from any thread."""
+        if scheduler is None or isinstance(scheduler, LoopScheduler):
+            scheduler = self._scheduler
+        self._subscription.disposable = source.subscribe(
+            self._on_loop_thread(self._next),
+            self._on_loop_thread(self._fail),
+            self._on_loop_thread(self._complete),
+            scheduler=scheduler,
+        )
+
+    def join(self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
+        """Add a subscriber, which gets the items that are kept."""
+        gauge = gauge_of(scheduler, observer)
+        subscriber = Subscriber(observer, lambda: self._part(subscriber, gauge))
+        self._timer.disposable = None
+        for item in tuple(self._kept):
+            subscriber.next(item)
+        if self._ended is not None:
+            self._ended(subscriber)
+        elif not subscriber.left:
+            self._subscribers[subscriber] = None
+            self._gauge.join(gauge)
+        return Disposable(subscriber.dispose)
+
+    def _part(self, subscriber: Subscriber[T], gauge: Gauge | None) -> None:
+        if subscriber not in self._subscribers:
+            return
+        del self._subscribers[subscriber]
+        self._gauge.part(gauge)
+        if self._subscribers or self._ended is not None:
+            return
+        if self._grace > 0:
+            self._timer.disposable = self._scheduler.schedule_relative(self._grace, self._time_is_up)
+        else:
+            self._stop()
+
+    def _time_is_up(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
+        del scheduler, state
+        self._stop()
+
+    def _stop(self) -> None:
+        self._forget()
+        self._gauge.close()
+        self._subscription.dispose()
+
+    def _next(self, item: T) -> None:
+        if self._kept.maxlen != 0:
+            self._kept.append(item)
+        for subscriber in tuple(self._subscribers):
+            subscriber.next(item)
+
+    def _fail(self, error: Exception) -> None:
+        self._end(lambda subscriber: subscriber.fail(error))
+
+    def _complete(self) -> None:
+        self._end(lambda subscriber: subscriber.complete())
+
+    def _end(self, tell: Callable[[Subscriber[T]], None]) -> None:
+        self._ended = tell
+        for subscriber in tuple(self._subscribers):
+            tell(subscriber)
