@@ -38,6 +38,7 @@ SINCE_0_2 = frozenset(
         "map_async",
         "message_of_role",
         "redact_keys",
+        "share_bounded",
         "strip_control",
         "switch_map_async",
         "unpriced_models",

@@ -124,8 +124,8 @@ def test_every_stream_has_a_contract() -> None:
 def test_every_class_of_observables_has_a_contract() -> None:
     """Also what is not public: no class of ours is an Observable without the contract."""
     ours = {each.__name__ for each in subclasses(Observable) if each.__module__.startswith("miniagents.")}
-    assert ours == {"Stream", "TokenStream", "Lifted", "_MappedTokens"}
-    assert uncovered(ours - {"_MappedTokens"}, CONTRACTS) == set()  # which is `map_tokens`
+    assert ours == {"Shared", "Stream", "TokenStream", "Lifted", "_MappedTokens"}
+    assert uncovered(ours - {"Shared", "_MappedTokens"}, CONTRACTS) == set()  # `share_bounded`, `map_tokens`
 
 
 def subclasses(kind: type[object]) -> set[type[object]]:
