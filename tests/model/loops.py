@@ -1,25 +1,24 @@
-"""The event loops on which programs run, and what of a program each of them can run."""
+"""The event loops on which programs run; time is virtual on each of them."""
 
 import asyncio
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable
+from contextvars import Context
+from heapq import heappop, heappush
 from importlib import import_module
 from random import Random
-from typing import Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from typing_extensions import TypeVarTuple, Unpack, override
 
 from miniagents.testing import VirtualClock
-from tests.model import programs as p
 from tests.support.eager import start_eagerly
 from tests.support.shuffled import ShuffledVirtualLoop
 
-__all__ = ["LOOPS", "REAL", "loop_of", "needs_clock", "scaled"]
+__all__ = ["LOOPS", "loop_of"]
 
-T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 LOOPS: Final = ("asyncio", "eager", "uvloop")
-
-REAL: Final = 0.001
-"""What a second of a program takes where time is real, in seconds."""
-
 
 TURNS: Final = 50_000
 """How many turns of its loop a program may take; it needs some hundreds."""
@@ -42,44 +41,100 @@ class EndlessError(Exception):
     """The loop of a program never rests."""
 
 
+if TYPE_CHECKING:
+    _UVLoop: TypeAlias = asyncio.SelectorEventLoop
+else:
+    try:
+        _UVLoop = import_module("uvloop").Loop
+    except ImportError:
+        _UVLoop = object
+
+
+class VirtualUVLoop(_UVLoop):
+    """uvloop, with timers of its own: when nothing is ready, time goes on to the next one.
+
+    It looks once in each turn whether anything else has been made ready since the last one. A program does no
+    input or output, so nothing else can happen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._virtual_now = 0.0
+        self._heap: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._made_ready = self._seen = self._turns = 0
+        self._looks = False
+
+    @override
+    def time(self) -> float:
+        return self._virtual_now
+
+    @override
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+    ) -> asyncio.Handle:
+        self._made_ready += 1
+        return super().call_soon(callback, *args, context=context)
+
+    @override
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._virtual_now + delay, callback, *args, context=context)
+
+    @override
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        self._made_ready += 1
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heappush(self._heap, (when, self._made_ready, timer))
+        if not self._looks:
+            self._looks = True
+            super().call_soon(self._look)
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Do nothing: a cancelled timer is skipped."""
+
+    def _look(self) -> None:
+        self._turns += 1
+        if self._turns > TURNS:
+            self.stop()  # the program has not ended, and that is an error
+            return
+        if self._made_ready == self._seen:
+            while self._heap and self._heap[0][2].cancelled():
+                heappop(self._heap)
+            if self._heap:
+                self._virtual_now = max(self._virtual_now, self._heap[0][0])
+            while self._heap and self._heap[0][0] <= self._virtual_now:
+                timer = heappop(self._heap)[2]
+                if not timer.cancelled():
+                    timer._run()
+        self._seen = self._made_ready
+        self._looks = bool(self._heap)
+        if self._looks:
+            super().call_soon(self._look)
+
+
 def loop_of(loops: str, order: int) -> asyncio.AbstractEventLoop:
     """Return a new event loop.
 
     Args:
         loops: which one: see `LOOPS`.
-        order: decides which of several tasks goes first, where asyncio leaves that open.
+        order: decides which of several tasks goes first, where asyncio leaves that open; uvloop decides it
+            itself.
     """
     if loops == "uvloop":
-        made: asyncio.AbstractEventLoop = import_module("uvloop").new_event_loop()
-        return made
+        return VirtualUVLoop()
     loop = BoundedLoop(Random(order), VirtualClock()._now)  # noqa: S311 - no secret
     if loops == "eager":
         start_eagerly(loop)
     return loop
-
-
-def needs_clock(value: object) -> bool:
-    """Return whether what a program does depends on which of two things is first on the clock."""
-    if isinstance(value, p.Race | p.Hedge | p.Timeout):
-        return True
-    if isinstance(value, p.Leave):
-        return value.way != "break"
-    if isinstance(value, p.Program) and (value.cancelled is not None or value.ends is not None):
-        return True
-    if isinstance(value, tuple):
-        return any(map(needs_clock, cast("tuple[object, ...]", value)))
-    if is_dataclass(value):
-        return any(needs_clock(getattr(value, each.name)) for each in fields(value))
-    return False
-
-
-def scaled(value: T, factor: float) -> T:
-    """Return the same with all times multiplied."""
-    if isinstance(value, float):
-        return cast("T", value * factor)
-    if isinstance(value, tuple):
-        return cast("T", tuple(scaled(each, factor) for each in cast("tuple[object, ...]", value)))
-    if is_dataclass(value) and not isinstance(value, type):
-        changed = {each.name: scaled(getattr(value, each.name), factor) for each in fields(value)}
-        return cast("T", replace(value, **changed))
-    return value

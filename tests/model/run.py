@@ -18,7 +18,7 @@ from miniagents import Message, MessageSequencePromise, MiniAgents
 from tests.model import programs as p
 from tests.model.build import Built, Made, sleep
 from tests.model.lives import AFTER, LATER, NEVER, UndecidedError, Written, before
-from tests.model.loops import REAL, BoundedLoop, loop_of, needs_clock, scaled
+from tests.model.loops import loop_of
 from tests.model.model import LIBRARY_ERRORS, Model, Moment, same_text
 from tests.model.readers import UNNAMED, Event, Reading, all_of, expected
 
@@ -29,9 +29,6 @@ SOON = 1e-3
 
 REST = 20.0
 """Seconds after which everything that is not paused has ended."""
-
-REAL_LIMIT = 20.0
-"""Seconds of real time after which a program hangs."""
 
 LIMIT = 1_000.0
 """Seconds of virtual time after which a program hangs."""
@@ -67,15 +64,10 @@ def check(program: p.Program, loops: str = "asyncio") -> Outcome:
 
     Args:
         program: what to run.
-        loops: `asyncio`: shuffled, with virtual time; `eager`: the same with eager tasks; or `uvloop`.
+        loops: `asyncio`: shuffled; `eager`: the same with eager tasks; or `uvloop`. Time is virtual.
     """
     if program.flow:
         return check_flow(program, loops)
-    real = loops == "uvloop"
-    if real:
-        if needs_clock(program):
-            return Outcome(undecided=True)
-        program = scaled(program, REAL)
     outcome = Outcome()
     try:
         wanted = Wanted.of(program)
@@ -91,10 +83,8 @@ def check(program: p.Program, loops: str = "asyncio") -> Outcome:
     stops = program.cancelled if program.ends is None else program.ends
     for place, events in enumerate(wanted.events):
         reading = _named(got[place].events, wanted.model)
-        if real:
-            events, reading = [_at_any_time(each) for each in (events, reading)]  # noqa: PLW2901
         outcome.wrong += _differences(place, events, reading, NEVER if stops is None else stops)
-    outcome.wrong += _other_sources(wanted.model.written, built.made, times=not real)
+    outcome.wrong += _other_sources(wanted.model.written, built.made, times=True)
     outcome.wrong += _other_log(wanted, lines)
     return outcome
 
@@ -115,8 +105,7 @@ def check_flow(program: p.Program, loops: str) -> Outcome:
     built = Built()
     later: list[int] = []
     with _watched() as (lines, raised):
-        rests = None if loops == "uvloop" else later
-        got = _run(_main(program, built, rests), loop_of(loops, program.order), outcome)
+        got = _run(_main(program, built, later), loop_of(loops, program.order), outcome)
     outcome.wrong += [f"unraisable: {error!r}" for error in raised]
     if got is None or outcome.wrong:
         return outcome
@@ -292,7 +281,7 @@ async def _main(program: p.Program, built: Built, later: list[int] | None) -> li
     others = program.input_readers if isinstance(program.form, p.Asked) else ()
     readings = [Reading(reader, zero) for reader in (*program.readers, *others)]
     tasks: list[asyncio.Task[None]] = []
-    async with asyncio.timeout(LIMIT if isinstance(asyncio.get_running_loop(), BoundedLoop) else REAL_LIMIT):
+    async with asyncio.timeout(LIMIT):
         with suppress(LeftError):
             await _in_context(program, built, readings, tasks, later)
         await asyncio.gather(*tasks)
