@@ -115,6 +115,7 @@ class Copy(Processor, Generic[T]):
         if buffer.error is None:
             self.finish(source)
         else:
+            self.target.takes_error_of(buffer)
             self.fail(buffer.error, buffer.chain)
             buffer.pass_error_on(self.target)
 

@@ -8,6 +8,7 @@ becomes a message that fails, in its place, and what comes after it still arrive
 from collections import deque
 from collections.abc import AsyncIterable, Iterable, Iterator
 from functools import partial
+from types import TracebackType
 from typing import cast
 
 from reactivex import Observable, abc
@@ -59,6 +60,7 @@ class Flattener(Processor):
         "_current",
         "_end",
         "_pending",
+        "_traceback",
         "buffer",
         "context",
         "depth",
@@ -82,6 +84,7 @@ class Flattener(Processor):
         self._current: FlatStream[Message, object] | None = None
         self._chain: tuple[str, ...] = ()  # the agents of the error that ends it
         self._end: Exception | bool = False
+        self._traceback: TracebackType | None = None  # of the error that ends it, before readers raise it
         buffer.produce_with(self)
         buffer.write_from(self)
 
@@ -191,6 +194,7 @@ class Flattener(Processor):
             if self._current is None and not self._pending:
                 self._close()
             elif isinstance(end, Exception):
+                self._traceback = end.__traceback__
                 self.buffer.expect_error(end)
 
     @property
@@ -206,6 +210,8 @@ class Flattener(Processor):
             messages = [each.held for each in self.buffer.items]
             # A reader of a message that failed with it has got the error, and need not read on.
             handled = any(each and each.error is self._end and each.error_handled for each in messages)
+            if self._traceback is not None:
+                self._end.__traceback__ = self._traceback
             self.buffer.fail(self._end, self._chain, handled=handled)
         else:
             self.buffer.finish()

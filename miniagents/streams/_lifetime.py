@@ -374,6 +374,10 @@ class Lifetime(Generic[T]):
         if self.error is not None:
             self.context.unhandled.forget(self.error)
 
+    def takes_error_of(self, source: "Lifetime[U]") -> None:
+        """Note that it is about to fail with the error of ``source``, which a reader may have got already."""
+        self.error_handled = self.error_handled or source.error_handled
+
     def pass_error_on(self, to: "Lifetime[U] | None" = None) -> None:
         """Note that another stream has ended with the error of this one: a reader of either gets it.
 

@@ -6,6 +6,7 @@ notes what it waits for.
 """
 
 import asyncio
+import sys
 from asyncio import CancelledError, Future, Task
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
@@ -144,11 +145,15 @@ class ProducerTask(TaskLife):
             self._awaitables = None
             self._body = None
             self.has_ended()
+            # From Python 3.12 on, an error refers to this frame: `f_back` of the frames in its traceback.
+            del self
 
     def _fail(self, error: Exception) -> None:
         """End what it writes with ``error``."""
         drop_frames(error, self.received)
         replied = {id(stream) for stream in self.replied()}
+        if self.received is not None and self.received[0] is error:
+            self.buffer.takes_error_of(self.received[2])
         self.failed(error, self._chain_of(error))
         self.pass_error_on(error)
         self.has_failed(replied)
@@ -215,9 +220,13 @@ class ProducerTask(TaskLife):
     async def _release(self) -> None:
         """Cancel everything that is pending, and wait until it has stopped."""
         pending, self._awaitables = self._awaitables or [], None
+        error = sys.exception()
+        traceback = None if error is None else error.__traceback__
         for each in pending:
             each.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+        if error is not None:
+            error.__traceback__ = traceback  # a reader of another stream with this error could have raised it
 
     def refuse_result(self, returned: object) -> None:
         """Handle a value that the work returned, although no reader can get it; a subclass may raise.

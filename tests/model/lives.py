@@ -54,7 +54,9 @@ class Life:
         task_ended: when its task has ended; None if that is `ended`.
         released: when a function has ended, which held what it was sent.
         failed: when the function of a run has failed.
+        fails: when the replies of a run end with an error.
         cancelled: when it is cancelled.
+        cancels: whether it cancels what it has begun when it is stopped.
         expected: whether it counts as read before anything reads it: what an agent was sent, and the
             replies that a chain hands to its next stage.
         run: whether it is a run of an agent.
@@ -67,7 +69,9 @@ class Life:
     task_ended: float | None = None
     released: float = NEVER
     failed: float = NEVER
+    fails: float = NEVER
     cancelled: float = NEVER
+    cancels: bool = False
     expected: bool = False
     run: bool = False
     holders: list["Holder"] = field(default_factory=list["Holder"])
@@ -79,10 +83,16 @@ class Life:
         self.holders.append(Holder(None, until, reads=True))
 
     def held_by_buffer(
-        self, holder: "Life", until: float = NEVER, *, since: float, reads: bool = False
+        self,
+        holder: "Life",
+        until: float = NEVER,
+        *,
+        since: float,
+        reads: bool = False,
+        appears: float = 0.0,
     ) -> None:
         """It is a piece of another stream, or, with `reads`, its pieces become pieces of that one."""
-        self.holders.append(Holder(holder, until, since, piece=True, reads=reads))
+        self.holders.append(Holder(holder, until, since, piece=True, reads=reads, appears=appears))
 
     def in_run(self) -> bool:
         """Return whether it is a run, or something that a run has begun."""
@@ -159,7 +169,8 @@ class Life:
 
     def _stopped(self, *, late: bool) -> float:
         left = self.held(late=late)
-        ended = self.ended + (-LATER if late else LATER)  # its task may go on, and is not stopped by that
+        # Its task may go on, and is not stopped by that. What lets a message go could have read its end.
+        ended = self.ended + (-LATER if late else LATER if self.run else 2 * AFTER)
         stopped = min(self._cancelled(late=late), left if left < ended else NEVER)
         if self.parent is not None and not self.read(late=late):
             # Nobody else reads it, so it ends with the run that began it, if that is stopped before its end.
@@ -173,7 +184,8 @@ class Life:
 
     def stopped_above(self) -> float:
         """Return when it, or a run above it, is stopped at the earliest."""
-        return min(self.stopped(late=False), NEVER if self.parent is None else self.parent.stopped_above())
+        above = NEVER if self.parent is None else self.parent.stopped_above()
+        return min(self.stopped(late=False), self.fails, above)
 
     def cancelled_at(self) -> float:
         """Return when a cancellation reaches it."""
@@ -189,13 +201,15 @@ class Life:
         if self.parent is None:
             return NEVER
         above = self.parent._cancelled(late=late)
-        left = self.parent.task_end < above + LATER  # behind by a run that has ended
-        if late and (left or self.run):
+        if self.parent.cancels and self.parent.stopped(late=late) < self.parent.task_end + LATER:
+            above = min(above, self.parent.stopped(late=late))
+        if late:
             holders = [each for each in self.holders if each.lets_go(late=True) > above - LATER]
             if self.run:
                 holders = [each for each in holders if each.counts(late=True)]
-            if any(not each.is_cancelled() for each in holders) or (left and not holders):
-                return NEVER  # fire and forget, or what that reads
+            left = self.parent.task_end < above + LATER  # behind by a run that has ended
+            if any(not each.is_cancelled(self) for each in holders) or (left and not holders):
+                return NEVER  # fire and forget, or what that holds
         return above
 
 
@@ -210,6 +224,7 @@ class Holder:
         piece: whether the stream is a piece of that one; otherwise the task holds it.
         reads: whether the task reads it.
         late: whether it may let it go early.
+        appears: when it becomes a piece; before, it waits behind others.
     """
 
     life: Life | None
@@ -218,10 +233,20 @@ class Holder:
     piece: bool = False
     reads: bool = False
     late: bool = False
+    appears: float = 0.0
 
-    def is_cancelled(self) -> bool:
-        """Return whether a cancellation reaches what holds the stream."""
-        return self.life is None or self.life._cancelled(late=True) < NEVER
+    def is_cancelled(self, held: Life) -> bool:
+        """Return whether a cancellation reaches what holds a stream."""
+        if self.life is None:
+            return True
+        at = self.life._cancelled(late=True)
+        if (
+            self.piece
+            and self.life.task_end < at
+            and not (held.within(self.life) or self.life.read(late=True))
+        ):
+            return False  # a run that nothing reads has passed it on, and has ended
+        return at < NEVER
 
     def counts(self, *, late: bool) -> bool:
         """Return whether the stream counts as read."""
@@ -233,7 +258,7 @@ class Holder:
             return self.life is not None and self.life.read(late=late)
         return self.reads or not late
 
-    def lets_go(self, *, late: bool) -> float:
+    def lets_go(self, *, late: bool) -> float:  # noqa: PLR0911 - a case for each kind
         """Return when the stream is let go."""
         life = self.life
         if life is None:
@@ -242,6 +267,8 @@ class Holder:
             return -NEVER
         if not self.piece:
             return min(self.until, life.gone(late=late))
+        if self.appears > life.stopped(late=late) + LATER:
+            return min(self.until, life.stopped(late=late))
         if self.reads:  # until its pieces are pieces of that one
             return min(self.until, life.held(late=late), life.stopped(late=late))
         if life.read(late=late):

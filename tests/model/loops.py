@@ -6,9 +6,9 @@ from contextvars import Context
 from heapq import heappop, heappush
 from importlib import import_module
 from random import Random
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVarTuple
 
-from typing_extensions import TypeVarTuple, Unpack, override
+from typing_extensions import override
 
 from miniagents.testing import VirtualClock
 from tests.support.eager import start_eagerly
@@ -70,7 +70,7 @@ class VirtualUVLoop(_UVLoop):
 
     @override
     def call_soon(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         self._made_ready += 1
         return super().call_soon(callback, *args, context=context)
@@ -79,8 +79,8 @@ class VirtualUVLoop(_UVLoop):
     def call_later(
         self,
         delay: float,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: Unpack[Ts],
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         return self.call_at(self._virtual_now + delay, callback, *args, context=context)
@@ -89,8 +89,8 @@ class VirtualUVLoop(_UVLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: Unpack[Ts],
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         self._made_ready += 1
@@ -118,6 +118,7 @@ class VirtualUVLoop(_UVLoop):
                 timer = heappop(self._heap)[2]
                 if not timer.cancelled():
                     timer._run()
+                del timer  # an error could refer to this frame
         self._seen = self._made_ready
         self._looks = bool(self._heap)
         if self._looks:

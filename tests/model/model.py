@@ -165,7 +165,7 @@ class Flat:
     def _add(self, at: float, said: Said, since: float) -> None:
         self.items.append((at, said))
         if said.life is not None:
-            said.life.held_by_buffer(self.life, since=since)
+            said.life.held_by_buffer(self.life, since=since, appears=at)
 
     def end(self, at: float, error: str | None = None) -> Replies:
         """Return all of it."""
@@ -340,6 +340,7 @@ class Model:
         life = Life(by, at, run=True)
         replies = self._run(agent, sent, at, life)
         life.ended = replies.end
+        life.fails = NEVER if replies.error is None else replies.end
         if sent.life is not None:
             leaf = isinstance(agent, p.Function | p.Flaky)
             waits = isinstance(agent, p.Timeout | p.Hedge)  # for the end of its input
@@ -525,6 +526,7 @@ class Model:
         outcomes = [each.whole(at) for each in entrants]
         good = [(end, place) for place, (end, error) in enumerate(outcomes) if error is None]
         end, winner = min(good) if good else (max(end for end, _ in outcomes), -1)
+        life.cancels, life.task_ended = True, end
         for place, (entrant, (other, error)) in enumerate(zip(entrants, outcomes, strict=True)):
             if place == winner:
                 _read(entrant, life, at)
@@ -549,6 +551,7 @@ class Model:
         return flat.end(since, replies.error)
 
     def _hedge(self, agent: p.Hedge, sent: Replies, at: float, life: Life) -> Replies:
+        life.cancels = True
         first = self.inquire(agent.first, sent, at, life)
         _read(first, life, at)
         begun, error = first.sign()
@@ -709,7 +712,7 @@ class Model:
                 self.raised.append(Moment(error, expires, cut))
                 flat.add(appears, Said(tokens, expires, error, said.note, cut, said.fixed))
             elif appears < expires:
-                flat.add(appears, said)
+                flat.add(appears, _watched(said, max(at, appears), life))
         if replies.end < expires and replies.error is None:
             return flat.end(replies.end)
         before(expires, replies.end)

@@ -356,9 +356,9 @@ def _other_source(wanted: Written, made: Made) -> list[str]:
         return [
             f"source: {made} was closed at {made.closed:.4g}, should be {early:.4g}, at the latest {late:.4g}"
         ]
-    least = sum(at < early - 2 * AFTER for at, _ in wanted.tokens)
+    least = sum(at < early - 10 * AFTER for at, _ in wanted.tokens)
     most = sum(at <= late + LATER for at, _ in wanted.tokens)
-    if not least <= made.tokens <= most or (not made.begun and early > life.begun + 2 * AFTER):
+    if not least <= made.tokens <= most or (not made.begun and early > life.begun + 10 * AFTER):
         return [f"source: {made} should have made {least} tokens, at most {most}"]
     return []
 
@@ -377,12 +377,12 @@ _ERROR = re.compile(rf"\b(?:ValueError\('(\w+)'\)|({'|'.join(LIBRARY_ERRORS)}))"
 def _other_log(wanted: Wanted, lines: list[str]) -> list[str]:
     """Compare what was logged with the errors that nobody handles."""
     model = wanted.model
-    surely = {each.error for each in model.seen if each.surely and _happens(each, -LATER)}
+    surely = {each.error for each in model.seen if each.surely and _happens(each, -2 * AFTER)}
     perhaps = {each.error for each in model.seen if _happens(each, LATER)} | model.mended
     must, may = Counter[str](), Counter[str]()
     for error in dict.fromkeys(each.error for each in model.raised):
         name, moments = error.split("#")[0], [each for each in model.raised if each.error == error]
-        must[name] += error not in perhaps and any(_happens(each, -LATER) for each in moments)
+        must[name] += error not in perhaps and any(_happens(each, -2 * AFTER) for each in moments)
         may[name] += error not in surely and any(_happens(each, LATER) for each in moments)
     if wanted.stops:
         may.update(model.at_stops)

@@ -69,6 +69,7 @@ class Shuffling(asyncio.BaseEventLoop):
         handle = self._turn.popleft()
         if not handle.cancelled():
             handle._run()
+        del handle  # as asyncio's loops do: an error could refer to this frame
 
 
 class ShuffledLoop(Shuffling, asyncio.SelectorEventLoop):

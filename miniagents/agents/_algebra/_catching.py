@@ -53,16 +53,21 @@ class Catching:
 
     async def __call__(self, ctx: ReplyContext) -> None:
         """Pass the replies on, and in place of each error the result of the handler."""
-        replies = aiter(self.agent.inquire(ctx.messages))
-        while True:
-            try:
-                promise = await _next(replies)
-            except Exception as error:  # noqa: BLE001 - the handler decides which errors it can handle
-                await self._end_with(await self._handled(error, ctx), ctx)
-                return
-            if promise is None:
-                return
-            await self._pass_on(promise, ctx)
+        # An error of the handler refers to the frames of its callers (`f_back`, from Python 3.12 on for those
+        # of coroutines), and is stored: so these let go of what they have read when they end.
+        replies, promise = aiter(self.agent.inquire(ctx.messages)), None
+        try:
+            while True:
+                try:
+                    promise = await _next(replies)
+                except Exception as error:  # noqa: BLE001 - the handler decides which errors it can handle
+                    await self._end_with(await self._handled(error, ctx), ctx)
+                    return
+                if promise is None:
+                    return
+                await self._pass_on(promise, ctx)
+        finally:
+            del ctx, replies, promise
 
     async def _end_with(self, result: Operand | MessageType, ctx: ReplyContext) -> None:
         if isinstance(result, Operand):
@@ -72,22 +77,22 @@ class Catching:
 
     async def _pass_on(self, promise: MessagePromise[Message], ctx: ReplyContext) -> None:
         """Reply a message from its first token on; if it fails, the text before the error is kept."""
-        if not await _says_something(promise):
-            if promise.buffer.error is None:
-                ctx.reply(promise)
-            else:
-                await self._mend(promise, None, ctx)
-            return
-        copy = MessageCopy(promise, held=True)
-        ctx.reply(copy.begin())
+        copy = None
         try:
-            with WhileNeeded(copy.target):
-                await until_over(promise.buffer)
+            if await _says_something(promise):
+                copy = MessageCopy(promise, held=True)
+                ctx.reply(copy.begin())
+                with WhileNeeded(copy.target):
+                    await until_over(promise.buffer)
             if promise.buffer.error is not None:
                 await self._mend(promise, copy, ctx)
+            elif copy is None:
+                ctx.reply(promise)
         finally:
-            copy.release()  # also if this run loses its readers: the copy may still have readers
-            copy.target.give_up()
+            if copy is not None:
+                copy.release()  # also if this run loses its readers: the copy may still have readers
+                copy.target.give_up()
+            del promise, copy, ctx
 
     async def _mend(
         self, promise: MessagePromise[Message], copy: MessageCopy | None, ctx: ReplyContext
@@ -108,6 +113,7 @@ class Catching:
                 copy.fail(raised, chain)
             if again:
                 promise.buffer.pass_error_on()
+            del promise, copy, ctx
             return
         promise.buffer.mark_error_handled()
         if copy is not None:

@@ -121,7 +121,11 @@ async def first_good(tasks: "Sequence[asyncio.Task[bool]]") -> int | None:
 
 
 async def ended(tasks: "Iterable[asyncio.Task[object]]") -> None:
-    """Cancel all tasks and wait for their end, so that none outlives the call that made it."""
+    """Cancel all tasks and wait for their end, so that none outlives the call that made it.
+
+    Their functions return when they are cancelled: since Python 3.13 a cancelled task is a circle of
+    references through the frames of its coroutine, which would keep what it was reading going.
+    """
     ending = tuple(tasks)
     for task in ending:
         task.cancel()

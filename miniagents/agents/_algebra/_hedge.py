@@ -88,6 +88,8 @@ def _stop(entrant: Entrant) -> None:
 async def _begun(entrant: Entrant) -> bool:
     try:
         await first_sign(entrant.replies)
+    except asyncio.CancelledError:  # this task has ended
+        return False
     except Exception as error:  # noqa: BLE001 - after any error this agent will not begin any more
         entrant.end("failed", error)
         return False

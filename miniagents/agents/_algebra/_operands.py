@@ -6,6 +6,7 @@ the replies of another one ends as that one ends.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Protocol, cast, runtime_checkable
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise, MessageType
@@ -297,6 +298,7 @@ def input_complete(messages: MessageSequencePromise) -> "asyncio.Task[None]":
 
 async def _until_ended(messages: MessageSequencePromise) -> None:
     messages.buffer.expect_reader()  # also if it has ended
-    await until_closed(messages.buffer)
-    for promise in tuple(messages.buffer.items):
-        await until_closed(promise.buffer)
+    with suppress(asyncio.CancelledError):  # this task has ended
+        await until_closed(messages.buffer)
+        for promise in tuple(messages.buffer.items):
+            await until_closed(promise.buffer)

@@ -75,6 +75,8 @@ class Race:
     async def _good(self, entrant: Entrant) -> bool:
         try:
             messages = await entrant.replies
+        except asyncio.CancelledError:  # this task has ended
+            return False
         except Exception as error:  # noqa: BLE001 - with any error this agent has lost
             entrant.end("failed", error)
             return False
