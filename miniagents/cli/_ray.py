@@ -69,8 +69,8 @@ def run_by_workers(agent: A, address: str, replicas: int, concurrency: int, stac
     try:
         ray.init(None if address == _LOCAL else address, **options)
     except Exception as error:
-        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise BadInputError(f"--ray {address}: Ray cannot be used: {said.strip()}") from error
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise BadInputError(f"--ray {address}: Ray cannot be used: {reason.strip()}") from error
     return part
 
 
@@ -135,7 +135,7 @@ def _check(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
     except (OSError, UnicodeError) as error:
-        said = getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         raise BadInputError(
-            f"--ray: no cluster answers at {address}: {said}; use the address that `ray start` has printed"
+            f"--ray: no cluster answers at {address}: {reason}; use the address that `ray start` has printed"
         ) from error

@@ -24,10 +24,10 @@ from ._arguments import BadInputError, ServeOptions, check_base_url, complain
 from ._models import choose_model
 from ._named import named_agents
 from ._server import (
+    About,
     Place,
     ServeError,
     Serving,
-    Told,
     address_of,
     listen,
     serve_again,
@@ -146,15 +146,15 @@ def _served(options: ServeOptions) -> tuple[Serving, str, str | None]:
         except TypeError as error:
             raise BadInputError(f"{options.agent} cannot be served: {error}") from error
         notice = f"{talker.alias} answers; {kept}. Ctrl-C ends it."
-        return _serving(options, talker, Told(talker.alias)), notice, None
+        return _serving(options, talker, About(talker.alias)), notice, None
     model = choose_model(options, os.environ, is_terminal=True)
-    told = Told(model.alias, model.name, model.opening)
+    about = About(model.alias, model.name, model.opening)
     notice = f"{model.title} answers; {kept}. Ctrl-C ends it."
-    return _serving(options, model.agent, told), notice, model.base_url
+    return _serving(options, model.agent, about), notice, model.base_url
 
 
-def _serving(options: ServeOptions, agent: MiniAgent[Message, Message], told: Told) -> Serving:
-    return Serving(agent=agent, told=told, history=options.history, frames=options.frames)
+def _serving(options: ServeOptions, agent: MiniAgent[Message, Message], about: About) -> Serving:
+    return Serving(agent=agent, about=about, history=options.history, frames=options.frames)
 
 
 @contextmanager

@@ -57,7 +57,7 @@ class Login:
         self._wrong: OrderedDict[bytes, None] = OrderedDict()  # digests of what was wrong
         self._left = float(_GUESSES)
         self._counted = monotonic()
-        self._told = False
+        self._warned = False
 
     def accepts(self, token: str) -> bool:
         """Return, in constant time, whether a token is right.
@@ -124,7 +124,7 @@ class Login:
         self._left = min(_GUESSES, self._left + (now - self._counted) * _GUESSES / _SECONDS)
         self._counted = now
         if self._left == _GUESSES:
-            self._told = False
+            self._warned = False
         if self._left < 1:
             seconds = math.ceil((1 - self._left) * _SECONDS / _GUESSES)
             text = f"Too many wrong tokens were sent. Try again in {seconds} s."
@@ -133,8 +133,8 @@ class Login:
             return True
         _put(self._wrong, digest)
         self._left -= 1
-        if self._left < 1 and not self._told:
-            self._told = True
+        if self._left < 1 and not self._warned:
+            self._warned = True
             _LOG.warning(
                 "Clients have sent %d wrong tokens within a minute; some may be guessing. From now on only "
                 "one token in %g s is checked, until no wrong one comes for a minute.",

@@ -16,8 +16,8 @@ from ._model_limits import ModelLimits, model_limits
 from ._parsed import ParsedMessage, ParsedReplies
 from ._prices import dollars
 from ._recordings import CallPlayer, RecordedEvent, error_data, part_data
+from ._run_store import RunRequest, RunStore, UnfinishedRun
 from ._run_usage import Price, RunUsage, UsageReport
-from ._stored_runs import RunRequest, RunStore, UnfinishedRun
 from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
 from ._tool_loop import AnyTool, Approval, Callee, Toolbox
 from ._typed_agent import AnswerMode, TypedAgent

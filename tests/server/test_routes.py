@@ -18,7 +18,7 @@ import pytest
 
 from miniagents import AssistantMessage, InteractionContext, Message, UserMessage, miniagent, tool
 from miniagents.cli._server import _threads
-from miniagents.cli._server._said import said_in_run
+from miniagents.cli._server._messages import messages_of_run
 from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
 from miniagents.ext.web import FrameLogError, PageData, Runs, SQLiteFrames, json_body
@@ -559,11 +559,11 @@ async def test_another_server_was_quicker(tmp_path: Path, monkeypatch: pytest.Mo
     thread = ""
 
     def quicker(*arguments: Any) -> list[Message]:
-        said = said_in_run(*arguments)
+        said = messages_of_run(*arguments)
         SQLiteFile(tmp_path / "CHAT.db").append(thread, map(Registry().record_of, said))
         return said
 
-    monkeypatch.setattr(_threads, "said_in_run", quicker)
+    monkeypatch.setattr(_threads, "messages_of_run", quicker)
     async with page_of(scripted_model("one"), tmp_path) as page:
         thread = await page.thread()
         await page.say(thread, "Hi")

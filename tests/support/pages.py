@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 
 from miniagents import Message
 from miniagents.agents import Stage
-from miniagents.cli._server import Place, Serving, Told, address_of, listen
+from miniagents.cli._server import About, Place, Serving, address_of, listen
 from miniagents.cli._server._app import page_app
 from miniagents.cli._server._serve import config_of
 
@@ -94,7 +94,7 @@ async def page_of(
     place = Place("127.0.0.1", 0, token, names)
     more = {} if files is None else {"page": files}
     serving = Serving(
-        agent=agent, told=Told("POET", "m-1", "Hello, I am a poet."), history=folder / "CHAT.db", **more
+        agent=agent, about=About("POET", "m-1", "Hello, I am a poet."), history=folder / "CHAT.db", **more
     )
     with listen(place) as listener:
         address, port = listener.getsockname()

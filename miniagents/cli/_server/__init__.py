@@ -5,14 +5,14 @@ Needs ``pip install 'miniagents[web]'``. `listen`, then `serve_page` until it is
 
 from ._app import Place, ServeError, Serving
 from ._reload import serve_again
-from ._routes import Told
+from ._routes import About
 from ._serve import address_of, listen, serve_page
 
 __all__ = [
+    "About",
     "Place",
     "ServeError",
     "Serving",
-    "Told",
     "address_of",
     "listen",
     "serve_again",

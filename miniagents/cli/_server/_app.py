@@ -31,7 +31,7 @@ from miniagents.utils import strip_control
 
 from ._page import FOLDER, page_routes
 from ._pictures import RunPictures
-from ._routes import Told, api_routes
+from ._routes import About, api_routes
 from ._threads import Threads
 
 __all__ = ["Place", "ServeError", "Serving", "frames_beside", "page_app"]
@@ -84,19 +84,19 @@ class Serving:
 
     Attributes:
         agent: the agent that answers.
-        told: what the page shows about it.
+        about: what the page shows about it.
         history: the file that keeps the conversations; None to keep them until the server ends.
         frames: the file that keeps answers while they stream; None for a file next to the history.
         page: the folder with the files of the page.
 
     Example:
         >>> from miniagents.testing import scripted_model
-        >>> Serving(agent=scripted_model("Hello"), told=Told("POET")).history is None
+        >>> Serving(agent=scripted_model("Hello"), about=About("POET")).history is None
         True
     """
 
     agent: Stage[Message, Message]
-    told: Told
+    about: About
     history: Path | None = None
     frames: Path | None = None
     page: Traversable = FOLDER
@@ -134,7 +134,7 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
             app = Starlette(
                 routes=[
                     *page_routes(serving.page),
-                    *api_routes(threads, pictures, serving.told, login),
+                    *api_routes(threads, pictures, serving.about, login),
                     *(each for each in chat_routes(serving.agent, runs=runs) if each.path not in _NOT_PAGES),
                 ]
             )

@@ -46,12 +46,12 @@ def serve_again(
         ...     serve_again(socket.socket.getsockname, listener, Path(__file__).parent, print)
         0
     """
-    with _signals() as came:
+    with _signals() as signalled:
         seen = _times(folder)
         server = _start(serve, listener)
         changed = False
         try:
-            while not came.wait(_LOOK_EVERY):
+            while not signalled.wait(_LOOK_EVERY):
                 if server.exitcode is not None and not changed:
                     return server.exitcode
                 now = _times(folder)
@@ -62,28 +62,28 @@ def serve_again(
                     server = _start(serve, listener)
         finally:
             _end(server)
-        return 128 + came.number
+        return 128 + signalled.number
 
 
-class _Came(threading.Event):
+class _Signalled(threading.Event):
     """Is set when a signal has come."""
 
     number: int = 0
 
 
 @contextmanager
-def _signals() -> Generator[_Came]:
-    came = _Came()
+def _signals() -> Generator[_Signalled]:
+    signalled = _Signalled()
 
     def note(number: int, _: FrameType | None) -> None:
-        came.number = came.number or number
-        came.set()
+        signalled.number = signalled.number or number
+        signalled.set()
 
     numbers = [int(getattr(signal, name)) for name in _SIGNALS if hasattr(signal, name)]
     taken = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in taken}
     try:
-        yield came
+        yield signalled
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -17,11 +17,11 @@ from miniagents.ext.chat_history_sqlite import HistoryThread
 from miniagents.ext.web import FrameLogError, RequestError, json_body, refusing
 from miniagents.ext.web_guard import Login
 
+from ._messages import shown
 from ._pictures import RunPictures
-from ._said import shown
 from ._threads import BeingAnsweredError, Threads
 
-__all__ = ["Told", "api_routes"]
+__all__ = ["About", "api_routes"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _OF_PICTURES: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class About:
     """What the page shows about the agent.
 
     Attributes:
@@ -45,7 +45,7 @@ class Told:
         opening: its message at the start, None for none.
 
     Example:
-        >>> Told("POET", "gpt-5.4-mini")
+        >>> About("POET", "gpt-5.4-mini")
         Told(agent='POET', model='gpt-5.4-mini', opening=None)
     """
 
@@ -54,16 +54,16 @@ class Told:
     opening: str | None = None
 
 
-def api_routes(threads: Threads, pictures: RunPictures, told: Told, login: Login | None) -> list[Route]:
+def api_routes(threads: Threads, pictures: RunPictures, about: About, login: Login | None) -> list[Route]:
     """Return the routes under ``/api``.
 
     Args:
         threads: the conversations.
         pictures: the timelines of runs.
-        told: what the page shows about the agent.
+        about: what the page shows about the agent.
         login: checks the token; None if clients need none.
     """
-    api = _Api(threads, pictures, told, login)
+    api = _Api(threads, pictures, about, login)
     endpoints = [
         ("/api/info", api.info, "GET"),
         ("/api/login", api.log_in, "POST"),
@@ -87,22 +87,22 @@ class _Api:
     Attributes:
         threads: the conversations.
         pictures: the timelines of runs.
-        told: what the page shows about the agent.
+        about: what the page shows about the agent.
         login: checks the token; None if clients need none.
     """
 
     threads: Threads
     pictures: RunPictures
-    told: Told
+    about: About
     login: Login | None
 
     async def info(self, _: Request) -> Response:
         """Return what the page shows about the agent."""
         return _JSON(
             {
-                "agent": self.told.agent,
-                "model": self.told.model,
-                "opening": self.told.opening,
+                "agent": self.about.agent,
+                "model": self.about.model,
+                "opening": self.about.opening,
                 "version": version("miniagents"),
                 "timelines": True,
             }
@@ -161,7 +161,7 @@ class _Api:
             else:
                 if edit is not None and type(edit) is not int:
                     raise RequestError('"edit" must be a whole number.', param="edit")
-                run = await self.threads.say(thread, _said(body), edit=edit)
+                run = await self.threads.say(thread, _text(body), edit=edit)
         except BeingAnsweredError as error:
             sentence = "A run is answering in this conversation; wait for its end, or stop it."
             refusal = {"code": "run_goes_on", "message": sentence, "run": error.run}
@@ -209,7 +209,7 @@ class _JSON(JSONResponse):
 def _telling(endpoint: _Endpoint) -> _Endpoint:
     """Let an endpoint answer with status 503 if one of the files cannot be used; the log says why."""
 
-    async def told(request: Request) -> Response:
+    async def about(request: Request) -> Response:
         try:
             return await endpoint(request)
         except (OSError, FrameLogError) as error:
@@ -217,7 +217,7 @@ def _telling(endpoint: _Endpoint) -> _Endpoint:
             sentence = "The conversation cannot be read or saved; the log of the server says why."
             raise RequestError(sentence, 503, code="not_kept") from error
 
-    return told
+    return about
 
 
 def _listed(thread: HistoryThread) -> dict[str, object]:
@@ -245,7 +245,7 @@ def _title(body: Mapping[str, object], default: str | None = None) -> str:
     return " ".join(title.split())
 
 
-def _said(body: Mapping[str, object]) -> str:
+def _text(body: Mapping[str, object]) -> str:
     text = body.get("text")
     if not isinstance(text, str) or not text.strip():
         raise RequestError('"text" must be a text that is not empty.', param="text")

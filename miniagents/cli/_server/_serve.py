@@ -117,11 +117,11 @@ async def serve_page(
         ServeError: a file cannot be used.
 
     Example:
-        >>> from miniagents.cli._server._routes import Told
+        >>> from miniagents.cli._server._routes import About
         >>> from miniagents.testing import scripted_model
         >>> async def main():
         ...     place, begun = Place(port=0), asyncio.Event()
-        ...     serving = Serving(agent=scripted_model("Hello"), told=Told("POET"))
+        ...     serving = Serving(agent=scripted_model("Hello"), about=About("POET"))
         ...     server = asyncio.create_task(serve_page(serving, place, listen(place), lambda _: begun.set()))
         ...     await begun.wait()
         ...     server.cancel()

@@ -18,8 +18,8 @@ from miniagents.ext.web import FrameLogError, RequestError, Runs
 from miniagents.messages import Message, MessageSequencePromise
 from miniagents.types import Stage
 
+from ._messages import conversation_of, messages_of_run, run_in, turn_in, user_message
 from ._pictures import RunPictures
-from ._said import conversation_of, run_in, said_by_user, said_in_run, turn_in
 
 __all__ = ["BeingAnsweredError", "Threads"]
 
@@ -240,9 +240,9 @@ class Threads:
                 raise BeingAnsweredError(going)
             count, text = cut(messages)
             turn = secrets.token_urlsafe(12)
-            asked = said_by_user(text, turn)
-            await history.keep_first(count, then=[asked])
-            sent = conversation_of([*messages[:count], asked])
+            question = user_message(text, turn)
+            await history.keep_first(count, then=[question])
+            sent = conversation_of([*messages[:count], question])
             replies, info = self._pictures.inquire(lambda: self._agent.inquire(MessageSequencePromise(sent)))
             began = asyncio.get_running_loop().time()
             run = await self._runs.start(replies, topic=turn, agent=self._agent.alias)
@@ -267,8 +267,8 @@ class Threads:
             frames = [frame async for _, frame in self._runs.frames(run)]
             seconds = asyncio.get_running_loop().time() - began
             async with self._turn(history.thread):
-                said = said_in_run(run, frames, round(seconds, 3))
-                await _add(history, list(await history.load()), turn, said)
+                replies = messages_of_run(run, frames, round(seconds, 3))
+                await _add(history, list(await history.load()), turn, replies)
         except Exception:  # the frames are kept: the next request tries again
             logger.exception("An answer could not be kept in the history.")
         finally:
@@ -297,7 +297,7 @@ class Threads:
         if record is None or not record.ended:
             return messages, run
         frames = [frame async for _, frame in self._runs.frames(run)]
-        return await _add(history, messages, turn, said_in_run(run, frames, None)), None
+        return await _add(history, messages, turn, messages_of_run(run, frames, None)), None
 
     async def _delete_runs(self, runs: set[str]) -> None:
         """Delete the frames and the pictures of runs; `""` is none."""
@@ -331,15 +331,15 @@ class Threads:
 
 
 async def _add(
-    history: ChatHistorySQLite, messages: list[Message], turn: str, said: list[Message]
+    history: ChatHistorySQLite, messages: list[Message], turn: str, replies: list[Message]
 ) -> list[Message]:
     """Add the messages of a run to a history, unless they are there; return all messages."""
     at = _last_turn(messages)
-    if at is None or turn_in(messages[at]) != turn or _has_run(messages, run_in(said[-1])):
+    if at is None or turn_in(messages[at]) != turn or _has_run(messages, run_in(replies[-1])):
         return messages
     # It replaces and does not append, because another server with the same file may do the same.
-    await history.keep_first(len(messages), then=said)
-    return [*messages, *said]
+    await history.keep_first(len(messages), then=replies)
+    return [*messages, *replies]
 
 
 def _has_run(messages: list[Message], run: str) -> bool:

@@ -44,10 +44,10 @@ def tool_names(names: Iterable[str], prefix: str = "") -> Mapping[str, str]:
     exact = {name for name, mapped in wanted.items() if name and mapped == prefix + name and _fits(mapped)}
     taken = {wanted[name] for name in exact}
     shared = Counter(wanted.values())
-    told: dict[str, str] = {}
+    mapping: dict[str, str] = {}
     for name, mapped in wanted.items():
         if name in exact:
-            told[name] = mapped
+            mapping[name] = mapped
             continue
         unique = mapped
         for turn in count():
@@ -58,8 +58,8 @@ def tool_names(names: Iterable[str], prefix: str = "") -> Mapping[str, str]:
             if unique not in taken and unique not in shared:
                 break
         taken.add(unique)
-        told[name] = unique
-    return MappingProxyType(told)
+        mapping[name] = unique
+    return MappingProxyType(mapping)
 
 
 def _fits(name: str) -> bool:

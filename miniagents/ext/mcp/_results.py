@@ -29,7 +29,7 @@ def result_of(result: CallToolResult, most: int) -> str:
     """
     blocks = [_text(block) for block in result.content]
     structured = cast("object", result.structured_content)
-    if structured is not None and not _told(structured, result.content):
+    if structured is not None and not _is_in(structured, result.content):
         blocks.append(json.dumps(structured, ensure_ascii=False))
     text = "\n\n".join(blocks)
     if len(text) <= most:
@@ -66,7 +66,7 @@ def _not_shown(what: str, media_type: str | None, base64: str) -> str:
     return f"[The tool returned {what}{kind}, {size:,} bytes, which cannot be shown to you.]"
 
 
-def _told(structured: object, content: Sequence[object]) -> bool:
+def _is_in(structured: object, content: Sequence[object]) -> bool:
     """Return whether the texts are equal to the structured content, as the protocol requires of servers."""
     texts = [block.text for block in content if isinstance(block, TextContent)]
     if not texts:

@@ -143,12 +143,12 @@ class _Served:
             ]
         )
 
-    async def call_tool(self, request: ServerRequestContext, asked: CallToolRequestParams) -> CallToolResult:
-        if asked.name not in self.toolbox.callees:
+    async def call_tool(self, request: ServerRequestContext, call: CallToolRequestParams) -> CallToolResult:
+        if call.name not in self.toolbox.callees:
             names = ", ".join(self.toolbox.callees)
-            return _failed(f"There is no tool called {asked.name!r}; there are: {names}.")
+            return _failed(f"There is no tool called {call.name!r}; there are: {names}.")
         # With the context variables of the request, so that traces of the client continue in the agent.
-        work = asyncio.create_task(self._answer(asked, request))
+        work = asyncio.create_task(self._answer(call, request))
         try:
             return await work
         finally:
@@ -158,9 +158,9 @@ class _Served:
                 with anyio.CancelScope(shield=True):
                     await asyncio.wait((work,))
 
-    async def _answer(self, asked: CallToolRequestParams, request: ServerRequestContext) -> CallToolResult:
-        callee = self.toolbox.callees[asked.name]
-        arguments = json.dumps(asked.arguments or {})
+    async def _answer(self, call: CallToolRequestParams, request: ServerRequestContext) -> CallToolResult:
+        callee = self.toolbox.callees[call.name]
+        arguments = json.dumps(call.arguments or {})
         streamed = 0
         result = ""
         try:

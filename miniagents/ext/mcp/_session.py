@@ -289,15 +289,15 @@ class _Session:
 
     async def _made(self, listed: Mapping[str, ServerTool]) -> tuple[MCPTool, ...]:
         tools: list[MCPTool] = []
-        for own, told in tool_names(listed, self.prefix).items():
+        for own, name in tool_names(listed, self.prefix).items():
             await asyncio.sleep(0)  # a schema can take milliseconds, and there may be hundreds
             try:
-                tools.append(self._tool(listed[own], own, told))
+                tools.append(self._tool(listed[own], own, name))
             except SchemaError as error:
                 _LOG.warning("%s: the tool %r is left out: %s", self.name, _short(own), _one_line(error))
         return tuple(tools)
 
-    def _tool(self, listed: ServerTool, own: str, told: str) -> MCPTool:
+    def _tool(self, listed: ServerTool, own: str, name: str) -> MCPTool:
         if listed.execution is not None and listed.execution.task_support == "required":
             raise SchemaError("it can only be called as a task, which is not supported.")
         schema = cast("dict[str, object]", listed.input_schema)
@@ -315,14 +315,14 @@ class _Session:
             )
             description = f"{description[: self.limits.description]}..."
         return Tool.from_schema(
-            told, description, schema, partial(self._call, own, told), timeout=self.timeout
+            name, description, schema, partial(self._call, own, name), timeout=self.timeout
         )
 
     async def _call(
-        self, own: str, told: str, arguments: dict[str, object]
+        self, own: str, name: str, arguments: dict[str, object]
     ) -> AsyncGenerator[AgentPart | str]:
         if self.left:
-            raise self._ended(told)
+            raise self._ended(name)
         notes: deque[str] = deque(maxlen=_WAITING)
         news = asyncio.Event()
 
@@ -331,53 +331,53 @@ class _Session:
             notes.append(message[:_LONGEST_NOTE] if message else f"{progress:g}{of_all}")
             news.set()
 
-        asked = asyncio.create_task(self._asked(own, told, arguments, note))
-        self.calls.add(asked)
-        asked.add_done_callback(self.calls.discard)
-        asked.add_done_callback(lambda _: news.set())
+        call = asyncio.create_task(self._called(own, name, arguments, note))
+        self.calls.add(call)
+        call.add_done_callback(self.calls.discard)
+        call.add_done_callback(lambda _: news.set())
         try:
             while True:
                 await news.wait()
                 news.clear()
-                done = asked.done()  # read before the notes, so that all notes before the result are yielded
+                done = call.done()  # read before the notes, so that all notes before the result are yielded
                 while notes:
-                    yield AgentPart((told,), notes.popleft())
+                    yield AgentPart((name,), notes.popleft())
                 if done:
                     break
-            if asked.cancelled() and self.left:
-                raise self._ended(told)
-            yield asked.result()
+            if call.cancelled() and self.left:
+                raise self._ended(name)
+            yield call.result()
         finally:
-            if not asked.done():
-                asked.cancel()
+            if not call.done():
+                call.cancel()
                 # Wait until the server has got the cancellation; the SDK gives up after some seconds.
-                await asyncio.wait((asked,))
+                await asyncio.wait((call,))
 
-    def _ended(self, told: str) -> MCPServerError:
-        name = self.name.replace("The", "the", 1)
+    def _ended(self, name: str) -> MCPServerError:
+        server = self.name.replace("The", "the", 1)
         return MCPServerError(
-            f"The session with {name} has ended; call {told} inside the block of mcp_tools."
+            f"The session with {server} has ended; call {name} inside the block of mcp_tools."
         )
 
-    async def _asked(self, own: str, told: str, arguments: dict[str, object], note: "_Note") -> str:
+    async def _called(self, own: str, name: str, arguments: dict[str, object], note: "_Note") -> str:
         if not self.connection.is_open and self._can_connect():
             await self._again()
         try:
-            result = await self._sent(own, told, arguments, note)
+            result = await self._sent(own, name, arguments, note)
         except _NotSentError:
             if not self._can_connect():
-                raise self._has_gone(told) from None
+                raise self._has_gone(name) from None
             await self._again()
             try:
-                result = await self._sent(own, told, arguments, note)
+                result = await self._sent(own, name, arguments, note)
             except _NotSentError:
-                raise self._has_gone(told) from None
+                raise self._has_gone(name) from None
         text = result_of(result, self.limits.result)
         if result.is_error:
-            raise MCPToolError(text or f"{told} failed, and its server does not say why.")
+            raise MCPToolError(text or f"{name} failed, and its server does not say why.")
         return text
 
-    async def _sent(self, own: str, told: str, arguments: dict[str, object], note: "_Note") -> CallToolResult:
+    async def _sent(self, own: str, name: str, arguments: dict[str, object], note: "_Note") -> CallToolResult:
         """Send a call over the connection.
 
         Raises:
@@ -391,7 +391,7 @@ class _Session:
             raise _NotSentError
         if _offer(connection.tools.get(own)) != _offer(self.tools[own]):
             raise MCPServerError(
-                f"{self.name} was started again, and does not offer {told} as it did before; enter "
+                f"{self.name} was started again, and does not offer {name} as it did before; enter "
                 "mcp_tools(...) anew."
             )
         turns: list[None] = []
@@ -403,23 +403,23 @@ class _Session:
                 connection.gone = True
                 if not turns:  # refused before anything was written
                     raise _NotSentError from None
-                raise self._has_gone(told, connection.owner) from error
+                raise self._has_gone(name, connection.owner) from error
             if error.code == INVALID_REQUEST and error.message == _NO_SESSION:
                 connection.gone = True
                 raise _NotSentError from None
-            raise MCPServerError(f"{self.name} refused the call of {told}: {_reason(error)}") from error
+            raise MCPServerError(f"{self.name} refused the call of {name}: {_reason(error)}") from error
         except Exception as error:
-            raise MCPServerError(f"{self.name} gave no valid answer to {told}: {_reason(error)}") from error
+            raise MCPServerError(f"{self.name} gave no valid answer to {name}: {_reason(error)}") from error
 
-    def _has_gone(self, told: str, owner: "asyncio.Task[None] | None" = None) -> MCPServerError:
+    def _has_gone(self, name: str, owner: "asyncio.Task[None] | None" = None) -> MCPServerError:
         if not self._can_connect():
             return MCPServerError(
-                f"{self.name} has gone, so {told} cannot be called; enter mcp_tools(...) anew."
+                f"{self.name} has gone, so {name} cannot be called; enter mcp_tools(...) anew."
             )
         failed = owner is not None and owner.done() and not owner.cancelled()
         why = f" ({_reason(owner.exception())})" if failed and owner is not None else ""
         return MCPServerError(
-            f"{self.name} has gone during the call of {told}{why}; whether the call was carried out is not "
+            f"{self.name} has gone during the call of {name}{why}; whether the call was carried out is not "
             "known. The next call connects again."
         )
 

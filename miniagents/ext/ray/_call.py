@@ -15,18 +15,18 @@ from miniagents.messages import Message, MessagePromise
 from miniagents.parts import Part, Restart
 
 from ._errors import RemoteError, unpack_error
-from ._runs import RunWatch, ToldRuns
+from ._runs import RemoteRuns, RunWatch
 from ._wire import (
     REPLIES,
     Began,
     Call,
-    Came,
     Command,
     Credit,
     Ended,
     Failed,
     Frame,
     Leave,
+    Pieces,
     Whole,
     data_of,
 )
@@ -81,7 +81,7 @@ class RemoteCall:
         self._messages = messages
         self._keywords = keywords
         self._attempts = attempts
-        self._runs = None if watch is None else ToldRuns(agent, watch)
+        self._runs = None if watch is None else RemoteRuns(agent, watch)
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
         self._begun = 0  # messages of this attempt
@@ -132,9 +132,9 @@ class RemoteCall:
         if self._runs is not None:
             self._runs.end("failed", RemoteError(f"The worker was lost. {why}".rstrip(), attempts=self.made))
         if self._complete or self.made >= self._attempts:
-            told = f" after {self._complete} of its messages were complete" if self._complete else ""
+            after = f" after {self._complete} of its messages were complete" if self._complete else ""
             times = "once" if self.made == 1 else f"{self.made} times"
-            text = f"The worker that ran {self.agent} was lost{told}; the call was made {times}. {why}"
+            text = f"The worker that ran {self.agent} was lost{after}; the call was made {times}. {why}"
             self.fail(RemoteError(text.rstrip(), attempts=self.made))
             return False
         self._begun = 0
@@ -177,7 +177,7 @@ class RemoteCall:
         match frame:
             case Began() | Whole():
                 self._begin(frame)
-            case Came():
+            case Pieces():
                 stream = self._streams.get(frame.message)
                 if stream is not None:
                     stream.put(frame.position, frame.parts)
@@ -323,7 +323,6 @@ class _Stream:
 
     __slots__ = (
         "_call",
-        "_came",
         "_data",
         "_ending",
         "_error",
@@ -333,6 +332,7 @@ class _Stream:
         "_more",
         "_parts",
         "_read",
+        "_received",
         "_whole",
         "kind",
         "number",
@@ -344,7 +344,7 @@ class _Stream:
         self._call = call
         self._known = began.data
         self._parts: deque[Part] = deque()
-        self._came = 0  # parts of this attempt
+        self._received = 0  # parts of this attempt
         self._read = 0  # of these, those that were read
         self._granted = call.window
         self._lost: str | None = None  # why what was read is not the answer
@@ -376,9 +376,9 @@ class _Stream:
         Raises:
             RemoteError: other parts are missing.
         """
-        if position != self._came:
-            raise RemoteError(f"part {position} of a message came, and part {self._came} should have.")
-        self._came += len(parts)
+        if position != self._received:
+            raise RemoteError(f"part {position} of a message came, and part {self._received} should have.")
+        self._received += len(parts)
         self._parts.extend(parts)
         self._more.set()
 
@@ -391,7 +391,7 @@ class _Stream:
         if self._read:
             self._lost = f"A worker was lost. {why}".rstrip()
         self._parts.clear()
-        self._came = self._read = 0
+        self._received = self._read = 0
         self._granted = self._call.window
         self._more.set()
 

@@ -16,15 +16,15 @@ from miniagents.observers import ModelAsked, Observer, RunBegan, RunEnded, RunEv
 from miniagents.streams._observers import RunWatch
 
 from ._errors import pack_error, unpack_error
-from ._wire import Outcome, RunAsked, RunBegun, RunDone, RunFrame, RunUsed
+from ._wire import Outcome, RunBegun, RunCall, RunDone, RunFrame, RunUsed
 
-__all__ = ["OBSERVED_CALL", "RunTeller", "RunWatch", "ToldRuns", "current_watch"]
+__all__ = ["OBSERVED_CALL", "RemoteRuns", "RunReporter", "RunWatch", "current_watch"]
 
 OBSERVED_CALL: Final[ContextVar[int | None]] = ContextVar("miniagents_observed_call", default=None)
 """The id of the attempt that causes what runs here, if its driver has observers."""
 
 
-class RunTeller(Observer):
+class RunReporter(Observer):
     """Tells the driver of the runs that its calls cause.
 
     Args:
@@ -50,7 +50,7 @@ class RunTeller(Observer):
             return
         run = event.run.number
         if isinstance(event, ModelAsked):
-            self._tell(RunAsked(call, run, event.provider, event.model, event.server, event.stream))
+            self._tell(RunCall(call, run, event.provider, event.model, event.server, event.stream))
         elif isinstance(event, UsageCame):
             self._tell(RunUsed(call, run, event.message, event.usage, event.model))
         elif isinstance(event, RunEnded):
@@ -63,7 +63,7 @@ class RunTeller(Observer):
         self._tell(RunBegun(call, run.number, parent, run.alias, run.kind, dict(run.keywords)))
 
 
-class ToldRuns:
+class RemoteRuns:
     """The runs of one call, for observers of the driver.
 
     Args:
@@ -90,7 +90,7 @@ class ToldRuns:
         if watch is None:
             return
         match frame:
-            case RunAsked():
+            case RunCall():
                 watch.asked(frame.provider, frame.model, frame.server, stream=frame.stream)
             case RunUsed() if watch is not self._call:  # what the agent itself replies is told with its parts
                 number = self._message(watch, frame.run, frame.message, {"model": frame.model})

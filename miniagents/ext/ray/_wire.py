@@ -13,7 +13,6 @@ __all__ = [
     "REPLIES",
     "Began",
     "Call",
-    "Came",
     "Command",
     "Credit",
     "Ended",
@@ -22,8 +21,9 @@ __all__ = [
     "Leave",
     "Outcome",
     "PackedError",
-    "RunAsked",
+    "Pieces",
     "RunBegun",
+    "RunCall",
     "RunDone",
     "RunFrame",
     "RunUsed",
@@ -130,7 +130,7 @@ class Whole(NamedTuple):
     value: Message
 
 
-class Came(NamedTuple):
+class Pieces(NamedTuple):
     """Parts of a message.
 
     Attributes:
@@ -194,7 +194,7 @@ class RunBegun(NamedTuple):
     keywords: Mapping[str, object]
 
 
-class RunAsked(NamedTuple):
+class RunCall(NamedTuple):
     """A run asks a provider.
 
     Attributes:
@@ -250,8 +250,8 @@ class RunDone(NamedTuple):
     messages: tuple[Mapping[str, object], ...]
 
 
-RunFrame: TypeAlias = RunBegun | RunAsked | RunUsed | RunDone
-Frame: TypeAlias = Began | Whole | Came | Ended | Failed | RunFrame
+RunFrame: TypeAlias = RunBegun | RunCall | RunUsed | RunDone
+Frame: TypeAlias = Began | Whole | Pieces | Ended | Failed | RunFrame
 
 
 def data_of(message: Message) -> dict[str, object]:

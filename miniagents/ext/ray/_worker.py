@@ -15,18 +15,18 @@ from miniagents.messages import Message, MessagePromise
 
 from ._errors import pack_error
 from ._pickles import loads
-from ._runs import OBSERVED_CALL, RunTeller
+from ._runs import OBSERVED_CALL, RunReporter
 from ._wire import (
     REPLIES,
     Began,
     Call,
-    Came,
     Command,
     Credit,
     Ended,
     Failed,
     Frame,
     Leave,
+    Pieces,
     Whole,
     data_of,
 )
@@ -59,7 +59,7 @@ class _Reading:
         self._more = asyncio.Event()
         self.sent = 0
         self.task: asyncio.Task[None] | None = None
-        self.unsent: Came | None = None
+        self.unsent: Pieces | None = None
 
     def allow(self, until: int) -> None:
         """More parts may come.
@@ -90,7 +90,7 @@ class Worker:
         self._windows: dict[int, int] = {}
         self._unsent: list[_Reading] = []
         self._context: MiniAgents | None = None
-        self._teller: RunTeller | None = None
+        self._teller: RunReporter | None = None
 
     # -- what Ray calls ----------------------------------------------------------------------------------
 
@@ -212,7 +212,7 @@ class Worker:
         """The runs of a call are told; observers are there from the first one on of which that is wanted."""
         OBSERVED_CALL.set(call.id)
         if self._teller is None and self._context is not None:
-            self._teller = RunTeller(self._tell)
+            self._teller = RunReporter(self._tell)
             self._context.observe(self._teller)
 
     async def _tell_message(self, call: int, number: int, promise: MessagePromise[Message]) -> None:
@@ -221,7 +221,7 @@ class Worker:
         try:
             async for part in promise.parts:
                 if reading.unsent is None:
-                    reading.unsent = Came(call, number, reading.sent, [])
+                    reading.unsent = Pieces(call, number, reading.sent, [])
                     self._unsent.append(reading)
                     self._tell(reading.unsent)
                 reading.unsent.parts.append(part)

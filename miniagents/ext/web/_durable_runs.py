@@ -57,9 +57,9 @@ def ask_durably(
 def _content(parts: Sequence[FramePart]) -> list[bytes]:
     """The content of a message, independent of its division into parts, and of JSON."""
     whole = (Image, File, DataPart)
-    said = content_of(cast("Part", each) for each in parts if not isinstance(each, whole))
+    content = content_of(cast("Part", each) for each in parts if not isinstance(each, whole))
     shown = [each for each in parts if isinstance(each, whole)]
-    return [json_of(MessagePart(0, each).as_data()) for each in (*said, *shown)]
+    return [json_of(MessagePart(0, each).as_data()) for each in (*content, *shown)]
 
 
 class AnotherWayError(MiniAgentsError):
@@ -74,7 +74,7 @@ class AnotherWayError(MiniAgentsError):
 
 
 @dataclass(slots=True)
-class _ToldMessage:
+class _KnownMessage:
     """The part of a message that clients have got."""
 
     role: str
@@ -89,30 +89,30 @@ class Retelling:
     kept yet, and if the server crashed now, it would be made again, with another answer.
 
     Args:
-        told: the frames that clients have; empty for a run that starts for the first time.
+        known: the frames that clients have; empty for a run that starts for the first time.
 
     Example:
-        >>> told = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), MessagePart(0, "lo")]
-        >>> for frame in Retelling(told).take([MessageBegan(0, "assistant"), MessagePart(0, "Hi")]):
+        >>> known = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), MessagePart(0, "lo")]
+        >>> for frame in Retelling(known).take([MessageBegan(0, "assistant"), MessagePart(0, "Hi")]):
         ...     print(frame)
         MessagePart(message=0, part=Restart(reason=''))
         MessagePart(message=0, part='Hi')
     """
 
-    def __init__(self, told: Sequence[Frame] = ()) -> None:
-        self._told: list[_ToldMessage] = []
-        for frame in told:
+    def __init__(self, known: Sequence[Frame] = ()) -> None:
+        self._known: list[_KnownMessage] = []
+        for frame in known:
             match frame:
                 case MessageBegan(role=role):
-                    self._told.append(_ToldMessage(role))
+                    self._known.append(_KnownMessage(role))
                 case MessagePart(number, part):
-                    self._told[number].parts.append(part)
+                    self._known[number].parts.append(part)
                 case MessageEnded(number):
-                    self._told[number].ended = True
+                    self._known[number].ended = True
                 case RunEnded():
                     pass
         self._again: list[FramePart] = []  # parts of a message that clients have already
-        self._came = 0  # how many messages have begun again
+        self._begun = 0  # how many messages have begun again
         self._withdrawn = False  # whether the message during which the server crashed was withdrawn
         self._held: MessageEnded | None = None
 
@@ -136,29 +136,29 @@ class Retelling:
 
     def _new(self, frame: Frame) -> Iterator[Frame]:
         if isinstance(frame, RunEnded):
-            if frame.how == "finished" and self._came < len(self._told):
+            if frame.how == "finished" and self._begun < len(self._known):
                 raise AnotherWayError("the run has ended with fewer messages than before")
             yield frame
-        elif frame.message >= len(self._told):
+        elif frame.message >= len(self._known):
             yield frame
         else:
-            told = self._told[frame.message]
+            known = self._known[frame.message]
             if isinstance(frame, MessageBegan):
-                if frame.role != told.role:
+                if frame.role != known.role:
                     raise AnotherWayError(f"message {frame.message} is one of {frame.role}")
                 self._again.clear()
-                self._came = frame.message + 1
-            elif told.ended:
-                self._compare(told, frame)
+                self._begun = frame.message + 1
+            elif known.ended:
+                self._compare(known, frame)
             else:
-                if told.parts and not self._withdrawn:
+                if known.parts and not self._withdrawn:
                     yield MessagePart(frame.message, Restart())
                 self._withdrawn = True
                 yield frame
 
-    def _compare(self, told: _ToldMessage, frame: MessagePart | MessageEnded) -> None:
+    def _compare(self, known: _KnownMessage, frame: MessagePart | MessageEnded) -> None:
         """Compare a frame with the message that clients have already."""
         if isinstance(frame, MessagePart):
             self._again.append(frame.part)
-        elif _content(self._again) != _content(told.parts):
+        elif _content(self._again) != _content(known.parts):
             raise AnotherWayError(f"message {frame.message} is another one than before")

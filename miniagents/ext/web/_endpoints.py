@@ -46,7 +46,7 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = j
         503
     """
 
-    async def told(request: Request) -> Response:
+    async def guarded(request: Request) -> Response:
         response = await answered(request)
         response.headers.setdefault("x-content-type-options", "nosniff")  # it may quote HTML of the client
         return response
@@ -66,4 +66,4 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = j
         except ClientDisconnect:
             return Response(status_code=_CLIENT_LEFT)  # no client reads it
 
-    return told
+    return guarded

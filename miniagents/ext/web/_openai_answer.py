@@ -25,9 +25,9 @@ from miniagents.parts import (
 from ._frames import Frame, FramePart, MessageBegan, MessagePart, RunEnded
 from ._summary import RunSummary
 
-__all__ = ["FAILED", "Answer", "AnswerHead", "Said"]
+__all__ = ["FAILED", "Answer", "AnswerHead", "Piece"]
 
-Said: TypeAlias = str | Reasoning | Refusal | Citation | Restart
+Piece: TypeAlias = str | Reasoning | Refusal | Citation | Restart
 """What an answer tells, piece by piece; a `Restart` withdraws what the present message said."""
 
 FAILED: Final = "The answer was cut off."
@@ -81,7 +81,7 @@ class Answer:
     Example:
         >>> answer = Answer()
         >>> frames = [MessageBegan(0, "assistant"), MessagePart(0, "One"), MessageBegan(1, "assistant")]
-        >>> [said for frame in [*frames, MessagePart(1, "Two")] for said in answer.said(frame)]
+        >>> [each for frame in [*frames, MessagePart(1, "Two")] for each in answer.pieces(frame)]
         ['One', '\n\n', 'Two']
     """
 
@@ -114,7 +114,7 @@ class Answer:
         self._gap = False  # one stands before the next text
         self._calls: list[ToolCallDelta | ToolResult] = []  # of the last message of the model, and after it
 
-    def said(self, frame: Frame) -> Iterator[Said]:
+    def pieces(self, frame: Frame) -> Iterator[Piece]:
         """Return what a frame tells.
 
         Args:
@@ -157,7 +157,7 @@ class Answer:
         self._calls.clear()
         self._gap = self._spoke and not self._apart
 
-    def _part(self, part: FramePart) -> Iterator[Said]:
+    def _part(self, part: FramePart) -> Iterator[Piece]:
         match part:
             case ToolCallDelta() | ToolResult():
                 self._calls.append(part)

@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from miniagents.parts import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
 from ._frames import Frame, MessageBegan, MessagePart, json_of
-from ._openai_answer import Answer, AnswerHead, Said
+from ._openai_answer import Answer, AnswerHead, Piece
 from ._openai_errors import error_of_run, status_of_run
 from ._protocols import NO_CACHE
 
@@ -67,7 +67,7 @@ class ChatCompletionEncoder:
         if type(frame) is MessagePart and type(frame.part) is str and frame.part and self._answer.flows:
             self._length += len(frame.part)
             return b"%b%b%b" % (self._before, json_of(frame.part), self._behind)  # what comes most
-        return b"".join([self._chunk(self._told(said)) for said in self._answer.said(frame)])
+        return b"".join([self._chunk(self._delta(piece)) for piece in self._answer.pieces(frame)])
 
     def ping(self) -> bytes:
         """Return a comment."""
@@ -86,8 +86,8 @@ class ChatCompletionEncoder:
             last += b"data: %b\n\n" % json_of({**self._head, "choices": [], "usage": counted})
         return last + _DONE
 
-    def _told(self, said: Said) -> _Data:
-        match said:
+    def _delta(self, piece: Piece) -> _Data:
+        match piece:
             case str(text):
                 self._length += len(text)
                 return {"content": text}
@@ -96,16 +96,16 @@ class ChatCompletionEncoder:
             case Reasoning(text):
                 return {"reasoning_content": text}
             case Citation():
-                return {"annotations": [_annotation(said, self._length)]}
+                return {"annotations": [_annotation(piece, self._length)]}
             case Restart():
                 return {}
 
     def _chunk(self, delta: _Data, reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
-        told: _Data = {**self._head, "choices": [choice]}
+        data: _Data = {**self._head, "choices": [choice]}
         if self._usage:
-            told["usage"] = None
-        return b"data: %b\n\n" % json_of(told)
+            data["usage"] = None
+        return b"data: %b\n\n" % json_of(data)
 
 
 class ChatCompletion:
@@ -128,7 +128,7 @@ class ChatCompletion:
     def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = ()) -> None:
         self._answer = Answer(tools)
         self._head = _head(head, "chat.completion")
-        self._said: list[Said] = []
+        self._pieces: list[Piece] = []
         self._began = 0  # where the present message begins among them
 
     def take(self, frame: Frame) -> None:
@@ -138,12 +138,12 @@ class ChatCompletion:
             frame: the next one.
         """
         if isinstance(frame, MessageBegan) and frame.role != "tool":
-            self._began = len(self._said)
-        for said in self._answer.said(frame):
-            if isinstance(said, Restart):
-                del self._said[self._began :]
+            self._began = len(self._pieces)
+        for piece in self._answer.pieces(frame):
+            if isinstance(piece, Restart):
+                del self._pieces[self._began :]
             else:
-                self._said.append(said)
+                self._pieces.append(piece)
 
     def response(self) -> tuple[int, dict[str, object]]:
         """Return the HTTP status and the body, when no more frames come."""
@@ -162,26 +162,26 @@ class ChatCompletion:
         return status, {**self._head, "choices": [choice], "usage": counted}
 
     def _message(self, calls: list[_Data]) -> _Data:
-        text = "".join(each for each in self._said if isinstance(each, str))
-        refusal = "".join(each.text for each in self._said if isinstance(each, Refusal))
-        thoughts = "".join(each.text for each in self._said if isinstance(each, Reasoning))
+        text = "".join(each for each in self._pieces if isinstance(each, str))
+        refusal = "".join(each.text for each in self._pieces if isinstance(each, Refusal))
+        thoughts = "".join(each.text for each in self._pieces if isinstance(each, Reasoning))
         cited: list[_Data] = []
         length = 0
-        for each in self._said:
+        for each in self._pieces:
             if isinstance(each, str):
                 length += len(each)
             elif isinstance(each, Citation):
                 cited.append(_annotation(each, length))
-        told: _Data = {"role": "assistant", "content": text or (None if calls or refusal else "")}
-        told["refusal"] = refusal or None
-        told["annotations"] = cited
-        told |= {"reasoning_content": thoughts} if thoughts else {}
-        return told | ({"tool_calls": calls} if calls else {})
+        data: _Data = {"role": "assistant", "content": text or (None if calls or refusal else "")}
+        data["refusal"] = refusal or None
+        data["annotations"] = cited
+        data |= {"reasoning_content": thoughts} if thoughts else {}
+        return data | ({"tool_calls": calls} if calls else {})
 
 
 def _head(head: AnswerHead | None, kind: str) -> _Data:
-    told = AnswerHead.new("chatcmpl-") if head is None else head
-    return {"id": told.id, "object": kind, "created": told.created, "model": told.model}
+    data = AnswerHead.new("chatcmpl-") if head is None else head
+    return {"id": data.id, "object": kind, "created": data.created, "model": data.model}
 
 
 def _call(call: ToolCall) -> _Data:
@@ -195,23 +195,23 @@ def _call(call: ToolCall) -> _Data:
 def _annotation(cited: Citation, length: int) -> _Data:
     """Return a citation; where its place is not known, it is where the text has come to."""
     start = length if cited.start is None else cited.start
-    told = {
+    data = {
         "start_index": start,
         "end_index": max(start, length) if cited.end is None else cited.end,
         "url": cited.source,
         "title": cited.title or cited.source,
     }
-    return {"type": "url_citation", "url_citation": told}
+    return {"type": "url_citation", "url_citation": data}
 
 
 def _usage(usage: Usage | None) -> _Data:
     """Return the tokens; 0 for what is not known, since clients of this protocol need numbers."""
     known = usage or Usage()
-    asked, written = known.input_tokens or 0, known.output_tokens or 0
+    sent, written = known.input_tokens or 0, known.output_tokens or 0
     return {
-        "prompt_tokens": asked,
+        "prompt_tokens": sent,
         "completion_tokens": written,
-        "total_tokens": asked + written,
+        "total_tokens": sent + written,
         "prompt_tokens_details": {"cached_tokens": known.cached_tokens or 0},
         "completion_tokens_details": {"reasoning_tokens": known.reasoning_tokens or 0},
     }

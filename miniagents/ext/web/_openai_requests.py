@@ -58,8 +58,8 @@ def read_chat_request(body: _Fields, *, urls: bool = False, system: bool = False
         RequestError: a needed field is missing, or cannot be read.
 
     Example:
-        >>> asked = {"model": "poet", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
-        >>> read_chat_request({**asked, "logit_bias": {}})
+        >>> body = {"model": "poet", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+        >>> read_chat_request({**body, "logit_bias": {}})
         OpenAIRequest(model='poet', messages=(UserMessage(text='Hi', parts=()),), stream=True, ...)
     """
     options = body.get("stream_options")
@@ -85,8 +85,8 @@ def read_responses_request(body: _Fields, *, urls: bool = False, system: bool = 
         RequestError: as of `read_chat_request`; or it refers to a conversation on another server.
 
     Example:
-        >>> asked = {"model": "poet", "input": "Hi", "instructions": "Rhyme."}
-        >>> read_responses_request(asked, system=True).messages
+        >>> body = {"model": "poet", "input": "Hi", "instructions": "Rhyme."}
+        >>> read_responses_request(body, system=True).messages
         (SystemMessage(text='Rhyme.'), UserMessage(text='Hi', parts=()))
     """
     for name, what in _KEPT_ELSEWHERE.items():
@@ -96,9 +96,9 @@ def read_responses_request(body: _Fields, *, urls: bool = False, system: bool = 
                 param=name,
                 code="unsupported_parameter",
             )
-    said = body.get("input")
+    given = body.get("input")
     messages: tuple[Message, ...] = (
-        (UserMessage(said),) if isinstance(said, str) else _conversation(said, urls=urls, system=system)
+        (UserMessage(given),) if isinstance(given, str) else _conversation(given, urls=urls, system=system)
     )
     instructions = body.get("instructions")
     if isinstance(instructions, str) and instructions:

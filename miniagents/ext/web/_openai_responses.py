@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Literal, cast
 from miniagents.parts import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
-from ._openai_answer import FAILED, Answer, AnswerHead, Said
+from ._openai_answer import FAILED, Answer, AnswerHead, Piece
 from ._openai_errors import error_of_run, status_of_run
 from ._protocols import NO_CACHE
 
@@ -71,10 +71,10 @@ class _Item:
     parts: list[_Part] = field(default_factory=list[_Part])
 
     def as_data(self, status: str) -> _Data:
-        said = [part.as_data() for part in self.parts]
+        piece = [part.as_data() for part in self.parts]
         if self.kind == "reasoning":
-            return {"id": self.id, "type": "reasoning", "summary": said, "status": status}
-        return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": said}
+            return {"id": self.id, "type": "reasoning", "summary": piece, "status": status}
+        return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": piece}
 
     def at(self) -> _Data:
         place = "summary_index" if self.kind == "reasoning" else "content_index"
@@ -108,9 +108,9 @@ class _Response:
         self._output: list[_Data] = []
         self._began = 0  # where the present message begins in the output
 
-    def as_data(self, status: str, **told: object) -> _Data:
+    def as_data(self, status: str, **data: object) -> _Data:
         """The response as it is now."""
-        return {**self._head, "status": status, "output": list(self._output), "usage": None, **told}
+        return {**self._head, "status": status, "output": list(self._output), "usage": None, **data}
 
     @property
     def open_text(self) -> _Part | None:
@@ -133,13 +133,13 @@ class _Response:
                 yield from self._end_item("completed")
             case _:
                 pass
-        for said in self.answer.said(frame):
-            yield from self._said(said)
+        for piece in self.answer.pieces(frame):
+            yield from self._events_of(piece)
         if isinstance(frame, RunEnded):
             yield from self._end(frame)
 
-    def _said(self, said: Said) -> Iterator[_Data]:
-        match said:
+    def _events_of(self, piece: Piece) -> Iterator[_Data]:
+        match piece:
             case str(text):
                 yield from self._piece("message", "output_text", text)
             case Refusal(text):
@@ -148,7 +148,7 @@ class _Response:
                 if text.strip() or (self._item is not None and self._item.kind == "reasoning"):
                     yield from self._piece("reasoning", "summary_text", text)
             case Citation():
-                yield from self._cited(said)
+                yield from self._cited(piece)
             case Restart():
                 yield from self._end_item("incomplete")
                 del self._output[self._began :]
@@ -264,8 +264,8 @@ class _Response:
             yield from self._call(call)
         usage = _usage(self.answer.summary.usage)
         if cut:
-            told = self.as_data("incomplete", usage=usage, incomplete_details={"reason": _REASONS[cut]})
-            yield {"type": "response.incomplete", "response": told}
+            data = self.as_data("incomplete", usage=usage, incomplete_details={"reason": _REASONS[cut]})
+            yield {"type": "response.incomplete", "response": data}
         else:
             yield {"type": "response.completed", "response": self.as_data("completed", usage=usage)}
 
@@ -302,8 +302,8 @@ class ResponseEncoder:
     def begin(self) -> bytes:
         """Return the events that begin the response."""
         begun = ("response.created", "response.in_progress")
-        told = self._response.as_data("in_progress")
-        return self._written({"type": kind, "response": told} for kind in begun)
+        data = self._response.as_data("in_progress")
+        return self._written({"type": kind, "response": data} for kind in begun)
 
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return the events of a frame."""

@@ -54,10 +54,10 @@ def openai_routes(chat: Chat) -> list[Route]:
         return JSONResponse(_model(name))
 
     return [
-        Route("/v1/models", _told(models), methods=["GET"]),
-        Route("/v1/models/{model:path}", _told(model), methods=["GET"]),
-        Route("/v1/chat/completions", _told(_answering(chat, _CHAT)), methods=["POST"]),
-        Route("/v1/responses", _told(_answering(chat, _RESPONSES)), methods=["POST"]),
+        Route("/v1/models", _guarded(models), methods=["GET"]),
+        Route("/v1/models/{model:path}", _guarded(model), methods=["GET"]),
+        Route("/v1/chat/completions", _guarded(_answering(chat, _CHAT)), methods=["POST"]),
+        Route("/v1/responses", _guarded(_answering(chat, _RESPONSES)), methods=["POST"]),
     ]
 
 
@@ -78,39 +78,41 @@ class _Words:
 _CHAT: Final = _Words(
     "chatcmpl-",
     read_chat_request,
-    lambda head, asked: ChatCompletionEncoder(head, usage=asked.usage, tools=asked.tools),
-    lambda head, asked: ChatCompletion(head, tools=asked.tools),
+    lambda head, wanted: ChatCompletionEncoder(head, usage=wanted.usage, tools=wanted.tools),
+    lambda head, wanted: ChatCompletion(head, tools=wanted.tools),
 )
 _RESPONSES: Final = _Words(
     "resp_",
     read_responses_request,
-    lambda head, asked: ResponseEncoder(head, tools=asked.tools),
-    lambda head, asked: WholeResponse(head, tools=asked.tools),
+    lambda head, wanted: ResponseEncoder(head, tools=wanted.tools),
+    lambda head, wanted: WholeResponse(head, tools=wanted.tools),
 )
 
 
 def _answering(chat: Chat, words: _Words) -> Endpoint:
     async def answer(request: Request) -> Response:
         await chat.owner_of(request)
-        asked = words.read(await chat.body(request), urls=chat.urls, system=chat.system_messages)
-        if len(asked.messages) > chat.max_messages:
+        wanted = words.read(await chat.body(request), urls=chat.urls, system=chat.system_messages)
+        if len(wanted.messages) > chat.max_messages:
             raise RequestError(
                 f"The request has more than {chat.max_messages} messages.", 413, code="too_large"
             )
-        name, agent = _agent(chat, asked.model)
+        name, agent = _agent(chat, wanted.model)
         head = AnswerHead.new(words.prefix, name)
-        if asked.stream:
-            return chat.attached(agent, asked.messages, words.stream(head, asked))
-        return await _whole(chat, request, agent, asked, words.whole(head, asked))
+        if wanted.stream:
+            return chat.attached(agent, wanted.messages, words.stream(head, wanted))
+        return await _whole(chat, request, agent, wanted, words.whole(head, wanted))
 
     return answer
 
 
-async def _whole(chat: Chat, request: Request, agent: Agent, asked: OpenAIRequest, told: _Whole) -> Response:
-    async with chat.whole(request, agent, asked.messages) as frames, aclosing(frames):
+async def _whole(
+    chat: Chat, request: Request, agent: Agent, wanted: OpenAIRequest, answer: _Whole
+) -> Response:
+    async with chat.whole(request, agent, wanted.messages) as frames, aclosing(frames):
         async for _, frame in frames:
-            told.take(frame)
-    status, body = told.response()
+            answer.take(frame)
+    status, body = answer.response()
     return JSONResponse(body, status, _NO_RETRY if status >= _FIRST_OF_SERVER else None)
 
 
@@ -131,5 +133,5 @@ def _model(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "miniagents"}
 
 
-def _told(endpoint: Endpoint) -> Endpoint:
+def _guarded(endpoint: Endpoint) -> Endpoint:
     return refusing(endpoint, lambda error: JSONResponse(error_of_request(error), error.status))

@@ -19,7 +19,7 @@ from ._durable_runs import Agent, ask_durably
 from ._feeds import Feed, LogFeed, frames_of_feed
 from ._frame_log import STOPPED, FrameLog, FrameLogError, Positioned, RunRecord, unknown_run
 from ._frames import Frame, RunEnded
-from ._live_runs import LiveFeed, LiveRun
+from ._live_run import LiveFeed, LiveRun
 from ._memory_frames import MemoryFrames
 from ._request_errors import RequestError
 from ._source import ErrorText, Replies
@@ -157,11 +157,11 @@ class Runs:
         if found is None:
             known = ", ".join(self._agents) or "none"
             raise ValueError(f"These Runs have no agent called {agent!r}; they have: {known}.")
-        run, asked = secrets.token_urlsafe(16), MessageSequencePromise[Message](messages)
+        run, sent = secrets.token_urlsafe(16), MessageSequencePromise[Message](messages)
         if self._journal is None:
-            replies = cast("MiniAgent[Message, Message, ...]", found).inquire(asked, **(keywords or {}))
+            replies = cast("MiniAgent[Message, Message, ...]", found).inquire(sent, **(keywords or {}))
             return await self._start(run, replies, owner=owner, topic=topic, agent=found.alias)
-        request = RunRequest(agent, self._version, tuple(await asked), keywords or {}, owner, topic)
+        request = RunRequest(agent, self._version, tuple(await sent), keywords or {}, owner, topic)
         kept = request.to_json()
         replies = ask_durably(found, request, run=run, store=self._journal)
         return await self._start(run, replies, owner=owner, topic=topic, agent=found.alias, request=kept)
@@ -444,14 +444,14 @@ class Runs:
             await self._log.end(left.run, last.how, last.sentence)
             await journal.end_run(left.run)
             return
-        told: list[Frame] = []
+        recorded: list[Frame] = []
         if record.last:
             async with aclosing(self._log.read(left.run)) as batches:
                 async for batch in batches:
-                    told += [frame for _, frame in batch]
-                    if len(told) >= record.last:
+                    recorded += [frame for _, frame in batch]
+                    if len(recorded) >= record.last:
                         break
-        live = self._live[left.run] = LiveRun(left.run, self._log, context, journal, told)
+        live = self._live[left.run] = LiveRun(left.run, self._log, context, journal, recorded)
         try:  # again: another server may have asked before this one would hear it
             now = await self._log.find(left.run)
         except BaseException:

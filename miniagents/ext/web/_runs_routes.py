@@ -68,11 +68,11 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
 
 
 def _protocol_of(request: Request, protocols: Collection[str]) -> str:
-    asked = request.query_params.get("protocol")
-    if asked is not None:
-        if asked not in protocols:
+    named = request.query_params.get("protocol")
+    if named is not None:
+        if named not in protocols:
             raise RequestError(f'"protocol" must be one of: {", ".join(protocols)}.', param="protocol")
-        return asked
+        return named
     accepted = request.headers.get("accept", "")
     return next((each for each in protocols if PLAIN[each] in accepted), next(iter(protocols)))
 

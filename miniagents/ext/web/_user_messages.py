@@ -180,5 +180,5 @@ def _without_signatures(message: Message) -> Message:
     if not isinstance(message, AssistantMessage) or not message.parts:
         return message
     kept = [Reasoning(each.text) if isinstance(each, Reasoning) else each for each in message.parts]
-    said = [each for each in kept if not isinstance(each, Reasoning) or each.text]
-    return message if said == list(message.parts) else message.model_copy(update={"parts": tuple(said)})
+    parts = [each for each in kept if not isinstance(each, Reasoning) or each.text]
+    return message if parts == list(message.parts) else message.model_copy(update={"parts": tuple(parts)})

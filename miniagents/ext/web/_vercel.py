@@ -188,7 +188,7 @@ class VercelEncoder:
     def _part(self, part: FramePart) -> Iterator[_Chunk]:
         match part:
             case str(text) | Refusal(text):
-                chunks = self._said(text)
+                chunks = self._text_chunks(text)
             case Reasoning():
                 chunks = self._reasoning(part)
             case ToolCallDelta() | ToolCall() | ToolResult() | AgentPart():
@@ -212,7 +212,7 @@ class VercelEncoder:
         self._calls.clear()
         yield {"type": "reset-step"}
 
-    def _said(self, text: str) -> Iterator[_Chunk]:
+    def _text_chunks(self, text: str) -> Iterator[_Chunk]:
         if not text:
             return
         if not self._text:
@@ -243,8 +243,8 @@ class VercelEncoder:
             yield {"type": "text-end", "id": self._text}
         if self._thought:
             kept = self._signature
-            told = {"signature": kept.signature, "id": kept.id, "redacted": kept.redacted or None}
-            known = {name: value for name, value in told.items() if value is not None}
+            fields = {"signature": kept.signature, "id": kept.id, "redacted": kept.redacted or None}
+            known = {name: value for name, value in fields.items() if value is not None}
             if known and self._seal is not None:
                 known["seal"] = self._seal.of(kept)
             metadata = {"providerMetadata": {PROVIDER: {**self._author(), **known}}} if known else {}
@@ -283,27 +283,27 @@ class VercelEncoder:
 
     def _source(self, cited: Citation) -> _Chunk:
         self._sources += 1
-        told: _Chunk = {"sourceId": f"source-{self._sources}"}
+        fields: _Chunk = {"sourceId": f"source-{self._sources}"}
         if urlsplit(cited.source).scheme.lower() in {"http", "https"}:
             return {
                 "type": "source-url",
-                **told,
+                **fields,
                 "url": cited.source,
                 **({"title": cited.title} if cited.title else {}),
             }
         title = cited.title or cited.source or cited.text or "source"
-        return {"type": "source-document", **told, "mediaType": "text/plain", "title": title}
+        return {"type": "source-document", **fields, "mediaType": "text/plain", "title": title}
 
     def _of_agent(self, part: AgentPart) -> Iterator[_Chunk]:
         """Return what an agent says while it works as a tool: shown at once, and no part of the message."""
-        said = part.part
-        if not isinstance(said, str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Restart):
+        inner = part.part
+        if not isinstance(inner, str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Restart):
             return
-        told: object = said
-        if not isinstance(said, str):
-            told = {name: value for name, value in said.as_data().items() if value is not None}
+        fields: object = inner
+        if not isinstance(inner, str):
+            fields = {name: value for name, value in inner.as_data().items() if value is not None}
         call = {"toolCallId": self._began.call} if self._began.call else {}
-        data = {**call, "agents": list(part.agents), "part": told}
+        data = {**call, "agents": list(part.agents), "part": fields}
         yield {"type": "data-agent", "data": data, "transient": True}
 
     # -- tools -------------------------------------------------------------------------------------------
@@ -343,14 +343,14 @@ class VercelEncoder:
 
     def _input(self, call_id: str, name: str, arguments: str) -> Iterator[_Chunk]:
         self._known.add(call_id)
-        told: _Chunk = {"toolCallId": call_id, "toolName": name}
+        fields: _Chunk = {"toolCallId": call_id, "toolName": name}
         try:
             value = safe_json(arguments if arguments.strip() else "{}")
         except ValueError:
             sentence = "The arguments of the call cannot be read."
-            yield {"type": "tool-input-error", **told, "input": arguments, "errorText": sentence}
+            yield {"type": "tool-input-error", **fields, "input": arguments, "errorText": sentence}
         else:
-            yield {"type": "tool-input-available", **told, "input": value}
+            yield {"type": "tool-input-available", **fields, "input": value}
 
     def _result(self, result: ToolResult) -> Iterator[_Chunk]:
         yield from self._end_calls()

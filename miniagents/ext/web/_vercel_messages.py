@@ -60,8 +60,8 @@ def read_vercel_request(
             instructions are the server's.
 
     Example:
-        >>> said = {"id": "m", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
-        >>> read_vercel_request({"id": "chat-1", "messages": [said], "trigger": "submit-message"})
+        >>> content = {"id": "m", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
+        >>> read_vercel_request({"id": "chat-1", "messages": [content], "trigger": "submit-message"})
         VercelRequest(chat='chat-1', messages=(UserMessage(text='Hi', parts=()),), goes_on=False)
     """
     chat = body.get("id")
@@ -87,7 +87,7 @@ def _messages(
     parts = [_fields(each, f"a part of {where}") for each in list_in(fields.get("parts"), f"{where}.parts")]
     match role:
         case "user":
-            content = [said for part in parts if (said := _said_by_user(part, where)) is not None]
+            content = [each for part in parts if (each := _user_part(part, where)) is not None]
             if content:
                 yield from messages_of_roles(
                     [{"role": "user", "content": content}], param=f"{where}.parts", urls=urls
@@ -103,7 +103,7 @@ def _messages(
             raise RequestError(f"{where} needs a role: user or assistant.", param="messages")
 
 
-def _said_by_user(part: _Fields, where: str) -> _Fields | None:
+def _user_part(part: _Fields, where: str) -> _Fields | None:
     """Return a part of a user's message, as OpenAI's clients write it; None if it says nothing."""
     kind = part.get("type")
     if kind == "text":
@@ -123,30 +123,34 @@ def _said_by_user(part: _Fields, where: str) -> _Fields | None:
 
 
 def _answer(parts: list[_Fields], where: str, seal: Seal | None) -> Iterator[Message]:
-    said: list[Content] = []
+    content: list[Content] = []
     results: list[Content] = []
     for part in [*parts, {"type": "step-start"}]:
         kind = part.get("type")
         if kind == "step-start":
-            if said:
-                yield AssistantMessage(parts=said) if _has_more(said) else AssistantMessage(_text(said))
+            if content:
+                yield (
+                    AssistantMessage(parts=content)
+                    if _has_more(content)
+                    else AssistantMessage(_text(content))
+                )
             if results:
                 yield ToolMessage(parts=results)
-            said, results = [], []
+            content, results = [], []
         elif kind == "text":
-            said += [text] if (text := _str(part.get("text"), where)) else []
+            content += [text] if (text := _str(part.get("text"), where)) else []
         elif kind == "reasoning":
-            said.append(_thought(part, where, seal))
+            content.append(_thought(part, where, seal))
         elif kind == "dynamic-tool" or (isinstance(kind, str) and kind.startswith("tool-")):
-            _add_call(part, str(kind), said, results, where)
+            _add_call(part, str(kind), content, results, where)
 
 
-def _has_more(said: list[Content]) -> bool:
-    return any(not isinstance(each, str) for each in said)
+def _has_more(content: list[Content]) -> bool:
+    return any(not isinstance(each, str) for each in content)
 
 
-def _text(said: list[Content]) -> str:
-    return "".join(each for each in said if isinstance(each, str))
+def _text(content: list[Content]) -> str:
+    return "".join(each for each in content if isinstance(each, str))
 
 
 def _thought(part: _Fields, where: str, seal: Seal | None) -> Reasoning:
@@ -162,7 +166,7 @@ def _thought(part: _Fields, where: str, seal: Seal | None) -> Reasoning:
     return thought if seal is not None and seal.holds(thought, ours.get("seal")) else Reasoning(text)
 
 
-def _add_call(part: _Fields, kind: str, said: list[Content], results: list[Content], where: str) -> None:
+def _add_call(part: _Fields, kind: str, content: list[Content], results: list[Content], where: str) -> None:
     name = _str(part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-"), where)
     call_id = _str(part.get("toolCallId"), where)
     match part.get("state"):
@@ -179,7 +183,7 @@ def _add_call(part: _Fields, kind: str, said: list[Content], results: list[Conte
     if given is None:
         given = part.get("rawInput")
     arguments = given if isinstance(given, str) else "{}" if given is None else _json(given)
-    said.append(ToolCall(call_id, name, arguments))
+    content.append(ToolCall(call_id, name, arguments))
     results.append(result)
 
 

@@ -27,14 +27,14 @@ def vercel_routes(chat: Chat) -> list[Route]:
         owner = await chat.owner_of(request)
         body = await chat.body(request)
         seal = chat.seal(owner)
-        asked = read_vercel_request(body, urls=chat.urls, system=chat.system_messages, seal=seal)
+        wanted = read_vercel_request(body, urls=chat.urls, system=chat.system_messages, seal=seal)
         agent, _ = chat.agent(body.get("agent"))
-        topic = _topic(asked.chat)
+        topic = _topic(wanted.chat)
         before = await chat.current(topic, owner=owner)
         if before is not None:
             await chat.stop(before, owner=owner)
-        run = await chat.start(agent, asked.messages, owner=owner, topic=topic)
-        encoder = VercelEncoder("" if asked.goes_on else vercel_message_id(run), seal)
+        run = await chat.start(agent, wanted.messages, owner=owner, topic=topic)
+        encoder = VercelEncoder("" if wanted.goes_on else vercel_message_id(run), seal)
         return await chat.response(run, encoder, owner=owner)
 
     async def come_back(request: Request) -> Response:

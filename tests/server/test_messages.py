@@ -13,7 +13,14 @@ from miniagents import (
     ToolMessage,
     UserMessage,
 )
-from miniagents.cli._server._said import conversation_of, run_in, said_by_user, said_in_run, shown, turn_in
+from miniagents.cli._server._messages import (
+    conversation_of,
+    messages_of_run,
+    run_in,
+    shown,
+    turn_in,
+    user_message,
+)
 from miniagents.ext.web import DataPart, Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
 from miniagents.parts import Finish, Reasoning, Restart, ToolCall, ToolCallDelta, ToolResult, Usage
 
@@ -46,7 +53,7 @@ def test_a_whole_run() -> None:
         MessageEnded(2),
         RunEnded("finished"),
     ]
-    first, second, third = said_in_run("r", frames, 1.5)
+    first, second, third = messages_of_run("r", frames, 1.5)
     content = (Reasoning("Hm.", signature="s"), "Look: ", ToolCall("c", "look", "{}"))
     assert isinstance(first, AssistantMessage)
     assert (content, "Look: ", Usage(7, 3), "tool_use", "m-1") == (
@@ -80,7 +87,7 @@ def test_data_of_the_agent() -> None:
     frames: list[Frame] = []
     for at, part in enumerate(parts):
         frames += [MessageBegan(at, "data", "POET"), MessagePart(at, part), MessageEnded(at)]
-    said = said_in_run("r", [*frames, RunEnded("finished")], 1.5)
+    said = messages_of_run("r", [*frames, RunEnded("finished")], 1.5)
     kept = [parts[3], parts[2], parts[4], parts[5]]
 
     async def told() -> list[dict[str, object]]:
@@ -97,7 +104,7 @@ def test_only_transient_data() -> None:
     """A run of which nothing is kept but how it ended has one message for that."""
     part = MessagePart(0, DataPart("p", 1, transient=True))
     frames: list[Frame] = [MessageBegan(0, "data"), part, MessageEnded(0)]
-    (message,) = said_in_run("r", [*frames, RunEnded("finished")], None)
+    (message,) = messages_of_run("r", [*frames, RunEnded("finished")], None)
     assert ("", "finished") == (message.text, note(message)["ended"])
 
 
@@ -110,21 +117,23 @@ def test_what_was_cut() -> None:
         MessageBegan(1, "tool", tool="look", call="c"),
         RunEnded("stopped", "It was stopped."),
     ]
-    (message,) = said_in_run("r", frames, None)
+    (message,) = messages_of_run("r", frames, None)
     assert ("Hel", {"run": "r", "ended": "stopped", "sentence": "It was stopped."}) == (
         message.text,
         dict(note(message)),
     )
-    (lost,) = said_in_run("r", frames[3:4], None)  # not even the last frame is there
+    (lost,) = messages_of_run("r", frames[3:4], None)  # not even the last frame is there
     assert (True, "lost") == (isinstance(lost, ErrorMessage), note(lost)["ended"])
-    (silent,) = said_in_run("r", [RunEnded("finished")], None)
+    (silent,) = messages_of_run("r", [RunEnded("finished")], None)
     assert (True, "") == (isinstance(silent, AssistantMessage), silent.text)
 
 
 def test_turns() -> None:
     """What the user says begins a turn; what an agent says as a user does not."""
-    asked = said_by_user("Hi", "t")
-    (echoed,) = said_in_run("r", [MessageBegan(0, "user"), MessagePart(0, "Hi"), RunEnded("finished")], None)
+    asked = user_message("Hi", "t")
+    (echoed,) = messages_of_run(
+        "r", [MessageBegan(0, "user"), MessagePart(0, "Hi"), RunEnded("finished")], None
+    )
     assert ["t", None, "", None, None] == [
         turn_in(each) for each in (asked, echoed, UserMessage("Hi"), AssistantMessage("Hi"), Message("Hi"))
     ]
@@ -137,13 +146,13 @@ def test_what_an_agent_is_sent() -> None:
     half = AssistantMessage(parts=[Reasoning("Hm."), ToolCall("b", "look"), ToolCall("c", "look")], model="m")
     messages = [
         SystemMessage("Be kind."),
-        said_by_user("Hi", "t"),
+        user_message("Hi", "t"),
         whole,
         ToolMessage(parts=[ToolResult("a", "a tree")]),
         half,
         ToolMessage(parts=[ToolResult("b", "a house")]),
-        *said_in_run("r", [RunEnded("finished")], 1.0),
-        *said_in_run("r", [RunEnded("failed", "It failed.")], 1.0),
+        *messages_of_run("r", [RunEnded("finished")], 1.0),
+        *messages_of_run("r", [RunEnded("failed", "It failed.")], 1.0),
         AssistantMessage(parts=[ToolCall("d", "look")]),
     ]
     assert (
@@ -166,7 +175,7 @@ async def test_there_and_back() -> None:
         MessageEnded(0),
     ]
     async with MiniAgents():
-        said = said_in_run("r", [*frames, RunEnded("finished")], None)
+        said = messages_of_run("r", [*frames, RunEnded("finished")], None)
         assert frames == frames_of(said)
         (told,) = shown(said, bool)
     streamed = [each.as_data()["part"] for each in frames if isinstance(each, MessagePart)]

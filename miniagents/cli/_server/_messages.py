@@ -22,11 +22,11 @@ from miniagents.parts import Content, File, Finish, Image, Part, ToolCall, ToolR
 
 __all__ = [
     "conversation_of",
+    "messages_of_run",
     "run_in",
-    "said_by_user",
-    "said_in_run",
     "shown",
     "turn_in",
+    "user_message",
 ]
 
 M = TypeVar("M", bound=Message)
@@ -46,7 +46,7 @@ _CLASSES: Final[Mapping[str, type[Message]]] = MappingProxyType(
 # -- the notes -----------------------------------------------------------------------------------------------
 
 
-def said_by_user(text: str, turn: str) -> Message:
+def user_message(text: str, turn: str) -> Message:
     """Return a message of the user for the history.
 
     Args:
@@ -54,7 +54,7 @@ def said_by_user(text: str, turn: str) -> Message:
         turn: the name of the turn that begins with it.
 
     Example:
-        >>> message = said_by_user("Hi", "turn-1")
+        >>> message = user_message("Hi", "turn-1")
         >>> message.role, turn_in(message), turn_in(UserMessage("Hi")), turn_in(AssistantMessage("Hi"))
         ('user', 'turn-1', '', None)
     """
@@ -118,7 +118,7 @@ def _made(kind: type[M], text: str | None, data: Mapping[str, object]) -> M:
 
 
 @dataclass(slots=True)
-class _Told:
+class _Draft:
     """The frames of a message so far."""
 
     began: MessageBegan
@@ -154,7 +154,7 @@ class _Told:
         return _made(kind, None, {**known, "parts": content})
 
 
-def said_in_run(run: str, frames: Iterable[Frame], seconds: float | None) -> list[Message]:
+def messages_of_run(run: str, frames: Iterable[Frame], seconds: float | None) -> list[Message]:
     """Return the messages of a run for the history.
 
     There is always at least one message; the last one says how the run ended.
@@ -166,41 +166,45 @@ def said_in_run(run: str, frames: Iterable[Frame], seconds: float | None) -> lis
 
     Example:
         >>> frames = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), RunEnded("lost", "It is gone.")]
-        >>> message, = said_in_run("7", frames, None)
+        >>> message, = messages_of_run("7", frames, None)
         >>> message.text, message.served["ended"]
         ('Hel', 'lost')
     """
-    told: dict[int, _Told] = {}
+    drafts: dict[int, _Draft] = {}
     places: dict[tuple[str, str], int] = {}  # of data with an id: the message that has them
     ending = RunEnded("lost")
     for frame in frames:
         match frame:
             case MessageBegan():
-                told[frame.message] = _Told(frame)
+                drafts[frame.message] = _Draft(frame)
             case MessagePart(number, (Image() | File()) as attachment):
-                told[number].attachments.append(cast("Content", attachment))
+                drafts[number].attachments.append(cast("Content", attachment))
             case MessagePart(number, DataPart() as data):
                 if not data.transient:
                     at = number if data.id is None else places.setdefault((data.name, data.id), number)
-                    told[at].data = data
+                    drafts[at].data = data
             case MessagePart(number, part):
-                told[number].parts.append(cast("Part", part))
+                drafts[number].parts.append(cast("Part", part))
             case MessageEnded(number):
-                told[number].ended = True
+                drafts[number].ended = True
             case RunEnded():
                 ending = frame
-    said: list[Message] = [message for each in told.values() if (message := each.message(run)) is not None]
-    if not said:
-        said.append(AssistantMessage("") if ending.how == "finished" else ErrorMessage(ending.sentence))
+    messages: list[Message] = [
+        message for each in drafts.values() if (message := each.message(run)) is not None
+    ]
+    if not messages:
+        messages.append(AssistantMessage("") if ending.how == "finished" else ErrorMessage(ending.sentence))
     note = {
-        **_note(said[-1]),
+        **_note(messages[-1]),
         "run": run,
         "ended": ending.how,
         "sentence": ending.sentence,
         "seconds": seconds,
     }
-    said[-1] = _with(said[-1], **{_NOTE: {name: each for name, each in note.items() if each is not None}})
-    return said
+    messages[-1] = _with(
+        messages[-1], **{_NOTE: {name: each for name, each in note.items() if each is not None}}
+    )
+    return messages
 
 
 # -- from the history to the agent ---------------------------------------------------------------------------
@@ -216,7 +220,7 @@ def conversation_of(messages: Sequence[Message]) -> tuple[Message, ...]:
 
     Example:
         >>> cut = AssistantMessage(parts=["Let me look.", ToolCall("1", "look", "{")])
-        >>> [str(each) for each in conversation_of([said_by_user("Hi", "1"), cut, ErrorMessage("Stopped.")])]
+        >>> [str(each) for each in conversation_of([user_message("Hi", "1"), cut, ErrorMessage("Stopped.")])]
         ['Hi', 'Let me look.']
     """
     answered = {
@@ -265,7 +269,7 @@ def shown(messages: Sequence[Message], has_picture: Callable[[str], bool]) -> li
     Example:
         >>> from miniagents import MiniAgents
         >>> async def main():
-        ...     print(shown([said_by_user("Hi", "1")], bool)[0]["parts"])
+        ...     print(shown([user_message("Hi", "1")], bool)[0]["parts"])
         >>> MiniAgents().run(main())
         ['Hi']
     """

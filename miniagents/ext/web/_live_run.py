@@ -34,7 +34,7 @@ class LiveRun:
         log: keeps its frames.
         context: the context of the run.
         journal: with a journal, the run continues in another process if this one ends first.
-        told: the frames that were recorded in an earlier process.
+        recorded: the frames that were recorded in an earlier process.
 
     Attributes:
         frames: the recorded frames.
@@ -48,12 +48,12 @@ class LiveRun:
         log: FrameLog,
         context: PromisingContext,
         journal: RunStore | None = None,
-        told: Sequence[Frame] = (),
+        recorded: Sequence[Frame] = (),
     ) -> None:
         self.context = context
-        self.frames: list[Frame] = list(told)
+        self.frames: list[Frame] = list(recorded)
         self._journal = journal
-        self._retelling = None if journal is None else Retelling(told)
+        self._retelling = None if journal is None else Retelling(recorded)
         self.readers: set[Callable[[], None]] = set()
         self.recorder: asyncio.Task[None] | None = None
         self._run = run
@@ -122,7 +122,7 @@ class LiveRun:
         """Record frames and pass them to readers; return whether the run has ended."""
         leaves = self._journal is not None and _is_shut_down(frames[-1])
         if self._retelling is not None:
-            frames = self._told_now(self._retelling, frames[:-1] if leaves else frames)
+            frames = self._new_frames(self._retelling, frames[:-1] if leaves else frames)
         if leaves:
             await self._leave(frames)
             return True
@@ -148,7 +148,7 @@ class LiveRun:
             wake()
         return isinstance(frames[-1], RunEnded)
 
-    def _told_now(self, retelling: Retelling, frames: list[Frame]) -> list[Frame]:
+    def _new_frames(self, retelling: Retelling, frames: list[Frame]) -> list[Frame]:
         try:
             return retelling.take(frames)
         except AnotherWayError as error:
