@@ -38,7 +38,7 @@ class Call:
         await self.http_response.aclose()
 
 
-def decode(event: llm.ServerEvent) -> list[llm.Decoded]:
+def decode(event: llm.ServerEvent) -> list[str | Finish]:
     """Turn an event into parts."""
     if error := llm.error_of(event):
         raise error

@@ -14,7 +14,7 @@ import pytest
 import miniagents
 from tests.architecture.project import INTERNAL
 
-MOST_OF_0_2 = 224
+MOST_OF_0_2 = 225
 """How many of the names of 0.2.0 all public modules may have together; the goal is 200."""
 
 # A name that is new goes here, and onto a page.

@@ -33,23 +33,24 @@ A model that needs none of this can be simpler: an agent that replies
 ``AssistantMessage.promise(token_streamer)``.
 """
 
-from ._answer import Count, Decoded, End, Identity, Progress, Reason
+from ._answer import Count, End, Identity, Progress, Reason
 from ._call import ModelCall, Wire, reply_with
 from ._conversation import Conversation, conversation_of, loaded
 from ._errors import SDKErrors
 from ._json import WireError, parsed
-from ._options import Wanted
-from ._settings import Provider, server_of
+from ._options import ModelOptions, Wanted
+from ._settings import Endpoint, Provider, server_of
 from ._sse import ServerEvent, error_of
 from ._transport import own_client, shared_client
 
 __all__ = [
     "Conversation",
     "Count",
-    "Decoded",
     "End",
+    "Endpoint",
     "Identity",
     "ModelCall",
+    "ModelOptions",
     "Progress",
     "Provider",
     "Reason",

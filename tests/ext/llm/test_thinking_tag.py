@@ -3,7 +3,8 @@
 import pytest
 
 from miniagents import Finish, Reasoning
-from miniagents.ext.llm import Decoded, ServerEvent
+from miniagents.ext.llm import ServerEvent
+from miniagents.ext.llm._answer import Decoded
 from miniagents.ext.llm._thinking_tag import TaggedThoughts
 from tests.support.chat_wire import chat, completion
 from tests.support.opaque import plain
