@@ -19,7 +19,8 @@ def until(signal: Waitable | Awaitable[object]) -> Callable[[Observable[T]], Obs
     * When does it start? At each subscription. If the signal has come before, it ends at once.
     * How often? Once per subscription; the awaitable is awaited once for all.
     * What is kept? Nothing.
-    * What does ``break`` do? Disposing unsubscribes from the source. An awaitable is not cancelled.
+    * What does ``break`` do? Disposing unsubscribes from the source. A coroutine is cancelled with the last
+      subscription; a Future or a task is not.
     * When does an error come? At once: an error of the source, or of the awaitable.
 
     Args:

@@ -170,6 +170,7 @@ class _ObserverSink(Generic[T]):
         self._leave_gauge()
         self._status.finish()
         if observer is not None:
+            self._status.context.unhandled.forget(error)  # the observer gets it
             self._end(partial(observer.on_error, error))
 
     abort = fail

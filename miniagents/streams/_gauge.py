@@ -261,6 +261,8 @@ class TerminalGauge(Gauge):
 
     def wait(self) -> TaskTerminals:
         """Note that the reader waits for an item; the caller sets `hungry` to None after it."""
+        if self.held:
+            self.look()
         terminals = _terminals_here()
         if terminals is not self._terminals:
             self.read_here()

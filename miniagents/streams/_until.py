@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from reactivex import Observable, abc
@@ -64,11 +64,15 @@ class Signal:
         return callable(is_set) and bool(is_set())
 
     def end(self) -> None:
-        """Stop waiting for an event that nothing needs any more."""
+        """Stop waiting when nothing needs the signal any more; Futures and tasks belong to others."""
         self._users -= 1
-        if self._users == 0 and self._waiting is not None and isinstance(self._source, Waitable):
+        if self._users or self._waiting is None:
+            return
+        if isinstance(self._source, Waitable):
             self._waiting.cancel()
             self._waiting = None
+        elif iscoroutine(self._source):
+            self._waiting.cancel()
 
 
 class Until(Generic[T]):

@@ -1,6 +1,7 @@
 """Random programs against the model.
 
 python -m tests.model --count 100000            what a night does
+python -m tests.model --pipes --count 100000    the same of pipes of operators (tests/model/pipes.py)
 python -m tests.model --only 4711               one program: its text, and what is wrong with it
 python -m tests.model --tree ../other           the miniagents of another folder
 
@@ -18,11 +19,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from tests.model import programs as p
 from tests.model.generate import program_of
 from tests.model.loops import LOOPS
+from tests.model.pipes import Pipe, check as check_pipe, pipe_of
 from tests.model.run import check
 from tests.model.shrink import shrunk
 from tests.support.eager import SUPPORTED
@@ -53,12 +55,11 @@ class Tally:
         self.failed += other.failed
 
 
-def run(seeds: range, loops: str) -> Tally:
-    """Run the programs of some seeds."""
+def run(seeds: range, loops: str, pipes: bool = False) -> Tally:
+    """Run the programs of some seeds, or the pipes."""
     tally = Tally()
     for seed in seeds:
-        program = program_of(seed)
-        outcome = check(program, loops)
+        outcome = check_pipe(pipe_of(seed), loops) if pipes else check(program_of(seed), loops)
         tally.programs += 1
         tally.undecided += outcome.undecided
         if outcome.wrong:
@@ -71,8 +72,18 @@ def kinds(wrong: Sequence[str]) -> set[str]:
     return {line.split(":")[0].split()[0] for line in wrong}
 
 
-def described(seed: int, loops: str) -> str:
-    """Return the smallest program that fails as that of a seed, as Python."""
+def described(seed: int, loops: str, pipes: bool = False) -> str:
+    """Return the smallest program, or pipe, that fails as that of a seed, as Python."""
+    if pipes:
+        pipe = pipe_of(seed)
+        same = kinds(check_pipe(pipe, loops).wrong)
+        least = cast(
+            "Pipe", shrunk(cast("p.Program", pipe), lambda each: bool(same & _kinds_of(each, loops)))
+        )
+        wrong = "\n".join(f"#   {line}" for line in check_pipe(least, loops).wrong)
+        return (
+            f"# seed {seed}\n{wrong}\nfrom tests.model.pipes import *\n\nprint(check({least!r}, {loops!r}))\n"
+        )
     program = program_of(seed)
     ways = kinds(check(program, loops).wrong)
 
@@ -89,6 +100,10 @@ def described(seed: int, loops: str) -> str:
     )
 
 
+def _kinds_of(pipe: object, loops: str) -> set[str]:
+    return kinds(check_pipe(cast("Pipe", pipe), loops).wrong)
+
+
 def chunks(first: int, count: int) -> Iterator[range]:
     """Yield seeds, some at a time."""
     for begin in range(first, first + count, CHUNK):
@@ -102,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="the seed of the first one")
     parser.add_argument("--only", type=int, help="the seed of the only one")
     parser.add_argument("--loop", choices=LOOPS, default="asyncio", help="the event loop")
+    parser.add_argument("--pipes", action="store_true", help="pipes of operators, without agents")
     parser.add_argument("--jobs", type=int, default=1, help="how many processes")
     parser.add_argument("--tree", type=Path, help="the folder of another miniagents")
     options = parser.parse_args(arguments)
@@ -110,21 +126,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.tree is not None:
         return _in_tree(options.tree, list(sys.argv[1:] if arguments is None else arguments))
     if options.only is not None:
-        sys.stdout.write(f"{program_of(options.only)!r}\n")
+        only = pipe_of(options.only) if options.pipes else program_of(options.only)
+        sys.stdout.write(f"{only!r}\n")
         options.seed, options.count = options.only, 1
     tally = Tally()
     begun = time.monotonic()
     seeds = list(chunks(options.seed, options.count))
     if options.jobs == 1:
         for each in seeds:
-            tally.add(run(each, options.loop))
+            tally.add(run(each, options.loop, options.pipes))
     else:
         with ProcessPoolExecutor(options.jobs) as pool:
-            for done in pool.map(run, seeds, repeat(options.loop)):
+            for done in pool.map(run, seeds, repeat(options.loop), repeat(options.pipes)):
                 tally.add(done)
     seconds = time.monotonic() - begun
     for seed in tally.failed[:SHOWN]:
-        sys.stdout.write(described(seed, options.loop))
+        sys.stdout.write(described(seed, options.loop, options.pipes))
     sys.stdout.write(
         f"{tally.programs} programs on {options.loop}, {len(tally.failed)} failed"
         f"{' (seeds ' + ', '.join(map(str, tally.failed[:100])) + ')' if tally.failed else ''}"
