@@ -1,9 +1,9 @@
 """Random pipes of operators against a model on lists of (time, item).
 
 A pipe is a source, up to six operators of ours and of reactivex, and one reader. Most are about times: a
-fast reader must get each item at the time of the model. The others are about demand (`flow`): `prefetch` is 1 to 3,
-and the reader is slow, leaves, or waits for what a later item brings; then only the items count, and how many
-the source has made. After each pipe no task, timer, thread or open source may be left.
+fast reader must get each item at the time of the model. The others are about demand (`flow`): `prefetch` is
+1 to 3, and the reader is slow, leaves, or waits for what a later item brings; then only the items count, and
+how many the source has made. After each pipe no task, timer, thread or open source may be left.
 """
 
 import asyncio
