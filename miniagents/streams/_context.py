@@ -53,7 +53,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from reactivex import Observable
 
-from miniagents.values import NoActiveContextError, WrongLoopError
+from miniagents.values import NoActiveContextError, SafeErrors, WrongLoopError
 
 from ._notebook import watch_cells
 from ._observers import Anchor, Observer, Observers
@@ -77,6 +77,7 @@ Ts = TypeVarTuple("Ts")
 _CANCELLED: Final = "%s had not ended drain_timeout=%s seconds after the end of their context: cancelled."
 
 logger = logging.getLogger("miniagents")
+logger.addFilter(SafeErrors())
 
 NAMED: Final = 5  # tasks in a warning
 

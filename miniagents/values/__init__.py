@@ -55,7 +55,7 @@ from ._parts import (
     ToolResult,
     Usage,
 )
-from ._redact import is_secret_name, label_of, misfit, redact_keys, safe_traceback
+from ._redact import SafeErrors, is_secret_name, label_of, misfit, redact_keys, safe_traceback
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._template import named_fields
 
@@ -112,6 +112,7 @@ __all__ = [
     "ResponseHeaders",
     "Restart",
     "Retry",
+    "SafeErrors",
     "ServerToolCall",
     "ServerToolResult",
     "SplitEndType",

@@ -6,6 +6,7 @@ of a known field that is not a secret: not by its type (`SecretStr`, also nested
 `repr=False`.
 """
 
+import logging
 import re
 import traceback
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from typing_extensions import override
 
 from ._terminal_text import strip_control
 
@@ -93,6 +95,22 @@ def safe_traceback(error: BaseException) -> str:
         ValueError: [31mpassword=[redacted]
     """
     return strip_control(redact_keys("".join(traceback.format_exception(error)))).rstrip()
+
+
+class SafeErrors(logging.Filter):
+    """A filter of a logger, for records that have an error: their text and traceback have no credentials.
+
+    The error itself stays in the record, for handlers that send it elsewhere; they have rules of their own.
+    """
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Write the text and the traceback of a record, which formatters take as they are."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not record.exc_text:
+            record.msg, record.args = strip_control(redact_keys(record.getMessage())), ()
+            record.exc_text = safe_traceback(error)
+        return True
 
 
 def is_secret_name(name: str) -> bool:

@@ -22,6 +22,15 @@ def test_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     assert record.exc_info[1] is error
 
 
+def test_no_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    """A5: neither its text nor its traceback in the log has a key that the message of the error has."""
+    unseen = UnhandledErrors()
+    unseen.watch(Stream(), ValueError("Incorrect API key provided: sk-abcdefghij0123456789"))
+    unseen.report()
+    assert "abcdefghij" not in caplog.text
+    assert 2 == caplog.text.count("Incorrect API key provided: [redacted]")
+
+
 def test_told(caplog: pytest.LogCaptureFixture) -> None:
     """One reader of any stream is enough."""
     unseen, error = UnhandledErrors(), ValueError("heard")

@@ -1,14 +1,16 @@
 """Texts for logs: keys are taken out, and validation errors show no secret."""
 
+import logging
 import re
 import time
+from io import StringIO
 from typing import Annotated
 
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError, field_validator
 
-from miniagents.values import label_of, misfit, redact_keys, safe_traceback
+from miniagents.values import SafeErrors, label_of, misfit, redact_keys, safe_traceback
 
 KEYS = (
     "sk-abcdefghij0123456789",
@@ -297,3 +299,30 @@ def test_a_model_of_itself() -> None:
 def test_labels(text: object, shown: bool) -> None:
     """A name that somebody else tells is one word of plain characters, and no key."""
     assert label_of(text) == (text if shown else None)
+
+
+def test_errors_in_a_log() -> None:
+    """A record with an error has no credentials and no control characters, and still the error itself."""
+    logger, lines = logging.getLogger("miniagents.test_redact"), StringIO()
+    handler, safe = logging.StreamHandler(lines), SafeErrors()
+    logger.addHandler(handler)
+    logger.addFilter(safe)
+    errors: list[object] = []
+
+    def noted(record: logging.LogRecord) -> bool:
+        errors.append(record.exc_info[1] if record.exc_info else None)
+        return True
+
+    handler.addFilter(noted)
+    error = ValueError("\x1b[31mpassword=hunter2")
+    try:
+        logger.error("%r was not expected", error, exc_info=error)
+        logger.error("password=hunter2")  # no error: what the library writes itself stays
+    finally:
+        logger.removeHandler(handler)
+        logger.removeFilter(safe)
+    first, second, third = lines.getvalue().splitlines()
+    assert [error, None] == errors
+    assert ("ValueError: [31mpassword=[redacted]", "password=hunter2") == (second, third)
+    assert "hunter2" not in first
+    assert "was not expected" in first

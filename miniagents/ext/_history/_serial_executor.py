@@ -12,7 +12,10 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
+from miniagents.values import SafeErrors
+
 logger = logging.getLogger(__name__)
+logger.addFilter(SafeErrors())
 
 P = ParamSpec("P")
 R = TypeVar("R")
