@@ -95,7 +95,7 @@ def paths(root: Path, *folders: str) -> list[Path]:
         path.relative_to(root)
         for folder in folders or (PACKAGE,)
         for path in sorted((root / folder).rglob("*.py"))
-        if "__pycache__" not in path.parts
+        if "__pycache__" not in path.parts and "-" not in path.stem  # no module: a hook of PyInstaller
     ]
 
 

@@ -17,7 +17,6 @@ from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryThread
 from miniagents.ext.web import FrameLogError, RequestError, Runs
 from miniagents.messages import Message, MessageSequencePromise
 from miniagents.types import Stage
-from miniagents.values import SafeErrors
 
 from ._messages import conversation_of, messages_of_run, run_in, turn_in, user_message
 from ._pictures import RunPictures
@@ -25,7 +24,6 @@ from ._pictures import RunPictures
 __all__ = ["BeingAnsweredError", "Threads"]
 
 logger = logging.getLogger(__name__)
-logger.addFilter(SafeErrors())
 
 _TITLE: Final = 80
 _KEEPING: Final = 5.0  # seconds that saving the last answers may take when the server ends

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from miniagents.values import SafeErrors
-
 from ._options import ProgressHandler
 from ._rows import Progress
 from ._tally import Tally
@@ -16,7 +14,6 @@ from ._tally import Tally
 __all__ = ["Meter"]
 
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
-_LOG.addFilter(SafeErrors())
 _WINDOW: Final = 60.0  # seconds
 
 

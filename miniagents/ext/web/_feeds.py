@@ -8,7 +8,6 @@ from contextlib import aclosing
 from typing import Final, Protocol
 
 from miniagents.streams import PromisingContext
-from miniagents.values import SafeErrors
 
 from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned
 from ._frames import RunEnded
@@ -17,7 +16,6 @@ from ._source import ErrorText, FrameSource, Replies
 __all__ = ["SHUT_DOWN", "AttachedFeed", "Feed", "LogFeed", "frames_of_feed"]
 
 logger = logging.getLogger(__name__)
-logger.addFilter(SafeErrors())
 
 SHUT_DOWN: Final = RunEnded("lost", "The server is shutting down.")
 """The last frame for a reader whose server ends."""

@@ -8,7 +8,6 @@ from typing import Final
 
 from miniagents.errors import JournalError
 from miniagents.streams import PromisingContext
-from miniagents.values import SafeErrors
 
 from ..journal import RunStore
 from ._durable_runs import ANOTHER_WAY, AnotherWayError, Retelling
@@ -20,7 +19,6 @@ from ._source import ErrorText, FrameSource, Replies
 __all__ = ["LiveFeed", "LiveRun"]
 
 logger = logging.getLogger(__name__)
-logger.addFilter(SafeErrors())
 
 _NOT_KEPT: Final = RunEnded("lost", "The answer could not be recorded; the rest of it is lost.")
 _RECORDING: Final = 5.0  # seconds that recording the end of a stopped run may take

@@ -12,8 +12,6 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Final, Protocol, TypeAlias, cast
 
-from miniagents.values import SafeErrors
-
 from ._frame_log import (
     BATCH,
     LOST,
@@ -29,7 +27,6 @@ from ._frames import FRAMES_VERSION, Ending, Frame, RunEnded, frame_from_json, f
 __all__ = ["RedisFrames"]
 
 logger = logging.getLogger(__name__)
-logger.addFilter(SafeErrors())
 
 _MS: Final = 1000
 _BLOCK: Final = 500  # milliseconds that a reader waits in Redis before it looks whether the writer is there

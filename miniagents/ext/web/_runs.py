@@ -13,7 +13,6 @@ from miniagents import MiniAgent
 from miniagents.errors import MiniAgentsError
 from miniagents.messages import Message, MessageSequencePromise, MessageType
 from miniagents.streams import PromisingContext
-from miniagents.values import SafeErrors
 
 from ..journal import RunRequest, RunStore, UnfinishedRun
 from ._durable_runs import Agent, ask_durably
@@ -28,7 +27,6 @@ from ._source import ErrorText, Replies
 __all__ = ["Runs"]
 
 logger = logging.getLogger(__name__)
-logger.addFilter(SafeErrors())
 
 _CLOSING: Final = 10.0  # seconds that recording the last frames of all runs may take
 _STOPPING: Final = 5.0  # seconds that another server gets to stop a run that is deleted

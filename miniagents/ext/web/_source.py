@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import PurePath
+from traceback import format_exception
 from typing import Final, TypeAlias
 
 from reactivex import abc
@@ -33,8 +34,7 @@ from miniagents.parts import (
     ToolResult,
 )
 from miniagents.streams import PromisingContext
-from miniagents.utils import redact_keys
-from miniagents.values import safe_traceback
+from miniagents.utils import redact_keys, strip_control
 
 from ._frame_log import STOPPED
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, text_size
@@ -278,7 +278,7 @@ class FrameSource:
             return
         text = "A run failed; its client gets only a sentence without the error.\n%s"
         # And not `exc_info`: it may have keys and control characters.
-        logger.error(text, safe_traceback(error))
+        logger.error(text, strip_control(redact_keys("".join(format_exception(error)))).rstrip())
         replies = self._replies
         self._end(RunEnded("failed", self._error_text(error)))
         if replies is not None:  # no client gets the messages after the failed one

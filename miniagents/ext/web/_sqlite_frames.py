@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, ParamSpec, TypeVar
 
-from miniagents.values import SafeErrors
-
 from ._frame_log import FrameLogError, Positioned, RunRecord, unknown_run
 from ._frames import Ending, Frame, RunEnded
 from ._sqlite_store import Append, SQLiteStore
@@ -22,7 +20,6 @@ from ._sqlite_store import Append, SQLiteStore
 __all__ = ["SQLiteFrames"]
 
 logger = logging.getLogger(__name__)
-logger.addFilter(SafeErrors())
 
 P = ParamSpec("P")
 R = TypeVar("R")
