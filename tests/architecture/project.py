@@ -61,6 +61,9 @@ EXTENSIONS: Final = ("ext.web", "ext.jobs", "ext.ray", "ext.mcp", "cli")
 
 EXTENSIONS_NEED: Final = MappingProxyType(
     {
+        "miniagents.ext.web._page_data: miniagents.values.PartValue": (
+            "the base class decides under which key users have stored data of a page, and keys never change"
+        ),
         "miniagents.ext.web._sqlite_store: miniagents.ext._sqlite": (
             "how a file of SQLite is made and checked, which journals and histories share; it is no part of "
             "what the library is about"

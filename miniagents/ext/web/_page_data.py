@@ -1,12 +1,13 @@
 """`PageData`: data that an agent sends to a page besides its text."""
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, field_validator
 
 from miniagents.messages import Message
+from miniagents.values import PartValue
 
 __all__ = ["DataPart", "PageData"]
 
@@ -77,7 +78,7 @@ class PageData(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class DataPart:
+class DataPart(PartValue):
     """`PageData` as a part of a frame.
 
     Attributes:
@@ -97,7 +98,3 @@ class DataPart:
     id: str | None = None
     transient: bool = False
     kind: Literal["data"] = field(default="data", kw_only=True, repr=False)
-
-    def as_data(self) -> dict[str, object]:
-        """Return the fields by name, also those that have their default."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
