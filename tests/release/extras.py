@@ -27,6 +27,19 @@ print(f"{there} public modules are there, {len(told)} name the extra that they n
 """
 """Imports each public module; one that cannot be imported names its extra, which is no argument of this."""
 
+_CHAT: Final = """
+import asyncio
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+from miniagents.ext.console._prompt import new_prompt
+async def main():
+    with create_pipe_input() as keyboard, create_app_session(input=keyboard, output=DummyOutput()):
+        keyboard.send_text("hello\\r")
+        assert "hello" == await new_prompt(KeyboardInterrupt)("YOU")
+asyncio.run(main())
+"""
+
 _OPENAI: Final = """
 from miniagents.ext.llm.openai import create_openai_agent
 from miniagents.ext.llm.openai_responses import openai_responses_agent
@@ -103,6 +116,7 @@ remote(eliza_agent)
 """
 
 GIVES: Final[Mapping[str, str]] = {
+    "chat": _CHAT,
     "openai": _OPENAI,
     "anthropic": _ANTHROPIC,
     "otel": _OTEL,
