@@ -4,8 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, MutableMapping
 from functools import reduce
 
+import reactivex as rx
+from reactivex import operators as ops
+
 from miniagents import InteractionContext, Message, MessagePromise, MessageSequencePromise, miniagent
 from miniagents.operators import map_tokens
+from miniagents.streams import from_async, to_async_iter
 
 from .sources import Role, Source, bulk, exhaust, timed
 from .timing import in_context
@@ -74,6 +78,33 @@ def operators_ours(depth: int) -> Role:
         return in_context(work)
 
     return ours
+
+
+def piped_limit(count: int) -> float:
+    """A source with one async generator on top of it."""
+    return operators_limit(1)(count)
+
+
+def piped_ours(count: int) -> float:
+    """A source as an Observable, `map` of reactivex, and back."""
+    return in_context(
+        lambda: timed(lambda: exhaust(to_async_iter(from_async(bulk(count)).pipe(ops.map(str.upper)))))
+    )
+
+
+def range_limit(count: int) -> float:
+    """`rx.range` of plain reactivex, into a list."""
+
+    async def work() -> None:
+        items: list[int] = []
+        rx.range(count).subscribe(items.append)
+
+    return asyncio.run(timed(work))
+
+
+def range_ours(count: int) -> float:
+    """`rx.range`, iterated."""
+    return in_context(lambda: timed(lambda: exhaust(to_async_iter(rx.range(count)))))
 
 
 READERS = 100
