@@ -36,7 +36,7 @@ from miniagents import (
 )
 from miniagents.agents import RaceEntry
 from miniagents.ext.jobs._row_message import RowMessage
-from miniagents.ext.web import PageData
+from miniagents.ext.web import DataPart, PageData
 from miniagents.messages._message import ContentMessage
 from miniagents.parts import RateLimit, ResponseHeaders
 from miniagents.values import PartValue, ServerToolCall, ServerToolResult
@@ -70,6 +70,7 @@ STORED: dict[str, tuple[object, str]] = {
     ),
     "Citation": (Citation("https://example.com", "title"), "ceebcc5c5e17d34166b98935a4c88a69506590fb"),
     "ContentMessage": (ContentMessage("Hello"), "f4488e85c14a8de0b9983342416040ebfffc0425"),
+    "DataPart": (DataPart("weather", 12, "w1"), "a778dfb153d5285a6818b584297978d676497dec"),
     "ErrorMessage": (
         ErrorMessage("It broke.", error_type="ValueError", error_text="broken", agent_alias="A"),
         "e7f5524342c5d1edc2780d5231a4a8067bb8d471",

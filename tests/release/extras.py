@@ -127,6 +127,6 @@ GIVES: Final[Mapping[str, str]] = {
     "redis": _REDIS,
     "jobs": _JOBS,
     "ray": _RAY,
-    "all": _OPENAI + _ANTHROPIC + _OTEL + _PRICES + _SCHEMA + _MCP + _WEB + _REDIS + _JOBS,
+    "all": _CHAT + _OPENAI + _ANTHROPIC + _OTEL + _PRICES + _SCHEMA + _MCP + _WEB + _REDIS + _JOBS,
 }
 """For each extra that users install, a program that fails without it."""
