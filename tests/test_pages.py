@@ -265,10 +265,7 @@ def test_navigation() -> None:
 
 
 # Paths that are kept for programs that use them; the names stand in the reference of other modules.
-KEPT = {
-    *("miniagents.messages", "miniagents.miniagents", "miniagents.promising", "miniagents.utils"),
-    "miniagents.ext.misc_agents",
-}
+KEPT = {"miniagents.miniagents", "miniagents.promising", "miniagents.ext.misc_agents"}
 
 
 def _public_modules() -> set[str]:

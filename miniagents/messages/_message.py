@@ -74,7 +74,7 @@ class Message(Frozen, deferred=True):
 
     Raises:
         pydantic.ValidationError: a declared field does not fit, or a subclass has no such field; the error
-        suggests the nearest name.
+            suggests the nearest name.
         TypeError: a value is not of an allowed type; the error names the field's path.
 
     Example:
