@@ -135,6 +135,8 @@ class _ObserverSink(Generic[T]):
     def _look(self) -> None:
         """Give the event loop a turn, or wait for room; and decide after how many items to look again."""
         room = BURST if self._gauge is None else self._gauge.room()
+        if self._gauge is not None:
+            self._gauge.look_behind()
         if room == 0 and self._gauge is not None and self._observer is not None:
             self._gauge.hold(self)
             self._status.set_backlog(UNBOUNDED)

@@ -22,7 +22,7 @@ import asyncio
 import logging
 from asyncio import Task, TimerHandle, get_running_loop
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import Context as Variables, ContextVar
 from operator import length_hint
 from types import CellType, FrameType, FunctionType, MethodType
@@ -65,9 +65,21 @@ class Gauge:
         limit: how many unread items there may be.
     """
 
-    __slots__ = ("_extra", "_last", "_loop", "_patience", "_timer", "_warned", "held", "limit", "open")
+    __slots__ = (
+        "_extra",
+        "_last",
+        "_loop",
+        "_patience",
+        "_timer",
+        "_warned",
+        "behind",
+        "held",
+        "limit",
+        "open",
+    )
 
     def __init__(self, limit: int) -> None:
+        self.behind: WeakSet[QueueGauge] = WeakSet()
         self.limit = limit
         self.open = False
         self.held: dict[Held, None] = {}
@@ -97,6 +109,11 @@ class Gauge:
         self.taken()
         if self.held and 2 * self.unread() <= self.limit:
             self.release()
+
+    def look_behind(self) -> None:
+        """Release the sources behind which less waits now."""
+        for gauge in tuple(self.behind):
+            gauge.look()
 
     def taken(self) -> None:
         """Note that the reader goes on."""
@@ -263,6 +280,8 @@ class TerminalGauge(Gauge):
         """Note that the reader waits for an item; the caller sets `hungry` to None after it."""
         if self.held:
             self.look()
+        if self.behind:
+            self.look_behind()
         terminals = _terminals_here()
         if terminals is not self._terminals:
             self.read_here()
@@ -311,6 +330,80 @@ class BufferGauge(Gauge):
         return self._buffer.reading_task()
 
 
+class QueueGauge(Gauge):
+    """The gauge of one source in front of operators that keep its items until another source has some.
+
+    Args:
+        end: that of the terminal.
+        queues: where items of the source wait.
+    """
+
+    __slots__ = ("__weakref__", "_end", "_queues")
+
+    name = "a source that is ahead of another one"
+
+    def __init__(self, end: Gauge, queues: list[list[object]]) -> None:
+        super().__init__(end.limit)
+        self._end = end
+        self._queues = queues
+        end.behind.add(self)
+
+    @override
+    def unread(self) -> int:
+        return max(len(queue) for queue in self._queues)
+
+    @override
+    def room(self) -> int:
+        return min(super().room(), self._end.room())
+
+    @override
+    def hold(self, source: Held) -> None:
+        self.held[source] = None
+        if self._end.room() <= 0:
+            self._end.hold(self)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._patience, self._lose_patience, context=Variables())
+
+    @override
+    def forget(self, source: Held) -> None:
+        super().forget(source)
+        if not self.held:
+            self._end.forget(self)
+
+    def go_on(self) -> None:
+        """Look again, because the terminal has room."""
+        if self.held and self.room() > 0:
+            self.release()
+        elif self.held and self._end.room() <= 0:
+            self._end.hold(self)
+
+    @override
+    def look(self) -> None:
+        if self.held and 2 * self.unread() <= self.limit:
+            self.taken()
+            self.go_on()
+
+    @override
+    def look_behind(self) -> None:
+        self._end.look_behind()
+
+    @override
+    def _lose_patience(self) -> None:
+        # The other source may wait for what a later item of this one brings: a few more, less and less often.
+        self._timer = None
+        self.look()
+        if not self.held:
+            return
+        if self._end.room() > 0 and self._last == self.unread():
+            self._extra += self.limit
+            patience = 2 * self._patience
+            self.release()
+            self._patience = patience
+        else:
+            self._last = self.unread()
+            self._timer = self._loop.call_later(self._patience, self._lose_patience, context=Variables())
+
+
 def gauge_of(scheduler: abc.SchedulerBase | None, observer: object) -> Gauge | None:
     """Return the gauge of the terminal that a new subscription ends in; None if nothing limits it.
 
@@ -318,18 +411,22 @@ def gauge_of(scheduler: abc.SchedulerBase | None, observer: object) -> Gauge | N
         scheduler: that of the subscription.
         observer: that of the subscription, or its `on_next`.
     """
-    if not isinstance(scheduler, LoopScheduler):
+    if not isinstance(scheduler, LoopScheduler) or scheduler.gauge is None:
         return None
-    gauge = scheduler.gauge
-    return None if gauge is None or _is_shared(observer) else gauge
+    queues = _queues_behind(observer)
+    if queues is None:
+        return None
+    return QueueGauge(scheduler.gauge, queues) if queues else scheduler.gauge
 
 
-def _is_shared(observer: object) -> bool:
-    """Return whether what an observer gets goes into a `Subject` behind some operators of reactivex.
+def _queues_behind(observer: object) -> list[list[object]] | None:
+    """Return where items wait behind some operators of reactivex; None if a `Subject` gets them.
 
     A Subject is what `connect` subscribes with. Operators keep their observers in closures: no frame has to
-    be looked at, and what is not known counts as not shared.
+    be looked at, and what is not known counts as not shared. `zip` and `merge(max_concurrent)` keep the items
+    of a source that is ahead of the others, without a limit.
     """
+    queues: list[list[object]] = []
     seen: set[int] = set()
     left: list[object] = [observer]
     while left:
@@ -340,13 +437,30 @@ def _is_shared(observer: object) -> bool:
         if isinstance(each, MethodType):
             each = each.__self__
             if isinstance(each, Subject):
-                return True
+                return None
         if isinstance(each, abc.ObserverBase):
             left += [getattr(each, name) for name in _FOLLOWED if hasattr(each, name)]
         elif isinstance(each, FunctionType) and each.__module__.startswith("reactivex."):
-            held = [cell.cell_contents for cell in each.__closure__ or () if cell != _EMPTY]
-            left += [one for one in held if not isinstance(_told(one), Subject)]  # that is what users gave
-    return False
+            cells = zip(each.__code__.co_freevars, each.__closure__ or (), strict=False)
+            held = {name: cell.cell_contents for name, cell in cells if cell != _EMPTY}
+            left += [
+                one for one in held.values() if not isinstance(_told(one), Subject)
+            ]  # that is what users gave
+            queue = _queue_of(each.__module__, held)
+            if queue is not None:
+                queues.append(queue)
+    return queues
+
+
+def _queue_of(module: str, held: Mapping[str, object]) -> list[object] | None:
+    """Return the list in which an operator of reactivex keeps what waits for another source."""
+    queue: object = None
+    if module == "reactivex.observable.zip" and isinstance(held.get("queues"), list):
+        place, queues = held.get("i"), cast("list[object]", held["queues"])
+        queue = queues[place] if isinstance(place, int) else None
+    elif module == "reactivex.operators._merge" and isinstance(held.get("max_concurrent"), int):
+        queue = held.get("queue")
+    return cast("list[object]", queue) if isinstance(queue, list) else None
 
 
 def _told(function: object) -> object:

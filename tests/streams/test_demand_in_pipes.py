@@ -15,7 +15,7 @@ from miniagents.testing import virtual_time
 from tests.support.docs_pages import ROOT
 from tests.support.piped import PIPES, READ, UNLIMITED, beyond
 
-BOUND = {"map_async": 3}  # results that its own reader has not taken
+BOUND = {"map_async": 3, "merge(max_concurrent=2)": 3}  # those that are under way are added
 PACES = ((0.0, 0.0), (0.0, 0.001), (0.001, 0.0))
 """Pauses of source and reader: none, a slow reader, a slow source."""
 

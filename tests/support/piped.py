@@ -56,6 +56,12 @@ class Sources:
             yield str(number)
 
 
+async def _slow(count: int) -> AsyncIterator[int]:
+    for number in range(count):
+        await asyncio.sleep(0.002)
+        yield number
+
+
 async def _itself(item: object) -> object:
     return item
 
@@ -66,6 +72,7 @@ PIPES: Final[Mapping[str, Callable[[Sources], Observable[Any]]]] = {
     "scan": lambda s: s().pipe(ops.scan(lambda _, n: n, 0)),
     "merge": lambda s: rx.merge(s(), s()),
     "zip, same pace": lambda s: rx.zip(s(), s()),
+    "zip with a slow one": lambda s: rx.zip(s(), from_async(_slow(ALL))),
     "concat": lambda s: rx.concat(s(), s()),
     "switch_latest": lambda s: rx.of(1).pipe(ops.map(lambda _: s()), ops.switch_latest()),
     "group_by": lambda s: s().pipe(ops.group_by(lambda n: n % 3), ops.flat_map(lambda group: group)),
@@ -78,6 +85,10 @@ PIPES: Final[Mapping[str, Callable[[Sources], Observable[Any]]]] = {
     "defer": lambda s: rx.defer(lambda _: s().pipe()),
     "expand": lambda s: s().pipe(ops.expand(lambda _: rx.empty())),
     "flat_map": lambda s: s().pipe(ops.flat_map(rx.of)),
+    "concat_map": lambda s: s().pipe(ops.concat_map(lambda _: from_async(_slow(1)))),
+    "merge(max_concurrent=2)": lambda s: s().pipe(
+        ops.map(lambda _: from_async(_slow(1))), ops.merge(max_concurrent=2)
+    ),
     "an agent": lambda s: s().pipe(ops.map(str), echo_agent),
     "two agents": lambda s: s().pipe(ops.map(str), echo_agent).pipe(echo_agent),
     "inquire(async generator)": lambda s: echo_agent.inquire(s.texts()).messages,
