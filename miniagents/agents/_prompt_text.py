@@ -104,7 +104,7 @@ class _Writer(TokenTransformer[str]):
 
     in_step: ClassVar[bool] = True
     at_once: ClassVar[bool] = True
-    writes_message: ClassVar[bool] = True
+    part_of_run: ClassVar[bool] = True
 
     def __init__(
         self,

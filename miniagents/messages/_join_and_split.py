@@ -24,6 +24,7 @@ class _Cutter(TokenTransformer[MessagePromise[Message]]):
 
     in_step: ClassVar[bool] = True
     within_message: ClassVar[bool] = False
+    part_of_run: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -65,8 +66,7 @@ class _Cutter(TokenTransformer[MessagePromise[Message]]):
         held_back = self._splitter.finish()
         self._write(held_back[:-1])
         if self._current is not None:
-            # The sequence has the same error and reports it.
-            self._current.fail(error, chain, handled=True)
+            self._current.fail(error, chain)
         self.target.fail(error, chain)
 
     def _write(self, events: Iterable[SplitEvent]) -> None:

@@ -40,7 +40,7 @@ class TokenTransformer(Generic[T]):
         within_message: whether each written message is made of a single message that is read.
         in_step: whether it writes as many pieces as it reads, so that demand can be passed on one to one.
         replaces: whether readers get the written stream in the place of the one that is read.
-        writes_message: whether it writes one message, a part of the run that makes it.
+        part_of_run: whether what it writes is a part of the run that makes it, and is stopped with it.
         at_once: whether it gets each token when it comes. Otherwise it gets the tokens of one turn of the
             event loop together, which costs less if they come in bursts, and more if they come one by one.
 
@@ -64,7 +64,7 @@ class TokenTransformer(Generic[T]):
 
     within_message: ClassVar[bool] = True  # no message that is written needs more than one that is read
     replaces: ClassVar[bool] = False
-    writes_message: ClassVar[bool] = False
+    part_of_run: ClassVar[bool] = False
     at_once: ClassVar[bool] = False
     in_step: ClassVar[bool] = False  # whole messages are read, however slow the readers of the target are
 
@@ -213,7 +213,7 @@ class TokenFeed(Processor):
     def start(self) -> None:
         """Begin to read; what has come already is passed on at once."""
         if self._source is not None:
-            if self._transformer.writes_message:
+            if self._transformer.part_of_run:
                 self._part = TasklessPart(self._transformer.target)
             self._source.buffer.attach(self, unbounded=False)
             self.deliver()
@@ -453,7 +453,7 @@ class _Joiner(TokenTransformer[str]):
     __slots__ = ("_at_start", "_delimiter", "_first", "_keep", "_originals", "_sink", "_strip")
 
     in_step: ClassVar[bool] = True
-    writes_message: ClassVar[bool] = True
+    part_of_run: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from miniagents import (
     prompt,
     race,
     route,
+    split_messages,
 )
 from tests.model import programs as p
 
@@ -95,6 +96,8 @@ class Built:
                 return [] if ctx is None else ctx.messages
             case p.Joined():
                 return join_messages(self.form(form.form, ctx), delimiter="+")
+            case p.Split():
+                return split_messages(self.form(form.form, ctx), delimiter="+", code_block_delimiter=None)
             case p.Piped():
                 agent = self.agent(form.agent)
                 return [] if ctx is None else ctx.messages.messages.pipe(agent)

@@ -54,6 +54,7 @@ class Generator:
             cancelled=cancelled,
             dropped=self.chance(0.7),
             ends=ends,
+            drain=self.seconds() if cancelled is ends is None and self.chance(0.1) else None,
             order=self.random.randrange(1_000),
         )
 
@@ -188,8 +189,10 @@ class Generator:
             return p.Generated(items, (self.pause(), self.error()) if self.chance(0.2) else None)
         if draw < 0.9:
             return p.Asked(self.agent(depth - 1), self.form(depth - 1, inside=inside))
-        if inside and draw < 0.95:
+        if inside and draw < 0.94:
             return p.Piped(self.agent(depth - 1))
+        if draw < 0.97:
+            return p.Split(p.Joined(self.form(depth - 1, inside=inside)))
         return p.Joined(self.form(depth - 1, inside=inside))
 
     # -- agents -------------------------------------------------------------------------------------------

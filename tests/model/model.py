@@ -260,13 +260,15 @@ class Model:
                 return self.inquire(form.agent, self._sent(form.form, at, received, run), at, run)
             case p.Joined():
                 return self._joined(self._sent(form.form, at, received, run), at, run)
+            case p.Split():
+                return self._split(self._sent(form.form, at, received, run), at, run)
             case p.Piped():
                 return self.inquire(form.agent, received, at, run)
 
     def _sent(self, form: p.Form, at: float, received: Replies, run: Life) -> Replies:
         """Return the input of an agent that is sent a form."""
         made = self.form(form, at, received, run)
-        if isinstance(made, Replies) and isinstance(form, p.Asked | p.Received):
+        if isinstance(made, Replies) and isinstance(form, p.Asked | p.Received | p.Split):
             return made
         flat = Flat(Life(run, at, expected=True))
         flat.add(at, made)
@@ -332,6 +334,37 @@ class Model:
         if messages.life is not None:
             messages.life.held_by_task(life, since=at)
         return Said(tuple(tokens), now, error, life=life)
+
+    def _split(self, messages: Replies, at: float, run: Life) -> Replies:
+        life = Life(run, at)
+        whole = self._joined(replace(messages, life=None), at, run)
+        if messages.life is not None:
+            messages.life.held_by_task(life, since=at)
+        items: list[tuple[float, Said]] = []
+        tokens: list[Token] = []
+        held = ""  # newlines, which may be at the end of a message
+
+        def end(now: float, error: str | None = None) -> None:
+            nonlocal held
+            held = ""
+            if tokens:
+                piece = Life(life, tokens[0][0], now)
+                if messages.life is not None:
+                    messages.life.held_by_task(piece, since=at)
+                items.append((tokens[0][0], Said(tuple(tokens), now, error, life=piece)))
+                tokens.clear()
+
+        for now, text in whole.tokens:
+            for place, each in enumerate(text.split("+")):
+                if place:
+                    end(now)
+                part = held + each if tokens else each.lstrip("\n")
+                held = part[len(part.rstrip("\n")) :]
+                if part.rstrip("\n"):
+                    tokens.append((now, part.rstrip("\n")))
+        end(whole.end, whole.error)
+        life.ended = whole.end
+        return Replies(tuple(items), whole.end, whole.error, life)
 
     # -- agents -------------------------------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ __all__ = [
     "Retry",
     "Route",
     "Sleep",
+    "Split",
     "Step",
     "Streamed",
     "Text",
@@ -117,13 +118,20 @@ class Joined:
 
 
 @dataclass(frozen=True)
+class Split:
+    """`split_messages(form, delimiter="+", code_block_delimiter=None)`."""
+
+    form: "Form"
+
+
+@dataclass(frozen=True)
 class Piped:
     """`ctx.messages.messages.pipe(agent)`."""
 
     agent: "Agent"
 
 
-Form: TypeAlias = Text | Streamed | Failure | Listed | Generated | Asked | Received | Joined | Piped
+Form: TypeAlias = Text | Streamed | Failure | Listed | Generated | Asked | Received | Joined | Split | Piped
 
 
 # -- The steps of a function -----------------------------------------------------------------------------
@@ -386,7 +394,7 @@ class Program:
 
     `cancelled`: when `replies.cancel()` is called. `dropped`: whether the program drops the promise when its
     readers have begun; otherwise it holds it until they have ended. `ends`: when its context is left by an
-    exception.
+    exception. `drain`: its context ends normally, and waits so long for what is left (`drain_timeout`).
     """
 
     agent: Agent
@@ -395,6 +403,7 @@ class Program:
     cancelled: float | None = None
     dropped: bool = False
     ends: float | None = None
+    drain: float | None = None
     prefetch: int = 1_024
     order: int = 0
     input_readers: tuple[Reader, ...] = ()

@@ -17,7 +17,7 @@ from typing_extensions import override
 from miniagents import Message, MessageSequencePromise, MiniAgents
 from tests.model import programs as p
 from tests.model.build import Built, Made, sleep
-from tests.model.lives import AFTER, LATER, NEVER, UndecidedError, Written, before
+from tests.model.lives import AFTER, LATER, NEVER, Life, UndecidedError, Written, before
 from tests.model.loops import loop_of
 from tests.model.model import LIBRARY_ERRORS, Model, Moment, same_text
 from tests.model.readers import UNNAMED, Event, Reading, all_of, expected
@@ -233,11 +233,13 @@ class Wanted:
         model: has interpreted it.
         events: what each reader gets.
         stops: whether something in it may be cancelled, and so handlers get a cancellation.
+        drains: whether its context may log that something had not ended in time.
     """
 
     model: Model
     events: list[list[Event]]
     stops: bool
+    drains: bool
 
     @classmethod
     def of(cls, program: p.Program) -> "Wanted":
@@ -247,15 +249,9 @@ class Wanted:
         stops = program.cancelled if program.ends is None else program.ends
         stopped = replies.life if program.ends is None else main
         if stops is not None and stopped is not None:
-            times = [time for each in model.written for time in (each.life.begun, each.life.ended)]
-            times += [time for each in model.written for time, _ in each.tokens]
-            for time in (0.0, *times):
-                before(time, stops)
-            stopped.cancel(stops)
-            # What ends then may still show an error that had to wait.
-            later = [each.error for each in model.seen if each.at > stops]
-            later += [said.error for _, said in replies.with_error() if said.error is not None]
+            later = [said.error for _, said in replies.with_error() if said.error is not None]
             model.seen += [Moment(error, stops, None, surely=False) for error in later]
+            _stops_at(stops, model, stopped)
             replies = replies.cancelled(stops)
         events: list[list[Event]] = []
         gone = 0.0
@@ -266,10 +262,24 @@ class Wanted:
             for event in got:
                 if event.what == "end" and (program.ends is None or event.at < program.ends):
                     model.sees(event.text, event.at, None)
+        if program.drain is not None:
+            stops = gone + program.drain
+            _stops_at(stops, model, main)
         if replies.life is not None:
             replies.life.held_by_program(max(gone, program.cancelled or 0.0) if program.dropped else NEVER)
         stopping = any(f"{each}(" in repr(program) for each in ("Race", "Hedge", "Retry", "Timeout"))
-        return cls(model, events, stopping or stops is not None)
+        return cls(model, events, stopping or stops is not None, program.drain is not None)
+
+
+def _stops_at(stops: float, model: Model, life: Life) -> None:
+    """Note that everything below a life is cancelled at a time; what ends then may still show an error."""
+    times = [time for each in model.written for time in (each.life.begun, each.life.ended)]
+    times += [time for each in model.written for time, _ in each.tokens]
+    for time in (0.0, *times):
+        before(time, stops)
+    life.cancel(stops)
+    later = [each.error for each in model.seen if each.at > stops]
+    model.seen += [Moment(error, stops, None, surely=False) for error in later]
 
 
 class LeftError(Exception):
@@ -298,7 +308,7 @@ async def _in_context(
     """Run a program in its context; `later` gets what the sources have made when everything rests."""
     loop = asyncio.get_running_loop()
     zero = loop.time()
-    async with MiniAgents(prefetch=program.prefetch):
+    async with MiniAgents(prefetch=program.prefetch, drain_timeout=program.drain):
         sent = built.form(program.form)
         replies = built.agent(program.agent).inquire(sent)
         count = len(program.readers)
@@ -390,9 +400,9 @@ def _other_log(wanted: Wanted, lines: list[str]) -> list[str]:
     wrong: list[str] = []
     for line in lines:
         found = _ERROR.search(line)
-        if found is None:
+        if found is None and not (wanted.drains and "had not ended drain_timeout=" in line):
             wrong.append(f"log: {line}")
-        else:
+        elif found is not None:
             got[found[1] or found[2]] += 1
     wrong += [
         f"log: {name} should be there {must[name]} times, and is {got[name]} times"
