@@ -24,6 +24,7 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
     __slots__ = ("_alias", "_but", "_current", "_promise")
 
     replaces: ClassVar[bool] = True
+    part_of_run: ClassVar[bool] = True
     in_step: ClassVar[bool] = True
 
     def __init__(

@@ -214,7 +214,7 @@ class TokenFeed(Processor):
         """Begin to read; what has come already is passed on at once."""
         if self._source is not None:
             if self._transformer.part_of_run:
-                self._part = TasklessPart(self._transformer.target)
+                self._part = TasklessPart(self._transformer.target, part=not self._transformer.replaces)
             self._source.buffer.attach(self, unbounded=False)
             self.deliver()
 

@@ -202,7 +202,7 @@ class BoundedConcurrentMap(Generic[T, R]):
             buffer.give_up()
         self._waiting.clear()
         task, self._task = self._task, None  # the task refers to this object: this breaks the reference cycle
-        if task is not None:
+        if task is not None and not task.ended:  # else what its calls have begun goes on by itself
             task.abandon()
 
     # -- the sink of the task ----------------------------------------------------------------------------

@@ -708,14 +708,16 @@ class TaskLife(WaitingTask):
 
     def was_cancelled(self) -> None:
         """Event *run cancelled*, in its task: cancel what it began, unless that has another reader."""
+        self.buffer.give_up()
         if self._abandoned:
             self._give_up()
             return
         for child, _ in tuple(self.begun()):
+            over = child.ended and child.buffer.closed
+            if not over and not any(each.readers for each in child.seen()):
+                child.cancel()
             if child.ended and child.buffer.closed:
                 child.give_up()
-            elif not any(each.readers for each in child.seen()):
-                child.cancel()
 
     def has_failed(self, replied: "Container[int]") -> None:
         """Event *run failed*: as if abandoned, except for what it had replied, which goes on.

@@ -290,13 +290,14 @@ class TasklessPart(TaskLife):
 
     Args:
         buffer: the stream of the message, whose producer writes it.
+        part: whether it is a message; False for the replies of an inquiry, which may have other readers.
     """
 
     __slots__ = ()
 
-    def __init__(self, buffer: Lifetime[T]) -> None:
+    def __init__(self, buffer: Lifetime[T], *, part: bool) -> None:
         parent: TaskLife | None = current_producer()  # type: ignore[assignment]  # all are
-        super().__init__(buffer, parent, part=True)
+        super().__init__(buffer, parent, part=part)
         self.forget_waits()  # it never waits, and must hold no variables of the run
         if parent is not None:
             parent.adopt(self)

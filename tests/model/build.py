@@ -21,6 +21,7 @@ from miniagents import (
     route,
     split_messages,
 )
+from miniagents.operators import map_agent
 from tests.model import programs as p
 
 __all__ = ["Built", "Made", "Note"]
@@ -77,7 +78,7 @@ class Built:
 
     # -- forms --------------------------------------------------------------------------------------------
 
-    def form(self, form: p.Form, ctx: Context | None = None) -> MessageType:  # noqa: PLR0911 - a case for each kind
+    def form(self, form: p.Form, ctx: Context | None = None) -> MessageType:  # noqa: C901, PLR0911 - a case for each kind
         """Return a form as something that can be sent or replied."""
         match form:
             case p.Text():
@@ -193,7 +194,7 @@ class Built:
 
         return miniagent(function)
 
-    async def _step(self, step: p.Step, ctx: Context) -> None:  # noqa: C901 - a case for each kind
+    async def _step(self, step: p.Step, ctx: Context) -> None:  # noqa: C901, PLR0912 - a case for each kind
         match step:
             case p.Reply():
                 ctx.reply(self.form(step.form, ctx))
@@ -218,6 +219,10 @@ class Built:
                 ctx.wait_for(asyncio.sleep(step.seconds))
             case p.Forget():
                 self.agent(step.agent).inquire(self.form(step.form, ctx))
+            case p.Rows():
+                mapped = map_agent(self.agent(step.agent), step.concurrency, step.ordered)
+                async for row in mapped.read(self._generated(p.Generated(step.items), ctx)):
+                    ctx.reply(row)
             case _:
                 assert_never(step)
 

@@ -258,7 +258,9 @@ class Generator:
 
     def step(self, depth: int) -> p.Step:  # noqa: PLR0911 - a case for each kind
         """Draw a step."""
-        match self.random.randrange(16):
+        match self.random.randrange(17):
+            case 16:
+                return self.rows(depth - 2)
             case 0 | 1:
                 return p.Sleep(self.seconds())
             case 2:
@@ -278,6 +280,17 @@ class Generator:
                 return p.Kept(kept, tuple(self.steps(0)[:2]))
             case _:
                 return p.Reply(self.form(depth - 1))
+
+    def rows(self, depth: int) -> p.Rows:
+        """Draw rows for an agent."""
+        count = self.random.randrange(5)
+        items = [self.streamed() if self.chance(0.5) else p.Text(self.text()) for _ in range(count)]
+        return p.Rows(
+            self.agent(depth),
+            tuple((self.pause(), item) for item in items),
+            self.random.randrange(1, 4),
+            ordered=self.chance(0.6),
+        )
 
     # -- readers ------------------------------------------------------------------------------------------
 

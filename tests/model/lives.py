@@ -246,7 +246,9 @@ class Holder:
             and not (held.within(self.life) or self.life.read(late=True))
         ):
             return False  # a run that nothing reads has passed it on, and has ended
-        return at < NEVER
+        return at < NEVER and not (
+            self.piece and any(not each.is_cancelled(held) for each in self.life.holders)
+        )
 
     def counts(self, *, late: bool) -> bool:
         """Return whether the stream counts as read."""

@@ -29,6 +29,8 @@ LIBRARY_ERRORS: Final = (
 
 _TEXT_OF_LIBRARY = re.compile(rf"\b({'|'.join(LIBRARY_ERRORS)})\b[^\n+]*", re.IGNORECASE)
 
+_RAISED = re.compile(r"Raise\(error='(\w+)'")
+
 _NUMBER = re.compile(r"#\d+")
 
 
@@ -454,6 +456,8 @@ class Model:
     # A function ends with the error that it raises, after everything that it has replied.
 
     def _function(self, steps: Sequence[p.Step], sent: Replies, at: float, life: Life) -> Replies:
+        if any(isinstance(step, p.Rows) for step in steps):
+            self.at_stops |= {step.error for step in steps if isinstance(step, p.Raise)}
         flat = Flat(life)
         now, error, closed = at, None, None
         for step in steps:
@@ -500,9 +504,45 @@ class Model:
                 flat.open_until = max(flat.open_until, now + step.seconds)
             case p.Forget():
                 self.inquire(step.agent, self._sent(step.form, now, sent, life), now, life)
+            case p.Rows():
+                now = self._rows(step, now, flat, sent)
             case p.FinishEarly():
                 pass
         return now, None
+
+    def _rows(self, step: p.Rows, now: float, flat: Flat, sent: Replies) -> float:
+        """Map an agent over items: the next item is read when fewer than `concurrency` are under way."""
+        mapper = Life(flat.life, now, cancels=True)
+        # If a row is cancelled before the function, the function goes on: the next row begins, or it ends.
+        self.at_stops |= set(_RAISED.findall(repr(step.agent)))
+        rows: list[tuple[float, float, Replies, Said]] = []  # when each begins and ends, and its item
+        for pause, item in step.items:
+            ends = sorted(end for _, end, _, _ in rows if end > now)
+            if len(ends) >= step.concurrency:
+                now = ends[-step.concurrency]
+            now += pause
+            sent_one = self._sent(item, now, sent, mapper)
+            replies = self.inquire(step.agent, sent_one, now, mapper)
+            said = next((said for _, said in sent_one.items), finished("", now))
+            rows.append((now, max(now, replies.complete()), replies, said))
+        mapper.ended = max([now, *(end for _, end, _, _ in rows)])
+        if not step.ordered:
+            rows.sort(key=lambda row: row[1])
+            for (_, end, _, _), (_, following, _, _) in pairwise(rows):
+                before(end, following)
+        shown = [begins if step.ordered else end for begins, end, _, _ in rows]
+        for (begins, _, replies, said), at, following in zip(
+            rows, shown, [*shown[1:], mapper.ended], strict=False
+        ):
+            if replies.life is not None:
+                replies.life.held_by_task(flat.life, at + AFTER, since=begins, reads=False)
+            if said.life is not None:  # each row has its item, also while it is a reply
+                said.life.held_by_task(flat.life, following, since=begins, reads=False)
+                said.life.held_by_buffer(
+                    flat.life, max(at, flat.last, replies.end) + AFTER, since=begins, reads=True
+                )
+            flat.add(at, replies)
+        return mapper.ended
 
     def _each(self, way: str, now: float, flat: Flat, sent: Replies) -> tuple[float, str | None]:
         since = now

@@ -44,6 +44,7 @@ __all__ = [
     "Reply",
     "Retry",
     "Route",
+    "Rows",
     "Sleep",
     "Split",
     "Step",
@@ -204,7 +205,22 @@ class Forget:
     form: Form
 
 
-Step: TypeAlias = Reply | Kept | Sleep | Raise | AwaitInput | EachMessage | FinishEarly | WaitFor | Forget
+@dataclass(frozen=True)
+class Rows:
+    """`async for row in map_agent(agent, concurrency, ordered)(items): ctx.reply(row)`.
+
+    The items come from an async generator, each after its pause.
+    """
+
+    agent: "Agent"
+    items: tuple[tuple[float, "Text | Streamed"], ...]
+    concurrency: int
+    ordered: bool
+
+
+Step: TypeAlias = (
+    Reply | Kept | Sleep | Raise | AwaitInput | EachMessage | FinishEarly | WaitFor | Forget | Rows
+)
 
 
 # -- Agents ----------------------------------------------------------------------------------------------

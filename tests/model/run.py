@@ -343,18 +343,26 @@ def _other_sources(written: list[Written], made: list[Made], *, times: bool) -> 
         return [f"source: {each} was not closed" for each in made if each.begun and each.closed is None]
     wrong: list[str] = []
     for form in dict.fromkeys([*(each.form for each in written), *(each.form for each in made)]):
-        wanted = sorted((each for each in written if each.form == form), key=lambda each: each.life.begun)
-        real = sorted((each for each in made if each.form == form), key=lambda each: each.at)
-        must = [each for each in wanted if each.life.begun < each.life.made_before(late=False) - LATER]
+        wanted = [each for each in written if each.form == form]
+        wanted.sort(key=lambda each: (each.life.begun, each.life.stopped(late=False)))
+        real = [each for each in made if each.form == form]
+        real.sort(key=lambda each: (each.at, NEVER if each.closed is None else each.closed))
+        must = [each for each in wanted if _is_surely_made(each.life)]
         may = [each for each in wanted if each.life.exists(late=True)]
-        if len(real) > len(may):  # what was made and stopped in one turn did nothing
-            real = [each for each in real if each.begun and each.closed != each.at]
+        for each in [each for each in real if not each.begun or each.closed == each.at]:
+            if len(real) > len(may):  # what was made and stopped in one turn did nothing
+                real.remove(each)
         if not len(must) <= len(real) <= len(may):
             wrong.append(f"source: {form} should be there {len(must)} times, and is {len(real)} times")
         elif len(real) == len(must):
             for one, other in zip(must, real, strict=True):
                 wrong += _other_source(one, other)
     return wrong
+
+
+def _is_surely_made(life: Life) -> bool:
+    """Return whether what begins a message is not stopped at that time, and it is not stopped at once."""
+    return life.begun + 10 * AFTER < min(life.made_before(late=False), life.stopped(late=False))
 
 
 def _other_source(wanted: Written, made: Made) -> list[str]:

@@ -126,6 +126,8 @@ def _simpler(value: object) -> Iterator[object]:  # noqa: C901, PLR0912 - the sa
                             yield item.form
     if isinstance(value, p.Kept):
         yield p.Reply(value.form)
+    if isinstance(value, p.Rows):
+        yield p.Forget(value.agent, p.Text("x"))
     if isinstance(value, p.Flaky):
         yield p.Function(value.failing)
         yield p.Function(value.steps)

@@ -127,6 +127,26 @@ FOUND = {
         NOTHING,
         (p.Reader("subscribe"),),
     ),
+    "C7 the error of messages that are split, and whose reader got it": p.Program(
+        p.Identity(), p.Split(p.Streamed(((0.0, "k"),), (0.0, "e"))), READ, dropped=True
+    ),
+    "C7 a time limit of messages that are joined": p.Program(
+        function(
+            p.Reply(
+                p.Joined(
+                    p.Asked(
+                        p.Timeout(
+                            p.Chain(function(failing(2.0, "e")), function(PASS, p.AwaitInput(replies=True))),
+                            total=1.0,
+                        ),
+                        NOTHING,
+                    )
+                )
+            )
+        ),
+        NOTHING,
+        TOKENS,
+    ),
     "N1 a message that had failed before it was replied": p.Program(
         p.Timeout(p.Identity(), stall=1.0), p.Listed((p.Streamed((), ends=2.0), p.Failure("e"))), READ
     ),
@@ -170,6 +190,23 @@ FOUND = {
         ),
         NOTHING,
         (p.Reader("subscribe tokens"),),
+    ),
+    "N2 an inquiry that is forgotten, and in which errors become messages": p.Program(
+        function(p.Forget(p.ErrorsAsMessages(p.Identity()), p.Received()), p.Sleep(5.0)),
+        p.Streamed(((1.0, "a"), (2.0, "b"))),
+        AWAIT,
+        cancelled=2.0,
+        dropped=True,
+    ),
+    "N2 a forgotten run that has replied what it was sent": p.Program(
+        function(
+            p.Forget(function(p.Reply(p.Asked(function(PASS, WHOLE), p.Streamed((), (2.0, "e"))))), NOTHING),
+            p.Sleep(2.0),
+        ),
+        NOTHING,
+        READ,
+        cancelled=1.0,
+        dropped=True,
     ),
     "N2 a message in which errors become messages": p.Program(
         p.Chain(p.Identity(), p.ErrorsAsMessages(p.Identity())),

@@ -129,6 +129,12 @@ async def until_read() -> None:
         await until_requested(run.buffer)
 
 
+def replies_closed() -> bool:
+    """Return whether the replies of the current run have ended, so that nothing could get another one."""
+    run = current_producer()
+    return isinstance(run, ProducerTask) and run.buffer.closed
+
+
 async def first_sign(replies: MessageSequencePromise) -> None:
     """Wait for the first content, for a first message without any, or for an end without messages.
 

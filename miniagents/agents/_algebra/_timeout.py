@@ -22,7 +22,16 @@ from miniagents.streams._deadlocks import current_producer
 from miniagents.streams._run_task import ProducerTask, current_ancestry
 from miniagents.values import AgentTimeoutError, Part, check_seconds, set_partial_text
 
-from ._operands import InputEnd, Operand, ReplyContext, is_complete, is_content, named, until_read
+from ._operands import (
+    InputEnd,
+    Operand,
+    ReplyContext,
+    is_complete,
+    is_content,
+    named,
+    replies_closed,
+    until_read,
+)
 
 LIMITS = ("first_token", "stall", "total")
 NEVER = float("inf")
@@ -82,10 +91,14 @@ class TimeLimits:
         except TimeoutError:
             if clock.expired is None:  # an error of the agent
                 raise
+            written = bool(clock.open)
             error = clock.end_all(*clock.expired)
+            # Else the messages have the error, and nothing could get it from the replies.
+            if clock.only_messages or (written and replies_closed()):
+                error = None
         finally:
             clock.stop()
-        if error is not None and not clock.only_messages:  # else each of them has the error
+        if error is not None:
             raise error
 
     async def _pass_on(self, ctx: ReplyContext, clock: "Clock", replies: MessageSequencePromise) -> None:
