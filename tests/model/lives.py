@@ -246,9 +246,10 @@ class Holder:
             and not (held.within(self.life) or self.life.read(late=True))
         ):
             return False  # a run that nothing reads has passed it on, and has ended
-        return at < NEVER and not (
-            self.piece and any(not each.is_cancelled(held) for each in self.life.holders)
-        )
+        if at == NEVER:
+            return False
+        others = self.life.holders if self.piece else []
+        return all(each.is_cancelled(held) for each in others if each.lets_go(late=True) > at + LATER)
 
     def counts(self, *, late: bool) -> bool:
         """Return whether the stream counts as read."""
