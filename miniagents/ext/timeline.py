@@ -144,6 +144,14 @@ class Timeline(Observer):
         layout = layout_of(self._lanes, self._until(), self._more)
         return svg(layout, [] if layout is None else columns_of(layout), titles=True)
 
+    def _repr_svg_(self) -> str:
+        """Show the picture: notebooks look for this name."""
+        return self.to_svg()
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Timeline of {len(self._lanes) + self._more} runs>"
+
     @override
     def __str__(self) -> str:
         return in_characters(self._lanes, self._until(), self._more)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from contextvars import copy_context
 from functools import partial
+from html import escape
 from typing import (
     TYPE_CHECKING,
     ClassVar,
@@ -70,6 +71,14 @@ class Messages(tuple[M_co, ...]):
     @override
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self)}>"
+
+    def _repr_html_(self) -> str:
+        """Show the texts, with the classes of the messages: notebooks look for this name."""
+        return "".join(
+            f"<div><b>{type(each).__name__}</b>"
+            f'<pre style="white-space: pre-wrap; margin-top: 0">{escape(str(each))}</pre></div>'
+            for each in self
+        )
 
     @overload
     def __getitem__(self, index: SupportsIndex, /) -> M_co: ...

@@ -29,7 +29,7 @@ import threading
 import traceback
 from asyncio import CancelledError, Future, get_running_loop
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from contextvars import ContextVar
 from functools import partial
@@ -59,7 +59,7 @@ from ._notebook import watch_cells
 from ._observers import Anchor, Observer, Observers
 from ._protocols import Sink
 from ._scheduler import LoopScheduler
-from ._threads import call_from_thread, run_in_thread, run_loop, running_loop
+from ._threads import call_from_thread, iterate_from_thread, run_in_thread, run_loop, running_loop
 
 if TYPE_CHECKING:
     from ._deadlocks import DeadlockWatch
@@ -723,6 +723,48 @@ class PromisingContext(TaskOwner):
         if not isinstance(context, cls):
             raise NoActiveContextError
         return call_from_thread(context, partial(function, *args, **kwargs))
+
+    @classmethod
+    def iterate_from_thread(
+        cls, function: Callable[P, AsyncIterable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Iterator[T]:
+        """Call ``function`` as :meth:`from_thread` does, and iterate over its stream while it is written.
+
+        * When does it start? At once; the items wait until this thread takes them.
+        * How often? Once.
+        * What is kept? What the stream keeps.
+        * What does ``break`` do? The reader leaves, as in ``async for``.
+        * When does an error come? After the items before it.
+
+        Args:
+            function: returns the stream: ``lambda: agent.inquire("Hi").tokens``.
+            *args: its arguments.
+            **kwargs: its arguments by name.
+
+        Raises:
+            InquiryCancelledError: the context ended before the stream did.
+            NoActiveContextError: no such context exists (any more), or several are app-wide.
+            RuntimeError: an event loop runs on this thread.
+
+        Example:
+            >>> import asyncio
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> model = scripted_model("Hello there")
+            >>> def handler():
+            ...     for token in MiniAgents.iterate_from_thread(lambda: model.inquire("Hi").tokens):
+            ...         print(repr(token))
+            >>> async def main():
+            ...     async with MiniAgents(app_wide=True):
+            ...         await asyncio.to_thread(handler)
+            >>> asyncio.run(main())
+            'Hello '
+            'there'
+        """
+        context = context_for_thread()
+        if not isinstance(context, cls):
+            raise NoActiveContextError
+        return iterate_from_thread(context, partial(function, *args, **kwargs))
 
     async def _run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
         async with self:

@@ -6,7 +6,15 @@ import contextvars
 import signal
 import threading
 from asyncio import Task, get_running_loop
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+)
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -69,6 +77,51 @@ def call_from_thread(context: "Context", function: Callable[[], Awaitable[T] | T
         raise
     finally:
         del call  # the call holds the error, and its traceback holds this frame
+
+
+def iterate_from_thread(context: "Context", function: Callable[[], AsyncIterable[T]]) -> Iterator[T]:
+    """Iterate over a stream of the event loop of ``context``; it has begun when this returns.
+
+    Args:
+        context: a context of another thread.
+        function: called on that loop, with the context variables of this thread.
+
+    Raises:
+        NoActiveContextError: the context ended before the call began.
+        RuntimeError: an event loop runs on this thread; the iteration would block it.
+    """
+    return _items(context, call_from_thread(context, lambda: _Reading(aiter(function()))))
+
+
+class _Reading(Generic[T]):
+    """A reader of another thread. It is no awaitable, which would be awaited when a thread gets it."""
+
+    def __init__(self, iterator: AsyncIterator[T]) -> None:
+        self._iterator = iterator
+
+    async def next(self) -> list[T]:
+        """The next item; none at the end."""
+        async for item in self._iterator:
+            return [item]
+        return []
+
+    def close(self) -> None:
+        """Leave, on the event loop."""
+        leave = cast("Callable[[], Awaitable[None]] | None", getattr(self._iterator, "aclose", None))
+        if leave is not None:
+            self._closing = asyncio.ensure_future(leave())
+        del self._iterator
+
+
+def _items(context: "Context", reading: _Reading[T]) -> Iterator[T]:
+    try:
+        while True:
+            items: list[T] = call_from_thread(context, reading.next)
+            if not items:
+                return
+            yield from items
+    finally:  # in this thread, and perhaps in a finalizer: it cannot wait
+        context.call_soon(reading.close)
 
 
 class ThreadCall(Generic[T]):

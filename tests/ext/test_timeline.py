@@ -213,6 +213,18 @@ async def test_colours() -> None:
     ]
 
 
+def test_in_a_notebook() -> None:
+    """A12: a notebook shows the picture; `repr` is short."""
+    timeline = Timeline()
+
+    async def main() -> None:
+        await scripted_model("Hello").inquire("Hi")
+
+    MiniAgents(observers=[timeline]).run(main())
+    assert timeline.to_svg() == timeline._repr_svg_()
+    assert "<Timeline of 1 runs>" == repr(timeline)
+
+
 def test_nothing() -> None:
     """A timeline that was told of nothing is a picture, too."""
     timeline = Timeline()

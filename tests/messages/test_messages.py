@@ -76,6 +76,14 @@ def test_a_text_is_not_among_them() -> None:
     assert THREE not in Messages([ONE])
 
 
+def test_in_a_notebook() -> None:
+    """A12: a notebook shows the texts, and nothing in them is read as HTML."""
+    assert Messages([UserMessage("1 < 2"), ONE])._repr_html_() == (
+        '<div><b>UserMessage</b><pre style="white-space: pre-wrap; margin-top: 0">1 &lt; 2</pre></div>'
+        '<div><b>Message</b><pre style="white-space: pre-wrap; margin-top: 0">one</pre></div>'
+    )
+
+
 async def test_awaiting() -> None:
     """Awaiting it gives itself, at once, however often; so does `aresolve_messages`."""
     messages = Messages([UserMessage("one")])

@@ -65,6 +65,50 @@ async def test_from_a_worker() -> None:
         assert (app, threading.get_ident(), "worker!") == await in_thread(work)
 
 
+async def test_a_stream() -> None:
+    """A12: a thread iterates over a stream while it is written."""
+    source = Source("abc", hold_at=2)
+    seen: list[str] = []
+
+    def work() -> None:
+        for piece in PromisingContext.iterate_from_thread(lambda: source):
+            assert_type(piece, str)
+            seen.append(piece)
+            if len(seen) == 2:
+                app.call_soon(source.go.set)
+
+    async with PromisingContext(app_wide=True) as app:
+        await in_thread(work)
+    assert (["a", "b", "c"], 1) == (seen, source.closed)
+
+
+async def test_a_stream_that_is_left() -> None:
+    """A12: a thread that breaks leaves the stream, and its source ends."""
+    source = Source("abc", hold_at=2)
+
+    def work() -> str:
+        return next(iter(PromisingContext.iterate_from_thread(lambda: source)))
+
+    async with PromisingContext(app_wide=True):
+        assert "a" == await in_thread(work)
+        await turns()
+        assert 1 == source.closed
+
+
+async def test_a_stream_that_fails() -> None:
+    """A12: the error comes after the items before it."""
+    source = Source("ab", error=ValueError("broken"))
+    seen: list[str] = []
+
+    def work() -> None:
+        seen.extend(PromisingContext.iterate_from_thread(lambda: source))
+
+    async with PromisingContext(app_wide=True):
+        with pytest.raises(ValueError, match="broken"):
+            await in_thread(work)
+    assert 1 == source.closed
+
+
 async def test_from_a_thread_of_a_block() -> None:
     """A thread that has inherited the context variable calls in that context: a plain one, or a child."""
 

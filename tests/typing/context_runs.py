@@ -1,6 +1,6 @@
 """Contexts and loops: what `run` returns, what handlers are given, what goes into a chain or a dialog."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import assert_type
 
 import reactivex as rx
@@ -105,6 +105,11 @@ def a_thread_gets_what_comes_of_a_call(question: Question) -> None:
     assert_type(MiniAgents.from_thread(answering_agent.inquire, question), Messages[Answer])
     assert_type(MiniAgents.from_thread(number), int)
     assert_type(MiniAgents.from_thread(len, "text"), int)
+    assert_type(MiniAgents.iterate_from_thread(lambda: any_agent.inquire("a").tokens), Iterator[str])
+    assert_type(
+        MiniAgents.iterate_from_thread(answering_agent.inquire, question), Iterator[MessagePromise[Answer]]
+    )
+    MiniAgents.iterate_from_thread(number)  # type: ignore[arg-type]
     MiniAgents.from_thread(number, 1)  # type: ignore[call-overload]
     MiniAgents.from_thread(1)  # type: ignore[call-overload]
     MiniAgents.from_thread(answering_agent.inquire, "a")  # type: ignore[call-overload]
