@@ -439,7 +439,8 @@ def _queues_behind(observer: object) -> list[list[object]] | None:
             if isinstance(each, Subject):
                 return None
         if isinstance(each, abc.ObserverBase):
-            left += [getattr(each, name) for name in _FOLLOWED if hasattr(each, name)]
+            told = cast("object", each)
+            left += [getattr(told, name) for name in _FOLLOWED if hasattr(told, name)]
         elif isinstance(each, FunctionType) and each.__module__.startswith("reactivex."):
             cells = zip(each.__code__.co_freevars, each.__closure__ or (), strict=False)
             held = {name: cell.cell_contents for name, cell in cells if cell != _EMPTY}

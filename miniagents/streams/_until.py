@@ -34,7 +34,7 @@ class Signal:
     """
 
     def __init__(self, source: Waitable | Awaitable[object]) -> None:
-        if not isawaitable(source) and not isinstance(source, Waitable):
+        if not isawaitable(source) and not isinstance(cast("object", source), Waitable):
             raise TypeError(
                 f"until was given a value of type {type(source).__name__}; give it an asyncio.Event, a "
                 "Future, a task or a coroutine. For an Observable use `take_until` of reactivex."
