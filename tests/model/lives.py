@@ -206,7 +206,11 @@ class Life:
         if late:
             holders = [each for each in self.holders if each.lets_go(late=True) > above - LATER]
             if self.run:
-                holders = [each for each in holders if each.counts(late=True)]
+                holders = [
+                    each
+                    for each in holders
+                    if each.counts(late=True) or (each.reads and each.counts(late=False))
+                ]
             left = self.parent.task_end < above + LATER  # behind by a run that has ended
             if any(not each.is_cancelled(self) for each in holders) or (left and not holders):
                 return NEVER  # fire and forget, or what that holds
