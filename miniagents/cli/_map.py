@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from pydantic import BaseModel
 
@@ -333,7 +333,7 @@ class MapJob:
         """Whether the answers are lost when the command ends."""
         return self.options.out == _STDIN and self.options.journal is None
 
-    def print_how_to_continue(self, stopped: str | None = None) -> None:
+    def print_how_to_continue(self, stopped: Literal["budget", "failures", "declined"] | None = None) -> None:
         """Print the command that continues the job.
 
         Args:

@@ -177,12 +177,15 @@ LISTED: Final = Thought(
     shown=lambda n: f"Hm, turn {n}.",
     listed=True,
 )
+
+
+def _listed_and_signed(n: int) -> list[Json]:
+    return [*LISTED.pieces(n), {"content": [{"type": "thinking", "thinking": [], **_signed_part(n)}]}]
+
+
 LISTED_AND_SIGNED: Final = replace(
     LISTED,
-    pieces=lambda n: [
-        *LISTED.pieces(n),
-        {"content": [{"type": "thinking", "thinking": [], **_signed_part(n)}]},
-    ],
+    pieces=_listed_and_signed,
     part=_signed_part,
 )
 EMPTY: Final = Thought(

@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Final, TextIO
+from typing import TextIO
 
 from ._read_line import read_line
 
-KEYS: Final = "Enter sends"
+KEYS = "Enter sends"
 
 
 def new_prompt(_interrupt: type[BaseException], /) -> Callable[[str], Awaitable[str]]:

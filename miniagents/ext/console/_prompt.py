@@ -5,14 +5,14 @@ Enter sends, Ctrl+Space begins a new line, arrow up brings back what was typed; 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final, TextIO
+from typing import TextIO
 
 from prompt_toolkit import PromptSession, print_formatted_text
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
-KEYS: Final = "Enter sends, Ctrl+Space begins a new line"
+KEYS = "Enter sends, Ctrl+Space begins a new line"
 
 
 def new_prompt(interrupt: type[BaseException], /) -> Callable[[str], Awaitable[str]]:

@@ -292,7 +292,7 @@ def _think(
     if isinstance(part := known.get("part"), Mapping):
         before = content[-1] if content and content[-1].get("type") == "thinking" else None
         if before is None or "signature" in before:
-            before = {"thinking": []}
+            before = dict[str, object](thinking=[])
             content.append(before)
         texts = cast("list[dict[str, object]]", before["thinking"])
         if thought.text:
