@@ -101,6 +101,13 @@ class SafeErrors(logging.Filter):
     """A filter of a logger, for records that have an error: their text and traceback have no credentials.
 
     The error itself stays in the record, for handlers that send it elsewhere; they have rules of their own.
+
+    Example:
+        >>> error = ValueError("password=hunter2")
+        >>> info = (ValueError, error, None)
+        >>> record = logging.LogRecord("mine", logging.ERROR, "app.py", 1, "It failed", (), info)
+        >>> SafeErrors().filter(record), record.exc_text
+        (True, 'ValueError: password=[redacted]')
     """
 
     @override

@@ -14,7 +14,7 @@ from tests.support.page_server import page_server
 pytestmark = [pytest.mark.gate("pip builds a wheel"), pytest.mark.loop(timeout=300.0)]
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "miniagents" / "server" / "page"
+PAGE = ROOT / "miniagents" / "cli" / "_server" / "page"
 
 
 async def test_a_wheel_serves_the_page(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class About:
 
     Example:
         >>> About("POET", "gpt-5.4-mini")
-        Told(agent='POET', model='gpt-5.4-mini', opening=None)
+        About(agent='POET', model='gpt-5.4-mini', opening=None)
     """
 
     agent: str

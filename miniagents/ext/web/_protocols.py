@@ -31,13 +31,18 @@ NO_CACHE: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class Encoder(Protocol):
-    """Encodes one response in a protocol.
+    r"""Encodes one response in a protocol.
 
     Attributes:
         media_type: the media type of the response.
         headers: further headers of the response.
         reconnects: whether its clients reconnect by themselves, as EventSource does. Other clients get a
             `RunEnded` at the end of every response.
+
+    Example:
+        >>> encoder: Encoder = SSEEncoder()
+        >>> encoder.encode(7, MessageEnded(0))
+        b'id: 7\ndata: {"type":"message_ended","message":0}\n\n'
     """
 
     media_type: ClassVar[str]
