@@ -7,6 +7,7 @@ from typing import Any, Concatenate, Protocol, TypeAlias, overload
 from typing_extensions import ParamSpec, TypeVar
 
 from miniagents.messages import Message
+from miniagents.values import name_of
 
 from ._agent import InteractionContext, MiniAgent
 from ._annotations import MessageClasses
@@ -82,7 +83,7 @@ def miniagent(
     """
 
     def decorate(function: Callable[..., Awaitable[None]]) -> MiniAgent[Message, Message, ...]:
-        name = getattr(function, "__name__", type(function).__name__)
+        name = name_of(function)
         keywords = Keywords.of(function, name)
         shown = name.upper() if alias is None else alias
         text = inspect.getdoc(function) or "" if description is None else description

@@ -13,6 +13,7 @@ from typing_extensions import ParamSpec, override
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise, MessageType
 from miniagents.messages._message_type import flat_messages
+from miniagents.values import name_of
 
 from ._agent import MiniAgent
 from ._algebra._operands import ReplyContext
@@ -138,7 +139,7 @@ class Prompt(MiniAgent[Message, Message, P], Generic[P]):
             >>> MiniAgents().run(main())
             Summarise in French: Once upon a time...
         """
-        name = getattr(function, "__name__", type(function).__name__)
+        name = name_of(function)
         slots = self._keywords.names
         defaults = dict(self._defaults)
         required: list[str] = []

@@ -25,7 +25,7 @@ from miniagents.streams._protocols import Producer
 from miniagents.streams._pump import pump
 from miniagents.streams._run_task import ProducerTask
 from miniagents.streams._scheduler import LoopScheduler
-from miniagents.values import DeadlockError, InquiryCancelledError, NestingError
+from miniagents.values import DeadlockError, InquiryCancelledError, NestingError, name_of
 
 from ._message import Message, MessagePromise, failed_message
 from ._message_type import MAX_DEPTH, FlatStream, Piece, are_messages, one_message, pieces_of
@@ -404,7 +404,7 @@ def _open(
 def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:
     """Feed every item of an async iterable, in a task of the context."""
     buffer = cast("ReplayBuffer[object]", flattener.buffer)
-    name = getattr(stream, "__name__", type(stream).__name__)
+    name = name_of(stream)
     task = ProducerTask(name, flattener.context, buffer, flattener, part=True)
     flattener.feeder = task
     task.start(lambda: pump(stream, buffer, flattener.feed_from_pump))

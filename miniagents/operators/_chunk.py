@@ -7,7 +7,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAssignmentDisposable
 
 from miniagents.streams import loop_scheduler
-from miniagents.streams._subscriber import Subscriber
+from miniagents.streams._safe_observer import SafeObserver
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ def chunk(
             subscription = SingleAssignmentDisposable()
             timer = SerialDisposable()
             leaving = CompositeDisposable(subscription, timer)
-            chunks = _Chunks(Subscriber(observer, leaving.dispose), size, seconds, scheduler, timer)
+            chunks = _Chunks(SafeObserver(observer, leaving.dispose), size, seconds, scheduler, timer)
             subscription.disposable = source.subscribe(
                 chunks.add, chunks.fail, chunks.complete, scheduler=scheduler
             )
@@ -81,7 +81,7 @@ class _Chunks(Generic[T]):
 
     def __init__(
         self,
-        subscriber: Subscriber[Sequence[T]],
+        subscriber: SafeObserver[Sequence[T]],
         size: int | None,
         seconds: float | None,
         scheduler: abc.SchedulerBase | None,
@@ -100,11 +100,7 @@ class _Chunks(Generic[T]):
         if len(self._items) == self._size:
             self._emit()
         elif len(self._items) == 1 and self._seconds is not None and self._scheduler is not None:
-            self._timer.disposable = self._scheduler.schedule_relative(self._seconds, self._time_is_up)
-
-    def _time_is_up(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
-        del scheduler, state
-        self._emit()
+            self._timer.disposable = self._scheduler.schedule_relative(self._seconds, lambda *_: self._emit())
 
     def _emit(self) -> None:
         self._timer.disposable = None

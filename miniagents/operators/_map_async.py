@@ -10,6 +10,7 @@ from reactivex import Observable, abc
 from miniagents.streams import from_async, to_async_iter
 from miniagents.streams._concurrent_map import AsyncCall, ConcurrencyLimits, map_concurrently
 from miniagents.streams._switch import Switch
+from miniagents.values import name_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -58,7 +59,7 @@ def map_async(
         >>> asyncio.run(main())
         ['page 1', 'page 2', 'page 3']
     """
-    check_function("map_async", f)
+    _check_function("map_async", f)
     if concurrency < 1:
         raise ValueError(f"concurrency is {concurrency}; it must be at least 1.")
     limits = ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=True)
@@ -129,7 +130,7 @@ def switch_map_async(f: Callable[[T], Awaitable[R]]) -> Callable[[Observable[T]]
         >>> asyncio.run(main())
         ["results for 'agent'"]
     """
-    check_function("switch_map_async", f)
+    _check_function("switch_map_async", f)
     name = f"switch_map_async({name_of(f)})"
 
     def operator(source: Observable[T]) -> Observable[R]:
@@ -143,7 +144,7 @@ def switch_map_async(f: Callable[[T], Awaitable[R]]) -> Callable[[Observable[T]]
     return operator
 
 
-def check_function(operator: str, function: object) -> None:
+def _check_function(operator: str, function: object) -> None:
     """Check what an operator calls.
 
     Raises:
@@ -154,8 +155,3 @@ def check_function(operator: str, function: object) -> None:
             f"{operator} was given a value of type {type(function).__name__}; give it an async function, "
             "which is called with each item."
         )
-
-
-def name_of(function: object) -> str:
-    """Return the name of a function for errors and logs."""
-    return getattr(function, "__name__", type(function).__name__)

@@ -719,10 +719,7 @@ class PromisingContext(TaskOwner):
             >>> asyncio.run(main())
             Hello
         """
-        context = context_for_thread()
-        if not isinstance(context, cls):
-            raise NoActiveContextError
-        return call_from_thread(context, partial(function, *args, **kwargs))
+        return call_from_thread(cls._for_thread(), partial(function, *args, **kwargs))
 
     @classmethod
     def iterate_from_thread(
@@ -761,10 +758,14 @@ class PromisingContext(TaskOwner):
             'Hello '
             'there'
         """
+        return iterate_from_thread(cls._for_thread(), partial(function, *args, **kwargs))
+
+    @classmethod
+    def _for_thread(cls) -> Self:
         context = context_for_thread()
         if not isinstance(context, cls):
             raise NoActiveContextError
-        return iterate_from_thread(context, partial(function, *args, **kwargs))
+        return context
 
     async def _run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
         async with self:

@@ -149,6 +149,10 @@ class Gauge:
     def hold(self, source: Held) -> None:
         """Note that a source waits until it is released."""
         self.held[source] = None
+        self._watch()
+
+    def _watch(self) -> None:
+        """See after a while whether the reader goes on."""
         if self._timer is None:
             self._timer = self._loop.call_later(self._patience, self._lose_patience, context=Variables())
 
@@ -179,7 +183,7 @@ class Gauge:
         else:
             self._patience = self._patience if place is not None else min(2 * self._patience, _MOST_PATIENCE)
             self._last = place
-            self._timer = self._loop.call_later(self._patience, self._lose_patience, context=Variables())
+            self._watch()
 
 
 def _place(task: "Task[object] | None") -> object:
@@ -361,8 +365,7 @@ class QueueGauge(Gauge):
         self.held[source] = None
         if self._end.room() <= 0:
             self._end.hold(self)
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._patience, self._lose_patience, context=Variables())
+        self._watch()
 
     @override
     def forget(self, source: Held) -> None:
@@ -401,7 +404,7 @@ class QueueGauge(Gauge):
             self._patience = patience
         else:
             self._last = self.unread()
-            self._timer = self._loop.call_later(self._patience, self._lose_patience, context=Variables())
+            self._watch()
 
 
 def gauge_of(scheduler: abc.SchedulerBase | None, observer: object) -> Gauge | None:
@@ -439,14 +442,13 @@ def _queues_behind(observer: object) -> list[list[object]] | None:
             if isinstance(each, Subject):
                 return None
         if isinstance(each, abc.ObserverBase):
-            told = cast("object", each)
-            left += [getattr(told, name) for name in _FOLLOWED if hasattr(told, name)]
+            observer = cast("object", each)
+            left += [getattr(observer, name) for name in _FOLLOWED if hasattr(observer, name)]
         elif isinstance(each, FunctionType) and each.__module__.startswith("reactivex."):
             cells = zip(each.__code__.co_freevars, each.__closure__ or (), strict=False)
             held = {name: cell.cell_contents for name, cell in cells if cell != _EMPTY}
-            left += [
-                one for one in held.values() if not isinstance(_told(one), Subject)
-            ]  # that is what users gave
+            # A Subject here was given by a user, as the stream that ends another one.
+            left += [one for one in held.values() if not isinstance(_owner_of(one), Subject)]
             queue = _queue_of(each.__module__, held)
             if queue is not None:
                 queues.append(queue)
@@ -464,7 +466,7 @@ def _queue_of(module: str, held: Mapping[str, object]) -> list[object] | None:
     return cast("list[object]", queue) if isinstance(queue, list) else None
 
 
-def _told(function: object) -> object:
+def _owner_of(function: object) -> object:
     return function.__self__ if isinstance(function, MethodType) else function
 
 

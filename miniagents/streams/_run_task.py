@@ -28,6 +28,7 @@ from ._protocols import Sink
 T = TypeVar("T")
 
 Body: TypeAlias = Callable[[], Coroutine[object, object, None]]
+Received: TypeAlias = tuple[Exception, tuple[str, ...], Lifetime[object]]
 
 
 _begin_life: Final = TaskLife.__init__  # called once per run; `super()` would make an object
@@ -87,7 +88,7 @@ class ProducerTask(TaskLife):
         self._name = name
         self.sink: Sink = sink
         self.error_handled: bool = False
-        self.received: tuple[Exception, tuple[str, ...], Lifetime[object]] | None = None
+        self.received: Received | None = None
         self._body: Body | None = None
         self._awaitables: list[Future[object]] | None = None
 
@@ -317,9 +318,7 @@ class TasklessPart(TaskLife):
             self.guardian.disown(self)
 
 
-def drop_frames(
-    error: BaseException, received: tuple[Exception, tuple[str, ...], Lifetime[object]] | None = None
-) -> None:
+def drop_frames(error: BaseException, received: Received | None = None) -> None:
     """Drop the local variables of the functions that ``error`` has left; its traceback keeps their lines.
 
     Otherwise an error that a stream stores would keep alive what the failed run was reading, and the run

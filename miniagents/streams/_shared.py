@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from ._context import context_here
 from ._gauge import NO_LIMIT, Gauge, Held, gauge_of
+from ._safe_observer import SafeObserver
 from ._scheduler import LoopScheduler
-from ._subscriber import Subscriber
 
 T = TypeVar("T")
 
@@ -120,8 +120,8 @@ class _Run(Generic[T]):
         self._kept: deque[T] = deque(maxlen=replay)
         self._grace = grace
         self._forget = forget
-        self._subscribers: dict[Subscriber[T], None] = {}
-        self._ended: Callable[[Subscriber[T]], None] | None = None
+        self._subscribers: dict[SafeObserver[T], None] = {}
+        self._ended: Callable[[SafeObserver[T]], None] | None = None
         self._subscription = SingleAssignmentDisposable()
         self._timer = SerialDisposable()
         self._scheduler = LoopScheduler(self._gauge)
@@ -140,7 +140,7 @@ class _Run(Generic[T]):
     def join(self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
         """Add a subscriber, which gets the items that are kept."""
         gauge = gauge_of(scheduler, observer)
-        subscriber = Subscriber(observer, lambda: self._part(subscriber, gauge))
+        subscriber = SafeObserver(observer, lambda: self._part(subscriber, gauge))
         self._timer.disposable = None
         for item in tuple(self._kept):
             subscriber.next(item)
@@ -151,7 +151,7 @@ class _Run(Generic[T]):
             self._gauge.join(gauge)
         return Disposable(subscriber.dispose)
 
-    def _part(self, subscriber: Subscriber[T], gauge: Gauge | None) -> None:
+    def _part(self, subscriber: SafeObserver[T], gauge: Gauge | None) -> None:
         if subscriber not in self._subscribers:
             return
         del self._subscribers[subscriber]
@@ -159,13 +159,9 @@ class _Run(Generic[T]):
         if self._subscribers or self._ended is not None:
             return
         if self._grace > 0:
-            self._timer.disposable = self._scheduler.schedule_relative(self._grace, self._time_is_up)
+            self._timer.disposable = self._scheduler.schedule_relative(self._grace, lambda *_: self._stop())
         else:
             self._stop()
-
-    def _time_is_up(self, scheduler: abc.SchedulerBase, state: object = None) -> None:
-        del scheduler, state
-        self._stop()
 
     def _stop(self) -> None:
         self._forget()
@@ -184,7 +180,7 @@ class _Run(Generic[T]):
     def _complete(self) -> None:
         self._end(lambda subscriber: subscriber.complete())
 
-    def _end(self, tell: Callable[[Subscriber[T]], None]) -> None:
-        self._ended = tell
+    def _end(self, end: Callable[[SafeObserver[T]], None]) -> None:
+        self._ended = end
         for subscriber in tuple(self._subscribers):
-            tell(subscriber)
+            end(subscriber)

@@ -10,8 +10,8 @@ from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
 from ._concurrent_map import AsyncCall
 from ._context import context_here
+from ._safe_observer import SafeObserver
 from ._scheduler import LoopScheduler
-from ._subscriber import Subscriber
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,7 +31,7 @@ class Switch(Generic[T, R]):
         self._source_ended = False
         self._source = SingleAssignmentDisposable()
         self._variables = copy_context()
-        self._subscriber = Subscriber(observer, self._leave)
+        self._subscriber = SafeObserver(observer, self._leave)
 
     def follow(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> Disposable:
         """Subscribe to the source, which may push from any thread."""

@@ -8,8 +8,8 @@ from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
+from ._safe_observer import SafeObserver
 from ._scheduler import LoopScheduler
-from ._subscriber import Subscriber
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ class Until(Generic[T]):
         self._signal = signal
         self._waiting = signal.begin()
         self._source = SingleAssignmentDisposable()
-        self._subscriber = Subscriber(observer, self._leave)
+        self._subscriber = SafeObserver(observer, self._leave)
 
     def follow(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> Disposable:
         """Wait for the signal, and subscribe to the source."""

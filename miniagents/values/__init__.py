@@ -37,6 +37,7 @@ from ._errors import (
 from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, freeze, freeze_data
 from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of, of_atoms
 from ._lazy_dataclass import lazy_dataclass
+from ._names import name_of
 from ._part_value import PartValue
 from ._parts import (
     AgentPart,
@@ -138,6 +139,7 @@ __all__ = [
     "made_of",
     "media_type_of",
     "misfit",
+    "name_of",
     "named_fields",
     "of_atoms",
     "part_from_data",

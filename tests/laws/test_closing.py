@@ -188,7 +188,7 @@ HOSTS = {"response": _response, "stopped run": _stopped_run, "job": _job, "rows 
 @pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("name", HOSTS)
 async def test_what_hosts_agents_stops_every_model(name: str, kept: list[object]) -> None:
-    """Web routes and jobs stop the models of whoever leaves, also if every promise is kept."""
+    """Web routes and jobs whose client or reader leaves stop every model, also if each promise is kept."""
     model = Model()
     async with MiniAgents():
         await HOSTS[name](model.agent)

@@ -4,6 +4,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from miniagents.values import name_of
+
 if TYPE_CHECKING:
     from ._operands import Operand, ReplyContext
 
@@ -60,7 +62,7 @@ def handled(function: AnyFunction, ctx: "ReplyContext", call: "Operand") -> Awai
     handling = function(ctx, call)
     if not isinstance(handling, Awaitable):  # pyright: ignore[reportUnnecessaryIsInstance] - to mypy a lambda may return nothing
         msg = (  # type: ignore[unreachable]
-            f"around({_name(function)}) needs an async function, and this one has returned {handling!r}."
+            f"around({name_of(function)}) needs an async function, and this one has returned {handling!r}."
         )
         raise TypeError(msg)
     return handling
@@ -86,13 +88,9 @@ def check_around(operation: str, function: object) -> None:
     try:
         signature.bind(None, None)
     except TypeError:
-        name = _name(function)
+        name = name_of(function)
         msg = (
             f"{operation}({name}): {name} cannot be called with the context and the called agent. "
             f"Do you mean {operation}({name}(...))?"
         )
         raise TypeError(msg) from None
-
-
-def _name(function: object) -> str:
-    return getattr(function, "__name__", type(function).__name__)

@@ -9,6 +9,7 @@ from miniagents.messages._copies import MessageCopy
 from miniagents.messages._message import failed_message
 from miniagents.streams._context import Context
 from miniagents.streams._run_task import drop_frames
+from miniagents.values import name_of
 
 from .._signals import signals
 from ._operands import Operand, ReplyContext, WhileNeeded, has_begun, named, relay, until_over
@@ -38,8 +39,7 @@ class Catching:
     @property
     def alias(self) -> str:
         """The part and the handler."""
-        name: str = getattr(self.handler, "__name__", type(self.handler).__name__)
-        return f"{named(self.agent)}.catching({name})"
+        return f"{named(self.agent)}.catching({name_of(self.handler)})"
 
     @property
     def description(self) -> str:

@@ -1,4 +1,4 @@
-"""``Subscriber``: what an operator of ours that has no task tells its observer."""
+"""``SafeObserver``: what an operator without a task calls; an observer that raises harms nothing else."""
 
 import logging
 from collections.abc import Callable
@@ -12,12 +12,12 @@ T = TypeVar("T")
 logger = logging.getLogger("miniagents")
 
 
-class Subscriber(Generic[T]):
-    """Tells one observer items and one end; an observer that raises is unsubscribed, and harms nothing else.
+class SafeObserver(Generic[T]):
+    """Passes items and one end to an observer; one that raises is unsubscribed, and harms nothing else.
 
     Args:
-        observer: what is told.
-        leave: unsubscribes from the source; called once, before the end is told.
+        observer: of the subscriber.
+        leave: unsubscribes from the source; called once, before the end is passed on.
     """
 
     __slots__ = ("_leave", "_observer")
@@ -32,24 +32,24 @@ class Subscriber(Generic[T]):
         return self._observer is None
 
     def next(self, item: T) -> None:
-        """Tell an item."""
+        """Pass an item on."""
         if self._observer is not None:
-            self._tell(partial(self._observer.on_next, item))
+            self._call(partial(self._observer.on_next, item))
 
     def fail(self, error: Exception) -> None:
-        """Tell an error, and leave."""
+        """Pass an error on, and leave."""
         observer = self.leave()
         if observer is not None:
-            self._tell(partial(observer.on_error, error))
+            self._call(partial(observer.on_error, error))
 
     def complete(self) -> None:
-        """Tell the end, and leave."""
+        """Pass the end on, and leave."""
         observer = self.leave()
         if observer is not None:
-            self._tell(observer.on_completed)
+            self._call(observer.on_completed)
 
     def dispose(self) -> None:
-        """Leave, and tell nothing more."""
+        """Leave, and pass nothing more on."""
         self.leave()
 
     def leave(self) -> abc.ObserverBase[T] | None:
@@ -60,7 +60,7 @@ class Subscriber(Generic[T]):
             leave()
         return observer
 
-    def _tell(self, event: Callable[[], None]) -> None:
+    def _call(self, event: Callable[[], None]) -> None:
         try:
             event()
         except Exception:
