@@ -100,7 +100,10 @@ class _Chunks(Generic[T]):
         if len(self._items) == self._size:
             self._emit()
         elif len(self._items) == 1 and self._seconds is not None and self._scheduler is not None:
-            self._timer.disposable = self._scheduler.schedule_relative(self._seconds, lambda *_: self._emit())
+            self._timer.disposable = self._scheduler.schedule_relative(self._seconds, self._time_is_up)
+
+    def _time_is_up(self, _scheduler: abc.SchedulerBase, _state: object = None) -> None:
+        self._emit()
 
     def _emit(self) -> None:
         self._timer.disposable = None

@@ -159,9 +159,12 @@ class _Run(Generic[T]):
         if self._subscribers or self._ended is not None:
             return
         if self._grace > 0:
-            self._timer.disposable = self._scheduler.schedule_relative(self._grace, lambda *_: self._stop())
+            self._timer.disposable = self._scheduler.schedule_relative(self._grace, self._time_is_up)
         else:
             self._stop()
+
+    def _time_is_up(self, _scheduler: abc.SchedulerBase, _state: object = None) -> None:
+        self._stop()
 
     def _stop(self) -> None:
         self._forget()
