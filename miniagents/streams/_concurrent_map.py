@@ -170,6 +170,7 @@ class BoundedConcurrentMap(Generic[T, R]):
 
     def _stop(self, failed: ReplayBuffer[object]) -> None:
         error = cast("Exception", failed.error)
+        failed.mark_error_handled()  # from now on it is the error of the results
         self.buffer.fail(error, failed.chain)
         self._give_up()
 

@@ -197,6 +197,7 @@ async def test_what_hosts_agents_stops_every_model(name: str, kept: list[object]
     assert kept
 
 
+@pytest.mark.logs("had not ended drain_timeout=1.0 seconds after")
 @pytest.mark.loop(virtual=True)
 async def test_the_end_of_a_server_stops_every_model(kept: list[object]) -> None:
     """The end of the context of `Runs`, as `miniagents serve` ends, stops the runs that go on."""

@@ -7,6 +7,7 @@ from typing import cast
 
 from typing_extensions import override
 
+from miniagents.messages import MessageSequencePromise
 from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, StopLoop
 
 from ._operands import Operand, ReplyContext, first_sign, handle_first_error, named, relay
@@ -99,7 +100,7 @@ class Retrying:
                 await first_sign(replies)
                 break
             except Exception as error:  # noqa: BLE001 - the policy decides which errors it covers
-                if attempt == self.policy.attempts or not self.policy.covers(error):
+                if attempt == self.policy.attempts or not self._covers(error, replies):
                     if attempt > 1:
                         error.add_note(f"{self.alias_around(call)} gave up after {attempt} attempts.")
                     break
@@ -108,3 +109,11 @@ class Retrying:
             await asyncio.sleep(self.policy.pause(attempt))
             attempt += 1
         await relay(ctx, replies)
+
+    def _covers(self, error: Exception, replies: MessageSequencePromise) -> bool:
+        """Ask the policy; if it fails, its error has this one as its context, so this one is not lost."""
+        try:
+            return self.policy.covers(error)
+        except Exception:
+            handle_first_error(replies)
+            raise

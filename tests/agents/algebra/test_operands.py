@@ -17,7 +17,14 @@ from miniagents import (
     identity,
     miniagent,
 )
-from miniagents.agents._algebra._operands import Operand, first_sign, input_complete, is_content, named
+from miniagents.agents._algebra._operands import (
+    Operand,
+    first_sign,
+    handle_first_error,
+    input_complete,
+    is_content,
+    named,
+)
 from miniagents.parts import Finish, Part, Reasoning, ResponseHeaders, Retry, Usage
 from miniagents.testing import scripted_model
 from miniagents.values import check_seconds
@@ -63,8 +70,10 @@ async def test_the_first_sign(script: tuple[float | list[float | str], ...], whe
 async def test_no_sign(failure: Exception | list[Exception]) -> None:
     """What fails before gives no sign, but its error."""
     async with MiniAgents():
+        replies = Speaker("A", failure).agent.inquire()
         with pytest.raises(ConnectionError) as caught:
-            await first_sign(Speaker("A", failure).agent.inquire())
+            await first_sign(replies)
+        handle_first_error(replies)
     assert caught.value is GONE
 
 
