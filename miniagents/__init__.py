@@ -14,8 +14,8 @@
 The names of ``errors``, ``parts``, ``tools`` and ``types`` can be imported from ``miniagents`` as well.
 
 The layers, each of which imports only those before it: ``values`` (frozen values, errors, sentinels),
-``streams``, ``messages``, ``operators``, ``agents``, ``models`` (tools,
-typed answers), ``ext``, ``cli``.
+``streams``, ``messages``, ``operators``, ``agents``, ``models`` (tools, typed answers), ``runs`` (limits,
+usage, what is written down), ``ext``, ``cli``.
 
 Names are imported when they are first used (PEP 562): ``import miniagents`` imports no layer,
 ``miniagents.Message`` those up to ``messages``.

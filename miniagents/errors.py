@@ -12,7 +12,8 @@ Example:
 from miniagents.agents import (
     RaceLostError,
 )
-from miniagents.models import JournalError, MaxTurnsError, SchemaError, ToolArgumentsError, TypedAnswerError
+from miniagents.models import MaxTurnsError, SchemaError, ToolArgumentsError, TypedAnswerError
+from miniagents.runs import JournalError
 from miniagents.values import (
     AgentTimeoutError,
     BudgetExceededError,

@@ -271,7 +271,7 @@ KEPT = {"miniagents.miniagents", "miniagents.promising", "miniagents.ext.misc_ag
 def _public_modules() -> set[str]:
     """The modules that users import: those of the root, of `ext`, and `testing`, without an underscore."""
     package = Path(miniagents.__file__).parent
-    layers = ("agents", "cli", "models", "values", "promising")
+    layers = ("agents", "cli", "models", "runs", "values", "promising")
     found = {"miniagents"}
     for path in package.rglob("*.py"):
         parts = path.relative_to(package.parent).with_suffix("").parts

@@ -5,7 +5,7 @@ the journal. If a block ``async with durable(journal, run_id=...)`` was killed a
 calls are answered from the journal, and it continues after them.
 """
 
-from miniagents.models import (
+from miniagents.runs import (
     CallJournal,
     CallKey,
     CallRecords,

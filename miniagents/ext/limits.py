@@ -5,7 +5,7 @@ that use the same object share its limit. ``model_limits`` is for all runs of a 
 ``MiniAgents(around=[model_limits()])``.
 """
 
-from miniagents.models import budget, cache, limit, model_limits, rate_limit
+from miniagents.runs import budget, cache, limit, model_limits, rate_limit
 
 __all__ = [
     "budget",

@@ -9,7 +9,7 @@ from typing import Final, cast
 from pydantic import BaseModel
 
 from miniagents.messages import AssistantMessage, Message, Messages, SystemMessage, ToolMessage, UserMessage
-from miniagents.models import NOT_ASKED, Json
+from miniagents.runs import NOT_ASKED, Json
 from miniagents.streams._observers import public_data
 from miniagents.values import (
     is_secret_name,

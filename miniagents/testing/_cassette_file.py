@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Final, cast
 
-from miniagents.models import Json, RecordedEvent
+from miniagents.runs import Json, RecordedEvent
 from miniagents.values import MiniAgentsError
 
 __all__ = ["CassetteError", "RecordedCall", "read_calls", "write_calls"]

@@ -10,7 +10,7 @@ from typing import Final, Literal, Never, Self, TypeAlias, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message, MessagePromise
-from miniagents.models import CallPlayer, Json, RecordedEvent, error_data, part_data
+from miniagents.runs import CallPlayer, Json, RecordedEvent, error_data, part_data
 from miniagents.values import Part
 
 from ._cassette_data import (

@@ -76,7 +76,7 @@ EXTENSIONS_NEED: Final = MappingProxyType(
 )
 """What they need besides, and why: each `importer: what it imports`."""
 
-INTERNAL: Final = frozenset({"agents", "models", "values", "cli"})
+INTERNAL: Final = frozenset({"agents", "models", "runs", "values", "cli"})
 """Layers that users do not import: what is in them they import from the public modules."""
 
 OPEN_LAYERS: Final = frozenset({"streams", "messages", "operators"})

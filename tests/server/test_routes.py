@@ -22,8 +22,8 @@ from miniagents.cli._server._messages import messages_of_run
 from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
 from miniagents.ext.web import FrameLogError, PageData, Runs, SQLiteFrames, json_body
-from miniagents.models import Registry
 from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
+from miniagents.runs import Registry
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.pages import Page, page_of
 from tests.support.web_agents import Gate

@@ -1,6 +1,6 @@
 """How a chat history is kept: the classes of histories, messages in Markdown, the files on the disk."""
 
-from miniagents.models import Json, Record
+from miniagents.runs import Json, Record
 
 from ._chat_history import ChatHistory, ChatHistoryMD, ChatHistorySQLite, InMemoryChatHistory, keep_and_reply
 from ._markdown_file import HistoryFileError, MarkdownFile

@@ -12,7 +12,7 @@ from typing_extensions import override
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
 from miniagents.messages import Message, Messages, MessageSequencePromise, MessageType
 from miniagents.messages._message_type import flat_messages
-from miniagents.models import Registry
+from miniagents.runs import Registry
 
 from ._markdown_file import MarkdownFile
 from ._serial_executor import SerialExecutor

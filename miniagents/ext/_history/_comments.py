@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 
 from pydantic_core import from_json
 
-from miniagents.models import Json
+from miniagents.runs import Json
 
 VERBATIM, ESCAPED, SHOWN = "verbatim", "escaped", "shown"
 """How a text stands in the file: as it is; with escapes; not at all (it is None, and something is shown)."""

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from miniagents.models import Record
+from miniagents.runs import Record
 from miniagents.values import MiniAgentsError
 
 from .._file_lock import file_lock

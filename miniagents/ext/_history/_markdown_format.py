@@ -47,7 +47,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from miniagents.models import Record
+from miniagents.runs import Record
 
 from ._comments import ESCAPED, SHOWN, VERBATIM, Opening, end_mark, opening_line
 

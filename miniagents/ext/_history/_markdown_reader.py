@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from miniagents.models import Record
+from miniagents.runs import Record
 
 from ._comments import OPENING_START, Marks, Opening, cut_mark, is_mark
 from ._markdown_format import (

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, cast
 from weakref import finalize
 
-from miniagents.models import Json, Record
+from miniagents.runs import Json, Record
 
 from .._sqlite import (
     PRIVATE,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, cast
 from urllib.parse import quote
 
-from miniagents.models import (
+from miniagents.runs import (
     CallKey,
     JournalEntry,
     JournalError,

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
 from weakref import finalize
 
-from miniagents.models import CallKey, JournalEntry, JournalError, RecordedFunction, UnfinishedRun
+from miniagents.runs import CallKey, JournalEntry, JournalError, RecordedFunction, UnfinishedRun
 
 from .._file_lock import file_lock
 from .._sqlite import PRIVATE, WrongFileError, make_private, reason_of, transaction

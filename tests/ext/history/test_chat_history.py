@@ -28,7 +28,7 @@ from miniagents.messages import (
     UserMessage,
 )
 from miniagents.messages._message import message_of
-from miniagents.models import Registry
+from miniagents.runs import Registry
 from miniagents.values import NoActiveContextError, Reasoning, Usage
 
 

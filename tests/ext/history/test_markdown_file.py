@@ -18,7 +18,7 @@ from typing_extensions import override
 from miniagents.ext._file_lock import file_lock
 from miniagents.ext._history import HistoryFileError, MarkdownFile, _markdown_file
 from miniagents.ext._history._markdown_reader import scan
-from miniagents.models import Record
+from miniagents.runs import Record
 from miniagents.values import MiniAgentsError
 from tests.ext.history.samples import RECORDS, added, file_of
 

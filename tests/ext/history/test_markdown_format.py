@@ -23,7 +23,7 @@ from miniagents.ext._history._markdown_format import (
     write_record,
 )
 from miniagents.ext._history._markdown_reader import scan
-from miniagents.models import Record
+from miniagents.runs import Record
 from tests.ext.history.samples import RECORDS, TEXTS, UGLY, added, as_read, file_of, records
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from miniagents.ext._history._markdown_format import write_record
 from miniagents.ext._history._markdown_reader import read_plain, scan
-from miniagents.models import Record
+from miniagents.runs import Record
 from tests.ext.history.samples import RECORDS, TEXTS, UGLY, added, as_read, file_of, no_notes, records
 
 

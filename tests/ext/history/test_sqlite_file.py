@@ -19,7 +19,7 @@ from miniagents.ext._history import HistoryFileError
 from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryThread
 from miniagents.messages._message import message_of
-from miniagents.models import Record
+from miniagents.runs import Record
 
 UGLY = ("", "\x00 \x1b[2J", "\ud800", "\ud83d\ude00", "' OR 1=1; --", "\r\n\t", "\N{GRINNING FACE}" * 3)
 

@@ -22,7 +22,7 @@ from miniagents.ext.limits import cache
 from miniagents.ext.ray import RemoteError, remote
 from miniagents.ext.usage import RunUsage
 from miniagents.messages import MessagePromise
-from miniagents.models._call_keys import function_of, key_of
+from miniagents.runs._call_keys import function_of, key_of
 from miniagents.testing import scripted_model
 from tests.ext.ray.agents import (
     Number,

@@ -11,7 +11,7 @@ import pytest
 from miniagents import MiniAgents
 from miniagents.ext.journal import Journal
 from miniagents.ext.web import FrameLog, FrameLogError, MemoryFrames, RunEnded, Runs, SQLiteFrames
-from miniagents.models import RunRequest
+from miniagents.runs import RunRequest
 from miniagents.testing import scripted_model
 from tests.support.web_agents import Gate
 

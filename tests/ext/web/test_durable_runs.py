@@ -40,7 +40,8 @@ from miniagents.ext.web import (
 from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
 from miniagents.ext.web._frame_log import RunRecord
 from miniagents.ext.web._frames import Ending, frame_from_json, json_of
-from miniagents.models import RunRequest, model_agent
+from miniagents.models import model_agent
+from miniagents.runs import RunRequest
 from miniagents.testing import scripted_model
 from miniagents.values import Part, Restart, ToolCallDelta, Usage
 

@@ -12,8 +12,8 @@ from miniagents.messages._parts import shown_text, told_by
 from miniagents.values import Part, set_partial_text
 
 from ._call_keys import CallKey, RecordedFunction, function_of, identity_of, question_of, question_of_text
-from ._journal import JournalEntry, JournalError, MessageForm, made_of, outcome_of_call
 from ._message_records import Json, encode_data
+from ._recorded import JournalEntry, JournalError, MessageForm, made_of, outcome_of_call
 from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data
 
 __all__ = ["CallRecords"]

@@ -20,7 +20,7 @@ from miniagents import (
 )
 from miniagents.messages import Messages
 from miniagents.models import AnswerSchema, ModelAgent, ToolSpec, model_agent
-from miniagents.models._call_keys import function_of, key_of, question_of
+from miniagents.runs._call_keys import function_of, key_of, question_of
 
 
 @model_agent

@@ -11,13 +11,13 @@ from typing import Final, NamedTuple, Never, Protocol, TypeVar, cast
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message, MessageSequencePromise
 from miniagents.messages._parts import PartBuffer
+from miniagents.models import TypedAnswer
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import InquiryCancelledError, MiniAgentsError
 
 from ._call_keys import CallKey, RecordedFunction, function_of, key_of, question_of
 from ._message_records import Json, Record, Registry
 from ._recordings import CallPlayer, RecordedEvent, error_data, part_data
-from ._typed_agent import TypedAnswer
 
 __all__ = ["CallJournal", "JournalEntry", "JournalError", "RecordedCalls", "recorded"]
 
@@ -49,7 +49,7 @@ class JournalEntry:
         failed: whether the call, or one of its messages, ended with an error.
 
     Example:
-        >>> from miniagents.models import RecordedFunction
+        >>> from miniagents.runs import RecordedFunction
         >>> JournalEntry(RecordedFunction("JUDGE", "1", "reviews:judge"), "[]", ()).failed
         False
     """

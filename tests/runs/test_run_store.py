@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from miniagents import AssistantMessage, Image, Message, ToolCall, ToolMessage, ToolResult, UserMessage
-from miniagents.models import RunRequest, UnfinishedRun
+from miniagents.runs import RunRequest, UnfinishedRun
 
 
 class Order(Message):

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from miniagents.models import Limiter
+from miniagents.runs import Limiter
 from miniagents.values import RateLimit, ResponseHeaders
 from tests.support.limited_provider import Provider, now
 

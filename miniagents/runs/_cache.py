@@ -5,7 +5,7 @@ import math
 from collections import OrderedDict
 
 from ._call_keys import CallKey, RecordedFunction
-from ._journal import CallJournal, JournalEntry, JournalError, RecordedCalls
+from ._recorded import CallJournal, JournalEntry, JournalError, RecordedCalls
 
 __all__ = ["cache"]
 

@@ -5,13 +5,10 @@ from typing import cast
 
 from miniagents.agents import MiniAgent
 from miniagents.messages import Message
+from miniagents.models import AgentTool, AskedModel, ModelAgent, ToolLoop
 from miniagents.values import Usage, label_of
 
-from ._agent_tool import AgentTool
-from ._asked_model import AskedModel
-from ._model_agent import ModelAgent
 from ._run_usage import Price
-from ._tool_loop import ToolLoop
 
 __all__ = ["unpriced_models"]
 

@@ -20,7 +20,8 @@ from miniagents import (
     tool,
 )
 from miniagents.ext.journal import Journal, JournalError, durable, recorded
-from miniagents.models import DurableRun, ModelAgent
+from miniagents.models import ModelAgent
+from miniagents.runs import DurableRun
 from miniagents.testing import scripted_model
 from tests.support.kills import kills_wanted, run_and_kill
 

@@ -19,7 +19,8 @@ from miniagents import (
 )
 from miniagents.ext.llm.anthropic import anthropic_agent
 from miniagents.ext.llm.openai import openai_agent
-from miniagents.models import ModelAgent, unpriced_models
+from miniagents.models import ModelAgent
+from miniagents.runs import unpriced_models
 from miniagents.testing import scripted_model
 
 

@@ -10,13 +10,12 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from miniagents.agents import InteractionContext, MiniAgents
+from miniagents.models import TOOL_RECORDER, MakeParts, RecordTool, ToolSpec
 from miniagents.values import Part, ToolCall
 
 from ._call_keys import CallKey, RecordedFunction, function_of, key_of, key_of_tool, question_of
-from ._journal import AnyAgent, CallJournal, JournalEntry, MessageForm, is_recorded, play, record
+from ._recorded import AnyAgent, CallJournal, JournalEntry, MessageForm, is_recorded, play, record
 from ._recordings import RecordedEvent, part_data, part_of_data
-from ._tool import ToolSpec
-from ._tool_loop import TOOL_RECORDER, MakeParts, RecordTool
 
 __all__ = ["DurableRun", "RunJournal", "durable"]
 

@@ -6,11 +6,11 @@ from weakref import WeakKeyDictionary
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message
+from miniagents.models import ModelAgent
 from miniagents.streams._context import Context
 
 from ._limiter import Limiter, check_limits
 from ._limits import RateLimiter
-from ._model_agent import ModelAgent
 
 __all__ = ["ModelLimits", "model_limits"]
 

@@ -18,8 +18,9 @@ from miniagents.ext.limits import model_limits
 from miniagents.ext.llm.anthropic import anthropic_agent
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.ext.llm.openai_responses import openai_responses_agent
-from miniagents.models import ModelAgent, ModelLimits
-from miniagents.models._model_limits import _Limiters
+from miniagents.models import ModelAgent
+from miniagents.runs import ModelLimits
+from miniagents.runs._model_limits import _Limiters
 from tests.support.limited_provider import Provider, model_of, now
 from tests.support.sse_server import serve, sse
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, WIRES, Wire

@@ -14,13 +14,11 @@ from pydantic import BaseModel
 
 from miniagents.agents import BaseAgent, MiniAgent
 from miniagents.messages import Message, Messages
+from miniagents.models import ToolLoop, ToolSpec, TypedAnswer
 from miniagents.streams._observers import public_data
 from miniagents.values import ToolCall
 
 from ._message_records import Json, Registry, encode_data
-from ._tool import ToolSpec
-from ._tool_loop import ToolLoop
-from ._typed_agent import TypedAnswer
 
 __all__ = [
     "NOT_ASKED",

@@ -20,7 +20,7 @@ from miniagents.ext._history._markdown_reader import scan
 from miniagents.ext._history._notes import Note
 from miniagents.messages import AssistantMessage, ErrorMessage, Message, SystemMessage, UserMessage
 from miniagents.messages._message import message_of
-from miniagents.models import Json, Record, Registry, decode_data, encode_data
+from miniagents.runs import Json, Record, Registry, decode_data, encode_data
 from miniagents.values import FrozenMapping, freeze
 from tests.ext.history.samples import TEXTS
 
