@@ -1,6 +1,6 @@
 """Agents on language models: tools that they call, typed answers, and what all providers share."""
 
-from ._agent_tool import AgentTool as AgentTool
+from ._agent_tool import AgentTool
 from ._answer_schema import AnswerSchema
 from ._asked_model import AskedModel, TellsModel
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, TypedAnswerError
@@ -8,12 +8,49 @@ from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
 from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
 from ._tool_loop import (
-    TOOL_RECORDER as TOOL_RECORDER,
+    TOOL_RECORDER,
     AnyTool,
     Approval,
     Callee,
-    MakeParts as MakeParts,
-    RecordTool as RecordTool,
+    MakeParts,
+    RecordTool,
     Toolbox,
-    ToolLoop as ToolLoop,
+    ToolLoop,
 )
+from ._typed_agent import AnswerMode, TypedAgent, TypedAnswer
+from ._typed_map import TypedAgentMap, TypedItemReplies
+
+__all__ = [
+    "TOOL_RECORDER",
+    "AgentTool",
+    "AnswerMode",
+    "AnswerSchema",
+    "AnyTool",
+    "Approval",
+    "AskedModel",
+    "Callee",
+    "MakeParts",
+    "MaxTurnsError",
+    "ModelAgent",
+    "ParsedMessage",
+    "ParsedReplies",
+    "RecordTool",
+    "SchemaError",
+    "TellsModel",
+    "Tool",
+    "ToolAgent",
+    "ToolArgumentsError",
+    "ToolLoop",
+    "ToolReplies",
+    "ToolSpec",
+    "Toolbox",
+    "TypedAgent",
+    "TypedAgentMap",
+    "TypedAnswer",
+    "TypedAnswerError",
+    "TypedItemReplies",
+    "check_timeout",
+    "error_text",
+    "model_agent",
+    "tool",
+]

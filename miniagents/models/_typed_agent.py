@@ -59,6 +59,10 @@ class TypedAnswer(Generic[T]):
         repairs: how often the model is called again.
         mode: how the model is made to answer with the type.
         message_class: the class of the reply.
+
+    Example:
+        >>> TypedAnswer.__slots__[0]
+        'model'
     """
 
     model: MiniAgent[Message, Message, ...]
