@@ -17,6 +17,7 @@ from miniagents.models import (
     ToolAgent,
     ToolArgumentsError,
     Toolbox,
+    ToolContext,
     ToolSpec,
     tool,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "ToolArgumentsError",
     "ToolCall",
     "ToolCallDelta",
+    "ToolContext",
     "ToolResult",
     "ToolSpec",
     "Toolbox",

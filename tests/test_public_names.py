@@ -29,6 +29,7 @@ SINCE_0_2 = frozenset(
         "ServerToolCall",
         "ServerToolResult",
         "Stage",
+        "ToolContext",
         "Toolbox",
         "anyone",
         "chunk",

@@ -7,6 +7,7 @@ from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, TypedAnswer
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
 from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
+from ._tool_context import TOOL_CONTEXT, ToolContext
 from ._tool_loop import (
     TOOL_RECORDER,
     AnyTool,
@@ -21,6 +22,7 @@ from ._typed_agent import AnswerMode, TypedAgent, TypedAnswer
 from ._typed_map import TypedAgentMap, TypedItemReplies
 
 __all__ = [
+    "TOOL_CONTEXT",
     "TOOL_RECORDER",
     "AgentTool",
     "AnswerMode",
@@ -40,6 +42,7 @@ __all__ = [
     "Tool",
     "ToolAgent",
     "ToolArgumentsError",
+    "ToolContext",
     "ToolLoop",
     "ToolReplies",
     "ToolSpec",

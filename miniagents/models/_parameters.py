@@ -5,8 +5,8 @@ The descriptions of the function and its parameters come from its docstring.
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Final, cast
@@ -110,26 +110,50 @@ class Parameters:
         schema: the JSON schema of an object with the arguments, frozen.
         fields: the names of the parameters, by the name of their field in the model.
         model: the pydantic model that validates arguments.
+        unbound: the leading parameters of types that JSON cannot hold: the program has to bind them.
     """
 
     schema: Mapping[str, object]
     fields: Mapping[str, str]
     model: type[BaseModel]
+    unbound: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, function: Callable[..., object], name: str, descriptions: Mapping[str, str]) -> "Parameters":
+    def of(
+        cls,
+        function: Callable[..., object],
+        name: str,
+        descriptions: Mapping[str, str],
+        bound: Collection[str] = (),
+    ) -> "Parameters":
         """Read the signature of a function.
 
         Args:
             function: the function.
             name: of the tool, for errors.
             descriptions: of the parameters; those of `pydantic.Field` come first.
+            bound: names of parameters that have a value already, or get the context of the call.
 
         Raises:
             SchemaError: a parameter has no type, cannot be given by name, or is of a type that has no
                 JSON schema; the text names it.
         """
-        parameters = _parameters(function, name)
+        parameters = [each for each in _parameters(function, name) if each.name not in bound]
+        unbound: list[str] = []
+        while True:
+            try:
+                made = cls._of(parameters, name, descriptions)
+            except SchemaError:
+                if not parameters or _has_schema(parameters[0]):
+                    raise
+                unbound.append(parameters.pop(0).name)
+            else:
+                return replace(made, unbound=tuple(unbound))
+
+    @classmethod
+    def _of(
+        cls, parameters: list[inspect.Parameter], name: str, descriptions: Mapping[str, str]
+    ) -> "Parameters":
         # The fields get other names: a parameter may have the name of a method of pydantic's models.
         fields = {f"argument_{at}": parameter for at, parameter in enumerate(parameters)}
         try:
@@ -177,6 +201,22 @@ class Parameters:
             ToolArgumentsError: as of `arguments`.
         """
         return partial(function, **self.arguments(text))
+
+    def check_bound(self, name: str) -> None:
+        """Check that a model can give all arguments.
+
+        Args:
+            name: of the tool.
+
+        Raises:
+            SchemaError: a leading parameter is of a type that JSON cannot hold, and has no value yet.
+        """
+        if self.unbound:
+            names = ", ".join(map(repr, self.unbound))
+            raise SchemaError(
+                f"The tool {name} has parameters of types that JSON cannot hold: {names}. Give their values "
+                f"first: {name}.bind(...)."
+            )
 
 
 _OBJECT: Final = TypeAdapter(dict[str, object], config=ConfigDict(defer_build=True))
@@ -251,14 +291,21 @@ def _field(parameter: inspect.Parameter) -> tuple[object, FieldInfo]:
     )
 
 
+def _has_schema(parameter: inspect.Parameter) -> bool:
+    try:
+        TypeAdapter(cast("type[object]", parameter.annotation)).json_schema()
+    except (PydanticUserError, TypeError):
+        return False
+    return True
+
+
 def _no_schema(parameters: list[inspect.Parameter], name: str) -> str:
     for parameter in parameters:
-        try:
-            TypeAdapter(cast("type[object]", parameter.annotation)).json_schema()
-        except (PydanticUserError, TypeError):
+        if not _has_schema(parameter):
             return (
                 f"The parameter {parameter.name!r} of the tool {name} is of type {parameter.annotation!r}, "
-                "which JSON cannot hold; use types that pydantic can read from JSON."
+                "which JSON cannot hold; use types that pydantic can read from JSON, or make it the first "
+                "parameter and give its value with bind."
             )
     return (
         f"The parameters of the tool {name} have no JSON schema; use types that pydantic can read from JSON."

@@ -6,11 +6,12 @@ import logging
 import math
 import re
 import sys
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from functools import update_wrapper
-from typing import Final, Generic, Protocol, cast, get_args, get_type_hints, overload
+from dataclasses import dataclass, replace
+from functools import partial, update_wrapper
+from typing import Concatenate, Final, Generic, Protocol, cast, get_args, get_type_hints, overload
 
 from pydantic import TypeAdapter
 from typing_extensions import ParamSpec, TypeVar, override
@@ -21,6 +22,7 @@ from miniagents.values import AgentPart, Attachment, redact_keys
 from ._errors import SchemaError
 from ._parameters import Described, Parameters
 from ._schema_parameters import SchemaParameters
+from ._tool_context import TOOL_CONTEXT, ToolContext
 
 __all__ = ["Tool", "ToolSpec", "check_timeout", "error_text", "result_text", "tool"]
 
@@ -80,11 +82,15 @@ def error_text(error: Exception) -> str:
 
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
+A = TypeVar("A")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 _LOG: Final = logging.getLogger("miniagents.tools")
 _NO_DOCSTRINGS: Final = 2  # of `sys.flags.optimize`
+_MOST_NOTES: Final = 1000
+"""How many notes wait for a reader; the oldest are dropped, since the result is not one of them."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -150,6 +156,7 @@ class Tool(Generic[P, R_co]):
     ) -> None:
         self._function = function
         self._parameters = parameters
+        self._context = _context_parameters(function)
         self.spec: ToolSpec = spec
         self.timeout: float | None = timeout
         update_wrapper(self, function)
@@ -206,6 +213,60 @@ class Tool(Generic[P, R_co]):
     def __repr__(self) -> str:
         return f"<Tool {self.spec.name}>"
 
+    @overload
+    def bind(self: Callable[Concatenate[A, Q], R], value: A, /) -> "Tool[Q, R]": ...
+    @overload
+    def bind(self, **values: object) -> "Tool[..., R_co]": ...
+    def bind(self, *args: object, **values: object) -> "Tool[..., object]":
+        """Return the same tool with a value for its first parameter, or for parameters by name.
+
+        A model can neither see these parameters nor give them: for the user whose data a tool changes, a
+        connection, a limit. Their types need no JSON schema if they are the first ones.
+
+        Args:
+            *args: the value of the first parameter; type checkers know the other parameters of the result.
+            **values: values by name; type checkers do not check calls of the result.
+
+        Raises:
+            TypeError: the tool has no such parameter, or was made from a JSON schema.
+            SchemaError: a parameter that is left is of a type that has no JSON schema.
+
+        Example:
+            >>> @tool
+            ... def refund(user: str, cents: int) -> str:
+            ...     return f"{cents} cents for {user}"
+            >>> for_ada = refund.bind("Ada")
+            >>> for_ada(250), list(for_ada.spec.parameters["properties"])
+            ('250 cents for Ada', ['cents'])
+        """
+        name, parameters = self.spec.name, self._parameters
+        if not isinstance(parameters, Parameters):
+            msg = f"The tool {name} was made from a JSON schema, so bind cannot fill its parameters."
+            raise TypeError(msg)
+        try:
+            inspect.signature(self._function).bind_partial(*args, **values)
+        except TypeError as error:
+            msg = f"{name}.bind(...): {error}; give values for parameters that the tool has."
+            raise TypeError(msg) from None
+        function = partial(cast("Callable[..., object]", self._function), *args, **values)
+        properties = cast("Mapping[str, Mapping[str, str]]", parameters.schema["properties"])
+        told = {each: text for each in properties if (text := properties[each].get("description"))}
+        free = {*parameters.fields.values(), *parameters.unbound} - values.keys()
+        left = Parameters.of(function, name, told, inspect.signature(function).parameters.keys() - free)
+        made = Tool(function, replace(self.spec, parameters=left.schema), left, self.timeout)
+        update_wrapper(made, self, updated=())
+        vars(made)["__wrapped__"] = function  # not the tool: the values are not in its signature any more
+        return made
+
+    def check_bound(self) -> None:
+        """Check that a model can give all arguments.
+
+        Raises:
+            SchemaError: a first parameter is of a type that JSON cannot hold, and is not bound.
+        """
+        if isinstance(self._parameters, Parameters):
+            self._parameters.check_bound(self.spec.name)
+
     async def invoke(self, arguments: str = "{}") -> str:
         """Call the function as a model does; a function that is not async runs in a thread.
 
@@ -258,8 +319,17 @@ class Tool(Generic[P, R_co]):
             >>> asyncio.run(main())
             [AgentPart(agents=('count',), part='one, '), 'two']
         """
+        self.check_bound()
         function = cast("Callable[..., object]", self._function)
-        call = self._parameters.bound(function, arguments)
+        notes: deque[str] = deque(maxlen=_MOST_NOTES)
+        news, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def note(text: str) -> None:
+            notes.append(text)
+            loop.call_soon_threadsafe(news.set)
+
+        context = replace(TOOL_CONTEXT.get(), note=note)
+        call = self._parameters.bound(partial(function, **dict.fromkeys(self._context, context)), arguments)
         result: object = None
         if _is(inspect.isasyncgenfunction, function):
             # It is closed as soon as it has yielded its result: no reader would get anything after that.
@@ -269,10 +339,15 @@ class Tool(Generic[P, R_co]):
                         result = piece
                         break
                     yield piece
-        elif _is(inspect.iscoroutinefunction, function):
-            result = await cast("Awaitable[object]", call())
         else:
-            result = await asyncio.to_thread(call)
+            is_async = _is(inspect.iscoroutinefunction, function)
+            work = cast("Awaitable[object]", call()) if is_async else asyncio.to_thread(call)
+            if self._context:
+                work = asyncio.ensure_future(work)
+                async with aclosing(_notes_until(work, notes, news)) as told:
+                    async for text in told:
+                        yield AgentPart((self.spec.name,), text)
+            result = await work
         yield result_text(result, self.spec.name)
 
 
@@ -341,7 +416,7 @@ def tool(
                 "write @tool(description=...), or run Python without -OO.",
                 shown,
             )
-        parameters = Parameters.of(function, shown, told.parameters)
+        parameters = Parameters.of(function, shown, told.parameters, _context_parameters(function))
         spec = ToolSpec(shown, told.text if description is None else description, parameters.schema)
         return Tool(function, spec, parameters, timeout)
 
@@ -389,6 +464,32 @@ def _no_text_in(annotation: object) -> Iterator[type]:
         yield annotation
     for each in cast("tuple[object, ...]", get_args(annotation)):
         yield from _no_text_in(each)
+
+
+def _context_parameters(function: Callable[..., object]) -> tuple[str, ...]:
+    """Return the names of the parameters that get the context of a call."""
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+    except (NameError, SyntaxError, TypeError, ValueError):
+        return ()  # `Parameters` says why it cannot be read
+    return tuple(each.name for each in parameters if each.annotation is ToolContext)
+
+
+async def _notes_until(
+    work: "asyncio.Future[object]", notes: deque[str], news: asyncio.Event
+) -> AsyncGenerator[str]:
+    """Yield notes as they come, until the work is done; if this is closed before, stop the work."""
+    work.add_done_callback(lambda _: news.set())
+    try:
+        while not work.done() or notes:
+            await news.wait()
+            news.clear()
+            while notes:
+                yield notes.popleft()
+    finally:
+        if not work.done():
+            work.cancel()
+            await asyncio.wait((work,))
 
 
 def _is(kind: Callable[[object], bool], function: Callable[..., object]) -> bool:

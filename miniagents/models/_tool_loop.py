@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import aclosing
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Never, Protocol, TypeAlias, cast
 
@@ -35,6 +35,7 @@ from ._agent_tool import AgentTool
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError
 from ._parameters import json_object
 from ._tool import Tool, ToolSpec, error_text
+from ._tool_context import TOOL_CONTEXT
 
 __all__ = ["AnyTool", "Approval", "Callee", "ToolCalls", "ToolLoop", "Toolbox"]
 
@@ -124,6 +125,7 @@ class Toolbox:
 
 def _callee(each: object) -> Callee:
     if isinstance(each, Tool):
+        cast("Tool[..., object]", each).check_bound()
         return cast("Tool[..., object]", each)
     if isinstance(each, MiniAgent):
         return AgentTool.of(cast("MiniAgent[Message, Message, ...]", each))
@@ -245,6 +247,7 @@ class ToolCalls:
             yield _error(call, reason)
             return
         self._nest(callee)
+        TOOL_CONTEXT.set(replace(TOOL_CONTEXT.get(), call_id=call.id))  # each call has variables of its own
         try:
             async with aclosing(self._timed(callee, call)) as pieces:
                 async for piece in pieces:

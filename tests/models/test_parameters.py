@@ -191,7 +191,7 @@ def any_names(**cities: str) -> None:
     """Takes any names."""
 
 
-def callback(call: Callable[[int], str]) -> None:
+def callback(city: str, call: Callable[[int], str]) -> None:
     """Takes what JSON cannot hold."""
 
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import inspect
+import json
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from random import Random
+from typing import cast
 
 import pytest
 from pydantic import BaseModel
@@ -25,6 +28,7 @@ from miniagents import (
     tool,
 )
 from miniagents.models._tool import error_text, result_text
+from miniagents.testing import scripted_model
 
 
 class City(BaseModel):
@@ -208,6 +212,81 @@ def test_what_cannot_be_a_tool(make: Callable[[], Tool[..., object]], sentence: 
     """It is refused where it is decorated, and the error says why."""
     with pytest.raises(SchemaError, match=sentence):
         make()
+
+
+class Users:
+    """JSON cannot hold it."""
+
+
+def names_of(made: Tool[..., object]) -> list[str]:
+    """Return the parameters that a model sees."""
+    return list(cast("Mapping[str, object]", made.spec.parameters["properties"]))
+
+
+def bound(
+    made: Tool[..., object], steps: Sequence[str | None], values: Mapping[str, object]
+) -> Tool[..., object]:
+    """Return a tool with some parameters bound: by name, or the first one where the step is None."""
+    for name in steps:
+        first = values[names_of(made)[0]]
+        made = made.bind(first) if name is None else made.bind(**{name: values[name]})
+    return made
+
+
+async def test_bound_parameters() -> None:
+    """Law: the schema of a bound tool is that of the same function without what is bound; a call is the same.
+
+    300 random cases: any parameters, in any order, by place or by name.
+    """
+    chance = Random(7)  # noqa: S311 - the same cases in each run
+
+    async def function(a: int, b: str, c: float = 1.5, *, d: int = 4, e: str = "") -> tuple[object, ...]:
+        return a, b, c, d, e
+
+    values: dict[str, object] = {"a": 1, "b": "two", "c": 3.5, "d": 5, "e": "six"}
+    for _ in range(300):
+        leading: int = chance.randrange(4)
+        named = chance.sample("abcde"[leading:], chance.randrange(6 - leading))
+        steps: list[str | None] = [*(name for name in named if name in "de"), *[None] * leading]
+        chance.shuffle(steps)
+        steps += [name for name in named if name in "abc"]  # what follows these can only be given by name
+        left = [name for name in "abcde"[leading:] if name not in named]
+        made = bound(tool(function), steps, values)
+        required = cast("Sequence[str]", made.spec.parameters.get("required", ()))
+        assert (left, [name for name in left if name in "ab"]) == (names_of(made), list(required))
+        given = {name: values[name] for name in left}
+        assert [1, "two", 3.5, 5, "six"] == json.loads(await made.invoke(json.dumps(given)))
+        for name in set(values) - set(left):
+            with pytest.raises(ToolArgumentsError, match="Extra inputs are not permitted"):
+                await made.invoke(json.dumps({**given, name: 1}))
+
+
+async def test_parameters_that_must_be_bound() -> None:
+    """First parameters of types that JSON cannot hold are refused when a model gets the tool, until bound."""
+
+    @tool
+    async def refund(users: Users, user: Users, cents: int) -> str:
+        """Pay back.
+
+        Args:
+            users: of the shop.
+            user: who pays.
+            cents: how many.
+        """
+        return f"{cents} of {type(user).__name__}"
+
+    with pytest.raises(SchemaError, match=r"that JSON cannot hold: 'users', 'user'. .* refund.bind\("):
+        scripted_model().with_tools(refund)
+    with pytest.raises(SchemaError, match="that JSON cannot hold: 'user'"):
+        await refund.bind(Users()).invoke('{"cents": 1}')
+    bound = refund.bind(Users()).bind(user=Users())
+    assert ("refund", "Pay back.", ["cents"]) == (bound.spec.name, bound.spec.description, names_of(bound))
+    assert "how many." in str(bound.spec.parameters)
+    assert "5 of Users" == await bound.invoke('{"cents": 5}')
+    with pytest.raises(TypeError, match=r"refund.bind\(...\): got an unexpected keyword argument 'cent'"):
+        refund.bind(cent=1)
+    with pytest.raises(TypeError, match="was made from a JSON schema"):
+        Tool.from_schema("any", "", {}, str).bind(given={})
 
 
 def test_results_that_are_no_text() -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -34,10 +35,11 @@ from miniagents import (
     tool,
 )
 from miniagents.messages import MessageType
-from miniagents.models import AnyTool, Approval
+from miniagents.models import TOOL_CONTEXT, AnyTool, Approval
 from miniagents.models._tool_loop import Toolbox, ToolCalls
 from miniagents.parts import ServerToolCall
 from miniagents.testing import ScriptedModel, scripted_model
+from miniagents.tools import ToolContext
 
 
 @tool
@@ -672,3 +674,75 @@ async def test_agents_that_are_tools_have_a_limit_of_depth() -> None:
         with pytest.raises(NestingError, match="more than max_depth=3 deep, here AGAIN"):
             await again.inquire("Go.")
     assert 4 == depth
+
+
+@tool
+async def slow_count(ctx: ToolContext, to: int) -> str:
+    """Counts, and says who asked."""
+    for number in range(to):
+        ctx.progress(f"{number + 1}")
+        await asyncio.sleep(1)
+    return f"{ctx.call_id}, {ctx.run_id}, {ctx.owner}"
+
+
+@tool
+def thread_count(to: int, ctx: ToolContext) -> str:
+    """Counts in a thread."""
+    for number in range(to):
+        ctx.progress(f"{number + 1}")
+    return f"{ctx.call_id}, {ctx.run_id}, {ctx.owner}"
+
+
+@pytest.mark.loop(virtual=True)
+async def test_the_context_of_a_call() -> None:
+    """A tool knows its call, the run and its owner; its notes stream while it works, and are no result."""
+    calls = [ToolCall("c1", "slow_count", '{"to": 2}'), ToolCall("c2", "thread_count", '{"to": 3}')]
+    model = ScriptedModel(AssistantMessage(parts=calls), "Done.")
+    before = TOOL_CONTEXT.set(replace(TOOL_CONTEXT.get(), run_id="r1", owner="ada"))
+    began = asyncio.get_running_loop().time()
+    async with MiniAgents():
+        replies = model.agent.with_tools(slow_count, thread_count).inquire("Count.")
+        seen = [
+            (asyncio.get_running_loop().time() - began, part)
+            async for part in replies.parts
+            if isinstance(part, AgentPart | ToolResult)
+        ]
+        results = [str(each) for each in await replies if isinstance(each, ToolMessage)]
+    TOOL_CONTEXT.reset(before)
+    assert ["c1, r1, ada", "c2, r1, ada"] == results
+    assert [
+        AgentPart(("slow_count",), "1"),
+        AgentPart(("slow_count",), "2"),
+        ToolResult("c1", "c1, r1, ada", name="slow_count"),
+        *(AgentPart(("thread_count",), str(number)) for number in (1, 2, 3)),
+        ToolResult("c2", "c2, r1, ada", name="thread_count"),
+    ] == [part for _, part in seen]
+    assert [0.0, 1.0, 2.0] == [pytest.approx(at, abs=0.1) for at, _ in seen[:3]]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_tool_with_a_context_is_stopped() -> None:
+    """A time limit, and an error of the tool, end it as any other tool; nothing goes on."""
+    ended = asyncio.Event()
+
+    @tool(timeout=0.5)
+    async def stuck(ctx: ToolContext) -> str:
+        """Never ends."""
+        try:
+            ctx.progress("begun")
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return ""
+
+    @tool
+    async def broken(ctx: ToolContext) -> str:
+        """Fails."""
+        raise ValueError("no")
+
+    model = ScriptedModel(AssistantMessage(parts=[ToolCall("1", "stuck"), ToolCall("2", "broken")]), "Done.")
+    async with MiniAgents():
+        replies = await model.agent.with_tools(stuck, broken).inquire("Go.")
+    assert ended.is_set()
+    expected = ["TimeoutError: stuck did not end within 0.5 s.", "ValueError: no"]
+    assert expected == [str(each) for each in replies[1:3]]

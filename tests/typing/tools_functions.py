@@ -5,6 +5,7 @@ from typing import assert_type
 
 from miniagents import Tool, tool
 from miniagents.parts import AgentPart
+from miniagents.tools import ToolContext
 
 
 @tool
@@ -33,14 +34,14 @@ def shout(given: dict[str, object]) -> list[str]:
     return [str(each).upper() for each in given.values()]
 
 
-async def count(given: dict[str, object]) -> AsyncGenerator[AgentPart | str]:
+async def counted(given: dict[str, object]) -> AsyncGenerator[AgentPart | str]:
     """Count."""
     yield AgentPart(("count",), "one")
     yield str(given)
 
 
 shouting = Tool.from_schema("shout", "Shouts.", {"type": "object"}, shout)
-counting = Tool.from_schema("count", "Counts.", {}, count, timeout=1.0)
+counting = Tool.from_schema("count", "Counts.", {}, counted, timeout=1.0)
 assert_type(shouting({"text": "a"}), list[str])
 assert_type(counting({}), AsyncGenerator[AgentPart | str])
 shouting(text="a")  # type: ignore[call-arg]
@@ -53,6 +54,37 @@ async def results() -> None:
     assert_type(await add.invoke("{}"), str)
     assert_type(await echo("a", times=2), str)
     await echo("a", 2)  # type: ignore[call-arg]
+
+
+class Users:
+    """What no model can give."""
+
+
+@tool
+async def refund(users: Users, cents: int, *, reason: str = "") -> str:
+    """Pay back."""
+    return f"{users} {cents} {reason}"
+
+
+@tool
+def count(ctx: ToolContext, to: int) -> int:
+    """Count."""
+    ctx.progress("one")
+    assert_type((ctx.call_id, ctx.run_id, ctx.owner), tuple[str | None, str | None, str | None])
+    return to
+
+
+async def bound() -> None:
+    """The value of the first parameter is checked, and so are the calls of what is left; not by name."""
+    paying = refund.bind(Users())
+    assert_type(await paying(250, reason="late"), str)
+    await paying("250")  # type: ignore[arg-type]
+    await paying(250, users=Users())  # type: ignore[call-arg]
+    assert_type(count.bind(ToolContext())(3), int)
+    assert_type(await refund.bind(Users()).bind(250)(reason="late"), str)
+    assert_type(count.bind(to=3), Tool[..., int])
+    refund.bind("Ada")  # type: ignore[call-overload]
+    refund.bind(Users(), 250)  # type: ignore[call-overload]
 
 
 def takes_any_tool(given: Tool[..., object]) -> None:
