@@ -1,4 +1,4 @@
-"""The cases S1 to S14, and D for decoding: what is measured, and the limit that it is measured against."""
+"""The cases S1 to S16, and D for decoding: what is measured, and the limit that it is measured against."""
 
 import os
 import subprocess
@@ -161,8 +161,12 @@ CASES = MappingProxyType(
         "S9": sdk_case("http_cases", "answers", 30_000, 20, 1.3),
         "S9L": sdk_case("http_cases", "live", 30_000, 20, 1.3),
         "S10": Case(map_limit, map_ours, 5_000, 20, 400.0, in_us=True),
-        "S15": Case(piped_limit, piped_ours, 100_000, 200, 6.0),
-        "S15-range": Case(range_limit, range_ours, 50_000, 200, 1.1),
+        **{
+            f"S15-{at_once}": sdk_case("call_cases", f"calls_{at_once}", 8 * max(at_once, 250), 20, 6.0)
+            for at_once in (16, 128, 1_000)
+        },
+        "S16": Case(piped_limit, piped_ours, 100_000, 200, 6.0),
+        "S16-range": Case(range_limit, range_ours, 50_000, 200, 1.1),
         "S13": Case(prompt_limit, prompt_ours, 50_000, 100, 5.0, added=True),
         "S14": sdk_case("observe_cases", "watched", 30_000, 20, 1.05),
         "S14L": sdk_case("observe_cases", "watched_live", 30_000, 20, 1.05),

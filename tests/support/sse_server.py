@@ -17,6 +17,7 @@ import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from ssl import SSLContext
 
 __all__ = [
     "Connection",
@@ -271,11 +272,11 @@ async def _read_request(reader: asyncio.StreamReader) -> Request | None:
 
 
 @asynccontextmanager
-async def serve(*scripts: Script) -> AsyncGenerator[ScriptedServer]:
+async def serve(*scripts: Script, tls: SSLContext | None = None) -> AsyncGenerator[ScriptedServer]:
     """Run a server on a free port of 127.0.0.1; on leaving, all its connections and handlers are ended."""
     scripted = ScriptedServer(scripts)
-    server = await asyncio.start_server(scripted.accept, "127.0.0.1", 0, limit=2**24)
-    scripted.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(scripted.accept, "127.0.0.1", 0, limit=2**24, ssl=tls)
+    scripted.url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield scripted
     finally:

@@ -5,7 +5,7 @@ since a traceback prints it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
@@ -91,7 +91,13 @@ class SDKErrors:
         Args:
             exc: from the SDK, or the HTTP library below it.
         """
-        return isinstance(exc, (self.timeout, TimeoutError)) or "TimeoutException" in _class_names(exc)
+        if not isinstance(exc, (self.timeout, TimeoutError)) and "TimeoutException" not in _class_names(exc):
+            return False
+        chain = [*_chain(exc)]
+        # Over aiohttp, SDKs show each failure to connect as a timeout.
+        return any(isinstance(each, TimeoutError) for each in chain) or not any(
+            "ClientConnectionError" in _class_names(each) for each in chain
+        )
 
     def is_connection(self, exc: Exception) -> bool:
         """Return whether an exception means that the connection could not be made or kept.
@@ -336,12 +342,18 @@ def _cover_secrets(exc: Exception, call: CallRecord) -> None:
         exc.__dict__["message"] = call.quoted(message)
 
 
-def _class_names(exc: Exception) -> frozenset[str]:
+def _class_names(exc: BaseException) -> frozenset[str]:
     return frozenset(each.__name__ for each in type(exc).__mro__)
 
 
 def _root(exc: BaseException, call: CallRecord) -> str:
     # The text of the first one is only "Connection error."; the reason is at the end of the chain.
-    while (cause := exc.__cause__ or exc.__context__) is not None:
-        exc = cause
-    return call.quoted(str(exc) or type(exc).__name__)
+    *_, last = _chain(exc)
+    return call.quoted(str(last) or type(last).__name__)
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception, and then the cause of each one before."""
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or exc.__context__

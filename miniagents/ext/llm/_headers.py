@@ -35,7 +35,7 @@ def response_headers(
     """Return what the headers contain; None if they contain nothing that is known here.
 
     Args:
-        headers: by name; the mapping ignores the case of names, as those of the HTTP libraries do.
+        headers: by name; the case of names does not matter.
         status: the HTTP status.
         request_id: the id of the request, from the provider.
 
@@ -44,6 +44,7 @@ def response_headers(
         >>> response_headers(told, status=200)
         ResponseHeaders(status=200, ..., requests=RateLimit(limit=500, remaining=None, resets_in=0.12), ...)
     """
+    headers = {name.lower(): value for name, value in headers.items()}  # each look-up in theirs takes 2 µs
     found = ResponseHeaders(
         status,
         request_id[:_LONGEST_ID] if request_id else None,

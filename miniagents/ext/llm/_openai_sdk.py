@@ -8,7 +8,7 @@ from ._errors import SDKErrors
 from ._options import ModelOptions
 from ._question import Connection
 from ._settings import NO_KEY, Endpoint, Provider
-from ._transport import no_certificates, own_client, shared_client
+from ._transport import http_client, own_client, shared_client
 
 try:
     from openai import (
@@ -18,6 +18,7 @@ try:
         APIStatusError,
         APITimeoutError,
         AsyncOpenAI,
+        DefaultAioHttpClient,
         DefaultAsyncHttpxClient,
         OpenAIError,
         Timeout,
@@ -60,12 +61,11 @@ def connection_of(options: ModelOptions) -> Connection[AsyncOpenAI]:
 def _build(endpoint: Endpoint) -> AsyncOpenAI:
     """Make the client of an endpoint."""
     key = endpoint.api_key.get_secret_value() if endpoint.api_key else NO_KEY
-    tls = no_certificates(endpoint)
     # The timeouts of the call limit every wait; the SDK has no timeout for the whole call.
     return AsyncOpenAI(
         api_key=key,
         base_url=endpoint.base_url,
         max_retries=0,  # `_retries` does that
         timeout=Timeout(None, connect=_SECONDS_TO_CONNECT),
-        http_client=None if tls is None else DefaultAsyncHttpxClient(verify=tls),
+        http_client=http_client(endpoint, DefaultAioHttpClient, DefaultAsyncHttpxClient),
     )

@@ -12,6 +12,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import Final, Protocol, TypeVar, cast
 from urllib.request import getproxies
 
@@ -33,7 +34,7 @@ __all__ = [
     "EventSource",
     "HTTPResponse",
     "Response",
-    "no_certificates",
+    "http_client",
     "own_client",
     "shared_client",
 ]
@@ -53,6 +54,8 @@ class Closable(Protocol):
 
 
 C = TypeVar("C", bound=Closable)
+H = TypeVar("H")
+H_co = TypeVar("H_co", covariant=True)
 
 
 class ClientPool:
@@ -151,22 +154,29 @@ def shared_client(endpoint: Endpoint, kind: type[C], build: Callable[[Endpoint],
     return PromisingContext.current().shared(ClientPool).get(endpoint, kind, build)
 
 
-def no_certificates(endpoint: Endpoint) -> ssl.SSLContext | None:
-    """Return TLS settings without certificates for an endpoint without TLS; None if it may use TLS.
+class MakesHTTPClient(Protocol[H_co]):
+    """A class of HTTP clients of an SDK, with the defaults of the SDK."""
+
+    def __call__(self, *, verify: ssl.SSLContext | bool = True) -> H_co:
+        """Make a client with these TLS settings."""
+        ...
+
+
+def http_client(endpoint: Endpoint, fast: MakesHTTPClient[H], plain: MakesHTTPClient[H]) -> H:
+    """Make the HTTP client of an endpoint: the one over aiohttp, if aiohttp is installed.
 
     Most of the time that it takes to build a client is spent on loading certificates, which are not needed
-    for ``http://``. With these settings a redirect to ``https://`` fails, since no server is trusted.
+    for ``http://``. Without them a redirect to ``https://`` fails, since no server is trusted.
 
     Args:
         endpoint: of the requests.
-
-    Example:
-        >>> no_certificates(Endpoint("acme", "https://api.acme.example", None)) is None
-        True
+        fast: the class over aiohttp, which costs less the more calls are under way.
+        plain: the class that the SDK uses by default.
     """
+    make = plain if find_spec("aiohttp") is None else fast
     if endpoint.base_url.startswith("http://") and "http" not in getproxies():
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return None
+        return make(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    return make()
 
 
 # -- responses -------------------------------------------------------------------------------------------
@@ -246,6 +256,7 @@ class EventSource:
     """
 
     __slots__ = (
+        "_damage",
         "_http",
         "_sse",
         "_unpack",
@@ -265,6 +276,7 @@ class EventSource:
         self.headers = response_headers(
             headers, status=integer_at(self._http, "status_code"), request_id=headers.get(request_id_header)
         )
+        self._damage: ConnectionError | None = None  # of a body that is damaged after its last event
         self.spoke = False
         self.ended = False
         self.may_be_cut = False
@@ -297,6 +309,8 @@ class EventSource:
 
     def end(self) -> list[ServerEvent]:
         """Note that the body has ended; return the event that has no end, or the whole body."""
+        if self._damage is not None:
+            raise self._damage
         self.ended = True
         if self._sse is not None:
             self.may_be_cut = True
@@ -305,8 +319,18 @@ class EventSource:
         return [ServerEvent("", bytes(self._whole))]
 
     def _unpacked(self, sse: SSEDecoder | AWSEventDecoder, pieces: Iterable[bytes]) -> list[ServerEvent]:
-        """Feed a decoder with decompressed bytes."""
-        return [event for piece in pieces for event in sse.feed(piece)]
+        """Feed a decoder with decompressed bytes; an error after an event is raised by the next call."""
+        if self._damage is not None:
+            raise self._damage
+        events: list[ServerEvent] = []
+        try:
+            for piece in pieces:
+                events += sse.feed(piece)
+        except ConnectionError as error:
+            if not events:
+                raise
+            self._damage = error
+        return events
 
     def _keep(self, data: bytes) -> list[ServerEvent]:
         """Add bytes to a body that is not a stream."""

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 from ._json import WireError
@@ -33,11 +34,22 @@ class _Inflater:
         self._inflate = zlib.decompressobj(_AUTOMATIC)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the decompressed bytes of a piece of the body, in steps."""
-        try:
-            while data and not self._inflate.eof:
-                if out := self._inflate.decompress(data, _STEP):
-                    yield out
-                data = self._inflate.unconsumed_tail
-        except zlib.error:
-            raise ConnectionError("the compressed body is damaged") from None
+        """Yield the decompressed bytes of a piece of the body, in steps; of a damaged one, those before."""
+        while data and not self._inflate.eof:
+            before = self._inflate.copy()
+            try:
+                out = self._inflate.decompress(data, _STEP)
+            except zlib.error:
+                yield from _before_damage(before.decompress, data)
+                raise ConnectionError("the compressed body is damaged") from None
+            if out:
+                yield out
+            data = self._inflate.unconsumed_tail
+
+
+def _before_damage(inflate: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:
+    """Yield what a damaged piece of a body has before its damage."""
+    with suppress(zlib.error):
+        for at in range(len(data)):
+            if out := inflate(data[at : at + 1]):
+                yield out

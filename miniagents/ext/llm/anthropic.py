@@ -28,10 +28,8 @@ Example, with a transport of httpx2 instead of the network:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from pydantic import SecretStr
 
@@ -63,7 +61,7 @@ from ._opaque import opened
 from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
 from ._question import Connection, prepared
 from ._settings import NO_KEY, Endpoint, Provider
-from ._transport import Response, no_certificates, own_client, shared_client
+from ._transport import http_client, own_client, shared_client
 
 try:
     from anthropic import (
@@ -74,6 +72,7 @@ try:
         APIStatusError,
         APITimeoutError,
         AsyncAnthropic,
+        DefaultAioHttpClient,
         DefaultAsyncHttpxClient,
         Timeout,
     )
@@ -85,9 +84,6 @@ except ImportError as _error:
     raise ImportError(
         "anthropic_agent needs Anthropic's SDK, which is not installed; pip install 'miniagents[anthropic]'"
     ) from _error
-
-if TYPE_CHECKING:
-    from anthropic.types import MessageParam
 
 __all__ = ["anthropic_agent", "create_anthropic_agent"]
 
@@ -177,28 +173,15 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
         extra=extra,
     )
     asked = await prepared(ctx, options, _PROVIDER, _RESERVED, _connection)
-    used = asked.connection.client
-    request = _encode(
+    body = _encode(
         asked.conversation,
+        max_tokens=max_tokens or _MAX_TOKENS,
         temperature=temperature,
         signed=_PROVIDER.is_own(asked.connection.base_url),
         wanted=asked.wanted,
         extra=asked.extras.body,
     )
-
-    def ask() -> AbstractAsyncContextManager[Response]:
-        return used.messages.with_streaming_response.create(
-            model=asked.model,
-            messages=request.messages,
-            max_tokens=max_tokens or _MAX_TOKENS,
-            stream=stream,
-            extra_body=request.body,
-            extra_headers={"Accept-Encoding": "identity", **asked.extras.headers},
-            extra_query=asked.extras.query,
-            timeout=used.timeout,  # else the SDK refuses long answers that do not stream
-        )
-
-    reply_with(ctx, asked.call(_WIRE, ask))
+    reply_with(ctx, asked.call(_WIRE, "/v1/messages", body))
 
 
 create_anthropic_agent: Final = anthropic_agent.fork
@@ -208,26 +191,20 @@ create_anthropic_agent: Final = anthropic_agent.fork
 # -- encode: messages -> request -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _MessagesRequest:
-    """The messages of a request, and the other fields of its body, without the model and `max_tokens`."""
-
-    messages: "list[MessageParam]"
-    body: dict[str, object]
-
-
 def _encode(
     conversation: Conversation,
     *,
+    max_tokens: int = _MAX_TOKENS,
     temperature: float | None,
     signed: bool = True,
     wanted: Wanted = NOTHING_WANTED,
     extra: Mapping[str, object],
-) -> _MessagesRequest:
+) -> dict[str, object]:
     """Convert a conversation to a request of the Messages API.
 
     Args:
         conversation: to convert.
+        max_tokens: the maximum of the answer.
         temperature: from 0 to 2.
         signed: whether the server refuses thoughts without a signature, as Anthropic does.
         wanted: the tools and the schema of the answer.
@@ -248,6 +225,8 @@ def _encode(
         turns[-1] = Turn("assistant", (*last.content[:-1], said.rstrip()))
     messages = [{"role": turn.role, "content": _content(turn)} for turn in turns]
     body: dict[str, object] = {
+        "messages": messages,
+        "max_tokens": max_tokens,
         "system": conversation.system or None,
         "temperature": temperature,
         "tool_choice": {"type": "tool", "name": wanted.tool} if wanted.tool else None,
@@ -255,10 +234,7 @@ def _encode(
         "tools": wanted.told(_tool, extra.get("tools")),
         "output_config": beside(extra.get("output_config"), format=_format(wanted.answer)),
     }
-    return _MessagesRequest(
-        cast("list[MessageParam]", messages),
-        {name: value for name, value in body.items() if value is not None},
-    )
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def _content(turn: Turn) -> object:
@@ -381,14 +357,13 @@ def _connection(options: ModelOptions) -> Connection[AsyncAnthropic]:
 def _build(endpoint: Endpoint) -> AsyncAnthropic:
     """Make the client of an endpoint."""
     key = endpoint.api_key.get_secret_value() if endpoint.api_key else NO_KEY
-    tls = no_certificates(endpoint)
     # The timeouts of the call limit every wait; the SDK has no timeout for the whole call.
     return AsyncAnthropic(
         api_key=key,
         base_url=endpoint.base_url,
         max_retries=0,  # `_retries` does that
         timeout=Timeout(None, connect=_SECONDS_TO_CONNECT),
-        http_client=None if tls is None else DefaultAsyncHttpxClient(verify=tls),
+        http_client=http_client(endpoint, DefaultAioHttpClient, DefaultAsyncHttpxClient),
     )
 
 

@@ -23,8 +23,7 @@ Example, with a transport of httpx2 instead of the network:
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -55,7 +54,6 @@ from ._options import NOTHING_WANTED, ModelOptions, Wanted
 from ._question import prepared
 from ._sse import ServerEvent
 from ._thinking_tag import TaggedThoughts
-from ._transport import Response
 
 __all__ = ["create_openai_agent", "openai_agent"]
 
@@ -144,8 +142,7 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
         extra=extra,
     )
     asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)
-    used = asked.connection.client
-    request = _encode(
+    body = _encode(
         asked.conversation,
         stream=stream,
         max_tokens=max_tokens,
@@ -154,20 +151,8 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
         wanted=asked.wanted,
         extra=asked.extras.body,
     )
-
-    def ask() -> AbstractAsyncContextManager[Response]:
-        return used.chat.completions.with_streaming_response.create(
-            model=asked.model,
-            messages=[],  # they are in `extra_body`: the SDK would check each for 0.5 ms, and change nothing
-            stream=stream,
-            extra_body={**request.body, "messages": request.messages},
-            extra_headers={"Accept-Encoding": "identity", **asked.extras.headers},
-            extra_query=asked.extras.query,
-            timeout=used.timeout,
-        )
-
     wire = _WIRE if thinking_tag is None else _tagged(thinking_tag)
-    reply_with(ctx, asked.call(wire, ask, needs_finish=needs_finish_reason))
+    reply_with(ctx, asked.call(wire, "/chat/completions", body, needs_finish=needs_finish_reason))
 
 
 create_openai_agent: Final = openai_agent.fork
@@ -175,14 +160,6 @@ create_openai_agent: Final = openai_agent.fork
 
 
 # -- encode: messages -> request -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _ChatRequest:
-    """The messages of a request, and the other fields of its body, without the model."""
-
-    messages: list[dict[str, object]]
-    body: dict[str, object]
 
 
 def _encode(
@@ -194,7 +171,7 @@ def _encode(
     is_openai: bool,
     wanted: Wanted = NOTHING_WANTED,
     extra: Mapping[str, object],
-) -> _ChatRequest:
+) -> dict[str, object]:
     """Convert a conversation to a Chat Completions request."""
     messages: list[dict[str, object]] = []
     if conversation.system:
@@ -202,6 +179,7 @@ def _encode(
     for turn in _calls_together(conversation.turns):
         messages += _messages(turn)
     body: dict[str, object] = {
+        "messages": messages,
         "max_completion_tokens" if is_openai else "max_tokens": max_tokens,
         "temperature": temperature,
         "stream_options": {"include_usage": True} if stream else None,
@@ -212,7 +190,7 @@ def _encode(
         **extra,
         "tools": wanted.told(_tool, extra.get("tools")),
     }
-    return _ChatRequest(messages, {name: value for name, value in body.items() if value is not None})
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def _calls_together(turns: Iterable[Turn]) -> Iterator[Turn]:

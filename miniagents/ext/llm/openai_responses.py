@@ -15,8 +15,6 @@ Example:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -46,7 +44,6 @@ from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
 from ._question import prepared
 from ._responses_decoder import ResponsesDecoder, decode_response
 from ._settings import is_at
-from ._transport import Response
 
 __all__ = ["openai_responses_agent"]
 
@@ -130,8 +127,7 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
         extra=extra,
     )
     asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)
-    used = asked.connection.client
-    request = _encode(
+    body = _encode(
         asked.conversation,
         max_tokens=max_tokens,
         temperature=temperature,
@@ -140,30 +136,10 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
         extra=asked.extras.body,
         needs_ids=_needs_ids(asked.connection.base_url),
     )
-
-    def ask() -> AbstractAsyncContextManager[Response]:
-        return used.responses.with_streaming_response.create(
-            model=asked.model,
-            input=[],  # it is in `extra_body`: the SDK would check each item for 1 ms, and change nothing
-            stream=stream,
-            extra_body={**request.body, "input": request.input},
-            extra_headers={"Accept-Encoding": "identity", **asked.extras.headers},
-            extra_query=asked.extras.query,
-            timeout=used.timeout,
-        )
-
-    reply_with(ctx, asked.call(_WIRE, ask))
+    reply_with(ctx, asked.call(_WIRE, "/responses", body))
 
 
 # -- encode: messages -> request -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _ResponsesRequest:
-    """The items of a request, and the other fields of its body, without the model."""
-
-    input: list[dict[str, object]]
-    body: dict[str, object]
 
 
 def _encode(
@@ -175,7 +151,7 @@ def _encode(
     wanted: Wanted = NOTHING_WANTED,
     extra: Mapping[str, object],
     needs_ids: bool = False,
-) -> _ResponsesRequest:
+) -> dict[str, object]:
     """Convert a conversation to a request of the Responses API."""
     items = [item for turn in conversation.turns for item in _items(turn)]
     if needs_ids:
@@ -184,6 +160,7 @@ def _encode(
             for item in items
         ]
     body: dict[str, object] = {
+        "input": items,
         "instructions": conversation.system or None,
         "max_output_tokens": max_tokens,
         "temperature": temperature,
@@ -194,7 +171,7 @@ def _encode(
         "tools": wanted.told(_tool, extra.get("tools")),
         "text": beside(extra.get("text"), format=_format(wanted.answer) if wanted.answer else None),
     }
-    return _ResponsesRequest(items, {name: value for name, value in body.items() if value is not None})
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def _needs_ids(base_url: str) -> bool:

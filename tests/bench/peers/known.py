@@ -46,7 +46,8 @@ class Peer:
             return ""
 
 
-WHOLE = frozenset({"S9", "S9L"})
+CALLS = ("S15-16", "S15-128", "S15-1000")
+WHOLE = frozenset({"S9", "S9L", *CALLS})
 """Cases of which no one does a part: how many answers stream at once belongs to them."""
 
 PEERS: Mapping[str, Peer] = MappingProxyType(
@@ -54,14 +55,17 @@ PEERS: Mapping[str, Peer] = MappingProxyType(
         "aiostream": Peer("aiostream", "of_aiostream", ("S1", "S1L", "S2-4", "S2-16"), 0.2),
         "reactivex": Peer("reactivex", "of_reactivex", ("S1", "S1L", "S2-4", "S2-16", "S3"), 0.1),
         "genai-processors": Peer("genai-processors", "of_genai", ("S1", "S1L", "S4", "S5"), 0.05),
-        "openai SDK": Peer("openai", "of_openai", ("S9", "S9L"), 1),
+        "openai SDK": Peer("openai", "of_openai", ("S9", "S9L", *CALLS), 1),
         "LangChain": Peer(
             "langchain-core",
             "of_langchain",
-            ("S1", "S1L", "S2-4", "S4", "S5", "S9", "S9L"),
+            ("S1", "S1L", "S2-4", "S4", "S5", "S9", "S9L", *CALLS),
             0.05,
         ),
-        "pydantic-ai": Peer("pydantic-ai-slim", "of_pydantic_ai", ("S1", "S1L", "S4", "S9", "S9L"), 0.02),
+        "pydantic-ai": Peer(
+            "pydantic-ai-slim", "of_pydantic_ai", ("S1", "S1L", "S4", "S9", "S9L", *CALLS), 0.02
+        ),
+        "litellm": Peer("litellm", "of_litellm", CALLS, 1),
         "miniagents 0.0.35": Peer("miniagents", "of_original", ("S1", "S1L", "S3", "S4", "S5"), 0.05),
     }
 )

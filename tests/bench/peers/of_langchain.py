@@ -9,6 +9,7 @@ from types import MappingProxyType
 import httpx2
 
 from tests.bench.answer_server import KEY, LIVE_PAUSE, MODEL, QUESTION, Ask, reading
+from tests.bench.call_cases import over_aiohttp, roles
 from tests.bench.sources import Role, Source, bulk, exhaust, expect, live, seconds
 
 runnables = import_module("langchain_core.runnables")
@@ -115,5 +116,6 @@ ROLES = MappingProxyType(
         "S5": first_token,
         "S9": reading(asking),
         "S9L": reading(asking, pause=LIVE_PAUSE),
+        **roles(over_aiohttp(asking)),
     }
 )

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import httpx2
 
 from tests.bench.answer_server import KEY, LIVE_PAUSE, MODEL, QUESTION, Ask, reading
+from tests.bench.call_cases import over_aiohttp, roles
 
 openai = import_module("openai")
 
@@ -23,4 +24,6 @@ async def asking(url: str, client: httpx2.AsyncClient) -> Ask:
     return ask
 
 
-ROLES = MappingProxyType({"S9": reading(asking), "S9L": reading(asking, pause=LIVE_PAUSE)})
+ROLES = MappingProxyType(
+    {"S9": reading(asking), "S9L": reading(asking, pause=LIVE_PAUSE), **roles(over_aiohttp(asking))}
+)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import httpx2
 
 from tests.bench.answer_server import KEY, LIVE_PAUSE, MODEL, QUESTION, Ask, reading
+from tests.bench.call_cases import over_aiohttp, roles
 from tests.bench.sources import Role, Source, bulk, expect, live, seconds
 
 ai = import_module("pydantic_ai")
@@ -65,5 +66,6 @@ ROLES = MappingProxyType(
         "S4": calls,
         "S9": reading(asking),
         "S9L": reading(asking, pause=LIVE_PAUSE),
+        **roles(over_aiohttp(asking)),
     }
 )

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Mapping
+from typing import cast
 
 import pytest
 from anthropic import AsyncAnthropic
@@ -39,20 +40,22 @@ def test_encode() -> None:
         Turn("user", ("Bye",)),
     )
     request = _encode(Conversation("Be brief.", turns), temperature=0.5, extra={"top_k": 5, "top_p": None})
-    assert request.messages == [
+    assert request["messages"] == [
         {"role": "user", "content": "Hi\n\nthere"},
         {"role": "assistant", "content": "Hello"},
         {"role": "user", "content": "Bye"},
     ]
-    assert request.body == {"system": "Be brief.", "temperature": 0.5, "top_k": 5}
-    assert _encode(Conversation("", turns), temperature=None, extra={}).body == {}
+    rest = {"max_tokens": 8192, "system": "Be brief.", "temperature": 0.5, "top_k": 5}
+    assert request == {"messages": request["messages"], **rest}
+    assert _encode(Conversation("", turns), temperature=None, extra={}).keys() == {"messages", "max_tokens"}
 
 
 def test_encode_assistant_at_both_ends() -> None:
     """A user speaks first, and a text to go on from does not end in white space."""
     request = _encode(Conversation("", (Turn("assistant", ("Welcome! \n",)),)), temperature=None, extra={})
-    assert [turn["role"] for turn in request.messages] == ["user", "assistant"]
-    assert request.messages[1]["content"] == "Welcome!"
+    turns = cast("list[dict[str, object]]", request["messages"])
+    assert [turn["role"] for turn in turns] == ["user", "assistant"]
+    assert turns[1]["content"] == "Welcome!"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,8 @@ def test_arguments_go_back_as_an_object(arguments: str, given: object) -> None:
     turn = Turn("assistant", (ToolCall("1", "look", arguments),))
     user = Turn("user", ("Look.",))
     request = _encode(Conversation("", (user, turn)), temperature=None, extra={})
-    assert request.messages[1]["content"] == [{"type": "tool_use", "id": "1", "name": "look", "input": given}]
+    sent = cast("list[dict[str, object]]", request["messages"])
+    assert sent[1]["content"] == [{"type": "tool_use", "id": "1", "name": "look", "input": given}]
 
 
 async def test_request() -> None:

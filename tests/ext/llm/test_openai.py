@@ -43,13 +43,14 @@ TALK = Conversation(
 def test_encode() -> None:
     """The system text comes first, the turns stay as they are; nothing is sent that was not asked for."""
     request = _encode(TALK, stream=True, max_tokens=None, temperature=None, is_openai=True, extra={"seed": 7})
-    assert request.messages == [
+    assert request["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hi"},
         {"role": "user", "content": "there"},
         {"role": "assistant", "content": "Hello"},
     ]
-    assert request.body == {"stream_options": {"include_usage": True}, "seed": 7}
+    rest = {"stream_options": {"include_usage": True}, "seed": 7}
+    assert request == {"messages": request["messages"], **rest}
 
 
 def test_encode_calls_in_a_row() -> None:
@@ -70,7 +71,7 @@ def test_encode_calls_in_a_row() -> None:
             each["content"],
             [call["id"] for call in cast("list[dict[str, str]]", each.get("tool_calls", []))],
         )
-        for each in request.messages
+        for each in cast("list[dict[str, object]]", request["messages"])
     ]
     assert told == [
         ("assistant", "Well.", []),
@@ -86,7 +87,8 @@ def test_encode_arguments() -> None:
     calls = (ToolCall("a", "look", '{"n":1}'), ToolCall("b", "look", "{'n'"), ToolCall("c", "look", ""))
     talk = Conversation("", (Turn("assistant", calls),))
     request = _encode(talk, stream=False, max_tokens=None, temperature=None, is_openai=True, extra={})
-    told = cast("list[dict[str, dict[str, str]]]", request.messages[0]["tool_calls"])
+    (turn,) = cast("list[dict[str, object]]", request["messages"])
+    told = cast("list[dict[str, dict[str, str]]]", turn["tool_calls"])
     assert ['{"n":1}', '{"no object": "{\'n\'"}', "{}"] == [call["function"]["arguments"] for call in told]
 
 
@@ -95,10 +97,9 @@ def test_encode_limits(is_openai: bool, name: str) -> None:
     """The limit has the name of today for OpenAI, and the one that all know for others."""
     extra = {"stream_options": None}
     request = _encode(TALK, stream=True, max_tokens=9, temperature=0.0, is_openai=is_openai, extra=extra)
-    assert request.body == {name: 9, "temperature": 0.0}
-    assert _encode(
-        TALK, stream=False, max_tokens=9, temperature=None, is_openai=is_openai, extra={}
-    ).body == {name: 9}
+    assert request == {"messages": request["messages"], name: 9, "temperature": 0.0}
+    whole = _encode(TALK, stream=False, max_tokens=9, temperature=None, is_openai=is_openai, extra={})
+    assert {"messages", name} == whole.keys()
 
 
 async def test_request() -> None:

@@ -1,7 +1,6 @@
 """What a model is asked: gathered and checked before a provider makes a request of it."""
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 
 import pytest
 from pydantic import SecretStr
@@ -12,7 +11,6 @@ from miniagents.ext.llm._conversation import Turn
 from miniagents.ext.llm._options import ModelOptions
 from miniagents.ext.llm._question import Connection, Question, prepared
 from miniagents.ext.llm._timeouts import Timeouts
-from miniagents.ext.llm._transport import Response
 from miniagents.ext.llm.openai import _WIRE as CHAT_WIRE
 
 ACME = Provider("acme", "https://api.acme.test", ("acme.test",))
@@ -24,11 +22,6 @@ def connect(options: ModelOptions) -> Connection[str]:
     """A client of any options."""
     assert options.model is not None
     return CONNECTION
-
-
-def never() -> AbstractAsyncContextManager[Response]:
-    """Nothing is asked in these tests."""
-    raise AssertionError
 
 
 async def question(options: ModelOptions, reserved: Mapping[str, str] | None = None) -> Question[str]:
@@ -57,7 +50,7 @@ async def test_what_is_asked() -> None:
 async def test_the_call(given: int | None, expected: int) -> None:
     """The call knows the server without credentials, the secrets, and how often it may ask again."""
     asked = await question(ModelOptions(model="m-1", max_retries=given))
-    call = asked.call(CHAT_WIRE, never, needs_finish=False)
+    call = asked.call(CHAT_WIRE, "/chat", {}, needs_finish=False)
     assert (call.model, call.server, call.prompt) == ("m-1", "localhost:8000", "\nHi")
     assert (call.secrets, call.max_retries, call.needs_finish) == (CONNECTION.secrets, expected, False)
 

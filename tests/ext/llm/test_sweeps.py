@@ -105,9 +105,9 @@ async def outcome_of(asked: Asked) -> tuple[str, LLMError | None]:
 
 
 async def over_sockets(
-    wire: Wire, script: Callable[[bytes], Script], kind: type[LLMError], *, swallows: bool
+    wire: Wire, script: Callable[[bytes], Script], *kinds: type[LLMError], swallows: bool
 ) -> None:
-    """Send the beginnings of an answer, of every length; each is an error of the kind, or complete."""
+    """Send the beginnings of an answer, of every length; each is an error of these kinds, or complete."""
     events, end = wire.shortest
     data = b"".join(events)
     complete_at = len(b"".join(events[: end + 1])) - len(b"\n\n")
@@ -117,7 +117,7 @@ async def over_sockets(
             if error is None:
                 assert (message, count >= complete_at) == ("Hello", True)
                 continue
-            assert isinstance(error, kind), (count, error)
+            assert isinstance(error, kinds), (count, error)
             text = text_within(data, count)
             assert text.startswith(error.partial_text) if swallows else error.partial_text == text, count
             assert count < complete_at or swallows, error
@@ -137,7 +137,9 @@ async def test_cut_at_every_byte_over_sockets(wire: Wire) -> None:
 @quickly
 async def test_reset_at_every_byte_over_sockets(wire: Wire) -> None:
     """The same with the SDK, over sockets: a reset, which may swallow what was not read yet."""
-    await over_sockets(wire, lambda data: raw(HEAD + data, reset), LLMConnectionError, swallows=True)
+    # aiohttp shows the reset of a body without a length as its end.
+    kinds = LLMConnectionError, LLMTruncatedError
+    await over_sockets(wire, lambda data: raw(HEAD + data, reset), *kinds, swallows=True)
 
 
 # -- what must turn them red -----------------------------------------------------------------------------

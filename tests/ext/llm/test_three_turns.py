@@ -150,6 +150,6 @@ async def test_a_thought_of_a_cut_answer_is_not_sent_to_anthropic() -> None:
     """W2: Anthropic refuses a thought without a signature, so one that was cut does not go back to it."""
     cut = AssistantMessage(parts=[Reasoning("Hm", opaque='{"from": "anthropic api.anthropic.com"}'), "So"])
     talk = conversation_of([UserMessage("Hi"), cut, UserMessage("Go on.")])
-    sent = _encode(talk, temperature=None, signed=True, extra={}).messages
+    sent = _encode(talk, temperature=None, signed=True, extra={})
     assert "Hm" not in str(sent)
-    assert "Hm" in str(_encode(talk, temperature=None, signed=False, extra={}).messages)
+    assert "Hm" in str(_encode(talk, temperature=None, signed=False, extra={}))

@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import gzip
+import ssl
 from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -12,14 +14,15 @@ from typing_extensions import override
 
 from miniagents import (
     AssistantMessage,
+    LLMConnectionError,
     LLMProtocolError,
     MessageSequencePromise,
     MiniAgents,
 )
-from miniagents.ext.llm import ServerEvent, WireError, own_client, shared_client
+from miniagents.ext.llm import ServerEvent, WireError, _transport, own_client, shared_client
 from miniagents.ext.llm._settings import Endpoint
 from miniagents.ext.llm._sse import MAX_EVENT
-from miniagents.ext.llm._transport import ClientPool, EventSource, no_certificates
+from miniagents.ext.llm._transport import ClientPool, EventSource, http_client
 from miniagents.values import LLMConfigError
 from tests.support.sse_server import (
     hold,
@@ -28,6 +31,7 @@ from tests.support.sse_server import (
 )
 from tests.support.wires import KEY, WIRES, Wire, asking
 
+CERTIFICATE = Path(__file__).parents[2] / "support" / "localhost.pem"
 on_each_wire = pytest.mark.parametrize("wire", WIRES, ids=repr)
 
 
@@ -100,15 +104,52 @@ async def test_no_key_is_shown() -> None:
         assert "canary-key" not in repr(vars(context))
 
 
-def test_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Certificates are loaded where TLS may be needed: for https, and for a proxy in front of http."""
-    assert no_certificates(endpoint(url="https://one")) is None
-    trust = no_certificates(endpoint(url="http://one"))
-    assert trust is not None
+@pytest.mark.parametrize("installed", [True, False])
+def test_http_client(monkeypatch: pytest.MonkeyPatch, *, installed: bool) -> None:
+    """With aiohttp, the client is the fast one; certificates are loaded for https, and for a proxy."""
+    monkeypatch.setattr(_transport, "find_spec", {"aiohttp": object() if installed else None}.get)
+
+    def make(url: str) -> tuple[str, ssl.SSLContext | bool]:
+        def fast(*, verify: ssl.SSLContext | bool = True) -> tuple[str, ssl.SSLContext | bool]:
+            return "fast", verify
+
+        def plain(*, verify: ssl.SSLContext | bool = True) -> tuple[str, ssl.SSLContext | bool]:
+            return "plain", verify
+
+        return http_client(endpoint(url=url), fast, plain)
+
+    kind = "fast" if installed else "plain"
+    assert (kind, True) == make("https://one")
+    made, trust = make("http://one")
+    assert made == kind
+    assert isinstance(trust, ssl.SSLContext)
     assert trust.get_ca_certs() == []
     assert trust.check_hostname
     monkeypatch.setenv("http_proxy", "https://proxy")
-    assert no_certificates(endpoint(url="http://one")) is None
+    assert (kind, True) == make("http://one")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+@on_each_wire
+async def test_proxy_and_tls(wire: Wire, monkeypatch: pytest.MonkeyPatch, *, installed: bool) -> None:
+    """Over aiohttp and without it, the proxy and the certificates of the environment are used."""
+    if not installed:
+        monkeypatch.setattr(_transport, "find_spec", {"aiohttp": None}.get)
+    good = sse(*wire.good("Hi"))
+    async with serve(good) as proxy, MiniAgents():
+        monkeypatch.setenv("http_proxy", proxy.url)
+        model = wire.agent.fork(model="m-1", api_key=KEY, max_retries=0)
+        assert "Hi" == str(await model.inquire("Hello", base_url="http://acme.test" + wire.path))
+        assert proxy.requests[0].path.startswith("http://acme.test/")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(CERTIFICATE)
+    async with serve(good, tls=tls) as server, MiniAgents():
+        address = server.url + wire.path
+        with pytest.raises(LLMConnectionError, match="certificate verify failed"):
+            await model.inquire("Hello", base_url=address)
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    async with serve(good, tls=tls) as server, MiniAgents():
+        assert "Hi" == str(await model.inquire("Hello", base_url=server.url + wire.path))
 
 
 async def test_calls_of_a_context_share_a_client() -> None:
