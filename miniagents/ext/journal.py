@@ -6,33 +6,45 @@ calls are answered from the journal, and it continues after them.
 """
 
 from miniagents.runs import (
-    CallJournal,
     CallKey,
     CallRecords,
+    CallStore,
+    Ending,
+    Event,
     JournalEntry,
     JournalError,
-    RunJournal,
-    RunRequest,
+    LoggedCalls,
+    MemoryJournal,
+    RunHead,
+    RunLog,
+    RunPage,
+    RunRecord,
     RunStore,
-    UnfinishedRun,
     durable,
+    events_of_run,
     recorded,
 )
 
 from ._journal import Journal, StoredCall
 
 __all__ = [
-    "CallJournal",
     "CallKey",
     "CallRecords",
+    "CallStore",
+    "Ending",
+    "Event",
     "Journal",
     "JournalEntry",
     "JournalError",
-    "RunJournal",
-    "RunRequest",
+    "LoggedCalls",
+    "MemoryJournal",
+    "RunHead",
+    "RunLog",
+    "RunPage",
+    "RunRecord",
     "RunStore",
     "StoredCall",
-    "UnfinishedRun",
     "durable",
+    "events_of_run",
     "recorded",
 ]

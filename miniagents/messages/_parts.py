@@ -212,6 +212,11 @@ class _Notes:
         self.clock: Callable[[], float] = watch.clock
         self.look_at: int = 1
 
+    @property
+    def origin(self) -> tuple[RunInfo, int]:
+        """The run that writes the message, and the number of the message in it."""
+        return self._watch.info, self._number
+
     def look(self, part: Part, /) -> None:
         """Report a part if necessary: the first one, one that is not text, or the last one of a full batch.
 
@@ -268,6 +273,11 @@ class ObservedBuffer(ReplayBuffer[str]):
         super().__init__(context)
         self.notes: _Notes = _Notes(watch, cast("list[Part]", self.items), data)  # tokens are parts
 
+    @property
+    def origin(self) -> tuple[RunInfo, int]:
+        """The run that writes the message, and the number of the message in it."""
+        return self.notes.origin
+
     @override
     def _tell_observers(self) -> None:
         self.notes.end()
@@ -314,6 +324,11 @@ class ObservedPartBuffer(PartBuffer):
         elif self.notify_next:
             self.notify()
 
+    @property
+    def origin(self) -> tuple[RunInfo, int]:
+        """The run that writes the message, and the number of the message in it."""
+        return self._notes.origin
+
     @override
     def _tell_observers(self) -> None:
         self._notes.end()
@@ -359,6 +374,15 @@ def run_of(replies: ReplayBuffer[T]) -> RunInfo | None:
     """
     observers = replies.context.observers
     return None if observers is None else observers.anchor.runs.get(replies)
+
+
+def origin_of(buffer: object) -> tuple[RunInfo, int] | None:
+    """Return the run that writes a message, and the number of the message in it; None if it is not observed.
+
+    Args:
+        buffer: the buffer of the message.
+    """
+    return buffer.origin if isinstance(buffer, ObservedBuffer | ObservedPartBuffer) else None
 
 
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:

@@ -3,31 +3,49 @@
 from ._cache import cache
 from ._call_keys import NOT_ASKED, CallKey, RecordedFunction
 from ._call_records import CallRecords
-from ._durable import DurableRun, RunJournal, durable
+from ._durable import DurableRun, LoggedCalls, durable
 from ._limiter import Limiter
 from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_limit
+from ._memory import MemoryJournal
 from ._message_records import Json, Record, Registry, decode_data, encode_data
 from ._model_limits import ModelLimits, model_limits
 from ._prices import dollars
-from ._recorded import CallJournal, JournalEntry, JournalError, RecordedCalls, recorded
-from ._recordings import CallPlayer, RecordedEvent, error_data, part_data
-from ._run_store import RunRequest, RunStore, UnfinishedRun
+from ._recorded import RecordedCalls, recorded
+from ._recordings import CallPlayer, RecordedEvent, error_data, part_data, part_of_data
+from ._run_log import Ending, RunLog, events_of_run
 from ._run_usage import Price, RunUsage, UsageReport
+from ._stores import (
+    CallStore,
+    Event,
+    JournalEntry,
+    JournalError,
+    Restart,
+    RunHead,
+    RunPage,
+    RunRecord,
+    RunState,
+    RunStore,
+    unknown_run,
+)
 from ._unpriced import unpriced_models
 
 __all__ = [
     "NOT_ASKED",
     "Budget",
-    "CallJournal",
     "CallKey",
     "CallPlayer",
     "CallRecords",
+    "CallStore",
     "ConcurrencyLimit",
     "DurableRun",
+    "Ending",
+    "Event",
     "JournalEntry",
     "JournalError",
     "Json",
     "Limiter",
+    "LoggedCalls",
+    "MemoryJournal",
     "ModelLimits",
     "Price",
     "RateLimiter",
@@ -36,11 +54,14 @@ __all__ = [
     "RecordedEvent",
     "RecordedFunction",
     "Registry",
-    "RunJournal",
-    "RunRequest",
+    "Restart",
+    "RunHead",
+    "RunLog",
+    "RunPage",
+    "RunRecord",
+    "RunState",
     "RunStore",
     "RunUsage",
-    "UnfinishedRun",
     "UsageReport",
     "budget",
     "cache",
@@ -49,10 +70,13 @@ __all__ = [
     "durable",
     "encode_data",
     "error_data",
+    "events_of_run",
     "limit",
     "model_limits",
     "part_data",
+    "part_of_data",
     "rate_limit",
     "recorded",
+    "unknown_run",
     "unpriced_models",
 ]

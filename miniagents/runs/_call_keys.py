@@ -52,7 +52,7 @@ class CallKey:
 
     Attributes:
         digest: SHA-256 of the agent, its configuration and the messages: 32 bytes.
-        scope: what the call belongs to, such as the job whose state it is; empty for a call that all can find.
+        scope: what the call belongs to, such as a job; empty for a call that all can find.
         number: how many equal calls were made before; 0 if equal calls share one answer.
 
     Example:

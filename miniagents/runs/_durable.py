@@ -1,55 +1,137 @@
 """``durable``: a run of many agents whose process was killed continues after its finished calls."""
 
-import json
 import logging
-from collections import Counter, defaultdict, deque
-from collections.abc import AsyncGenerator, MutableMapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from contextvars import ContextVar, Token
+from collections import deque
+from collections.abc import AsyncGenerator, MutableMapping, Sequence
+from contextvars import Token
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import ClassVar, Final, Self
 
 from miniagents.agents import InteractionContext, MiniAgents
+from miniagents.messages._parts import current_watch
 from miniagents.models import TOOL_RECORDER, MakeParts, RecordTool, ToolSpec
 from miniagents.values import Part, ToolCall
 
-from ._call_keys import CallKey, RecordedFunction, function_of, key_of, key_of_tool, question_of
-from ._recorded import AnyAgent, CallJournal, JournalEntry, MessageForm, is_recorded, play, record
+from ._call_keys import function_of, key_of, key_of_tool, question_of
+from ._message_records import Json
+from ._recorded import WITHIN_RECORDED, AnyAgent, MessageForm, made_of, play
 from ._recordings import RecordedEvent, part_data, part_of_data
+from ._run_log import Ending, KeptCall, RunLog, kept_calls, kept_rows
+from ._stores import Event, RunHead, RunStore
 
-__all__ = ["DurableRun", "RunJournal", "durable"]
+__all__ = ["DurableRun", "LoggedCalls", "durable"]
 
-_LOG: Final = logging.getLogger("miniagents.models")
-_WITHIN: Final[ContextVar[bool]] = ContextVar("miniagents_within_recorded", default=False)
+_LOG: Final = logging.getLogger("miniagents.runs")
 
 
-class RunJournal(CallJournal, Protocol):
-    """A journal that knows which calls belong to a run.
+class LoggedCalls:
+    """A block whose calls of models and tools are written to the log of a run, and replayed from it.
 
-    Example:
-        >>> from miniagents.ext.journal import Journal
-        >>> def of_one_file(path: str) -> RunJournal:
-        ...     return Journal(path)
+    Args:
+        log: of the run; this process is its writer.
+        version: of the agents.
+        events: what is in the log already.
+
+    Attributes:
+        played: how many calls were replayed from the log until now.
+        made: how many calls were made and kept until now.
+        models_only: True: only runs of models pass through it.
     """
 
-    async def calls_of(self, run: str, /) -> list[tuple[bytes, int, str]]:
-        """Return digest, number and name of each call of a run, in the order in which they were kept.
+    models_only: ClassVar[bool] = True
 
-        Args:
-            run: the id of the run.
-        """
-        ...
+    def __init__(self, log: RunLog, version: str, events: Sequence[Event] = ()) -> None:
+        self.played: int = 0
+        self.made: int = 0
+        self._log = log
+        self._version = version
+        self._kept = kept_calls(events)
+        self._context = MiniAgents(around=[self], observers=[log])
+        self._token: Token[RecordTool | None] | None = None
 
-    def hold(self, run: str, /) -> AbstractAsyncContextManager[None]:
-        """Return a block in which no other process or task works on a run.
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """The names of calls in the log that were not made this time."""
+        return tuple(call.name for calls in self._kept.values() for call in calls)
 
-        Args:
-            run: the id of the run.
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        await self._context.__aenter__()
+        self._token = TOOL_RECORDER.set(self._tool)
+        return self
 
-        Raises:
-            JournalError: when it is entered: another process or task works on the run.
-        """
-        ...
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for all runs of the block."""
+        if self._token is not None:
+            TOOL_RECORDER.reset(self._token)
+        await self._context.__aexit__(kind, error, trace)
+
+    def _take(self, *keys: str) -> KeptCall | None:
+        """Return an equal call of the log, each once; None if the call must be made."""
+        calls: deque[KeptCall] = next(filter(None, map(self._kept.get, keys)), deque())
+        if not calls:
+            return None
+        self.played += 1
+        watch = current_watch()
+        self._log.play(None if watch is None else watch.info)
+        return calls.popleft()
+
+    async def _keep(self, key: str, name: str, rows: list[Json]) -> None:
+        self.made += 1
+        watch = current_watch()
+        span = self._log.span_of(None if watch is None else watch.info)
+        self._log.add(["kept", span, key, name, self._version, rows])
+        await self._log.flush(hard=True)
+
+    async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
+        """Replay the call of a model, or make and keep it."""
+        if WITHIN_RECORDED.get():  # its journal keeps the call
+            ctx.reply(call.inquire(ctx.messages))
+            return
+        function = function_of(call, call.alias, self._version)
+        question = question_of(await ctx.messages)
+        key = key_of(f"{function.name} {function.function}", self._version, call, question).hex()
+        form = MessageForm.of(call)
+        kept = self._take(key)
+        if kept is not None:
+            await play(kept.name, kept.events, form, ctx)
+            return
+        replies = call.inquire(ctx.messages)
+        ctx.reply(replies)
+        made = await made_of(form, replies)
+        if made is not None and not made.failed:
+            origins = {
+                number: origin
+                for number, promise in enumerate(replies.buffer.items)
+                if (origin := self._log.origin_of(promise)) is not None
+            }
+            await self._keep(key, call.alias, kept_rows(made.events, origins))
+
+    async def _tool(
+        self,
+        call: ToolCall,
+        spec: ToolSpec,
+        make: MakeParts,
+        metadata: MutableMapping[str, object],
+    ) -> AsyncGenerator[Part]:
+        """Yield the parts of the result of a tool: from the log, or from a new call, which is kept."""
+        digest, former = key_of_tool(self._version, call, spec)
+        kept = self._take(digest.hex(), former.hex())
+        if kept is not None:
+            for event in kept.events:
+                yield part_of_data(event.data)
+            return
+        events: list[RecordedEvent] = []
+        async for part in make(call, metadata):
+            data = part_data(part)
+            if data is not None:
+                events.append(RecordedEvent(0.0, "part", 0, data))
+            yield part
+        watch = current_watch()
+        span = self._log.span_of(None if watch is None else watch.info)
+        await self._keep(digest.hex(), call.name, kept_rows(events, {0: (span, 0)} if span else {}))
 
 
 class DurableRun:
@@ -62,8 +144,6 @@ class DurableRun:
 
     Attributes:
         run_id: of the run.
-        played: how many calls were replayed from the journal until now.
-        made: how many calls were made and kept until now.
         unasked: when the block has ended: the names of recorded calls that the run has not made this time.
 
     Raises:
@@ -75,22 +155,27 @@ class DurableRun:
         'durable'
     """
 
-    def __init__(self, journal: RunJournal, run_id: str, version: str) -> None:
+    def __init__(self, journal: RunStore, run_id: str, version: str) -> None:
         if not run_id:
             raise ValueError(
                 "durable(run_id='') has no id; give each run its own id, and the same id to continue it."
             )
         self.run_id: str = run_id
-        self.played: int = 0
-        self.made: int = 0
         self.unasked: tuple[str, ...] = ()
         self._journal = journal
         self._version = version
-        self._left: defaultdict[bytes, deque[tuple[int, str]]] = defaultdict(deque)
-        self._next: Counter[bytes] = Counter()
-        self._context = MiniAgents(around=[self._around])
-        self._token: Token[RecordTool | None] | None = None
-        self._held = AsyncExitStack()
+        self._log: RunLog | None = None
+        self._calls: LoggedCalls | None = None
+
+    @property
+    def played(self) -> int:
+        """How many calls were replayed from the journal until now."""
+        return 0 if self._calls is None else self._calls.played
+
+    @property
+    def made(self) -> int:
+        """How many calls were made and kept until now."""
+        return 0 if self._calls is None else self._calls.made
 
     async def __aenter__(self) -> Self:
         """Find the recorded calls of the run, and begin.
@@ -98,29 +183,34 @@ class DurableRun:
         Raises:
             JournalError: another process or task works on the run, or the journal cannot be read.
         """
-        async with AsyncExitStack() as held:
-            await held.enter_async_context(self._journal.hold(self.run_id))
-            await self._begin()
-            self._held = held.pop_all()
+        if await self._journal.claim(self.run_id) is None:
+            head = RunHead(self.run_id, version=self._version, restart="program")
+            await self._journal.begin(head, [["began", 0, None]])
+        try:
+            events = (await self._journal.read(self.run_id)).events
+            self._log = RunLog(self._journal, self.run_id, events)
+            self._calls = LoggedCalls(self._log, self._version, events)
+            await self._calls.__aenter__()
+        except BaseException:
+            await self._journal.leave(self.run_id)
+            raise
         return self
-
-    async def _begin(self) -> None:
-        for digest, number, name in await self._journal.calls_of(self.run_id):
-            self._left[digest].append((number, name))
-            self._next[digest] = max(self._next[digest], number + 1)
-        await self._context.__aenter__()
-        self._token = TOOL_RECORDER.set(self._tool)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for all runs, and log a warning if recorded calls were not made this time."""
-        if self._token is not None:
-            TOOL_RECORDER.reset(self._token)
-        async with self._held:
-            await self._context.__aexit__(kind, error, trace)
+        log, calls = self._log, self._calls
+        if log is None or calls is None:
+            return
+        ending = Ending("")
+        try:
+            await calls.__aexit__(kind, error, trace)
+            ending = Ending("" if kind is not None else "finished")
+        finally:
+            await log.close(ending)
         if kind is None:
-            self.unasked = tuple(name for each in self._left.values() for _, name in each)
+            self.unasked = calls.unasked
             if self.unasked:
                 _LOG.warning(
                     "Run %r made other calls than before: %d recorded calls were not used, of %s. Check "
@@ -130,69 +220,8 @@ class DurableRun:
                     ", ".join(sorted(set(self.unasked))),
                 )
 
-    def _take(self, digest: bytes) -> CallKey | None:
-        """Return the key of an equal recorded call, each once; None if the call must be made."""
-        left = self._left.get(digest)
-        if not left:
-            return None
-        number, _ = left.popleft()
-        return CallKey(digest, self.run_id, number)
 
-    async def _keep(self, digest: bytes, entry: JournalEntry) -> None:
-        # A call gets its number when it has ended: a call that fails or is cancelled gets none.
-        number = self._next[digest]
-        self._next[digest] += 1
-        self.made += 1
-        await self._journal.keep(CallKey(digest, self.run_id, number), entry)
-
-    async def _around(self, ctx: InteractionContext, call: AnyAgent) -> None:
-        if _WITHIN.get() or call.run_kind != "model":
-            if is_recorded(call):  # it has a journal of its own: the calls inside are not recorded here
-                _WITHIN.set(True)
-            ctx.reply(call.inquire(ctx.messages))
-            return
-        function = function_of(call, call.alias, self._version)
-        question = question_of(await ctx.messages)
-        digest = key_of(f"{function.name} {function.function}", self._version, call, question)
-        form = MessageForm.of(call)
-        key = self._take(digest)
-        found = None if key is None else await self._journal.find(key)
-        if found is not None:
-            self.played += 1
-            await play(found, form, ctx)
-            return
-        made = await record(form, ctx, call)
-        if made is not None and not made.failed:
-            await self._keep(digest, JournalEntry(function, question, made.events))
-
-    async def _tool(
-        self,
-        call: ToolCall,
-        spec: ToolSpec,
-        make: MakeParts,
-        metadata: MutableMapping[str, object],
-    ) -> AsyncGenerator[Part]:
-        """Yield the parts of the result of a tool: from the journal, or from a new call, which is kept."""
-        digest, former = key_of_tool(self._version, call, spec)
-        key = self._take(digest) or self._take(former)
-        found = None if key is None else await self._journal.find(key)
-        if found is not None:
-            self.played += 1
-            for event in found.events:
-                yield part_of_data(event.data)
-            return
-        events: list[RecordedEvent] = []
-        async for part in make(call, metadata):
-            data = part_data(part)
-            if data is not None:
-                events.append(RecordedEvent(0.0, "part", 0, data))
-            yield part
-        asked = json.dumps([call.name, call.arguments, call.id])
-        function = RecordedFunction(call.name, self._version, "")
-        await self._keep(digest, JournalEntry(function, asked, tuple(events)))
-
-
-def durable(journal: RunJournal, *, run_id: str, version: str = "1") -> DurableRun:
+def durable(journal: RunStore, *, run_id: str, version: str = "1") -> DurableRun:
     """Make a block that can be run again after its process was killed, and continues where it stopped.
 
     The block keeps the answers of models and tools in a journal. When it runs again with the same ``run_id``,

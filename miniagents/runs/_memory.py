@@ -136,9 +136,7 @@ class MemoryJournal:
             raise JournalError(
                 f"a run already has the id {head.run!r}; give each run an id of its own.", "exists"
             )
-        record = RunRecord(
-            head.run, head.owner, head.topic, head.version, head.restart, began=time.time()
-        )
+        record = RunRecord(head.run, head.owner, head.topic, head.version, head.restart, began=time.time())
         self._runs[head.run] = _Kept(record, list(events))
 
     async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
@@ -157,9 +155,7 @@ class MemoryJournal:
         kept.events += events
         kept.wake()
 
-    async def end(
-        self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None
-    ) -> None:
+    async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
         """Keep the last events of a run.
 
         Args:

@@ -3,17 +3,17 @@
 import asyncio
 import logging
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final, NamedTuple, Never, Protocol, TypeVar, cast
+from contextvars import ContextVar
+from typing import Final, NamedTuple, Never, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message, MessageSequencePromise
 from miniagents.messages._parts import PartBuffer
 from miniagents.models import TypedAnswer
 from miniagents.streams._buffer import ReplayBuffer
-from miniagents.values import InquiryCancelledError, MiniAgentsError
+from miniagents.values import InquiryCancelledError
 
 from ._call_keys import CallKey, RecordedFunction, function_of, key_of, question_of
 from ._message_records import Json, Record, Registry
@@ -24,6 +24,9 @@ __all__ = ["RecordedCalls", "recorded"]
 
 AnyAgent = MiniAgent[Message, Message, ...]
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
+
+WITHIN_RECORDED: Final[ContextVar[bool]] = ContextVar("miniagents_within_recorded", default=False)
+"""Whether the running code is inside of a recorded call, so that the log of a run does not keep its calls."""
 
 _LOG: Final = logging.getLogger("miniagents.models")
 
@@ -63,6 +66,7 @@ class RecordedCalls:
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
         """Replay the call, or make and keep it."""
+        WITHIN_RECORDED.set(True)
         function, form = await self._function(call)
         question = question_of(await ctx.messages)
         digest = key_of(function.name, function.version, call, question)
@@ -83,7 +87,7 @@ class RecordedCalls:
         finally:
             del self._going_on[place]
             mine.set_result(None)
-        await play(found, form, ctx)
+        await play(function.name, found.events, form, ctx)
 
     async def _function(self, call: AnyAgent) -> "tuple[RecordedFunction, MessageForm]":
         name = call.alias if self._name is None else self._name
@@ -94,16 +98,6 @@ class RecordedCalls:
             await self._journal.check(function)
             self._checked[name] = known = runs, type(call), function, form
         return known[2], known[3]
-
-
-def is_recorded(agent: AnyAgent) -> bool:
-    """Return whether the function around an agent records its calls.
-
-    Args:
-        agent: any.
-    """
-    wrapped = agent._wrapped  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the function around it
-    return wrapped is not None and isinstance(getattr(wrapped[1], "function", None), RecordedCalls)
 
 
 class MessageForm:
@@ -252,20 +246,22 @@ async def _ended(replies: MessageSequencePromise[Message]) -> BaseException | No
     return None
 
 
-async def play(entry: JournalEntry, form: MessageForm, ctx: InteractionContext) -> None:
+async def play(
+    name: str, events: Sequence[RecordedEvent], form: MessageForm, ctx: InteractionContext
+) -> None:
     """Replay the replies of a recorded call.
 
     Args:
-        entry: of the journal.
+        name: of the agent that was called.
+        events: of the call.
         form: of its messages.
         ctx: of the call.
     """
 
     def broken(_: RecordedEvent, why: str) -> JournalError:
-        name = entry.function.name
         return JournalError(f"A call of {name} in a journal cannot be replayed: {why}; prune the journal.")
 
-    await CallPlayer(entry.events, form.class_of, form.fields_of, broken).play(ctx)
+    await CallPlayer(events, form.class_of, form.fields_of, broken).play(ctx)
 
 
 def recorded(

@@ -81,9 +81,16 @@ def part_data(part: Part) -> Json:
         >>> part_data("Hello")
         'Hello'
     """
-    if isinstance(part, str):
-        return part
-    return None if isinstance(part, ResponseHeaders) else _plain(part)
+    return None if isinstance(part, ResponseHeaders) else any_part_data(part)
+
+
+def any_part_data(part: Part) -> Json:
+    """Convert any part to JSON.
+
+    Args:
+        part: of an answer.
+    """
+    return part if isinstance(part, str) else _plain(part)
 
 
 def _plain(value: object) -> Json:

@@ -57,9 +57,9 @@ class JournalError(MiniAgentsError):
         reason: why, if it is one of the expected cases.
 
     Attributes:
-        reason: of a run: ``"unknown"`` (there is no such run, or it is no longer kept), ``"exists"`` (already),
-            ``"ended"``, ``"taken"`` (another process has taken it over, so this one can no longer write) or
-            ``"busy"`` (another process works on it); None for any other problem.
+        reason: of a run: ``"unknown"`` (there is no such run, or it is no longer kept), ``"exists"``
+            (already), ``"ended"``, ``"taken"`` (another process has taken it over, so this one can no longer
+            write) or ``"busy"`` (another process works on it); None for any other problem.
 
     Example:
         >>> raise JournalError("The journal calls.journal cannot be written: the disk is full.")
@@ -241,9 +241,7 @@ class RunStore(Protocol):
         """
         ...
 
-    async def end(
-        self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None
-    ) -> None:
+    async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
         """Keep the last events of a run, which has ended; they survive a loss of power.
 
         Args:
