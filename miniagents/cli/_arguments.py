@@ -160,7 +160,7 @@ class ServeOptions(ModelOptions):
         no_token: clients need no token.
         names: the host names of proxies in front of the server.
         history: the file that keeps the conversations, None to keep nothing.
-        frames: the file that keeps answers while they stream, None for one next to the history.
+        journal: the file that keeps what runs do, None for one next to the history.
         reload: whether to restart when the code changes.
         open: whether to open the page in a browser.
     """
@@ -172,7 +172,7 @@ class ServeOptions(ModelOptions):
     no_token: bool = False
     names: tuple[str, ...] = ()
     history: Path | None = None
-    frames: Path | None = None
+    journal: Path | None = None
     reload: bool = False
     open: bool = False
 
@@ -381,10 +381,10 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     )
     keeping.add_argument("--no-history", action="store_true", help="keep nothing when the server ends")
     serve.add_argument(
-        "--frames",
+        "--journal",
         metavar="FILE",
-        help="SQLite file that keeps answers while they stream (default: next to --history, such as "
-        "CHAT-frames.db)",
+        help="SQLite file that keeps what runs do, so that they continue after a restart (default: next to "
+        "--history, such as CHAT.journal)",
     )
     serve.add_argument(
         "--reload",
@@ -429,7 +429,7 @@ def _serve_options(
         no_token=given.no_token,
         names=tuple(given.name),
         history=history,
-        frames=None if given.frames is None else _path("--frames", given.frames),
+        journal=None if given.journal is None else _path("--journal", given.journal),
         reload=given.reload,
         open=given.open,
     )

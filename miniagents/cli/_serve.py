@@ -154,7 +154,7 @@ def _served(options: ServeOptions) -> tuple[Serving, str, str | None]:
 
 
 def _serving(options: ServeOptions, agent: MiniAgent[Message, Message], about: About) -> Serving:
-    return Serving(agent=agent, about=about, history=options.history, frames=options.frames)
+    return Serving(agent=agent, about=about, history=options.history, journal=options.journal)
 
 
 @contextmanager

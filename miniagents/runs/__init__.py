@@ -13,6 +13,7 @@ from ._prices import dollars
 from ._recorded import RecordedCalls, recorded
 from ._recordings import CallPlayer, RecordedEvent, error_data, part_data, part_of_data
 from ._run_log import Ending, RunLog, events_of_run
+from ._run_request import RunRequest
 from ._run_usage import Price, RunUsage, UsageReport
 from ._stores import (
     CallStore,
@@ -59,6 +60,7 @@ __all__ = [
     "RunLog",
     "RunPage",
     "RunRecord",
+    "RunRequest",
     "RunState",
     "RunStore",
     "RunUsage",

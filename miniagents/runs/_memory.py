@@ -62,6 +62,7 @@ class MemoryJournal:
         self._ended: dict[str, _Kept] = {}  # in the order of their ends
         self._calls: OrderedDict[CallKey, tuple[float, JournalEntry]] = OrderedDict()
         self._functions: dict[tuple[str, str], str] = {}
+        self._joined: list[tuple[str, Callable[[], None]]] = []
 
     async def __aenter__(self) -> Self:
         """Use it in a block, as other journals."""
@@ -78,24 +79,32 @@ class MemoryJournal:
     # -- runs --------------------------------------------------------------------------------------------
 
     async def join(self, version: str, on_left: Callable[[], None], /) -> Callable[[], None]:
-        """Do nothing: all runs are of this process.
+        """Be called when there may be runs to take.
 
         Args:
-            version: has no effect.
-            on_left: not called.
+            version: of the agents.
+            on_left: called when a run of this version was left.
         """
-        del version, on_left
-        return _ignore
+        place = version, on_left
+        self._joined.append(place)
+        return lambda: self._joined.remove(place)
 
     async def take(self, version: str, limit: int, /) -> list[RunRecord]:
-        """Return nothing: there is no other process.
+        """Become the writer of runs that were left, oldest first.
 
         Args:
-            version: has no effect.
-            limit: has no effect.
+            version: of the agents.
+            limit: how many at most.
         """
-        del version, limit
-        return []
+        joined = {each for each, _ in self._joined}
+        taken: list[RunRecord] = []
+        for kept in self._runs.values():
+            record = kept.record
+            mine = record.version == version or record.version not in joined
+            if record.state == "left" and record.restart != "program" and mine and len(taken) < limit:
+                kept.record = replace(record, state="live", attempts=record.attempts + 1)
+                taken.append(self._record(kept))
+        return taken
 
     async def claim(self, run: str, /) -> RunRecord | None:
         """Become the writer of a run that was left or has ended; None if there is none.
@@ -191,6 +200,8 @@ class MemoryJournal:
         kept.record = replace(kept.record, state="left", attempts=0)
         kept.on_sent = None
         kept.wake()
+        for _, on_left in tuple(self._joined):
+            on_left()
 
     async def read(self, run: str, after: int = 0, /) -> RunPage:
         """Return the events of a run behind a position.
@@ -364,7 +375,3 @@ class MemoryJournal:
 def _now() -> float:
     """Return the time of the event loop, which may be virtual in a test."""
     return asyncio.get_running_loop().time()
-
-
-def _ignore() -> None:
-    """Do nothing."""

@@ -44,6 +44,8 @@ __all__ = ["KeptCall", "RunLog", "events_of_run", "kept_calls"]
 logger = logging.getLogger("miniagents.runs")
 
 _MICRO: Final = 1_000_000
+_LIMIT: Final = 16_000_000
+"""Characters of texts that may wait for the store; if it is slower than the run, the log fails."""
 _KINDS: Final[Mapping[str, RunKind]] = MappingProxyType({"model": "model", "tool": "tool"})
 _OUTCOMES: Final[Mapping[str, Outcome]] = MappingProxyType(
     {"done": "done", "failed": "failed", "cancelled": "cancelled"}
@@ -71,8 +73,8 @@ class RunLog(Observer):
         store: keeps the log; this process is the writer of the run.
         run: the id of the run.
         events: what is in the log already.
-        collect: called before each batch; returns further events for it.
-        on_kept: called with each batch when it is kept.
+        collect: called before each batch with its events; returns these and further ones.
+        on_kept: called when a batch is kept.
         on_error: called when the log can no longer be written.
 
     Attributes:
@@ -103,8 +105,8 @@ class RunLog(Observer):
         run: str,
         events: Sequence[Event] = (),
         *,
-        collect: Callable[[], Iterable[Event]] = tuple,
-        on_kept: Callable[[Sequence[Event]], None] | None = None,
+        collect: Callable[[list[Event]], list[Event]] | None = None,
+        on_kept: Callable[[], None] | None = None,
         on_error: Callable[[JournalError], None] | None = None,
     ) -> None:
         self.ending: Ending | None = None
@@ -116,6 +118,7 @@ class RunLog(Observer):
         self._on_error = on_error
         self._pending: list[Event] = []
         self._more = self._hard = False
+        self._size = 0  # characters of the texts that wait
         self._waiting: list[asyncio.Future[None]] = []
         self._writer: asyncio.Task[None] | None = None
         self._next = 1 + max((each[1] for each in events if isinstance(each[1], int)), default=0)
@@ -181,10 +184,12 @@ class RunLog(Observer):
                 self._more = False
                 waiting, self._waiting = self._waiting, []
                 events, self._pending = self._pending, []
-                events += self._collect()
+                self._size = 0
+                if self._collect is not None:
+                    events = self._collect(events)
                 await self._write_batch(events)
-                if events and self._on_kept is not None:
-                    self._on_kept(events)
+                if self._on_kept is not None:
+                    self._on_kept()
                 _settle(waiting, None)
         except JournalError as failure:
             error = failure
@@ -194,10 +199,16 @@ class RunLog(Observer):
         finally:
             self._writer = None
         if error is not None:
-            self.error = error
-            _settle([*waiting, *self._waiting], error)
-            if self._on_error is not None:
-                self._on_error(error)
+            self._waiting += waiting
+            self._fail(error)
+
+    def _fail(self, error: JournalError) -> None:
+        self.error = error
+        self._pending.clear()
+        waiting, self._waiting = self._waiting, []
+        _settle(waiting, error)
+        if self._on_error is not None:
+            self._on_error(error)
 
     async def _write_batch(self, events: Sequence[Event]) -> None:
         hard, self._hard = self._hard, False
@@ -240,6 +251,10 @@ class RunLog(Observer):
 
     def _add_parts(self, span: int, event: PartsCame) -> None:
         """Add parts; if the last event has parts of the same message, they are added to that one."""
+        self._size += sum(len(part) for part in event.parts if isinstance(part, str))
+        if self._size > _LIMIT:
+            self._fail(JournalError(f"The log of the run {self._run!r} is slower than the run."))
+            return
         place = span, event.message
         data = [any_part_data(part) for part in event.parts]
         before, *_ = moments = (self._last_times.get(place, 0.0), *event.times)

@@ -23,20 +23,20 @@ except ModuleNotFoundError as _error:
 
 from miniagents import MiniAgents
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
-from miniagents.ext.web import FrameLogError, Runs, SQLiteFrames, chat_routes
+from miniagents.ext.journal import Journal, JournalError
+from miniagents.ext.web import Runs, chat_routes
 from miniagents.ext.web_guard import Guard, Hosts, Login
 from miniagents.messages import Message
 from miniagents.types import Stage
 from miniagents.utils import strip_control
 
 from ._page import FOLDER, page_routes
-from ._pictures import RunPictures
 from ._routes import About, api_routes
 from ._threads import Threads
 
-__all__ = ["Place", "ServeError", "Serving", "frames_beside", "page_app"]
+__all__ = ["Place", "ServeError", "Serving", "journal_beside", "page_app"]
 
-_KEEP_FRAMES: Final = 86_400.0  # seconds; after that, the history alone has the messages
+_KEEP_RUNS: Final = 86_400.0  # seconds; after that, the history alone has the messages
 _LAST_STEPS: Final = 0.5  # seconds that runs get for their clean-up when the server ends
 _NOT_PAGES: Final = frozenset({"/runs"})  # a route of `chat_routes`; here each run belongs to a conversation
 _PUBLIC: Final = ("/", "/page/", "/api/login")
@@ -86,7 +86,7 @@ class Serving:
         agent: the agent that answers.
         about: what the page shows about it.
         history: the file that keeps the conversations; None to keep them until the server ends.
-        frames: the file that keeps answers while they stream; None for a file next to the history.
+        journal: the file that keeps what runs do; None for a file next to the history.
         page: the folder with the files of the page.
 
     Example:
@@ -98,7 +98,7 @@ class Serving:
     agent: Stage[Message, Message]
     about: About
     history: Path | None = None
-    frames: Path | None = None
+    journal: Path | None = None
     page: Traversable = FOLDER
 
 
@@ -115,26 +115,24 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
     Raises:
         ServeError: a file cannot be used.
     """
-    pictures = RunPictures()
     cancelled: asyncio.CancelledError | None = None
-    with _kept(serving) as (history_file, frames_file):
+    with _kept(serving) as (history_file, journal_file), _opened(journal_file) as journal:
         history = ChatHistorySQLite(history_file)
-        context = MiniAgents(
-            app_wide=True, drain_timeout=0.0, shutdown_timeout=_LAST_STEPS, observers=[pictures]
-        )
+        context = MiniAgents(app_wide=True, drain_timeout=0.0, shutdown_timeout=_LAST_STEPS)
         async with context:
             # Only the user of this machine reads it, who also reads the log; others get a general sentence.
             alone = ip_address(address.partition("%")[0]).is_loopback and not place.names
             error_text = _reason if alone else None
-            runs = Runs(SQLiteFrames(frames_file, keep=_KEEP_FRAMES), error_text=error_text)
+            agents = {serving.agent.alias: serving.agent}
+            runs = Runs(journal, agents=agents, keep=_KEEP_RUNS, error_text=error_text)
             await _check(history, runs)
-            threads = Threads(serving.agent, history, runs, pictures)
+            threads = Threads(serving.agent.alias, history, runs)
             context.on_close(threads.close)  # after the runs have ended, before their file is closed
             login = None if place.token is None else Login(place.token, port)
             app = Starlette(
                 routes=[
                     *page_routes(serving.page),
-                    *api_routes(threads, pictures, serving.about, login),
+                    *api_routes(threads, journal, serving.about, login),
                     *(each for each in chat_routes(serving.agent, runs=runs) if each.path not in _NOT_PAGES),
                 ]
             )
@@ -157,30 +155,37 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def _kept(serving: Serving) -> Generator[tuple[Path, Path]]:
-    """The files of history and frames; without a history, in a temporary folder."""
+    """The files of history and journal; without a history, in a temporary folder."""
     if serving.history is not None:
-        yield serving.history, serving.frames or frames_beside(serving.history)
+        yield serving.history, serving.journal or journal_beside(serving.history)
         return
     with TemporaryDirectory(prefix="miniagents-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder, "history.db"), serving.frames or Path(folder, "frames.db")
+        yield Path(folder, "history.db"), serving.journal or Path(folder, "runs.journal")
 
 
-def frames_beside(history: Path) -> Path:
-    """Return the default file for frames.
+def _opened(file: Path) -> Journal:
+    try:
+        return Journal(file)
+    except JournalError as error:
+        raise ServeError(str(error)) from error
+
+
+def journal_beside(history: Path) -> Path:
+    """Return the default file for the journal.
 
     Args:
         history: the file of the history.
 
     Example:
-        >>> frames_beside(Path("CHAT.db")).name
-        'CHAT-frames.db'
+        >>> journal_beside(Path("CHAT.db")).name
+        'CHAT.journal'
     """
-    return history.parent / f"{history.stem}-frames{history.suffix}"
+    return history.with_name(f"{history.stem}.journal")
 
 
 async def _check(history: ChatHistorySQLite, runs: Runs) -> None:
     try:
         await history.check()
-        await runs.find("")  # opens the file
-    except (OSError, FrameLogError) as error:
+        await runs.open()  # runs of an earlier server continue
+    except (OSError, JournalError) as error:
         raise ServeError(str(error)) from error

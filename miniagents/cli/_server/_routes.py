@@ -14,11 +14,12 @@ from starlette.routing import Route
 from typing_extensions import override
 
 from miniagents.ext.chat_history_sqlite import HistoryThread
-from miniagents.ext.web import FrameLogError, RequestError, json_body, refusing
+from miniagents.ext.journal import JournalError, RunStore, events_of_run
+from miniagents.ext.timeline import Timeline
+from miniagents.ext.web import RequestError, json_body, refusing
 from miniagents.ext.web_guard import Login
 
 from ._messages import shown
-from ._pictures import RunPictures
 from ._threads import BeingAnsweredError, Threads
 
 __all__ = ["About", "api_routes"]
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 _Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
+_LANES: Final = 100  # of a timeline
 _MOST_THREADS: Final = 200
 _THREADS: Final = 50
 _LONGEST_TITLE: Final = 200
@@ -54,16 +56,16 @@ class About:
     opening: str | None = None
 
 
-def api_routes(threads: Threads, pictures: RunPictures, about: About, login: Login | None) -> list[Route]:
+def api_routes(threads: Threads, journal: RunStore, about: About, login: Login | None) -> list[Route]:
     """Return the routes under ``/api``.
 
     Args:
         threads: the conversations.
-        pictures: the timelines of runs.
+        journal: has the logs of the runs.
         about: what the page shows about the agent.
         login: checks the token; None if clients need none.
     """
-    api = _Api(threads, pictures, about, login)
+    api = _Api(threads, journal, about, login)
     endpoints = [
         ("/api/info", api.info, "GET"),
         ("/api/login", api.log_in, "POST"),
@@ -86,13 +88,13 @@ class _Api:
 
     Attributes:
         threads: the conversations.
-        pictures: the timelines of runs.
+        journal: has the logs of the runs.
         about: what the page shows about the agent.
         login: checks the token; None if clients need none.
     """
 
     threads: Threads
-    pictures: RunPictures
+    journal: RunStore
     about: About
     login: Login | None
 
@@ -126,11 +128,12 @@ class _Api:
     async def read(self, request: Request) -> Response:
         """Return a conversation."""
         thread, messages, run = await self.threads.read(_named(request, "thread"))
+        kept = await self.threads.kept_runs(messages)
         return _JSON(
             {
                 "id": thread.name,
                 "title": thread.title,
-                "messages": shown(messages, self.pictures.has),
+                "messages": shown(messages, kept.__contains__),
                 "run": run,
             }
         )
@@ -170,13 +173,17 @@ class _Api:
 
     async def timeline(self, request: Request) -> Response:
         """Return the timeline of a run."""
-        picture = self.pictures.of(_named(request, "run"))
-        if picture is None:
+        picture = Timeline(lanes=_LANES)
+        try:
+            await events_of_run(self.journal, _named(request, "run"), picture)
+        except JournalError as error:
+            if error.reason != "unknown":
+                raise
             raise RequestError(
                 "There is no timeline of this run, or it is no longer kept.", 404, code="no_picture"
-            )
+            ) from None
         return Response(
-            picture, media_type="image/svg+xml", headers={"content-security-policy": _OF_PICTURES}
+            picture.to_svg(), media_type="image/svg+xml", headers={"content-security-policy": _OF_PICTURES}
         )
 
     async def log_in(self, request: Request) -> Response:
@@ -212,7 +219,7 @@ def _telling(endpoint: _Endpoint) -> _Endpoint:
     async def about(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except (OSError, FrameLogError) as error:
+        except (OSError, JournalError) as error:
             logger.error("%s", error)  # noqa: TRY400 - the sentence has all
             sentence = "The conversation cannot be read or saved; the log of the server says why."
             raise RequestError(sentence, 503, code="not_kept") from error

@@ -14,12 +14,11 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryThread
-from miniagents.ext.web import FrameLogError, RequestError, Runs
-from miniagents.messages import Message, MessageSequencePromise
-from miniagents.types import Stage
+from miniagents.ext.journal import JournalError
+from miniagents.ext.web import RequestError, Runs
+from miniagents.messages import Message
 
 from ._messages import conversation_of, messages_of_run, run_in, turn_in, user_message
-from ._pictures import RunPictures
 
 __all__ = ["BeingAnsweredError", "Threads"]
 
@@ -53,19 +52,15 @@ class Threads:
     """Conversations with one agent.
 
     Args:
-        agent: the agent that answers.
+        agent: the name of the agent that answers.
         history: the history of any thread in the file that keeps the messages.
-        runs: keep the frames of answers while they stream.
-        pictures: the timelines of the runs.
+        runs: have the agent, and write what it does to a journal.
     """
 
-    def __init__(
-        self, agent: Stage[Message, Message], history: ChatHistorySQLite, runs: Runs, pictures: RunPictures
-    ) -> None:
+    def __init__(self, agent: str, history: ChatHistorySQLite, runs: Runs) -> None:
         self._agent = agent
         self._history = history
         self._runs = runs
-        self._pictures = pictures
         self._live: dict[str, _Live] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -137,7 +132,7 @@ class Threads:
         Raises:
             RequestError: the conversation does not exist.
             OSError: the file cannot be written.
-            FrameLogError: the frames cannot be deleted; the conversation is still there.
+            JournalError: the frames cannot be deleted; the conversation is still there.
         """
         history, _ = await self._found(thread)
         live = self._live.get(thread)
@@ -187,7 +182,7 @@ class Threads:
             RequestError: the conversation or the message does not exist, or the server has too many runs.
             BeingAnsweredError: the conversation has a run that has not ended.
             OSError: the file cannot be written.
-            FrameLogError: the run cannot be recorded.
+            JournalError: the run cannot be recorded.
         """
 
         def cut(messages: list[Message]) -> tuple[int, str]:
@@ -216,7 +211,7 @@ class Threads:
                 many runs.
             BeingAnsweredError: the conversation has a run that has not ended.
             OSError: the file cannot be written.
-            FrameLogError: the run cannot be recorded.
+            JournalError: the run cannot be recorded.
         """
 
         def cut(messages: list[Message]) -> tuple[int, str]:
@@ -243,10 +238,8 @@ class Threads:
             question = user_message(text, turn)
             await history.keep_first(count, then=[question])
             sent = conversation_of([*messages[:count], question])
-            replies, info = self._pictures.inquire(lambda: self._agent.inquire(MessageSequencePromise(sent)))
             began = asyncio.get_running_loop().time()
-            run = await self._runs.start(replies, topic=turn, agent=self._agent.alias)
-            self._pictures.name(run, info)
+            run = await self._runs.begin(self._agent, sent, topic=turn)
             # A task of its own, which does not end with the request.
             keeper = asyncio.create_task(
                 self._keep(history, turn, run, began), name=f"keeper of run {run}", context=Variables()
@@ -254,7 +247,7 @@ class Threads:
             self._live[history.thread] = _Live(run, keeper)
         try:
             await self._delete_runs({*map(run_in, messages[count:])})
-        except FrameLogError:  # they go by themselves later
+        except JournalError:  # they go by themselves later
             logger.exception("The frames of an answer that was replaced cannot be deleted.")
         return run
 
@@ -300,14 +293,27 @@ class Threads:
         return await _add(history, messages, turn, messages_of_run(run, frames, None)), None
 
     async def _delete_runs(self, runs: set[str]) -> None:
-        """Delete the frames and the pictures of runs; `""` is none."""
+        """Delete what is kept of runs; `""` is none."""
         for run in runs - {""}:
             await self._runs.delete(run)
-            self._pictures.delete(run)
+
+    async def kept_runs(self, messages: Sequence[Message]) -> set[str]:
+        """Return the runs of which more is kept than their messages.
+
+        Args:
+            messages: of a conversation.
+        """
+        runs = {*map(run_in, messages)} - {""}
+        return {run for run in runs if await self._runs.find(run) is not None}
 
     async def close(self) -> None:
-        """Wait until the answers of all runs are saved; the runs have ended."""
-        keepers = [each.keeper for each in self._live.values()]
+        """Wait until the answers of all runs are saved that have ended; the next server has the others."""
+        keepers: list[asyncio.Task[None]] = []
+        for live in tuple(self._live.values()):
+            record = await self._runs.find(live.run)
+            if record is not None and not record.ended:
+                live.keeper.cancel()
+            keepers.append(live.keeper)
         if keepers:
             _, late = await asyncio.wait(keepers, timeout=_KEEPING)
             for keeper in late:

@@ -1,43 +1,32 @@
 """Answers of agents over HTTP: streamed, stopped when the client leaves, or resumed when it comes back.
 
-Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same functions. `RedisFrames` needs
-``miniagents[redis]`` besides.
+Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same functions.
 """
 
 from ._bodies import json_body
 from ._chat import anyone
 from ._endpoints import refusing
-from ._frame_log import FrameLog, FrameLogError, RunRecord
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frame_from_data
-from ._memory_frames import MemoryFrames
 from ._open_responses import end_on_signals, end_responses
 from ._page_data import DataPart, PageData
 from ._protocols import Encoder
-from ._redis_frames import RedisFrames
 from ._request_errors import RequestError
 from ._response import stream_response
 from ._routes import chat_routes
 from ._runs import Runs
 from ._source import frames_of
-from ._sqlite_frames import SQLiteFrames
 
 __all__ = [
     "DataPart",
     "Encoder",
     "Frame",
-    "FrameLog",
-    "FrameLogError",
-    "MemoryFrames",
     "MessageBegan",
     "MessageEnded",
     "MessagePart",
     "PageData",
-    "RedisFrames",
     "RequestError",
     "RunEnded",
-    "RunRecord",
     "Runs",
-    "SQLiteFrames",
     "anyone",
     "chat_routes",
     "end_on_signals",

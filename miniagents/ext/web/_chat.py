@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from miniagents.messages import Message, MessageSequencePromise
 
+from ..journal import RunRecord
 from ._bodies import json_body
 from ._durable_runs import Agent
 from ._feeds import AttachedFeed, Feed, frames_of_feed
-from ._frame_log import Positioned, RunRecord
+from ._frames import Positioned
 from ._protocols import Encoder
 from ._request_errors import RequestError
 from ._response import PING_EVERY, WAITING_LIMIT, FrameResponse

@@ -15,11 +15,12 @@ from miniagents.messages import Message, MessageSequencePromise
 from miniagents.parts import File, Image, Part, Restart, content_of
 from miniagents.types import Stage
 
-from ..journal import RunRequest, RunStore, durable
+from ..journal import Event, LoggedCalls, RunLog, RunRequest
 from ._frames import Frame, FramePart, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
 from ._page_data import DataPart
+from ._source import ReplyOf
 
-__all__ = ["ANOTHER_WAY", "Agent", "AnotherWayError", "Retelling", "ask_durably"]
+__all__ = ["ANOTHER_WAY", "Agent", "AnotherWayError", "Retelling", "ask_logged"]
 
 Agent: TypeAlias = Stage[Message, Message]
 """Any agent that takes messages and needs no keywords."""
@@ -31,21 +32,22 @@ ANOTHER_WAY: Final = RunEnded(
 """The last frame of a run whose agent does not reply the same again."""
 
 
-def ask_durably(
-    agent: Agent, request: RunRequest, *, run: str, store: RunStore
+def ask_logged(
+    agent: Agent, request: RunRequest, *, log: RunLog, version: str, events: Sequence[Event] = ()
 ) -> MessageSequencePromise[Message]:
-    """Run an agent in a durable block, which keeps answers of models and tools for the next restart.
+    """Run an agent in a block whose calls are written to a log, and replayed from it after a restart.
 
     Args:
         agent: the agent that answers.
         request: the messages and keywords for it.
-        run: the id of the run.
-        store: keeps the calls.
+        log: of the run.
+        version: of the agents.
+        events: what is in the log already.
     """
 
     @miniagent(alias=agent.alias)
     async def in_a_block(ctx: InteractionContext) -> None:
-        async with durable(store, run_id=run, version=request.version):
+        async with LoggedCalls(log, version, events):
             any_agent = cast("MiniAgent[Message, Message, ...]", agent)
             replies = any_agent.inquire(ctx.messages, **request.keywords)
             ctx.reply(replies)
@@ -116,7 +118,12 @@ class Retelling:
         self._withdrawn = False  # whether the message during which the server crashed was withdrawn
         self._held: MessageEnded | None = None
 
-    def take(self, frames: Sequence[Frame]) -> list[Frame]:
+    @property
+    def known(self) -> int:
+        """How many messages clients have got, also in parts."""
+        return len(self._known)
+
+    def take(self, frames: Sequence[Frame | ReplyOf]) -> list[Frame | ReplyOf]:
         """Return the frames that clients get now.
 
         Args:
@@ -125,21 +132,21 @@ class Retelling:
         Raises:
             AnotherWayError: a message that clients have completely is different now.
         """
-        new = [] if self._held is None else [cast("Frame", self._held)]
+        new: list[Frame | ReplyOf] = [] if self._held is None else [self._held]
         self._held = None
         for frame in frames:
             new.extend(self._new(frame))
-        if new and isinstance(new[-1], MessageEnded):
-            self._held = new[-1]
+        if new and isinstance(last := new[-1], MessageEnded):
+            self._held = last
             new.pop()
         return new
 
-    def _new(self, frame: Frame) -> Iterator[Frame]:
+    def _new(self, frame: Frame | ReplyOf) -> Iterator[Frame | ReplyOf]:
         if isinstance(frame, RunEnded):
             if frame.how == "finished" and self._begun < len(self._known):
                 raise AnotherWayError("the run has ended with fewer messages than before")
             yield frame
-        elif frame.message >= len(self._known):
+        elif isinstance(frame, ReplyOf) or frame.message >= len(self._known):
             yield frame
         else:
             known = self._known[frame.message]

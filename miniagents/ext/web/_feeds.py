@@ -9,8 +9,9 @@ from typing import Final, Protocol
 
 from miniagents.streams import PromisingContext
 
-from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned
-from ._frames import RunEnded
+from ..journal import JournalError, RunStore
+from ._frame_view import FrameView
+from ._frames import BATCH, Positioned, RunEnded
 from ._source import ErrorText, FrameSource, Replies
 
 __all__ = ["SHUT_DOWN", "AttachedFeed", "Feed", "LogFeed", "frames_of_feed"]
@@ -132,19 +133,19 @@ class AttachedFeed:
 
 
 class LogFeed:
-    """The frames of a run from a log, also while another process appends to it.
+    """The frames of a run from its log, also while another process writes it.
 
     Args:
-        log: where it is.
+        journal: has the log.
         run: its id.
         after: the position behind which it is read.
-        context: what the log is open in.
+        context: that of the reader.
     """
 
-    def __init__(self, log: FrameLog, run: str, after: int, context: PromisingContext) -> None:
+    def __init__(self, journal: RunStore, run: str, after: int, context: PromisingContext) -> None:
         self.context = context
         self.resumable = True
-        self._log = log
+        self._journal = journal
         self._run = run
         self._after = after
         self._wake: Callable[[], None] = _ignore
@@ -163,18 +164,23 @@ class LogFeed:
         self._task = asyncio.create_task(self._follow(), name=f"frames of {self._run}")
 
     async def _follow(self) -> None:
+        view, position = FrameView(), 0
         try:
-            async with aclosing(self._log.read(self._run, self._after)) as batches:
-                async for batch in batches:
+            async with aclosing(self._journal.follow(self._run)) as batches:
+                async for events in batches:
                     if self._closed:  # the client of the database may have swallowed the cancellation
                         return
-                    self._read.extend(batch)
+                    for frame in view.take(events):
+                        position += 1
+                        # The last frame is for a reader beyond it, too, which has not seen it.
+                        if position > self._after or isinstance(frame, RunEnded):
+                            self._read.append((position, frame))
                     self._wake()
                     while len(self._read) >= BATCH:  # so that memory does not grow
                         self._taken.clear()
                         await self._taken.wait()
         except Exception as error:
-            if isinstance(error, FrameLogError) and error.reason == "unknown":
+            if isinstance(error, JournalError) and error.reason == "unknown":
                 self._end("This run is not kept any more.")
                 return
             logger.exception("The frames of a run cannot be read.")

@@ -21,7 +21,10 @@ from miniagents.parts import AgentPart, Content, Part, RateLimit
 from ._page_data import DataPart
 
 __all__ = [
+    "BATCH",
     "FRAMES_VERSION",
+    "LOST",
+    "STOPPED",
     "Ending",
     "Frame",
     "FrameError",
@@ -29,7 +32,9 @@ __all__ = [
     "MessageBegan",
     "MessageEnded",
     "MessagePart",
+    "Positioned",
     "RunEnded",
+    "ending_of",
     "frame_from_data",
     "frame_from_json",
     "frame_json",
@@ -157,6 +162,34 @@ class RunEnded:
 Frame: TypeAlias = MessageBegan | MessagePart | MessageEnded | RunEnded
 """Any frame; type checkers know that a `match` over the four classes is complete."""
 
+Positioned: TypeAlias = tuple[int, Frame]
+"""A frame and its position in its run; the first position is 1."""
+
+BATCH: Final = 512
+"""The most frames that are handed over at once."""
+
+LOST: Final = RunEnded("lost", "The server that wrote this answer has stopped; the rest of it is lost.")
+"""The last frame of a run whose server has crashed."""
+
+STOPPED: Final = RunEnded("stopped", "The answer was stopped.")
+"""The last frame of a run that a client has stopped."""
+
+
+def ending_of(how: str) -> Ending:
+    """Return how a run ended.
+
+    Args:
+        how: the word for it.
+
+    Raises:
+        KeyError: it is another word.
+
+    Example:
+        >>> ending_of("finished")
+        'finished'
+    """
+    return _ENDINGS[how]
+
 
 def frame_from_data(data: Mapping[str, object]) -> Frame:
     """Return the frame whose `as_data` this is.
@@ -188,7 +221,7 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
             case "message_ended":
                 return MessageEnded(_number(data))
             case "run_ended":
-                return RunEnded(_ENDINGS[str(data["how"])], str(data.get("sentence", "")))
+                return RunEnded(ending_of(str(data["how"])), str(data.get("sentence", "")))
             case _:
                 pass
     except (KeyError, TypeError, ValueError) as error:

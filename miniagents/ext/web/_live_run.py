@@ -1,20 +1,20 @@
-"""Runs of this process: records their frames, and passes them to readers as they come."""
+"""Runs of this process: writes their logs, and passes their frames to readers as they are kept."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context as Variables
 from typing import Final
 
-from miniagents.errors import JournalError
+from miniagents.messages import Message, MessagePromise
 from miniagents.streams import PromisingContext
 
-from ..journal import RunStore
+from ..journal import Ending, Event, JournalError, RunLog, RunStore
 from ._durable_runs import ANOTHER_WAY, AnotherWayError, Retelling
-from ._frame_log import BATCH, FrameLog, FrameLogError, Positioned
-from ._frames import Frame, RunEnded
+from ._frame_view import FrameView, event_of
+from ._frames import BATCH, Frame, Positioned, RunEnded
 from ._open_responses import OpenResponses
-from ._source import ErrorText, FrameSource, Replies
+from ._source import ErrorText, FrameSource, Replies, ReplyOf
 
 __all__ = ["LiveFeed", "LiveRun"]
 
@@ -27,61 +27,78 @@ _RECORDER_LIMIT: Final = 16_000_000
 
 
 class LiveRun:
-    """A run of this process: its recorded frames, and the callbacks of its readers.
+    """A run of this process: its frames that are kept, and the callbacks of its readers.
 
     Args:
         run: its id.
-        log: keeps its frames.
+        journal: keeps its log; this process is the writer.
         context: the context of the run.
-        journal: with a journal, the run continues in another process if this one ends first.
-        recorded: the frames that were recorded in an earlier process.
+        resumable: whether it continues in another process if this one ends first.
+        keep: for how many seconds it is kept after its end.
+        events: what is in the log already.
 
     Attributes:
-        frames: the recorded frames.
+        frames: the frames that are kept.
+        log: the log of the run.
         readers: called when there are more frames.
-        recorder: the task that records; None before `start`.
+        closed: done when its log is closed.
     """
 
     def __init__(
         self,
         run: str,
-        log: FrameLog,
+        journal: RunStore,
         context: PromisingContext,
-        journal: RunStore | None = None,
-        recorded: Sequence[Frame] = (),
+        *,
+        resumable: bool,
+        keep: float | None,
+        events: Sequence[Event] = (),
     ) -> None:
         self.context = context
-        self.frames: list[Frame] = list(recorded)
-        self._journal = journal
-        self._retelling = None if journal is None else Retelling(recorded)
+        self._view = FrameView()
+        self.frames: list[Frame] = self._view.take(events)
         self.readers: set[Callable[[], None]] = set()
-        self.recorder: asyncio.Task[None] | None = None
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.log = RunLog(
+            journal, run, events, collect=self._collect, on_kept=self._show, on_error=self._not_kept
+        )
         self._run = run
-        self._log = log
+        self._journal = journal
+        self._ending: asyncio.Task[None] | None = None
+        self._resumable = resumable
+        self._keep = keep
+        self._retelling = Retelling(self.frames) if resumable else None
         self._source: FrameSource | None = None
         self._stopped = False
-        self._more: asyncio.Future[None] | None = None
+        self._new: list[Frame] = []  # of the batch that is being written
 
-    def start(
-        self, replies: Replies, agent: str | None, error_text: ErrorText | None, live: "dict[str, LiveRun]"
-    ) -> None:
-        """Read the replies, and record them in a task.
+    def start(self, replies: Replies, agent: str | None, error_text: ErrorText | None) -> None:
+        """Read the replies, and write them into the log.
 
         Args:
             replies: the replies of the agent.
             agent: its alias, for messages that do not name their agent.
             error_text: makes the sentence for clients from an error; None: one without its text.
-            live: runs by their ids; this one is removed at its end.
         """
-        source = self._source = FrameSource(
-            replies, self._wake, agent=agent, limit=_RECORDER_LIMIT, error_text=error_text
+        self._source = FrameSource(
+            replies,
+            self.log.wake,
+            agent=agent,
+            limit=_RECORDER_LIMIT,
+            error_text=error_text,
+            origin=self._origin,
         )
-        self.recorder = asyncio.create_task(
-            self._record(source), name=f"recorder of run {self._run}", context=Variables()
-        )
-        self.recorder.add_done_callback(lambda _: live.pop(self._run, None))
         if self._stopped:
-            source.stop()
+            self._source.stop()
+
+    @property
+    def failed(self) -> bool:
+        """Whether its log cannot be written, nor that it has ended."""
+        return self._ending is not None and self._ending.done() and not self.closed.done()
+
+    def _origin(self, number: int, promise: MessagePromise[Message]) -> tuple[int, int] | None:
+        known = self._retelling is not None and number < self._retelling.known
+        return None if known else self.log.origin_of(promise)
 
     def stop(self) -> None:
         """Stop it now; before `start`, it stops when it starts."""
@@ -89,95 +106,97 @@ class LiveRun:
         if self._source is not None:
             self._source.stop()
 
-    async def recorded(self) -> None:
-        """Wait until the last frame of a run that was stopped is recorded.
+    def on_sent(self, key: str, data: object) -> None:
+        """Stop it, if a client of another process has sent that.
+
+        Args:
+            key: what was sent.
+            data: has no effect.
+        """
+        del data
+        if key == "stop":
+            self.stop()
+
+    async def stopped(self) -> None:
+        """Wait until the last frame of a run that was stopped is kept.
 
         Raises:
-            FrameLogError: it could not be recorded, or not within 5 seconds.
+            JournalError: it could not be kept, or not within 5 seconds.
         """
-        if self.recorder is not None:
-            await asyncio.wait((self.recorder,), timeout=_RECORDING)
+        await asyncio.wait((self.closed,), timeout=_RECORDING)
         if not self.frames or self.frames[-1] is _NOT_KEPT or not isinstance(self.frames[-1], RunEnded):
-            raise FrameLogError(
-                f"The run {self._run!r} was stopped, but the log of frames did not record this; if the "
-                "server crashes now, the run can begin again. Look for the error of the log."
+            raise JournalError(
+                f"The run {self._run!r} was stopped, but the journal did not record this; if the server "
+                "crashes now, the run can begin again. Look for the error of the journal."
             )
 
-    def _wake(self) -> None:
-        more, self._more = self._more, None
-        if more is not None and not more.done():
-            more.set_result(None)
+    # -- the log -----------------------------------------------------------------------------------------
 
-    async def _record(self, source: FrameSource) -> None:
-        ended = False
-        while not ended:
-            frames = source.take()
-            if frames:
-                ended = await self._record_now(frames)
-            else:
-                self._more = asyncio.get_running_loop().create_future()
-                await self._more
-
-    async def _record_now(self, frames: list[Frame]) -> bool:
-        """Record frames and pass them to readers; return whether the run has ended."""
-        leaves = self._journal is not None and _is_shut_down(frames[-1])
-        if self._retelling is not None:
-            frames = self._new_frames(self._retelling, frames[:-1] if leaves else frames)
+    def _collect(self, events: list[Event]) -> list[Event]:
+        """Add what is new of the replies to a batch."""
+        items = [] if self._source is None else self._source.take_all()
+        last = items[-1] if items else None
+        leaves = self._resumable and isinstance(last, RunEnded) and last.how == "lost"
+        items = self._untold(items[:-1] if leaves else items)
+        ended = items[-1] if items and isinstance(items[-1], RunEnded) else None
+        events += map(event_of, items if ended is None else items[:-1])
+        self._new = self._view.take(events)
         if leaves:
-            await self._leave(frames)
-            return True
-        if not frames:
-            return False
-        last = frames[-1]
-        try:
-            if isinstance(last, RunEnded):
-                if len(frames) > 1:
-                    await self._log.append(self._run, frames[:-1])
-                await self._log.end(self._run, last.how, last.sentence)
-                await self._note(lambda journal: journal.end_run(self._run))
-            else:
-                await self._log.append(self._run, frames)
-        except Exception as error:
-            # Else another server took it for lost, or over, or deleted it.
-            if not isinstance(error, FrameLogError) or error.reason is None:
-                logger.exception("A run cannot be recorded; it is stopped.")
-            self.stop()
-            frames = [_NOT_KEPT]
-        self.frames.extend(frames)
-        for wake in tuple(self.readers):
-            wake()
-        return isinstance(frames[-1], RunEnded)
+            self.log.ending = Ending("")
+        elif ended is not None:
+            self._new.append(ended)
+            position = len(self.frames) + len(self._new)
+            events.append(["ended", 0, ended.how, ended.sentence, position])
+            self.log.ending = Ending(ended.how, self._keep)
+        return events
 
-    def _new_frames(self, retelling: Retelling, frames: list[Frame]) -> list[Frame]:
+    def _untold(self, items: list[Frame | ReplyOf]) -> list[Frame | ReplyOf]:
+        if self._retelling is None:
+            return items
         try:
-            return retelling.take(frames)
+            return self._retelling.take(items)
         except AnotherWayError as error:
             logger.error("A run cannot continue: %s.", error)  # noqa: TRY400 - the place in the code does not help
             self.stop()
             return [ANOTHER_WAY]
 
-    async def _leave(self, frames: Sequence[Frame]) -> None:
-        """The server ends: the run continues in the next one, and its readers reconnect."""
+    def _show(self) -> None:
+        """Pass the frames of a batch to readers: it is kept."""
+        new, self._new = self._new, []
+        if new:
+            self.frames += new
+            for wake in tuple(self.readers):
+                wake()
+        if self.log.ending is not None:
+            if not self.log.ending.how:  # the server ends: readers reconnect to the next one
+                self.context.shared(OpenResponses).end()
+            self._close()
+
+    def _not_kept(self, error: JournalError) -> None:
+        self.stop()
+        self._new = []
+        self.frames.append(_NOT_KEPT)
+        for wake in tuple(self.readers):
+            wake()
+        if error.reason is not None:  # another server took it over, or it was deleted
+            self._close()
+            return
+        logger.error("A run cannot be recorded; it is stopped: %s", error)
+        self._ending = asyncio.create_task(self._end(), name=f"end of run {self._run}", context=Variables())
+
+    async def _end(self) -> None:
+        """Try to record that the rest is lost; if that fails too, readers get it from here."""
+        event: Event = ["ended", 0, _NOT_KEPT.how, _NOT_KEPT.sentence, len(self.frames)]
         try:
-            if frames:
-                await self._log.append(self._run, frames)
-        except FrameLogError:
-            logger.exception("The last frames of a run cannot be recorded.")
-        await self._note(lambda journal: journal.leave_run(self._run))
-        self.context.shared(OpenResponses).end()
+            await self._journal.end(self._run, [event], how=_NOT_KEPT.how, keep=self._keep)
+        except Exception:  # a store of somebody else may raise anything
+            logger.exception("Nor can the end of the run.")
+        else:
+            self._close()
 
-    async def _note(self, note: Callable[[RunStore], Awaitable[None]]) -> None:
-        """Write a note into the journal, if there is one."""
-        try:
-            if self._journal is not None:
-                await note(self._journal)
-        except JournalError:
-            logger.exception("The journal of runs cannot be written.")
-
-
-def _is_shut_down(frame: Frame) -> bool:
-    """Whether a run has ended because its server ends."""
-    return isinstance(frame, RunEnded) and frame.how == "lost"
+    def _close(self) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)
 
 
 class LiveFeed:

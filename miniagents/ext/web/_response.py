@@ -12,8 +12,7 @@ from typing_extensions import override
 
 from ._encoders import ProtocolName, encoder_of
 from ._feeds import SHUT_DOWN, AttachedFeed, Feed
-from ._frame_log import BATCH, Positioned
-from ._frames import RunEnded
+from ._frames import BATCH, Positioned, RunEnded
 from ._open_responses import OpenResponses
 from ._protocols import Encoder
 from ._source import ErrorText, Replies

@@ -3,24 +3,32 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from contextvars import Context as Variables
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
-from miniagents import MiniAgent
 from miniagents.errors import MiniAgentsError
 from miniagents.messages import Message, MessageSequencePromise, MessageType
 from miniagents.streams import PromisingContext
 
-from ..journal import RunRequest, RunStore, UnfinishedRun
-from ._durable_runs import Agent, ask_durably
+from ..journal import (
+    Event,
+    JournalError,
+    Json,
+    MemoryJournal,
+    Restart,
+    RunHead,
+    RunRecord,
+    RunRequest,
+    RunStore,
+)
+from ._durable_runs import Agent, ask_logged
 from ._feeds import Feed, LogFeed, frames_of_feed
-from ._frame_log import STOPPED, FrameLog, FrameLogError, Positioned, RunRecord, unknown_run
-from ._frames import Frame, RunEnded
+from ._frame_view import FrameView
+from ._frames import LOST, STOPPED, Positioned, RunEnded
 from ._live_run import LiveFeed, LiveRun
-from ._memory_frames import MemoryFrames
 from ._request_errors import RequestError
 from ._source import ErrorText, Replies
 
@@ -36,26 +44,25 @@ class Runs:
     """Detached runs: a client may leave, come back and read on from where it was, or stop the run.
 
     Make one object for an app. It opens when it is first used in a context, and closes when the outermost
-    context ends, after all runs. A run that is cancelled by that end is recorded as `lost`.
+    context ends, after all runs. What a run does is written to a journal. Several processes can use the same
+    journal: each can read, stop and continue the runs of the others.
 
-    With a journal, runs that were begun by the name of an agent outlive their server: when the server starts
-    again, also after a crash, they continue. Answers of models and tools come from the journal and are not
-    requested again. A message that was cut off in the middle is withdrawn, and streamed again.
+    Runs that were begun by the name of an agent outlive their server: when it has ended, also by a crash, the
+    next server of the same version continues them. Answers of models and tools come from the journal and are
+    not requested again. A message that was cut off in the middle is withdrawn, and streamed again. A run that
+    cannot continue ends as `lost`.
 
     Args:
-        frames: the log that keeps the frames; None: `MemoryFrames()`.
+        journal: keeps what runs do: a `miniagents.ext.journal.Journal` or `PostgresJournal`; None: the memory
+            of this process, so that all runs end with it.
         agents: by name; `chat_routes` adds its own.
-        journal: keeps unfinished runs and their calls; a `miniagents.ext.journal.Journal`. The log of frames
-            must outlive the server, too.
         version: the version of the agents. Change it with their prompts and code: unfinished runs of another
-            version do not continue.
+            version continue only in servers of that version.
+        keep: for how many seconds a run is kept after its end; None: until it is deleted.
         max_attempts: how often a run may begin before its server crashes; after that it does not continue,
             because it may be the reason.
         max_live: how many runs may go on at the same time.
         error_text: makes the sentence for clients from an error of an agent; None: one without its text.
-
-    Raises:
-        ValueError: there is a journal, and the frames are kept in memory.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent
@@ -72,29 +79,28 @@ class Runs:
 
     def __init__(
         self,
-        frames: FrameLog | None = None,
+        journal: RunStore | None = None,
         *,
         agents: Mapping[str, Agent] | None = None,
-        journal: RunStore | None = None,
         version: str = "1",
+        keep: float | None = 3600.0,
         max_attempts: int = 5,
         max_live: int = 1_000,
         error_text: ErrorText | None = None,
     ) -> None:
-        self._log: FrameLog = MemoryFrames() if frames is None else frames
-        if journal is not None and isinstance(self._log, MemoryFrames):
-            raise ValueError(
-                "With a journal, runs outlive their server, but frames in memory do not: give Runs a "
-                "SQLiteFrames or RedisFrames."
-            )
+        self._journal: RunStore = MemoryJournal() if journal is None else journal
+        self._restart: Restart = "never" if journal is None else "server"
         self._agents = dict(agents or {})
-        self._journal = journal
         self._version = version
+        self._keep = keep
         self._max_attempts = max_attempts
         self._max_live = max_live
         self._error_text = error_text
         self._context: PromisingContext | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._taking: asyncio.Task[None] | None = None
+        self._left = False  # whether there may be runs to take
+        self._depart: Callable[[], None] | None = None
         self._live: dict[str, LiveRun] = {}
 
     def add_agents(self, agents: Mapping[str, Agent]) -> None:
@@ -119,7 +125,7 @@ class Runs:
         Call it at the start of an app, in its context.
 
         Raises:
-            MiniAgentsError: these runs are open in another context, or the log or the journal cannot be used.
+            MiniAgentsError: these runs are open in another context, or the journal cannot be used.
         """
         await self._opened()
 
@@ -134,14 +140,14 @@ class Runs:
     ) -> str:
         """Start a run of an agent, and record its replies, whether a client reads them or not.
 
-        With a journal, the run continues after a crash of the server, too.
+        The run continues after a crash of the server, if the journal outlives it.
 
         Args:
             agent: its name.
             messages: the messages for the agent.
             owner: the user who may read and stop the run; `""`: all clients that know the id.
             topic: what the run belongs to, such as the id of a chat; see `latest`.
-            keywords: of the agent. With a journal they must be plain data.
+            keywords: of the agent, plain data.
 
         Returns:
             The id of the run: 128 random bits.
@@ -151,20 +157,18 @@ class Runs:
             RequestError: as many runs go on as `max_live` allows.
             ValueError: no agent has this name.
             TypeError: a keyword or a message cannot be kept in a journal.
-            MiniAgentsError: the log or the journal cannot be used.
+            MiniAgentsError: the journal cannot be used.
         """
         found = self._agents.get(agent)
         if found is None:
             known = ", ".join(self._agents) or "none"
             raise ValueError(f"These Runs have no agent called {agent!r}; they have: {known}.")
-        run, sent = secrets.token_urlsafe(16), MessageSequencePromise[Message](messages)
-        if self._journal is None:
-            replies = cast("MiniAgent[Message, Message, ...]", found).inquire(sent, **(keywords or {}))
-            return await self._start(run, replies, owner=owner, topic=topic, agent=found.alias)
-        request = RunRequest(agent, self._version, tuple(await sent), keywords or {}, owner, topic)
-        kept = request.to_json()
-        replies = ask_durably(found, request, run=run, store=self._journal)
-        return await self._start(run, replies, owner=owner, topic=topic, agent=found.alias, request=kept)
+        request = RunRequest(agent, tuple(await MessageSequencePromise[Message](messages)), keywords or {})
+        head = RunHead(secrets.token_urlsafe(16), owner, topic, self._version, self._restart)
+        live = await self._begin(head, request.as_data())
+        replies = ask_logged(found, request, log=live.log, version=self._version)
+        live.start(replies, found.alias, self._error_text)
+        return head.run
 
     async def start(
         self, replies: Replies, *, owner: str = "", topic: str = "", agent: str | None = None
@@ -183,45 +187,36 @@ class Runs:
         Raises:
             NoActiveContextError: no context is active.
             RequestError: as many runs go on as `max_live` allows; this one is stopped.
-            FrameLogError: the log cannot be used; the run is stopped.
+            JournalError: the log cannot be used; the run is stopped.
         """
-        return await self._start(secrets.token_urlsafe(16), replies, owner=owner, topic=topic, agent=agent)
-
-    async def _start(
-        self,
-        run: str,
-        replies: Replies,
-        *,
-        owner: str,
-        topic: str,
-        agent: str | None,
-        request: str | None = None,
-    ) -> str:
+        head = RunHead(secrets.token_urlsafe(16), owner, topic, self._version)
         try:
-            live = await self._begin(run, owner, topic, request)
+            live = await self._begin(head, None)
         except BaseException:
-            self._live.pop(run, None)
             replies.cancel()
             raise
-        live.start(replies, agent, self._error_text, self._live)
-        return run
+        live.start(replies, agent, self._error_text)
+        return head.run
 
-    async def _begin(self, run: str, owner: str, topic: str, request: str | None) -> "LiveRun":
+    async def _begin(self, head: RunHead, request: Json) -> LiveRun:
         context = await self._opened()
         if len(self._live) >= self._max_live:
             raise RequestError(f"{len(self._live)} runs go on; try again later.", 429, code="too_many_runs")
-        journal = self._journal
-        if request is None or journal is None:
-            live = self._live[run] = LiveRun(run, self._log, context)
-            await self._log.begin(run, owner=owner, topic=topic)
-            return live
-        live = self._live[run] = LiveRun(run, self._log, context, journal)
-        await journal.begin_run(run, request)  # first, because a run with frames continues
+        live = self._add(head.run, context, resumable=head.restart == "server")
         try:
-            await self._log.begin(run, owner=owner, topic=topic, resumable=True)
+            await self._journal.begin(head, [["began", 0, request]])
         except BaseException:
-            await journal.end_run(run)
+            del self._live[head.run]
             raise
+        self._journal.listen(head.run, live.on_sent)
+        return live
+
+    def _add(
+        self, run: str, context: PromisingContext, *, resumable: bool, events: Sequence[Event] = ()
+    ) -> LiveRun:
+        live = LiveRun(run, self._journal, context, resumable=resumable, keep=self._keep, events=events)
+        self._live[run] = live
+        live.closed.add_done_callback(lambda _: self._live.pop(run, None))
         return live
 
     async def find(self, run: str, *, owner: str = "") -> RunRecord | None:
@@ -235,8 +230,8 @@ class Runs:
             MiniAgentsError: these runs are open in another context.
         """
         await self._opened()
-        record = await self._log.find(run)
-        return record if record is not None and record.owner == owner else None
+        found = await self._journal.find(run=run, owner=owner, limit=1)
+        return found[0] if found else None
 
     async def latest(self, topic: str, *, owner: str = "") -> str | None:
         """Return the id of the newest run of a topic, or None.
@@ -249,7 +244,8 @@ class Runs:
             MiniAgentsError: these runs are open in another context.
         """
         await self._opened()
-        return await self._log.latest(topic, owner=owner)
+        found = await self._journal.find(topic=topic, owner=owner, limit=1) if topic else ()
+        return found[0].run if found else None
 
     async def stop(self, run: str, *, owner: str = "") -> bool:
         """Stop a run and all calls that it makes; a run of another process stops a little later.
@@ -270,16 +266,15 @@ class Runs:
         record = await self.find(run, owner=owner)
         if record is None or record.ended:
             return False
+        await self._journal.send(run, "stop", None)
         live = self._live.get(run)
-        if live is None or live.recorder is None:  # of another process; or it is just being started
-            await self._log.ask_to_stop(run)
-        else:
+        if live is not None:
             live.stop()
-            await live.recorded()
+            await live.stopped()
         return True
 
     async def delete(self, run: str, *, owner: str = "") -> bool:
-        """Delete the frames and calls of a run; if it goes on, it is stopped first, in any process.
+        """Delete all that is kept of a run; if it goes on, it is stopped first, in any process.
 
         Args:
             run: its id.
@@ -289,7 +284,7 @@ class Runs:
             True if the run existed.
 
         Raises:
-            MiniAgentsError: the log or the journal cannot be used, or these runs are open in another context.
+            MiniAgentsError: the journal cannot be used, or these runs are open in another context.
 
         Example:
             >>> from miniagents import MiniAgents, miniagent
@@ -309,23 +304,18 @@ class Runs:
         live = self._live.get(run)
         if live is not None:
             live.stop()
-            if live.recorder is not None:
-                await asyncio.wait((live.recorder,))
+            await asyncio.wait((live.closed,))
         elif not record.ended:
-            await self._log.ask_to_stop(run)
+            await self._journal.send(run, "stop", None)
             # Its server writes the last frames before they are deleted; after that it cannot write any more.
-            try:
-                async with asyncio.timeout(_STOPPING), aclosing(self._log.read(run, record.last)) as batches:
-                    async for _ in batches:
+            with suppress(TimeoutError):
+                async with (
+                    asyncio.timeout(_STOPPING),
+                    aclosing(self._journal.follow(run, record.last)) as more,
+                ):
+                    async for _ in more:
                         pass
-            except TimeoutError:
-                pass
-            except FrameLogError as error:
-                if error.reason != "unknown":
-                    raise
-        await self._log.delete(run)
-        if self._journal is not None:
-            await self._journal.end_run(run)
+        await self._journal.delete(run)
         return True
 
     async def read(self, run: str, after: int = 0, *, owner: str = "") -> Feed | None:
@@ -344,7 +334,7 @@ class Runs:
         live = self._live.get(run)
         if live is not None:
             return LiveFeed(live, after)
-        return LogFeed(self._log, run, after, await self._opened())
+        return LogFeed(self._journal, run, after, await self._opened())
 
     async def frames(self, run: str, after: int = 0, *, owner: str = "") -> AsyncGenerator[Positioned]:
         """Yield the frames of a run with their positions: first the recorded ones, then new ones.
@@ -355,7 +345,7 @@ class Runs:
             owner: the user who asks.
 
         Raises:
-            FrameLogError: the run does not exist, or has another owner.
+            JournalError: the run does not exist, or has another owner.
             MiniAgentsError: these runs are open in another context.
 
         Example:
@@ -375,7 +365,7 @@ class Runs:
         """
         feed = await self.read(run, after, owner=owner)
         if feed is None:
-            raise unknown_run(run)
+            raise JournalError(f"no run has the id {run!r}, or it is no longer kept.", "unknown")
         more = asyncio.Event()
         feed.open(more.set)
         try:
@@ -384,10 +374,23 @@ class Runs:
         finally:
             feed.close()
 
-    def _stop_here(self, run: str) -> None:
-        live = self._live.get(run)
-        if live is not None:
-            live.stop()
+    async def has_read(self, record: RunRecord, after: int) -> bool:
+        """Return whether a run has ended, and a client has all its frames.
+
+        Args:
+            record: of the run.
+            after: the position that the client has.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        if not record.ended:
+            return False
+        match (await self._journal.read(record.run, record.last - 1)).events:
+            case [["ended", 0, _, _, int(position)]]:
+                return position == after
+            case _:
+                return False
 
     # -- its life ----------------------------------------------------------------------------------------
 
@@ -414,71 +417,72 @@ class Runs:
         return context
 
     async def _open(self, context: PromisingContext) -> None:
-        await self._log.open(self._stop_here)
-        if self._journal is None:
-            return
-        try:
-            left = await self._journal.unfinished_runs()
-        except BaseException:
-            await self._log.close()
-            raise
-        for each in left:
-            try:
-                await self._go_on(each, self._journal, context)
-            except Exception:
-                logger.exception("An unfinished run of an earlier server cannot continue now.")
+        self._depart = await self._journal.join(self._version, self._take_soon)
+        self._taking = asyncio.create_task(self._take(context), name="taking of runs")
+        await asyncio.wait((self._taking,))
 
-    async def _go_on(self, left: UnfinishedRun, journal: RunStore, context: PromisingContext) -> None:
-        """Continue an unfinished run of an earlier server, or end it if that is not possible."""
-        record = await self._log.take_over(left.run)
-        if record is None:  # its server crashed before the client got the id; or it belongs to other Runs
-            if left.attempts > self._max_attempts:
-                await journal.end_run(left.run)
+    def _take_soon(self) -> None:
+        """Take runs that other servers have left, in a task of its own."""
+        self._left = True
+        context = self._context
+        if context is not None and not context.draining and (self._taking is None or self._taking.done()):
+            self._taking = asyncio.create_task(
+                self._take(context), name="taking of runs", context=Variables()
+            )
+
+    async def _take(self, context: PromisingContext) -> None:
+        await asyncio.sleep(0)  # an eager task would begin within `_take_soon`
+        self._left = True
+        try:
+            while self._left and not context.draining and (room := self._max_live - len(self._live)) > 0:
+                self._left = False
+                for record in await self._journal.take(self._version, room):
+                    self._left = True
+                    try:
+                        await self._go_on(record, context)
+                    except Exception:
+                        logger.exception("A run of an earlier server cannot continue now.")
+        except JournalError:
+            logger.exception("Runs of earlier servers cannot continue now.")
+
+    async def _go_on(self, record: RunRecord, context: PromisingContext) -> None:
+        """Continue a run of an earlier server, or end it if that is not possible."""
+        page = await self._journal.read(record.run)
+        request, ending = self._request_of(record, page.events[0] if page.events else [])
+        if "stop" in page.sent:
+            ending = STOPPED
+        if request is None or ending is not None:
+            last = ending or LOST
+            position = len(FrameView().take(page.events)) + 1
+            event: Event = ["ended", 0, last.how, last.sentence, position]
+            await self._journal.end(record.run, [event], how=last.how, keep=self._keep)
             return
-        if record.ended:  # but the journal does not know it
-            await journal.end_run(left.run)
-            return
-        request, sentence = self._request_of(left)
-        if record.stopping or request is None:
-            last = STOPPED if record.stopping else RunEnded("lost", sentence)
-            await self._log.end(left.run, last.how, last.sentence)
-            await journal.end_run(left.run)
-            return
-        recorded: list[Frame] = []
-        if record.last:
-            async with aclosing(self._log.read(left.run)) as batches:
-                async for batch in batches:
-                    recorded += [frame for _, frame in batch]
-                    if len(recorded) >= record.last:
-                        break
-        live = self._live[left.run] = LiveRun(left.run, self._log, context, journal, recorded)
-        try:  # again: another server may have asked before this one would hear it
-            now = await self._log.find(left.run)
-        except BaseException:
-            del self._live[left.run]
-            raise
-        if now is None or now.stopping:
-            live.stop()
+        live = self._add(record.run, context, resumable=True, events=page.events)
+        self._journal.listen(record.run, live.on_sent)
         agent = self._agents[request.agent]
         variables = Variables()
         variables.run(context.make_current)
-        replies = variables.run(partial(ask_durably, agent, request, run=left.run, store=journal))
-        live.start(replies, agent.alias, self._error_text, self._live)
+        replies = variables.run(
+            partial(ask_logged, agent, request, log=live.log, version=record.version, events=page.events)
+        )
+        live.start(replies, agent.alias, self._error_text)
 
-    def _request_of(self, left: UnfinishedRun) -> tuple[RunRequest | None, str]:
-        """The request of a run, or None and a sentence for its clients if it cannot continue."""
+    def _request_of(self, record: RunRecord, began: Event) -> tuple[RunRequest | None, RunEnded | None]:
+        """The request of a run, and its last frame if it cannot continue."""
+        if record.restart == "never":
+            return None, LOST
         try:
-            request = RunRequest.from_json(left.request)
+            request = RunRequest.of_data(began[2] if began[:1] == ["began"] else None)
         except ValueError:
-            return None, "The request of this answer can no longer be read, so the answer does not continue."
-        if left.attempts > self._max_attempts:
+            return None, _cannot("The request of this answer can no longer be read, so the answer")
+        if record.attempts > self._max_attempts:
             times = "once" if self._max_attempts == 1 else f"{self._max_attempts} times"
-            return None, f"The server ended {times} during this answer, so the answer does not continue."
+            return None, _cannot(f"The server ended {times} during this answer, so the answer")
         if request.agent not in self._agents:
-            return None, "The agent of this answer does not exist any more, so the answer does not continue."
-        if request.version != self._version:
-            return None, "The agents have changed since this answer began, so it does not continue."
-        return request, ""
+            return None, _cannot("The agent of this answer does not exist any more, so the answer")
+        if record.version != self._version:
+            return None, _cannot("The agents have changed since this answer began, so it")
+        return request, None
 
     async def _close(self) -> None:
         opening, self._opening = self._opening, None
@@ -486,17 +490,20 @@ class Runs:
             return
         self._context = None
         await asyncio.wait((opening,))
-        if opening.exception() is not None:
-            return
+        taking, self._taking = self._taking, None
+        if taking is not None:
+            await asyncio.wait((taking,))
+        if self._depart is not None:
+            self._depart()
         for each in tuple(self._live.values()):
             each.stop()  # only runs without a context can still be there
-        recorders = [each.recorder for each in self._live.values() if each.recorder is not None]
-        if recorders:
-            _, late = await asyncio.wait(recorders, timeout=_CLOSING)
-            for recorder in late:
-                recorder.cancel()
+        closing = [each.closed for each in self._live.values() if not each.failed]
+        if closing:
+            _, late = await asyncio.wait(closing, timeout=_CLOSING)
             if late:
                 logger.error("%s runs could not be recorded completely.", len(late))
-                await asyncio.wait(late)
         self._live.clear()
-        await self._log.close()
+
+
+def _cannot(reason: str) -> RunEnded:
+    return RunEnded("lost", f"{reason} does not continue.")

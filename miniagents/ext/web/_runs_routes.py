@@ -51,7 +51,7 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
         protocol = _protocol_of(request, protocols)
         after = _after(request)
         record = await chat.find(request.path_params["run"], owner=owner)
-        if record.ended and after == record.last:
+        if await chat.runs.has_read(record, after):
             return Response(status_code=204)  # an EventSource would come back for ever
         return await chat.response(record.run, encoder_of(protocol), after, owner=owner)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import PurePath
 from traceback import format_exception
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from reactivex import abc
 
@@ -36,11 +36,19 @@ from miniagents.parts import (
 from miniagents.streams import PromisingContext
 from miniagents.utils import redact_keys, strip_control
 
-from ._frame_log import STOPPED
-from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, text_size
+from ._frames import STOPPED, Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, text_size
 from ._page_data import DataPart, PageData
 
-__all__ = ["ErrorText", "FrameSource", "Replies", "frames_of", "sentence_of"]
+__all__ = [
+    "ErrorText",
+    "FrameSource",
+    "Origin",
+    "Replies",
+    "ReplyOf",
+    "for_clients",
+    "frames_of",
+    "sentence_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +57,24 @@ Replies: TypeAlias = MessageSequencePromise[Message] | MessagePromise[Message]
 
 ErrorText: TypeAlias = Callable[[Exception], str]
 """Makes the sentence for clients from an error of an agent."""
+
+
+class ReplyOf(NamedTuple):
+    """A message whose parts the log of the run has already.
+
+    Attributes:
+        message: which one of the run.
+        span: the call that writes it.
+        number: which message of that call it is.
+    """
+
+    message: int
+    span: int
+    number: int
+
+
+Origin: TypeAlias = Callable[[int, MessagePromise[Message]], tuple[int, int] | None]
+"""For a message of a run: the call that writes it into the log, and the number of the message there."""
 
 _SHUT_DOWN: Final = "The server ended before the answer was complete."
 """The last frame of a run that a client stopped."""
@@ -111,6 +137,7 @@ class FrameSource:
         agent: the alias of the agent, for messages that do not name their agent.
         limit: characters that may wait to be taken; with more, the run is stopped. None: no limit.
         error_text: makes the sentence for clients from an error; None: `sentence_of`.
+        origin: which messages a log has already: their parts are not collected. None: of none.
 
     Attributes:
         ended: whether the last frame has come.
@@ -138,6 +165,7 @@ class FrameSource:
         "_message",
         "_messages",
         "_on_more",
+        "_origin",
         "_replies",
         "_size",
         "_subscriptions",
@@ -154,15 +182,17 @@ class FrameSource:
         agent: str | None = None,
         limit: int | None = None,
         error_text: ErrorText | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.ended = False
+        self._origin = origin
         self._replies: Replies | None = replies
         self._context: PromisingContext = replies.buffer.context
         self._on_more = on_more
         self._agent = agent
         self._limit = limit
         self._error_text: ErrorText = sentence_of if error_text is None else error_text
-        self._frames: list[Frame] = []
+        self._frames: list[Frame | ReplyOf] = []
         self._texts: list[str] = []
         self._size = 0
         self._messages = 0  # that have begun
@@ -182,6 +212,10 @@ class FrameSource:
 
     def take(self) -> list[Frame]:
         """Return the frames since the last call, in order; empty if there are none."""
+        return cast("list[Frame]", self.take_all())  # without `origin` there is nothing else
+
+    def take_all(self) -> list[Frame | ReplyOf]:
+        """Return the same, and a `ReplyOf` for each message that the log has already."""
         self._join_texts()
         frames, self._frames = self._frames, []
         self._size = 0
@@ -241,11 +275,14 @@ class FrameSource:
                 call=call if isinstance(call, str) else None,
             )
         )
+        origin = None if self._origin is None else self._origin(self._messages, promise)
         if issubclass(kind, ErrorMessage):  # its text is that of an error
             self._texts.append(_FAILED)
             self._keep(1, promise.parts.subscribe(None, self._fail, self._end_message))
             return
-        if role == "data":  # no text: it is shown at its end
+        if origin is not None and role != "data":
+            self._frames.append(ReplyOf(self._messages, *origin))
+        if role == "data" or origin is not None:  # no text: it is shown at its end
             self._keep(1, promise.parts.subscribe(None, self._fail, self._end_message))
             return
         self._keep(1, promise.parts.subscribe(self._add_part, self._fail, self._end_message))
@@ -255,7 +292,7 @@ class FrameSource:
             self._texts.append(part)
             self._size += len(part)
             self._tell()
-        elif (shown := _for_clients(part)) is not None:
+        elif (shown := for_clients(part)) is not None:
             self._add(MessagePart(self._messages, shown))
 
     def _end_message(self) -> None:
@@ -334,8 +371,15 @@ def _data_of(message: Message) -> dict[str, object]:
     return {name: getattr(message, name, None) for name in _SHOWN}
 
 
-def _for_clients(part: Part) -> Part | None:
-    """The part as clients may see it: without our limits, texts of errors, and what is opaque."""
+def for_clients(part: Part) -> Part | None:
+    """Return a part as clients may see it: without our limits, texts of errors, and what is opaque.
+
+    Args:
+        part: of a message.
+
+    Returns:
+        None if clients see nothing of it.
+    """
     match part:
         case ResponseHeaders() | Image(path=str() | PurePath()) | File(path=str() | PurePath()):
             return None  # a path would tell clients about the files of the server
@@ -346,7 +390,7 @@ def _for_clients(part: Part) -> Part | None:
         case ToolResult(is_error=True):
             return replace(part, content=redact_keys(part.content))
         case AgentPart(agents, inner):
-            shown = _for_clients(inner)
+            shown = for_clients(inner)
             return None if shown is None or isinstance(shown, AgentPart) else AgentPart(agents, shown)
         case Reasoning() | ToolCallDelta() | ServerToolCall() | ServerToolResult() | Citation():
             part = replace(part, opaque=None) if part.opaque else part

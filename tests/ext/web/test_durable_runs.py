@@ -10,6 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from miniagents.ext.web._frame_log import RunRecord
 from typing_extensions import override
 
 from miniagents import (
@@ -38,7 +39,6 @@ from miniagents.ext.web import (
     chat_routes,
 )
 from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
-from miniagents.ext.web._frame_log import RunRecord
 from miniagents.ext.web._frames import Ending, frame_from_json, json_of
 from miniagents.models import model_agent
 from miniagents.runs import RunRequest

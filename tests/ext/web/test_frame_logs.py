@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-
-from miniagents.ext.web import FrameLog, FrameLogError, MemoryFrames, RedisFrames, SQLiteFrames
 from miniagents.ext.web._frame_log import (
     BATCH,
     LOST,
@@ -22,8 +20,10 @@ from miniagents.ext.web._frame_log import (
     Positioned,
     RunRecord,
 )
-from miniagents.ext.web._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded
 from miniagents.ext.web._sqlite_store import Append, SQLiteStore
+
+from miniagents.ext.web import FrameLog, FrameLogError, MemoryFrames, RedisFrames, SQLiteFrames
+from miniagents.ext.web._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded
 from miniagents.values import Finish, Reasoning
 from tests.support.redis_server import redis_server
 

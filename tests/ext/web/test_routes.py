@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,7 +14,8 @@ from typing_extensions import override
 
 from miniagents import MiniAgents, miniagent
 from miniagents.agents import InteractionContext
-from miniagents.ext.web import MemoryFrames, Runs, SQLiteFrames, chat_routes
+from miniagents.ext.journal import MemoryJournal
+from miniagents.ext.web import Runs, chat_routes
 from miniagents.testing import scripted_model
 from tests.support.web_agents import Gate
 
@@ -235,18 +235,18 @@ async def test_too_many_runs() -> None:
         await begin(client)
 
 
-async def test_restart(tmp_path: Path) -> None:
-    """A run that the end of the app cut is read after a restart, and ends with `lost`."""
-    gate = Gate()
+async def test_restart() -> None:
+    """A run that the end of the app cut continues after a restart, and its readers read on."""
+    gate, journal = Gate(), MemoryJournal()
     agent = gate.agent()
-    runs = Runs(SQLiteFrames(tmp_path / "f.db"))  # one for an app, which may begin again
-    async with client_of(agent, runs=runs) as client:
+    async with client_of(agent, runs=Runs(journal)) as client:
         run = await begin(client)
         await gate.begun.wait()
         await asyncio.sleep(0.05)  # its frames are kept
-    async with client_of(agent, runs=runs) as client:
+    gate.go.set()
+    async with client_of(agent, runs=Runs(journal)) as client:
         told = events((await client.get(f"/chat/runs/{run}")).text)
-        assert ["Begun ", "lost"] == [told[1]["part"], told[-1]["how"]]
+        assert ["Begun ", "finished"] == [told[1]["part"], told[-1]["how"]]
         assert 204 == (await client.get(f"/chat/runs/{run}?after={len(told)}")).status_code
 
 
@@ -254,10 +254,11 @@ async def test_restart(tmp_path: Path) -> None:
 async def test_log_fails() -> None:
     """A run whose frames cannot be kept is stopped, and its readers are told that the rest is lost."""
 
-    class Broken(MemoryFrames):
+    class Broken(MemoryJournal):
         @override
-        async def append(self, run: str, frames: object, /) -> None:
-            raise OSError("the disk is full")
+        async def append(self, run: str, events: object, /, *, hard: bool = False) -> None:
+            if "Begun" in str(events):
+                raise OSError("the disk is full")
 
     gate = Gate()
     async with client_of(gate.agent(), runs=Runs(Broken())) as client:

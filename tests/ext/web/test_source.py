@@ -19,8 +19,7 @@ from miniagents import (
     miniagent,
 )
 from miniagents.ext.web import MessageBegan, MessageEnded, MessagePart, RunEnded
-from miniagents.ext.web._frame_log import STOPPED
-from miniagents.ext.web._frames import Frame
+from miniagents.ext.web._frames import STOPPED, Frame
 from miniagents.ext.web._source import FrameSource, sentence_of
 from miniagents.messages import MessageType
 from miniagents.testing import scripted_model

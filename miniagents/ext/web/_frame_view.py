@@ -1,0 +1,93 @@
+"""The frames of a run, made of the events of its log: those that its server and other processes show."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from ..journal import Event, JournalError, part_of_data
+from ._frames import Frame, FramePart, MessageEnded, MessagePart, RunEnded, ending_of, frame_from_data
+from ._source import ReplyOf, for_clients
+
+__all__ = ["FrameView", "event_of"]
+
+
+def event_of(item: "Frame | ReplyOf") -> Event:
+    """Return the event that a log has of a frame.
+
+    Args:
+        item: a frame but the last one, or a message whose parts the log has already.
+    """
+    if isinstance(item, ReplyOf):
+        return ["reply", 0, item.message, item.span, item.number]
+    return ["frame", 0, cast("Event", item.as_data())]
+
+
+class FrameView:
+    """Makes frames of the events of a run, in their order.
+
+    Example:
+        >>> view = FrameView()
+        >>> for frame in view.take([["parts", 1, 0, ["Hel", "lo"], [0.0, 1]], ["reply", 0, 0, 1, 0]]):
+        ...     print(frame)
+        MessagePart(message=0, part='Hello')
+    """
+
+    __slots__ = ("_current", "_parts", "_reply")
+
+    def __init__(self) -> None:
+        self._parts: defaultdict[tuple[int, int], list[FramePart]] = defaultdict(list)
+        self._current: tuple[int, int] | None = None  # whose parts are those of the reply that is being shown
+        self._reply = 0
+
+    def take(self, events: Iterable[Event]) -> list[Frame]:
+        """Return the frames of the next events.
+
+        Args:
+            events: of the log.
+
+        Raises:
+            JournalError: one of them cannot be read.
+        """
+        frames: list[Frame] = []
+        try:
+            for event in events:
+                self._take(event, frames)
+        except (ValueError, TypeError, KeyError) as error:
+            raise JournalError(f"The log of a run cannot be read: {error}") from None
+        return frames
+
+    def _take(self, event: Event, frames: list[Frame]) -> None:
+        match event:
+            case ["parts", int(span), int(number), list(parts), _]:
+                shown = [each for part in parts if (each := for_clients(part_of_data(part))) is not None]
+                if self._current == (span, number):
+                    self._show(shown, frames)
+                else:
+                    self._parts[span, number] += shown
+            case ["reply", 0, int(reply), int(span), int(number)]:
+                self._current, self._reply = (span, number), reply
+                self._show(self._parts.pop((span, number), []), frames)
+            case ["frame", 0, dict(data)]:
+                frame = frame_from_data(cast("Mapping[str, object]", data))
+                if isinstance(frame, MessageEnded):
+                    self._current = None
+                frames.append(frame)
+            case ["ended", 0, str(how), str(sentence), int()]:
+                frames.append(RunEnded(ending_of(how), sentence))
+            case _:
+                pass
+
+    def _show(self, parts: Iterable[FramePart], frames: list[Frame]) -> None:
+        texts: list[str] = []
+        for part in parts:
+            if isinstance(part, str):
+                texts.append(part)
+                continue
+            self._show_text(texts, frames)
+            frames.append(MessagePart(self._reply, part))
+        self._show_text(texts, frames)
+
+    def _show_text(self, texts: list[str], frames: list[Frame]) -> None:
+        if text := "".join(texts):
+            frames.append(MessagePart(self._reply, text))
+        texts.clear()
