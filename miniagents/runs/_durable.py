@@ -9,7 +9,7 @@ from typing import ClassVar, Final, Self
 
 from miniagents.agents import InteractionContext, MiniAgents
 from miniagents.messages._parts import current_watch
-from miniagents.models import TOOL_RECORDER, MakeParts, RecordTool, ToolSpec
+from miniagents.models import TOOL_CONTEXT, TOOL_RECORDER, MakeParts, RecordTool, ToolContext, ToolSpec
 from miniagents.values import Part, ToolCall
 
 from ._call_keys import function_of, key_of, key_of_tool, question_of
@@ -17,7 +17,7 @@ from ._message_records import Json
 from ._recorded import WITHIN_RECORDED, AnyAgent, MessageForm, made_of, play
 from ._recordings import RecordedEvent, part_data, part_of_data
 from ._run_log import Ending, KeptCall, RunLog, kept_calls, kept_rows
-from ._stores import Event, RunHead, RunStore
+from ._stores import Event, RunHead, RunRecord, RunStore
 
 __all__ = ["DurableRun", "LoggedCalls", "durable"]
 
@@ -29,7 +29,7 @@ class LoggedCalls:
 
     Args:
         log: of the run; this process is its writer.
-        version: of the agents.
+        head: what is known of the run.
         events: what is in the log already.
 
     Attributes:
@@ -40,14 +40,16 @@ class LoggedCalls:
 
     models_only: ClassVar[bool] = True
 
-    def __init__(self, log: RunLog, version: str, events: Sequence[Event] = ()) -> None:
+    def __init__(self, log: RunLog, head: RunHead | RunRecord, events: Sequence[Event] = ()) -> None:
         self.played: int = 0
         self.made: int = 0
         self._log = log
-        self._version = version
+        self._head = head
+        self._version = head.version
         self._kept = kept_calls(events)
         self._context = MiniAgents(around=[self], observers=[log])
         self._token: Token[RecordTool | None] | None = None
+        self._known: Token[ToolContext] | None = None
 
     @property
     def unasked(self) -> tuple[str, ...]:
@@ -58,14 +60,17 @@ class LoggedCalls:
         """Begin."""
         await self._context.__aenter__()
         self._token = TOOL_RECORDER.set(self._tool)
+        known = ToolContext(run_id=self._head.run, owner=self._head.owner or None)
+        self._known = TOOL_CONTEXT.set(known)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for all runs of the block."""
-        if self._token is not None:
+        if self._token is not None and self._known is not None:
             TOOL_RECORDER.reset(self._token)
+            TOOL_CONTEXT.reset(self._known)
         await self._context.__aexit__(kind, error, trace)
 
     def _take(self, *keys: str) -> KeptCall | None:
@@ -183,13 +188,13 @@ class DurableRun:
         Raises:
             JournalError: another process or task works on the run, or the journal cannot be read.
         """
+        head = RunHead(self.run_id, version=self._version, restart="program")
         if await self._journal.claim(self.run_id) is None:
-            head = RunHead(self.run_id, version=self._version, restart="program")
             await self._journal.begin(head, [["began", 0, None]])
         try:
             events = (await self._journal.read(self.run_id)).events
             self._log = RunLog(self._journal, self.run_id, events)
-            self._calls = LoggedCalls(self._log, self._version, events)
+            self._calls = LoggedCalls(self._log, head, events)
             await self._calls.__aenter__()
         except BaseException:
             await self._journal.leave(self.run_id)

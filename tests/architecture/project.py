@@ -64,9 +64,8 @@ EXTENSIONS_NEED: Final = MappingProxyType(
         "miniagents.ext.web._page_data: miniagents.values.PartValue": (
             "the base class decides under which key users have stored data of a page, and keys never change"
         ),
-        "miniagents.ext.web._sqlite_store: miniagents.ext._sqlite": (
-            "how a file of SQLite is made and checked, which journals and histories share; it is no part of "
-            "what the library is about"
+        "miniagents.ext.web._chat: miniagents.models.TOOL_CONTEXT": (
+            "what a tool knows of the user whose request it answers is set where the request is known"
         ),
         "miniagents.ext.ray._runs: miniagents.messages._parts.current_watch": (
             "a run of another process is reported to the observers of this one as if it were here"

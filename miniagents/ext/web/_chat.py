@@ -9,7 +9,10 @@ from typing import Final, TypeAlias, cast
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from miniagents import MiniAgent
 from miniagents.messages import Message, MessageSequencePromise
+from miniagents.models import TOOL_CONTEXT
+from miniagents.tools import ToolContext
 
 from ..journal import RunRecord
 from ._bodies import json_body
@@ -23,10 +26,13 @@ from ._runs import Runs
 from ._seal import Seal
 from ._source import ErrorText
 
-__all__ = ["Chat", "Owner", "anyone"]
+__all__ = ["Chat", "Keywords", "Owner", "anyone"]
 
 Owner: TypeAlias = Callable[[Request], str | Awaitable[str]]
 """Returns the id of the user who sends a request, never empty; it may raise an HTTPException to refuse."""
+
+Keywords: TypeAlias = Callable[[Request], Mapping[str, object] | Awaitable[Mapping[str, object]]]
+"""Returns the keywords of the agent for a request: plain data, which a restart of the server keeps."""
 
 _MAX_ID: Final = 200
 
@@ -55,6 +61,7 @@ class Chat:
         agents: name -> agent.
         runs: the detached runs.
         owner: returns the user of a request; None: every client that knows the id of a run may use it.
+        keywords: returns the keywords of the agent for a request; None: there are none.
         urls: whether messages may have addresses of images and files.
         system_messages: whether clients may give instructions.
         key: signs what clients keep and send back.
@@ -68,6 +75,7 @@ class Chat:
     agents: Mapping[str, Agent]
     runs: Runs
     owner: Owner | None = None
+    keywords: Keywords | None = None
     urls: bool = False
     system_messages: bool = False
     key: bytes = b""
@@ -93,6 +101,17 @@ class Chat:
         if not name:
             raise RequestError("Log in first.", 401, code="not_authenticated")
         return name
+
+    async def keywords_of(self, request: Request) -> Mapping[str, object]:
+        """Return the keywords of the agent for a request.
+
+        Args:
+            request: the request.
+        """
+        if self.keywords is None:
+            return {}
+        found = self.keywords(request)
+        return found if isinstance(found, Mapping) else await found
 
     def seal(self, owner: str) -> Seal:
         """Return the seal for what a user keeps and sends back.
@@ -141,15 +160,18 @@ class Chat:
 
     # -- attached ----------------------------------------------------------------------------------------
 
-    def attached(self, agent: Agent, messages: tuple[Message, ...], encoder: Encoder) -> Response:
+    async def attached(
+        self, request: Request, agent: Agent, messages: tuple[Message, ...], encoder: Encoder
+    ) -> Response:
         """Return the response that streams an answer; if the client leaves, the run is stopped.
 
         Args:
+            request: the request.
             agent: the agent that answers.
             messages: the messages for it.
             encoder: the encoder of the response.
         """
-        feed = self._attached_feed(agent, messages)
+        feed = await self._attached_feed(request, agent, messages)
         return FrameResponse(feed, encoder, ping=self.ping)
 
     @asynccontextmanager
@@ -166,7 +188,7 @@ class Chat:
         Returns:
             A context manager that gives the frames; after the client has left, their last one is `stopped`.
         """
-        feed = self._attached_feed(agent, messages)
+        feed = await self._attached_feed(request, agent, messages)
         more = asyncio.Event()
         feed.open(more.set)
         watcher = asyncio.create_task(_until_gone(request, feed))
@@ -177,18 +199,24 @@ class Chat:
             feed.close()
             await asyncio.wait((watcher,))
 
-    def _attached_feed(self, agent: Agent, messages: tuple[Message, ...]) -> AttachedFeed:
-        replies = agent.inquire(MessageSequencePromise(messages))
+    async def _attached_feed(
+        self, request: Request, agent: Agent, messages: tuple[Message, ...]
+    ) -> AttachedFeed:
+        owner, keywords = await self.owner_of(request), await self.keywords_of(request)
+        TOOL_CONTEXT.set(ToolContext(owner=owner or None))  # this task has context variables of its own
+        any_agent = cast("MiniAgent[Message, Message, ...]", agent)
+        replies = any_agent.inquire(MessageSequencePromise(messages), **keywords)
         return AttachedFeed(replies, agent=agent.alias, limit=WAITING_LIMIT, error_text=self.error_text)
 
     # -- detached ----------------------------------------------------------------------------------------
 
     async def start(
-        self, agent: str, messages: tuple[Message, ...], *, owner: str = "", topic: str = ""
+        self, request: Request, agent: str, messages: tuple[Message, ...], *, owner: str, topic: str = ""
     ) -> str:
         """Start a run that continues without its client.
 
         Args:
+            request: the request.
             agent: the name of the agent that answers.
             messages: the messages for it.
             owner: the user who asks.
@@ -200,7 +228,8 @@ class Chat:
         Raises:
             RequestError: the server has too many runs.
         """
-        return await self.runs.begin(agent, messages, owner=owner, topic=topic)
+        keywords = await self.keywords_of(request)
+        return await self.runs.begin(agent, messages, owner=owner, topic=topic, keywords=keywords)
 
     async def current(self, topic: str, *, owner: str = "") -> str | None:
         """Return the newest run of a topic, if it has not ended; else None.

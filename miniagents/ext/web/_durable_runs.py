@@ -15,7 +15,7 @@ from miniagents.messages import Message, MessageSequencePromise
 from miniagents.parts import File, Image, Part, Restart, content_of
 from miniagents.types import Stage
 
-from ..journal import Event, LoggedCalls, RunLog, RunRequest
+from ..journal import Event, LoggedCalls, RunHead, RunLog, RunRecord, RunRequest
 from ._frames import Frame, FramePart, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
 from ._page_data import DataPart
 from ._source import ReplyOf
@@ -33,7 +33,12 @@ ANOTHER_WAY: Final = RunEnded(
 
 
 def ask_logged(
-    agent: Agent, request: RunRequest, *, log: RunLog, version: str, events: Sequence[Event] = ()
+    agent: Agent,
+    request: RunRequest,
+    *,
+    log: RunLog,
+    head: RunHead | RunRecord,
+    events: Sequence[Event] = (),
 ) -> MessageSequencePromise[Message]:
     """Run an agent in a block whose calls are written to a log, and replayed from it after a restart.
 
@@ -41,13 +46,13 @@ def ask_logged(
         agent: the agent that answers.
         request: the messages and keywords for it.
         log: of the run.
-        version: of the agents.
+        head: what is known of the run.
         events: what is in the log already.
     """
 
     @miniagent(alias=agent.alias)
     async def in_a_block(ctx: InteractionContext) -> None:
-        async with LoggedCalls(log, version, events):
+        async with LoggedCalls(log, head, events):
             any_agent = cast("MiniAgent[Message, Message, ...]", agent)
             replies = any_agent.inquire(ctx.messages, **request.keywords)
             ctx.reply(replies)

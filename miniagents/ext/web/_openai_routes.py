@@ -100,7 +100,7 @@ def _answering(chat: Chat, words: _Words) -> Endpoint:
         name, agent = _agent(chat, wanted.model)
         head = AnswerHead.new(words.prefix, name)
         if wanted.stream:
-            return chat.attached(agent, wanted.messages, words.stream(head, wanted))
+            return await chat.attached(request, agent, wanted.messages, words.stream(head, wanted))
         return await _whole(chat, request, agent, wanted, words.whole(head, wanted))
 
     return answer

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from miniagents import MiniAgent
 
-from ._chat import Chat, Owner
+from ._chat import Chat, Keywords, Owner
 from ._durable_runs import Agent
 from ._openai_routes import openai_routes
 from ._response import PING_EVERY
@@ -36,6 +36,7 @@ def chat_routes(
     prefix: str = "",
     protocols: Sequence[RouteProtocol] = ("sse", "ndjson", "text"),
     owner: Owner | None = None,
+    keywords: Keywords | None = None,
     urls: bool = False,
     system_messages: bool = False,
     secret: str | None = None,
@@ -68,6 +69,9 @@ def chat_routes(
             read and stop the run. None: every client that knows the id of a run, 128 random bits, can do so.
             "vercel" needs it, because there the client chooses the id of the chat: `anyone` says on purpose
             that every client that knows this id can read and stop the answer.
+        keywords: returns the keywords of the agent for a request, plain data, such as the user's name and
+            rights. They are kept with the run, so they are the same after a restart and in another process.
+            A tool gets the id of the user as `ToolContext.owner`.
         urls: whether messages of clients may have addresses of images and files, which the model's provider
             fetches. This server never fetches them.
         system_messages: whether clients may give instructions, in messages of the role ``system`` or
@@ -111,8 +115,7 @@ def chat_routes(
             "guesses one could read and stop its answer. Give a function that returns the user of a request, "
             "or owner=anyone (of miniagents.ext.web) if there are no users."
         )
-    for name, agent in named.items():
-        _check_complete(name, agent)
+    _check_complete(named if keywords is None else {})
     if runs is None:
         runs = Runs(error_text=error_text)
     runs.add_agents(named)
@@ -120,6 +123,7 @@ def chat_routes(
         agents=MappingProxyType(named),
         runs=runs,
         owner=owner,
+        keywords=keywords,
         urls=urls,
         system_messages=system_messages,
         key=token_bytes() if secret is None else secret.encode(),
@@ -139,15 +143,15 @@ def chat_routes(
     return [Route(f"{prefix}{each.path}", each.endpoint, methods=each.methods) for each in routes]
 
 
-def _check_complete(name: str, agent: Agent) -> None:
+def _check_complete(agents: Mapping[str, Agent]) -> None:
     """Refuse an agent that would fail at each request."""
-    if not isinstance(agent, MiniAgent):
-        return
-    try:
-        agent.bind()
-    except TypeError as error:
-        msg = (
-            f"The agent {name!r} cannot be served: {error} Requests have no keywords, so write "
-            "chat_routes(agent.bind(keyword=...), ...)."
-        )
-        raise TypeError(msg) from None
+    for name, agent in agents.items():
+        try:
+            if isinstance(agent, MiniAgent):
+                agent.bind()
+        except TypeError as error:
+            msg = (
+                f"The agent {name!r} cannot be served: {error} Requests have no keywords, so write "
+                "chat_routes(agent.bind(keyword=...), ...), or give keywords=, a function of the request."
+            )
+            raise TypeError(msg) from None

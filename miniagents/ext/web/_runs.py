@@ -166,7 +166,7 @@ class Runs:
         request = RunRequest(agent, tuple(await MessageSequencePromise[Message](messages)), keywords or {})
         head = RunHead(secrets.token_urlsafe(16), owner, topic, self._version, self._restart)
         live = await self._begin(head, request.as_data())
-        replies = ask_logged(found, request, log=live.log, version=self._version)
+        replies = ask_logged(found, request, log=live.log, head=head)
         live.start(replies, found.alias, self._error_text)
         return head.run
 
@@ -463,7 +463,7 @@ class Runs:
         variables = Variables()
         variables.run(context.make_current)
         replies = variables.run(
-            partial(ask_logged, agent, request, log=live.log, version=record.version, events=page.events)
+            partial(ask_logged, agent, request, log=live.log, head=record, events=page.events)
         )
         live.start(replies, agent.alias, self._error_text)
 

@@ -41,9 +41,8 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
         owner = await chat.owner_of(request)
         body = await chat.body(request)
         agent, _ = chat.agent(body.get("agent"))
-        run = await chat.start(
-            agent, messages_of_body(body, urls=chat.urls, system=chat.system_messages), owner=owner
-        )
+        messages = messages_of_body(body, urls=chat.urls, system=chat.system_messages)
+        run = await chat.start(request, agent, messages, owner=owner)
         return JSONResponse({"run": run}, 201, {"cache-control": "no-store"})
 
     async def read(request: Request) -> Response:

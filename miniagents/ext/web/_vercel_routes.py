@@ -33,7 +33,7 @@ def vercel_routes(chat: Chat) -> list[Route]:
         before = await chat.current(topic, owner=owner)
         if before is not None:
             await chat.stop(before, owner=owner)
-        run = await chat.start(agent, wanted.messages, owner=owner, topic=topic)
+        run = await chat.start(request, agent, wanted.messages, owner=owner, topic=topic)
         encoder = VercelEncoder("" if wanted.goes_on else vercel_message_id(run), seal)
         return await chat.response(run, encoder, owner=owner)
 
