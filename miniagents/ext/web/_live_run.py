@@ -41,7 +41,7 @@ class LiveRun:
         frames: the frames that are kept.
         log: the log of the run.
         readers: called when there are more frames.
-        closed: done when its log is closed.
+        closed: done when its log is closed; False if not even its end could be recorded.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class LiveRun:
         self._view = FrameView()
         self.frames: list[Frame] = self._view.take(events)
         self.readers: set[Callable[[], None]] = set()
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.closed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.log = RunLog(
             journal, run, events, collect=self._collect, on_kept=self._show, on_error=self._not_kept
         )
@@ -92,9 +92,9 @@ class LiveRun:
             self._source.stop()
 
     @property
-    def failed(self) -> bool:
-        """Whether its log cannot be written, nor that it has ended."""
-        return self._ending is not None and self._ending.done() and not self.closed.done()
+    def started(self) -> bool:
+        """Whether its replies are read."""
+        return self._source is not None
 
     def _origin(self, number: int, promise: MessagePromise[Message]) -> tuple[int, int] | None:
         known = self._retelling is not None and number < self._retelling.known
@@ -124,7 +124,7 @@ class LiveRun:
             JournalError: it could not be kept, or not within 5 seconds.
         """
         await asyncio.wait((self.closed,), timeout=_RECORDING)
-        if not self.frames or self.frames[-1] is _NOT_KEPT or not isinstance(self.frames[-1], RunEnded):
+        if not self.closed.done() or not self.closed.result():
             raise JournalError(
                 f"The run {self._run!r} was stopped, but the journal did not record this; if the server "
                 "crashes now, the run can begin again. Look for the error of the journal."
@@ -191,12 +191,13 @@ class LiveRun:
             await self._journal.end(self._run, [event], how=_NOT_KEPT.how, keep=self._keep)
         except Exception:  # a store of somebody else may raise anything
             logger.exception("Nor can the end of the run.")
+            self._close(kept=False)
         else:
             self._close()
 
-    def _close(self) -> None:
+    def _close(self, *, kept: bool = True) -> None:
         if not self.closed.done():
-            self.closed.set_result(None)
+            self.closed.set_result(kept)
 
 
 class LiveFeed:

@@ -216,7 +216,12 @@ class Runs:
     ) -> LiveRun:
         live = LiveRun(run, self._journal, context, resumable=resumable, keep=self._keep, events=events)
         self._live[run] = live
-        live.closed.add_done_callback(lambda _: self._live.pop(run, None))
+
+        def forget(closed: asyncio.Future[bool]) -> None:
+            if closed.result():  # else only this process knows how it has ended
+                self._live.pop(run, None)
+
+        live.closed.add_done_callback(forget)
         return live
 
     async def find(self, run: str, *, owner: str = "") -> RunRecord | None:
@@ -270,7 +275,8 @@ class Runs:
         live = self._live.get(run)
         if live is not None:
             live.stop()
-            await live.stopped()
+            if live.started:
+                await live.stopped()
         return True
 
     async def delete(self, run: str, *, owner: str = "") -> bool:
@@ -497,7 +503,7 @@ class Runs:
             self._depart()
         for each in tuple(self._live.values()):
             each.stop()  # only runs without a context can still be there
-        closing = [each.closed for each in self._live.values() if not each.failed]
+        closing = [each.closed for each in self._live.values()]
         if closing:
             _, late = await asyncio.wait(closing, timeout=_CLOSING)
             if late:

@@ -1,16 +1,13 @@
 """`Runs` with a journal: runs that go on after the end of their server, in order or not.
 
-Crosses modules: runs, what is told of them for the second time, logs of frames, journals.
+Crosses modules: runs, what is told of them for the second time, journals.
 """
 
 import asyncio
-import shutil
-from collections.abc import AsyncGenerator, Callable, MutableMapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 import pytest
-from miniagents.ext.web._frame_log import RunRecord
 from typing_extensions import override
 
 from miniagents import (
@@ -24,24 +21,30 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.ext.journal import Journal
+from miniagents.ext.journal import (
+    Event,
+    Journal,
+    JournalError,
+    Json,
+    MemoryJournal,
+    RunHead,
+    RunRequest,
+    RunStore,
+)
 from miniagents.ext.web import (
     DataPart,
     Frame,
-    FrameLogError,
-    MemoryFrames,
     MessageBegan,
     MessageEnded,
     MessagePart,
     RunEnded,
     Runs,
-    SQLiteFrames,
     chat_routes,
 )
 from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
-from miniagents.ext.web._frames import Ending, frame_from_json, json_of
+from miniagents.ext.web._frame_view import event_of
+from miniagents.ext.web._frames import frame_from_json, json_of
 from miniagents.models import model_agent
-from miniagents.runs import RunRequest
 from miniagents.testing import scripted_model
 from miniagents.values import Part, Restart, ToolCallDelta, Usage
 
@@ -102,24 +105,31 @@ class Halting:
         self.model = halting
 
 
-def runs_of(folder: Path, journal: Journal, agent: Agent | None = None, **settings: object) -> Runs:
+def runs_of(journal: RunStore, agent: Agent | None = None, **settings: object) -> Runs:
     """Runs of a server that has just been started."""
     agents = {} if agent is None else {"agent": agent}
-    return Runs(SQLiteFrames(folder / "frames.db"), agents=agents, journal=journal, **settings)  # type: ignore[arg-type]
+    return Runs(journal, agents=agents, **settings)  # type: ignore[arg-type]
 
 
 async def killed(
-    folder: Path, journal: Journal, told: Sequence[Frame] = (), *, run: str = "r", version: str = "1"
+    folder: Path,
+    told: Sequence[Frame] = (),
+    *,
+    run: str = "r",
+    version: str = "1",
+    request: Json = None,
+    keywords: Mapping[str, object] | None = None,
 ) -> None:
-    """Leave what a server leaves that is killed: frames, and what was asked."""
-    request = RunRequest("agent", version, (UserMessage("Hi"),), owner="ada", topic="chat")
-    await journal.begin_run(run, request.to_json())
-    log = SQLiteFrames(folder / "frames.db")
-    await log.open(print)
-    await log.begin(run, owner="ada", topic="chat", resumable=True)
-    if told:
-        await log.append(run, told)
-    await log.close()
+    """Leave what a server leaves that is killed."""
+    asked = request or RunRequest("agent", (UserMessage("Hi"),), keywords or {}).as_data()
+    events: list[Event] = [["began", 0, asked], *map(event_of, told)]
+    with Journal(folder / "runs.journal") as journal:
+        await journal.begin(RunHead(run, "ada", "chat", version, "server"), events)
+
+
+async def unfinished(journal: RunStore) -> list[str]:
+    """The runs that have not ended."""
+    return [each.run for each in await journal.find() if not each.ended]
 
 
 @pytest.mark.logs("had not ended drain_timeout")
@@ -133,17 +143,16 @@ async def test_a_server_that_ends_in_order(tmp_path: Path) -> None:
         ctx.reply(first.inquire(ctx.messages))
         ctx.reply(halting.model.inquire(ctx.messages))
 
-    with Journal(tmp_path / "calls.journal") as journal:
+    with Journal(tmp_path / "runs.journal") as journal:
         async with MiniAgents(app_wide=True, drain_timeout=0):
-            runs = runs_of(tmp_path, journal, both)
+            runs = runs_of(journal, both)
             run = await runs.begin("agent", "Hi", owner="ada", topic="chat")
             await halting.waits.wait()
             early = asyncio.create_task(everything(runs, run, owner="ada"))
             await asyncio.sleep(0.1)
         early.cancel()
-        assert {run} == {each.run for each in journal.calls()}
         async with MiniAgents(app_wide=True):
-            runs = runs_of(tmp_path, journal, both)
+            runs = runs_of(journal, both)
             await runs.open()  # and nobody asks for it
             halting.go.set()
             frames = await everything(runs, run, owner="ada")
@@ -152,16 +161,16 @@ async def test_a_server_that_ends_in_order(tmp_path: Path) -> None:
         assert [MessagePart(1, "Once"), MessagePart(1, Restart())] == frames[4:6]
         assert RunEnded("finished") == frames[-1]
         assert 2 == halting.asked
-        assert ([], []) == (await journal.unfinished_runs(), list(journal.calls()))
+        assert [] == await unfinished(journal)
 
 
 async def test_a_server_that_was_killed(tmp_path: Path) -> None:
     """A run of a server that was killed goes on when the next one opens its `Runs`, behind what was told."""
     told: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), MessagePart(0, "lp")]
-    with Journal(tmp_path / "calls.journal") as journal:
-        await killed(tmp_path, journal, told)
+    with Journal(tmp_path / "runs.journal") as journal:
+        await killed(tmp_path, told)
         async with MiniAgents():
-            runs = runs_of(tmp_path, journal, scripted_model("Hello"))
+            runs = runs_of(journal, scripted_model("Hello"))
             await runs.open()
             frames = await everything(runs, "r", owner="ada")
     assert told == frames[:3]
@@ -172,10 +181,10 @@ async def test_a_server_that_was_killed(tmp_path: Path) -> None:
 
 async def test_the_first_request_opens(tmp_path: Path) -> None:
     """If nobody opens the `Runs`, they go on with what was left at their first use."""
-    with Journal(tmp_path / "calls.journal") as journal:
-        await killed(tmp_path, journal)
+    with Journal(tmp_path / "runs.journal") as journal:
+        await killed(tmp_path)
         async with MiniAgents():
-            runs = runs_of(tmp_path, journal)
+            runs = runs_of(journal)
             chat_routes({"agent": scripted_model("Hello")}, runs=runs)  # which knows the agent
             assert ["Hello"] == texts_of(await everything(runs, "r", owner="ada"))
 
@@ -199,16 +208,16 @@ async def test_tools(tmp_path: Path) -> None:
         ctx.reply(payer.inquire(ctx.messages))
         ctx.reply(halting.model.inquire(ctx.messages))
 
-    with Journal(tmp_path / "calls.journal") as journal:
+    with Journal(tmp_path / "runs.journal") as journal:
         async with MiniAgents(app_wide=True, drain_timeout=0.001):
-            runs = runs_of(tmp_path, journal, both)
+            runs = runs_of(journal, both)
             run = await runs.begin("agent", "Hi")
             await halting.waits.wait()
             await asyncio.sleep(0.1)
-        kept = {each.name for each in Journal.read(tmp_path / "calls.journal")}
+        kept = {event[3] for event in (await journal.read(run)).events if event[0] == "kept"}
         assert {"SCRIPTED_MODEL", "pay"} == kept
         async with MiniAgents(app_wide=True):
-            runs = runs_of(tmp_path, journal, both)
+            runs = runs_of(journal, both)
             await runs.open()
             halting.go.set()
             frames = await everything(runs, run)
@@ -229,46 +238,32 @@ async def test_tools(tmp_path: Path) -> None:
 async def test_what_cannot_go_on(tmp_path: Path, change: dict[str, object], sentence: str) -> None:
     """A run is `lost`, with a sentence, if its agent is gone or changed, or its server died too often."""
     told: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hel")]
-    with Journal(tmp_path / "calls.journal") as journal:
-        await killed(tmp_path, journal, told)
-        if "max_attempts" in change:
-            await journal.unfinished_runs()  # a server was here, and died
+    with Journal(tmp_path / "runs.journal") as journal:
+        await killed(tmp_path, told)
         async with MiniAgents():
             settings = {"agents": {"agent": scripted_model("Hello")}, **change}
-            runs = Runs(SQLiteFrames(tmp_path / "frames.db"), journal=journal, **settings)  # type: ignore[arg-type]
+            runs = Runs(journal, **settings)  # type: ignore[arg-type]
             await runs.open()
             frames = await everything(runs, "r", owner="ada")
         assert told == frames[:-1]
         last = frames[-1]
         assert isinstance(last, RunEnded)
         assert ("lost", True) == (last.how, last.sentence.startswith(sentence))
-        assert [] == await journal.unfinished_runs()
+        assert [] == await unfinished(journal)
 
 
 async def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
     """So does one of which it is not known any more what it was asked; the others go on."""
-    with Journal(tmp_path / "calls.journal") as journal:
-        await killed(tmp_path, journal)
-        await journal.end_run("r")
-        await journal.begin_run("r", '{"agent": 7}')
-        await killed(tmp_path, journal, run="s")
+    with Journal(tmp_path / "runs.journal") as journal:
+        await killed(tmp_path, request={"agent": 7})
+        await killed(tmp_path, run="s")
         async with MiniAgents():
-            runs = runs_of(tmp_path, journal, scripted_model("Hello"))
+            runs = runs_of(journal, scripted_model("Hello"))
             await runs.open()
             (last,) = await everything(runs, "r", owner="ada")
             assert ["Hello"] == texts_of(await everything(runs, "s", owner="ada"))
     assert isinstance(last, RunEnded)
     assert ("lost", True) == (last.how, "can no longer be read" in last.sentence)
-
-
-async def test_attempts(tmp_path: Path) -> None:
-    """Servers that end in order count as no attempts; those that are killed do."""
-    with Journal(tmp_path / "calls.journal") as journal:
-        await killed(tmp_path, journal)
-        counted = [(await journal.unfinished_runs())[0].attempts for _ in range(2)]
-        await journal.leave_run("r")
-        counted += [(await journal.unfinished_runs())[0].attempts for _ in range(2)]
-    assert [2, 3, 1, 2] == counted
 
 
 @pytest.mark.logs("A run cannot continue")
@@ -287,32 +282,15 @@ async def test_attempts(tmp_path: Path) -> None:
 )
 async def test_another_way(tmp_path: Path, told: list[Frame]) -> None:
     """A run that does not say again what it had said to its end is lost: it is never told something false."""
-    with Journal(tmp_path / "calls.journal") as journal:
-        await killed(tmp_path, journal, told)
+    with Journal(tmp_path / "runs.journal") as journal:
+        await killed(tmp_path, told)
         async with MiniAgents():
-            runs = runs_of(tmp_path, journal, scripted_model("Hello"))
+            runs = runs_of(journal, scripted_model("Hello"))
             await runs.open()
             frames = await everything(runs, "r", owner="ada")
     assert told == frames[:-1]
     assert isinstance(frames[-1], RunEnded)
     assert ("lost", True) == (frames[-1].how, "answered differently" in frames[-1].sentence)
-
-
-async def test_what_nobody_has_heard_of(tmp_path: Path) -> None:
-    """A run whose server died before its client had an id does not begin, and is forgotten after a while."""
-    with Journal(tmp_path / "calls.journal") as journal:
-        await journal.begin_run("r", RunRequest("agent", "1", (UserMessage("Hi"),)).to_json())
-        await killed(tmp_path, journal, run="s")
-        log = SQLiteFrames(tmp_path / "frames.db")
-        await log.open(print)
-        await log.take_over("s")
-        await log.end("s", "finished")  # and its server died before it could note that
-        await log.close()
-        for left in (["r"], []):
-            async with MiniAgents():
-                runs = runs_of(tmp_path, journal, scripted_model(), max_attempts=2)
-                await runs.open()
-            assert left == [each.run for each in await journal.unfinished_runs()]
 
 
 @pytest.mark.logs("A run failed")
@@ -324,9 +302,9 @@ async def test_stopped_and_failed(tmp_path: Path) -> None:
     async def fails(ctx: InteractionContext) -> None:
         ctx.reply(scripted_model(ValueError("no")).inquire(ctx.messages))
 
-    with Journal(tmp_path / "calls.journal") as journal:
+    with Journal(tmp_path / "runs.journal") as journal:
         async with MiniAgents():
-            runs = runs_of(tmp_path, journal, halting.model)
+            runs = runs_of(journal, halting.model)
             runs.add_agents({"fails": fails})
             run = await runs.begin("agent", "Hi")
             await halting.waits.wait()
@@ -339,7 +317,7 @@ async def test_stopped_and_failed(tmp_path: Path) -> None:
         )
         assert isinstance(failed[-1], RunEnded)
         assert "failed" == failed[-1].how
-        assert [] == await journal.unfinished_runs()
+        assert [] == await unfinished(journal)
 
 
 def joined(frames: list[Frame]) -> list[Frame]:
@@ -359,8 +337,8 @@ async def test_told_as_without_a_journal(tmp_path: Path) -> None:
     """What clients are told is the same with a journal and without."""
     told: list[list[Frame]] = []
     agent = scripted_model(then=AssistantMessage(parts=["Hel", "lo"], usage=Usage(1, 2)), alias="POET")
-    with Journal(tmp_path / "calls.journal") as journal:
-        for runs in (runs_of(tmp_path, journal, agent), Runs(agents={"agent": agent})):
+    with Journal(tmp_path / "runs.journal") as journal:
+        for runs in (runs_of(journal, agent), Runs(agents={"agent": agent})):
             async with MiniAgents():
                 told.append(await everything(runs, await runs.begin("agent", "Hi")))
     assert joined(told[0]) == joined(told[1])
@@ -368,11 +346,9 @@ async def test_told_as_without_a_journal(tmp_path: Path) -> None:
 
 
 async def test_what_runs_are_given(tmp_path: Path) -> None:
-    """What cannot work is refused with a sentence: frames that die, agents of one name, unknown ones."""
-    with Journal(tmp_path / "calls.journal") as journal:
-        with pytest.raises(ValueError, match="frames in memory do not"):
-            Runs(MemoryFrames(), journal=journal)
-        runs = runs_of(tmp_path, journal, scripted_model())
+    """What cannot work is refused with a sentence: agents of one name, unknown ones."""
+    with Journal(tmp_path / "runs.journal") as journal:
+        runs = runs_of(journal, scripted_model())
         with pytest.raises(ValueError, match="another agent called 'agent'"):
             runs.add_agents({"agent": scripted_model()})
         async with MiniAgents():
@@ -389,12 +365,10 @@ async def test_keywords(tmp_path: Path) -> None:
     async def counts(ctx: InteractionContext, *, up_to: int = 9) -> None:
         ctx.reply(" ".join(map(str, range(up_to))))
 
-    with Journal(tmp_path / "calls.journal") as journal:
-        await killed(tmp_path, journal)
-        await journal.end_run("r")
-        await journal.begin_run("r", RunRequest("agent", "1", (Message("Hi"),), {"up_to": 3}).to_json())
+    with Journal(tmp_path / "runs.journal") as journal:
+        await killed(tmp_path, keywords={"up_to": 3})
         async with MiniAgents():
-            runs = runs_of(tmp_path, journal, counts)
+            runs = runs_of(journal, counts)
             await runs.open()
             assert ["0 1 2"] == texts_of(await everything(runs, "r", owner="ada"))
             run = await runs.begin("agent", keywords={"up_to": 2})
@@ -437,152 +411,103 @@ def test_retelling_what_went_through_json() -> None:
 
 async def test_readers_wait_for_the_next_server(tmp_path: Path) -> None:
     """Another process that reads the run of a server that was killed waits, and reads on when it goes on."""
-    with Journal(tmp_path / "calls.journal") as journal:
-        await killed(tmp_path, journal, [MessageBegan(0, "assistant")])
-        reader = SQLiteFrames(tmp_path / "frames.db", lease=0.01)
-        await reader.open(print)
-
-        async def read() -> list[Frame]:
-            async with aclosing(reader.read("r")) as batches:
-                return [frame async for batch in batches for _, frame in batch]
-
-        reading = asyncio.create_task(read())
-        await asyncio.sleep(0.05)
-        async with MiniAgents():
-            runs = runs_of(tmp_path, journal, scripted_model("Hello"))
+    with Journal(tmp_path / "runs.journal") as journal, Journal(tmp_path / "runs.journal") as other:
+        await killed(tmp_path, [MessageBegan(0, "assistant")])
+        async with MiniAgents(app_wide=True):
+            elsewhere = runs_of(other, version="2")
+            reading = asyncio.create_task(everything(elsewhere, "r", owner="ada"))
+            await asyncio.sleep(0.05)
+            runs = runs_of(journal, scripted_model("Hello"))
             await runs.open()
             assert await everything(runs, "r", owner="ada") == await reading
-        await reader.close()
     assert ["Hello"] == texts_of(reading.result())
 
 
-class HeldFrames(SQLiteFrames):
-    """A log on a slow disk, which a test lets go on."""
+class HeldJournal(MemoryJournal):
+    """A journal on a slow disk, which a test lets go on."""
 
-    def __init__(self, path: Path, error: FrameLogError | None = None) -> None:
-        super().__init__(path)
+    def __init__(self, error: JournalError | None = None) -> None:
+        super().__init__()
         self.go = asyncio.Event()
         self.written = asyncio.Event()
         self.begun = asyncio.Event()
         self.begun.set()
         self.error = error
-        self.tell_of_stop: Callable[[str], None] = print
 
     @override
-    async def open(self, on_stop: Callable[[str], None], /) -> None:
-        self.tell_of_stop = on_stop
-        await super().open(on_stop)
-
-    @override
-    async def begin(self, run: str, /, *, owner: str = "", topic: str = "", resumable: bool = False) -> None:
-        await super().begin(run, owner=owner, topic=topic, resumable=resumable)
+    async def begin(self, head: RunHead, events: Sequence[Event], /) -> None:
+        await super().begin(head, events)
         self.written.set()
         await self.begun.wait()
 
     @override
-    async def end(self, run: str, how: Ending, sentence: str = "", /) -> None:
+    async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
         await self.go.wait()
         if self.error is not None:
             raise self.error
-        await super().end(run, how, sentence)
+        await super().end(run, events, how=how, keep=keep)
 
 
-async def test_a_stop_is_recorded_before_it_is_confirmed(tmp_path: Path) -> None:
+async def test_a_stop_is_recorded_before_it_is_confirmed() -> None:
     """The model is stopped at once; that it was is confirmed when a next server would find it."""
-    halting = Halting("Once upon a time")
-    now, later = tmp_path / "now", tmp_path / "later"
-    now.mkdir()
-    frames = HeldFrames(now / "frames.db")
-    with Journal(now / "calls.journal") as journal:
-        async with MiniAgents(app_wide=True):
-            runs = Runs(frames, agents={"agent": halting.model}, journal=journal)
-            run = await runs.begin("agent", "Hi")
-            await halting.waits.wait()
-            stopping = asyncio.create_task(runs.stop(run))
-            await asyncio.sleep(0.05)
-            assert not stopping.done()
-            frames.go.set()
-            assert await stopping
-            shutil.copytree(now, later)  # what a kill would leave
-    with Journal(later / "calls.journal") as journal:
-        async with MiniAgents(app_wide=True):
-            runs = runs_of(later, journal, halting.model)
-            assert ("stopped", 1) == (how_it_ended(await everything(runs, run)), halting.asked)
-            assert not await journal.unfinished_runs()
+    halting, journal = Halting("Once upon a time"), HeldJournal()
+    async with MiniAgents(app_wide=True):
+        runs = runs_of(journal, halting.model)
+        run = await runs.begin("agent", "Hi")
+        await halting.waits.wait()
+        stopping = asyncio.create_task(runs.stop(run))
+        await asyncio.sleep(0.05)
+        assert not stopping.done()
+        assert {"stop": None} == (await journal.read(run)).sent
+        journal.go.set()
+        assert await stopping
+        assert ("stopped", 1) == (how_it_ended(await everything(runs, run)), halting.asked)
 
 
 @pytest.mark.logs("A run cannot be recorded")
-async def test_a_stop_that_is_not_recorded(tmp_path: Path) -> None:
-    """A stop that the log cannot record is no success: the error says so."""
-    halting = Halting("Once upon a time")
-    frames = HeldFrames(tmp_path / "frames.db", FrameLogError("the disk is full"))
-    frames.go.set()
+async def test_a_stop_that_is_not_recorded() -> None:
+    """A stop that the journal cannot record is no success: the error says so."""
+    halting, journal = Halting("Once upon a time"), HeldJournal(JournalError("the disk is full"))
+    journal.go.set()
     async with MiniAgents(app_wide=True):
-        runs = Runs(frames, agents={"agent": halting.model})
+        runs = runs_of(journal, halting.model)
         run = await runs.begin("agent", "Hi")
         await halting.waits.wait()
-        with pytest.raises(FrameLogError, match=r"was stopped, but the log of frames did not record this"):
+        with pytest.raises(JournalError, match=r"was stopped, but the journal did not record this"):
             await runs.stop(run)
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-async def test_a_stop_while_it_begins(tmp_path: Path, *, elsewhere: bool) -> None:
-    """A run that is in the log and has not started yet can be stopped, also if the log tells of it once."""
-    halting = Halting("Once upon a time")
-    frames = HeldFrames(tmp_path / "frames.db")
-    frames.go.set()
-    frames.begun.clear()
+async def test_a_stop_while_it_begins(*, elsewhere: bool) -> None:
+    """A run that is in the journal and has not started yet can be stopped, also by another process."""
+    halting, journal = Halting("Once upon a time"), HeldJournal()
+    journal.go.set()
+    journal.begun.clear()
     async with MiniAgents(app_wide=True):
-        runs = Runs(frames, agents={"agent": halting.model})
+        runs = runs_of(journal, halting.model)
         begins = asyncio.create_task(runs.begin("agent", "Hi", topic="chat"))
-        await frames.written.wait()
+        await journal.written.wait()
         run = await runs.latest("chat")
         assert run is not None
         if elsewhere:
-            frames.tell_of_stop(run)
+            await journal.send(run, "stop", None)
         else:
             assert await runs.stop(run)
-        frames.begun.set()
+        journal.begun.set()
         assert run == await begins
         assert "stopped" == how_it_ended(await everything(runs, run))
 
 
-async def test_a_stop_that_a_killed_server_did_not_hear(tmp_path: Path) -> None:
+async def test_a_stop_that_a_killed_server_did_not_get(tmp_path: Path) -> None:
     """A run that another process has asked to stop ends as stopped when a next server finds it."""
     halting = Halting("Once upon a time")
-    with Journal(tmp_path / "calls.journal") as journal:
-        await killed(tmp_path, journal, [MessageBegan(0, "assistant"), MessagePart(0, "Once")])
-        other = SQLiteFrames(tmp_path / "frames.db")
-        await other.open(print)
-        await other.ask_to_stop("r")
-        await other.close()
+    with Journal(tmp_path / "runs.journal") as journal:
+        await killed(tmp_path, [MessageBegan(0, "assistant"), MessagePart(0, "Once")])
+        await journal.send("r", "stop", None)
         async with MiniAgents(app_wide=True):
-            runs = runs_of(tmp_path, journal, halting.model)
-            frames = await everything(runs, "r", owner="ada")
+            frames = await everything(runs_of(journal, halting.model), "r", owner="ada")
         assert ("stopped", 0) == (how_it_ended(frames), halting.asked)
-        assert not await journal.unfinished_runs()
-
-
-class TakenOver(SQLiteFrames):
-    """A log with one more client, who stops each run just after this server has taken it over."""
-
-    @override
-    async def take_over(self, run: str, /) -> RunRecord | None:
-        record = await super().take_over(run)
-        await self.ask_to_stop(run)
-        return record
-
-
-async def test_a_stop_while_it_is_taken_over(tmp_path: Path) -> None:
-    """A run that is stopped elsewhere while a server takes it over does not begin there."""
-    halting = Halting("Once upon a time")
-    with Journal(tmp_path / "calls.journal") as journal:
-        await killed(tmp_path, journal, [MessageBegan(0, "assistant"), MessagePart(0, "Once")])
-        async with MiniAgents(app_wide=True):
-            runs = Runs(TakenOver(tmp_path / "frames.db"), agents={"agent": halting.model}, journal=journal)
-            frames = await everything(runs, "r", owner="ada")
-        assert ("stopped", 0) == (how_it_ended(frames), halting.asked)
-        assert not await journal.unfinished_runs()
+        assert [] == await unfinished(journal)
 
 
 def how_it_ended(frames: Sequence[Frame]) -> str:
