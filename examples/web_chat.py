@@ -22,7 +22,7 @@ from miniagents import InteractionContext, MiniAgent, MiniAgents, SystemMessage,
 from miniagents.ext.default_model import default_model
 from miniagents.ext.eliza import eliza_agent
 from miniagents.ext.journal import Journal
-from miniagents.ext.web import Runs, SQLiteFrames, chat_routes, end_on_signals
+from miniagents.ext.web import Runs, chat_routes, end_on_signals
 
 PAGE = Path(__file__).with_name("web_chat.html")
 INSTRUCTIONS = SystemMessage("You are a friendly listener. Answer in two or three sentences.")
@@ -44,10 +44,10 @@ def chat_app(model: MiniAgent, folder: Path) -> FastAPI:
 
     Args:
         model: answers the questions.
-        folder: for the frames and the journal; only one server at a time can use it.
+        folder: for the journal, which several servers can use at the same time.
     """
     journal = Journal(folder / "web_chat.journal")
-    runs = Runs(SQLiteFrames(folder / "web_chat_frames.db"), journal=journal, version="1")
+    runs = Runs(journal, version="1")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:

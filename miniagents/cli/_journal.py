@@ -1,10 +1,11 @@
 """`miniagents journal`: prints the calls of a journal as lines or as JSON, and removes calls."""
 
 import argparse
+import asyncio
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
-from miniagents.ext.journal import Journal, StoredCall
+from miniagents.ext.journal import Journal, PostgresJournal, RunRecord, StoredCall, events_of_run
+from miniagents.ext.timeline import Timeline
 from miniagents.utils import strip_control
 
 from ._help import HelpFormatter
@@ -20,25 +22,45 @@ from ._help import HelpFormatter
 _EPILOG: Final = """\
 Examples:
   miniagents journal show answers.jsonl.journal
+  miniagents journal runs CHAT.journal
+  miniagents journal timeline CHAT.journal RUN --out run.html
   miniagents journal prune answers.jsonl.journal --unused-for 30d
 
-show and export work also while a job writes the journal. prune does not wait: it is refused while another
-process uses the journal. miniagents journal ACTION --help explains an action.
+FILE is a journal of SQLite, or the address of one of Postgres (postgresql://...). All actions work while other
+processes use the journal. miniagents journal ACTION --help explains an action.
 
 Exit code: 0; 2 for wrong input.
 """
-_SHOW_EPILOG: Final = """\
+_RUNS_EPILOG: Final = """\
 Example:
-  miniagents journal show answers.jsonl.journal
+  miniagents journal runs CHAT.journal
 
-A line has the time of the call (UTC), the agent, its version, and the beginning of the answer. The last line
-has the number of calls, how many of them failed, and their size.
+A line has the time at which the run began (UTC), its id, its version, how it ended or its state, its owner and
+what it belongs to. The newest runs come first.
+"""
+_SHOW_EPILOG: Final = """\
+Examples:
+  miniagents journal show answers.jsonl.journal
+  miniagents journal show CHAT.journal RUN
+
+Without RUN, a line has the time of a recorded call (UTC), the agent, its version, and the beginning of the
+answer. The last line has the number of calls, how many of them failed, and their size. With RUN, a line has an
+event of the run: its position, its kind, the call, and the beginning of the data.
+"""
+_TIMELINE_EPILOG: Final = """\
+Examples:
+  miniagents journal timeline CHAT.journal RUN
+  miniagents journal timeline CHAT.journal RUN --out run.html
+
+Without --out, the timeline is drawn with characters.
 """
 _EXPORT_EPILOG: Final = """\
-Example:
+Examples:
   miniagents journal export answers.jsonl.journal > calls.jsonl
+  miniagents journal export CHAT.journal RUN > events.jsonl
 
-What the agent was sent is null ("asked"), unless the journal was written with keep="text" (--keep text).
+Without RUN, each recorded call is a line of JSON. What the agent was sent is null ("asked"), unless the
+journal was written with keep="text" (--keep text). With RUN, each event of the run is a line.
 """
 _PRUNE_EPILOG: Final = """\
 Examples:
@@ -53,6 +75,7 @@ was removed is made again the next time it is needed.
 _SECONDS: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800})
 _BYTES: Final = MappingProxyType({"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9})
 _SHOWN: Final = 60  # characters of an answer
+_MOST_RUNS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +84,18 @@ class JournalOptions:
 
     Attributes:
         what: the action.
-        file: the journal.
+        file: the path or the address of the journal.
+        run: the id of a run.
+        out: the file to which `timeline` writes; None for stdout.
         older_than: `prune` removes calls that are older than this, in seconds.
         unused_for: `prune` removes calls that were not used for this long, in seconds.
         max_size: `prune` removes the least recently used calls until the others take at most this, in bytes.
     """
 
-    what: Literal["show", "export", "prune"]
-    file: Path
+    what: Literal["runs", "show", "timeline", "export", "prune"]
+    file: str
+    run: str | None = None
+    out: Path | None = None
     older_than: float | None = None
     unused_for: float | None = None
     max_size: int | None = None
@@ -81,15 +108,17 @@ def add_journal(parser: argparse.ArgumentParser) -> None:
         parser: the parser of the command.
     """
     parser.description = (
-        "Show, export or prune a journal: a file in which a job or an agent has recorded its calls."
+        "Show, export or prune a journal, which has the calls of jobs and agents, and what runs did."
     )
     parser.epilog = _EPILOG
     parser.formatter_class = HelpFormatter
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", dest="journal")
     made: dict[str, argparse.ArgumentParser] = {}
     for name, text, epilog in (
-        ("show", "Print one line for each call, and how many there are.", _SHOW_EPILOG),
-        ("export", "Print each call as a line of JSON.", _EXPORT_EPILOG),
+        ("runs", "Print one line for each run.", _RUNS_EPILOG),
+        ("show", "Print one line for each call, or for each event of a run.", _SHOW_EPILOG),
+        ("timeline", "Draw which agent called which in a run, and when each token came.", _TIMELINE_EPILOG),
+        ("export", "Print each call, or each event of a run, as a line of JSON.", _EXPORT_EPILOG),
         ("prune", "Remove old or unused calls.", _PRUNE_EPILOG),
     ):
         action = actions.add_parser(
@@ -100,8 +129,15 @@ def add_journal(parser: argparse.ArgumentParser) -> None:
             formatter_class=HelpFormatter,
             allow_abbrev=False,
         )
-        action.add_argument("file", metavar="FILE", type=Path, help="the journal")
+        action.add_argument("file", metavar="FILE", help="the journal")
+        if name in {"show", "timeline", "export"}:
+            action.add_argument(
+                "run", metavar="RUN", nargs=None if name == "timeline" else "?", help="the id of a run"
+            )
         made[name] = action
+    made["timeline"].add_argument(
+        "--out", metavar="OUT", type=Path, help="write a page (.html) or a picture (.svg) to this file"
+    )
     prune = made["prune"]
     prune.add_argument(
         "--older-than",
@@ -131,14 +167,21 @@ def journal_options(given: argparse.Namespace) -> JournalOptions:
         given: the parsed arguments.
 
     Raises:
-        argparse.ArgumentTypeError: `prune` has no option that says which calls to remove.
+        argparse.ArgumentTypeError: `prune` has no option that says which calls to remove, or `--out` has no
+            name of a timeline.
     """
     limits = [getattr(given, name, None) for name in ("older_than", "unused_for", "max_size")]
     if given.journal == "prune" and limits == [None, None, None]:
         raise argparse.ArgumentTypeError(
             "journal prune does not know which calls to remove; give --older-than, --unused-for or --max-size"
         )
-    return JournalOptions(given.journal, given.file, *limits)
+    out = getattr(given, "out", None)
+    if out is not None:
+        try:
+            Timeline.check_path(out)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+    return JournalOptions(given.journal, given.file, getattr(given, "run", None), out, *limits)
 
 
 def _seconds(text: str) -> float:
@@ -166,24 +209,85 @@ def run_journal(options: JournalOptions) -> int:
         The exit code.
 
     Raises:
-        JournalError: the file is not a journal, cannot be read or written, or another process uses it.
+        JournalError: it is not a journal, or cannot be read or written, or has no such run.
+        OSError: the timeline cannot be written.
     """
-    if options.what != "prune":
-        with suppress(BrokenPipeError):  # the reader of the pipe has left, as `head` does: a normal end
-            (_show if options.what == "show" else _export)(options.file)
-    else:
-        next(Journal.read(options.file), None)  # checks that it is a journal, so that no file is created
-        with Journal(options.file) as journal:
-            removed = journal.prune(
-                older_than=options.older_than, unused_for=options.unused_for, max_bytes=options.max_size
-            )
-        sys.stdout.write(f"{removed} calls removed\n")
+    with suppress(BrokenPipeError):  # the reader of the pipe has left, as `head` does: a normal end
+        if options.what == "prune":
+            _check(options.file)
+            with journal_at(options.file) as journal:
+                removed = journal.prune(
+                    older_than=options.older_than, unused_for=options.unused_for, max_bytes=options.max_size
+                )
+            sys.stdout.write(f"{removed} calls removed\n")
+        elif options.what == "runs" or options.run is not None:
+            _check(options.file)
+            asyncio.run(_of_runs(options))
+        elif options.what == "show":
+            _show(options.file)
+        else:
+            _export(options.file)
     return 0
 
 
-def _show(file: Path) -> None:
+async def _of_runs(options: JournalOptions) -> None:
+    async with journal_at(options.file) as journal:
+        if options.run is None:
+            for record in await journal.find(limit=_MOST_RUNS):
+                sys.stdout.write(f"{_run_line(record)}\n")
+        elif options.what == "timeline":
+            timeline = Timeline()
+            await events_of_run(journal, options.run, timeline)
+            if options.out is None:
+                sys.stdout.write(f"{timeline}\n")
+            else:
+                timeline.save(options.out)
+        else:
+            for position, event in enumerate((await journal.read(options.run)).events, start=1):
+                data = json.dumps(event, ensure_ascii=True)
+                line = data if options.what == "export" else f"{position} {event[0]} {event[1]} {_cut(data)}"
+                sys.stdout.write(f"{line}\n")
+
+
+def journal_at(place: str) -> Journal | PostgresJournal:
+    """Open a journal.
+
+    Args:
+        place: a path, or the address of a database (``postgresql://...``).
+
+    Raises:
+        JournalError: it cannot be used.
+    """
+    return PostgresJournal(place) if _is_address(place) else Journal(place)
+
+
+def _is_address(place: str) -> bool:
+    return place.startswith(("postgresql://", "postgres://"))
+
+
+def _check(place: str) -> None:
+    """Check that a file is a journal, so that none is created."""
+    if not _is_address(place):
+        next(Journal.read_calls(place), None)
+
+
+def _calls(place: str) -> Iterator[StoredCall]:
+    if not _is_address(place):
+        yield from Journal.read_calls(place)
+        return
+    with journal_at(place) as journal:
+        yield from journal.calls()
+
+
+def _run_line(record: RunRecord) -> str:
+    state = record.how or record.state
+    words = (_moment(record.began), record.run, record.version, state, record.owner, record.topic)
+    return strip_control(" ".join(filter(None, words)))
+
+
+def _show(file: str) -> None:
     calls = failed = size = 0
-    for call in Journal.read(file):
+    for call in _calls(file):
         calls += 1
         failed += call.failed
         size += call.size
@@ -191,17 +295,20 @@ def _show(file: Path) -> None:
     sys.stdout.write(f"{calls} calls, {failed} of them failed, {size / 1e6:.1f} MB\n")
 
 
-def _export(file: Path) -> None:
-    for call in Journal.read(file):
+def _export(file: str) -> None:
+    for call in _calls(file):
         sys.stdout.write(json.dumps(_data(call), ensure_ascii=True) + "\n")
 
 
 def _line(call: StoredCall) -> str:
     text = "an error" if call.failed else call.text
-    shown = " ".join(strip_control(text).split())
-    cut = shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
     run = f" {strip_control(call.run)}" if call.run else ""
-    return f"{_moment(call.at)} {strip_control(call.name)} {strip_control(call.version)}{run}: {cut}"
+    return f"{_moment(call.at)} {strip_control(call.name)} {strip_control(call.version)}{run}: {_cut(text)}"
+
+
+def _cut(text: str) -> str:
+    shown = " ".join(strip_control(text).split())
+    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
 
 
 def _data(call: StoredCall) -> dict[str, object]:

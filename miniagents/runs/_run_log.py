@@ -15,7 +15,7 @@ the order in which they begin; a span that begins again after a restart gets a n
 | `reply` | message, span, message | the parts of this reply are those of that message of that call |
 | `ended` | how, sentence, position | the run ended; the position is that of the last frame |
 
-Times are seconds since 1970; those of parts are a first time, and microseconds since the one before.
+Times are microseconds since 1970; those of parts are a first time, and microseconds since the one before.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context as Variables
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 
@@ -124,7 +124,7 @@ class RunLog(Observer):
         self._next = 1 + max((each[1] for each in events if isinstance(each[1], int)), default=0)
         self._spans: dict[int, int] = {}  # number of an observed run -> its span
         self._silent: set[int] = set()  # numbers of runs that play a kept call
-        self._last_times: dict[tuple[int, int], float] = {}
+        self._last_times: dict[tuple[int, int], int] = {}
 
     # -- writing -----------------------------------------------------------------------------------------
 
@@ -233,7 +233,7 @@ class RunLog(Observer):
             self._next += 1
             parent = 0 if run.parent is None else self._spans.get(run.parent.number, 0)
             keywords = encode_data(run.keywords, _shown)
-            self.add(["call", span, parent, run.kind, run.alias, keywords, event.at + run.epoch])
+            self.add(["call", span, parent, run.kind, run.alias, keywords, _micro(event.at, run)])
             return
         span = self._spans.get(run.number, 0)
         if not span:
@@ -242,12 +242,12 @@ class RunLog(Observer):
             if run.number not in self._silent:
                 self._add_parts(span, event)
         elif isinstance(event, ModelAsked):
-            at = event.at + run.epoch
+            at = _micro(event.at, run)
             self.add(["model", span, at, event.provider, event.model, event.server, event.stream])
         elif isinstance(event, RunEnded):
             error = None if event.error is None else cast("Json", error_data(event.error))
             data = [encode_data(each, _shown) for each in event.messages]
-            self.add(["call_end", span, event.at + run.epoch, event.outcome, error, data])
+            self.add(["call_end", span, _micro(event.at, run), event.outcome, error, data])
 
     def _add_parts(self, span: int, event: PartsCame) -> None:
         """Add parts; if the last event has parts of the same message, they are added to that one."""
@@ -257,15 +257,16 @@ class RunLog(Observer):
             return
         place = span, event.message
         data = [any_part_data(part) for part in event.parts]
-        before, *_ = moments = (self._last_times.get(place, 0.0), *event.times)
-        self._last_times[place] = event.times[-1]
-        times: list[Json] = [round((b - a) * _MICRO) for a, b in pairwise(moments)]
+        moments = [_micro(at, event.run) for at in event.times]
+        before = self._last_times.get(place, 0)
+        self._last_times[place] = moments[-1]
+        times: list[Json] = [b - a for a, b in pairwise((before, *moments))]
         last = self._pending[-1] if self._pending else None
         if before and last is not None and last[:3] == ["parts", *place]:
             cast("list[Json]", last[3]).extend(data)
             cast("list[Json]", last[4]).extend(times)
         else:
-            self.add(["parts", span, event.message, data, [event.times[0] + event.run.epoch, *times[1:]]])
+            self.add(["parts", span, event.message, data, [moments[0], *times[1:]]])
 
     def play(self, run: RunInfo | None) -> None:
         """Do not write what a run does from now on: it plays a call that the log has.
@@ -293,6 +294,10 @@ class RunLog(Observer):
         found = origin_of(promise.buffer)
         span = 0 if found is None else self.span_of(found[0])
         return None if found is None or not span else (span, found[1])
+
+
+def _micro(at: float, run: RunInfo) -> int:
+    return round((at + run.epoch) * _MICRO)
 
 
 def _settle(waiting: Iterable[asyncio.Future[None]], error: JournalError | None) -> None:
@@ -409,11 +414,12 @@ async def events_of_run(journal: RunStore, run: str, observer: Observer) -> None
         ...     async with durable(journal, run_id="7"):
         ...         await scripted_model("Hi").inquire("Hello")
         ...     await events_of_run(journal, "7", usage)
-        ...     print(usage.calls)
+        ...     print(usage.requests)
         >>> MiniAgents().run(main())
         1
     """
     events = (await journal.read(run)).events
+    zero = next((each[-1] for each in events if each[0] == "call" and isinstance(each[-1], int)), 0)
     data: dict[int, list[FrozenMapping[str, object]]] = {}
     for event in events:
         match event:
@@ -422,12 +428,12 @@ async def events_of_run(journal: RunStore, run: str, observer: Observer) -> None
             case _:
                 pass
     anchor = Anchor(0.0)
-    anchor.epoch = 0.0
+    anchor.epoch = zero / _MICRO
     told = Observers(None, [observer], anchor)
     watches: dict[int, _Replay] = {}
     for event in events:
         match event:
-            case ["call", int(span), int(parent), str(kind), str(alias), keywords, float(at)]:
+            case ["call", int(span), int(parent), str(kind), str(alias), keywords, int(at)]:
                 outer = watches.get(parent)
                 info = RunInfo(
                     alias,
@@ -437,16 +443,17 @@ async def events_of_run(journal: RunStore, run: str, observer: Observer) -> None
                     anchor,
                 )
                 watch = watches[span] = _Replay(info, told, data.get(span, []))
-                watch.now = at
+                watch.now = (at - zero) / _MICRO
                 watch.began(None)
-            case ["model", int(span), float(at), str(provider), str(model), str(server), bool(stream)]:
-                watches[span].now = at
+            case ["model", int(span), int(at), str(provider), str(model), str(server), bool(stream)]:
+                watches[span].now = (at - zero) / _MICRO
                 watches[span].asked(provider, model, server, stream=stream)
             case ["parts", int(span), int(message), list(parts), list(times)]:
-                watches[span].parts(message, parts, times)
-            case ["call_end", int(span), float(at), str(outcome), error, _]:
+                moments = accumulate(cast("list[int]", times), initial=-zero)
+                watches[span].parts(message, parts, [at / _MICRO for at in moments][1:])
+            case ["call_end", int(span), int(at), str(outcome), error, _]:
                 watch = watches[span]
-                watch.now = at
+                watch.now = (at - zero) / _MICRO
                 watch.end(outcome, error)
             case _:
                 pass
@@ -464,23 +471,23 @@ class _Replay(RunWatch):
         self.now = 0.0
         self._known = data
 
-    def parts(self, message: int, parts: Sequence[Json], times: Sequence[Json]) -> None:
+    def parts(self, message: int, parts: Sequence[Json], moments: Sequence[float]) -> None:
         """Notify of the parts of a message."""
-        while self.messages <= message:
-            known = self._known[self.messages] if self.messages < len(self._known) else FrozenMapping()
-            self.next_message(known)
-        at = cast("float", times[0])
-        moments = [at]
-        for micro in times[1:]:
-            moments.append(moments[-1] + cast("int", micro) / _MICRO)
+        self._begin(message + 1)
         found = [part_of_data(part) for part in parts]
         for part, moment in zip(found, moments, strict=True):
             if not isinstance(part, str) or not self.began_to_write:
                 self.one_came(message, part, moment)
         self.came(message, found, moments)
 
+    def _begin(self, messages: int) -> None:
+        while self.messages < messages:
+            known = self._known[self.messages] if self.messages < len(self._known) else FrozenMapping()
+            self.next_message(known)
+
     def end(self, outcome: str, error: Json) -> None:
         """Notify of the end."""
+        self._begin(len(self._known))
         for message in range(self.messages):
             self.message_ended(message)
         failed = error_from_data(error) if isinstance(error, dict) else None

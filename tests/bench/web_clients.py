@@ -34,7 +34,8 @@ from typing_extensions import override
 
 from miniagents import Message, MiniAgents, miniagent
 from miniagents.agents import InteractionContext
-from miniagents.ext.web import MemoryFrames, Runs, SQLiteFrames, stream_response
+from miniagents.ext.journal import Journal, MemoryJournal
+from miniagents.ext.web import Runs, stream_response
 from miniagents.ext.web._protocols import SSEEncoder
 from miniagents.ext.web._response import FrameResponse
 
@@ -128,8 +129,8 @@ async def stats(_: Request) -> Response:
 
 def serve(kind: str, folder: str) -> None:
     """Run a server of this kind, and print its port."""
-    log = SQLiteFrames(Path(folder) / "frames.db") if kind == "sqlite" else MemoryFrames()
-    runs = Runs(log, max_live=10_000)
+    journal = Journal(Path(folder) / "runs.journal") if kind == "sqlite" else MemoryJournal()
+    runs = Runs(journal, max_live=10_000)
 
     async def detached(_: Request) -> Response:
         feed = await runs.read(await runs.start(talk.inquire("?")))

@@ -29,7 +29,7 @@ from starlette.routing import Route
 from miniagents import AssistantMessage, Message, MiniAgents
 from miniagents.agents import InteractionContext
 from miniagents.ext.journal import Journal
-from miniagents.ext.web import Runs, SQLiteFrames, chat_routes, stream_response
+from miniagents.ext.web import Runs, chat_routes, stream_response
 from miniagents.models import model_agent
 from tests.bench.web_clients import run_server, serving
 
@@ -82,9 +82,7 @@ async def used(_: Request) -> Response:
 
 def serve(folder: str) -> None:
     """Run the server, and print its port."""
-    kept = Runs(
-        SQLiteFrames(Path(folder) / "frames.db", keep=KEEP), journal=Journal(Path(folder) / "calls.journal")
-    )
+    kept = Runs(Journal(Path(folder) / "runs.journal"), keep=KEEP)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:

@@ -89,14 +89,18 @@ MiniAgents().run(main())
 _WEB: Final = """
 import miniagents.cli._server, uvicorn
 from miniagents.ext.eliza import eliza_agent
-from miniagents.ext.web import Runs, SQLiteFrames, chat_routes
+from miniagents.ext.journal import Journal
+from miniagents.ext.web import Runs, chat_routes
 from starlette.applications import Starlette
-Starlette(routes=chat_routes(eliza_agent, runs=Runs(SQLiteFrames("runs.db"))))
+Starlette(routes=chat_routes(eliza_agent, runs=Runs(Journal("runs.journal"))))
 """
 
-_REDIS: Final = """
-from miniagents.ext.web import RedisFrames
-RedisFrames("redis://127.0.0.1:1")
+_POSTGRES: Final = """
+from miniagents.ext.journal import JournalError, PostgresJournal
+try:
+    PostgresJournal("postgresql://127.0.0.1:1/none")
+except JournalError:
+    pass
 """
 
 _JOBS: Final = """

@@ -57,7 +57,7 @@ from miniagents import (
     route,
     tool,
 )
-from miniagents.ext.web import MemoryFrames, Runs, chat_routes, stream_response
+from miniagents.ext.web import Runs, chat_routes, stream_response
 from miniagents.operators import (
     Overflow,
     join,
@@ -558,7 +558,7 @@ def current_user(request: Request) -> str:
     return request.cookies.get("user", "")
 
 
-runs = Runs(MemoryFrames())
+runs = Runs()
 app = Starlette(
     routes=[
         Route("/ask", ask, methods=["POST"]),

@@ -1,6 +1,6 @@
 """A server that is killed again and again in the middle of answers, and its clients.
 
-Crosses modules: runs, responses, logs of frames, journals, and the server around them.
+Crosses modules: runs, responses, journals, and the server around them.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import httpx2
 import pytest
 
 from tests.support.kills import kills_wanted
-from tests.support.redis_server import redis_server
+from tests.support.postgres import postgres_server
 
 PROGRAM = textwrap.dedent("""
     import asyncio, os, random, sys
@@ -29,12 +29,12 @@ PROGRAM = textwrap.dedent("""
     import uvicorn
     from starlette.applications import Starlette
     from miniagents import AssistantMessage, MiniAgents, ToolMessage, miniagent, tool
-    from miniagents.ext.journal import Journal
-    from miniagents.ext.web import RedisFrames, Runs, SQLiteFrames, chat_routes, end_on_signals
+    from miniagents.ext.journal import Journal, PostgresJournal
+    from miniagents.ext.web import Runs, chat_routes, end_on_signals
     from miniagents.models import model_agent
     from miniagents.values import ToolCallDelta
 
-    folder, redis = sys.argv[1:]
+    folder, dsn = sys.argv[1:]
     out = os.open(f"{folder}/out", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def note(*words):
@@ -88,8 +88,8 @@ PROGRAM = textwrap.dedent("""
         note("done", "look", asked, str(result))
         note("done", "research1", asked, *str(second).split())
 
-    frames = RedisFrames(redis) if redis else SQLiteFrames(f"{folder}/frames.db")
-    runs = Runs(frames, journal=Journal(f"{folder}/calls.journal"), max_attempts=1000)
+    journal = PostgresJournal(dsn) if dsn else Journal(f"{folder}/runs.journal")
+    runs = Runs(journal, max_attempts=1000)
 
     @asynccontextmanager
     async def lifespan(app):
@@ -109,10 +109,10 @@ PROGRAM = textwrap.dedent("""
 
 
 @asynccontextmanager
-async def serving(folder: Path, redis: str = "") -> AsyncGenerator[tuple[asyncio.subprocess.Process, str]]:
+async def serving(folder: Path, dsn: str = "") -> AsyncGenerator[tuple[asyncio.subprocess.Process, str]]:
     """A server in a process of its own, and its address; it is killed at the end of the block."""
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM, str(folder), redis),
+        *(sys.executable, "-c", PROGRAM, str(folder), dsn),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
@@ -210,21 +210,21 @@ async def test_kills(tmp_path: Path) -> None:
     await kill(tmp_path, kills_wanted(10))
 
 
-@pytest.mark.gate("starts Redis, and kills servers, each of which takes a second to start")
-@pytest.mark.loop(timeout=30 + 5 * kills_wanted(3))
-async def test_kills_with_frames_in_redis(tmp_path: Path) -> None:
-    """So they do where the frames are in Redis."""
-    async with redis_server(tmp_path) as url:
-        await kill(tmp_path, kills_wanted(3), redis=url)
+@pytest.mark.gate("starts Postgres, and kills servers, each of which takes a second to start")
+@pytest.mark.loop(timeout=60 + 5 * kills_wanted(3))
+async def test_kills_with_postgres(tmp_path: Path) -> None:
+    """So they do where the journal is in Postgres."""
+    async with postgres_server(tmp_path) as dsn:
+        await kill(tmp_path, kills_wanted(3), dsn=dsn)
 
 
-async def kill(tmp_path: Path, wanted: int, *, redis: str = "") -> None:
+async def kill(tmp_path: Path, wanted: int, *, dsn: str = "") -> None:
     """Kill servers so often, and look what became of their runs."""
     seed = 5
     chance = random.Random(seed)  # noqa: S311 - when it is killed
     readers: list[Reader] = []
     for _ in range(wanted):
-        async with serving(tmp_path, redis) as (server, url):
+        async with serving(tmp_path, dsn) as (server, url):
             new = [await begun(url, f"q{len(readers) + number}") for number in range(2)]
             readers += new
             # The second of each two comes only when all is over.
@@ -236,7 +236,7 @@ async def kill(tmp_path: Path, wanted: int, *, redis: str = "") -> None:
                 await asyncio.sleep(0.002)
             server.kill()
             await asyncio.gather(*following)
-    async with serving(tmp_path, redis) as (_, url):
+    async with serving(tmp_path, dsn) as (_, url):
         # Nobody asks for the runs: they go on by themselves.
         async with asyncio.timeout(60):
             while True:
@@ -279,17 +279,17 @@ async def test_servers_that_are_told_to_end(tmp_path: Path) -> None:
 
 @pytest.mark.gate("kills servers, each of which takes a second to start")
 @pytest.mark.loop(timeout=120)
-@pytest.mark.parametrize("with_redis", [False, True])
-async def test_a_stop_that_was_confirmed(tmp_path: Path, *, with_redis: bool) -> None:
+@pytest.mark.parametrize("with_postgres", [False, True])
+async def test_a_stop_that_was_confirmed(tmp_path: Path, *, with_postgres: bool) -> None:
     """A run that was stopped is never run again, even if its server is killed right after its answer."""
     async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(redis_server(tmp_path)) if with_redis else ""
+        dsn = await stack.enter_async_context(postgres_server(tmp_path)) if with_postgres else ""
         readers: list[Reader] = []
         number = 0
         while len(readers) < 4:
             number += 1
             assert number < 20
-            async with serving(tmp_path, redis) as (server, url):
+            async with serving(tmp_path, dsn) as (server, url):
                 reader = await begun(url, f"q{number}")
                 following = asyncio.create_task(reader.follow(url))
                 while reader.position < 5:  # noqa: ASYNC110 - of another process
@@ -301,7 +301,7 @@ async def test_a_stop_that_was_confirmed(tmp_path: Path, *, with_redis: bool) ->
                 if stopped.json()["stopped"]:  # else it had ended on a busy machine
                     readers.append(reader)
         made = (tmp_path / "out").read_text()
-        async with serving(tmp_path, redis) as (_, url):
+        async with serving(tmp_path, dsn) as (_, url):
             late = [Reader(each.asked, each.run) for each in readers]
             await asyncio.gather(*[each.follow(url) for each in late])
         assert ["stopped"] * 4 == [each.how for each in late]
