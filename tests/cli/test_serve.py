@@ -74,13 +74,13 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
     """The usual place is this machine alone, and the files stand beside that of a chat."""
     assert ServeOptions(history=Path("CHAT.db")) == parse_arguments(["serve"])
     words = ["serve", "a:b", "--host", "::1", "--port", "0", "--token", TOKEN, "--reload", "--open"]
-    words += ["--history", "h", "--frames", "f", "--name", "c.example", "--name", "d.example"]
+    words += ["--history", "h", "--journal", "f", "--name", "c.example", "--name", "d.example"]
     given = ServeOptions(
         names=("c.example", "d.example"),
         agent="a:b",
         host="::1",
         history=Path("h"),
-        frames=Path("f"),
+        journal=Path("f"),
         port=0,
         token=TOKEN,
         reload=True,
@@ -137,9 +137,9 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--history", "."], "it is a folder; give the path of a file"),
         (["--history", "my_talkers.py"], "it is not a SQLite database; give another path"),
         (["--history", ""], "--history needs the name of a file"),
-        (["--frames", "nowhere/f.db"], "nowhere/f.db cannot be opened: No such file or directory"),
-        (["--frames", "my_talkers.py"], "my_talkers.py cannot be used for frames: it is not a SQLite"),
-        (["--frames", "other.db"], "other.db is a database of something else"),
+        (["--journal", "nowhere/f.db"], "nowhere/f.db cannot be opened: No such file or directory"),
+        (["--journal", "my_talkers.py"], "my_talkers.py cannot be opened: it is not a SQLite"),
+        (["--journal", "other.db"], "other.db is a database of another program"),
         (["--history", "a", "--no-history"], "not allowed with argument"),
     ],
 )
@@ -158,7 +158,7 @@ def test_wrong_input(
     told = capsys.readouterr()
     assert ("", 1) == (told.out, told.err.count("\n"))
     assert said.replace("{port}", port) in told.err
-    kept = {path.name for path in tmp_path.iterdir()} - {"__pycache__", "CHAT-frames.db"}
+    kept = {path.name for path in tmp_path.iterdir()} - {"__pycache__", "CHAT.journal"}
     assert {"my_talkers.py", "my_broken_talkers.py", "other.db"} == kept
 
 
@@ -324,8 +324,26 @@ async def test_an_agent_that_blocks_a_thread(tmp_path: Path) -> None:
 
 
 @pytest.mark.gate("starts two servers")
+async def test_kill_and_go_on(tmp_path: Path) -> None:
+    """After kill -9 in mid-answer the next server goes on with the answer, and keeps it."""
+    async with serving(tmp_path, "my_talkers:talker") as (process, page):
+        thread = await page.thread()
+        run = await page.begin(thread, text="Hi")
+        async with followed(page, run):
+            await asyncio.sleep(0.2)
+            process.kill()
+    async with serving(tmp_path, "my_talkers:talker") as (_, page):
+        assert run == (await page.read(thread))["run"]
+        async with followed(page, run) as events:
+            while b'"kind":"restart"' not in await events.read():
+                pass
+        await page.client.post(f"/runs/{run}/stop")
+        assert "stopped" == (await page.told(run))[-1]["how"]
+
+
+@pytest.mark.gate("starts two servers")
 async def test_kill(tmp_path: Path) -> None:
-    """After kill -9 in mid-answer the next server tells what was recorded, and that the rest is lost."""
+    """After kill -9 in mid-answer a server without the agent tells what was kept, and that the rest is lost."""
     async with serving(tmp_path, "my_talkers:talker") as (process, page):
         thread = await page.thread()
         run = await page.begin(thread, text="Hi")

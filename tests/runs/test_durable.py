@@ -140,7 +140,7 @@ async def test_recorded_is_a_leaf(path: Path) -> None:
                 async with durable(journal, run_id="r") as run:
                     assert "one" == str(await agent.inquire("Hi"))
                 assert ((), 0) == (run.unasked, run.made)
-    (call,) = Journal.read(path)
+    (call,) = Journal.read_calls(path)
     assert "" == call.run
 
 

@@ -130,7 +130,11 @@ def test_views(*, fails: bool) -> None:
         (live, logged_one), (counted, summed) = MiniAgents().run(main())
     assert str(live) == str(logged_one)
     assert live.to_svg() == logged_one.to_svg()
-    assert (counted.total, counted.requests, counted.by_agent) == (summed.total, summed.requests, summed.by_agent)
+    assert (counted.total, counted.requests, counted.by_agent) == (
+        summed.total,
+        summed.requests,
+        summed.by_agent,
+    )
     assert (Usage() if fails else Usage(7, 3), 4) == (summed.total, summed.requests)
 
 

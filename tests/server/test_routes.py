@@ -6,9 +6,8 @@ Crosses modules: routes, conversations, the history and the frames behind them.
 import asyncio
 import json
 import os
-import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +20,8 @@ from miniagents.cli._server import _threads
 from miniagents.cli._server._messages import messages_of_run
 from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
-from miniagents.ext.web import FrameLogError, PageData, Runs, SQLiteFrames, json_body
+from miniagents.ext.journal import Journal, JournalError
+from miniagents.ext.web import PageData, Runs, json_body
 from miniagents.parts import Reasoning, ToolCall, ToolCallDelta, Usage
 from miniagents.runs import Registry
 from miniagents.testing import ScriptedModel, scripted_model
@@ -351,15 +351,14 @@ async def test_removing_what_goes_on(tmp_path: Path) -> None:
     assert () == await ChatHistorySQLite(tmp_path / "CHAT.db").threads()
 
 
-def frames_in(folder: Path) -> tuple[int, set[str]]:
-    """How many frames are kept on disk, and of which runs."""
-    with closing(sqlite3.connect(folder / "CHAT-frames.db")) as db:
-        [(frames,)] = db.execute("SELECT count(*) FROM frames")
-        return frames, {run for (run,) in db.execute("SELECT run FROM runs")}
+async def runs_in(folder: Path) -> set[str]:
+    """The runs of which something is kept on disk."""
+    async with Journal(folder / "CHAT.journal") as journal:
+        return {each.run for each in await journal.find()}
 
 
 async def test_what_is_removed_is_not_kept(tmp_path: Path) -> None:
-    """With a conversation go the frames and the pictures of all its answers, and those of no other."""
+    """With a conversation goes what is kept of all its answers, and of no other."""
     async with page_of(scripted_model("One", then="More"), tmp_path) as page:
         thread, other = await page.thread(), await page.thread()
         runs = [await page.begin(thread, text="Hi")]
@@ -368,16 +367,15 @@ async def test_what_is_removed_is_not_kept(tmp_path: Path) -> None:
         await page.told(runs[1])
         kept = await page.begin(other, text="Hi")
         await page.told(kept)
-        assert {*runs, kept} == frames_in(tmp_path)[1]
+        assert {*runs, kept} == await runs_in(tmp_path)
         assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
-        frames, left = frames_in(tmp_path)
-        assert (True, {kept}) == (frames > 0, left)
+        assert {kept} == await runs_in(tmp_path)
         for run in runs:
             assert 404 == (await page.client.get(f"/runs/{run}")).status_code
             assert 404 == (await page.client.get(f"/api/runs/{run}/timeline")).status_code
         assert 200 == (await page.client.get(f"/api/runs/{kept}/timeline")).status_code
         await page.client.delete(f"/api/threads/{other}")
-        assert (0, set[str]()) == frames_in(tmp_path)
+        assert set() == await runs_in(tmp_path)
 
 
 async def test_what_is_replaced_is_not_kept(tmp_path: Path) -> None:
@@ -388,7 +386,7 @@ async def test_what_is_replaced_is_not_kept(tmp_path: Path) -> None:
             run = await page.begin(thread, **body)
             await page.told(run)
             await page.read(thread)
-        assert {run} == frames_in(tmp_path)[1]
+        assert {run} == await runs_in(tmp_path)
 
 
 @pytest.mark.logs("cannot be written", "cannot be deleted")
@@ -396,13 +394,13 @@ async def test_frames_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest
     """If the frames cannot be deleted, the conversation is still there, and can be removed later."""
 
     async def full(*_: object) -> None:
-        raise FrameLogError("frames.db cannot be written: the disk is full.")
+        raise JournalError("CHAT.journal cannot be written: the disk is full.")
 
     async with page_of(scripted_model("One", then="More"), tmp_path) as page:
         thread = await page.thread()
         await page.say(thread, "Hi")
         with monkeypatch.context() as broken:
-            broken.setattr(SQLiteFrames, "delete", full)
+            broken.setattr(Journal, "delete", full)
             refused = await page.client.delete(f"/api/threads/{thread}")
             assert (503, "not_kept") == error(refused)
             assert [("user", "Hi"), ("assistant", "One")] == await page.texts(thread)
@@ -419,9 +417,9 @@ async def test_removing_what_is_only_in_frames(tmp_path: Path, monkeypatch: pyte
             broken.setattr(Runs, "frames", _no_frames)
             await page.say(thread, "Hi")
             await asyncio.sleep(0.05)
-        assert 1 == len(frames_in(tmp_path)[1])
+        assert 1 == len(await runs_in(tmp_path))
         assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code
-        assert (0, set[str]()) == frames_in(tmp_path)
+        assert set() == await runs_in(tmp_path)
 
 
 async def test_the_server_ends_in_mid_answer(tmp_path: Path) -> None:

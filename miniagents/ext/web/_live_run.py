@@ -11,6 +11,7 @@ from miniagents.streams import PromisingContext
 
 from ..journal import Ending, Event, JournalError, RunLog, RunStore
 from ._durable_runs import ANOTHER_WAY, AnotherWayError, Retelling
+from ._feeds import LogFeed
 from ._frame_view import FrameView, event_of
 from ._frames import BATCH, Frame, Positioned, RunEnded
 from ._open_responses import OpenResponses
@@ -42,6 +43,7 @@ class LiveRun:
         log: the log of the run.
         readers: called when there are more frames.
         closed: done when its log is closed; False if not even its end could be recorded.
+        moved: whether it goes on without this process, so that readers get the rest from the journal.
     """
 
     def __init__(
@@ -62,8 +64,9 @@ class LiveRun:
         self.log = RunLog(
             journal, run, events, collect=self._collect, on_kept=self._show, on_error=self._not_kept
         )
-        self._run = run
-        self._journal = journal
+        self.moved: bool = False
+        self.run = run
+        self.journal = journal
         self._ending: asyncio.Task[None] | None = None
         self._resumable = resumable
         self._keep = keep
@@ -126,7 +129,7 @@ class LiveRun:
         await asyncio.wait((self.closed,), timeout=_RECORDING)
         if not self.closed.done() or not self.closed.result():
             raise JournalError(
-                f"The run {self._run!r} was stopped, but the journal did not record this; if the server "
+                f"The run {self.run!r} was stopped, but the journal did not record this; if the server "
                 "crashes now, the run can begin again. Look for the error of the journal."
             )
 
@@ -170,25 +173,32 @@ class LiveRun:
         if self.log.ending is not None:
             if not self.log.ending.how:  # the server ends: readers reconnect to the next one
                 self.context.shared(OpenResponses).end()
+                self._move()
             self._close()
+
+    def _move(self) -> None:
+        self.moved = True
+        for wake in tuple(self.readers):
+            wake()
 
     def _not_kept(self, error: JournalError) -> None:
         self.stop()
         self._new = []
+        if error.reason is not None:  # another server took it over, or it was deleted
+            self._move()
+            self._close()
+            return
         self.frames.append(_NOT_KEPT)
         for wake in tuple(self.readers):
             wake()
-        if error.reason is not None:  # another server took it over, or it was deleted
-            self._close()
-            return
         logger.error("A run cannot be recorded; it is stopped: %s", error)
-        self._ending = asyncio.create_task(self._end(), name=f"end of run {self._run}", context=Variables())
+        self._ending = asyncio.create_task(self._end(), name=f"end of run {self.run}", context=Variables())
 
     async def _end(self) -> None:
         """Try to record that the rest is lost; if that fails too, readers get it from here."""
         event: Event = ["ended", 0, _NOT_KEPT.how, _NOT_KEPT.sentence, len(self.frames)]
         try:
-            await self._journal.end(self._run, [event], how=_NOT_KEPT.how, keep=self._keep)
+            await self.journal.end(self.run, [event], how=_NOT_KEPT.how, keep=self._keep)
         except Exception:  # a store of somebody else may raise anything
             logger.exception("Nor can the end of the run.")
             self._close(kept=False)
@@ -201,7 +211,9 @@ class LiveRun:
 
 
 class LiveFeed:
-    """The recorded frames of a run of this process, for one reader; all readers share one list.
+    """The kept frames of a run of this process, for one reader; all readers share one list.
+
+    If the run goes on without this process, the rest comes from the journal.
 
     Args:
         live: the run.
@@ -214,6 +226,7 @@ class LiveFeed:
         self._live = live
         self._position = max(after, 0)
         self._wake: Callable[[], None] | None = None
+        self._rest: LogFeed | None = None
 
     def open(self, wake: Callable[[], None], /) -> None:
         """Begin to read.
@@ -225,10 +238,15 @@ class LiveFeed:
         self._live.readers.add(wake)
 
     def take(self) -> Sequence[Positioned]:
-        """Return recorded frames, at most `BATCH` at once."""
+        """Return kept frames, at most `BATCH` at once."""
         frames = self._live.frames
         position = self._position
+        if self._rest is not None:
+            return self._rest.take()
         if position >= len(frames):
+            if self._live.moved and self._wake is not None:
+                self._rest = LogFeed(self._live.journal, self._live.run, position, self.context)
+                self._rest.open(self._wake)
             if position and frames and isinstance(frames[-1], RunEnded):
                 # The reader is beyond the last frame, but has not seen it.
                 return ((len(frames), frames[-1]),)
@@ -245,3 +263,5 @@ class LiveFeed:
         if self._wake is not None:
             self._live.readers.discard(self._wake)
             self._wake = None
+        if self._rest is not None:
+            self._rest.close()
