@@ -19,6 +19,7 @@ from miniagents.runs import (
     Json,
     RecordedEvent,
     RecordedFunction,
+    UnfinishedRun,
 )
 from miniagents.values import redact_keys
 
@@ -64,11 +65,6 @@ _PAGE: Final = (
     "WHERE number > ? ORDER BY number LIMIT 1000"
 )
 _SIZE: Final = "length(output) + ifnull(length(asked), 0) + 300"
-
-
-class UnfinishedRun: ...
-
-
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _TOO_MUCH: Final = (
     f"DELETE FROM call WHERE number IN (SELECT number FROM (SELECT number, sum({_SIZE}) "  # noqa: S608 - constants

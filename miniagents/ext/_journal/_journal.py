@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
 from weakref import finalize
 
-from miniagents.runs import CallKey, JournalEntry, JournalError, RecordedFunction
+from miniagents.runs import CallKey, JournalEntry, JournalError, RecordedFunction, UnfinishedRun
 
 from .._file_lock import file_lock
 from .._sqlite import PRIVATE, WrongFileError, make_private, reason_of, transaction
@@ -20,10 +20,6 @@ from ._group_commit import GroupCommit
 from ._key_filter import KeyFilter
 
 R = TypeVar("R")
-
-
-class UnfinishedRun: ...
-
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _LOCK_TIMEOUT: Final = 30.0
