@@ -1,65 +1,14 @@
 """``cache``: keeps the answers of an agent, and replays them for equal calls."""
 
-import asyncio
-import math
-from collections import OrderedDict
-
-from ._call_keys import CallKey, RecordedFunction
-from ._recorded import CallJournal, JournalEntry, JournalError, RecordedCalls
+from ._memory import MemoryJournal
+from ._recorded import RecordedCalls
+from ._stores import CallStore
 
 __all__ = ["cache"]
 
 
-class _Memory:
-    """A journal in memory; it removes the calls that were not used for the longest time.
-
-    Args:
-        max_entries: how many calls it keeps.
-        ttl: how long it keeps a call, in seconds.
-    """
-
-    def __init__(self, max_entries: int, ttl: float) -> None:
-        self._max_entries = max_entries
-        self._ttl = ttl
-        self._entries: OrderedDict[CallKey, tuple[float, JournalEntry]] = OrderedDict()
-        self._functions: dict[str, str] = {}
-
-    async def check(self, function: RecordedFunction, /) -> None:
-        """Register a function.
-
-        Raises:
-            JournalError: another function has this name.
-        """
-        known = self._functions.setdefault(function.name, function.function)
-        if known != function.function:
-            raise JournalError(
-                f"This cache has answers of {known} under the name {function.name}, and {function.function} "
-                "has the same name. Give each its own cache, or another alias."
-            )
-
-    async def find(self, key: CallKey, /) -> JournalEntry | None:
-        """Return the call with this key; None if there is none, or it is too old."""
-        found = self._entries.get(key)
-        if found is None:
-            return None
-        if _now() >= found[0] + self._ttl:
-            del self._entries[key]
-            return None
-        self._entries.move_to_end(key)
-        return found[1]
-
-    async def keep(self, key: CallKey, entry: JournalEntry, /) -> None:
-        """Keep a call that did not fail."""
-        if entry.failed:
-            return
-        self._entries[key] = _now(), entry
-        self._entries.move_to_end(key)
-        while len(self._entries) > self._max_entries:
-            self._entries.popitem(last=False)
-
-
 def cache(
-    journal: CallJournal | None = None,
+    journal: CallStore | None = None,
     *,
     ttl: float | None = None,
     max_entries: int | None = None,
@@ -100,11 +49,5 @@ def cache(
     for name, number in (("ttl", ttl), ("max_entries", max_entries)):
         if number is not None and not number > 0:
             raise ValueError(f"cache({name}={number}) keeps nothing; give a number greater than 0.")
-    entries = 1000 if max_entries is None else max_entries
-    memory = _Memory(entries, math.inf if ttl is None else ttl)
+    memory = MemoryJournal(max_calls=1000 if max_entries is None else max_entries, ttl=ttl)
     return RecordedCalls(memory, version=version)
-
-
-def _now() -> float:
-    """Return the time of the event loop, which may be virtual in a test."""
-    return asyncio.get_running_loop().time()

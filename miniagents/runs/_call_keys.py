@@ -52,16 +52,16 @@ class CallKey:
 
     Attributes:
         digest: SHA-256 of the agent, its configuration and the messages: 32 bytes.
-        run: the id of the run to which the call belongs; empty for none.
-        number: how many equal calls the run had made before.
+        scope: what the call belongs to, such as the job whose state it is; empty for a call that all can find.
+        number: how many equal calls were made before; 0 if equal calls share one answer.
 
     Example:
-        >>> CallKey(b"\x01" * 32).run
+        >>> CallKey(b"\x01" * 32).scope
         ''
     """
 
     digest: bytes
-    run: str = ""
+    scope: str = ""
     number: int = 0
 
 

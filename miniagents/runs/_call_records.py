@@ -13,8 +13,9 @@ from miniagents.values import Part, set_partial_text
 
 from ._call_keys import CallKey, RecordedFunction, function_of, identity_of, question_of, question_of_text
 from ._message_records import Json, encode_data
-from ._recorded import JournalEntry, JournalError, MessageForm, made_of, outcome_of_call
+from ._recorded import MessageForm, made_of, outcome_of_call
 from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data
+from ._stores import JournalEntry, JournalError
 
 __all__ = ["CallRecords"]
 
@@ -33,7 +34,7 @@ class CallRecords:
         message_classes: classes of replies that the agent does not declare.
 
     Attributes:
-        function: the function whose calls are recorded, for :meth:`CallJournal.check`.
+        function: the function whose calls are recorded, for :meth:`CallStore.check`.
 
     Example:
         >>> from miniagents.testing import scripted_model

@@ -18,84 +18,14 @@ from miniagents.values import InquiryCancelledError, MiniAgentsError
 from ._call_keys import CallKey, RecordedFunction, function_of, key_of, question_of
 from ._message_records import Json, Record, Registry
 from ._recordings import CallPlayer, RecordedEvent, error_data, part_data
+from ._stores import CallStore, JournalEntry, JournalError
 
-__all__ = ["CallJournal", "JournalEntry", "JournalError", "RecordedCalls", "recorded"]
+__all__ = ["RecordedCalls", "recorded"]
 
 AnyAgent = MiniAgent[Message, Message, ...]
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
 
 _LOG: Final = logging.getLogger("miniagents.models")
-
-
-class JournalError(MiniAgentsError):
-    """A journal cannot do what was requested; its content is not damaged.
-
-    Example:
-        >>> raise JournalError("The journal calls.journal is used by process 4711; give it a moment.")
-        Traceback (most recent call last):
-            ...
-        miniagents...JournalError: The journal calls.journal is used by process 4711; give it a moment.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """A call that has ended.
-
-    Attributes:
-        function: the function that was called.
-        question: the messages that it was sent, as JSON; of a tool, the call.
-        events: what was recorded of the call, in order.
-        failed: whether the call, or one of its messages, ended with an error.
-
-    Example:
-        >>> from miniagents.runs import RecordedFunction
-        >>> JournalEntry(RecordedFunction("JUDGE", "1", "reviews:judge"), "[]", ()).failed
-        False
-    """
-
-    function: RecordedFunction
-    question: str
-    events: tuple[RecordedEvent, ...]
-    failed: bool = False
-
-
-class CallJournal(Protocol):
-    """A store of recorded calls: in a file, a database or in memory.
-
-    Example:
-        >>> from miniagents.ext.journal import Journal
-        >>> def of_one_file(path: str) -> CallJournal:
-        ...     return Journal(path)
-    """
-
-    async def check(self, function: RecordedFunction, /) -> None:
-        """Register a function, before the first of its calls is kept.
-
-        Args:
-            function: the function whose calls will be kept.
-
-        Raises:
-            JournalError: another function has this name and version.
-        """
-        ...
-
-    async def find(self, key: CallKey, /) -> JournalEntry | None:
-        """Return the call with this key; None if there is none.
-
-        Args:
-            key: of the call.
-        """
-        ...
-
-    async def keep(self, key: CallKey, entry: JournalEntry, /) -> None:
-        """Keep a call; it replaces one with the same key. It is stored safely when this returns.
-
-        Args:
-            key: of the call.
-            entry: the messages that were sent, and what was recorded.
-        """
-        ...
 
 
 class RecordedCalls:
@@ -116,7 +46,7 @@ class RecordedCalls:
 
     def __init__(
         self,
-        journal: CallJournal,
+        journal: CallStore,
         *,
         name: str | None = None,
         version: str = "1",
@@ -143,12 +73,12 @@ class RecordedCalls:
             await asyncio.shield(other)
         mine = self._going_on[place] = place[0].create_future()
         try:
-            found = await self._journal.find(key)
+            (found,) = await self._journal.find_all([key])
             if found is None or (found.failed and not self._errors):
                 made = await record(form, ctx, call)
                 if made is not None:
                     entry = JournalEntry(function, question, made.events, made.failed)
-                    await self._journal.keep(key, entry)
+                    await self._journal.keep_all([(key, entry)])
                 return
         finally:
             del self._going_on[place]
@@ -340,7 +270,7 @@ async def play(entry: JournalEntry, form: MessageForm, ctx: InteractionContext) 
 
 def recorded(
     agent: A,
-    journal: CallJournal,
+    journal: CallStore,
     *,
     version: str,
     name: str | None = None,

@@ -1,0 +1,374 @@
+"""A journal in memory: for one process, until it ends."""
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Final, Self
+
+from ._call_keys import CallKey, RecordedFunction
+from ._message_records import Json
+from ._stores import Event, JournalEntry, JournalError, RunHead, RunPage, RunRecord, unknown_run
+
+__all__ = ["MemoryJournal"]
+
+_FEW: Final = 1000  # runs that have ended, and calls
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A run, its events, and who waits for more."""
+
+    record: RunRecord
+    events: list[Event]
+    sent: dict[str, Json] = field(default_factory=dict[str, Json])
+    on_sent: Callable[[str, Json], None] | None = None
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+    until: float = math.inf  # loop time after which it is forgotten, once it has ended
+
+    def wake(self) -> None:
+        more, self.more = self.more, asyncio.Event()
+        more.set()
+
+
+class MemoryJournal:
+    """Keeps the log of runs, and calls, in this process; when it ends, they are lost.
+
+    Args:
+        max_ended: how many ended runs are kept; the oldest are removed first.
+        max_calls: how many calls are kept; those that were not used for the longest time are removed first.
+        ttl: how long a call is kept, in seconds; None: forever.
+
+    Example:
+        >>> from miniagents.ext.journal import RunHead
+        >>> async def main():
+        ...     journal = MemoryJournal()
+        ...     await journal.begin(RunHead("7"), [["began", 0]])
+        ...     await journal.end("7", [["ended", 0, "finished", ""]], how="finished")
+        ...     async for events in journal.follow("7"):
+        ...         print(events)
+        >>> asyncio.run(main())
+        [['began', 0], ['ended', 0, 'finished', '']]
+    """
+
+    def __init__(self, *, max_ended: int = _FEW, max_calls: int = _FEW, ttl: float | None = None) -> None:
+        self._max_ended = max_ended
+        self._max_calls = max_calls
+        self._ttl = math.inf if ttl is None else ttl
+        self._runs: dict[str, _Kept] = {}
+        self._ended: dict[str, _Kept] = {}  # in the order of their ends
+        self._calls: OrderedDict[CallKey, tuple[float, JournalEntry]] = OrderedDict()
+        self._functions: dict[tuple[str, str], str] = {}
+
+    async def __aenter__(self) -> Self:
+        """Use it in a block, as other journals."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Forget everything."""
+        self._runs.clear()
+        self._ended.clear()
+        self._calls.clear()
+
+    # -- runs --------------------------------------------------------------------------------------------
+
+    async def join(self, version: str, on_left: Callable[[], None], /) -> Callable[[], None]:
+        """Do nothing: all runs are of this process.
+
+        Args:
+            version: has no effect.
+            on_left: not called.
+        """
+        del version, on_left
+        return _ignore
+
+    async def take(self, version: str, limit: int, /) -> list[RunRecord]:
+        """Return nothing: there is no other process.
+
+        Args:
+            version: has no effect.
+            limit: has no effect.
+        """
+        del version, limit
+        return []
+
+    async def claim(self, run: str, /) -> RunRecord | None:
+        """Become the writer of a run that was left or has ended; None if there is none.
+
+        Args:
+            run: its id.
+
+        Raises:
+            JournalError: another task works on it.
+        """
+        self._forget_old()
+        kept = self._runs.get(run)
+        if kept is None:
+            return None
+        if kept.record.state == "live":
+            raise JournalError(
+                f"The run {run!r} is already going on, and two at the same time would take each other's "
+                "answers. Wait for its end, or use another run_id.",
+                "busy",
+            )
+        self._ended.pop(run, None)
+        kept.until = math.inf
+        kept.record = replace(kept.record, state="live", how="", attempts=kept.record.attempts + 1)
+        return self._record(kept)
+
+    async def begin(self, head: RunHead, events: Sequence[Event], /) -> None:
+        """Keep a new run.
+
+        Args:
+            head: what is known of it.
+            events: its first events.
+
+        Raises:
+            JournalError: a run with this id exists.
+        """
+        self._forget_old()
+        if head.run in self._runs:
+            raise JournalError(
+                f"a run already has the id {head.run!r}; give each run an id of its own.", "exists"
+            )
+        record = RunRecord(
+            head.run, head.owner, head.topic, head.version, head.restart, began=time.time()
+        )
+        self._runs[head.run] = _Kept(record, list(events))
+
+    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+        """Keep events.
+
+        Args:
+            run: a run that has not ended.
+            events: of the run.
+            hard: has no effect.
+
+        Raises:
+            JournalError: the run has ended, or does not exist.
+        """
+        del hard
+        kept = self._writable(run)
+        kept.events += events
+        kept.wake()
+
+    async def end(
+        self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None
+    ) -> None:
+        """Keep the last events of a run.
+
+        Args:
+            run: a run that has not ended.
+            events: its last ones.
+            how: how it has ended.
+            keep: seconds until it is forgotten; None: until there are more than `max_ended`.
+
+        Raises:
+            JournalError: the run has ended, or does not exist.
+        """
+        kept = self._writable(run)
+        kept.events += events
+        kept.record = replace(kept.record, state="ended", how=how)
+        kept.until = math.inf if keep is None else _now() + keep
+        kept.on_sent = None
+        self._ended[run] = kept
+        kept.wake()
+        self._forget_old()
+
+    async def leave(self, run: str, events: Sequence[Event] = (), /) -> None:
+        """Let another task claim the run.
+
+        Args:
+            run: a run that has not ended.
+            events: its last ones here.
+
+        Raises:
+            JournalError: the run has ended, or does not exist.
+        """
+        kept = self._writable(run)
+        kept.events += events
+        kept.record = replace(kept.record, state="left", attempts=0)
+        kept.on_sent = None
+        kept.wake()
+
+    async def read(self, run: str, after: int = 0, /) -> RunPage:
+        """Return the events of a run behind a position.
+
+        Args:
+            run: its id.
+            after: the position.
+
+        Raises:
+            JournalError: the run does not exist.
+        """
+        kept = self._found(run)
+        return RunPage(self._record(kept), kept.events[after:], dict(kept.sent))
+
+    async def follow(self, run: str, after: int = 0, /) -> AsyncGenerator[Sequence[Event]]:
+        """Yield the events of a run behind a position, then new ones, until it has ended.
+
+        Args:
+            run: its id.
+            after: the position.
+
+        Raises:
+            JournalError: the run does not exist, or is deleted meanwhile.
+        """
+        kept = self._found(run)
+        while True:
+            more = kept.more
+            if events := kept.events[after:]:
+                after += len(events)
+                yield events
+            elif kept.record.ended:
+                return
+            elif self._runs.get(run) is not kept:
+                raise unknown_run(run)
+            else:
+                await more.wait()
+
+    async def find(
+        self, *, run: str | None = None, topic: str | None = None, owner: str | None = None, limit: int = 100
+    ) -> list[RunRecord]:
+        """Return the records of runs, newest first.
+
+        Args:
+            run: the id; None for any.
+            topic: what they belong to; None for anything.
+            owner: whose they are; None for anybody's.
+            limit: how many at most.
+        """
+        self._forget_old()
+        known = reversed(self._runs.values()) if run is None else filter(None, (self._runs.get(run),))
+        found = (
+            self._record(kept)
+            for kept in known
+            if topic in (None, kept.record.topic) and owner in (None, kept.record.owner)
+        )
+        return [record for record, _ in zip(found, range(limit), strict=False)]
+
+    async def send(self, run: str, key: str, data: Json, /) -> None:
+        """Send something to a run.
+
+        Args:
+            run: its id.
+            key: names it within the run.
+            data: any JSON.
+        """
+        kept = self._runs.get(run)
+        if kept is None or kept.record.ended or key in kept.sent:
+            return
+        kept.sent[key] = data
+        if kept.on_sent is not None:
+            kept.on_sent(key, data)
+
+    def listen(self, run: str, on_sent: Callable[[str, Json], None], /) -> None:
+        """Be called with what is sent to a run.
+
+        Args:
+            run: its id.
+            on_sent: gets the key and the data.
+
+        Raises:
+            JournalError: the run does not exist.
+        """
+        kept = self._found(run)
+        kept.on_sent = on_sent
+        for key, data in tuple(kept.sent.items()):
+            on_sent(key, data)
+
+    async def delete(self, run: str, /) -> None:
+        """Delete a run; nothing happens if there is none.
+
+        Args:
+            run: its id.
+        """
+        self._ended.pop(run, None)
+        kept = self._runs.pop(run, None)
+        if kept is not None:
+            kept.wake()
+
+    def _record(self, kept: _Kept) -> RunRecord:
+        return replace(kept.record, last=len(kept.events))
+
+    def _found(self, run: str) -> _Kept:
+        kept = self._runs.get(run)
+        if kept is None:
+            raise unknown_run(run)
+        return kept
+
+    def _writable(self, run: str) -> _Kept:
+        kept = self._found(run)
+        if kept.record.ended:
+            raise JournalError(f"the run {run!r} has ended; nothing can be added to its log.", "ended")
+        return kept
+
+    def _forget_old(self) -> None:
+        now = _now()
+        while self._ended:
+            run, kept = next(iter(self._ended.items()))
+            if kept.until > now and len(self._ended) <= self._max_ended:
+                return
+            del self._ended[run], self._runs[run]
+
+    # -- calls -------------------------------------------------------------------------------------------
+
+    async def check(self, function: RecordedFunction, /) -> None:
+        """Register a function.
+
+        Args:
+            function: the function whose calls will be kept.
+
+        Raises:
+            JournalError: another function has this name and version.
+        """
+        known = self._functions.setdefault((function.name, function.version), function.function)
+        if known != function.function:
+            raise JournalError(
+                f"This cache has answers of {known} under the name {function.name}, and {function.function} "
+                "has the same name. Give each its own cache, or another alias."
+            )
+
+    async def find_all(self, keys: Sequence[CallKey], /) -> list[JournalEntry | None]:
+        """Return the call for each key; None if there is none, or it is too old.
+
+        Args:
+            keys: of calls.
+        """
+        return [self._find(key) for key in keys]
+
+    def _find(self, key: CallKey) -> JournalEntry | None:
+        found = self._calls.get(key)
+        if found is None:
+            return None
+        if _now() >= found[0] + self._ttl:
+            del self._calls[key]
+            return None
+        self._calls.move_to_end(key)
+        return found[1]
+
+    async def keep_all(self, calls: Sequence[tuple[CallKey, JournalEntry]], /) -> None:
+        """Keep calls.
+
+        Args:
+            calls: each with its key.
+        """
+        for key, entry in calls:
+            self._calls[key] = _now(), entry
+            self._calls.move_to_end(key)
+        while len(self._calls) > self._max_calls:
+            self._calls.popitem(last=False)
+
+
+def _now() -> float:
+    """Return the time of the event loop, which may be virtual in a test."""
+    return asyncio.get_running_loop().time()
+
+
+def _ignore() -> None:
+    """Do nothing."""

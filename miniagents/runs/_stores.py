@@ -1,0 +1,396 @@
+"""What a journal keeps: the log of each run, and calls by their keys.
+
+`Journal` (SQLite), `PostgresJournal` and `MemoryJournal` have both protocols; so can a store of your own.
+
+A run has one writer, the process that began it or took it over, and any number of readers in any process. Its
+log is a list of events at the positions 1, 2, 3 and so on; what a store is given in one call, it keeps in one
+commit. An event is a JSON list: its kind, the number of a span (0 is the run itself, others are its calls),
+and data. A store does not look into them.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal, Protocol, TypeAlias
+
+from miniagents.values import MiniAgentsError
+
+from ._call_keys import CallKey, RecordedFunction
+from ._message_records import Json
+from ._recordings import RecordedEvent
+
+__all__ = [
+    "CallStore",
+    "Event",
+    "JournalEntry",
+    "JournalError",
+    "Reason",
+    "Restart",
+    "RunHead",
+    "RunPage",
+    "RunRecord",
+    "RunState",
+    "RunStore",
+    "unknown_run",
+]
+
+Event: TypeAlias = "list[Json]"
+"""Something that happened in a run: its kind, the number of the span, and data."""
+
+Reason: TypeAlias = Literal["unknown", "exists", "ended", "taken", "busy"]
+"""Why a store cannot do what was requested of a run."""
+
+Restart: TypeAlias = Literal["server", "program", "never"]
+"""What continues a run whose process has ended: the next server, the program itself, or nothing."""
+
+RunState: TypeAlias = Literal["live", "left", "ended"]
+"""A process works on it; the next process may take it; it has ended."""
+
+_NOTHING_SENT: Final[Mapping[str, Json]] = MappingProxyType({})
+
+
+class JournalError(MiniAgentsError):
+    """A journal cannot do what was requested; its content is not damaged.
+
+    Args:
+        text: the sentence.
+        reason: why, if it is one of the expected cases.
+
+    Attributes:
+        reason: of a run: ``"unknown"`` (there is no such run, or it is no longer kept), ``"exists"`` (already),
+            ``"ended"``, ``"taken"`` (another process has taken it over, so this one can no longer write) or
+            ``"busy"`` (another process works on it); None for any other problem.
+
+    Example:
+        >>> raise JournalError("The journal calls.journal cannot be written: the disk is full.")
+        Traceback (most recent call last):
+            ...
+        miniagents...JournalError: The journal calls.journal cannot be written: the disk is full.
+    """
+
+    def __init__(self, text: str, reason: Reason | None = None) -> None:
+        super().__init__(text)
+        self.reason: Reason | None = reason
+
+
+def unknown_run(run: str) -> JournalError:
+    """Return the error for an unknown run.
+
+    Args:
+        run: its id.
+
+    Example:
+        >>> str(unknown_run("7"))
+        "no run has the id '7', or it is no longer kept."
+    """
+    return JournalError(f"no run has the id {run!r}, or it is no longer kept.", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class RunHead:
+    """What is known of a run before it begins.
+
+    Attributes:
+        run: its id.
+        owner: the user who may read and stop it; ``""`` if every client that knows the id may.
+        topic: what the run belongs to, such as the id of a chat; ``""`` for nothing.
+        version: of the agents.
+        restart: what continues it if its process ends: the next ``"server"`` (`RunStore.take`), the
+            ``"program"`` when it runs again (`RunStore.claim`), or nothing (``"never"``).
+
+    Example:
+        >>> RunHead("7", owner="ada").topic
+        ''
+    """
+
+    run: str
+    owner: str = ""
+    topic: str = ""
+    version: str = "1"
+    restart: Restart = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """The facts about a run that a journal keeps besides its events.
+
+    Attributes:
+        run: its id.
+        owner: the user who may read and stop it; ``""`` if every client that knows the id may.
+        topic: what the run belongs to, such as the id of a chat; ``""`` for nothing.
+        version: of the agents.
+        restart: what continues it if its process ends.
+        state: ``"live"``, ``"left"`` or ``"ended"``.
+        attempts: how many processes have worked on it; one that left it in order does not count.
+        last: the position of its last event.
+        began: when, in seconds since 1970.
+        how: how it has ended; ``""`` before.
+
+    Example:
+        >>> RunRecord("7", owner="ada").ended
+        False
+    """
+
+    run: str
+    owner: str = ""
+    topic: str = ""
+    version: str = "1"
+    restart: Restart = "never"
+    state: RunState = "live"
+    attempts: int = 1
+    last: int = 0
+    began: float = 0.0
+    how: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self.state == "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Events of a run.
+
+    Attributes:
+        record: the facts about the run.
+        events: in order.
+        sent: what was sent to the run (`RunStore.send`), by key.
+
+    Example:
+        >>> RunPage(RunRecord("7"), (["ended", 0, "finished", ""],)).sent
+        mappingproxy({})
+    """
+
+    record: RunRecord
+    events: Sequence[Event]
+    sent: Mapping[str, Json] = field(default_factory=lambda: _NOTHING_SENT)
+
+
+class RunStore(Protocol):
+    """The log of runs, in a file, a database or in memory.
+
+    Methods can be called from the event loop in which the store is used. Each may raise a `JournalError`
+    without a reason if the store cannot be read or written.
+
+    Example:
+        >>> from miniagents.ext.journal import MemoryJournal
+        >>> def of_this_process() -> RunStore:
+        ...     return MemoryJournal()
+    """
+
+    async def join(self, version: str, on_left: Callable[[], None], /) -> Callable[[], None]:
+        """Say that this process serves runs of a version, until the function that is returned is called.
+
+        Args:
+            version: of the agents.
+            on_left: called in this event loop whenever there may be runs for :meth:`take`.
+        """
+        ...
+
+    async def take(self, version: str, limit: int, /) -> list[RunRecord]:
+        """Become the writer of runs that a server left or died with, oldest first.
+
+        Only runs of `restart` ``"server"`` and ``"never"`` are taken: those of this version, and those of a
+        version that no living server has joined with. Their earlier writers can append nothing any more.
+
+        Args:
+            version: of the agents.
+            limit: how many at most.
+        """
+        ...
+
+    async def claim(self, run: str, /) -> RunRecord | None:
+        """Become the writer of one run, also of one that has ended, which is live again then.
+
+        If its process seems to be alive, this waits for the length of its lease.
+
+        Args:
+            run: its id.
+
+        Returns:
+            Its record; None if there is no such run.
+
+        Raises:
+            JournalError: ``"busy"``: another process, or another task of this one, works on it.
+        """
+        ...
+
+    async def begin(self, head: RunHead, events: Sequence[Event], /) -> None:
+        """Keep a new run; it survives a loss of power when this returns.
+
+        Args:
+            head: what is known of it.
+            events: its first events.
+
+        Raises:
+            JournalError: ``"exists"``.
+        """
+        ...
+
+    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+        """Keep events; when this returns, readers can see them, and they survive a crash of this process.
+
+        Args:
+            run: a run of which this process is the writer.
+            events: at least one.
+            hard: whether they survive a loss of power, too.
+
+        Raises:
+            JournalError: ``"taken"``, ``"ended"`` or ``"unknown"``.
+        """
+        ...
+
+    async def end(
+        self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None
+    ) -> None:
+        """Keep the last events of a run, which has ended; they survive a loss of power.
+
+        Args:
+            run: a run of which this process is the writer.
+            events: its last events; they may be empty.
+            how: how it has ended.
+            keep: for how many seconds it is kept; None: until it is deleted.
+
+        Raises:
+            JournalError: ``"taken"``, ``"ended"`` or ``"unknown"``.
+        """
+        ...
+
+    async def leave(self, run: str, events: Sequence[Event] = (), /) -> None:
+        """Let the next process take a run at once; this one does not count as an attempt.
+
+        Args:
+            run: a run of which this process is the writer.
+            events: the last ones of this process.
+
+        Raises:
+            JournalError: ``"taken"``, ``"ended"`` or ``"unknown"``.
+        """
+        ...
+
+    async def read(self, run: str, after: int = 0, /) -> RunPage:
+        """Return the events of a run behind a position, all that are there.
+
+        Args:
+            run: its id.
+            after: the position.
+
+        Raises:
+            JournalError: ``"unknown"``.
+        """
+        ...
+
+    def follow(self, run: str, after: int = 0, /) -> AsyncGenerator[Sequence[Event]]:
+        """Yield the events of a run behind a position, then new ones, until it has ended.
+
+        Args:
+            run: its id; any process may write it.
+            after: the position.
+
+        Raises:
+            JournalError: ``"unknown"``, also if it is deleted meanwhile.
+        """
+        ...
+
+    async def find(
+        self, *, run: str | None = None, topic: str | None = None, owner: str | None = None, limit: int = 100
+    ) -> list[RunRecord]:
+        """Return the records of runs, newest first.
+
+        Args:
+            run: the id; None for any.
+            topic: what they belong to; None for anything.
+            owner: whose they are; None for anybody's.
+            limit: how many at most.
+        """
+        ...
+
+    async def send(self, run: str, key: str, data: Json, /) -> None:
+        """Send something to a run, which its writer gets, now or when it takes the run over.
+
+        It survives a loss of power when this returns. A second one with the same key changes nothing, and so
+        does one for a run that has ended or does not exist.
+
+        Args:
+            run: its id.
+            key: names it within the run, such as ``"stop"``.
+            data: any JSON.
+        """
+        ...
+
+    def listen(self, run: str, on_sent: Callable[[str, Json], None], /) -> None:
+        """Be called in this event loop with the key and data of what is sent to a run, until it ends here.
+
+        Args:
+            run: a run of which this process is the writer.
+            on_sent: gets what was sent already, and what is sent from now on, each once.
+        """
+        ...
+
+    async def delete(self, run: str, /) -> None:
+        """Delete a run; nothing happens if there is none. Its writer can append nothing any more.
+
+        Args:
+            run: its id.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """A call that has ended.
+
+    Attributes:
+        function: the function that was called.
+        question: the messages that it was sent, as JSON.
+        events: what was recorded of the call, in order.
+        failed: whether the call, or one of its messages, ended with an error.
+
+    Example:
+        >>> from miniagents.runs import RecordedFunction
+        >>> JournalEntry(RecordedFunction("JUDGE", "1", "reviews:judge"), "[]", ()).failed
+        False
+    """
+
+    function: RecordedFunction
+    question: str
+    events: tuple[RecordedEvent, ...]
+    failed: bool = False
+
+
+class CallStore(Protocol):
+    """A store of recorded calls, by their keys: in a file, a database or in memory.
+
+    Example:
+        >>> from miniagents.ext.journal import Journal
+        >>> def of_one_file(path: str) -> CallStore:
+        ...     return Journal(path)
+    """
+
+    async def check(self, function: RecordedFunction, /) -> None:
+        """Register a function, before the first of its calls is kept.
+
+        Args:
+            function: the function whose calls will be kept.
+
+        Raises:
+            JournalError: another function has this name and version.
+        """
+        ...
+
+    async def find_all(self, keys: Sequence[CallKey], /) -> list[JournalEntry | None]:
+        """Return the call for each key; None where there is none.
+
+        Args:
+            keys: of calls.
+        """
+        ...
+
+    async def keep_all(self, calls: Sequence[tuple[CallKey, JournalEntry]], /) -> None:
+        """Keep calls, all of them or none; they survive a loss of power when this returns.
+
+        Args:
+            calls: each with its key; it replaces a call with the same key.
+        """
+        ...
