@@ -4,7 +4,6 @@ Crosses modules: what is recorded and played stands in `models`, the file in `ex
 """
 
 import asyncio
-import os
 import sqlite3
 import stat
 import subprocess
@@ -28,8 +27,7 @@ from miniagents import (
     Usage,
     miniagent,
 )
-from miniagents.ext._journal._group_commit import GroupCommit
-from miniagents.ext.journal import Journal, JournalError, durable, recorded
+from miniagents.ext.journal import Journal, JournalError, recorded
 from miniagents.testing import scripted_model
 from tests.support.kills import kills_wanted, run_and_kill
 from tests.support.noting import noting
@@ -209,21 +207,6 @@ def test_private(path: Path) -> None:
         assert 0o600 == stat.S_IMODE(path.stat().st_mode)
 
 
-@pytest.mark.gate("starts programs")
-def test_one_at_a_time(path: Path) -> None:
-    """A second process is refused, with the number of the first one; after its end it is let in."""
-    program = f"from miniagents.ext.journal import Journal; Journal({str(path)!r})"
-    with Journal(path):
-        with pytest.raises(JournalError, match="this process has already opened it"):
-            Journal(path)
-        second = subprocess.run(  # noqa: S603 - a program of this test
-            [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
-        )
-        assert f"process {os.getpid()} uses it" in second.stderr
-    with Journal(path):
-        assert path.exists()
-
-
 def test_wrong_files(tmp_path: Path) -> None:
     """What is no journal, is of a later version, or cannot be written, is refused with a sentence."""
     other = tmp_path / "other.db"
@@ -246,7 +229,7 @@ def test_wrong_files(tmp_path: Path) -> None:
         with pytest.raises(JournalError, match=why):
             Journal(file)
     with pytest.raises(JournalError, match="is not a journal"):
-        list(Journal.read(other))
+        list(Journal.read_calls(other))
 
 
 async def test_closed(path: Path) -> None:
@@ -266,7 +249,7 @@ async def test_damaged_call(path: Path, caplog: pytest.LogCaptureFixture) -> Non
         async with MiniAgents():
             await recorded(noting([]), journal, version="1").inquire("a")
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE call SET output = x'0102'")
+        connection.execute("UPDATE calls SET output = x'0102'")
     connection.close()
     with Journal(path) as journal:
         async with MiniAgents():
@@ -304,7 +287,7 @@ async def test_changed_source_is_warned_of(path: Path, caplog: pytest.LogCapture
         async with MiniAgents():
             await recorded(noting([]), journal, version="1").inquire("a")
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE function SET source = 'another'")
+        connection.execute("UPDATE functions SET source = 'another'")
     connection.close()
     for _ in range(2):
         with Journal(path) as journal:
@@ -360,7 +343,7 @@ def test_kills(path: Path, tmp_path: Path) -> None:
     repeated = sum(made.values()) - len(made)
     assert kills >= wanted // 2
     assert repeated <= 8 * kills, f"{kills} kills, {repeated} calls made again; seed {seed}"
-    assert {f"done {row}" for row in done} == {call.text for call in Journal.read(path)}
+    assert {f"done {row}" for row in done} == {call.text for call in Journal.read_calls(path)}
 
 
 _FULL: Final = """
@@ -408,7 +391,7 @@ def test_full_disk(path: Path) -> None:
     rows = int(ended.stdout)
     assert f"The journal {path} cannot be written: " in ended.stderr
     assert rows > 2
-    assert rows + 1 == len(list(Journal.read(path)))
+    assert rows + 1 == len(list(Journal.read_calls(path)))
     with sqlite3.connect(path) as connection:
         assert ("ok",) == connection.execute("PRAGMA integrity_check").fetchone()
     connection.close()
@@ -431,61 +414,3 @@ async def test_a_clock_that_is_set_back(path: Path) -> None:
             assert 1 == journal.prune(older_than=10)
             assert ["A"] == [call.text for call in journal.calls()]
     assert ["a", "b"] == made
-
-
-async def test_unfinished_runs(path: Path) -> None:
-    """A journal knows which runs have not ended, and forgets one, with its calls, when it has."""
-    for attempts in (None, 2):
-        with Journal(path) as journal:
-            if attempts is None:
-                await journal.begin_run("r", '{"asked": "\u00e4"}')
-            else:
-                async with journal.hold("r"):
-                    assert [] == await journal.unfinished_runs()
-                (left,) = await journal.unfinished_runs()
-                assert ("r", '{"asked": "\u00e4"}', attempts) == (left.run, left.request, left.attempts)
-                async with MiniAgents(), durable(journal, run_id="r"):
-                    await scripted_model("one").inquire("Hi")
-                async with MiniAgents():
-                    await recorded(noting([]), journal, version="1").inquire("a")
-                await journal.end_run("r")
-                assert ([], ["A"]) == (
-                    await journal.unfinished_runs(),
-                    [each.text for each in journal.calls()],
-                )
-
-
-def test_the_form_before(path: Path) -> None:
-    """A journal of the version before is led up to this one, with its calls."""
-    Journal(path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE unfinished")
-        connection.execute("PRAGMA user_version = 1")
-    connection.close()
-    with Journal(path) as journal:
-        assert [] == asyncio.run(journal.unfinished_runs())
-
-
-async def test_group_commit(path: Path) -> None:
-    """What ends at the same time is committed together: 200 calls at once take a few commits."""
-    statements: list[str] = []
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("CREATE TABLE t (x)")
-    connection.set_trace_callback(statements.append)
-    group = GroupCommit(connection, "INSERT INTO t (x)", lambda: None)
-    await asyncio.gather(*[group.write([(number,)]) for number in range(200)])
-    assert 200 == await group.ask(lambda each: each.execute("SELECT count(*) FROM t").fetchone()[0])
-    group.close()
-    assert 1 <= statements.count("COMMIT") <= 5
-
-
-async def test_a_group_that_fails(path: Path) -> None:
-    """If a group cannot be written, each that waits for it is told, and the next one can be written."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.execute("CREATE TABLE t (x NOT NULL)")
-    group = GroupCommit(connection, "INSERT INTO t (x)", lambda: None)
-    told = await asyncio.gather(group.write([(1,)]), group.write([(None,)]), return_exceptions=True)
-    assert [sqlite3.IntegrityError] * 2 == [type(each) for each in told]
-    await group.write([(2,)])
-    assert [(2,)] == await group.ask(lambda each: each.execute("SELECT x FROM t").fetchall())
-    group.close()

@@ -1,6 +1,6 @@
-"""A journal in a SQLite file: the file, and the thread that writes it."""
+"""Journals in a database: a SQLite file, or Postgres."""
 
-from ._file import JournalFile, StoredCall, read_calls
+from ._calls import StoredCall
 from ._journal import Journal
 
-__all__ = ["Journal", "JournalFile", "StoredCall", "read_calls"]
+__all__ = ["Journal", "StoredCall"]

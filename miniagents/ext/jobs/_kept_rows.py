@@ -16,7 +16,7 @@ __all__ = ["JOB", "JobState", "KeptRow", "KeptRows"]
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 
 JOB = ":job"
-"""The run id under which a journal keeps the state of a job; no run of a user has this id."""
+"""The scope of the calls in which a journal keeps the state of a job."""
 
 
 class JobState(NamedTuple):

@@ -31,6 +31,7 @@ from miniagents.messages import (
 from miniagents.types import ParsedMessage, Stage
 from miniagents.utils import redact_keys
 
+from .._file_lock import lock_file
 from ..journal import CallKey, Journal, JournalEntry
 from ._calls import CallMaker, Figures, Json
 from ._failures import TooManyFailuresError
@@ -106,7 +107,8 @@ async def map_file(
             have the column ``id``.
         LookupError: there is a budget, and the price of a model is not known.
         ModuleNotFoundError: there is a budget, and no price list is installed.
-        JournalError: the journal cannot be used; or the input was changed while the job ran.
+        JournalError: the journal cannot be used; another job writes `out`; or the input was changed while the
+            job ran.
         OSError: ``out`` cannot be written.
         LLMError: an error that every row would get, such as a wrong key.
 
@@ -144,6 +146,13 @@ async def map_file(
     if id is not None and rows.columns and id not in rows.columns:
         raise ValueError(f"{rows.name} has no column {id!r}; its columns are {', '.join(rows.columns)}.")
     with ExitStack() as stack:
+        try:
+            stack.enter_context(lock_file(out.with_name(f"{out.name}.lock")))
+        except OSError as error:
+            raise JournalError(
+                f"The job cannot write {out}: {error.strerror}. Wait for the end of a job that uses it, or "
+                "give another path."
+            ) from None
         journal = settings.open_journal(stack)
         if journal is None:
             raise ValueError("map_file cannot work without a journal; give journal= a path, or leave it out.")
@@ -319,7 +328,7 @@ class _FileJob:
         answers, cost, tokens = 0, Decimal(), 0
         known = True
         for call in self._journal.calls():
-            if call.run or call.failed or call.name != self._records.function.name:
+            if call.scope or call.failed or call.name != self._records.function.name:
                 continue
             figures = Figures.of(JournalEntry(self._records.function, "", call.events))
             answers += 1

@@ -230,7 +230,7 @@ async def test_one_unreadable_call(tmp_path: Path, caplog: pytest.LogCaptureFixt
     path = tmp_path / "j"
     async with MiniAgents():
         assert 3 == len([row async for row in map_rows(noting(asked), [*"abc"], journal=path)])
-        damage(path, "UPDATE call SET output = x'00' WHERE number = 2 AND run = ''")
+        damage(path, "UPDATE calls SET output = x'00' WHERE number = 2 AND scope = ''")
         for times in (4, 4):
             rows = [row async for row in map_rows(noting(asked), [*"abc"], journal=path)]
             assert [*"ABC"] == [str(row.value) for row in rows]
@@ -247,7 +247,7 @@ async def test_an_answer_of_another_row(tmp_path: Path) -> None:
     path = tmp_path / "j"
     async with MiniAgents():
         assert 2 == len([row async for row in map_rows(noting(asked), [*"ab"], journal=path)])
-        swap = "UPDATE call SET output = (SELECT output FROM call AS b WHERE b.number = 2) WHERE number = 1"
+        swap = "UPDATE calls SET output = (SELECT output FROM calls AS b WHERE b.number = 2) WHERE number = 1"
         damage(path, swap)
         rows = [row async for row in map_rows(noting(asked), [*"ab"], journal=path)]
     assert [*"AB"] == [str(row.value) for row in rows]
@@ -263,7 +263,7 @@ async def test_an_unreadable_call_of_recorded(tmp_path: Path) -> None:
         with Journal(path) as journal:
             async with MiniAgents():
                 await recorded(noting(asked), journal, version="1").inquire("a")
-        damage(path, "UPDATE call SET output = x'00'")
+        damage(path, "UPDATE calls SET output = x'00'")
     assert 2 == len(asked)
 
 
@@ -274,7 +274,7 @@ async def test_the_unreadable_state_of_a_job(tmp_path: Path) -> None:
     path = tmp_path / "j"
     async with MiniAgents():
         assert 1 == len([row async for row in map_rows(noting(asked), ["a"], journal=path)])
-        damage(path, "UPDATE call SET output = x'00' WHERE run = ':job'")
+        damage(path, "UPDATE calls SET output = x'00' WHERE scope = ':job'")
         with pytest.raises(JournalError, match="cost of earlier runs on this journal is not known"):
             _ = [row async for row in map_rows(noting(asked), [*"ab"], journal=path, budget=1, price=None)]
         assert 2 == len([row async for row in map_rows(noting(asked), [*"ab"], journal=path)])

@@ -1,0 +1,246 @@
+"""The calls of a journal, in SQL that SQLite and Postgres have in common. Every call blocks."""
+
+import logging
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias, cast
+
+from miniagents.runs import CallKey, JournalEntry, JournalError, RecordedEvent, RecordedFunction
+from miniagents.values import redact_keys
+
+from ._codec import call_data, call_events, compressed
+from ._database import Database, marks
+
+__all__ = ["CallTables", "StoredCall", "stored_calls"]
+
+_LOG: Final = logging.getLogger("miniagents.ext.journal")
+_AT_ONCE: Final = 64  # rows of a statement
+_COLUMNS: Final = "key, scope, n, name, version, at, used, failed, asked, output"
+_WIDTH: Final = 10
+_KEEP: Final = (
+    f"INSERT INTO calls ({_COLUMNS}) VALUES {{}} ON CONFLICT (key, scope, n) DO UPDATE SET "  # noqa: S608 - constants
+    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[3:])
+)
+_FIND: Final = (
+    "WITH wanted AS (VALUES {}) SELECT key, scope, n, number, name, version, used, failed, output "
+    "FROM wanted JOIN calls ON key = column1 AND scope = column2 AND n = column3"
+)
+_PAGE: Final = f"SELECT number, {_COLUMNS} FROM calls WHERE number > ? ORDER BY number LIMIT 1000"  # noqa: S608 - the same
+_SIZE: Final = "length(output) + coalesce(length(asked), 0) + 300"
+_TOO_MUCH: Final = (
+    f"DELETE FROM calls WHERE number IN (SELECT number FROM (SELECT number, sum({_SIZE}) "  # noqa: S608 - the same
+    "OVER (ORDER BY used DESC, number DESC) AS total FROM calls) AS sums WHERE total > ?)"
+)
+_MANY_USES: Final = 10_000  # of which none is written yet
+_FRESH: Final = 60.0  # seconds for which a use is not noted again
+
+_Row: TypeAlias = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A call in a journal.
+
+    Attributes:
+        digest: its key, as hexadecimal digits.
+        scope: what it belongs to; empty for a call that all can find.
+        number: how many equal calls were made before.
+        name: the name of the agent.
+        version: the version of the agent.
+        at: when it was kept, in seconds since 1970.
+        used: when it was last used, in seconds since 1970.
+        failed: whether it ended with an error.
+        asked: the messages for the agent, as JSON; None if they were not kept.
+        events: the events of its replies.
+        size: its approximate size in the file, in bytes.
+
+    Example:
+        >>> StoredCall("00", "", 0, "JUDGE", "1", 0.0, 0.0, False, None, (), 300).text
+        ''
+    """
+
+    digest: str
+    scope: str
+    number: int
+    name: str
+    version: str
+    at: float
+    used: float
+    failed: bool
+    asked: str | None
+    events: tuple[RecordedEvent, ...]
+    size: int
+
+    @property
+    def text(self) -> str:
+        """The texts of all replies."""
+        return "".join(
+            event.data for event in self.events if event.what == "part" and isinstance(event.data, str)
+        )
+
+
+class CallTables:
+    """The statements of the calls of a journal.
+
+    Args:
+        database: the connection.
+        place: the journal, in errors.
+        clock: returns the time in seconds since 1970.
+        texts: whether to keep the messages for agents.
+    """
+
+    def __init__(self, database: Database, place: str, clock: Callable[[], float], *, texts: bool) -> None:
+        self._database = database
+        self._place = place
+        self._clock = clock
+        self._texts = texts
+        self._used: set[int] = set()
+        self._pending: dict[CallKey, _Row] = {}
+
+    def know(self, function: RecordedFunction) -> str:
+        """Register a function, and return the hash of its source that is kept.
+
+        Raises:
+            JournalError: another function has the same name and version.
+        """
+        self._database.execute(
+            "INSERT INTO functions (name, version, function, source) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO NOTHING",
+            (function.name, function.version, function.function, function.source),
+        )
+        kept = self._database.execute(
+            "SELECT function, source FROM functions WHERE name = ? AND version = ?",
+            (function.name, function.version),
+        ).fetchone()
+        found, source = cast("tuple[str, str]", kept)
+        if found != function.function:
+            raise JournalError(
+                f"In {self._place}, {function.name} of version {function.version!r} is {found}, "
+                f"and this is {function.function}: each would get the answers of the other. Record this one "
+                "with another name= or version=."
+            )
+        return source
+
+    def renew(self, function: RecordedFunction) -> None:
+        """Keep another hash of the source of a function."""
+        self._database.execute(
+            "UPDATE functions SET source = ? WHERE name = ? AND version = ?",
+            (function.source, function.name, function.version),
+        )
+
+    def find_all(self, keys: Sequence[CallKey]) -> list[JournalEntry | None]:
+        """Return the call for each key; None where there is none, or it cannot be read.
+
+        Raises:
+            JournalError: one that belongs to a scope cannot be read.
+        """
+        entries: dict[CallKey, JournalEntry] = {}
+        for at in range(0, len(keys), _AT_ONCE):
+            some = keys[at : at + _AT_ONCE]
+            statement = _FIND.format(", ".join(marks(len(some), 3)))
+            values = [value for key in some for value in (key.digest, key.scope, key.number)]
+            for digest, scope, n, number, name, version, used, failed, output in cast(
+                "Iterable[tuple[bytes, str, int, int, str, str, float, int, bytes]]",
+                self._database.execute(statement, values).fetchall(),
+            ):
+                key = CallKey(digest, scope, n)
+                try:
+                    events = call_events(key, output)
+                except ValueError as error:
+                    if scope:  # it is no answer that can be made again
+                        raise JournalError(
+                            f"Call {number} of {self._place} cannot be read ({error}); it belongs to "
+                            f"{scope!r}."
+                        ) from None
+                    _LOG.warning(
+                        "Call %s of %s cannot be read (%s), so it is made again. Others are not affected.",
+                        *(number, self._place, error),
+                    )
+                    continue
+                if self._clock() - used > _FRESH:
+                    self._used.add(number)
+                entries[key] = JournalEntry(
+                    RecordedFunction(name, version, ""), "", events, failed=bool(failed)
+                )
+        return [entries.get(key) for key in keys]
+
+    def keep_all(self, calls: Sequence[tuple[CallKey, JournalEntry]]) -> None:
+        """Keep calls at the end of the transaction."""
+        now = self._clock()
+        for key, entry in calls:
+            asked = compressed(_redacted(entry.question)) if self._texts else None
+            function, data = entry.function, call_data(key, entry.events)
+            self._pending[key] = (
+                *(key.digest, key.scope, key.number, function.name, function.version),
+                *(now, now, int(entry.failed), asked, data),
+            )
+
+    def flush(self) -> None:
+        """Write the calls."""
+        rows = [*self._pending.values()]
+        if len(rows) > 1:
+            rows.sort(key=lambda row: cast("bytes", row[0]))  # in the same order in all processes
+        for at in range(0, len(rows), _AT_ONCE):
+            some = rows[at : at + _AT_ONCE]
+            self._database.execute(
+                _KEEP.format(", ".join(marks(len(some), _WIDTH))), [value for row in some for value in row]
+            )
+        self._pending.clear()
+        if len(self._used) > _MANY_USES:
+            self.note_uses()
+
+    def undo(self) -> None:
+        """The transaction was undone."""
+        self._pending.clear()
+
+    def note_uses(self) -> None:
+        """Write which calls were used."""
+        now, used, self._used = self._clock(), sorted(self._used), set()
+        for number in used:
+            self._database.execute("UPDATE calls SET used = ? WHERE number = ?", (now, number))
+
+    def prune(self, older_than: float | None, unused_for: float | None, max_bytes: int | None) -> int:
+        """Remove calls, and return how many were removed."""
+        self.note_uses()
+        now = self._clock()
+        removed = 0
+        for statement, value in (
+            ("DELETE FROM calls WHERE at < ?", None if older_than is None else now - older_than),
+            ("DELETE FROM calls WHERE used < ?", None if unused_for is None else now - unused_for),
+            (_TOO_MUCH, max_bytes),
+        ):
+            if value is not None:
+                removed += self._database.execute(statement, (value,)).rowcount
+        return removed
+
+
+def stored_calls(page: Callable[[str, int], list[_Row]], place: str) -> Iterator[StoredCall]:
+    """Yield all calls in the order in which they were kept; one that cannot be read is left out.
+
+    Args:
+        page: runs a statement that returns some calls behind a number, and returns its rows.
+        place: the journal, in warnings.
+    """
+    last = 0
+    while rows := page(_PAGE, last):
+        last = cast("int", rows[-1][0])
+        for number, *row in rows:
+            try:
+                yield _stored(tuple(row))
+            except (ValueError, zlib.error) as error:
+                _LOG.warning("Call %s of %s cannot be read: %s.", number, place, error)
+
+
+def _stored(row: _Row) -> StoredCall:
+    key, scope, n, name, version, at, used, failed, asked, output = cast(
+        "tuple[bytes, str, int, str, str, float, float, int, bytes | None, bytes]", row
+    )
+    question = None if asked is None else zlib.decompress(asked).decode(errors="surrogatepass")
+    events = call_events(CallKey(key, scope, n), output)
+    size = len(output) + len(asked or b"") + 300
+    return StoredCall(key.hex(), scope, n, name, version, at, used, bool(failed), question, events, size)
+
+
+def _redacted(question: str) -> bytes:
+    return redact_keys(question).encode(errors="surrogatepass")

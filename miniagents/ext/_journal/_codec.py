@@ -1,0 +1,104 @@
+"""What a journal keeps, as bytes: events of runs, and recorded calls; each with a checksum."""
+
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import Final, cast
+
+from miniagents.runs import CallKey, Event, Json, RecordedEvent
+
+__all__ = ["body_of", "call_data", "call_events", "compressed", "events_of", "opened", "sealed"]
+
+_written: Final = json.JSONEncoder(separators=(",", ":")).encode  # to make one takes longer than to write
+_SHORT: Final = 4096  # bytes: what a window of 12 bits holds
+_LONG: Final = 512  # bytes of events that are compressed
+_CHECKSUM: Final = 4
+
+
+def body_of(events: Sequence[Event]) -> bytes:
+    """Return events as JSON, without the brackets around them all, so that bodies can be joined."""
+    return _written([*events])[1:-1].encode()
+
+
+def sealed(number: int, first: int, last: int, body: bytes) -> bytes:
+    """Return the data of a row: the events of a run from a position to another, with a checksum of all."""
+    data = compressed(body) if len(body) > _LONG else body
+    return data + _sum(number, first, last, data)
+
+
+def opened(number: int, first: int, last: int, data: bytes) -> bytes:
+    """Return the events from which :func:`sealed` made the data of a row.
+
+    Raises:
+        ValueError: the row is damaged.
+    """
+    body = data[:-_CHECKSUM]
+    if data[-_CHECKSUM:] != _sum(number, first, last, body):
+        raise ValueError("the checksum is wrong")
+    return body if body[:1] == b"[" else zlib.decompress(body)
+
+
+def _sum(number: int, first: int, last: int, data: bytes) -> bytes:
+    """A checksum that knows where the data belongs: a damaged index leads to the row of another run."""
+    place = zlib.crc32(b"%d %d %d" % (number, first, last))
+    return zlib.crc32(data, place).to_bytes(_CHECKSUM, "big")
+
+
+def events_of(bodies: Iterable[bytes]) -> list[Event]:
+    """Return the events of bodies.
+
+    Raises:
+        ValueError: they are no events.
+    """
+    return cast("list[Event]", json.loads(b"[%b]" % b",".join(bodies)))
+
+
+def call_data(key: CallKey, events: tuple[RecordedEvent, ...]) -> bytes:
+    """Return the events of a call, compressed, and a checksum of them and of the key."""
+    rows = [[each.what, each.message, each.data] for each in events]
+    data = compressed(_written(rows).encode())
+    return data + _sum_of_call(key, data)
+
+
+def _sum_of_call(key: CallKey, data: bytes) -> bytes:
+    """Eight bytes: an index that was damaged leads from a key to the call of another one."""
+    digest = sha256(key.digest)
+    digest.update(f"{key.scope}\n{key.number}\n".encode())
+    digest.update(data)
+    return digest.digest()[:8]
+
+
+def compressed(data: bytes) -> bytes:
+    """Compress data; short data with little memory, which takes a tenth of the time."""
+    little = len(data) <= _SHORT
+    compress = zlib.compressobj(6, zlib.DEFLATED, 12 if little else 15, 5 if little else 8)
+    return compress.compress(data) + compress.flush()
+
+
+def call_events(key: CallKey, output: bytes) -> tuple[RecordedEvent, ...]:
+    """Read the result of :func:`call_data`; calls of version 0.2 have no checksum.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    decompress = zlib.decompressobj()
+    try:
+        data = decompress.decompress(output)
+        checksum = decompress.unused_data
+        if not decompress.eof or (checksum and checksum != _sum_of_call(key, output[: -len(checksum)])):
+            raise ValueError("its checksum is wrong")
+        found: object = json.loads(data)
+    except (zlib.error, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(found, list):
+        raise ValueError("it is not a list")  # noqa: TRY004 - it is wrong in a file, not in a call
+    return tuple(_event(each) for each in cast("list[Json]", found))
+
+
+def _event(row: Json) -> RecordedEvent:
+    match row:
+        case [str(what), int() | None as message, data]:
+            return RecordedEvent(0.0, what, message, data)
+        case _:
+            raise ValueError("one of its events is not an event")

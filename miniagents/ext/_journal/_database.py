@@ -1,0 +1,77 @@
+"""What the tables of a journal need of a database: SQLite, or Postgres."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+__all__ = ["Database", "Rows"]
+
+
+class Rows(Protocol):
+    """The result of a statement."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were changed."""
+        ...
+
+    def fetchone(self) -> tuple[object, ...] | None:
+        """Return the next row."""
+        ...
+
+    def fetchall(self) -> list[tuple[object, ...]]:
+        """Return all other rows."""
+        ...
+
+
+class Database(Protocol):
+    """One connection. Every call blocks."""
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """The errors of the database."""
+        ...
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> Rows:
+        """Run a statement, with ``?`` for each value."""
+        ...
+
+    def transaction(self, *, hard: bool) -> AbstractContextManager[None]:
+        """A block that writes, whole or not at all.
+
+        Args:
+            hard: whether what it writes survives a loss of power.
+        """
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """A block that reads what was committed before it began."""
+        ...
+
+    def changed(self) -> bool:
+        """Whether another connection may have written since the last call."""
+        ...
+
+    def may_be_of_one(self, error: Exception) -> bool:
+        """Whether an error may be that of one statement, and others would succeed."""
+        ...
+
+    def sentence(self, error: BaseException, what: str) -> str:
+        """Say that something cannot be read, or written.
+
+        Args:
+            error: why.
+            what: ``"read"`` or ``"written"``.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+def marks(count: int, row: int = 1) -> Iterator[str]:
+    """Yield the places of values."""
+    one = "?" if row == 1 else f"({', '.join('?' * row)})"
+    for _ in range(count):
+        yield one

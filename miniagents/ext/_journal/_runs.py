@@ -1,0 +1,684 @@
+"""The runs of a journal, in SQL that SQLite and Postgres have in common. Every call blocks.
+
+All is called in the thread of the journal. Each transaction first renews the row of this server: if the row
+is gone, another process has taken its runs over, and nothing more of them can be written.
+"""
+
+import json
+import time
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final, TypeAlias, cast
+from uuid import uuid4
+
+from miniagents.runs import (
+    Event,
+    JournalError,
+    Json,
+    Restart,
+    RunHead,
+    RunPage,
+    RunRecord,
+    RunState,
+    unknown_run,
+)
+
+from ._calls import CallTables
+from ._codec import events_of, opened, sealed
+from ._database import Database, marks
+from ._followers import Follower, Over
+from ._processes import is_gone, this_process
+from ._thread import Mail
+
+__all__ = ["Block", "OwnRun", "RunTables"]
+
+Block: TypeAlias = tuple[int, int, bytes]
+"""Events: the position of the first, that of the last, and the data of a row."""
+
+Sent: TypeAlias = Callable[[str, Json], None]
+
+_POLL: Final = 0.02  # seconds, while there is something to wait for
+_LOOK: Final = 0.25  # seconds between two looks for servers that have ended
+_TIDY: Final = 10.0  # seconds
+_PURGED: Final = 100  # runs at once, so that others need not wait long
+_LARGE: Final = 65536  # bytes of events that are packed
+_RECORD: Final = (
+    "SELECT id, run, owner, topic, version, restart, server, attempts, last, began, ended, how FROM runs "
+)
+_LEFT: Final = "server = '' AND ended IS NULL AND restart <> 'program'"
+_KEPT: Final = "(until IS NULL OR until > ?)"
+
+
+@dataclass(slots=True)
+class OwnRun:
+    """A run that this process writes.
+
+    Attributes:
+        run: its id.
+        number: in the database.
+        last: the position of its last event.
+        blocks: its events that are not packed yet, without checksums.
+        size: of these, in bytes.
+        listener: gets what is sent to the run, in its event loop.
+        heard: the keys of what it got.
+    """
+
+    run: str
+    number: int
+    last: int
+    blocks: list[Block] = field(default_factory=list[Block])
+    size: int = 0
+    listener: tuple[AbstractEventLoop, Sent] | None = None
+    heard: set[str] = field(default_factory=set[str])
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A run that is followed: the position of the last event that its followers have."""
+
+    run: str
+    last: int
+    followers: list[Follower]
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Events of a run that are written at the end of the transaction."""
+
+    own: OwnRun
+    bodies: list[bytes] = field(default_factory=list[bytes])
+    events: list[Event] = field(default_factory=list[Event])
+
+
+class RunTables:
+    """The statements of the runs of a journal.
+
+    Args:
+        database: the connection.
+        place: the journal, in errors.
+        clock: returns the time in seconds since 1970, the same in all processes.
+        lease: seconds without a heartbeat after which a server counts as dead.
+        mail: takes what is for event loops.
+        calls: of the same journal.
+
+    Attributes:
+        calls: of the same journal.
+    """
+
+    def __init__(  # noqa: PLR0917 - made in one place
+        self,
+        database: Database,
+        place: str,
+        clock: Callable[[], float],
+        lease: float,
+        mail: Mail,
+        calls: CallTables,
+    ) -> None:
+        self.calls: CallTables = calls
+        self._database = database
+        self._place = place
+        self._clock = clock
+        self._lease = lease
+        self._mail = mail
+        self._server = ""
+        self._news = 0  # how often others have changed something of ours
+        self._stale = False
+        self._seen = 0.0  # monotonic time of the last heartbeat
+        self._own: dict[str, OwnRun] = {}
+        self._joined: dict[object, tuple[str, AbstractEventLoop, Callable[[], None]]] = {}
+        self._watched: dict[int, _Watched] = {}
+        self._pending: dict[str, _Pending] = {}
+        self._pushes: list[tuple[int, Sequence[Event] | Over]] = []
+        self._undo: list[Callable[[], object]] = []
+        self._poll_at = self._look_at = self._tidy_at = 0.0
+
+    # -- what differs between the databases ------------------------------------------------------------
+
+    def _opened(self, number: int) -> None:
+        """A run is live from now on; its events are written behind those of others."""
+
+    def _insert(self, rows: list[tuple[int, int, int, bytes]]) -> None:
+        """Write events: the number of the run, the positions, and the data."""
+        raise NotImplementedError
+
+    def _blocks(self, number: int, after: int) -> list[Block]:
+        """Return the events of a run behind a position, in order."""
+        raise NotImplementedError
+
+    def _fresh(self, watched: Mapping[int, int]) -> Iterable[tuple[int, int, int, bytes]]:
+        """Return new rows of runs, given with the positions up to which they are known."""
+        raise NotImplementedError
+
+    def _lasts(self, numbers: Collection[int]) -> Mapping[int, int]:
+        """Return the position of the last event of live runs."""
+        raise NotImplementedError
+
+    def _fold(self, own: Sequence[OwnRun]) -> None:
+        """Pack the blocks of runs of this process."""
+
+    def _fold_of(self, server: str) -> None:
+        """Pack the runs of a server that has ended."""
+
+    def _cut(self) -> None:
+        """Remove what was packed."""
+
+    def _forget(self, numbers: Collection[int]) -> None:
+        """Remove the events of runs."""
+        raise NotImplementedError
+
+    # -- transactions ------------------------------------------------------------------------------------
+
+    def fence(self) -> None:
+        """Renew the row of this server; if it is gone, so are its runs."""
+        if not self._server:
+            return
+        values = (self._clock(), self._server)
+        self._seen = time.monotonic()
+        same = self._database.execute(
+            "UPDATE servers SET seen = ? WHERE server = ? AND news = ?", (*values, self._news)
+        )
+        if same.rowcount:
+            return
+        if not self._database.execute("UPDATE servers SET seen = ? WHERE server = ?", values).rowcount:
+            self._lose()
+            return
+        self._stale = True  # what was sent is read after the transaction
+        self._check_own()
+
+    def _lose(self) -> None:
+        self._server = ""
+        self._own.clear()
+        self._poll_at = 0.0  # what was written here is read as that of others from now on
+
+    def _check_own(self) -> None:
+        """Forget runs that were deleted."""
+        numbers = frozenset(self._numbers("server = ? AND ended IS NULL", self._server))
+        for own in [each for each in self._own.values() if each.number not in numbers]:
+            del self._own[own.run]
+
+    def flush(self) -> None:
+        """Write the events that were appended, and calls."""
+        self.calls.flush()
+        if not self._pending:
+            return
+        rows: list[tuple[int, int, int, bytes]] = []
+        for each in self._pending.values():
+            own, body = each.own, b",".join(each.bodies)
+            first, last = own.last + 1, own.last + len(each.events)
+            rows.append((own.number, first, last, sealed(own.number, first, last, body)))
+            self._undo.append(partial(self._shorten, own, own.last, own.size))
+            own.last = last
+            own.size += len(body)
+            own.blocks.append((first, last, body))
+            self._pushes.append((own.number, each.events))
+        self._pending.clear()
+        self._insert(rows)
+        self._fold([each for each in self._own.values() if each.size >= _LARGE])
+
+    def _shorten(self, own: OwnRun, last: int, size: int) -> None:
+        own.blocks.pop()
+        own.last, own.size = last, size
+
+    def done(self) -> None:
+        """A transaction was committed: give the followers their events."""
+        self._undo.clear()
+        for number, batch in self._pushes:
+            self._push(number, batch)
+        self._pushes.clear()
+        if self._stale:
+            self._read_news()
+
+    def undo(self) -> None:
+        """A transaction was undone."""
+        for each in reversed(self._undo):
+            each()
+        self._undo.clear()
+        self._pending.clear()
+        self._pushes.clear()
+        self.calls.undo()
+
+    def _push(self, number: int, batch: Sequence[Event] | Over) -> None:
+        watched = self._watched.get(number)
+        if watched is None:
+            return
+        for each in watched.followers:
+            self._mail.post(each.loop, partial(each.put, batch))
+        if isinstance(batch, str):
+            del self._watched[number]
+        else:
+            watched.last += len(batch)
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def _register(self) -> None:
+        if not self._server:
+            self._server, self._news, self._seen = uuid4().hex, 0, time.monotonic()
+            self._database.execute(
+                "INSERT INTO servers (server, process, versions, seen, news) VALUES (?, ?, ?, ?, 0)",
+                (self._server, this_process(), self._versions(), self._clock()),
+            )
+            self._undo.append(partial(setattr, self, "_server", ""))
+
+    def _versions(self) -> str:
+        return json.dumps(sorted({version for version, _, _ in self._joined.values()}))
+
+    def join(self, key: object, version: str, loop: AbstractEventLoop, on_left: Callable[[], None]) -> None:
+        """Serve runs of a version."""
+        self._joined[key] = version, loop, on_left
+        self._poll_at = self._look_at = 0.0
+        self._renew_versions()
+
+    def part(self, key: object) -> None:
+        """Serve them no more."""
+        del self._joined[key]
+        self._renew_versions()
+
+    def _renew_versions(self) -> None:
+        self._register()
+        self._database.execute(
+            "UPDATE servers SET versions = ? WHERE server = ?", (self._versions(), self._server)
+        )
+
+    def begin(self, head: RunHead, events: Sequence[Event], body: bytes) -> None:
+        """Keep a new run."""
+        self._register()
+        now = self._clock()
+        self._remove(self._numbers("run = ? AND until <= ?", head.run, now))  # it is no longer kept
+        values = (head.run, head.owner, head.topic, head.version, head.restart, self._server, now)
+        made = self._database.execute(
+            "INSERT INTO runs (run, owner, topic, version, restart, server, began, attempts, last, how) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, 1, 0, '') ON CONFLICT DO NOTHING",
+            values,
+        )
+        if not made.rowcount:
+            raise JournalError(
+                f"a run already has the id {head.run!r}; give each run an id of its own.", "exists"
+            )
+        (number,) = self._numbers("run = ?", head.run)
+        self._obtain(OwnRun(head.run, number, 0))
+        if events:
+            self.append(head.run, events, body)
+
+    def _obtain(self, own: OwnRun) -> None:
+        self._opened(own.number)
+        self._own[own.run] = own
+        self._undo.append(partial(self._own.pop, own.run))
+
+    def append(self, run: str, events: Sequence[Event], body: bytes) -> None:
+        """Keep events."""
+        own = self._own.get(run)
+        if own is None:
+            raise self._refusal(run)
+        pending = self._pending.get(run)
+        if pending is None:
+            pending = self._pending[run] = _Pending(own)
+        pending.bodies.append(body)
+        pending.events += events
+
+    def _refusal(self, run: str) -> JournalError:
+        found = self._find("run = ? AND " + _KEPT, run, self._clock())
+        if not found:
+            return unknown_run(run)
+        if found[0].ended:
+            return JournalError(f"the run {run!r} has ended; nothing can be added to its log.", "ended")
+        return JournalError(
+            f"another process writes the run {run!r}; this one can add nothing to its log.", "taken"
+        )
+
+    def _release(self, run: str, events: Sequence[Event], body: bytes) -> OwnRun:
+        """Write the last events of a run in this process."""
+        if events:
+            self.append(run, events, body)
+        self.flush()
+        own = self._own.get(run)
+        if own is None:
+            raise self._refusal(run)
+        self._fold([own])
+        del self._own[run]
+        self._undo.append(partial(self._own.__setitem__, run, own))
+        return own
+
+    def end(self, run: str, events: Sequence[Event], body: bytes, how: str, keep: float | None) -> None:
+        """Keep the last events of a run."""
+        own, now = self._release(run, events, body), self._clock()
+        self._database.execute(
+            "UPDATE runs SET ended = ?, how = ?, until = ?, last = ? WHERE id = ?",
+            (now, how, None if keep is None else now + keep, own.last, own.number),
+        )
+        self._pushes.append((own.number, "ended"))
+
+    def leave(self, run: str, events: Sequence[Event], body: bytes) -> None:
+        """Let the next process take a run."""
+        own = self._release(run, events, body)
+        self._database.execute(
+            "UPDATE runs SET server = '', attempts = attempts - 1, last = ? WHERE id = ?",
+            (own.last, own.number),
+        )
+
+    def bury(self) -> None:
+        """Make the runs of servers that have ended free."""
+        now = self._clock()
+        for server, process, seen in self._servers():
+            if server != self._server and (now - seen > self._lease or is_gone(process)):
+                gone = self._database.execute(
+                    "DELETE FROM servers WHERE server = ? AND seen = ?", (server, seen)
+                )
+                if gone.rowcount:
+                    self._free(server)
+
+    def _free(self, server: str) -> None:
+        self._fold_of(server)
+        self._database.execute("UPDATE runs SET server = '' WHERE server = ? AND ended IS NULL", (server,))
+
+    def _servers(self) -> list[tuple[str, str, float]]:
+        return cast("list[tuple[str, str, float]]", self._all("SELECT server, process, seen FROM servers"))
+
+    def takeable(self, version: str, limit: int) -> list[int]:
+        """Return the numbers of runs that may be taken."""
+        served = {each for (text,) in self._all("SELECT versions FROM servers") for each in _list(text)}
+        left = self._all(f"SELECT id, version FROM runs WHERE {_LEFT} ORDER BY id")  # noqa: S608 - a constant
+        fit = [cast("int", number) for number, its in left if its == version or its not in served]
+        return fit[:limit]
+
+    def take(self, numbers: Sequence[int], *, ended: bool = False) -> list[RunRecord]:
+        """Become the writer of runs that no process writes, and that have not ended, or may have."""
+        self._register()
+        taken: list[RunRecord] = []
+        free = "(server = '' OR ended IS NOT NULL)" if ended else "server = '' AND ended IS NULL"
+        for number in numbers:
+            mine = self._database.execute(
+                "UPDATE runs SET server = ?, attempts = attempts + 1, ended = NULL, how = '', until = NULL "  # noqa: S608
+                f"WHERE id = ? AND {free}",
+                (self._server, number),
+            )
+            if mine.rowcount:
+                (record,) = self._find("id = ?", number)
+                self._obtain(OwnRun(record.run, number, record.last))
+                taken.append(record)
+        return taken
+
+    def claim(self, run: str) -> RunRecord | None:
+        """Become the writer of a run; None if there is none.
+
+        Raises:
+            JournalError: a process works on it.
+        """
+        found = self._numbers(f"run = ? AND {_KEPT}", run, self._clock())
+        if not found:
+            return None
+        taken = self.take(found, ended=True)
+        if taken:
+            return taken[0]
+        who = "in this process" if run in self._own else "in another process"
+        raise JournalError(
+            f"The run {run!r} of {self._place} is already going on {who}, and two at the same time would "
+            "take each other's answers. Wait for its end, or use another run_id.",
+            "busy",
+        )
+
+    def writes(self, run: str) -> bool:
+        """Whether this process is the writer of a run."""
+        return run in self._own
+
+    def send(self, run: str, key: str, data: str) -> None:
+        """Keep something for the writer of a run."""
+        sent = self._database.execute(
+            "INSERT INTO inbox (run, key, data) SELECT id, ?, ? FROM runs WHERE run = ? AND ended IS NULL "
+            "ON CONFLICT DO NOTHING",
+            (key, data, run),
+        )
+        if sent.rowcount:
+            self._disturb(run)
+
+    def _disturb(self, run: str) -> None:
+        """Let the writer of a run look."""
+        self._database.execute(
+            "UPDATE servers SET news = news + 1 WHERE server = (SELECT server FROM runs WHERE run = ?)",
+            (run,),
+        )
+        self._stale = self._stale or run in self._own
+
+    def delete(self, run: str) -> None:
+        """Delete a run."""
+        self._disturb(run)
+        numbers = self._numbers("run = ?", run)
+        if run in self._own:
+            self._undo.append(partial(self._own.__setitem__, run, self._own.pop(run)))
+        self._remove(numbers)
+        self._pushes += [(number, "unknown") for number in numbers]
+
+    def delete_ended(self, older_than: float) -> int:
+        """Delete the runs that ended before so many seconds, and return how many there were."""
+        before = self._clock() - older_than
+        numbers = self._numbers("ended < ?", before)
+        self._remove(numbers)
+        return len(numbers)
+
+    def _remove(self, numbers: Collection[int]) -> None:
+        if numbers:
+            self._forget(numbers)
+        for number in sorted(numbers):
+            self._database.execute("DELETE FROM inbox WHERE run = ?", (number,))
+            self._database.execute("DELETE FROM runs WHERE id = ?", (number,))
+
+    def _purge(self) -> None:
+        self._remove(self._numbers("until <= ? ORDER BY id LIMIT ?", self._clock(), _PURGED))
+
+    def _pack(self) -> None:
+        """Pack what the runs of this process have written, and what is no longer kept."""
+        self._fold([each for each in self._own.values() if each.blocks])
+        self._cut()
+        self._purge()
+
+    def close(self) -> None:
+        """Leave all runs of this process: it has ended."""
+        for number in tuple(self._watched):
+            self._pushes.append((number, "closed"))
+        if self._server:
+            self._fold([*self._own.values()])
+            self._free(self._server)
+            self._database.execute("DELETE FROM servers WHERE server = ?", (self._server,))
+            self._own.clear()
+            self._cut()
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def read(self, run: str, after: int) -> RunPage:
+        """Return the events of a run behind a position."""
+        found = self._find("run = ? AND " + _KEPT, run, self._clock())
+        if not found:
+            raise unknown_run(run)
+        (number,) = self._numbers("run = ?", run)
+        return RunPage(found[0], self._events(run, number, after), self._inbox(number))
+
+    def _events(self, run: str, number: int, after: int) -> list[Event]:
+        bodies: list[bytes] = []
+        position = first = after
+        try:
+            for begin, last, data in self._blocks(number, after):
+                if not bodies:
+                    first = position = begin - 1
+                if begin != position + 1:
+                    raise ValueError(f"there is nothing behind position {position}")  # noqa: TRY301
+                bodies.append(opened(number, begin, last, data))
+                position = last
+            events = events_of(bodies)
+            if len(events) != position - first or first > after:
+                raise ValueError("events are missing")  # noqa: TRY301
+        except (ValueError, RecursionError) as error:
+            raise JournalError(
+                f"The run {run!r} of {self._place} cannot be read: its log is damaged ({error})."
+            ) from None
+        return events[after - first :]
+
+    def follow(self, run: str, after: int, follower: Follower) -> RunPage:
+        """Return the events of a run behind a position; the follower gets those that come."""
+        page = self.read(run, after)
+        if not page.record.ended:
+            last = after + len(page.events)
+            (number,) = self._numbers("run = ?", run)
+            watched = self._watched.setdefault(number, _Watched(run, last, []))
+            if watched.last < last:  # others have not got these yet
+                self._push(number, page.events[watched.last - last :])
+            watched.followers.append(follower)
+            self._poll_at = 0.0
+        return page
+
+    def unfollow(self, follower: Follower) -> None:
+        """Forget a follower."""
+        for number, watched in tuple(self._watched.items()):
+            if follower in watched.followers:
+                watched.followers.remove(follower)
+                if not watched.followers:
+                    del self._watched[number]
+
+    def find(self, run: str | None, topic: str | None, owner: str | None, limit: int) -> list[RunRecord]:
+        """Return records, newest first."""
+        wanted = [
+            (name, value)
+            for name, value in (("run", run), ("topic", topic), ("owner", owner))
+            if value is not None
+        ]
+        where = " AND ".join([*(f"{name} = ?" for name, _ in wanted), _KEPT])
+        return self._find(
+            f"{where} ORDER BY id DESC LIMIT ?", *(value for _, value in wanted), self._clock(), limit
+        )
+
+    def _find(self, where: str, *values: object) -> list[RunRecord]:
+        found: dict[int, RunRecord] = {}
+        live: list[int] = []
+        for number, run, owner, topic, version, restart, server, attempts, last, began, ended, how in cast(
+            "list[tuple[int, str, str, str, str, Restart, str, int, int, float, float | None, str]]",
+            self._all(f"{_RECORD} WHERE {where}", *values),
+        ):
+            state: RunState = "ended" if ended is not None else "live" if server else "left"
+            found[number] = RunRecord(run, owner, topic, version, restart, state, attempts, last, began, how)
+            own = self._own.get(run)
+            if own is not None and own.number == number:
+                found[number] = replace(found[number], last=own.last)
+            elif state == "live":
+                live.append(number)
+        if live:
+            for number, last in self._lasts(live).items():
+                found[number] = replace(found[number], last=max(last, found[number].last))
+        return [*found.values()]
+
+    def _inbox(self, number: int) -> dict[str, Json]:
+        rows = cast("list[tuple[str, str]]", self._all("SELECT key, data FROM inbox WHERE run = ?", number))
+        return {key: cast("Json", json.loads(data)) for key, data in rows}
+
+    def listen(self, run: str, loop: AbstractEventLoop, on_sent: Sent) -> None:
+        """Have a function called with what is sent to a run of this process."""
+        own = self._own.get(run)
+        if own is not None:
+            own.listener, own.heard = (loop, on_sent), set()
+            self._hear(own)
+            self._poll_at = 0.0
+
+    def _hear(self, own: OwnRun) -> None:
+        if own.listener is None:
+            return
+        loop, on_sent = own.listener
+        for key, data in self._inbox(own.number).items():
+            if key not in own.heard:
+                own.heard.add(key)
+                self._mail.post(loop, partial(on_sent, key, data))
+
+    def _numbers(self, where: str, *values: object) -> list[int]:
+        found = self._all(f"SELECT id FROM runs WHERE {where}", *values)  # noqa: S608 - constants
+        return [cast("int", number) for (number,) in found]
+
+    def _all(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+        return self._database.execute(statement, values).fetchall()
+
+    # -- what other processes do ---------------------------------------------------------------------------
+
+    def tick(self, write: Callable[[Callable[[], object]], None]) -> float | None:
+        """Read what other processes have written, and keep the tables tidy, as far as that is due."""
+        now = time.monotonic()
+        foreign = [each for each in self._watched.values() if each.run not in self._own]
+        waits = bool(foreign) or any(each.listener for each in self._own.values())
+        if not (waits or self._server):
+            return None
+        if now >= self._poll_at:
+            self._poll_at = now + (_POLL if waits else _LOOK)
+            if self._database.changed():
+                with self._database.snapshot():
+                    self._poll()
+        if now >= self._look_at:
+            self._look_at = now + min(_LOOK, self._lease / 3)
+            if any(self._may_be_gone(each) for each in self._servers()):
+                write(self.bury)
+            self._tell_left()
+        if self._server and now >= self._seen + self._lease / 3:
+            write(partial(self._rest) if not (self._own or self._joined) else _nothing)
+        if self._server and now >= self._tidy_at:
+            self._tidy_at = now + _TIDY
+            write(self._pack)
+        return max(0.0, min(self._poll_at, self._look_at) - time.monotonic())
+
+    def _may_be_gone(self, server: tuple[str, str, float]) -> bool:
+        name, process, seen = server
+        return name != self._server and (self._clock() - seen > self._lease or is_gone(process))
+
+    def _rest(self) -> None:
+        """Send no heartbeats while there is nothing to keep alive."""
+        self._cut()
+        self._database.execute("DELETE FROM servers WHERE server = ?", (self._server,))
+        self._server = ""
+
+    def _tell_left(self) -> None:
+        if self._joined and self._numbers(f"{_LEFT} LIMIT 1"):
+            for _, loop, on_left in self._joined.values():
+                self._mail.post(loop, on_left)
+
+    def _poll(self) -> None:
+        if self._server:
+            found = self._all("SELECT news FROM servers WHERE server = ?", self._server)
+            if not found:
+                self._lose()
+            elif found[0][0] != self._news:
+                self._read_news()
+        foreign = {n: each.last for n, each in self._watched.items() if each.run not in self._own}
+        if foreign:
+            self._poll_foreign(foreign)
+
+    def _poll_foreign(self, foreign: Mapping[int, int]) -> None:
+        for number, first, last, data in self._fresh(foreign):
+            watched = self._watched.get(number)
+            if watched is not None and first == watched.last + 1:
+                try:
+                    self._push(number, events_of([opened(number, first, last, data)]))
+                except ValueError:
+                    self._push(number, "behind")  # read again, it is refused with a sentence
+        states = self._all(
+            f"SELECT id, last, ended FROM runs WHERE id IN ({', '.join(marks(len(foreign)))})",  # noqa: S608
+            *foreign,
+        )
+        for number, last, ended in cast("list[tuple[int, int, float | None]]", states):
+            watched = self._watched.get(number)
+            if watched is not None and last > watched.last:
+                self._push(number, "behind")  # rows were packed before they were read here
+            elif ended is not None:
+                self._push(number, "ended")
+        for number in foreign.keys() - {number for number, _, _ in states}:
+            self._push(number, "unknown")
+
+    def _read_news(self) -> None:
+        self._stale = False
+        found = self._all("SELECT news FROM servers WHERE server = ?", self._server)
+        if found:
+            self._news = cast("int", found[0][0])
+            self._check_own()
+            for own in self._own.values():
+                self._hear(own)
+
+
+def _list(text: object) -> list[str]:
+    return cast("list[str]", json.loads(cast("str", text)))
+
+
+def _nothing() -> None:
+    """Only renew the row of this server."""

@@ -1,0 +1,226 @@
+"""The SQLite file of a journal: how it is opened, upgraded, and shared by several processes."""
+
+import logging
+import os
+import sqlite3
+import stat
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final, cast
+from urllib.parse import quote
+
+from typing_extensions import override
+
+from miniagents.runs import JournalError
+
+from .._file_lock import file_lock
+from .._sqlite import (
+    PRIVATE,
+    DatabaseForm,
+    WrongFileError,
+    make_private,
+    number_of,
+    prepare,
+    reason_of,
+    transaction,
+)
+from ._database import Database, Rows
+from ._sqlite_runs import RUN_TABLES
+
+__all__ = ["SQLiteDatabase", "read_page"]
+
+_FUNCTIONS: Final = (
+    "CREATE TABLE functions (name TEXT NOT NULL, version TEXT NOT NULL, function TEXT NOT NULL, "
+    "source TEXT NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID"
+)
+_CALLS: Final = (
+    (
+        "CREATE TABLE calls (number INTEGER PRIMARY KEY, key BLOB NOT NULL, scope TEXT NOT NULL, "
+        "n INTEGER NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, at REAL NOT NULL, "
+        "used REAL NOT NULL, failed INTEGER NOT NULL, asked BLOB, output BLOB NOT NULL)"
+    ),
+    "CREATE UNIQUE INDEX calls_by_key ON calls (key, scope, n)",
+)
+_TO_3: Final = (
+    *_CALLS,
+    "INSERT INTO calls SELECT number, key, run, n, name, version, at, used, failed, asked, output FROM call",
+    "DROP TABLE call",
+    "ALTER TABLE function RENAME TO functions",
+    "DROP TABLE IF EXISTS unfinished",
+    *RUN_TABLES,
+)
+_FORM: Final = DatabaseForm(
+    0x6D696E6A,  # "minj", which identifies a journal
+    3,
+    (_FUNCTIONS, *_CALLS, *RUN_TABLES),
+    upgrades=((), _TO_3),
+)
+_PATIENCE: Final = 30.0  # seconds that another process may hold the file
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_OF_ALL: Final = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN")
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_REMOTE: Final = frozenset(
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "lustre",
+        "gfs2",
+        "fuse.sshfs",
+        "fuse.glusterfs",
+    }
+)
+_LOG: Final = logging.getLogger("miniagents.ext.journal")
+
+
+class SQLiteDatabase(Database):
+    """A connection to a file that several processes write.
+
+    A lock beside the file is taken before each transaction: SQLite itself lets those that wait sleep ever
+    longer, so that some of many processes would wait for seconds.
+
+    Args:
+        path: of the file; it is made.
+
+    Raises:
+        JournalError: it cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._hard = True
+        self._version = 0
+        beside = path.with_name(f"{path.name}-lock")
+        try:
+            kind = _file_system(path.parent)
+            if kind in _REMOTE:
+                raise JournalError(
+                    f"The journal {path} is on a file system of the network ({kind}), on which SQLite cannot "
+                    "be shared safely. Put it on a local disk, or use PostgresJournal."
+                )
+            self._lock = os.open(beside, _FLAGS, PRIVATE)
+        except OSError as error:
+            raise JournalError(f"The journal {path} cannot be opened: {error.strerror or error}.") from None
+        try:
+            self._connection = self._open()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            make_private(self._path)
+            if self._path.stat().st_mode & _OTHERS_WRITE and os.name != "nt":
+                _LOG.warning(
+                    "Other users of this machine can write the journal %s; `chmod 600` it.", self._path
+                )
+            with file_lock(self._lock, exclusive=True, timeout=_PATIENCE):
+                return _connected(self._path)
+        except WrongFileError as error:
+            raise JournalError(f"The journal cannot be used: {error}.") from None
+        except sqlite3.Error as error:
+            reason = reason_of(error, self._path, _PATIENCE)
+            raise JournalError(f"The journal {self._path} cannot be opened: {reason}.") from None
+        except TimeoutError:
+            raise JournalError(
+                f"The journal {self._path} cannot be opened: another process kept its lock for over "
+                f"{_PATIENCE:g} seconds; one with an earlier version of this library keeps it until it ends."
+            ) from None
+        except OSError as error:
+            raise JournalError(
+                f"The journal {self._path} cannot be opened: {error.strerror or error}."
+            ) from None
+
+    @property
+    @override
+    def failures(self) -> tuple[type[Exception], ...]:
+        return (sqlite3.Error, OSError)
+
+    @override
+    def execute(self, statement: str, values: Sequence[object] = ()) -> Rows:
+        return cast("Rows", self._connection.execute(statement, cast("Sequence[str]", values)))
+
+    @override
+    @contextmanager
+    def transaction(self, *, hard: bool) -> Generator[None]:
+        if hard != self._hard:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if hard else 'NORMAL'}")
+            self._hard = hard
+        with file_lock(self._lock, exclusive=True, timeout=None), transaction(self._connection):
+            yield
+
+    @override
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
+
+    @override
+    def changed(self) -> bool:
+        before, self._version = self._version, number_of(self._connection, "data_version")
+        return before != self._version
+
+    @override
+    def may_be_of_one(self, error: Exception) -> bool:
+        return not cast("str", getattr(error, "sqlite_errorname", "")).startswith(_OF_ALL)
+
+    @override
+    def sentence(self, error: BaseException, what: str) -> str:
+        reason = reason_of(error, self._path, _PATIENCE) if isinstance(error, sqlite3.Error) else str(error)
+        return f"The journal {self._path} cannot be {what}: {reason}."
+
+    @override
+    def close(self) -> None:
+        self._connection.close()
+        os.close(self._lock)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    try:
+        prepare(connection, path, _FORM, lock_timeout=_PATIENCE)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _file_system(folder: Path) -> str:
+    """The type of the file system of a folder; empty where the system does not say."""
+    device = folder.stat().st_dev
+    place = f"{os.major(device)}:{os.minor(device)}" if hasattr(os, "major") else ""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(" - ")[2].split()[0] for line in mounts if line.split()[2] == place), "")
+
+
+def read_page(path: Path, statement: str, last: int) -> list[tuple[object, ...]]:
+    """Return some calls of a file; it is closed between two pages.
+
+    Raises:
+        JournalError: it is not a journal, or cannot be read.
+    """
+    if not path.is_file():
+        raise JournalError(f"The journal {path} does not exist.")
+    address = f"file:{quote(str(path))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
+            if number_of(connection, "application_id") != _FORM.application:
+                raise JournalError(f"{path} is not a journal; give the path of one.")
+            if number_of(connection, "user_version") < _FORM.version:
+                statement = statement.replace("scope", "run AS scope").replace("FROM calls", "FROM call")
+            return cast("list[tuple[object, ...]]", connection.execute(statement, (last,)).fetchall())
+    except sqlite3.Error as error:
+        raise JournalError(f"The journal {path} cannot be read: {error}.") from None

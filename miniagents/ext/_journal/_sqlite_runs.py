@@ -1,0 +1,190 @@
+"""What is special to the runs in a SQLite file.
+
+New events of all runs are written one after another into `tail`: under a key of the run, a commit of 64 runs
+would write 64 pages. The process that writes a run packs its events every 10 seconds, and at its end.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Final, cast
+
+from typing_extensions import override
+
+from ._codec import opened, sealed
+from ._database import marks
+from ._runs import Block, OwnRun, RunTables
+
+__all__ = ["RUN_TABLES", "SQLiteRuns"]
+
+RUN_TABLES: Final = (
+    (
+        "CREATE TABLE servers (server TEXT PRIMARY KEY, process TEXT NOT NULL, versions TEXT NOT NULL, "
+        "seen REAL NOT NULL, news INTEGER NOT NULL) WITHOUT ROWID"
+    ),
+    (
+        "CREATE TABLE runs (id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL UNIQUE, "
+        "owner TEXT NOT NULL, topic TEXT NOT NULL, version TEXT NOT NULL, restart TEXT NOT NULL, "
+        "server TEXT NOT NULL, attempts INTEGER NOT NULL, last INTEGER NOT NULL, "
+        "tail_from INTEGER NOT NULL DEFAULT 0, began REAL NOT NULL, ended REAL, until REAL, "
+        "how TEXT NOT NULL)"
+    ),
+    "CREATE INDEX runs_of_topic ON runs (topic, owner, id)",
+    "CREATE INDEX runs_live ON runs (server) WHERE ended IS NULL",
+    "CREATE INDEX runs_ended ON runs (ended) WHERE ended IS NOT NULL",
+    "CREATE INDEX runs_until ON runs (until) WHERE until IS NOT NULL",
+    (
+        "CREATE TABLE inbox (run INTEGER NOT NULL, key TEXT NOT NULL, data TEXT NOT NULL, "
+        "PRIMARY KEY (run, key)) WITHOUT ROWID"
+    ),
+    (
+        "CREATE TABLE tail (id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, "
+        "first INTEGER NOT NULL, last INTEGER NOT NULL, data BLOB NOT NULL)"
+    ),
+    (
+        "CREATE TABLE packed (run INTEGER NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL, "
+        "data BLOB NOT NULL, PRIMARY KEY (run, last)) WITHOUT ROWID"
+    ),
+)
+_AT_ONCE: Final = 64  # rows of a statement
+_LARGE: Final = 65536  # bytes that are packed
+_NEXT: Final = "(SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'tail')"
+_DAMAGED: Final = b""  # a row that is refused when it is read
+
+
+class SQLiteRuns(RunTables):
+    """The runs of a journal in a SQLite file."""
+
+    _cursor = 0  # the last row of `tail` that was looked at
+
+    @override
+    def _opened(self, number: int) -> None:
+        self._database.execute(f"UPDATE runs SET tail_from = {_NEXT} WHERE id = ?", (number,))  # noqa: S608
+
+    @override
+    def _insert(self, rows: list[tuple[int, int, int, bytes]]) -> None:
+        for at in range(0, len(rows), _AT_ONCE):
+            some = rows[at : at + _AT_ONCE]
+            self._database.execute(
+                f"INSERT INTO tail (run, first, last, data) VALUES {', '.join(marks(len(some), 4))}",  # noqa: S608
+                [value for row in some for value in row],
+            )
+
+    @override
+    def _blocks(self, number: int, after: int) -> list[Block]:
+        blocks = self._rows(
+            "SELECT first, last, data FROM packed WHERE run = ? AND last > ? ORDER BY last", number, after
+        )
+        own = next((each for each in self._own.values() if each.number == number), None)
+        if own is not None:
+            return [
+                *blocks,
+                *(
+                    (first, last, sealed(number, first, last, body))
+                    for first, last, body in own.blocks
+                    if last > after
+                ),
+            ]
+        return blocks + self._rows(
+            "SELECT first, last, data FROM tail WHERE id >= (SELECT tail_from FROM runs WHERE id = ? AND "
+            "server <> '' AND ended IS NULL) AND run = ? AND last > ? ORDER BY id",
+            *(number, number, max([after, *(last for _, last, _ in blocks)])),
+        )
+
+    def _rows(self, statement: str, *values: object) -> list[Block]:
+        return cast("list[Block]", self._all(statement, *values))
+
+    @override
+    def _fresh(self, watched: Mapping[int, int]) -> Iterable[tuple[int, int, int, bytes]]:
+        before = self._cursor
+        self._cursor = cast("int", self._all("SELECT coalesce(max(id), 0) FROM tail")[0][0])
+        found = self._all(
+            "SELECT run, first, last, data FROM tail WHERE id > ? "  # noqa: S608 - numbers
+            f"AND run IN ({', '.join(map(str, watched))}) ORDER BY id",
+            before,
+        )
+        return cast("list[tuple[int, int, int, bytes]]", found)
+
+    @override
+    def _lasts(self, numbers: Collection[int]) -> Mapping[int, int]:
+        those = ", ".join(map(str, numbers))
+        found = self._all(
+            "SELECT run, max(last) FROM tail WHERE id >= (SELECT min(tail_from) FROM runs "  # noqa: S608 - numbers
+            f"WHERE id IN ({those})) AND run IN ({those}) GROUP BY run"
+        )
+        return {cast("int", number): cast("int", last) for number, last in found}
+
+    @override
+    def _fold(self, own: Sequence[OwnRun]) -> None:
+        for each in own:
+            if not each.blocks:
+                continue
+            self._pack_rows(each.number, each.blocks)
+            self._database.execute(
+                f"UPDATE runs SET last = ?, tail_from = {_NEXT} WHERE id = ?",  # noqa: S608
+                (each.last, each.number),
+            )
+            self._undo.append(partial(self._unfold, each, each.blocks, each.size))
+            each.blocks, each.size = [], 0
+
+    def _unfold(self, own: OwnRun, blocks: list[Block], size: int) -> None:
+        own.blocks, own.size = blocks, size
+
+    def _pack_rows(self, number: int, blocks: Sequence[Block]) -> None:
+        first, last, body = blocks[0][0], blocks[-1][1], b",".join(body for _, _, body in blocks)
+        self._database.execute(
+            "INSERT INTO packed (run, last, first, data) VALUES (?, ?, ?, ?)",
+            (number, last, first, sealed(number, first, last, body)),
+        )
+
+    @override
+    def _fold_of(self, server: str) -> None:
+        live = self._all("SELECT id, tail_from FROM runs WHERE server = ? AND ended IS NULL", server)
+        known = {cast("int", number): cast("int", tail_from) for number, tail_from in live}
+        if not known:
+            return
+        blocks: dict[int, list[Block]] = {number: [] for number in known}
+        for number, at, first, last, data in cast(
+            "list[tuple[int, int, int, int, bytes]]",
+            self._all(
+                "SELECT run, id, first, last, data FROM tail WHERE id >= ? ORDER BY id", min(known.values())
+            ),
+        ):
+            if number in known and at >= known[number]:
+                blocks[number].append((first, last, data))
+        for number, rows in blocks.items():
+            self._fold_rows(number, rows)
+
+    def _fold_rows(self, number: int, rows: Sequence[Block]) -> None:
+        block: list[Block] = []
+        size = 0
+        for first, last, data in rows:
+            try:
+                body = opened(number, first, last, data)
+            except ValueError:  # whoever reads it gets the error
+                self._database.execute(
+                    "INSERT OR IGNORE INTO packed (run, last, first, data) VALUES (?, ?, ?, ?)",
+                    (number, last, first, _DAMAGED),
+                )
+                continue
+            if block and (size + len(body) > _LARGE or block[-1][1] != first - 1):
+                self._pack_rows(number, block)
+                block, size = [], 0
+            block.append((first, last, body))
+            size += len(body)
+        if block:
+            self._pack_rows(number, block)
+        if rows:
+            self._database.execute("UPDATE runs SET last = ? WHERE id = ?", (rows[-1][1], number))
+
+    @override
+    def _cut(self) -> None:
+        self._database.execute(
+            "DELETE FROM tail WHERE id < coalesce((SELECT min(tail_from) FROM runs WHERE server <> '' "
+            "AND ended IS NULL), 9223372036854775807)"
+        )
+
+    @override
+    def _forget(self, numbers: Collection[int]) -> None:
+        those = ", ".join(map(str, numbers))
+        for table in ("packed", "tail"):
+            self._database.execute(f"DELETE FROM {table} WHERE run IN ({those})")  # noqa: S608 - numbers

@@ -1,0 +1,375 @@
+"""What journals in a database have in common: the protocols of `miniagents.runs`, over a thread."""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Final, Literal, Self, TypeVar
+from weakref import finalize
+
+from miniagents.runs import (
+    CallKey,
+    Event,
+    JournalEntry,
+    JournalError,
+    Json,
+    RecordedFunction,
+    RunHead,
+    RunPage,
+    RunRecord,
+    unknown_run,
+)
+
+from ._calls import CallTables
+from ._codec import body_of
+from ._database import Database
+from ._followers import Follower
+from ._runs import RunTables
+from ._thread import JournalThread, Mail, Urgency
+
+__all__ = ["JournalInDatabase"]
+
+R = TypeVar("R")
+
+_LOG: Final = logging.getLogger("miniagents.ext.journal")
+_LOOK_EVERY: Final = 0.05  # seconds, while a run that is claimed has another writer
+
+
+class JournalInDatabase:
+    """A journal in a database.
+
+    Args:
+        database: the connection.
+        runs: makes the tables of runs.
+        place: the journal, in errors.
+        keep: what to keep of the messages for agents: ``"hash"`` or ``"text"``.
+        lease: seconds without a heartbeat after which a process counts as dead.
+        clock: returns the time in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        runs: type[RunTables],
+        place: str,
+        *,
+        keep: Literal["hash", "text"],
+        lease: float,
+        clock: Callable[[], float],
+    ) -> None:
+        mail = Mail()
+        self._process = os.getpid()
+        self._place = place
+        self._lease = lease
+        self._database = database
+        self._expected: tuple[type[Exception], ...] = (*database.failures, ValueError)
+        self._calls = CallTables(database, place, clock, texts=keep == "text")
+        self._runs = runs(database, place, clock, lease, mail, self._calls)
+        self._thread = JournalThread(database, self._runs, mail)
+        self._close = finalize(self, self._thread.close)
+
+    def close(self) -> None:
+        """Write all that is pending, and close the journal; other processes may take its runs. Idempotent."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        """Use it in a block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Use it in a block."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it, while the event loop goes on."""
+        await asyncio.to_thread(self.close)
+
+    # -- runs ----------------------------------------------------------------------------------------------
+
+    async def join(self, version: str, on_left: Callable[[], None], /) -> Callable[[], None]:
+        """Say that this process serves runs of a version, until the function that is returned is called.
+
+        Args:
+            version: of the agents.
+            on_left: called in this event loop whenever there may be runs for :meth:`take`.
+
+        Raises:
+            JournalError: the journal cannot be written.
+        """
+        key, loop = object(), asyncio.get_running_loop()
+        await self._ask(partial(self._runs.join, key, version, loop, on_left), "soft")
+        return partial(self._thread.tell, partial(self._runs.part, key))
+
+    async def take(self, version: str, limit: int, /) -> list[RunRecord]:
+        """Become the writer of runs that a server left or died with, oldest first.
+
+        Args:
+            version: of the agents.
+            limit: how many at most.
+
+        Raises:
+            JournalError: the journal cannot be written.
+        """
+        await self._ask(self._runs.bury, "hard")
+        numbers = await self._ask(partial(self._runs.takeable, version, limit), "read")
+        return await self._ask(partial(self._runs.take, numbers), "hard") if numbers else []
+
+    async def claim(self, run: str, /) -> RunRecord | None:
+        """Become the writer of one run, also of one that has ended, which is live again then.
+
+        If another process seems to be alive and to work on it, this waits for the length of its lease.
+
+        Args:
+            run: its id.
+
+        Returns:
+            Its record; None if there is no such run.
+
+        Raises:
+            JournalError: another process, or another task of this one, works on it.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._lease
+        while True:
+            try:
+                return await self._ask(partial(self._runs.claim, run), "hard")
+            except JournalError as error:
+                here = await self._ask(partial(self._runs.writes, run), "read")
+                if error.reason != "busy" or here or loop.time() > deadline:
+                    raise
+            await self._ask(self._runs.bury, "hard")
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def begin(self, head: RunHead, events: Sequence[Event], /) -> None:
+        """Keep a new run; it survives a loss of power when this returns.
+
+        Args:
+            head: what is known of it.
+            events: its first events.
+
+        Raises:
+            JournalError: a run with this id exists.
+        """
+        await self._ask(partial(self._runs.begin, head, events, body_of(events)), "hard")
+
+    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+        """Keep events; when this returns, readers can see them, and they survive a crash of this process.
+
+        Args:
+            run: a run of which this process is the writer.
+            events: at least one.
+            hard: whether they survive a loss of power, too.
+
+        Raises:
+            JournalError: the run has ended, does not exist, or another process has taken it over.
+        """
+        body = body_of(events)
+        await self._ask(partial(self._runs.append, run, events, body), "hard" if hard else "soft", len(body))
+
+    async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
+        """Keep the last events of a run, which has ended; they survive a loss of power.
+
+        Args:
+            run: a run of which this process is the writer.
+            events: its last events; they may be empty.
+            how: how it has ended.
+            keep: for how many seconds it is kept; None: until it is deleted.
+
+        Raises:
+            JournalError: the run has ended, does not exist, or another process has taken it over.
+        """
+        await self._ask(partial(self._runs.end, run, events, body_of(events), how, keep), "hard")
+
+    async def leave(self, run: str, events: Sequence[Event] = (), /) -> None:
+        """Let the next process take a run at once; this one does not count as an attempt.
+
+        Args:
+            run: a run of which this process is the writer.
+            events: the last ones of this process.
+
+        Raises:
+            JournalError: the run has ended, does not exist, or another process has taken it over.
+        """
+        await self._ask(partial(self._runs.leave, run, events, body_of(events)), "hard")
+
+    async def read(self, run: str, after: int = 0, /) -> RunPage:
+        """Return the events of a run behind a position, all that are there.
+
+        Args:
+            run: its id.
+            after: the position.
+
+        Raises:
+            JournalError: there is no such run.
+        """
+        return await self._ask(partial(self._runs.read, run, max(after, 0)), "read")
+
+    async def follow(self, run: str, after: int = 0, /) -> AsyncGenerator[Sequence[Event]]:
+        """Yield the events of a run behind a position, then new ones, until it has ended.
+
+        Args:
+            run: its id; any process may write it.
+            after: the position.
+
+        Raises:
+            JournalError: there is no such run, also if it is deleted meanwhile.
+        """
+        position = max(after, 0)
+        while True:
+            follower = Follower()
+            page = await self._ask(partial(self._runs.follow, run, position, follower), "read")
+            try:
+                if page.events:
+                    position += len(page.events)
+                    yield page.events
+                if page.record.ended:
+                    return
+                while not isinstance(batch := await follower.next(), str):
+                    position += len(batch)
+                    yield batch
+            finally:
+                self._thread.tell(partial(self._runs.unfollow, follower))
+            if batch == "ended":
+                return
+            if batch == "unknown":
+                raise unknown_run(run)
+            if batch == "closed":
+                raise JournalError(f"{self._place} was closed.")
+
+    async def find(
+        self, *, run: str | None = None, topic: str | None = None, owner: str | None = None, limit: int = 100
+    ) -> list[RunRecord]:
+        """Return the records of runs, newest first.
+
+        Args:
+            run: the id; None for any.
+            topic: what they belong to; None for anything.
+            owner: whose they are; None for anybody's.
+            limit: how many at most.
+        """
+        return await self._ask(partial(self._runs.find, run, topic, owner, limit), "read")
+
+    async def send(self, run: str, key: str, data: Json, /) -> None:
+        """Send something to a run, which its writer gets, now or when it takes the run over.
+
+        Args:
+            run: its id.
+            key: names it within the run, such as ``"stop"``.
+            data: any JSON.
+        """
+        await self._ask(partial(self._runs.send, run, key, json.dumps(data)), "hard")
+
+    def listen(self, run: str, on_sent: Callable[[str, Json], None], /) -> None:
+        """Be called in this event loop with the key and data of what is sent to a run, until it ends here.
+
+        Args:
+            run: a run of which this process is the writer.
+            on_sent: gets what was sent already, and what is sent from now on, each once.
+        """
+        self._thread.tell(partial(self._runs.listen, run, asyncio.get_running_loop(), on_sent))
+
+    async def delete(self, run: str, /) -> None:
+        """Delete a run; nothing happens if there is none. Its writer can append nothing any more.
+
+        Args:
+            run: its id.
+        """
+        await self._ask(partial(self._runs.delete, run), "hard")
+
+    # -- calls ---------------------------------------------------------------------------------------------
+
+    async def check(self, function: RecordedFunction, /) -> None:
+        """Register a function; log a warning if its source has changed since it was recorded.
+
+        Args:
+            function: the function whose calls will be kept.
+
+        Raises:
+            JournalError: another function has this name and version, or the journal cannot be written.
+        """
+        known = await self._ask(partial(self._calls.know, function), "hard")
+        if known != function.source and known and function.source:
+            _LOG.warning(
+                "The source of %s has changed since its version %r was recorded in %s; if it answers "
+                "differently now, record it with another version=.",
+                function.name,
+                function.version,
+                self._place,
+            )
+            await self._ask(partial(self._calls.renew, function), "hard")
+
+    async def find_all(self, keys: Sequence[CallKey], /) -> list[JournalEntry | None]:
+        """Return the call for each key; None where there is none.
+
+        Args:
+            keys: the keys of calls.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        return await self._ask(partial(self._calls.find_all, keys), "read")
+
+    async def keep_all(self, calls: Sequence[tuple[CallKey, JournalEntry]], /) -> None:
+        """Keep calls, all of them or none; they survive a loss of power when this returns.
+
+        Args:
+            calls: each with its key; it replaces a call with the same key.
+
+        Raises:
+            JournalError: the journal cannot be written.
+        """
+        await self._ask(partial(self._calls.keep_all, calls), "hard")
+
+    def prune(
+        self,
+        *,
+        older_than: float | None = None,
+        unused_for: float | None = None,
+        max_bytes: int | None = None,
+    ) -> int:
+        """Remove calls, and runs that have ended; return how many of both were removed. This blocks.
+
+        Args:
+            older_than: removes calls that are older than this, and runs that ended before, in seconds.
+            unused_for: removes calls that were not used for this long, in seconds.
+            max_bytes: removes the least recently used calls, until the others take no more bytes than this.
+
+        Raises:
+            JournalError: the journal cannot be written.
+        """
+
+        def remove() -> int:
+            runs = 0 if older_than is None else self._runs.delete_ended(older_than)
+            return runs + self._calls.prune(older_than, unused_for, max_bytes)
+
+        try:
+            return self._thread.ask_and_wait(remove, "hard")
+        except self._expected as error:
+            raise self._failure(error, "written") from None
+
+    # -- the thread ----------------------------------------------------------------------------------------
+
+    async def _ask(self, do: Callable[[], R], urgency: Urgency, size: int = 0) -> R:
+        if self._process != os.getpid():
+            raise JournalError(
+                f"{self._place} was opened by process {self._process}, and this is a fork of that "
+                "process; open a journal in the process that uses it."
+            )
+        try:
+            return await self._thread.ask(do, urgency, size)
+        except self._expected as error:
+            raise self._failure(error, "read" if urgency == "read" else "written") from None
+
+    def _failure(self, error: Exception, what: str) -> JournalError:
+        return JournalError(self._database.sentence(error, what))

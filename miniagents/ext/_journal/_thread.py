@@ -1,0 +1,319 @@
+"""The thread of a journal: it reads and writes the database for all tasks, and commits writes in groups.
+
+A commit takes milliseconds, for one row as for a hundred. So all writes that come while a group is committed
+are the next group. Soft writes, which need not survive a loss of power, are handed over every 20 ms, or at
+once after a pause: to wake the thread for each token would take longer than to write it.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future as ThreadFuture
+from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+from ._database import Database
+
+__all__ = ["JournalThread", "Mail", "Service", "Urgency"]
+
+R = TypeVar("R")
+
+Urgency: TypeAlias = Literal["read", "soft", "hard"]
+"""Whether a job only reads; whether what it writes survives a crash of the process, or a loss of power."""
+
+_LOG: Final = logging.getLogger("miniagents.ext.journal")
+_LARGEST: Final = 1000  # jobs of a group
+_PAUSE: Final = 0.02  # seconds between two groups of soft writes
+_MUCH: Final = 65536  # bytes that do not wait for that
+
+
+class Mail:
+    """What the thread has for event loops; they get all of it at once, after a commit."""
+
+    def __init__(self) -> None:
+        self._posts: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+
+    def post(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        """Have a function called in an event loop."""
+        self._posts.setdefault(loop, []).append(call)
+
+    def send(self) -> None:
+        """Send what was posted."""
+        posts, self._posts = self._posts, {}
+        for loop, calls in posts.items():
+            try:
+                loop.call_soon_threadsafe(_call_all, calls)
+            except RuntimeError:
+                continue  # the loop is closed: no task waits any more
+
+
+def _call_all(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
+
+
+class Service(Protocol):
+    """What the thread works on besides jobs."""
+
+    def fence(self) -> None:
+        """Called first in each transaction."""
+        ...
+
+    def flush(self) -> None:
+        """Called last in each transaction; writes what jobs have collected."""
+        ...
+
+    def done(self) -> None:
+        """Called when a transaction was committed."""
+        ...
+
+    def undo(self) -> None:
+        """Called when a transaction was undone."""
+        ...
+
+    def tick(self, write: "Callable[[Callable[[], object]], None]") -> float | None:
+        """Do what is due, and return after how many seconds something else is; None: not without jobs.
+
+        Args:
+            write: calls a function in a transaction.
+        """
+        ...
+
+    def close(self) -> None:
+        """Called in the last transaction."""
+        ...
+
+
+class _Job(Generic[R]):
+    """A function to call in the thread, and who waits for its result."""
+
+    __slots__ = ("_error", "_result", "do", "future", "loop", "urgency")
+
+    def __init__(
+        self,
+        do: Callable[[], R],
+        urgency: Urgency,
+        future: "asyncio.Future[R] | ThreadFuture[R]",
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
+        self.do = do
+        self.urgency = urgency
+        self.future = future
+        self.loop = loop
+        self._result: R | None = None
+        self._error: Exception | None = None
+
+    def run(self, failures: tuple[type[Exception], ...]) -> None:
+        """Call the function; errors of the database are raised, others are those of this job alone."""
+        self._error = None
+        try:
+            self._result = self.do()
+        except failures:
+            raise
+        except Exception as error:  # noqa: BLE001 - for the task that waits
+            self._error = error
+
+    def fail(self, error: Exception) -> None:
+        """Note that the transaction was undone."""
+        self._error = self._error or error
+
+    def answer(self) -> None:
+        """Set the result of the future; called in the thread of the caller."""
+        future = self.future
+        if future.done():
+            return  # the caller was cancelled; what it wrote is written
+        if self._error is None:
+            future.set_result(cast("R", self._result))
+        else:
+            future.set_exception(self._error)
+
+
+class _Waiting:
+    """The writes of an event loop that are not handed over yet."""
+
+    def __init__(self) -> None:
+        self.jobs: list[_Job[object]] = []
+        self.size = 0
+        self.timer: asyncio.Handle | None = None
+        self.urgent = False
+        self.last = float("-inf")  # loop time of the last hand-over
+
+
+class JournalThread:
+    """Runs jobs on a database in a thread of its own.
+
+    Args:
+        database: that nothing else uses.
+        service: works on it, too.
+        mail: is sent after each commit.
+    """
+
+    def __init__(self, database: Database, service: Service, mail: Mail) -> None:
+        self._database = database
+        self._service = service
+        self._mail = mail
+        self._jobs: queue.SimpleQueue[Sequence[_Job[object]] | None] = queue.SimpleQueue()
+        self._waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictionary()
+        self._thread = threading.Thread(target=self._work, name="miniagents journal", daemon=True)
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread.start()
+
+    async def ask(self, do: Callable[[], R], urgency: Urgency, size: int = 0) -> R:
+        """Call a function in the thread, and return its result; what it writes is committed then.
+
+        Args:
+            do: what to call; for `soft` and `hard` in a transaction.
+            urgency: how safe what it writes is.
+            size: of what it writes, in bytes.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
+        job = cast("_Job[object]", _Job(do, urgency, future, loop))
+        if urgency == "read":
+            self._put([job])
+        else:
+            self._collect(loop, job, size)
+        return await future
+
+    def _collect(self, loop: asyncio.AbstractEventLoop, job: _Job[object], size: int) -> None:
+        waiting = self._waiting.get(loop)
+        if waiting is None:
+            waiting = self._waiting[loop] = _Waiting()
+        waiting.jobs.append(job)
+        waiting.size += size
+        urgent = job.urgency == "hard" or waiting.size > _MUCH
+        if waiting.timer is None or (urgent and not waiting.urgent):
+            if waiting.timer is not None:
+                waiting.timer.cancel()
+            waiting.urgent = urgent
+            at = waiting.last + _PAUSE
+            if urgent or at <= loop.time():  # what ends in the same turn of the loop is handed over together
+                waiting.timer = loop.call_soon(self._hand_over, loop, waiting)
+            else:
+                waiting.timer = loop.call_at(at, self._hand_over, loop, waiting)
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop, waiting: _Waiting) -> None:
+        jobs, waiting.jobs = waiting.jobs, []
+        waiting.timer, waiting.size, waiting.last = None, 0, loop.time()
+        try:
+            self._put(jobs)
+        except ValueError as error:
+            for each in jobs:
+                each.fail(error)
+                each.answer()
+
+    def ask_and_wait(self, do: Callable[[], R], urgency: Urgency) -> R:
+        """The same as `ask`, but blocking."""
+        future: ThreadFuture[R] = ThreadFuture()
+        self._put([cast("_Job[object]", _Job(do, urgency, future, None))])
+        return future.result()
+
+    def tell(self, do: Callable[[], object]) -> None:
+        """Call a function in the thread, unless it has ended; its result is not needed."""
+        future: ThreadFuture[object] = ThreadFuture()
+        with self._closing:
+            if not self._closed:
+                self._jobs.put([_Job(do, "read", future, None)])
+
+    def _put(self, jobs: Sequence[_Job[object]]) -> None:
+        with self._closing:
+            if self._closed:
+                raise ValueError("it is closed")
+            self._jobs.put(jobs)
+
+    def close(self) -> None:
+        """Finish all jobs, and end the thread; idempotent."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        self._thread.join()
+
+    # -- the thread ----------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            while self._group():
+                pass
+            self._try(self._service.close)
+        finally:
+            self._mail.send()
+            self._database.close()
+
+    def _group(self) -> bool:
+        group: list[_Job[object]] = []
+        going_on = True
+        try:
+            jobs = self._jobs.get(timeout=self._tick())
+            while jobs is not None:
+                group += jobs
+                if len(group) >= _LARGEST:
+                    break
+                jobs = self._jobs.get_nowait()
+            else:
+                going_on = False
+        except queue.Empty:
+            pass
+        # Jobs that only read come first, because they need not wait for the disk.
+        self._read([each for each in group if each.urgency == "read"])
+        writes = [each for each in group if each.urgency != "read"]
+        if writes:
+            self._write(writes)
+        return going_on
+
+    def _tick(self) -> float | None:
+        try:
+            return self._service.tick(self._try)
+        except self._database.failures as error:
+            _LOG.warning("%s", self._database.sentence(error, "read"))
+            return 1.0
+        finally:
+            self._mail.send()
+
+    def _try(self, do: Callable[[], object]) -> None:
+        """Write something for which no task waits."""
+        future: ThreadFuture[object] = ThreadFuture()
+        self._write([_Job(do, "soft", future, None)])
+        error = future.exception()
+        if error is not None:
+            _LOG.warning("%s", self._database.sentence(error, "written"), exc_info=error)
+
+    def _read(self, jobs: list[_Job[object]]) -> None:
+        for job in jobs:
+            try:
+                with self._database.snapshot():
+                    job.run(self._database.failures)
+            except self._database.failures as error:
+                job.fail(error)
+        self._answer(jobs)
+
+    def _write(self, jobs: list[_Job[object]]) -> None:
+        database, service = self._database, self._service
+        try:
+            with database.transaction(hard=any(each.urgency == "hard" for each in jobs)):
+                service.fence()
+                for job in jobs:
+                    job.run(database.failures)
+                service.flush()
+        except database.failures as error:
+            service.undo()
+            if len(jobs) > 1 and database.may_be_of_one(error):
+                for job in jobs:
+                    self._write([job])
+                return
+            for job in jobs:
+                job.fail(error)
+        else:
+            service.done()
+        self._answer(jobs)
+
+    def _answer(self, jobs: list[_Job[object]]) -> None:
+        for job in jobs:
+            if job.loop is None:
+                job.answer()
+            else:
+                self._mail.post(job.loop, job.answer)
+        self._mail.send()
