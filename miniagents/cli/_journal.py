@@ -26,8 +26,8 @@ Examples:
   miniagents journal timeline CHAT.journal RUN --out run.html
   miniagents journal prune answers.jsonl.journal --unused-for 30d
 
-FILE is a journal of SQLite, or the address of one of Postgres (postgresql://...). All actions work while other
-processes use the journal. miniagents journal ACTION --help explains an action.
+FILE is a journal in SQLite, or the address of one in Postgres (postgresql://...). All actions work while
+others use the journal. miniagents journal ACTION --help explains an action.
 
 Exit code: 0; 2 for wrong input.
 """
@@ -35,8 +35,8 @@ _RUNS_EPILOG: Final = """\
 Example:
   miniagents journal runs CHAT.journal
 
-A line has the time at which the run began (UTC), its id, its version, how it ended or its state, its owner and
-what it belongs to. The newest runs come first.
+A line has the time at which the run began (UTC), its id, its version, how it ended or its state, its owner
+and what it belongs to. The newest runs come first.
 """
 _SHOW_EPILOG: Final = """\
 Examples:
@@ -44,8 +44,8 @@ Examples:
   miniagents journal show CHAT.journal RUN
 
 Without RUN, a line has the time of a recorded call (UTC), the agent, its version, and the beginning of the
-answer. The last line has the number of calls, how many of them failed, and their size. With RUN, a line has an
-event of the run: its position, its kind, the call, and the beginning of the data.
+answer. The last line has the number of calls, how many of them failed, and their size. With RUN, a line has
+an event of the run: its position, its kind, the call, and the beginning of the data.
 """
 _TIMELINE_EPILOG: Final = """\
 Examples:
@@ -302,7 +302,7 @@ def _export(file: str) -> None:
 
 def _line(call: StoredCall) -> str:
     text = "an error" if call.failed else call.text
-    run = f" {strip_control(call.run)}" if call.run else ""
+    run = f" {strip_control(call.scope)}" if call.scope else ""
     return f"{_moment(call.at)} {strip_control(call.name)} {strip_control(call.version)}{run}: {_cut(text)}"
 
 
@@ -314,7 +314,7 @@ def _cut(text: str) -> str:
 def _data(call: StoredCall) -> dict[str, object]:
     return {
         "key": call.digest,
-        "run": call.run,
+        "run": call.scope,
         "number": call.number,
         "name": call.name,
         "version": call.version,

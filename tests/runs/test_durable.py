@@ -141,7 +141,7 @@ async def test_recorded_is_a_leaf(path: Path) -> None:
                     assert "one" == str(await agent.inquire("Hi"))
                 assert ((), 0) == (run.unasked, run.made)
     (call,) = Journal.read_calls(path)
-    assert "" == call.run
+    assert "" == call.scope
 
 
 async def test_another_way(path: Path, caplog: pytest.LogCaptureFixture) -> None:

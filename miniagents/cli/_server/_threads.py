@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryThread
 from miniagents.ext.journal import JournalError
-from miniagents.ext.web import RequestError, Runs
+from miniagents.ext.web import RequestError, RunEnded, Runs
 from miniagents.messages import Message
 
 from ._messages import conversation_of, messages_of_run, run_in, turn_in, user_message
@@ -258,6 +258,8 @@ class Threads:
         await asyncio.sleep(0)  # an eager task could end before it is in `_live`
         try:
             frames = [frame async for _, frame in self._runs.frames(run)]
+            if not frames or not isinstance(frames[-1], RunEnded):
+                return  # the next server goes on with it
             seconds = asyncio.get_running_loop().time() - began
             async with self._turn(history.thread):
                 replies = messages_of_run(run, frames, round(seconds, 3))
@@ -308,12 +310,7 @@ class Threads:
 
     async def close(self) -> None:
         """Wait until the answers of all runs are saved that have ended; the next server has the others."""
-        keepers: list[asyncio.Task[None]] = []
-        for live in tuple(self._live.values()):
-            record = await self._runs.find(live.run)
-            if record is not None and not record.ended:
-                live.keeper.cancel()
-            keepers.append(live.keeper)
+        keepers = [each.keeper for each in self._live.values()]
         if keepers:
             _, late = await asyncio.wait(keepers, timeout=_KEEPING)
             for keeper in late:

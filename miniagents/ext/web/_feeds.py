@@ -33,6 +33,11 @@ class Feed(Protocol):
     context: PromisingContext
     resumable: bool
 
+    @property
+    def left(self) -> bool:
+        """Whether nothing more comes here, because the server ends and has left the run to the next one."""
+        ...
+
     def open(self, wake: Callable[[], None], /) -> None:
         """Begin.
 
@@ -55,7 +60,7 @@ class Feed(Protocol):
 
 
 async def frames_of_feed(feed: Feed, more: asyncio.Event) -> AsyncGenerator[Positioned]:
-    """Yield the frames of a feed, up to the last one.
+    """Yield the frames of a feed, up to the last one, or until the server ends and leaves the run.
 
     Args:
         feed: open; the caller that opened it closes it.
@@ -66,6 +71,8 @@ async def frames_of_feed(feed: Feed, more: asyncio.Event) -> AsyncGenerator[Posi
             yield position, frame
             if isinstance(frame, RunEnded):
                 return
+        if feed.left:
+            return
         await more.wait()
         more.clear()
 
@@ -96,6 +103,11 @@ class AttachedFeed:
         self._limit = limit
         self._error_text = error_text
         self._position = 0
+
+    @property
+    def left(self) -> bool:
+        """Never."""
+        return False
 
     def open(self, wake: Callable[[], None], /) -> None:
         """Begin to read the replies.
@@ -153,6 +165,11 @@ class LogFeed:
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+
+    @property
+    def left(self) -> bool:
+        """Never."""
+        return False
 
     def open(self, wake: Callable[[], None], /) -> None:
         """Begin to read the log.

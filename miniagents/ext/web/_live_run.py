@@ -228,6 +228,12 @@ class LiveFeed:
         self._wake: Callable[[], None] | None = None
         self._rest: LogFeed | None = None
 
+    @property
+    def left(self) -> bool:
+        """Whether all was read, the server ends, and the next one goes on with the run."""
+        live = self._live
+        return live.moved and live.context.draining and self._position >= len(live.frames)
+
     def open(self, wake: Callable[[], None], /) -> None:
         """Begin to read.
 
@@ -244,7 +250,7 @@ class LiveFeed:
         if self._rest is not None:
             return self._rest.take()
         if position >= len(frames):
-            if self._live.moved and self._wake is not None:
+            if self._live.moved and self._wake is not None and not self.left:
                 self._rest = LogFeed(self._live.journal, self._live.run, position, self.context)
                 self._rest.open(self._wake)
             if position and frames and isinstance(frames[-1], RunEnded):

@@ -343,7 +343,9 @@ class Runs:
         return LogFeed(self._journal, run, after, await self._opened())
 
     async def frames(self, run: str, after: int = 0, *, owner: str = "") -> AsyncGenerator[Positioned]:
-        """Yield the frames of a run with their positions: first the recorded ones, then new ones.
+        """Yield the frames of a run with their positions: first those that are kept, then new ones.
+
+        They end with a `RunEnded`, or before, if this server ends and leaves the run to the next one.
 
         Args:
             run: its id.

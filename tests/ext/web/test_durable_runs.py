@@ -42,7 +42,7 @@ from miniagents.ext.web import (
     chat_routes,
 )
 from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
-from miniagents.ext.web._frame_view import event_of
+from miniagents.ext.web._frame_view import FrameView, event_of
 from miniagents.ext.web._frames import frame_from_json, json_of
 from miniagents.models import model_agent
 from miniagents.testing import scripted_model
@@ -413,10 +413,14 @@ async def test_readers_wait_for_the_next_server(tmp_path: Path) -> None:
     """Another process that reads the run of a server that was killed waits, and reads on when it goes on."""
     with Journal(tmp_path / "runs.journal") as journal, Journal(tmp_path / "runs.journal") as other:
         await killed(tmp_path, [MessageBegan(0, "assistant")])
+
+        async def read() -> list[Frame]:
+            view = FrameView()
+            return [frame async for events in other.follow("r") for frame in view.take(events)]
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.05)
         async with MiniAgents(app_wide=True):
-            elsewhere = runs_of(other, version="2")
-            reading = asyncio.create_task(everything(elsewhere, "r", owner="ada"))
-            await asyncio.sleep(0.05)
             runs = runs_of(journal, scripted_model("Hello"))
             await runs.open()
             assert await everything(runs, "r", owner="ada") == await reading
