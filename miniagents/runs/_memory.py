@@ -136,9 +136,7 @@ class MemoryJournal:
             raise JournalError(
                 f"a run already has the id {head.run!r}; give each run an id of its own.", "exists"
             )
-        record = RunRecord(
-            head.run, head.owner, head.topic, head.version, head.restart, began=time.time()
-        )
+        record = RunRecord(head.run, head.owner, head.topic, head.version, head.restart, began=time.time())
         self._runs[head.run] = _Kept(record, list(events))
 
     async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
@@ -157,9 +155,7 @@ class MemoryJournal:
         kept.events += events
         kept.wake()
 
-    async def end(
-        self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None
-    ) -> None:
+    async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
         """Keep the last events of a run.
 
         Args:
@@ -192,7 +188,7 @@ class MemoryJournal:
         """
         kept = self._writable(run)
         kept.events += events
-        kept.record = replace(kept.record, state="left", attempts=0)
+        kept.record = replace(kept.record, state="left", attempts=kept.record.attempts - 1)
         kept.on_sent = None
         kept.wake()
 
@@ -297,6 +293,7 @@ class MemoryJournal:
         return replace(kept.record, last=len(kept.events))
 
     def _found(self, run: str) -> _Kept:
+        self._forget_old()
         kept = self._runs.get(run)
         if kept is None:
             raise unknown_run(run)
@@ -309,11 +306,9 @@ class MemoryJournal:
         return kept
 
     def _forget_old(self) -> None:
-        now = _now()
-        while self._ended:
-            run, kept = next(iter(self._ended.items()))
-            if kept.until > now and len(self._ended) <= self._max_ended:
-                return
+        now, many = _now(), len(self._ended) - self._max_ended
+        old = [run for at, (run, kept) in enumerate(self._ended.items()) if at < many or kept.until <= now]
+        for run in old:
             del self._ended[run], self._runs[run]
 
     # -- calls -------------------------------------------------------------------------------------------
