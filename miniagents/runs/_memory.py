@@ -197,7 +197,7 @@ class MemoryJournal:
         """
         kept = self._writable(run)
         kept.events += events
-        kept.record = replace(kept.record, state="left", attempts=0)
+        kept.record = replace(kept.record, state="left", attempts=kept.record.attempts - 1)
         kept.on_sent = None
         kept.wake()
         for _, on_left in tuple(self._joined):
@@ -304,6 +304,7 @@ class MemoryJournal:
         return replace(kept.record, last=len(kept.events))
 
     def _found(self, run: str) -> _Kept:
+        self._forget_old()
         kept = self._runs.get(run)
         if kept is None:
             raise unknown_run(run)
@@ -316,11 +317,9 @@ class MemoryJournal:
         return kept
 
     def _forget_old(self) -> None:
-        now = _now()
-        while self._ended:
-            run, kept = next(iter(self._ended.items()))
-            if kept.until > now and len(self._ended) <= self._max_ended:
-                return
+        now, many = _now(), len(self._ended) - self._max_ended
+        old = [run for at, (run, kept) in enumerate(self._ended.items()) if at < many or kept.until <= now]
+        for run in old:
             del self._ended[run], self._runs[run]
 
     # -- calls -------------------------------------------------------------------------------------------

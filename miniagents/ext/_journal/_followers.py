@@ -18,24 +18,35 @@ _FAR: Final = 1000  # batches that a slow reader may leave in memory
 class Follower:
     """Gets the events of one run.
 
+    Args:
+        after: the position behind which it gets events.
+
     Attributes:
         loop: the event loop in which it is used.
+        position: of the last event that it got.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, after: int) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self.position = after
         self._batches: deque[Sequence[Event] | Over] = deque()
         self._more = asyncio.Event()
         self._over = False
 
-    def put(self, batch: Sequence[Event] | Over) -> None:
-        """Take the next events."""
+    def put(self, after: int, batch: Sequence[Event] | Over) -> None:
+        """Take the events behind a position, as far as they are new here."""
         if self._over:
             return
         if len(self._batches) >= _FAR:
             self._batches.clear()
             batch = "behind"
-        self._over = isinstance(batch, str)
+        if isinstance(batch, str):
+            self._over = True
+        else:
+            batch = batch[max(0, self.position - after) :]
+            if not batch:
+                return
+            self.position += len(batch)
         self._batches.append(batch)
         self._more.set()
 

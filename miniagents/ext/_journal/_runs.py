@@ -5,6 +5,7 @@ is gone, another process has taken its runs over, and nothing more of them can b
 """
 
 import json
+import math
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -244,7 +245,7 @@ class RunTables:
         if watched is None:
             return
         for each in watched.followers:
-            self._mail.post(each.loop, partial(each.put, batch))
+            self._mail.post(each.loop, partial(each.put, watched.last, batch))
         if isinstance(batch, str):
             del self._watched[number]
         else:
@@ -517,12 +518,10 @@ class RunTables:
         """Return the events of a run behind a position; the follower gets those that come."""
         page = self.read(run, after)
         if not page.record.ended:
-            last = after + len(page.events)
             (number,) = self._numbers("run = ?", run)
-            watched = self._watched.setdefault(number, _Watched(run, last, []))
-            if watched.last < last:  # others have not got these yet
-                self._push(number, page.events[watched.last - last :])
+            watched = self._watched.setdefault(number, _Watched(run, page.record.last, []))
             watched.followers.append(follower)
+            follower.position = after + len(page.events)
             self._poll_at = 0.0
         return page
 
@@ -613,11 +612,12 @@ class RunTables:
                 write(self.bury)
             self._tell_left()
         if self._server and now >= self._seen + self._lease / 3:
-            write(partial(self._rest) if not (self._own or self._joined) else _nothing)
+            write(_nothing if self._own or self._joined else self._rest)
         if self._server and now >= self._tidy_at:
             self._tidy_at = now + _TIDY
             write(self._pack)
-        return max(0.0, min(self._poll_at, self._look_at) - time.monotonic())
+        due = min(self._poll_at, self._look_at, self._seen + self._lease / 3 if self._server else math.inf)
+        return max(0.0, due - time.monotonic())
 
     def _may_be_gone(self, server: tuple[str, str, float]) -> bool:
         name, process, seen = server

@@ -227,7 +227,7 @@ class JournalInDatabase:
         """
         position = max(after, 0)
         while True:
-            follower = Follower()
+            follower = Follower(position)
             page = await self._ask(partial(self._runs.follow, run, position, follower), "read")
             try:
                 if page.events:

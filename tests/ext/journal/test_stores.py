@@ -1,0 +1,470 @@
+"""One contract for all stores of runs and calls: any store, also one of your own, can be run through it.
+
+Crosses modules: the protocols, the journal in memory, and those in a database.
+
+For a store of your own, add to `KINDS` a function that takes a folder and, in a block, returns a function
+that opens a journal with the lease `LEASE`; all that it opens share what they keep, as processes do.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+)
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+import pytest
+from typing_extensions import override
+
+from miniagents.ext.journal import Journal
+from miniagents.runs import (
+    CallKey,
+    CallStore,
+    Event,
+    JournalEntry,
+    JournalError,
+    Json,
+    MemoryJournal,
+    RecordedEvent,
+    RecordedFunction,
+    RunHead,
+    RunRecord,
+    RunStore,
+)
+
+LEASE: Final = 0.6
+EVENTS: Final[list[Event]] = [
+    ["began", 0, {"text": 'Hel "lo"\n😀 \x00 \ud800'}],
+    ["parts", 1, 0, ["a", "b"], [0.5, 1]],
+    ["call_end", 1, None, True],
+]
+MORE: Final[list[Event]] = [["ended", 0, "finished", ""]]
+ANSWER: Final = RecordedFunction("JUDGE", "1", "reviews:judge")
+
+
+class Store(RunStore, CallStore, AbstractAsyncContextManager["Store"], Protocol):
+    """A journal of this contract."""
+
+    @override
+    async def __aenter__(self) -> Self: ...
+
+
+Make = Callable[[], AbstractAsyncContextManager[Store]]
+
+
+@contextmanager
+def memory(_: Path) -> Generator[Make]:
+    """One journal: nothing is shared."""
+    journal = MemoryJournal()
+    yield lambda: journal
+
+
+@contextmanager
+def sqlite(folder: Path) -> Generator[Make]:
+    """A file."""
+    yield lambda: Journal(folder / "runs.journal", lease=LEASE)
+
+
+KINDS: Final = {"memory": memory, "sqlite": sqlite}
+SHARED: Final = [name for name in KINDS if name != "memory"]
+
+
+@pytest.fixture
+def make(kind: str, tmp_path: Path) -> Generator[Make]:
+    """What opens journals of one kind."""
+    with KINDS[kind](tmp_path) as opens:
+        yield opens
+
+
+@contextmanager
+def refused(reason: str, match: str | None = None) -> Generator[None]:
+    """A block that ends with the error of a store that has this reason."""
+    with pytest.raises(JournalError, match=match) as caught:
+        yield
+    assert reason == caught.value.reason
+
+
+async def followed(store: RunStore, run: str, after: int = 0) -> list[Event]:
+    """All events of a run behind a position; it must end."""
+    async with aclosing(store.follow(run, after)) as batches:
+        return [event async for batch in batches for event in batch]
+
+
+async def whole(store: RunStore, run: str, after: int = 0) -> list[Event]:
+    return [*(await store.read(run, after)).events]
+
+
+@asynccontextmanager
+async def both(make: Make) -> AsyncGenerator[tuple[Store, Store]]:
+    """Two journals that share what they keep."""
+    async with AsyncExitStack() as stack:
+        yield await stack.enter_async_context(make()), await stack.enter_async_context(make())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another process or thread does."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - it tells by no event
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestRuns:
+    async def test_positions(self, make: Make) -> None:
+        """Events are read as they were kept, behind any position, and an end ends those who follow."""
+        async with make() as store:
+            await store.begin(RunHead("r", "ada", "chat", "2", "server"), EVENTS[:1])
+            async with asyncio.TaskGroup() as group:
+                early = [group.create_task(followed(store, "r", after)) for after in (0, 0, 2)]
+                await asyncio.sleep(0.01)
+                await store.append("r", EVENTS[1:2])
+                late = group.create_task(followed(store, "r", 1))
+                await store.append("r", EVENTS[2:], hard=True)
+                page = await store.read("r", 1)
+                assert (EVENTS[1:], 3, "live", {}) == (
+                    [*page.events],
+                    page.record.last,
+                    page.record.state,
+                    page.sent,
+                )
+                await store.end("r", MORE, how="finished")
+            every = [*EVENTS, *MORE]
+            assert [every, every, every[2:], every[1:]] == [each.result() for each in (*early, late)]
+            assert [every[after:] for after in range(6)] == [await whole(store, "r", n) for n in range(6)]
+            assert [every[after:] for after in range(6)] == [await followed(store, "r", n) for n in range(6)]
+            (record,) = await store.find(run="r")
+            assert record.began > 0
+            known = RunRecord("r", "ada", "chat", "2", "server", "ended", 1, 4, record.began, "finished")
+            assert (known, known) == (record, (await store.read("r")).record)
+
+    async def test_reasons(self, make: Make) -> None:
+        """An id is used once; nothing is added to a run that has ended, was deleted, or never was."""
+        async with make() as store:
+            await store.begin(RunHead("r"), EVENTS)
+            with refused("exists", "'r'"):
+                await store.begin(RunHead("r"), EVENTS)
+            with refused("busy", "'r'"):
+                await store.claim("r")
+            await store.end("r", [], how="stopped")
+            for write in (
+                store.append("r", EVENTS),
+                store.end("r", EVENTS, how="finished"),
+                store.leave("r", EVENTS),
+            ):
+                with refused("ended", "'r' has ended"):
+                    await write
+            for use in (
+                store.append("s", EVENTS),
+                store.end("s", EVENTS, how="finished"),
+                store.leave("s"),
+                store.read("s"),
+                followed(store, "s"),
+            ):
+                with refused("unknown", "'s'"):
+                    await use
+            assert (None, []) == (await store.claim("s"), await store.find(run="s"))
+            await store.send("s", "stop", 1)
+            await store.delete("s")
+            assert EVENTS == await whole(store, "r")
+
+    async def test_find(self, make: Make) -> None:
+        """Records are found by id, topic and owner, newest first, each as it is now."""
+        async with make() as store:
+            for run, owner, topic in ("1aX", "2bX", "3aY", "4aX"):
+                await store.begin(RunHead(run, owner, topic), [])
+            await store.append("2", EVENTS)
+            await store.end("3", EVENTS, how="failed")
+
+            async def found(
+                run: str | None = None, topic: str | None = None, owner: str | None = None
+            ) -> str:
+                return "".join(each.run for each in await store.find(run=run, topic=topic, owner=owner))
+
+            assert ("4321", "431", "421", "41", "2", "", "") == (
+                await found(),
+                await found(owner="a"),
+                await found(topic="X"),
+                await found(owner="a", topic="X"),
+                await found(run="2"),
+                await found(run="2", owner="a"),
+                await found(topic=""),
+            )
+            latest = await store.find(limit=3)
+            assert [("live", 0), ("ended", 3), ("live", 3)] == [(each.state, each.last) for each in latest]
+
+    async def test_claim(self, make: Make) -> None:
+        """A run that was left or has ended is claimed, and goes on; who left it in order does not count."""
+        async with make() as store:
+            await store.begin(RunHead("r", restart="program"), EVENTS[:1])
+            await store.leave("r", EVENTS[1:])
+            assert ("left", 0, 3) == _state((await store.read("r")).record)
+            claimed = await store.claim("r")
+            assert claimed is not None
+            assert ("live", 1, 3) == _state(claimed)
+            await store.append("r", EVENTS)
+            await store.end("r", [], how="finished")
+            assert ("ended", 1, 6) == _state((await store.read("r")).record)
+            again = await store.claim("r")
+            assert again is not None
+            assert (("live", 2, 6), "") == (_state(again), again.how)
+            await store.append("r", MORE)
+            await store.end("r", [], how="failed")
+            assert [*EVENTS, *EVENTS, *MORE] == await followed(store, "r")
+
+    async def test_sent(self, make: Make) -> None:
+        """What is sent to a run arrives once for each key, also what was sent before somebody listened."""
+        async with make() as store:
+            heard: list[tuple[str, Json]] = []
+            await store.begin(RunHead("r"), EVENTS)
+            await store.send("r", "stop", {"by": "ada"})
+            await store.send("r", "stop", "again")
+            store.listen("r", lambda key, data: heard.append((key, data)))
+            await until(lambda: len(heard) == 1)
+            await store.send("r", "answer", [1, None])
+            await store.send("r", "answer", 2)
+            await until(lambda: len(heard) == 2)
+            sent: dict[str, Json] = {"stop": {"by": "ada"}, "answer": [1, None]}
+            assert (sent, [*sent.items()]) == ((await store.read("r")).sent, heard)
+            await store.end("r", [], how="stopped")
+            await store.send("r", "late", 3)
+            assert (sent, 2) == ((await store.read("r")).sent, len(heard))
+
+    async def test_delete(self, make: Make) -> None:
+        """A deleted run is unknown to its writer and to its readers; its id can be used again."""
+        async with make() as store:
+            await store.begin(RunHead("r"), EVENTS)
+            reader = asyncio.create_task(followed(store, "r"))
+            await asyncio.sleep(0.02)
+            await store.delete("r")
+            with refused("unknown"):
+                await reader
+            with refused("unknown"):
+                await store.append("r", EVENTS)
+            await store.begin(RunHead("r"), MORE)
+            await store.end("r", [], how="finished")
+            assert MORE == await whole(store, "r")
+            await store.delete("r")
+            assert [] == await store.find()
+
+    async def test_keep(self, make: Make) -> None:
+        """A run is forgotten when it has been kept as long as its end said, and its id is free then."""
+        async with make() as store:
+            for run, keep in (("long", 60.0), ("for ever", None), ("short", 0.15)):
+                await store.begin(RunHead(run), EVENTS)
+                await store.end(run, [], how="finished", keep=keep)
+            assert EVENTS == await whole(store, "short")
+            await asyncio.sleep(0.16)
+            assert ["for ever", "long"] == [each.run for each in await store.find()]
+            with refused("unknown"):
+                await store.read("short")
+            assert await store.claim("short") is None
+            await store.begin(RunHead("short"), MORE)
+            await store.end("short", [], how="finished")
+            assert MORE == await whole(store, "short")
+
+    async def test_many(self, make: Make) -> None:
+        """64 runs at once each have their own events, in order; large ones, too."""
+        async with make() as store:
+
+            async def write(run: str, size: int) -> list[Event]:
+                await store.begin(RunHead(run), [["began", 0, run]])
+                reader = asyncio.create_task(followed(store, run))
+                for at in range(20):
+                    await store.append(run, [["part", 1, f"{run}.{at}", "x" * size]], hard=at == 7)
+                await store.end(run, MORE, how="finished")
+                events = await whole(store, run)
+                assert events == await reader
+                return events
+
+            got = await asyncio.gather(*[write(str(run), 8000 if run == 7 else run) for run in range(64)])
+            texts = [[event[2] for event in events[1:-1]] for events in got]
+            assert [[f"{run}.{at}" for at in range(20)] for run in range(64)] == texts
+
+    async def test_at_once(self, make: Make) -> None:
+        """Appends that are not awaited one by one are kept in their order, before the end."""
+        async with make() as store:
+            await store.begin(RunHead("r"), [])
+            events: list[Event] = [["part", 0, number] for number in range(500)]
+            await asyncio.gather(
+                *[store.append("r", [each]) for each in events], store.end("r", [], how="ok")
+            )
+            assert events == await whole(store, "r")
+
+
+def _state(record: RunRecord) -> tuple[str, int, int]:
+    return record.state, record.attempts, record.last
+
+
+@pytest.mark.parametrize("kind", SHARED)
+class TestProcesses:
+    async def test_follow(self, make: Make) -> None:
+        """What one process writes, readers of another get: all of it, once, up to the end."""
+        async with both(make) as (one, two):
+            await one.begin(RunHead("r"), EVENTS[:1])
+            async with asyncio.TaskGroup() as group:
+                readers = [group.create_task(followed(two, "r", after)) for after in (0, 1, 3)]
+                for each in EVENTS[1:]:
+                    await asyncio.sleep(0.03)
+                    await one.append("r", [each])
+                assert ("live", 1, 3) == _state((await two.find())[0])
+                await one.end("r", MORE, how="finished")
+            every = [*EVENTS, *MORE]
+            assert [every, every[1:], every[3:]] == [each.result() for each in readers]
+
+    async def test_one_writer(self, make: Make) -> None:
+        """A run that another process writes cannot be written, begun or claimed; what was left can be."""
+        async with both(make) as (one, two):
+            await one.begin(RunHead("r"), EVENTS)
+            with refused("taken"):
+                await two.append("r", EVENTS)
+            with refused("exists"):
+                await two.begin(RunHead("r"), EVENTS)
+            with refused("busy"):
+                await two.claim("r")
+            await one.leave("r")
+            assert await two.claim("r") is not None
+            with refused("taken"):
+                await one.append("r", EVENTS)
+            await two.append("r", MORE)
+            assert [*EVENTS, *MORE] == await whole(one, "r")
+
+    async def test_take(self, make: Make) -> None:
+        """What was left is taken once, oldest first, by those who serve its version, or if none does."""
+        async with both(make) as (one, two):
+            left: list[str] = []
+            leave = await two.join("2", lambda: left.append("2"))
+            for head in (
+                RunHead("a", version="1", restart="server"),
+                RunHead("b", version="2", restart="never"),
+                RunHead("c", version="2", restart="server"),
+                RunHead("mine", version="2", restart="program"),
+            ):
+                await one.begin(head, EVENTS)
+            served = await one.join("1", lambda: left.append("1"))
+            assert [] == await two.take("2", 9)
+            for run in ("a", "b", "c", "mine"):
+                await one.leave(run, MORE)
+            await until(lambda: set(left) == {"1", "2"})
+            assert (["b"], ["c"], []) == tuple([[each.run for each in await two.take("2", 1)] for _ in "123"])
+            served()
+            await asyncio.sleep(0.1)
+            taken = await two.take("2", 9)
+            assert [("a", "live", 1, 4)] == [(each.run, *_state(each)) for each in taken]
+            leave()
+
+    async def test_sent(self, make: Make) -> None:
+        """What any process sends to a run, its writer gets once; a process that takes the run over, too."""
+        async with both(make) as (one, two):
+            heard: list[list[tuple[str, Json]]] = [[], []]
+            await one.begin(RunHead("r", restart="server"), [])
+            one.listen("r", lambda *sent: heard[0].append(sent))
+            await two.send("r", "stop", 1)
+            await until(lambda: heard[0] == [("stop", 1)])
+            await one.send("r", "stop", 2)
+            await one.leave("r")
+            await one.send("r", "answer", 3)
+            assert await two.take("1", 1)
+            two.listen("r", lambda *sent: heard[1].append(sent))
+            await until(lambda: len(heard[1]) == 2)
+            assert ([("stop", 1)], {("stop", 1), ("answer", 3)}) == (heard[0], {*heard[1]})
+
+    async def test_delete(self, make: Make) -> None:
+        """A run that another process deletes is lost to its writer, and to readers."""
+        async with both(make) as (one, two):
+            await one.begin(RunHead("r"), EVENTS)
+            readers = [asyncio.create_task(followed(store, "r")) for store in (one, two)]
+            await asyncio.sleep(0.05)
+            await two.delete("r")
+            for each in readers:
+                with refused("unknown"):
+                    await each
+            with refused("unknown"):
+                await one.append("r", MORE)
+            await one.begin(RunHead("s"), MORE)
+            assert ["s"] == [each.run for each in await two.find()]
+
+    async def test_close(self, make: Make) -> None:
+        """The runs of a journal that was closed are free at once, with all that was written."""
+        async with make() as two:
+            async with make() as one:
+                await one.begin(RunHead("r", restart="program"), EVENTS)
+                await one.append("r", MORE)
+                await one.begin(RunHead("s", restart="server"), EVENTS)
+                reader = asyncio.create_task(followed(one, "r"))
+                await asyncio.sleep(0.02)
+            with pytest.raises(JournalError, match="closed"):
+                await reader
+            claimed = await two.claim("r")
+            assert claimed is not None
+            (taken,) = await two.take("1", 9)
+            assert [("live", 2, 4), ("live", 2, 3)] == [_state(claimed), _state(taken)]
+            assert [*EVENTS, *MORE] == await whole(two, "r")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestCalls:
+    async def test_by_key(self, make: Make) -> None:
+        """A call is found by its whole key, as it was kept last; others are None."""
+        async with make() as store:
+            await store.check(ANSWER)
+            keys = [
+                CallKey(bytes([byte]) * 32, scope, n)
+                for byte in (1, 2)
+                for scope in ("", "s")
+                for n in (0, 1)
+            ]
+            assert [None] * 8 == await store.find_all(keys)
+            calls = [(key, entry(str(at))) for at, key in enumerate(keys)]
+            await store.keep_all(calls[:6])
+            await asyncio.gather(*[store.keep_all([each]) for each in calls[5:7]])
+            found = await store.find_all(keys[::-1])
+            assert [None, *"6543210"] == [_text(each) for each in found]
+            await store.keep_all([(keys[0], entry("new", failed=True))])
+            (again,) = await store.find_all(keys[:1])
+            assert again is not None
+            assert ("new", True) == (_text(again), again.failed)
+            assert [] == await store.find_all([])
+
+    async def test_names(self, make: Make) -> None:
+        """Another function under the same name and version is refused."""
+        async with make() as store:
+            await store.check(ANSWER)
+            await store.check(ANSWER)
+            await store.check(RecordedFunction("JUDGE", "2", "reviews:other"))
+            with pytest.raises(JournalError, match="reviews:judge"):
+                await store.check(RecordedFunction("JUDGE", "1", "reviews:other"))
+
+
+@pytest.mark.parametrize("kind", SHARED)
+async def test_calls_of_another_process(make: Make) -> None:
+    """What one process keeps, another finds, and what both keep at once is kept."""
+    async with both(make) as (one, two):
+        keys = [CallKey(bytes([byte]) * 32) for byte in range(40)]
+        await asyncio.gather(
+            *(
+                store.keep_all([(key, entry(key.digest.hex()))])
+                for at, key in enumerate(keys)
+                for store in ((one, two)[at % 2 :] or (one,))
+            )
+        )
+        expected = [key.digest.hex() for key in keys]
+        assert [expected, expected] == [[_text(each) for each in await s.find_all(keys)] for s in (one, two)]
+
+
+def entry(text: str, *, failed: bool = False) -> JournalEntry:
+    """A call with an answer of one part."""
+    events: Sequence[RecordedEvent] = (
+        RecordedEvent(0.0, "message", 0, "Message"),
+        RecordedEvent(0.0, "part", 0, text),
+        RecordedEvent(0.0, "end", 0, ["user", "Message", {}]),
+    )
+    return JournalEntry(ANSWER, "[]", tuple(events), failed)
+
+
+def _text(found: JournalEntry | None) -> Json:
+    return None if found is None else found.events[1].data
