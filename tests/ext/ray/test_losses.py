@@ -20,6 +20,7 @@ from miniagents import (
 from miniagents.ext.ray import RemoteError, remote
 from miniagents.messages import MessagePromise
 from tests.ext.ray.agents import Number, Square, pair, poet, square, started
+from tests.support.amounts import amount
 from tests.support.fake_ray import FakeActor, FakeRay, fake_ray
 
 __all__ = ["fake_ray"]
@@ -172,7 +173,7 @@ async def test_the_last_attempt_is_made_alone(fake_ray: FakeRay) -> None:
     await fake_ray.ended()
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(amount(2, 5)))
 async def test_many_deaths(fake_ray: FakeRay, seed: int) -> None:
     """However many workers die, every call has its own reply, once."""
     chance = random.Random(seed)  # noqa: S311 - no secret

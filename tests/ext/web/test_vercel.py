@@ -22,6 +22,7 @@ from miniagents.values import (
     ToolResult,
     Usage,
 )
+from tests.support.amounts import amount
 from tests.support.run_frames import drawn_run, message, run_of, tool_run
 from tests.support.vercel_chat import vercel_chat
 
@@ -258,7 +259,7 @@ class TestRestart:
 
 def test_nothing_is_null() -> None:
     """No run makes a chunk in which anything is null: that would be the end of it for their client."""
-    for seed in range(300):
+    for seed in range(amount(60, 300)):
         for chunk in chunks(drawn_run(drawn(seed))):
             nulls = {name for name, value in chunk.items() if value is None}
             assert nulls <= {"input", "output"}, (seed, chunk)
@@ -292,7 +293,7 @@ class TestRealClient:
     async def test_reads_whatever_we_write(self) -> None:
         """Their client shows the text of any run, and only one that failed or was lost is an error there."""
         async with vercel_chat() as chat:
-            for seed in range(500):
+            for seed in range(amount(100, 500)):
                 frames = drawn_run(drawn(seed))
                 ended = frames[-1]
                 assert isinstance(ended, RunEnded)
