@@ -20,6 +20,7 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     RetryPolicy,
+    fallback,
     identity,
     miniagent,
     race,
@@ -65,6 +66,10 @@ LAWS: dict[str, Law] = {
         failing_agent.catching(lambda error, ctx: a),
         a,
     ),
+    "if the first agent fails, a fallback is the second": lambda a, b, c: (fallback(failing_agent, a), a),
+    "an agent that takes over is all there is": lambda a, b, c: (failing_agent.catching(a), a),
+    "a fallback for no error is neutral": lambda a, b, c: (fallback(a, b, c, on=()), a),
+    "holding is neutral": lambda a, b, c: (fallback(a, b, on=(), hold=True), a),
     "another alias is neutral": lambda a, b, c: (a.described(alias="X"), a),
 }
 

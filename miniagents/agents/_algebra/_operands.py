@@ -7,7 +7,7 @@ the replies of another one ends as that one ends.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise, MessageType
 from miniagents.messages._parts import PartBuffer
@@ -18,6 +18,9 @@ from miniagents.streams._pump import until_requested
 from miniagents.streams._readers import until_closed, until_more
 from miniagents.streams._run_task import ProducerTask
 from miniagents.values import Finish, Part, ResponseHeaders, Retry, Usage
+
+Errors: TypeAlias = tuple[type[Exception], ...] | Callable[[Exception], bool]
+"""Which errors an operator handles: those of some classes, or those for which a function returns true."""
 
 
 @runtime_checkable
@@ -102,6 +105,22 @@ class Named(Protocol):
     def alias(self) -> str:
         """Its alias."""
         ...
+
+
+def check_errors(where: str, name: str, errors: object) -> None:
+    """Refuse a class of errors that is not in a tuple: it can be called too, and would accept any error.
+
+    Raises:
+        TypeError: it is a class.
+    """
+    if isinstance(errors, type):
+        msg = f"{where}({name}={errors.__name__}): give a tuple, ({errors.__name__},)."
+        raise TypeError(msg)
+
+
+def covers(errors: Errors, error: Exception) -> bool:
+    """Return whether an error is one of those that are handled."""
+    return errors(error) if callable(errors) else isinstance(error, errors)
 
 
 def named(part: Named) -> str:

@@ -105,7 +105,7 @@ _SECONDS_TO_CONNECT: Final = 10.0
 _OPENING: Final = "(The conversation begins with your words.)"
 
 
-@model_agent(asks=_PROVIDER.asked)
+@model_agent(asks=_PROVIDER.asked, continues=True)
 async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_options.py compares
     ctx: InteractionContext[Message, AssistantMessage],
     *,
