@@ -17,6 +17,7 @@ from miniagents import (
     miniagent,
     partial_text,
 )
+from miniagents.errors import WithdrawnError
 from miniagents.ext.ray import RemoteError, remote
 from miniagents.messages import MessagePromise
 from tests.ext.ray.agents import Number, Square, pair, poet, square, started
@@ -90,14 +91,15 @@ async def test_what_waits_for_its_reader(fake_ray: FakeRay) -> None:
 
 
 async def test_missing_parts(fake_ray: FakeRay) -> None:
-    """A worker of which parts are missing counts as lost."""
+    """A worker of which parts are missing counts as lost; readers of tokens get an error at the end."""
     async with MiniAgents():
         replies = remote(poet, replicas=1).inquire("gap", words=50, delay=0.002)
         async for message in replies:
-            async for word in message:
-                if word == "4 " and len(fake_ray.actors) == 1:
-                    readings = busy(fake_ray).worker._readings
-                    next(each for (_, number), each in readings.items() if number == 0).sent += 1
+            with pytest.raises(WithdrawnError, match="part 7 of a message came, and part 6 should have"):
+                async for word in message:
+                    if word == "4 " and len(fake_ray.actors) == 1:
+                        readings = busy(fake_ray).worker._readings
+                        next(each for (_, number), each in readings.items() if number == 0).sent += 1
             assert "".join(f"{number} " for number in range(50)) == str(await message)
     assert 2 == len(fake_ray.actors)
     await fake_ray.ended()
