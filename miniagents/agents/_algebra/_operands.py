@@ -228,18 +228,17 @@ async def until_over(buffer: ReplayBuffer[str]) -> None:
 
 
 class WhileNeeded:
-    """Requests everything of one message while a reader of the run's replies needs what comes behind it.
+    """Requests everything of messages while a reader of the run's replies needs what comes behind them.
 
-    For a run that replies the next message only when this one has ended: otherwise a message that nothing
-    reads would wait at `prefetch` for a reader, and the reader for the next message.
+    For a run that replies the next message, or its error, only when these have ended: otherwise a message
+    that nothing reads would wait at `prefetch` for a reader, and the reader for what comes next.
 
     Args:
-        message: what the run has replied last.
+        messages: what the run has replied.
     """
 
-    def __init__(self, message: ReplayBuffer[str]) -> None:
-        self._message = message
-        self._request = Request()
+    def __init__(self, *messages: ReplayBuffer[str]) -> None:
+        self._requests = [(Request(), message) for message in messages]
         run = current_producer()
         self._replies = run.buffer if isinstance(run, ProducerTask) else None
         self._former = None if self._replies is None else self._replies.upstream
@@ -251,16 +250,19 @@ class WhileNeeded:
             self.pass_demand_on(self._replies, waiting=False)
 
     def __exit__(self, *_: object) -> None:
-        """Take the request back."""
-        self._request.release()
+        """Take the requests back."""
+        for request, _message in self._requests:
+            request.release()
         if self._replies is not None and self._replies.upstream is self:
             self._replies.upstream = self._former
 
     def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
-        """Pass on that the next message is needed, or is not needed any more."""
+        """Pass on that what comes next is needed, or is not needed any more."""
         del buffer, waiting
         if self._replies is not None:
-            self._request.pass_on(self._message, 0, UNBOUNDED if self._replies.needed else 0)
+            credit = UNBOUNDED if self._replies.needed else 0
+            for request, message in self._requests:
+                request.pass_on(message, 0, credit)
 
 
 class InputEnd:
