@@ -18,9 +18,18 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult, ImageContent, TextContent
 
-from miniagents import InteractionContext, Message, MiniAgents, SchemaError, miniagent, tool
+from miniagents import (
+    AssistantMessage,
+    Image,
+    InteractionContext,
+    Message,
+    MiniAgents,
+    SchemaError,
+    miniagent,
+    tool,
+)
 from miniagents.ext.mcp import _serve, mcp_tools, serve_mcp
 from miniagents.ext.mcp._errors import MCPServerError, MCPToolError
 from miniagents.parts import AgentPart
@@ -94,6 +103,25 @@ async def served(
     finally:
         serving.cancel()
         await asyncio.wait((serving,))
+
+
+async def test_images() -> None:
+    """A client gets the images and texts that a tool returns, and those that an agent replies."""
+
+    @tool
+    def look() -> list[str | Image]:
+        """Look."""
+        return ["A dot:", Image(data=b"GIF8")]
+
+    @miniagent(alias="painter")
+    async def painter(ctx: InteractionContext) -> None:
+        await ctx.messages
+        ctx.reply(AssistantMessage(parts=["A dot:", Image(data=b"GIF8")]))
+
+    shown = [TextContent(text="A dot:"), ImageContent(data="R0lGOA==", mime_type="image/gif")]
+    async with served(look, painter) as url, Client(url) as client:
+        for name, given in (("look", {}), ("painter", {"text": "Draw."})):
+            assert shown == (await client.call_tool(name, given)).content
 
 
 async def test_other_sites() -> None:

@@ -18,6 +18,8 @@ from miniagents.values import (
     Reasoning,
     Refusal,
     Restart,
+    ServerToolCall,
+    ServerToolResult,
     ToolCallDelta,
     ToolResult,
     Usage,
@@ -214,6 +216,21 @@ class TestTools:
         """Arguments that would break the client are an error of that call, as the text that they are."""
         told = inner(run_of(ToolCallDelta(0, "c", "weather", arguments)))[-1]
         assert ("tool-input-error", arguments) == (told["type"], told["input"])
+
+    def test_tools_of_the_provider(self) -> None:
+        """A tool that the provider runs is a call that the provider executed, with its result."""
+        called = ServerToolCall("s", "web_search", '{"query": "rain"}')
+        call, result = inner(run_of(called, ServerToolResult("s", "[1]"), ServerToolResult("unknown", "2")))
+        told = {"toolCallId": "s", "providerExecuted": True}
+        given = {"toolName": "web_search", "input": {"query": "rain"}}
+        assert {"type": "tool-input-available", **given, **told} == call
+        assert {"type": "tool-output-available", "output": [1], **told} == result
+
+    def test_results_with_images(self) -> None:
+        """The text of a result is its output; its images and files are shown after it."""
+        shown = ToolResult("c", ("A dot:", Image(data=b"GIF8")), name="look")
+        _, result, image = inner(run_of(shown))
+        assert ("A dot:", "data:image/gif;base64,R0lGOA==") == (result["output"], image["url"])
 
     def test_result_of_an_unknown_call(self) -> None:
         """The result of a call that the client did not see comes with that call."""
