@@ -19,6 +19,7 @@ from miniagents.values import (
     BudgetExceededError,
     DeadlockError,
     FreezeError,
+    GuardError,
     InquiryCancelledError,
     LLMConfigError,
     LLMConnectionError,
@@ -35,6 +36,7 @@ from miniagents.values import (
     StopLoop,
     StreamOverflowError,
     UnresolvedPromiseError,
+    WithdrawnError,
     WrongLoopError,
     partial_text,
 )
@@ -44,6 +46,7 @@ __all__ = [
     "BudgetExceededError",
     "DeadlockError",
     "FreezeError",
+    "GuardError",
     "InquiryCancelledError",
     "JournalError",
     "LLMConfigError",
@@ -66,6 +69,7 @@ __all__ = [
     "ToolArgumentsError",
     "TypedAnswerError",
     "UnresolvedPromiseError",
+    "WithdrawnError",
     "WrongLoopError",
     "partial_text",
 ]

@@ -25,7 +25,7 @@ async def test_the_commands(command: str, tmp_path: Path) -> None:
     (tmp_path / "my_agents.py").write_text(MODULE, encoding="utf-8")
     async with (
         page_server(tmp_path, agent=command or None) as server,
-        httpx2.AsyncClient(base_url=server.address, trust_env=False) as client,
+        httpx2.AsyncClient(base_url=server.address, trust_env=False, verify=False) as client,
     ):
         assert "<title>miniagents</title>" in (await client.get("/")).text
         thread = (await client.post("/api/threads", json={})).json()["id"]

@@ -41,7 +41,7 @@ async def test_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = names["app"]
     assert isinstance(app, Starlette)
     ada = {"cookie": "user=ada"}
-    async with served(app) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+    async with served(app) as url, httpx2.AsyncClient(base_url=url, trust_env=False, verify=False) as client:
         asked = await client.post("/ask", json={"text": "Hi"})
         assert "Hello!" == text_of(asked.text)
         assert 401 == (await client.post("/chat/runs", json={"text": "Hi"})).status_code
@@ -57,7 +57,10 @@ async def test_the_durable_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (program,) = re.findall(r"```python durable\n(.*?)```", RUNS, re.DOTALL)
     names: dict[str, Any] = {"__name__": "app"}
     exec(compile(program, "docs/web-runs.md", "exec"), names)  # noqa: S102 - our own page
-    async with served(names["app"]) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+    async with (
+        served(names["app"]) as url,
+        httpx2.AsyncClient(base_url=url, trust_env=False, verify=False) as client,
+    ):
         run = (await client.post("/chat/runs", json={"text": "Hi"})).json()["run"]
         assert "Roses are red." == text_of((await client.get(f"/chat/runs/{run}")).text)
     with Journal(tmp_path / "runs.journal"):  # the app has closed it: else this is refused

@@ -1,7 +1,8 @@
 """Agents: the classes and decorators that make them, the context of runs, the algebra, the loops."""
 
-from ._agent import Caught, InteractionContext, MiniAgent
+from ._agent import CatchOptions, Caught, InteractionContext, MiniAgent
 from ._algebra._chains import Stage
+from ._algebra._fallback import fallback
 from ._algebra._identity import identity
 from ._algebra._race import race
 from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
@@ -22,6 +23,7 @@ __all__ = [
     "AgentCallNode",
     "AgentReplyNode",
     "BaseAgent",
+    "CatchOptions",
     "Caught",
     "ChainItem",
     "InteractionContext",
@@ -39,6 +41,7 @@ __all__ = [
     "Stage",
     "achain_loop",
     "adialog_loop",
+    "fallback",
     "identity",
     "miniagent",
     "prompt",

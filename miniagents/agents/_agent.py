@@ -13,10 +13,22 @@ The two classes are in one module because each refers to the other: the context 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Never, NoReturn, Self, TypeAlias, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    ClassVar,
+    Generic,
+    Literal,
+    Never,
+    NoReturn,
+    Self,
+    TypeAlias,
+    TypedDict,
+    cast,
+    overload,
+)
 
 from reactivex import Observable
-from typing_extensions import ParamSpec, TypeVar, override
+from typing_extensions import ParamSpec, TypeVar, Unpack, override
 
 from miniagents.messages import (
     ErrorMessage,
@@ -41,7 +53,7 @@ from ._algebra._around import AnyFunction, Around, handled
 from ._algebra._catching import Catching, Handler
 from ._algebra._chains import Beside, Both, Stage, Stages
 from ._algebra._hedge import Hedge
-from ._algebra._operands import Composition, Operand, Wrapper
+from ._algebra._operands import Composition, Errors, Operand, Wrapper
 from ._algebra._retry import Retrying, RetryPolicy
 from ._algebra._timeout import TimeLimits
 from ._annotations import MessageClasses
@@ -68,6 +80,15 @@ Parts = TypeVar("Parts", Stages, Both)
 
 Caught: TypeAlias = MessageType | Stage[In1, Message]
 """What a handler of :meth:`MiniAgent.catching` returns to replace an error: replies, or an agent."""
+
+
+class CatchOptions(TypedDict, total=False):
+    """The keywords of :meth:`MiniAgent.catching`."""
+
+    on: Errors
+    restart: bool
+    after: Literal["continue"] | None
+    hold: bool
 
 
 class InteractionContext(Generic[In_co, Out_contra]):
@@ -266,6 +287,11 @@ class MiniAgent(Generic[In, Out, P]):
     def takes(self) -> tuple[type[Message], ...] | None:
         """The classes of the messages that it takes; None if it takes any message."""
         return None if self._classes is None else self._classes.takes
+
+    @property
+    def continues(self) -> bool:
+        """Whether it goes on after a text that another model has begun, if that ends the messages."""
+        return False
 
     def takes_keyword(self, name: str) -> bool:
         """Return whether ``fork`` and ``inquire`` take a keyword.
@@ -524,22 +550,48 @@ class MiniAgent(Generic[In, Out, P]):
         )
         return composed(composition)
 
+    @overload
+    def catching(
+        self: Stage[In1, Out1], handler: Stage[In1, Out2], **options: Unpack[CatchOptions]
+    ) -> "MiniAgent[In1, Out1 | Out2]": ...
+    @overload  # of an agent that takes a narrower class
+    def catching(self: A, handler: Beside[A, C], **options: Unpack[CatchOptions]) -> C: ...
+    @overload
     def catching(
         self: Stage[In1, Out1],
         handler: Callable[[Exception, InteractionContext[In1, Out1]], "Caught[In1] | Awaitable[Caught[In1]]"],
-    ) -> "MiniAgent[In1, Message]":
-        """Return this agent with a function that handles its errors.
+        **options: Unpack[CatchOptions],
+    ) -> "MiniAgent[In1, Message]": ...
+    def catching(
+        self,
+        handler: object,
+        *,
+        on: Errors = (Exception,),
+        restart: bool = False,
+        after: Literal["continue"] | None = None,
+        hold: bool = False,
+    ) -> object:
+        """Return this agent with another agent, or a function, that takes over when it fails.
 
-        Replies before the error are kept, also the text of a message that failed in the middle. The result of
-        the handler replaces the error: replies, or another agent, which is sent the same messages as this
-        one. If the handler raises, readers get its error. Messages are passed on one after the other, each
-        from its first token.
+        Replies before the error are kept, also the text of a message that failed in the middle. The replies
+        of the other agent, which is sent the same messages, or the result of the function follow them. If the
+        function raises, readers get its error. When another agent takes over, this one is stopped. Messages
+        are passed on one after the other, each from its first token.
 
         Args:
-            handler: a function or an async function of the error and the context of the run.
+            handler: an agent, or a function or an async function of the error and the context of the run. It
+                returns replies or an agent.
+            on: the errors that are handled: a tuple of classes, or a function of the error.
+            restart: whether what came of a message that failed is withdrawn: its readers get a ``Restart``
+                part, and the first reply of the other agent is the rest of the same message. Readers of
+                tokens, who cannot withdraw any, get a :class:`WithdrawnError` at its end.
+            after: ``"continue"``: the other agent is sent the text that came, as the beginning of its answer,
+                and what it replies is appended, without a ``Restart``. If more than text came, it restarts.
+            hold: whether a message is shown only when it is complete, so that nothing is ever withdrawn.
 
         Raises:
-            TypeError: ``handler`` cannot be called, or a required keyword is missing.
+            TypeError: ``handler`` cannot be called, ``on`` is a class, a required keyword is missing, or
+                with ``after="continue"`` the other agent cannot go on after a text.
 
         Example:
             >>> from miniagents import MiniAgents
@@ -552,8 +604,10 @@ class MiniAgent(Generic[In, Out, P]):
             >>> MiniAgents().run(main())
             Sorry: no idea
         """
-        composition = Catching(as_operand("catching", self, strict=True), cast("Handler", handler))
-        return cast("MiniAgent[In1, Message]", composed(composition))
+        if isinstance(handler, MiniAgent):
+            handler = as_operand("catching", cast("MiniAgent", handler), strict=True)
+        agent, go_on = as_operand("catching", self, strict=True), after == "continue"
+        return composed(Catching(agent, cast("Handler", handler), on, restart or go_on, go_on, hold))
 
     # -- wrappers: the same agent, with something around each of its runs -----------------------------------
 

@@ -271,7 +271,9 @@ def _shown(each: Content, when: str) -> list[str]:
             title, text = f"call of {each.name} ({each.id})", each.arguments
         case ToolResult():
             kind = "error" if each.is_error else "result"
-            title, text = f"{kind} of {each.name} ({each.call_id})", each.content
+            title, text = f"{kind} of {each.name} ({each.call_id})", each.text
+            more = [line for file in each.attached for line in _shown(file, when)]
+            return [*_named(title + when, text), *more]
         case ServerToolCall():
             title, text = f"call of {each.name} by the provider ({each.id})", each.arguments
         case ServerToolResult():

@@ -16,6 +16,7 @@ Example:
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
 from miniagents.messages import Message, MessagePromise, UserMessage
+from miniagents.values import WithdrawnError
 
 from .chat_history import ChatHistory
 from .console import Asker, Screen
@@ -74,5 +75,7 @@ async def _show(screen: Screen, promise: MessagePromise[Message]) -> None:
     try:
         async for token in promise:
             screen.text(token)
+    except WithdrawnError:
+        screen.text(f"\n[begun again]\n{await promise}")
     finally:
         screen.end()

@@ -31,7 +31,18 @@ from miniagents.observers import (
     RunRetried,
     UsageCame,
 )
-from miniagents.values import LLMError, Reasoning, Refusal, ToolCall, ToolResult, Usage, label_of, redact_keys
+from miniagents.values import (
+    LLMError,
+    Reasoning,
+    Refusal,
+    ServerToolCall,
+    ServerToolResult,
+    ToolCall,
+    ToolResult,
+    Usage,
+    label_of,
+    redact_keys,
+)
 
 try:
     from opentelemetry import context as otel_context, metrics, trace
@@ -469,14 +480,19 @@ def _covered(part: dict[str, str]) -> dict[str, str]:
 
 
 def _part(part: object) -> dict[str, str]:
-    if isinstance(part, str):
-        return {"type": "text", "content": part}
-    if isinstance(part, Reasoning):
-        return {"type": "reasoning", "content": part.text}
-    if isinstance(part, Refusal):
-        return {"type": "text", "content": part.text}
-    if isinstance(part, ToolCall):
-        return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": part.arguments}
-    if isinstance(part, ToolResult):
-        return {"type": "tool_call_response", "id": part.call_id, "response": part.content}
-    return {"type": type(part).__name__.lower()}  # an image or a file: its kind, not its content
+    match part:
+        case str(text) | Refusal(text):
+            told = {"type": "text", "content": text}
+        case Reasoning(text):
+            told = {"type": "reasoning", "content": text}
+        case ToolCall(call_id, name, arguments):
+            told = {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments}
+        case ToolResult(call_id):
+            told = {"type": "tool_call_response", "id": call_id, "response": part.text}
+        case ServerToolCall(call_id, name, arguments):
+            told = {"type": "server_tool_call", "id": call_id, "name": name, "arguments": arguments}
+        case ServerToolResult(call_id, content):
+            told = {"type": "server_tool_call_response", "id": call_id, "response": content}
+        case _:
+            told = {"type": type(part).__name__.lower()}  # an image or a file: its kind, not its content
+    return told

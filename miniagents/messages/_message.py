@@ -42,6 +42,7 @@ from ._parts import (
     parts_of_message,
     start_noted_pump,
     start_part_pump,
+    text_so_far,
     told_by,
 )
 
@@ -382,7 +383,7 @@ class MessageSink(Generic[M]):
             handled: whether readers get it elsewhere, so that it is not logged here.
         """
         if not self.buffer.closed:
-            set_partial_text(error, "".join(str(token) for token in self.buffer.items))
+            set_partial_text(error, text_so_far(self.buffer))
             self.buffer.fail(error, chain, handled=handled)
 
     abort = fail

@@ -21,7 +21,7 @@ from miniagents.streams._observers import Observers, RunInfo, RunKind, RunWatch
 from miniagents.streams._protocols import Sink
 from miniagents.streams._pump import fill_and_note, pump
 from miniagents.streams._run_task import ProducerTask
-from miniagents.values import Finish, Part, PartValue, Refusal, Restart, Usage, content_of
+from miniagents.values import Finish, Part, PartValue, Refusal, Restart, Usage, WithdrawnError, content_of
 
 Parts: TypeAlias = Stream[Part]
 """All parts of a message, in order."""
@@ -50,7 +50,7 @@ class PartBuffer(ReplayBuffer[str]):
         ['Hello'] 2
     """
 
-    __slots__ = ("parts",)
+    __slots__ = ("_withdrawn", "parts")
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class PartBuffer(ReplayBuffer[str]):
         self.parts: list[Part] = [] if parts is None else parts
         texts = [text for text in map(shown_text, self.parts) if text]
         super().__init__(context, texts, closed=closed, result=result)
+        self._withdrawn = ""  # why the tokens that came are not the text of the message
 
     def put(self, part: Part) -> None:
         """Add one part; a text or the text of a refusal is also added to the tokens.
@@ -75,7 +76,8 @@ class PartBuffer(ReplayBuffer[str]):
         """
         if self.closed:
             return
-        if type(part) is str and part:  # the most frequent case; `append` is inlined, which saves two calls
+        if type(part) is str and part and not self._withdrawn:
+            # The most frequent case; `append` is inlined, which saves two calls.
             self.parts.append(part)
             self.items.append(part)
             if self.notify_next:
@@ -83,10 +85,21 @@ class PartBuffer(ReplayBuffer[str]):
             return
         text = shown_text(part)
         self.parts.append(part)
-        if text:
+        if type(part) is Restart and self.items:
+            self._withdrawn = self._withdrawn or part.reason
+        if text and not self._withdrawn:
             self.append(text)
         else:
             self.consume()
+
+    @override
+    def withdrawn(self, items: object) -> Exception | None:
+        if not self._withdrawn or items is not self.items:
+            return None
+        return WithdrawnError(
+            f"The text of this message was withdrawn ({self._withdrawn}), and begins again. Await the "
+            "message, or read its parts."
+        )
 
     @override
     def forget(self) -> None:
@@ -170,12 +183,27 @@ def told_by(parts: Sequence[Part]) -> dict[str, object]:
     if only_text:
         return told
     content = content_of(parts)
-    behind = next((at for at in range(len(parts), 0, -1) if isinstance(parts[at - 1], Restart)), 0)
-    if behind:
-        told["text"] = "".join(map(shown_text, parts[behind:]))
+    if any(isinstance(part, Restart) for part in parts):
+        told["text"] = _since_restart(parts)
     if not all(isinstance(each, str) for each in content):
         told["parts"] = content
     return told
+
+
+def _since_restart(parts: Sequence[Part]) -> str:
+    behind = next((at for at in range(len(parts), 0, -1) if isinstance(parts[at - 1], Restart)), 0)
+    return "".join(map(shown_text, parts[behind:]))
+
+
+def text_so_far(buffer: ReplayBuffer[str]) -> str:
+    """Return the text that has come of a message, without what was withdrawn.
+
+    Args:
+        buffer: of the message.
+    """
+    if isinstance(buffer, PartBuffer):
+        return _since_restart(buffer.parts)
+    return "".join(map(str, buffer.items))  # an untyped streamer may yield anything
 
 
 # -- observed buffers -----------------------------------------------------------------------------------
@@ -314,6 +342,10 @@ class ObservedPartBuffer(PartBuffer):
         text = part if type(part) is str else shown_text(part)
         parts = self.parts
         parts.append(part)
+        if type(part) is Restart and self.items:
+            self._withdrawn = self._withdrawn or part.reason
+        if self._withdrawn:
+            text = ""
         if text:
             self.items.append(text)
         self._note(self._clock())

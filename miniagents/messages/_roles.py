@@ -126,7 +126,7 @@ class ToolMessage(ContentMessage, deferred=True):
     @classmethod
     @override
     def _text_of(cls, parts: Iterable[Content]) -> str:
-        return "\n\n".join(each.content for each in parts if isinstance(each, ToolResult))
+        return "\n\n".join(each.text for each in parts if isinstance(each, ToolResult))
 
 
 class ErrorMessage(Message, deferred=True):

@@ -14,6 +14,7 @@ from miniagents.streams._context import Context
 from miniagents.streams._deadlocks import waits_for
 from miniagents.streams._demand import UNBOUNDED, Request
 from miniagents.streams._derived import Processor
+from miniagents.streams._readers import raise_error
 from miniagents.streams._run_task import TasklessPart, current_ancestry
 from miniagents.values import DeadlockError, InquiryCancelledError
 
@@ -286,6 +287,7 @@ class TokenFeed(Processor):
             return False
         self._leave_message()
         if buffer.error is None:
+            raise_error(buffer, pieces)
             self._transformer.end_message(resolved(message))
             return True
         go_on = self._transformer.fail_message(buffer.error, buffer.chain)

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from miniagents.agents import MiniAgent
 from miniagents.messages import AssistantMessage, Message, Messages, ToolMessage, UserMessage
-from miniagents.values import AgentPart, freeze
+from miniagents.messages._message import ContentMessage
+from miniagents.values import AgentPart, File, Image, ResultContent, freeze
 
 from ._errors import SchemaError, ToolArgumentsError
 from ._parameters import json_object, json_schema, sentence_of
@@ -53,7 +54,7 @@ class AgentTool:
         # The model gets its errors as errors, even if the context turns errors into messages.
         return cls(agent.as_operand(strict=True), takes, spec)
 
-    async def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | str]:
+    async def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | ResultContent]:
         """Inquire the agent.
 
         Args:
@@ -61,7 +62,8 @@ class AgentTool:
 
         Yields:
             The parts that it streams, each with the aliases of the agents that it came through; then the
-            result as a text: all replies, without the turns in which the agent called tools itself.
+            result: the text of all replies, without the turns in which the agent called tools itself, and
+            their images and files.
 
         Raises:
             ToolArgumentsError: the arguments do not fit the message that the agent takes.
@@ -75,7 +77,11 @@ class AgentTool:
                         yield AgentPart((self.agent.alias, *part.agents), part.part)
                     else:
                         yield AgentPart((self.agent.alias,), part)
-            yield str(Messages([each for each in await replies if not _is_on_the_way(each)]))
+            said = [each for each in await replies if not _is_on_the_way(each)]
+            parts_of_all = (part for each in said if isinstance(each, ContentMessage) for part in each.parts)
+            files = [part for part in parts_of_all if isinstance(part, Image | File)]
+            text = str(Messages(said))
+            yield (*([text] if text else []), *files) if files else text
         finally:
             # In any case the agent stops at once, even if an error still has a reference to its replies.
             replies.cancel()

@@ -123,8 +123,9 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         True
     """
 
-    __slots__ = ("_tells",)
+    __slots__ = ("_continues", "_tells")
 
+    _continues: bool
     _tells: TellsModel | None
 
     @property
@@ -132,6 +133,11 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
     def run_kind(self) -> RunKind:
         """``"model"``; for an agent that wraps a model, such as ``model.timeout(...)``, it is ``"agent"``."""
         return "agent" if self.components else "model"
+
+    @property
+    @override
+    def continues(self) -> bool:
+        return self._continues
 
     def asks(self, **keywords: object) -> AskedModel:
         """Return which model an inquiry with these keywords would call, as far as the keywords show it.
@@ -262,7 +268,11 @@ def model_agent(
 ) -> ModelAgent[Q]: ...
 @overload
 def model_agent(
-    *, alias: str | None = None, description: str | None = None, asks: TellsModel | None = None
+    *,
+    alias: str | None = None,
+    description: str | None = None,
+    asks: TellsModel | None = None,
+    continues: bool = False,
 ) -> Callable[
     [Callable[Concatenate[InteractionContext[Message, AssistantMessage], Q], Awaitable[None]]], ModelAgent[Q]
 ]: ...
@@ -273,6 +283,7 @@ def model_agent(
     alias: str | None = None,
     description: str | None = None,
     asks: TellsModel | None = None,
+    continues: bool = False,
 ) -> object:
     """Make an agent that calls a language model from a function: for a provider of your own.
 
@@ -290,6 +301,8 @@ def model_agent(
             Then agents that call the same model share its limits, and budgets know its price. Without it, the
             keywords ``model``, ``base_url``, ``api_key`` and ``client`` are used; if they are not given, the
             model is not known.
+        continues: whether its server goes on after a text if the messages end with one of the assistant, as
+            ``catching(..., after="continue")`` needs it.
 
     Returns:
         The agent. It has `with_tools`, `as_type`, and the methods of every agent: ``around``, for example,
@@ -322,6 +335,7 @@ def model_agent(
             raise TypeError(msg)
         model = cast("ModelAgent[...]", as_kind(ModelAgent, agent))
         model._tells = asks  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is being made here
+        model._continues = continues  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
         return model
 
     return decorate if function is None else decorate(function)

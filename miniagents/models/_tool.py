@@ -1,4 +1,4 @@
-"""`@tool`: makes a function a tool that a model may call, and its result a text for the model."""
+"""`@tool`: makes a function a tool that a model may call, and its result what the model gets."""
 
 import asyncio
 import inspect
@@ -7,30 +7,46 @@ import math
 import re
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial, update_wrapper
-from typing import Concatenate, Final, Generic, Protocol, cast, get_args, get_type_hints, overload
+from types import UnionType
+from typing import (
+    Annotated,
+    Concatenate,
+    Final,
+    Generic,
+    Protocol,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 from pydantic import TypeAdapter
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.messages import Message, Messages
-from miniagents.values import AgentPart, Attachment, redact_keys
+from miniagents.values import AgentPart, Attachment, File, Image, ResultContent, redact_keys
 
 from ._errors import SchemaError
 from ._parameters import Described, Parameters
 from ._schema_parameters import SchemaParameters
 from ._tool_context import TOOL_CONTEXT, ToolContext
 
-__all__ = ["Tool", "ToolSpec", "check_timeout", "error_text", "result_text", "tool"]
+__all__ = ["Tool", "ToolSpec", "check_timeout", "error_text", "result_of", "tool"]
 
 _ANYTHING: Final = TypeAdapter(object, config={"defer_build": True})
 
 
-def result_text(value: object, name: str) -> str:
-    """Return a result as a text: a text or message unchanged, None as ``""``, all else as JSON.
+def result_of(value: object, name: str) -> ResultContent:
+    """Return a result as a model gets it: a text, or texts, images and files.
+
+    A text, a message, an image, a file and a list of these with an image or a file stay what they are; None
+    becomes ``""``, all else JSON.
 
     Args:
         value: what the tool returned.
@@ -43,6 +59,19 @@ def result_text(value: object, name: str) -> str:
         return ""
     if isinstance(value, str | Message | Messages):
         return str(cast("object", value))
+    if isinstance(value, Image | File):
+        return (value,)
+    given: object = value
+    several = cast("Sequence[object]", given) if isinstance(given, list | tuple) else ()
+    if any(isinstance(each, Image | File) for each in several):
+        told = tuple(each for each in several if isinstance(each, str | Image | File))
+        if len(told) < len(several):
+            wrong = next(each for each in several if not isinstance(each, str | Image | File))
+            raise TypeError(
+                f"The tool {name} returned a list with images or files and a value of type "
+                f"{type(wrong).__name__}; return a list of texts, images and files."
+            )
+        return told
     if isinstance(value, _NO_TEXT):
         raise TypeError(f"The tool {name} returned {_not_told(type(value))}.")
     try:
@@ -55,14 +84,15 @@ def result_text(value: object, name: str) -> str:
         raise TypeError(msg) from error
 
 
-_NO_TEXT: Final[tuple[type, ...]] = (Attachment, bytes, bytearray, memoryview)
+_NO_TEXT: Final[tuple[type, ...]] = (bytes, bytearray, memoryview)
 """Types of results that a model cannot be told."""
+_LISTS: Final[tuple[object, ...]] = (list, tuple, Sequence)
 
 
 def _not_told(kind: type) -> str:
     return (
-        f"a value of type {kind.__name__}, which a model cannot be sent as the result of a tool; return a "
-        "text, such as a description or an address, or data"
+        f"a value of type {kind.__name__}, which a model cannot be sent so as the result of a tool; return "
+        "a text, data, an Image, a File, or a list of texts, images and files"
     )
 
 
@@ -267,14 +297,14 @@ class Tool(Generic[P, R_co]):
         if isinstance(self._parameters, Parameters):
             self._parameters.check_bound(self.spec.name)
 
-    async def invoke(self, arguments: str = "{}") -> str:
+    async def invoke(self, arguments: str = "{}") -> ResultContent:
         """Call the function as a model does; a function that is not async runs in a thread.
 
         Args:
             arguments: a JSON object.
 
         Returns:
-            The result: a text unchanged, None as ``""``, all else as JSON.
+            The result: a text unchanged, None as ``""``, images and files as a tuple, all else as JSON.
 
         Raises:
             ToolArgumentsError: the arguments do not fit; the text says what to correct.
@@ -288,21 +318,21 @@ class Tool(Generic[P, R_co]):
             >>> asyncio.run(area.invoke('{"width": 2, "height": 3.5}'))
             '7.0'
         """
-        result = ""
+        result: ResultContent = ""
         async with aclosing(self.run(arguments)) as pieces:
             async for piece in pieces:
-                if isinstance(piece, str):
+                if not isinstance(piece, AgentPart):
                     result = piece
         return result
 
-    async def run(self, arguments: str = "{}") -> AsyncGenerator[AgentPart | str]:
+    async def run(self, arguments: str = "{}") -> AsyncGenerator[AgentPart | ResultContent]:
         """Call the function as a model does, and stream the parts that it yields before its result.
 
         Args:
             arguments: a JSON object.
 
         Yields:
-            The `AgentPart`s of an async generator; then the result, as a text.
+            The `AgentPart`s of an async generator; then the result, as the model gets it.
 
         Raises:
             ToolArgumentsError: the arguments do not fit; the text says what to correct.
@@ -348,7 +378,7 @@ class Tool(Generic[P, R_co]):
                     async for text in told:
                         yield AgentPart((self.spec.name,), text)
             result = await work
-        yield result_text(result, self.spec.name)
+        yield result_of(result, self.spec.name)
 
 
 class ToolDecorator(Protocol):
@@ -390,7 +420,7 @@ def tool(
 
     Raises:
         SchemaError: a parameter has no type, is positional-only, or is ``*args`` or ``**kwargs``; a
-            type has no JSON schema; the function is a generator, or returns bytes or an `Image` or `File`;
+            type has no JSON schema; the function is a generator, or returns bytes, or images inside of data;
             the name is not one that providers accept; the timeout is not a positive number.
 
     Example:
@@ -458,12 +488,19 @@ def _check(function: Callable[..., object], name: str, timeout: float | None) ->
         raise SchemaError(f"The tool {name} returns {_not_told(wrong)}.")
 
 
-def _no_text_in(annotation: object) -> Iterator[type]:
-    """The types in an annotation that a model cannot be told."""
-    if isinstance(annotation, type) and issubclass(annotation, _NO_TEXT):
+def _no_text_in(annotation: object, depth: int = 0) -> Iterator[type]:
+    """The types in an annotation that a model cannot be told; images and files may be in one list."""
+    if isinstance(annotation, type) and issubclass(
+        annotation, _NO_TEXT if depth < _IN_DATA else (*_NO_TEXT, Attachment)
+    ):
         yield annotation
+    origin = get_origin(annotation)
+    deeper = 0 if origin in {Union, UnionType, Annotated} else 1 if origin in _LISTS else _IN_DATA
     for each in cast("tuple[object, ...]", get_args(annotation)):
-        yield from _no_text_in(each)
+        yield from _no_text_in(each, depth + deeper)
+
+
+_IN_DATA: Final = 2  # lists around a value, or data, which becomes JSON
 
 
 def _context_parameters(function: Callable[..., object]) -> tuple[str, ...]:

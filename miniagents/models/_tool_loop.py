@@ -26,6 +26,7 @@ from miniagents.values import (
     Finish,
     NestingError,
     Part,
+    ResultContent,
     StopLoop,
     ToolCall,
     ToolResult,
@@ -66,8 +67,8 @@ class Callee(Protocol):
         """Seconds that a call may take; None if it has no timeout of its own."""
         ...
 
-    def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | str]:
-        """Call the tool: yield the parts that it streams, and then its result, as a text.
+    def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | ResultContent]:
+        """Call the tool: yield the parts that it streams, and then its result, as the model gets it.
 
         Args:
             arguments: a JSON object.
@@ -251,7 +252,9 @@ class ToolCalls:
         try:
             async with aclosing(self._timed(callee, call)) as pieces:
                 async for piece in pieces:
-                    yield ToolResult(call.id, piece, name=call.name) if isinstance(piece, str) else piece
+                    yield (
+                        piece if isinstance(piece, AgentPart) else ToolResult(call.id, piece, name=call.name)
+                    )
         except (StopLoop, DeadlockError, NestingError):
             raise
         except asyncio.CancelledError:
@@ -293,7 +296,7 @@ class ToolCalls:
             "write it as an async function."
         )
 
-    async def _timed(self, callee: Callee, call: ToolCall) -> AsyncGenerator[Part]:
+    async def _timed(self, callee: Callee, call: ToolCall) -> AsyncGenerator[AgentPart | ResultContent]:
         seconds = self.timeout if callee.timeout is None else callee.timeout
         deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
         pieces = callee.run(call.arguments)

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Generic, Literal, TypeAlias, cast, get_args, overload
 
 from pydantic import BaseModel, ValidationError
-from typing_extensions import ParamSpec, TypeVar, override
+from typing_extensions import ParamSpec, TypeVar, Unpack, override
 
-from miniagents.agents import Caught, InteractionContext, MiniAgent, Stage
+from miniagents.agents import CatchOptions, Caught, InteractionContext, MiniAgent, Stage
 from miniagents.messages import (
     AssistantMessage,
     Message,
@@ -288,9 +288,20 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
             ValueError: ``after`` is negative.
         """
         made = MiniAgent.hedge(cast("MiniAgent", self), cast("MiniAgent", other), after=after)
-        same = isinstance(other, TypedAgent) and cast("TypedAgent[T]", other)._answer is self._answer  # noqa: SLF001
-        return self._typed(made) if same else made
+        return self._typed(made) if self._is_like(other) else made
 
+    @overload  # type: ignore[override]  # as above
+    def catching(
+        self,
+        handler: "TypedAgent[T, Q]",
+        **options: Unpack[CatchOptions],
+    ) -> "TypedAgent[T]": ...
+    @overload
+    def catching(
+        self,
+        handler: Stage[Message, Out2],
+        **options: Unpack[CatchOptions],
+    ) -> MiniAgent[Message, ParsedMessage[T] | Out2]: ...
     @overload
     def catching(
         self,
@@ -298,6 +309,7 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
             [Exception, InteractionContext[Message, ParsedMessage[T]]],
             "ParsedMessage[T] | TypedAgent[T] | Awaitable[ParsedMessage[T] | TypedAgent[T]]",
         ],
+        **options: Unpack[CatchOptions],
     ) -> "TypedAgent[T]": ...
     @overload
     def catching(
@@ -306,19 +318,27 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
             [Exception, InteractionContext[Message, ParsedMessage[T]]],
             "Caught[Message] | Awaitable[Caught[Message]]",
         ],
+        **options: Unpack[CatchOptions],
     ) -> MiniAgent[Message, Message]: ...
     @override
-    def catching(self, handler: Callable[..., object]) -> object:
-        """As :meth:`MiniAgent.catching`; if the handler returns the same type, the result has it, too.
+    def catching(  # pyright: ignore[reportIncompatibleMethodOverride] - as above
+        self, handler: object, **options: Unpack[CatchOptions]
+    ) -> object:
+        """As :meth:`MiniAgent.catching`; if what takes over replies the same type, the result has it, too.
 
         Args:
-            handler: a function, async or not, of the error and the context of the run.
+            handler: an agent, or a function, async or not, of the error and the context of the run.
+            **options: as of :meth:`MiniAgent.catching`.
 
         Raises:
-            TypeError: it cannot be called, or a required keyword is missing.
+            TypeError: as of :meth:`MiniAgent.catching`.
         """
-        made = MiniAgent.catching(cast("MiniAgent", self), cast("Callable[..., str]", handler))
-        return self._typed(made)
+        made = MiniAgent.catching(cast("MiniAgent", self), cast("MiniAgent", handler), **options)
+        same = not isinstance(handler, MiniAgent) or self._is_like(cast("object", handler))
+        return self._typed(made) if same else made
+
+    def _is_like(self, other: object) -> bool:
+        return isinstance(other, TypedAgent) and cast("TypedAgent[T]", other)._answer is self._answer  # noqa: SLF001 - same class
 
     def _typed(self, agent: MiniAgent[Message, Message]) -> "TypedAgent[T]":
         """Return ``agent`` as a typed agent of the same type."""

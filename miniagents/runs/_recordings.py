@@ -2,8 +2,10 @@
 
 import asyncio
 import builtins
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -97,6 +99,10 @@ def _plain(value: object) -> Json:
     """Convert a value of a part to JSON, unchanged: an answer is replayed as it came."""
     if isinstance(value, PartValue):
         return {name: _plain(item) for name, item in value.as_data().items()}
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, PurePath):
+        return str(value)
     return (
         [_plain(each) for each in cast("tuple[object, ...]", value)]
         if isinstance(value, tuple)
@@ -117,12 +123,7 @@ def part_of_data(data: Json) -> Part:
         return data
     if not isinstance(data, dict):
         raise ValueError(f"{data!r} is not a part")  # noqa: TRY004 - it is wrong in a file, not in a call
-    fields: dict[str, object] = dict(data)
-    if fields.get("kind") == "agent_part":
-        agents = fields.get("agents")
-        fields["agents"] = tuple(cast("list[str]", agents)) if isinstance(agents, list) else ()
-        fields["part"] = part_of_data(data.get("part"))
-    return cast("Part", part_from_data(fields))
+    return cast("Part", part_from_data(data))
 
 
 def error_data(error: BaseException) -> dict[str, Json]:

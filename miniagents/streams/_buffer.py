@@ -82,6 +82,14 @@ class ReplayBuffer(Demand[T]):
         """How many pieces were dropped because all readers have passed them."""
         return 0
 
+    def withdrawn(self, items: object) -> Exception | None:  # noqa: ARG002 - of this buffer none ever are
+        """Return the error at the end of ``items`` if these were withdrawn.
+
+        Args:
+            items: the list that was read, as the buffer may have more than one.
+        """
+        return None
+
     def keep_all(self) -> None:
         """Keep everything from now on, for a reader of the whole; a replay buffer always does."""
 

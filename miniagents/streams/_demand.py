@@ -285,7 +285,11 @@ class Demand(Lifetime[T]):
     @property
     def needed(self) -> bool:
         """Whether a reader, also of a derived stream, waits for a piece, or something needs everything."""
-        return self._waiters is not None or self.unlimited > 0 or self._awaited == len(self.items)
+        return self.unlimited > 0 or self._waited_for
+
+    @property
+    def _waited_for(self) -> bool:
+        return self._waiters is not None or self._awaited == len(self.items)
 
     def request(self, limit: int, *, waiting: bool = False) -> None:
         """Allow the source to run on until ``limit`` pieces have come.
@@ -408,7 +412,7 @@ class Demand(Lifetime[T]):
         if resume is not None and not resume.done():
             resume.set_result(None)
         if self.upstream is not None and not self.closed:
-            waiting = self._waiters is not None
+            waiting = self._waited_for  # also by a reader of a derived stream
             self.context.dispatch(partial(self.upstream.pass_demand_on, self, waiting=waiting))
 
     # -- what it leads to --------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ async def _read(  # noqa: C901 - calls of helpers would cost more than the branc
                 hot = buffer.requested - half
     finally:
         buffer.reader_left()
-    raise_error(buffer)
+    raise_error(buffer, items)
 
 
 async def _read_without_replay(buffer: NoReplayBuffer[T], owner: object) -> AsyncGenerator[T]:
@@ -251,13 +251,14 @@ async def until_closed(buffer: ReplayBuffer[T]) -> None:
         buffer.reader_left()
 
 
-def raise_error(buffer: ReplayBuffer[T]) -> None:
+def raise_error(buffer: ReplayBuffer[T], items: object = None) -> None:
     """Raise the error of a closed ``buffer``, the same object, if it has one.
 
     Every reader gets a new traceback; otherwise it would grow with each reader and keep their frames alive.
 
     Args:
         buffer: the buffer; from now on its error counts as seen.
+        items: the list that was read; if it was withdrawn, that is an error too.
 
     Raises:
         Exception: the error of the buffer, of any type.
@@ -274,6 +275,9 @@ def raise_error(buffer: ReplayBuffer[T]) -> None:
         ValueError: the source broke
     """
     if buffer.error is None:
+        withdrawn = buffer.withdrawn(items)
+        if withdrawn is not None:
+            raise withdrawn
         return
     producer = current_producer()
     if isinstance(producer, ProducerTask) and not producer.ended:

@@ -155,7 +155,7 @@ async def _all(buffer: ReplayBuffer[T], lease: object, items: list[T]) -> tuple[
     """Return all the pieces; keep ``lease`` until they have come."""
     buffer.keep_all()
     await until_closed(buffer)
-    raise_error(buffer)
+    raise_error(buffer, items)
     whole = tuple(items)
     del lease  # if it was the last one, the items are dropped
     return whole
@@ -279,7 +279,11 @@ class Subscription(abc.DisposableBase, Generic[T]):
         on_error, on_completed, lease = self._on_error, self._on_completed, self._lease
         self.dispose()
         if buffer.error is None:
-            on_completed()
+            withdrawn = buffer.withdrawn(self._items)
+            if withdrawn is None:
+                on_completed()
+            elif on_error is not None:
+                on_error(withdrawn)
         elif on_error is not None:
             passing = buffer.context.passing = PassingError(buffer.error, buffer.chain)
             try:

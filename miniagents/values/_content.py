@@ -5,6 +5,7 @@ finished message is read as a stream.
 """
 
 import json
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from types import MappingProxyType
@@ -267,7 +268,20 @@ def part_from_data(data: Mapping[str, object]) -> PartValue:
         msg = f"{data.get('kind')!r} is no kind of part; the kinds are {', '.join(_KINDS)}"
         raise ValueError(msg)
     try:
-        return kind(**data)
+        return kind(**{name: _field(name, value) for name, value in data.items()})
     except TypeError as error:
         msg = f"the data of a {data['kind']} does not fit: {error}"
         raise ValueError(msg) from None
+
+
+def _field(name: str, value: object) -> object:
+    """Return a field of a part from its JSON: bytes are in base64 there, tuples are lists."""
+    match value:
+        case str() if name == "data":
+            return b64decode(value)
+        case list() | tuple():
+            return tuple(_field("", each) for each in cast("Iterable[object]", value))
+        case Mapping() if "kind" in value:
+            return part_from_data(cast("Mapping[str, object]", value))
+        case _:
+            return value

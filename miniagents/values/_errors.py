@@ -223,6 +223,38 @@ class StreamOverflowError(MiniAgentsError, RuntimeError):
     """
 
 
+class GuardError(MiniAgentsError):
+    """A check of ``agent.guard(...)`` stopped an answer; its text is the reason.
+
+    Example:
+        >>> str(GuardError("it names a customer"))
+        'it names a customer'
+    """
+
+
+class WithdrawnError(MiniAgentsError):
+    """The text that a reader of tokens got was withdrawn: the message has another one.
+
+    Tokens cannot be withdrawn. Await the message, read its ``parts`` (a ``Restart`` is where it begins
+    again), or give the operator that withdraws ``hold=True``.
+
+    Example:
+        >>> from miniagents import MiniAgents, fallback
+        >>> from miniagents.testing import scripted_model
+        >>> broken, whole = scripted_model(["I am", ConnectionError()]), scripted_model("I am here.")
+        >>> async def main():
+        ...     message = await anext(aiter(fallback(broken, whole).inquire("Hello?")))
+        ...     try:
+        ...         async for token in message:
+        ...             print(token)
+        ...     except WithdrawnError:
+        ...         print("no,", await message)
+        >>> MiniAgents().run(main())
+        I am
+        no, I am here.
+    """
+
+
 class NestingError(MiniAgentsError, TypeError):
     """Values, messages or replies are nested more than 64 levels deep.
 

@@ -27,6 +27,7 @@ __all__ = [
     "Refusal",
     "ResponseHeaders",
     "Restart",
+    "ResultContent",
     "Retry",
     "ServerToolCall",
     "ServerToolResult",
@@ -108,13 +109,17 @@ class ToolCallDelta(PartValue):
     kind: Literal["tool_call_delta"] = field(default="tool_call_delta", kw_only=True, repr=False)
 
 
+ResultContent: TypeAlias = str | tuple[str | Image | File, ...]
+"""What a model gets as the result of a call: a text, or texts, images and files in order."""
+
+
 @lazy_dataclass(frozen=True, slots=True)
 class ToolResult(PartValue):
     """The result of a tool call.
 
     Attributes:
         call_id: the id of the call.
-        content: the text that the model gets.
+        content: what the model gets: a text, or a tuple of texts, images and files.
         is_error: whether the content is the text of an error.
         name: the name of the tool.
         kind: which part this is, for JSON.
@@ -122,13 +127,28 @@ class ToolResult(PartValue):
     Example:
         >>> ToolResult("call-1", "12 °C").content
         '12 °C'
+        >>> ToolResult("call-2", ("A cat:", Image(path="cat.png"))).text
+        'A cat:'
     """
 
     call_id: str
-    content: str
+    content: ResultContent
     is_error: bool = False
     name: str | None = None
     kind: Literal["tool_result"] = field(default="tool_result", kw_only=True, repr=False)
+
+    @property
+    def text(self) -> str:
+        """The texts of the content, without images and files."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n\n".join(each for each in self.content if isinstance(each, str))
+
+    @property
+    def attached(self) -> tuple[Image | File, ...]:
+        """The images and files of the content."""
+        given = () if isinstance(self.content, str) else self.content
+        return tuple(each for each in given if not isinstance(each, str))
 
 
 @lazy_dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from miniagents import (
     join_messages,
     miniagent,
 )
+from tests.support.amounts import amount
 from tests.support.sources import turns
 
 Inquiries = dict[str, MessageSequencePromise[Message]]
@@ -407,7 +408,7 @@ def stuck(edges: dict[str, list[str]]) -> set[str]:
 
 @pytest.mark.loop(virtual=True)
 @pytest.mark.logs("these may wait for each other", "failed after its replies were closed")
-@settings(max_examples=150)
+@settings(max_examples=amount(40, 150))
 @given(st.data())
 async def test_any_graph(data: st.DataObject) -> None:
     """Agents wait for each other in every way: all reply but those who wait for a circle.

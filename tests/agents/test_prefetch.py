@@ -20,6 +20,7 @@ from miniagents import (
     split_messages,
 )
 from miniagents.operators import map_messages, map_tokens, to_async_iter
+from tests.support.amounts import amount
 from tests.support.sources import Source, turns
 
 Sequence = MessageSequencePromise[Message]
@@ -242,7 +243,7 @@ async def read_its_tokens(sequence: Sequence) -> list[str]:
     return ["".join([token async for token in to_async_iter(sequence.tokens)])]
 
 
-@settings(max_examples=60)
+@settings(max_examples=amount(25, 60))
 @given(
     lengths=st.lists(st.integers(0, 8), max_size=8),
     steps=st.lists(st.sampled_from([*STEPS, upper]), max_size=4),

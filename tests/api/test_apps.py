@@ -54,7 +54,7 @@ def lifespan(context: MiniAgents | None = None) -> Lifespan:
 
 async def text_of(url: str) -> str:
     """What a client gets, which must be an answer."""
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
         response = await client.get(url)
     assert response.status_code == 200, response.text
     return response.text
@@ -195,7 +195,7 @@ async def test_a_client_that_leaves() -> None:
 
     async with (
         served(Starlette(routes=[Route("/", handler)], lifespan=lifespan())) as url,
-        httpx2.AsyncClient(trust_env=False) as client,
+        httpx2.AsyncClient(trust_env=False, verify=False) as client,
     ):
         async with client.stream("GET", url) as response:
             assert "first" == await anext(response.aiter_text())

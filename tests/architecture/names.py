@@ -186,7 +186,11 @@ def _annotations(each: ast.ClassDef | _Function) -> Iterator[ast.expr | None]:
 def _says_any(annotation: ast.expr | None) -> bool:
     if annotation is None:
         return False
-    quoted = [each for each in ast.walk(annotation) if isinstance(each, ast.Constant)]
+    literals = [each for each in ast.walk(annotation) if isinstance(each, ast.Subscript)]
+    words = {id(word) for each in literals if "Literal" in ast.unparse(each.value) for word in ast.walk(each)}
+    quoted = [
+        each for each in ast.walk(annotation) if isinstance(each, ast.Constant) and id(each) not in words
+    ]
     inner = [ast.parse(each.value, mode="eval").body for each in quoted if isinstance(each.value, str)]
     names = [ast.unparse(each) for each in ast.walk(annotation) if isinstance(each, ast.Name | ast.Attribute)]
     return any(name.split(".")[-1] == "Any" for name in names) or any(map(_says_any, inner))

@@ -114,7 +114,7 @@ def read(root: Path, path: Path) -> Module:
 
 def imports(module: Module) -> list[Import]:
     """Return every import of the module, also those inside functions, with relative ones made absolute."""
-    return list(_imports(module, module.tree, in_function=False, for_types=False))
+    return list(_imports_of(module))
 
 
 def module_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -150,6 +150,11 @@ def plant(root: Path, files: dict[str, str]) -> Path:
 @lru_cache(maxsize=1024)  # every check looks at the same files
 def _parsed(text: str, name: str) -> ast.Module:
     return ast.parse(text, filename=name)
+
+
+@lru_cache(maxsize=1024)
+def _imports_of(module: Module) -> tuple[Import, ...]:
+    return tuple(_imports(module, module.tree, in_function=False, for_types=False))
 
 
 def _imports(module: Module, node: ast.AST, *, in_function: bool, for_types: bool) -> Iterator[Import]:

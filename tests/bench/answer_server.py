@@ -58,7 +58,7 @@ def reading(
 
         async def main(url: str) -> float:
             limits = httpx2.Limits(max_connections=None)
-            async with context(), httpx2.AsyncClient(trust_env=False, limits=limits) as client:
+            async with context(), httpx2.AsyncClient(trust_env=False, verify=False, limits=limits) as client:
                 ask = await asking(url, client)
 
                 async def work() -> None:

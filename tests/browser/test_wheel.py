@@ -35,7 +35,7 @@ async def test_a_wheel_serves_the_page(tmp_path: Path) -> None:
         files.extractall(tmp_path / "wheel")
     async with (
         page_server(tmp_path, agent=None, root=tmp_path / "wheel") as server,
-        httpx2.AsyncClient(base_url=server.address, trust_env=False) as client,
+        httpx2.AsyncClient(base_url=server.address, trust_env=False, verify=False) as client,
     ):
         assert (PAGE / "index.html").read_bytes() == (await client.get("/")).content
         names = os.listdir(PAGE)  # noqa: PTH208 - as above

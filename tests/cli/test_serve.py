@@ -205,7 +205,11 @@ async def serving(
         async with asyncio.timeout(20):
             address = (await process.stdout.readline()).decode().strip()
         async with httpx2.AsyncClient(
-            base_url=address.partition("#")[0], headers=logged_in(address), trust_env=False, timeout=20
+            base_url=address.partition("#")[0],
+            headers=logged_in(address),
+            trust_env=False,
+            verify=False,
+            timeout=20,
         ) as client:
             yield process, Page(client, address)
     finally:
@@ -298,7 +302,9 @@ async def test_ctrl_c_at_a_terminal(tmp_path: Path) -> None:
         await terminal.expect("Ctrl-C ends it.")
         address = next(line for line in terminal.shown.splitlines() if line.startswith("http"))
         base, headers = address.partition("#")[0], logged_in(address)
-        async with httpx2.AsyncClient(base_url=base, headers=headers, trust_env=False) as client:
+        async with httpx2.AsyncClient(
+            base_url=base, headers=headers, trust_env=False, verify=False
+        ) as client:
             page = Page(client, address)
             run = await page.begin(await page.thread(), text="Hi")
             async with followed(page, run):

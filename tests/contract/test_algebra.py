@@ -12,6 +12,7 @@ from miniagents import (
     MiniAgent,
     RaceLostError,
     RetryPolicy,
+    fallback,
     identity,
     miniagent,
     race,
@@ -158,6 +159,13 @@ class TestCatching(AgentContract):
 
     covers = ("MiniAgent.catching",)
     agent = strict_agent.catching(never)
+
+
+class TestFallback(AgentContract):
+    """`fallback(a, b)`, if `a` has an error that it is not for."""
+
+    covers = ("fallback",)
+    agent = fallback(strict_agent, stuck_agent, on=())
 
 
 class TestRoute(AgentContract):

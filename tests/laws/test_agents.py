@@ -20,11 +20,13 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     RetryPolicy,
+    fallback,
     identity,
     miniagent,
     race,
 )
 from tests.laws.grammar import INPUTS, SIMPLE, Faces, Got, Recipe, Runs, agents, faces, reraise, told
+from tests.support.amounts import amount
 
 Agent = MiniAgent[Message, Message]
 Law = Callable[[Agent, Agent, Agent], tuple[Agent, Agent]]
@@ -64,6 +66,10 @@ LAWS: dict[str, Law] = {
         failing_agent.catching(lambda error, ctx: a),
         a,
     ),
+    "if the first agent fails, a fallback is the second": lambda a, b, c: (fallback(failing_agent, a), a),
+    "an agent that takes over is all there is": lambda a, b, c: (failing_agent.catching(a), a),
+    "a fallback for no error is neutral": lambda a, b, c: (fallback(a, b, c, on=()), a),
+    "holding is neutral": lambda a, b, c: (fallback(a, b, on=(), hold=True), a),
     "another alias is neutral": lambda a, b, c: (a.described(alias="X"), a),
 }
 
@@ -91,7 +97,7 @@ async def test_law_of_simple_agents(law: Law) -> None:
 
 @pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-@settings(max_examples=12)
+@settings(max_examples=amount(5, 12))
 @given(a=agents, b=agents, c=agents, messages=INPUTS)
 async def test_law(law: Law, a: Recipe, b: Recipe, c: Recipe, messages: list[list[str]]) -> None:
     """Both sides of the law are the same agent to every reader."""
@@ -100,7 +106,7 @@ async def test_law(law: Law, a: Recipe, b: Recipe, c: Recipe, messages: list[lis
 
 
 @pytest.mark.loop(virtual=True)
-@settings(max_examples=40)
+@settings(max_examples=amount(15, 40))
 @given(recipe=agents, messages=INPUTS)
 async def test_all_faces_are_equal(recipe: Recipe, messages: list[list[str]]) -> None:
     """All readers get what the first one got; who awaits gets the texts, or the first error."""
@@ -111,7 +117,7 @@ async def test_all_faces_are_equal(recipe: Recipe, messages: list[list[str]]) ->
 
 
 @pytest.mark.loop(virtual=True)
-@settings(max_examples=40)
+@settings(max_examples=amount(15, 40))
 @given(recipe=agents, messages=INPUTS)
 async def test_cold_is_hot(recipe: Recipe, messages: list[list[str]]) -> None:
     """In a pipe an agent replies what it replies when it is inquired."""
@@ -122,7 +128,7 @@ async def test_cold_is_hot(recipe: Recipe, messages: list[list[str]]) -> None:
 
 
 @pytest.mark.loop(virtual=True)
-@settings(max_examples=40)
+@settings(max_examples=amount(15, 40))
 @given(recipe=agents, messages=INPUTS, seconds=st.sampled_from([0.0, 0.5, 2.5, 4.5]))
 async def test_cancelling_the_whole(recipe: Recipe, messages: list[list[str]], seconds: float) -> None:
     """When the whole is cancelled, all its parts are: none of them lives on, not for a moment."""
@@ -139,7 +145,7 @@ async def test_cancelling_the_whole(recipe: Recipe, messages: list[list[str]], s
 
 
 @pytest.mark.loop(virtual=True)
-@settings(max_examples=40)
+@settings(max_examples=amount(15, 40))
 @given(recipe=agents, messages=INPUTS)
 async def test_leaving_the_whole(recipe: Recipe, messages: list[list[str]]) -> None:
     """When the last reader has left and no other one can come, all its parts are stopped."""

@@ -4,7 +4,7 @@ A graph is some jobs of `graph.py` at once, drawn by a seed; it is run once to i
 steps there are and what its readers get. Then it is run again for each point: before a drawn step something
 in it is stopped. Everything is in virtual time, and in an order that is drawn, too.
 
-Here are some hundred points; `HYPOTHESIS_PROFILE=nightly` has some thousand.
+Here are some hundred points, fewer in plain `pytest`; `HYPOTHESIS_PROFILE=nightly` has some thousand.
 
 A point that fails prints its graph, its seed and what it stopped; `Graph(seed).run(Stop(...))` has it again.
 """
@@ -28,9 +28,10 @@ from miniagents.streams._context import CURRENT_CONTEXT
 from miniagents.streams._deadlocks import current_producer
 from tests.laws.graph import JOBS, Job, PlannedError, ReaderLeftError
 from tests.laws.stepped import SteppedLoop
+from tests.support.amounts import amount
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-GRAPHS = 300 if NIGHTLY else 25
+GRAPHS = 300 if NIGHTLY else amount(10, 25)
 POINTS = 14
 JOBS_AT_ONCE = 4
 KINDS = ("context", "body", "inquiry", "reader", "leave", "task", "all")

@@ -30,7 +30,7 @@ SOON = 1e-3
 REST = 20.0
 """Seconds after which everything that is not paused has ended."""
 
-LIMIT = 1_000.0
+LIMIT = 100_000.0
 """Seconds of virtual time after which a program hangs."""
 
 

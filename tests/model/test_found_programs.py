@@ -214,6 +214,23 @@ FOUND = {
         READ,
         cancelled=1.0,
     ),
+    "D1 a message that nothing reads, in front of one that is needed through two agents": p.Program(
+        p.Chain(p.Chain(function(PASS), function(PASS)), function(p.EachMessage("echo"))),
+        p.Asked(p.Catching(function(UPPER), p.Received()), SENT),
+        (p.Reader("subscribe"),),
+        prefetch=1,
+        flow=True,
+    ),
+    "D2 an error behind a message that nothing reads, within a time limit": p.Program(
+        p.Timeout(p.Around(p.Identity(), "watch"), total=1.0),
+        p.Asked(
+            function(UPPER),
+            p.Generated(((0.0, p.Streamed((), (0.0, "e"))), (0.0, p.Text("b")))),
+        ),
+        (p.Reader("subscribe"),),
+        prefetch=1,
+        flow=True,
+    ),
 }
 
 

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.model.__main__ import run
+from tests.support.amounts import amount
 
-FEW = 200
+FEW = amount(100, 200)
 MANY = 2_000
 
 

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.model.__main__ import run
+from tests.support.amounts import amount
 
-FEW = 250
+FEW = amount(120, 250)
 MANY = 6_000
 
 

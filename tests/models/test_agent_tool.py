@@ -9,6 +9,8 @@ from miniagents import (
     AgentPart,
     AssistantMessage,
     BaseAgent,
+    File,
+    Image,
     InteractionContext,
     Message,
     MiniAgent,
@@ -29,7 +31,7 @@ async def echo(ctx: InteractionContext) -> None:
     ctx.reply([await ctx.messages, "Really."])
 
 
-async def pieces(made: AgentTool, arguments: str) -> list[AgentPart | str]:
+async def pieces(made: AgentTool, arguments: str) -> list[AgentPart | str | tuple[str | Image | File, ...]]:
     """Everything that a call gives."""
     async with MiniAgents():
         return [piece async for piece in made.run(arguments)]

@@ -27,7 +27,7 @@ from miniagents import (
     ToolSpec,
     tool,
 )
-from miniagents.models._tool import error_text, result_text
+from miniagents.models._tool import error_text, result_of
 from miniagents.testing import scripted_model
 
 
@@ -59,7 +59,7 @@ class Degrees:
 )
 def test_results(value: object, text: str) -> None:
     """Texts and messages are told as they are, data as JSON, nothing as nothing."""
-    assert result_text(value, "weather") == text
+    assert result_of(value, "weather") == text
 
 
 @pytest.mark.parametrize("value", [object(), {"a": object()}, b"\xff"])
@@ -68,7 +68,7 @@ def test_results_that_cannot_be_told(value: object) -> None:
     with pytest.raises(
         TypeError, match=f"The tool weather returned a (value of type )?{type(value).__name__}"
     ):
-        result_text(value, "weather")
+        result_of(value, "weather")
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ async def test_bound_parameters() -> None:
         required = cast("Sequence[str]", made.spec.parameters.get("required", ()))
         assert (left, [name for name in left if name in "ab"]) == (names_of(made), list(required))
         given = {name: values[name] for name in left}
-        assert [1, "two", 3.5, 5, "six"] == json.loads(await made.invoke(json.dumps(given)))
+        assert [1, "two", 3.5, 5, "six"] == json.loads(str(await made.invoke(json.dumps(given))))
         for name in set(values) - set(left):
             with pytest.raises(ToolArgumentsError, match="Extra inputs are not permitted"):
                 await made.invoke(json.dumps({**given, name: 1}))
@@ -290,12 +290,12 @@ async def test_parameters_that_must_be_bound() -> None:
 
 
 def test_results_that_are_no_text() -> None:
-    """A7: a function that returns an image, a file or bytes is refused when it is made a tool."""
+    """A7: a function that returns bytes, or images inside of data, is refused when it is made a tool."""
 
-    def image() -> Image:
-        return Image(url="https://example.org/a.png")
+    def image() -> dict[str, Image]:
+        return {}
 
-    async def files() -> list[File] | None:
+    async def files() -> list[list[File]] | None:
         return None
 
     def data() -> bytes:
@@ -306,15 +306,27 @@ def test_results_that_are_no_text() -> None:
             tool(function)
 
 
-async def test_results_that_were_not_declared() -> None:
-    """A7: without an annotation, the call is refused, also if the bytes look like a text."""
+async def test_results_with_images() -> None:
+    """Images, files, and lists of these and texts are results; other values in such a list are refused."""
+    cat, page = Image(url="https://example.org/a.png"), File(data=b"%PDF-1.7")
 
+    @tool
+    def image() -> Image | None:
+        return cat
+
+    @tool
+    async def several() -> list[str | Image | File]:
+        return ["A cat:", cat, page]
+
+    @tool
     def any_result(kind: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        return {"image": Image(url="https://example.org/a.png"), "bytes": b"text"}[kind]
+        return {"mixed": [cat, 5], "bytes": b"text"}[kind]
 
-    for kind in ("image", "bytes"):
-        with pytest.raises(TypeError, match="The tool any_result returned a value of type"):
-            await tool(any_result).invoke(f'{{"kind": "{kind}"}}')
+    assert [(cat,), ("A cat:", cat, page)] == [await image.invoke(), await several.invoke()]
+    with pytest.raises(TypeError, match=r"any_result returned a list with images .* of type int"):
+        await any_result.invoke('{"kind": "mixed"}')
+    with pytest.raises(TypeError, match="The tool any_result returned a value of type bytes"):
+        await any_result.invoke('{"kind": "bytes"}')
 
 
 @pytest.mark.gate("starts a program")

@@ -182,7 +182,7 @@ async def test_failures_are_results(name: str, arguments: str, content: str) -> 
     """A failing tool gives a result that says what was wrong, and never a key."""
     result = await called(name, arguments)
     assert result.is_error
-    assert result.content.startswith(content)
+    assert result.text.startswith(content)
 
 
 async def test_success() -> None:
@@ -232,7 +232,7 @@ async def test_arguments_that_are_no_object(name: str, arguments: str) -> None:
 
     result = await called(name, arguments, approve=approve)
     assert (result.is_error, asked) == (True, [])
-    assert result.content.startswith("ToolArgumentsError: I")
+    assert result.text.startswith("ToolArgumentsError: I")
 
 
 async def test_an_approval_that_raises() -> None:

@@ -461,9 +461,9 @@ async def test_a_history_of_others(tmp_path: Path) -> None:
     assert ["a", "b", "c"] == [str(each) for each in model.requests[0].messages][:3]
 
 
-@pytest.mark.parametrize(
-    ("status", "request_"),
-    [
+async def test_bodies(tmp_path: Path) -> None:
+    """A body that cannot be used begins nothing and says in a sentence what is wrong."""
+    cases: tuple[tuple[int, dict[str, Any]], ...] = (
         (415, {"content": b'{"text":"x"}', "headers": {"content-type": "text/plain"}}),
         (400, {"content": b"{", "headers": {"content-type": "application/json"}}),
         (400, {"json": ["text"]}),
@@ -473,13 +473,11 @@ async def test_a_history_of_others(tmp_path: Path) -> None:
         (400, {"json": {"text": 7}}),
         (400, {"json": {"regenerate": False}}),
         (400, {"json": {"regenerate": True, "text": "x"}}),
-    ],
-)
-async def test_bodies(tmp_path: Path, status: int, request_: dict[str, Any]) -> None:
-    """A body that cannot be used begins nothing and says in a sentence what is wrong."""
+    )
     async with page_of(scripted_model(), tmp_path) as page:
         thread = await page.thread()
-        assert status == error(await page.client.post(f"/api/threads/{thread}/runs", **request_))[0]
+        for status, body in cases:
+            assert status == error(await page.client.post(f"/api/threads/{thread}/runs", **body))[0], body
         assert [] == await page.texts(thread)
 
 
@@ -610,35 +608,31 @@ async def _full() -> None:
 # -- who may -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"host": "evil.example"},
-        {"host": "evil.example:{port}"},
-        {"host": "127.0.0.1"},
-        {"host": "127.0.0.1:1"},
-        {"host": "127.0.0.1:{port}@evil.example"},
-        {"host": "localhost.:{port}"},
-        {"host": ""},
-        {"origin": "http://evil.example"},
-        {"origin": "null"},
-        {"origin": "http://localhost:{port}"},
-        {"origin": "https://127.0.0.1:{port}"},
-        {"origin": "http://127.0.0.1:{port}.evil.example"},
-    ],
-)
-async def test_other_sites(tmp_path: Path, headers: dict[str, str]) -> None:
+async def test_other_sites(tmp_path: Path) -> None:
     """What comes from a page of another site, or under another name (DNS rebinding), reaches no route."""
     async with page_of(scripted_model(), tmp_path) as page:
-        sent = {name: value.replace("{port}", str(page.port)) for name, value in headers.items()}
-        for method, path in (
-            ("GET", "/"),
-            ("GET", "/api/info"),
-            ("POST", "/api/threads"),
-            ("GET", "/runs/x"),
+        for headers in (
+            {"host": "evil.example"},
+            {"host": f"evil.example:{page.port}"},
+            {"host": "127.0.0.1"},
+            {"host": "127.0.0.1:1"},
+            {"host": f"127.0.0.1:{page.port}@evil.example"},
+            {"host": f"localhost.:{page.port}"},
+            {"host": ""},
+            {"origin": "http://evil.example"},
+            {"origin": "null"},
+            {"origin": f"http://localhost:{page.port}"},
+            {"origin": f"https://127.0.0.1:{page.port}"},
+            {"origin": f"http://127.0.0.1:{page.port}.evil.example"},
         ):
-            refused = await page.client.request(method, path, headers=sent)
-            assert 403 == error(refused)[0]
+            for method, path in (
+                ("GET", "/"),
+                ("GET", "/api/info"),
+                ("POST", "/api/threads"),
+                ("GET", "/runs/x"),
+            ):
+                refused = await page.client.request(method, path, headers=headers)
+                assert 403 == error(refused)[0], (headers, path)
         assert [] == (await page.client.get("/api/threads")).json()["threads"]
 
 

@@ -17,6 +17,7 @@ from miniagents.streams._lifetime import Fate, Lease
 from miniagents.streams._pump import fill
 from miniagents.streams._readers import iterate, until_closed
 from miniagents.values import InquiryCancelledError, WrongLoopError
+from tests.support.amounts import amount
 from tests.support.sources import Recorder, Source, turns
 
 
@@ -537,7 +538,7 @@ async def test_many_kept_pieces() -> None:
     await slow.aclose()
 
 
-@settings(max_examples=150)
+@settings(max_examples=amount(50, 150))
 @given(
     st.lists(st.tuples(st.sampled_from(["write", "read", "enter", "leave"]), st.integers(0, 3)), max_size=60),
     st.integers(1, 5),

@@ -12,6 +12,7 @@ from miniagents import AssistantMessage, LLMError, MiniAgents
 from miniagents.ext.web._frames import Frame, MessagePart, RunEnded, json_of
 from miniagents.ext.web._protocols import Encoder
 from miniagents.values import Restart
+from tests.support.amounts import amount
 
 from .run_frames import drawn_run
 
@@ -64,7 +65,7 @@ async def check_any_run(
     responses: Callable[[list[Frame]], tuple[httpx2.Response, httpx2.Response]],
     ask: Ask,
     *,
-    runs: int = 150,
+    runs: int = amount(40, 150),
 ) -> None:
     """Check that an agent of ours reads any run, and that only one that did not end well is an error.
 

@@ -126,6 +126,8 @@ def caught(model: ModelAgent[...]) -> None:
     typed = model.as_type(City)
     assert_type(typed.catching(another), TypedAgent[City])
     assert_type(typed.catching(excuse), MiniAgent[Message, Message])
+    assert_type(typed.catching(model.as_type(City).bind(), restart=True), TypedAgent[City])
+    assert_type(typed.catching(tuned_agent.bind()), MiniAgent[Message, ParsedMessage[City] | Message])
 
 
 async def rows(model: ModelAgent[...], items: list[str]) -> None:

@@ -14,6 +14,7 @@ from miniagents import (
     MessageSequencePromise,
     MiniAgent,
     RetryPolicy,
+    fallback,
     identity,
     race,
     route,
@@ -141,6 +142,18 @@ def what_goes_wrong() -> None:
     assert_type(answering_agent.timeout(first_token=1, stall=2.0, total=None), MiniAgent[Question, Answer])
     assert_type(tuned_agent.timeout(total=1).retry(RetryPolicy(attempts=2)).bind(), MiniAgent)
     assert_type(AgentTimeoutError.__mro__[0], type)
+    assert_type(answering_agent.catching(answering_agent), MiniAgent[Question, Answer])
+    assert_type(
+        asking_agent.catching(answering_agent, restart=True), MiniAgent[Question, HardQuestion | Answer]
+    )
+    assert_type(any_agent.catching(any_agent, on=(KeyError,), after="continue", hold=True), MiniAgent)
+    assert_type(fallback(asking_agent, answering_agent), MiniAgent[Question, HardQuestion | Answer])
+    assert_type(fallback(any_agent, any_agent, any_agent, hold=True), MiniAgent)
+    assert_type(fallback(any_agent, any_agent, any_agent, any_agent, any_agent), MiniAgent)
+    fallback(answering_agent)  # type: ignore[call-overload]
+    fallback(any_agent, any_agent, on=KeyError)  # type: ignore[arg-type]
+    answering_agent.catching(answering_agent, after="go on")  # type: ignore[call-overload]
+    answering_agent.catching(grading_agent)  # type: ignore[arg-type]
     answering_agent.catching(count)  # type: ignore[arg-type]
     answering_agent.catching(answered)  # type: ignore[arg-type]
     answering_agent.catching(lambda error: f"{error}")  # type: ignore[arg-type, misc]

@@ -37,7 +37,9 @@ def kind_of(part: Part) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for e
             assert_type(index, int)
             return arguments
         case ToolResult():
-            return part.content
+            assert_type(part.content, str | tuple[str | Image | File, ...])
+            assert_type(part.attached, tuple[Image | File, ...])
+            return part.text
         case ServerToolCall():
             return part.arguments
         case ServerToolResult():

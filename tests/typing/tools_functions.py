@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import assert_type
 
-from miniagents import Tool, tool
+from miniagents import File, Image, Tool, tool
 from miniagents.parts import AgentPart
 from miniagents.tools import ToolContext
 
@@ -51,7 +51,7 @@ Tool.from_schema("shout", "Shouts.", [], shout)  # type: ignore[arg-type]
 
 async def results() -> None:
     """What a model is told is text; what the function returns is its own."""
-    assert_type(await add.invoke("{}"), str)
+    assert_type(await add.invoke("{}"), str | tuple[str | Image | File, ...])
     assert_type(await echo("a", times=2), str)
     await echo("a", 2)  # type: ignore[call-arg]
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonParser, JsonPath, JsonText
 from miniagents.values._json_parser import JsonString, bare_value
+from tests.support.amounts import amount
 
 
 def decoded(encoded: str, size: int) -> tuple[str, str]:
@@ -154,7 +155,7 @@ def test_events_of_every_depth(value: object, depth: int, cuts: list[int]) -> No
     assert joined(found) == at_paths(json.loads(document), depth)
 
 
-@settings(max_examples=300)
+@settings(max_examples=amount(80, 300))
 @given(st.text('{}[]",:\\ 01-.eEtruefalsnu\n', max_size=12))
 def test_accepts_what_json_accepts(text: str) -> None:
     """Exactly the texts that are JSON are read; any other one is an error, and nothing else."""

@@ -1,18 +1,22 @@
 """Parts: small frozen values with a hash key and a `kind`."""
 
+import json
 import pickle
 from dataclasses import FrozenInstanceError, dataclass
 
 import pytest
 from pydantic import ValidationError
 
-from miniagents.messages import AssistantMessage
+from miniagents.messages import AssistantMessage, ToolMessage
+from miniagents.runs._recordings import part_data, part_of_data
 from miniagents.values import (
     MAX_NESTING,
     AgentPart,
     Citation,
+    File,
     Finish,
     Frozen,
+    Image,
     PartValue,
     RateLimit,
     Reasoning,
@@ -68,6 +72,7 @@ ALL: tuple[PartValue, ...] = (
     ToolCallDelta(1, "call-1", "look", "{", "item-1"),
     ToolCall("call-1", "look", "{}"),
     ToolResult("call-1", "dark", is_error=True),
+    ToolResult("call-1", ("A dot:", Image(data=b"GIF8"), File(path="a.pdf"))),
     Citation("https://example.org", "Title", "words", 1, 6),
     Usage(7, 3, 2, 1, 4),
     Finish("stop"),
@@ -97,6 +102,22 @@ def test_in_a_message() -> None:
     same = AssistantMessage("Hi", parts=[Reasoning("Hm."), "Hi"], usage=Usage(7, 3))
     other = AssistantMessage("Hi", parts=[Reasoning("Ha."), "Hi"], usage=Usage(7, 3))
     assert message.hash_key == same.hash_key != other.hash_key
+
+
+def test_results_with_images() -> None:
+    """A result with images stands in a message, is part of its key, and comes back from JSON."""
+    parts = [
+        ToolResult("1", ("A dot:", Image(data=b"GIF8"))),
+        ToolResult("2", (Image(url="https://a.b/c.png"),)),
+    ]
+    message = ToolMessage(parts=parts)
+    assert "A dot:" == str(message).strip()
+    assert message == ToolMessage.model_validate_json(message.model_dump_json())
+    for part in parts:
+        data = json.loads(json.dumps(part_data(part)))
+        assert part == part_of_data(data)
+    other = ToolMessage(parts=[ToolResult("1", ("A dot:", Image(data=b"GIF9"))), parts[1]])
+    assert message.hash_key != other.hash_key
 
 
 def test_wrong_data() -> None:

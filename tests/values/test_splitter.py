@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from miniagents.values import SPLIT_END, SplitEvent, TextSplitter
+from tests.support.amounts import amount
 
 
 def reference(text: str, delimiter: str, fence: str | None) -> list[str]:
@@ -72,7 +73,7 @@ MARKS = st.text("ab\n", min_size=1, max_size=4)
 CUTS = st.lists(st.integers(0, 10_000), max_size=20)
 
 
-@settings(max_examples=500)
+@settings(max_examples=amount(100, 500))
 @given(TEXTS, MARKS, MARKS | st.none(), CUTS)
 @example("a\n```", "\n```\n-", "```", [2])
 @example("a\n```\n-b", "\n```\n-", "```", [2])

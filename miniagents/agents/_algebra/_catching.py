@@ -1,18 +1,36 @@
-"""``a.catching(handler)``: a function handles the errors of an agent."""
+"""``a.catching(...)``: a function or another agent takes over when an agent fails.
+
+It is the one engine for an answer that goes wrong in the middle: what was shown stays (`Catching`), or is
+withdrawn by a `Restart` and written anew in the same message (``restart``), or is continued (``continues``).
+"""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from miniagents.messages import Message, MessagePromise, MessageType
+from miniagents.messages import AssistantMessage, Message, MessagePromise, MessageSequencePromise, MessageType
 from miniagents.messages._copies import MessageCopy
 from miniagents.messages._message import failed_message
+from miniagents.messages._parts import text_so_far
 from miniagents.streams._context import Context
+from miniagents.streams._readers import until_closed
 from miniagents.streams._run_task import drop_frames
-from miniagents.values import name_of
+from miniagents.values import Restart, name_of
 
 from .._signals import signals
-from ._operands import Operand, ReplyContext, WhileNeeded, has_begun, named, relay, until_over
+from ._operands import (
+    Errors,
+    Operand,
+    ReplyContext,
+    WhileNeeded,
+    check_errors,
+    covers,
+    has_begun,
+    named,
+    relay,
+    until_over,
+    until_read,
+)
 
 # The handler returns replies, an agent, or a coroutine of one of these; the public method is typed.
 Handler: TypeAlias = Callable[[Exception, ReplyContext], object]
@@ -20,36 +38,52 @@ Handler: TypeAlias = Callable[[Exception, ReplyContext], object]
 
 @dataclass(frozen=True, slots=True)
 class Catching:
-    """The agent function of ``a.catching(handler)``.
+    """The agent function of ``a.catching(...)``.
 
     Attributes:
         agent: the agent whose errors are handled.
-        handler: called with each error and the context of this run.
+        handler: called with each error and the context of this run; or the agent that answers instead.
+        on: which errors are handled; all others are raised.
+        restart: whether the replacement takes the place of the text that came before the error.
+        continues: whether the other agent is sent the text that came, and goes on after it.
+        hold: whether a message is shown only when it is complete, so that nothing is ever withdrawn.
     """
 
     agent: Operand
-    handler: Handler
+    handler: Handler | Operand
+    on: Errors = (Exception,)
+    restart: bool = False
+    continues: bool = False
+    hold: bool = False
 
     def __post_init__(self) -> None:
         given: object = self.handler
         if not callable(given):
-            msg = f"catching({given!r}): a handler is a function of the error and the context."
+            msg = f"catching({given!r}): a handler is a function of the error and the context, or an agent."
+            raise TypeError(msg)
+        check_errors("catching", "on", self.on)
+        if self.continues and not getattr(given, "continues", False):
+            msg = (
+                f"catching({_name(given)}, after='continue'): it cannot go on after a text that another "
+                "model has begun, because its server does not take one. Use restart=True."
+            )
             raise TypeError(msg)
 
     @property
     def alias(self) -> str:
-        """The part and the handler."""
-        return f"{named(self.agent)}.catching({name_of(self.handler)})"
+        """The part and what takes over."""
+        return f"{named(self.agent)}.catching({_name(self.handler)})"
 
     @property
     def description(self) -> str:
         """The agent whose errors are handled."""
-        return f"{self.agent.alias}; its errors are handled."
+        taken = f"; {_name(self.handler)} answers" if isinstance(self.handler, Operand) else ""
+        return f"{self.agent.alias}; its errors are handled{taken}."
 
     @property
     def components(self) -> tuple[Operand, ...]:
         """The parts."""
-        return (self.agent,)
+        return (self.agent, self.handler) if isinstance(self.handler, Operand) else (self.agent,)
 
     async def __call__(self, ctx: ReplyContext) -> None:
         """Pass the replies on, and in place of each error the result of the handler."""
@@ -61,33 +95,33 @@ class Catching:
                 try:
                     promise = await _next(replies)
                 except Exception as error:  # noqa: BLE001 - the handler decides which errors it can handle
-                    await self._end_with(await self._handled(error, ctx), ctx)
+                    result = await self._handled(error, ctx)
+                    if isinstance(result, Operand):
+                        await relay(ctx, result.inquire(ctx.messages))  # if it is stopped, so is this run
+                    else:
+                        ctx.reply(result)
                     return
-                if promise is None:
+                if promise is None or await self._pass_on(promise, ctx):
                     return
-                await self._pass_on(promise, ctx)
         finally:
             del ctx, replies, promise
 
-    async def _end_with(self, result: Operand | MessageType, ctx: ReplyContext) -> None:
-        if isinstance(result, Operand):
-            await relay(ctx, result.inquire(ctx.messages))  # if it is stopped, so is this run
-        else:
-            ctx.reply(result)
-
-    async def _pass_on(self, promise: MessagePromise[Message], ctx: ReplyContext) -> None:
-        """Reply a message from its first token on; if it fails, the text before the error is kept."""
+    async def _pass_on(self, promise: MessagePromise[Message], ctx: ReplyContext) -> bool:
+        """Reply a message from its first token on; return whether it failed and another agent took over."""
         copy = None
         try:
-            if await _says_something(promise):
-                copy = MessageCopy(promise, held=True)
+            if self.hold:
+                await until_closed(promise.buffer)
+            elif await _says_something(promise):
+                copy = MessageCopy(promise, held=True, parts=self.restart)
                 ctx.reply(copy.begin())
                 with WhileNeeded(copy.target):
                     await until_over(promise.buffer)
             if promise.buffer.error is not None:
-                await self._mend(promise, copy, ctx)
-            elif copy is None:
+                return await self._mend(promise, copy, ctx)
+            if copy is None:
                 ctx.reply(promise)
+            return False
         finally:
             if copy is not None:
                 copy.release()  # also if this run loses its readers: the copy may still have readers
@@ -96,7 +130,7 @@ class Catching:
 
     async def _mend(
         self, promise: MessagePromise[Message], copy: MessageCopy | None, ctx: ReplyContext
-    ) -> None:
+    ) -> bool:
         """Replace a failed message by the result of the handler; if that raises, by its error."""
         error, chain = cast("Exception", promise.buffer.error), promise.buffer.chain
         try:
@@ -108,26 +142,59 @@ class Catching:
             drop_frames(raised)
             chain = chain if again else (self.alias,)
             if copy is None:
-                ctx.reply(failed_message(Context.current(), raised, chain))
+                ctx.reply(promise if again else failed_message(Context.current(), raised, chain))
             else:
                 copy.fail(raised, chain)
             if again:
                 promise.buffer.pass_error_on()
             del promise, copy, ctx
-            return
+            return False
         promise.buffer.mark_error_handled()
-        if copy is not None:
-            copy.end_here()
-        ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)
+        if copy is not None and self.restart:
+            await self._rewrite(copy, result, error, ctx)
+        else:
+            if copy is not None:
+                copy.end_here()
+            ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)
+        return result is self.handler
+
+    async def _rewrite(
+        self, copy: MessageCopy, result: Operand | MessageType, error: Exception, ctx: ReplyContext
+    ) -> None:
+        """Let a message that has begun go on with the first reply of the result; the others follow it."""
+        begun, restart = text_so_far(copy.target), Restart(f"{type(error).__name__}: {error}")
+        sent: list[MessageType] = [ctx.messages]
+        goes_on = self.continues and bool(begun) and copy.only_text
+        if goes_on:
+            sent.append(AssistantMessage(begun))
+        replies = result.inquire(sent) if isinstance(result, Operand) else MessageSequencePromise(result)
+        following = aiter(replies)
+        try:
+            first = await _next(following) or failed_message(Context.current(), error, (self.alias,))
+        except Exception as raised:  # noqa: BLE001 - it becomes the error of this message
+            drop_frames(raised)
+            first = failed_message(Context.current(), raised, replies.buffer.chain)
+        copy.follow(first, None if goes_on else restart)
+        with WhileNeeded(copy.target):
+            await until_over(first.buffer)
+        async for promise in following:
+            ctx.reply(promise)
+            await until_read()
 
     async def _handled(self, error: Exception, ctx: ReplyContext) -> Operand | MessageType:
-        """Return the result of the handler, awaited if it is a coroutine."""
-        if isinstance(error, signals()):
+        """Return what takes over: the agent, or the result of the handler, awaited if it is a coroutine."""
+        if isinstance(error, signals()) or not covers(self.on, error):
             raise error
+        if isinstance(self.handler, Operand):
+            return self.handler
         result = self.handler(error, ctx)
         if isinstance(result, Coroutine):  # not any awaitable: a promise is a reply that streams
             result = await cast("Coroutine[object, object, object]", result)
         return cast("Operand | MessageType", result)
+
+
+def _name(handler: object) -> str:
+    return handler.alias if isinstance(handler, Operand) else name_of(handler)
 
 
 async def _next(replies: AsyncIterator[MessagePromise[Message]]) -> MessagePromise[Message] | None:

@@ -7,7 +7,7 @@ the replies of another one ends as that one ends.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise, MessageType
 from miniagents.messages._parts import PartBuffer
@@ -18,6 +18,9 @@ from miniagents.streams._pump import until_requested
 from miniagents.streams._readers import until_closed, until_more
 from miniagents.streams._run_task import ProducerTask
 from miniagents.values import Finish, Part, ResponseHeaders, Retry, Usage
+
+Errors: TypeAlias = tuple[type[Exception], ...] | Callable[[Exception], bool]
+"""Which errors an operator handles: those of some classes, or those for which a function returns true."""
 
 
 @runtime_checkable
@@ -102,6 +105,22 @@ class Named(Protocol):
     def alias(self) -> str:
         """Its alias."""
         ...
+
+
+def check_errors(where: str, name: str, errors: object) -> None:
+    """Refuse a class of errors that is not in a tuple: it can be called too, and would accept any error.
+
+    Raises:
+        TypeError: it is a class.
+    """
+    if isinstance(errors, type):
+        msg = f"{where}({name}={errors.__name__}): give a tuple, ({errors.__name__},)."
+        raise TypeError(msg)
+
+
+def covers(errors: Errors, error: Exception) -> bool:
+    """Return whether an error is one of those that are handled."""
+    return errors(error) if callable(errors) else isinstance(error, errors)
 
 
 def named(part: Named) -> str:
@@ -209,18 +228,17 @@ async def until_over(buffer: ReplayBuffer[str]) -> None:
 
 
 class WhileNeeded:
-    """Requests everything of one message while a reader of the run's replies needs what comes behind it.
+    """Requests everything of messages while a reader of the run's replies needs what comes behind them.
 
-    For a run that replies the next message only when this one has ended: otherwise a message that nothing
-    reads would wait at `prefetch` for a reader, and the reader for the next message.
+    For a run that replies the next message, or its error, only when these have ended: otherwise a message
+    that nothing reads would wait at `prefetch` for a reader, and the reader for what comes next.
 
     Args:
-        message: what the run has replied last.
+        messages: what the run has replied.
     """
 
-    def __init__(self, message: ReplayBuffer[str]) -> None:
-        self._message = message
-        self._request = Request()
+    def __init__(self, *messages: ReplayBuffer[str]) -> None:
+        self._requests = [(Request(), message) for message in messages]
         run = current_producer()
         self._replies = run.buffer if isinstance(run, ProducerTask) else None
         self._former = None if self._replies is None else self._replies.upstream
@@ -232,16 +250,19 @@ class WhileNeeded:
             self.pass_demand_on(self._replies, waiting=False)
 
     def __exit__(self, *_: object) -> None:
-        """Take the request back."""
-        self._request.release()
+        """Take the requests back."""
+        for request, _message in self._requests:
+            request.release()
         if self._replies is not None and self._replies.upstream is self:
             self._replies.upstream = self._former
 
     def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
-        """Pass on that the next message is needed, or is not needed any more."""
+        """Pass on that what comes next is needed, or is not needed any more."""
         del buffer, waiting
         if self._replies is not None:
-            self._request.pass_on(self._message, 0, UNBOUNDED if self._replies.needed else 0)
+            credit = UNBOUNDED if self._replies.needed else 0
+            for request, message in self._requests:
+                request.pass_on(message, 0, credit)
 
 
 class InputEnd:

@@ -1,7 +1,6 @@
 """``a.retry(policy)``: inquires an agent again after an error, if nothing of its reply was passed on yet."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,7 +9,17 @@ from typing_extensions import override
 from miniagents.messages import MessageSequencePromise
 from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, StopLoop
 
-from ._operands import Operand, ReplyContext, first_sign, handle_first_error, named, relay
+from ._operands import (
+    Errors,
+    Operand,
+    ReplyContext,
+    check_errors,
+    covers,
+    first_sign,
+    handle_first_error,
+    named,
+    relay,
+)
 
 # These mean that the run must end, or that a retry would fail in the same way.
 _FINAL = (InquiryCancelledError, StopLoop, EOFError, DeadlockError)
@@ -46,14 +55,11 @@ class RetryPolicy(Backoff):
     """
 
     attempts: int = 3
-    errors: tuple[type[Exception], ...] | Callable[[Exception], bool] = (Exception,)
+    errors: Errors = (Exception,)
 
     @override
     def __post_init__(self) -> None:
-        errors: object = self.errors
-        if isinstance(errors, type):  # a class can be called too, and would accept any error
-            msg = f"RetryPolicy(errors={errors.__name__}): give a tuple, ({errors.__name__},)."
-            raise TypeError(msg)
+        check_errors("RetryPolicy", "errors", self.errors)
         self._check("attempts", self.attempts, least=1)
         Backoff.__post_init__(self)  # not super(): it refers to the first of two classes
 
@@ -65,7 +71,7 @@ class RetryPolicy(Backoff):
         """
         if isinstance(error, _FINAL):
             return False
-        return self.errors(error) if callable(self.errors) else isinstance(error, self.errors)
+        return covers(self.errors, error)
 
 
 @dataclass(frozen=True, slots=True)

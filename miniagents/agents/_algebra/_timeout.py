@@ -26,6 +26,7 @@ from ._operands import (
     InputEnd,
     Operand,
     ReplyContext,
+    WhileNeeded,
     is_complete,
     is_content,
     named,
@@ -77,7 +78,8 @@ class TimeLimits:
                     await self._pass_on(ctx, clock, call.inquire(ctx.messages))
                 except Exception as failed:
                     try:
-                        await clock.messages_ended()  # what it had replied is complete before its error
+                        with WhileNeeded(*(each.buffer for each in clock.open)):
+                            await clock.messages_ended()  # what it had replied is complete before its error
                     except asyncio.CancelledError:
                         run = current_producer()
                         if isinstance(run, ProducerTask):

@@ -15,6 +15,8 @@ from miniagents.values import (
     ResponseHeaders,
     Restart,
     Retry,
+    ServerToolCall,
+    ServerToolResult,
     ToolCallDelta,
     ToolResult,
     Usage,
@@ -207,9 +209,11 @@ class Lane:
 
 def _colour(part: Part) -> Colour:
     match part:
-        case Reasoning() | AgentPart(part=Reasoning()):
+        case Reasoning():
             return "reasoning"
-        case ToolCallDelta() | ToolResult() | AgentPart(part=ToolCallDelta() | ToolResult()):
+        case AgentPart():
+            return _colour(part.part)
+        case ToolCallDelta() | ToolResult() | ServerToolCall() | ServerToolResult():
             return "tool"
         case _:
             return "text"
@@ -221,9 +225,11 @@ def _text(part: Part) -> str:
         return part
     if isinstance(part, Reasoning | Refusal):
         return part.text
-    if isinstance(part, ToolCallDelta):
+    if isinstance(part, ToolCallDelta | ServerToolCall):
         return f"{part.name or ''}{part.arguments}"
-    return part.content if isinstance(part, ToolResult) else ""
+    if isinstance(part, ServerToolResult):
+        return part.content
+    return part.text if isinstance(part, ToolResult) else ""
 
 
 def _model_of(messages: Sequence[Mapping[str, object]]) -> str:

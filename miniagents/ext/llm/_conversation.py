@@ -108,7 +108,11 @@ class Conversation:
     @property
     def attached(self) -> bool:
         """Whether it contains images or files."""
-        return any(isinstance(part, Attachment) for turn in self.turns for part in turn.content)
+        return any(
+            isinstance(part, Attachment) or (isinstance(part, ToolResult) and part.attached)
+            for turn in self.turns
+            for part in turn.content
+        )
 
 
 def conversation_of(
@@ -204,8 +208,11 @@ def _encodable(part: Content) -> Content:
             return encodable(part)
         case Reasoning() | Refusal():
             return replace(part, text=encodable(part.text))
-        case ToolResult():
-            return replace(part, content=encodable(part.content))
+        case ToolResult(content=str(text)):
+            return replace(part, content=encodable(text))
+        case ToolResult(content=tuple(content)):
+            said = (encodable(each) if isinstance(each, str) else each for each in content)
+            return replace(part, content=tuple(said))
         case _:
             return part
 
@@ -234,7 +241,9 @@ def _text_in(part: Content) -> str:
             return part.text
         case ToolCall() | ServerToolCall():
             return part.arguments
-        case ToolResult() | ServerToolResult():
+        case ToolResult():
+            return part.text
+        case ServerToolResult():
             return part.content
         case _:
             return ""
@@ -275,8 +284,14 @@ async def loaded(conversation: Conversation) -> Conversation:
 
 async def _loaded(part: Content) -> Content:
     """Return a part with the bytes of its file in place of a path."""
-    if not isinstance(part, Image | File):
-        return part
+    if isinstance(part, ToolResult) and part.attached:
+        content = [each if isinstance(each, str) else await _loaded_file(each) for each in part.content]
+        return replace(part, content=tuple(content))
+    return await _loaded_file(part) if isinstance(part, Image | File) else part
+
+
+async def _loaded_file(part: Image | File) -> Image | File:
+    """Return an image or a file with its bytes in place of a path."""
     if part.path is None:
         return _of_data_url(part, part.url) if part.url and part.url[:5].lower() == "data:" else part
     data = await asyncio.to_thread(_read, Path(part.path))

@@ -105,7 +105,7 @@ _SECONDS_TO_CONNECT: Final = 10.0
 _OPENING: Final = "(The conversation begins with your words.)"
 
 
-@model_agent(asks=_PROVIDER.asked)
+@model_agent(asks=_PROVIDER.asked, continues=True)
 async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_options.py compares
     ctx: InteractionContext[Message, AssistantMessage],
     *,
@@ -279,7 +279,8 @@ def _blocks(part: Content) -> Iterator[dict[str, object]]:
         case ServerToolCall() | ServerToolResult():
             yield from cast("list[dict[str, object]]", [opened(part).get("block")] if part.opaque else [])
         case ToolResult(call_id, content, is_error):
-            result: dict[str, object] = {"type": "tool_result", "tool_use_id": call_id, "content": content}
+            blocks = [block for each in content for block in _blocks(each)] if part.attached else part.text
+            result: dict[str, object] = {"type": "tool_result", "tool_use_id": call_id, "content": blocks}
             yield {**result, "is_error": True} if is_error else result
         case Image():
             yield {"type": "image", "source": _where(part)}

@@ -41,12 +41,13 @@ from miniagents.values import (
     Refusal,
     ToolCall,
     ToolResult,
+    media_type_of,
 )
 
 from ._answer import Decoded
 from ._call import Wire, reply_with
 from ._chat_decoder import ChunkDecoder, decode_completion
-from ._conversation import Conversation, Turn, data_url, name_of
+from ._conversation import Conversation, Turn, data_url, encoded, name_of
 from ._json import arguments_as_text, plain
 from ._opaque import opened
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
@@ -176,8 +177,14 @@ def _encode(
     messages: list[dict[str, object]] = []
     if conversation.system:
         messages.append({"role": "system", "content": conversation.system})
+    shown: list[dict[str, object]] = []  # of the results before; a message may follow only the last of them
     for turn in _calls_together(conversation.turns):
+        if turn.role != "tool":
+            messages += _shown_by_user(shown)
+            shown = []
         messages += _messages(turn)
+        shown += [item for part in turn.content if isinstance(part, ToolResult) for item in _attached(part)]
+    messages += _shown_by_user(shown)
     body: dict[str, object] = {
         "messages": messages,
         "max_completion_tokens" if is_openai else "max_tokens": max_tokens,
@@ -215,7 +222,8 @@ def _messages(turn: Turn) -> Iterator[dict[str, object]]:
     if turn.role == "tool":
         for part in turn.content:
             if isinstance(part, ToolResult):
-                yield {"role": "tool", "tool_call_id": part.call_id, "content": part.content}
+                text = f"{part.text}\n\n{_FOLLOWS}".lstrip() if part.attached else part.text
+                yield {"role": "tool", "tool_call_id": part.call_id, "content": text}
     elif turn.role == "assistant":
         yield _assistant(turn)
     elif all(isinstance(part, str) for part in turn.content):
@@ -280,6 +288,22 @@ def _think(
         kept.update(cast("Mapping[str, object]", fields))
 
 
+_FOLLOWS: Final = "(Images and files of this result follow in a message of the user.)"
+
+
+def _shown_by_user(content: list[dict[str, object]]) -> Iterator[dict[str, object]]:
+    """Yield a message of the user with this content, if there is any."""
+    if content:
+        yield {"role": "user", "content": content}
+
+
+def _attached(result: ToolResult) -> Iterator[dict[str, object]]:
+    """Yield the images and files of a result after the name of the call, for a message of the user."""
+    if files := result.attached:
+        yield _item(f"Result of the call {result.call_id} of {result.name or 'a tool'}:")
+        yield from map(_item, files)
+
+
 def _item(part: Content) -> dict[str, object]:
     match part:
         case str():
@@ -287,6 +311,8 @@ def _item(part: Content) -> dict[str, object]:
         case Image():
             address = {"url": data_url(part), **({"detail": part.detail} if part.detail else {})}
             return {"type": "image_url", "image_url": address}
+        case File(data=bytes()) if (sound := _SOUNDS.get(media_type_of(part))) is not None:
+            return {"type": "input_audio", "input_audio": {"data": encoded(part), "format": sound}}
         case File(url=str()):
             raise LLMConfigError("Chat Completions does not accept the URL of a file; give its data or path")
         case File():
@@ -295,6 +321,11 @@ def _item(part: Content) -> dict[str, object]:
             raise LLMConfigError(
                 f"a message of a user cannot contain a {type(part).__name__}; give texts, images and files"
             )
+
+
+_SOUNDS: Final = MappingProxyType(
+    {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+)
 
 
 def _tool(spec: ToolSpec) -> dict[str, object]:

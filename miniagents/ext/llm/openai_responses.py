@@ -210,7 +210,8 @@ def _said_by_model(turn: Turn) -> Iterator[dict[str, object]]:
                 rest = {field: value for field, value in more.items() if whole or field != "id"}
                 yield {**call, "arguments": arguments_as_text(arguments), **rest}
             case ToolResult(call_id, content):
-                yield {"type": "function_call_output", "call_id": call_id, "output": content}
+                output = [*map(_said_by_user, content)] if part.attached else part.text
+                yield {"type": "function_call_output", "call_id": call_id, "output": output}
             case ServerToolCall() if isinstance(item := opened(part).get("item"), Mapping) and whole:
                 yield dict(cast("Mapping[str, object]", item))
             case _:

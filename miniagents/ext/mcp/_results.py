@@ -1,8 +1,15 @@
-"""Converts the result of a tool of a server to a text for a model."""
+"""Converts results of tools: those of a server to what a model gets, and ours to what a client gets."""
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from typing import cast
+from mimetypes import guess_extension
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias, cast
+from urllib.parse import unquote, urlsplit
+from urllib.request import urlopen
+
+from miniagents import File, Image
 
 from ._sdk import (
     AudioContent,
@@ -14,56 +21,88 @@ from ._sdk import (
     TextContent,
 )
 
-__all__ = ["result_of"]
+__all__ = ["Result", "block_of", "result_of"]
+
+Block: TypeAlias = TextContent | ImageContent | AudioContent | ResourceLink | EmbeddedResource
+Result: TypeAlias = str | list[str | Image | File]
+"""What a tool of a server returns to a model."""
 
 
-def result_of(result: CallToolResult, most: int) -> str:
-    """Return a result as a text.
+def result_of(result: CallToolResult, most: int) -> Result:
+    """Return a result as a model gets it.
 
     Texts, also those of resources, are not changed. Structured content becomes JSON, unless a text is equal
-    to it. The result of a tool cannot contain an image, a sound or a file: a sentence says what it was.
+    to it. Images, sounds and files stay what they are.
 
     Args:
         result: of the server.
         most: characters; of a longer text, the beginning and a sentence that says so are returned.
     """
-    blocks = [_text(block) for block in result.content]
+    content: list[str | Image | File] = [_content(block) for block in result.content]
     structured = cast("object", result.structured_content)
     if structured is not None and not _is_in(structured, result.content):
-        blocks.append(json.dumps(structured, ensure_ascii=False))
-    text = "\n\n".join(blocks)
-    if len(text) <= most:
-        return text
-    return (
-        f"{text[:most]}\n\n[The result is cut here: it has {len(text):,} characters, and you get {most:,} at "
-        "most. Ask for less, if the tool can do that.]"
-    )
+        content.append(json.dumps(structured, ensure_ascii=False))
+    text = "\n\n".join(each for each in content if isinstance(each, str))
+    if len(text) > most:
+        text = (
+            f"{text[:most]}\n\n[The result is cut here: it has {len(text):,} characters, and you get "
+            f"{most:,} at most. Ask for less, if the tool can do that.]"
+        )
+        content = [text, *(each for each in content if not isinstance(each, str))]
+    return content if any(not isinstance(each, str) for each in content) else text
 
 
-def _text(
-    block: TextContent | ImageContent | AudioContent | ResourceLink | EmbeddedResource,
-) -> str:
+def block_of(part: str | Image | File) -> Block:
+    """Return a part of a result as a client gets it; a file with a path is read.
+
+    Args:
+        part: of the result of a tool.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if isinstance(part, str):
+        return TextContent(text=part)
+    media_type = part.content_type
+    name = (part.name if isinstance(part, File) else None) or PurePosixPath(str(part.path or "")).name
+    if part.url is not None and not part.url.startswith("data:"):
+        return ResourceLink(name=name or part.url, uri=part.url, mime_type=media_type)
+    if part.url is not None:
+        with urlopen(part.url) as opened:  # noqa: S310 - a data: address
+            data, media_type = opened.read(), part.media_type or opened.headers.get_content_type()
+    else:
+        data = part.data if part.path is None else Path(part.path).read_bytes()
+    encoded = b64encode(data or b"").decode()
+    if isinstance(part, Image):
+        return ImageContent(data=encoded, mime_type=media_type)
+    if media_type.startswith("audio/"):
+        return AudioContent(data=encoded, mime_type=media_type)
+    uri = f"file:///{name or 'file' + (guess_extension(media_type) or '')}"
+    return EmbeddedResource(resource=BlobResourceContents(uri=uri, mime_type=media_type, blob=encoded))
+
+
+def _content(block: Block) -> str | Image | File:
+    content: str | Image | File
     match block:
         case TextContent():
-            return block.text
+            content = block.text
         case ImageContent():
-            return _not_shown("an image", block.mime_type, block.data)
+            content = Image(data=b64decode(block.data), media_type=block.mime_type)
         case AudioContent():
-            return _not_shown("a sound", block.mime_type, block.data)
+            content = File(data=b64decode(block.data), media_type=block.mime_type)
         case ResourceLink():
             about = f": {block.description}" if block.description else ""
-            return f"[A link to {block.name} at {block.uri}{about}]"
+            content = f"[A link to {block.name} at {block.uri}{about}]"
         case EmbeddedResource():
             resource = block.resource
-            if isinstance(resource, BlobResourceContents):
-                return _not_shown(f"the file {resource.uri}", resource.mime_type, resource.blob)
-            return resource.text
-
-
-def _not_shown(what: str, media_type: str | None, base64: str) -> str:
-    size = len(base64.rstrip("=")) * 3 // 4
-    kind = f" of type {media_type}" if media_type else ""
-    return f"[The tool returned {what}{kind}, {size:,} bytes, which cannot be shown to you.]"
+            if not isinstance(resource, BlobResourceContents):
+                content = resource.text
+            elif (kind := resource.mime_type or "").startswith("image/"):
+                content = Image(data=b64decode(resource.blob), media_type=kind)
+            else:
+                name = PurePosixPath(unquote(urlsplit(str(resource.uri)).path)).name
+                content = File(data=b64decode(resource.blob), media_type=kind or None, name=name or None)
+    return content
 
 
 def _is_in(structured: object, content: Sequence[object]) -> bool:

@@ -18,12 +18,13 @@ from typing_extensions import override
 
 from miniagents import MiniAgents
 from miniagents.errors import NoActiveContextError
-from miniagents.parts import AgentPart
+from miniagents.parts import AgentPart, File, Image
 from miniagents.streams import PromisingContext
 from miniagents.tools import AnyTool, Toolbox
 from miniagents.utils import redact_keys
 
 from ..web_guard import Guard, Hosts, Login
+from ._results import block_of
 from ._sdk import (
     CallToolRequestParams,
     CallToolResult,
@@ -162,18 +163,19 @@ class _Served:
         callee = self.toolbox.callees[call.name]
         arguments = json.dumps(call.arguments or {})
         streamed = 0
-        result = ""
+        result: str | tuple[str | Image | File, ...] = ""
         try:
             async with asyncio.timeout(callee.timeout), aclosing(callee.run(arguments)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, str):
+                    if not isinstance(piece, AgentPart):
                         result = piece
                     elif (token := _token(piece)) is not None:
                         streamed += 1
                         await request.session.report_progress(streamed, None, token)
         except Exception as error:  # noqa: BLE001 - the client gets every error of an agent
             return _failed(redact_keys(f"{type(error).__name__}: {error}".removesuffix(": ")))
-        return CallToolResult(content=[TextContent(text=result)])
+        blocks = (result,) if isinstance(result, str) else result
+        return CallToolResult(content=[await asyncio.to_thread(block_of, each) for each in blocks])
 
 
 def _token(piece: AgentPart) -> str | None:

@@ -26,7 +26,7 @@ from miniagents.utils import redact_keys
 
 from ._errors import MCPServerError, MCPToolError
 from ._names import tool_names
-from ._results import result_of
+from ._results import Result, result_of
 from ._sdk import (
     CONNECTION_CLOSED,
     INVALID_REQUEST,
@@ -45,7 +45,7 @@ MCPServerLike: TypeAlias = str | StdioServerParameters | Transport | Client
 """A server: its address, the command that starts it, or a transport or client of the SDK that was not entered
 yet (for headers, sign-on, and answers to requests of the server)."""
 
-MCPTool: TypeAlias = Tool[[dict[str, object]], AsyncGenerator[AgentPart | str]]
+MCPTool: TypeAlias = Tool[[dict[str, object]], AsyncGenerator[AgentPart | Result]]
 """A tool of a server."""
 
 _LOG: Final = logging.getLogger("miniagents.mcp")
@@ -210,7 +210,7 @@ class _Session:
     name: str = ""
     seconds: float = 0.0
     left: bool = False
-    calls: set[asyncio.Task[str]] = field(default_factory=set[asyncio.Task[str]])
+    calls: set[asyncio.Task[Result]] = field(default_factory=set[asyncio.Task[Result]])
     connection: _Connection = field(default_factory=_Connection)
     tools: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
     connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -320,7 +320,7 @@ class _Session:
 
     async def _call(
         self, own: str, name: str, arguments: dict[str, object]
-    ) -> AsyncGenerator[AgentPart | str]:
+    ) -> AsyncGenerator[AgentPart | Result]:
         if self.left:
             raise self._ended(name)
         notes: deque[str] = deque(maxlen=_WAITING)
@@ -359,7 +359,7 @@ class _Session:
             f"The session with {server} has ended; call {name} inside the block of mcp_tools."
         )
 
-    async def _called(self, own: str, name: str, arguments: dict[str, object], note: "_Note") -> str:
+    async def _called(self, own: str, name: str, arguments: dict[str, object], note: "_Note") -> Result:
         if not self.connection.is_open and self._can_connect():
             await self._again()
         try:
@@ -372,10 +372,11 @@ class _Session:
                 result = await self._sent(own, name, arguments, note)
             except _NotSentError:
                 raise self._has_gone(name) from None
-        text = result_of(result, self.limits.result)
+        found = result_of(result, self.limits.result)
         if result.is_error:
-            raise MCPToolError(text or f"{name} failed, and its server does not say why.")
-        return text
+            texts = [found] if isinstance(found, str) else [each for each in found if isinstance(each, str)]
+            raise MCPToolError("\n\n".join(texts) or f"{name} failed, and its server does not say why.")
+        return found
 
     async def _sent(self, own: str, name: str, arguments: dict[str, object], note: "_Note") -> CallToolResult:
         """Send a call over the connection.

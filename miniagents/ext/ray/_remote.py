@@ -125,8 +125,8 @@ def remote(
     ``attempts`` times in all. A call is repeated only if none of its messages is complete yet. Otherwise, and
     after the last attempt, its readers get a :class:`RemoteError`. A message that was streaming begins
     again, with a :class:`~miniagents.Restart` among its parts if a reader had got some of it (a reader of
-    tokens gets both beginnings). So an agent with side effects may have them more than once; with
-    ``attempts=1``, no call is repeated.
+    tokens gets a ``WithdrawnError`` at the end). So an agent with side effects may have them more than once;
+    with ``attempts=1``, no call is repeated.
 
     An error of the agent is raised here: with the same class and data if it can be pickled, otherwise as a
     :class:`RemoteError` with its text.

@@ -332,7 +332,7 @@ def _part_as_data(part: object) -> object:
         return b64encode(part).decode()
     if isinstance(part, PurePath):
         return str(part)
-    return list(cast("tuple[object, ...]", part)) if isinstance(part, tuple) else part
+    return [*map(_part_as_data, cast("tuple[object, ...]", part))] if isinstance(part, tuple) else part
 
 
 _LIMITS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
@@ -345,12 +345,20 @@ def _kinds() -> Mapping[str, Callable[..., FramePart]]:
     return {str(field.default): each for each in classes for field in fields_of(each) if field.name == "kind"}
 
 
+def _content_of(value: object) -> object:
+    """A field of a part; the content of a result may be a list of texts, images and files."""
+    if not isinstance(value, list):
+        return value
+    parts = cast("list[object]", value)
+    return tuple(map(_part_of, parts)) if any(isinstance(each, dict) for each in parts) else parts
+
+
 def _part_of(data: object) -> FramePart:
     if isinstance(data, str):
         return data
     if not isinstance(data, dict):
         raise TypeError("part is neither a text nor an object")
-    fields = dict(cast("dict[str, object]", data))
+    fields = {name: _content_of(value) for name, value in cast("dict[str, object]", data).items()}
     match fields.get("kind"):
         case "agent_part":
             agents = cast("list[object]", fields["agents"])

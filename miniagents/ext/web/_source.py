@@ -386,9 +386,11 @@ def for_clients(part: Part) -> Part | None:
         case Retry():
             return Retry(part.attempt, part.delay, "")
         case Restart():
-            return Restart()
+            part = Restart()
+        case ToolResult(content=tuple(content)):
+            part = replace(part, content=tuple(each for each in content if _for_clients(each) is not None))
         case ToolResult(is_error=True):
-            return replace(part, content=redact_keys(part.content))
+            part = replace(part, content=redact_keys(part.text))
         case AgentPart(agents, inner):
             shown = for_clients(inner)
             return None if shown is None or isinstance(shown, AgentPart) else AgentPart(agents, shown)

@@ -22,6 +22,8 @@ from miniagents.parts import (
     Reasoning,
     Refusal,
     Restart,
+    ServerToolCall,
+    ServerToolResult,
     ToolCall,
     ToolCallDelta,
     ToolResult,
@@ -193,6 +195,8 @@ class VercelEncoder:
                 chunks = self._reasoning(part)
             case ToolCallDelta() | ToolCall() | ToolResult() | AgentPart():
                 chunks = self._tool(part)
+            case ServerToolCall() | ServerToolResult():
+                chunks = self._tool_of_provider(part)
             case Citation() | Image() | File():
                 chunks = self._shown(part)
             case DataPart():
@@ -320,6 +324,15 @@ class VercelEncoder:
             case AgentPart():
                 yield from self._of_agent(part)
 
+    def _tool_of_provider(self, part: ServerToolCall | ServerToolResult) -> Iterator[_Chunk]:
+        yield from self._end_blocks()
+        if isinstance(part, ServerToolCall):
+            for chunk in self._input(part.id, part.name, part.arguments):
+                yield {**chunk, "providerExecuted": True}
+        elif part.call_id in self._known:
+            fields: _Chunk = {"toolCallId": part.call_id, "output": _output(part.content)}
+            yield {"type": "tool-output-available", **fields, "providerExecuted": True}
+
     def _call(self, piece: ToolCallDelta) -> Iterator[_Chunk]:
         yield from self._end_blocks()
         call = self._calls.setdefault(piece.index, _Call())
@@ -357,10 +370,12 @@ class VercelEncoder:
         if result.call_id not in self._known:
             yield from self._input(result.call_id, result.name or self._began.tool or "tool", "{}")
         if result.is_error:
-            yield {"type": "tool-output-error", "toolCallId": result.call_id, "errorText": result.content}
+            yield {"type": "tool-output-error", "toolCallId": result.call_id, "errorText": result.text}
         else:
-            output = _output(result.content)
+            output = _output(result.text)
             yield {"type": "tool-output-available", "toolCallId": result.call_id, "output": output}
+            for file in result.attached:
+                yield from self._shown(file)
 
 
 def _output(content: str) -> object:

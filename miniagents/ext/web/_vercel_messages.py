@@ -141,6 +141,8 @@ def _answer(parts: list[_Fields], where: str, seal: Seal | None) -> Iterator[Mes
             content += [text] if (text := _str(part.get("text"), where)) else []
         elif kind == "reasoning":
             content.append(_thought(part, where, seal))
+        elif part.get("providerExecuted") is True:
+            pass  # only the provider knows what its tools have found, and a client may have changed it
         elif kind == "dynamic-tool" or (isinstance(kind, str) and kind.startswith("tool-")):
             _add_call(part, str(kind), content, results, where)
 

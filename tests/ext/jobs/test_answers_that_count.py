@@ -22,6 +22,7 @@ from miniagents.errors import AgentTimeoutError, LLMError, LLMRefusalError, LLMT
 from miniagents.ext.jobs import Limits, Row, map_file, map_rows
 from miniagents.ext.journal import Journal, JournalError, recorded
 from miniagents.testing import scripted_model
+from tests.support.amounts import amount
 from tests.support.noting import noting
 
 CUT = AssistantMessage("The kettle is", finish_reason="length", usage=Usage(5, 3))
@@ -149,7 +150,7 @@ async def test_rows_behind_a_slow_one(tmp_path: Path) -> None:
             await gate.wait()
         ctx.reply(AssistantMessage(f"answer {text}", model="m"))
 
-    count = 4000
+    count = amount(1_500, 4_000)
     async with MiniAgents():
         job = map_rows(slow_first, map(str, range(count)), journal=tmp_path / "j")
         first = asyncio.ensure_future(anext(job))

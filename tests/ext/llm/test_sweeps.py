@@ -145,7 +145,13 @@ async def test_reset_at_every_byte_over_sockets(wire: Wire) -> None:
 # -- what must turn them red -----------------------------------------------------------------------------
 
 
-@each_recording
+@pytest.mark.parametrize(
+    "recording",
+    [
+        pytest.param(each, id=repr(each), marks=pytest.mark.gate("the same on another wire") if at else ())
+        for at, each in enumerate(RECORDINGS)
+    ],
+)
 @quickly
 async def test_without_the_rule_of_the_terminal_marker(
     recording: Recording, monkeypatch: pytest.MonkeyPatch

@@ -18,9 +18,18 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult, ImageContent, TextContent
 
-from miniagents import InteractionContext, Message, MiniAgents, SchemaError, miniagent, tool
+from miniagents import (
+    AssistantMessage,
+    Image,
+    InteractionContext,
+    Message,
+    MiniAgents,
+    SchemaError,
+    miniagent,
+    tool,
+)
 from miniagents.ext.mcp import _serve, mcp_tools, serve_mcp
 from miniagents.ext.mcp._errors import MCPServerError, MCPToolError
 from miniagents.parts import AgentPart
@@ -96,19 +105,26 @@ async def served(
         await asyncio.wait((serving,))
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"host": "evil.example"},
-        {"host": "evil.example:{port}"},
-        {"host": "127.0.0.1:1"},
-        {"origin": "http://evil.example"},
-        {"origin": "null"},
-        {"origin": "http://localhost:{port}"},
-        {"host": "x.example", "origin": "http://evil.example"},
-    ],
-)
-async def test_other_sites(headers: dict[str, str]) -> None:
+async def test_images() -> None:
+    """A client gets the images and texts that a tool returns, and those that an agent replies."""
+
+    @tool
+    def look() -> list[str | Image]:
+        """Look."""
+        return ["A dot:", Image(data=b"GIF8")]
+
+    @miniagent(alias="painter")
+    async def painter(ctx: InteractionContext) -> None:
+        await ctx.messages
+        ctx.reply(AssistantMessage(parts=["A dot:", Image(data=b"GIF8")]))
+
+    shown = [TextContent(text="A dot:"), ImageContent(data="R0lGOA==", mime_type="image/gif")]
+    async with served(look, painter) as url, Client(url) as client:
+        for name, given in (("look", {}), ("painter", {"text": "Draw."})):
+            assert shown == (await client.call_tool(name, given)).content
+
+
+async def test_other_sites() -> None:
     """M1: at whatever address it listens, no page of another site reaches the agents (DNS rebinding)."""
     for http, token, hosts in (
         ("127.0.0.1:0", None, ()),
@@ -117,10 +133,18 @@ async def test_other_sites(headers: dict[str, str]) -> None:
     ):
         async with served(talker, http=http, token=token, hosts=hosts) as url:
             at = urlsplit(url)
-            sent = {name: value.replace("{port}", str(at.port)) for name, value in headers.items()}
-            async with httpx2.AsyncClient(trust_env=False) as client:
-                refused = await client.post(url, json=INITIALIZE, headers={**ACCEPTED, **sent})
-                assert 403 == refused.status_code
+            async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
+                for foreign in (
+                    {"host": "evil.example"},
+                    {"host": f"evil.example:{at.port}"},
+                    {"host": "127.0.0.1:1"},
+                    {"origin": "http://evil.example"},
+                    {"origin": "null"},
+                    {"origin": f"http://localhost:{at.port}"},
+                    {"host": "x.example", "origin": "http://evil.example"},
+                ):
+                    refused = await client.post(url, json=INITIALIZE, headers={**ACCEPTED, **foreign})
+                    assert 403 == refused.status_code, (foreign, http)
                 sent = {**ACCEPTED, "origin": f"http://{at.netloc}", "authorization": f"Bearer {TOKEN}"}
                 assert 200 == (await client.post(url, json=INITIALIZE, headers=sent)).status_code
 
@@ -128,11 +152,13 @@ async def test_other_sites(headers: dict[str, str]) -> None:
 async def test_token() -> None:
     """M1: with a token, only clients that send it can use the agents; wrong ones have a budget."""
     async with served(talker, token=TOKEN, hosts=("x.example",)) as url:
-        async with httpx2.AsyncClient(trust_env=False, headers=ACCEPTED) as client:
+        async with httpx2.AsyncClient(trust_env=False, verify=False, headers=ACCEPTED) as client:
             for sent in ({}, {"authorization": "Bearer x"}, {"authorization": f"Basic {TOKEN}"}):
                 refused = await client.post(url, json=INITIALIZE, headers=sent)
                 assert (401, "Bearer") == (refused.status_code, refused.headers["www-authenticate"])
-        async with httpx2.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {TOKEN}"}) as http:
+        async with httpx2.AsyncClient(
+            trust_env=False, verify=False, headers={"authorization": f"Bearer {TOKEN}"}
+        ) as http:
             for more in ({}, {"host": "x.example", "origin": "https://x.example"}):
                 http.headers.update(more)
                 async with Client(streamable_http_client(url, http_client=http)) as client:

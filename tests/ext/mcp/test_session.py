@@ -24,7 +24,16 @@ from mcp_types import (
     ToolExecution,
 )
 
-from miniagents import AssistantMessage, MiniAgents, SchemaError, ToolArgumentsError, ToolCall
+from miniagents import (
+    AssistantMessage,
+    Image,
+    MiniAgents,
+    SchemaError,
+    ToolArgumentsError,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
+)
 from miniagents.ext.mcp import mcp_tools
 from miniagents.ext.mcp._errors import MCPServerError
 from miniagents.ext.mcp._session import MCPTool
@@ -59,11 +68,14 @@ async def test_tools() -> None:
     ]
     model = scripted_model(AssistantMessage(parts=calls), "Done.")
     async with MiniAgents(), odd() as tools:
-        told = [str(each) for each in await model.with_tools(*tools.values()).inquire("Go!")]
+        replies = await model.with_tools(*tools.values()).inquire("Go!")
+    told = [str(each) for each in replies]
     assert told[1:3] == ["5", "dots"]
     assert told[3] == "MCPToolError: Error executing tool fail"
     assert told[4] == "ToolArgumentsError: a: 'two' is not of type 'integer'"
-    assert "an image of type image/png, 8 bytes" in told[5]
+    assert isinstance(replies[5], ToolMessage)
+    png = Image(data=b"\x89PNG\r\n\x1a\n", media_type="image/png")
+    assert ToolResult("5", (png,), name="picture") == replies[5].parts[0]
     assert tools["add"].spec.description == "Add two numbers."
 
 
@@ -241,7 +253,7 @@ async def test_killed_in_mid_call() -> None:
     async with AsyncExitStack() as stack:
         tools = await stack.enter_async_context(mcp_tools(SERVER))
         by_name = {tool.spec.name: tool for tool in tools}
-        pid = int(await by_name["pid"].invoke())
+        pid = int(str(await by_name["pid"].invoke()))
         pieces = by_name["slow"].run('{"steps": 4}')
         assert await anext(pieces) == AgentPart(("slow",), "step 1")
         os.kill(pid, signal.SIGKILL)
@@ -249,7 +261,7 @@ async def test_killed_in_mid_call() -> None:
         with pytest.raises(MCPServerError, match=gone):
             _ = [piece async for piece in pieces]
         assert await by_name["add"].invoke('{"a": 1}') == "2"
-        assert int(await by_name["pid"].invoke()) != pid
+        assert int(str(await by_name["pid"].invoke())) != pid
 
 
 @pytest.mark.gate("starts a program with the SDK")
@@ -258,7 +270,7 @@ async def test_killed_between_calls() -> None:
     async with mcp_tools(SERVER) as tools:
         by_name = {tool.spec.name: tool for tool in tools}
         for _ in range(2):
-            os.kill(int(await by_name["pid"].invoke()), signal.SIGKILL)
+            os.kill(int(str(await by_name["pid"].invoke())), signal.SIGKILL)
             await asyncio.sleep(0.2)
             told = await asyncio.gather(*(by_name["add"].invoke(f'{{"a": {number}}}') for number in range(8)))
             assert [str(number + 1) for number in range(8)] == told
@@ -279,15 +291,15 @@ async def test_a_server_that_changed(tmp_path: Path) -> None:
     write("Send to one.")
     async with mcp_tools(StdioServerParameters(command=sys.executable, args=[str(program)])) as tools:
         by_name = {tool.spec.name: tool for tool in tools}
-        os.kill(int(await by_name["pid"].invoke()), signal.SIGKILL)
+        os.kill(int(str(await by_name["pid"].invoke())), signal.SIGKILL)
         await asyncio.sleep(0.2)
         write("Send to all.")
-        assert (await by_name["pid"].invoke()).isdecimal()
+        assert str(await by_name["pid"].invoke()).isdecimal()
         with pytest.raises(
             MCPServerError, match=r"was started again, and does not offer send as it did before"
         ):
             await by_name["send"].invoke('{"text": "x"}')
-        os.kill(int(await by_name["pid"].invoke()), signal.SIGKILL)
+        os.kill(int(str(await by_name["pid"].invoke())), signal.SIGKILL)
         await asyncio.sleep(0.2)
         program.write_text("1 / 0")
         for _ in range(2):
@@ -317,7 +329,7 @@ async def test_limits(caplog: pytest.LogCaptureFixture) -> None:
         assert "y" * 10_000 + "..." == tool.spec.description
         assert "the description of the tool 'tool_0' is cut: it has 2,000,000 characters" in caplog.text
         told = await tool.invoke()
-        assert told.startswith(
+        assert str(told).startswith(
             "x" * 100_000 + "\n\n[The result is cut here: it has 2,000,000 characters, and"
         )
         assert len(told) < 100_300
@@ -376,7 +388,7 @@ async def test_over_pipes() -> None:
     """Over pipes: results, progress in order, calls at once, a cancellation; then the program has ended."""
     async with mcp_tools(SERVER, prefix="o_") as tools:
         by_name = {tool.spec.name: tool for tool in tools}
-        pid = int(await by_name["o_pid"].invoke())
+        pid = int(str(await by_name["o_pid"].invoke()))
         pieces = [piece async for piece in by_name["o_slow"].run("{}")]
         assert pieces == [*(AgentPart(("o_slow",), f"step {step}") for step in (1, 2, 3)), "done"]
         told = await asyncio.gather(*(by_name["o_add"].invoke(f'{{"a": {a}}}') for a in range(20)))

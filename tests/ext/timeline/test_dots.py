@@ -5,6 +5,7 @@ import random
 import pytest
 
 from miniagents.ext._timeline._dots import MOST, Dots
+from tests.support.amounts import amount
 
 
 def test_few() -> None:
@@ -15,7 +16,7 @@ def test_few() -> None:
     assert list(dots) == [(3.0, 1), (1.0, 1), (2.0, 1)]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(amount(1, 3)))
 def test_many(seed: int) -> None:
     """Of 100,000 times 8,192 at most are kept; no count is lost, none is off by a 2,000th of the whole."""
     draw = random.Random(seed)  # noqa: S311 - no secret

@@ -23,6 +23,7 @@ from miniagents.values import (
     ToolResult,
     Usage,
 )
+from tests.support.amounts import amount
 from tests.support.openai_clients import check_any_run, client_of, streamed, whole
 from tests.support.run_frames import drawn_run, message, run_of, tool_run
 
@@ -224,7 +225,7 @@ class TestOurAgent:
 
 def test_chunks_are_objects() -> None:
     """Each event is the JSON of one object; nothing that a model writes makes another event."""
-    for seed in range(150):
+    for seed in range(amount(40, 150)):
         frames = drawn_run(Random(f"chat {seed}"))  # noqa: S311 - no secret
         body = streamed(ChatCompletionEncoder(HEAD), frames).content.decode()
         events = [each for each in body.split("\n\n") if each and not each.startswith(":")]

@@ -24,6 +24,7 @@ from miniagents.ext.web._frames import Ending, Frame, MessageBegan, MessagePart,
 from miniagents.ext.web._openai_answer import AnswerHead
 from miniagents.ext.web._openai_responses import ResponseEncoder, WholeResponse
 from miniagents.values import Citation, Finish, Reasoning, Refusal, Restart, ToolCallDelta, Usage
+from tests.support.amounts import amount
 from tests.support.openai_clients import check_any_run, client_of, streamed, whole
 from tests.support.run_frames import drawn_run, message, run_of, tool_run
 
@@ -75,7 +76,7 @@ class TestStream:
 
     async def test_the_helper_of_the_client(self) -> None:
         """The client's own helper, which is strict about events, comes to the same response of any run."""
-        for seed in range(100):
+        for seed in range(amount(20, 100)):
             frames = drawn_run(Random(f"helper {seed}"))  # noqa: S311 - no secret
             expected = _end(await events(frames))
             async with (

@@ -71,9 +71,14 @@ def test_order() -> None:
 def test_attachments() -> None:
     """Pictures and files come with their bytes or addresses; a path of the server is not told."""
     shown: list[Image | File] = [Image(data=b"GIF89a"), File(url="https://example.org/a.pdf")]
-    frames = frames_of(AssistantMessage("Look.", parts=["Look.", *shown, Image(path="/etc/passwd.png")]))
+    hidden = Image(path="/etc/passwd.png")
+    frames = frames_of(
+        AssistantMessage("Look.", parts=["Look.", *shown, hidden]),
+        ToolMessage(parts=[ToolResult("1", ("Look.", *shown, hidden))]),
+    )
     assert [MessagePart(0, "Look."), *(MessagePart(0, each) for each in shown)] == frames[1:4]
-    assert [MessageEnded(0), RunEnded("finished")] == frames[4:]
+    assert MessagePart(1, ToolResult("1", ("Look.", *shown))) == frames[6]
+    assert [MessageEnded(1), RunEnded("finished")] == frames[7:]
 
 
 def test_error_messages() -> None:

@@ -18,10 +18,13 @@ from miniagents.values import (
     Reasoning,
     Refusal,
     Restart,
+    ServerToolCall,
+    ServerToolResult,
     ToolCallDelta,
     ToolResult,
     Usage,
 )
+from tests.support.amounts import amount
 from tests.support.run_frames import drawn_run, message, run_of, tool_run
 from tests.support.vercel_chat import vercel_chat
 
@@ -214,6 +217,21 @@ class TestTools:
         told = inner(run_of(ToolCallDelta(0, "c", "weather", arguments)))[-1]
         assert ("tool-input-error", arguments) == (told["type"], told["input"])
 
+    def test_tools_of_the_provider(self) -> None:
+        """A tool that the provider runs is a call that the provider executed, with its result."""
+        called = ServerToolCall("s", "web_search", '{"query": "rain"}')
+        call, result = inner(run_of(called, ServerToolResult("s", "[1]"), ServerToolResult("unknown", "2")))
+        told = {"toolCallId": "s", "providerExecuted": True}
+        given = {"toolName": "web_search", "input": {"query": "rain"}}
+        assert {"type": "tool-input-available", **given, **told} == call
+        assert {"type": "tool-output-available", "output": [1], **told} == result
+
+    def test_results_with_images(self) -> None:
+        """The text of a result is its output; its images and files are shown after it."""
+        shown = ToolResult("c", ("A dot:", Image(data=b"GIF8")), name="look")
+        _, result, image = inner(run_of(shown))
+        assert ("A dot:", "data:image/gif;base64,R0lGOA==") == (result["output"], image["url"])
+
     def test_result_of_an_unknown_call(self) -> None:
         """The result of a call that the client did not see comes with that call."""
         call, result = inner(run_of(ToolResult("c", "12", name="weather")))
@@ -258,7 +276,7 @@ class TestRestart:
 
 def test_nothing_is_null() -> None:
     """No run makes a chunk in which anything is null: that would be the end of it for their client."""
-    for seed in range(300):
+    for seed in range(amount(60, 300)):
         for chunk in chunks(drawn_run(drawn(seed))):
             nulls = {name for name, value in chunk.items() if value is None}
             assert nulls <= {"input", "output"}, (seed, chunk)
@@ -292,7 +310,7 @@ class TestRealClient:
     async def test_reads_whatever_we_write(self) -> None:
         """Their client shows the text of any run, and only one that failed or was lost is an error there."""
         async with vercel_chat() as chat:
-            for seed in range(500):
+            for seed in range(amount(100, 500)):
                 frames = drawn_run(drawn(seed))
                 ended = frames[-1]
                 assert isinstance(ended, RunEnded)

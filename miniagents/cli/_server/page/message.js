@@ -49,7 +49,11 @@ export class MessageView {
       case "tool_call":
         return this.call(part.id, part.name).argue(part.arguments);
       case "tool_result":
-        return this.call(part.call_id, part.name).end(part.content, part.is_error);
+        return this.result(part);
+      case "server_tool_call":
+        return this.call(part.id, part.name).argue(part.arguments);
+      case "server_tool_result":
+        return this.call(part.call_id).end(part.content, false);
       case "agent_part":
         return this.listen(part);
       case "citation":
@@ -161,6 +165,12 @@ export class MessageView {
       this.put(view.node);
     }
     this.said += 1;
+  }
+
+  result({ call_id: id, name, content, is_error: failed }) {
+    const said = [content].flat();
+    this.call(id, name).end(said.filter((each) => typeof each === "string").join("\n\n"), failed);
+    for (const each of said) if (typeof each !== "string") this.attach(each);
   }
 
   attach({ kind, data, url, media_type: type, name }) {
