@@ -52,7 +52,7 @@ async def test_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_durable_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app whose runs outlive it answers, and keeps nothing of a run that has ended."""
+    """The app whose runs outlive it answers, and what it did is in its journal."""
     monkeypatch.chdir(tmp_path)
     (program,) = re.findall(r"```python durable\n(.*?)```", RUNS, re.DOTALL)
     names: dict[str, Any] = {"__name__": "app"}
@@ -63,9 +63,8 @@ async def test_the_durable_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ):
         run = (await client.post("/chat/runs", json={"text": "Hi"})).json()["run"]
         assert "Roses are red." == text_of((await client.get(f"/chat/runs/{run}")).text)
-    with Journal(tmp_path / "runs.journal"):  # the app has closed it: else this is refused
-        pass
-    assert [] == list(Journal.read(tmp_path / "runs.journal"))
+    async with Journal(tmp_path / "app.journal") as journal:
+        assert [(run, "finished")] == [(each.run, each.how) for each in await journal.find()]
 
 
 async def test_data() -> None:

@@ -349,7 +349,7 @@ async def test_kill_and_go_on(tmp_path: Path) -> None:
 
 @pytest.mark.gate("starts two servers")
 async def test_kill(tmp_path: Path) -> None:
-    """After kill -9 in mid-answer a server without the agent tells what was kept, and that the rest is lost."""
+    """After kill -9 a server without the agent tells what was kept, and that the rest is lost."""
     async with serving(tmp_path, "my_talkers:talker") as (process, page):
         thread = await page.thread()
         run = await page.begin(thread, text="Hi")

@@ -388,7 +388,7 @@ def for_clients(part: Part) -> Part | None:
         case Restart():
             part = Restart()
         case ToolResult(content=tuple(content)):
-            part = replace(part, content=tuple(each for each in content if _for_clients(each) is not None))
+            part = replace(part, content=tuple(each for each in content if for_clients(each) is not None))
         case ToolResult(is_error=True):
             part = replace(part, content=redact_keys(part.text))
         case AgentPart(agents, inner):
