@@ -24,7 +24,6 @@ from miniagents.values import (
     MiniAgentsError,
     Part,
     PartValue,
-    RateLimit,
     ResponseHeaders,
     part_from_data,
     redact_keys,
@@ -50,7 +49,6 @@ _LLM_ERRORS: Final = MappingProxyType(
     }
 )
 _LLM_FIELDS: Final = ("provider", "model", "status", "attempts", "partial_text", "retry_after")
-_LIMITS: Final = ("requests", "tokens", "input_tokens", "output_tokens")  # of the headers of a response
 _AFTER_CANCELLATION: Final = 1.0  # seconds that the replay of a cancelled call waits to be cancelled, too
 
 

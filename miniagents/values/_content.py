@@ -21,6 +21,7 @@ from ._parts import (
     Citation,
     Finish,
     Part,
+    RateLimit,
     Reasoning,
     Refusal,
     ResponseHeaders,
@@ -283,5 +284,7 @@ def _field(name: str, value: object) -> object:
             return tuple(_field("", each) for each in cast("Iterable[object]", value))
         case Mapping() if "kind" in value:
             return part_from_data(cast("Mapping[str, object]", value))
+        case {"limit": limit, "remaining": remaining, "resets_in": resets_in}:
+            return RateLimit(limit, remaining, resets_in)
         case _:
             return value
