@@ -2,5 +2,6 @@
 
 from ._calls import StoredCall
 from ._journal import Journal
+from ._postgres import PostgresJournal
 
-__all__ = ["Journal", "StoredCall"]
+__all__ = ["Journal", "PostgresJournal", "StoredCall"]

@@ -56,6 +56,10 @@ class Database(Protocol):
         """Whether an error may be that of one statement, and others would succeed."""
         ...
 
+    def is_passing(self, error: Exception) -> bool:
+        """Whether the same transaction may succeed if it begins again."""
+        ...
+
     def sentence(self, error: BaseException, what: str) -> str:
         """Say that something cannot be read, or written.
 

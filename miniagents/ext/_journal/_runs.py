@@ -11,7 +11,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, TypeAlias, cast
+from typing import ClassVar, Final, TypeAlias, cast
 from uuid import uuid4
 
 from miniagents.runs import (
@@ -137,6 +137,12 @@ class RunTables:
 
     # -- what differs between the databases ------------------------------------------------------------
 
+    packs: ClassVar[bool] = True
+    """Whether new events are kept in memory until they are packed."""
+
+    def _start(self) -> None:
+        """The next statements rely on what the fence has found."""
+
     def _opened(self, number: int) -> None:
         """A run is live from now on; its events are written behind those of others."""
 
@@ -212,14 +218,16 @@ class RunTables:
             self._undo.append(partial(self._shorten, own, own.last, own.size))
             own.last = last
             own.size += len(body)
-            own.blocks.append((first, last, body))
+            if self.packs:
+                own.blocks.append((first, last, body))
             self._pushes.append((own.number, each.events))
         self._pending.clear()
         self._insert(rows)
         self._fold([each for each in self._own.values() if each.size >= _LARGE])
 
     def _shorten(self, own: OwnRun, last: int, size: int) -> None:
-        own.blocks.pop()
+        if self.packs:
+            own.blocks.pop()
         own.last, own.size = last, size
 
     def done(self) -> None:
@@ -254,6 +262,7 @@ class RunTables:
     # -- writing -----------------------------------------------------------------------------------------
 
     def _register(self) -> None:
+        self._start()
         if not self._server:
             self._server, self._news, self._seen = uuid4().hex, 0, time.monotonic()
             self._database.execute(
@@ -330,6 +339,7 @@ class RunTables:
 
     def _release(self, run: str, events: Sequence[Event], body: bytes) -> OwnRun:
         """Write the last events of a run in this process."""
+        self._start()
         if events:
             self.append(run, events, body)
         self.flush()

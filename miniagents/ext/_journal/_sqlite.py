@@ -175,6 +175,10 @@ class SQLiteDatabase(Database):
         return not cast("str", getattr(error, "sqlite_errorname", "")).startswith(_OF_ALL)
 
     @override
+    def is_passing(self, error: Exception) -> bool:
+        return False
+
+    @override
     def sentence(self, error: BaseException, what: str) -> str:
         reason = reason_of(error, self._path, _PATIENCE) if isinstance(error, sqlite3.Error) else str(error)
         return f"The journal {self._path} cannot be {what}: {reason}."

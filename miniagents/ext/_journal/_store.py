@@ -109,7 +109,7 @@ class JournalInDatabase:
         """
         key, loop = object(), asyncio.get_running_loop()
         await self._ask(partial(self._runs.join, key, version, loop, on_left), "soft")
-        return partial(self._thread.tell, partial(self._runs.part, key))
+        return partial(self._thread.tell, partial(self._runs.part, key), "soft")
 
     async def take(self, version: str, limit: int, /) -> list[RunRecord]:
         """Become the writer of runs that a server left or died with, oldest first.

@@ -211,12 +211,12 @@ class JournalThread:
         self._put([cast("_Job[object]", _Job(do, urgency, future, None))])
         return future.result()
 
-    def tell(self, do: Callable[[], object]) -> None:
+    def tell(self, do: Callable[[], object], urgency: Urgency = "read") -> None:
         """Call a function in the thread, unless it has ended; its result is not needed."""
         future: ThreadFuture[object] = ThreadFuture()
         with self._closing:
             if not self._closed:
-                self._jobs.put([_Job(do, "read", future, None)])
+                self._jobs.put([_Job(do, urgency, future, None)])
 
     def _put(self, jobs: Sequence[_Job[object]]) -> None:
         with self._closing:
@@ -300,6 +300,9 @@ class JournalThread:
                 service.flush()
         except database.failures as error:
             service.undo()
+            if database.is_passing(error):
+                self._write(jobs)
+                return
             if len(jobs) > 1 and database.may_be_of_one(error):
                 for job in jobs:
                     self._write([job])

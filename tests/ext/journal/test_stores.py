@@ -2,8 +2,8 @@
 
 Crosses modules: the protocols, the journal in memory, and those in a database.
 
-For a store of your own, add to `KINDS` a function that takes a folder and, in a block, returns a function
-that opens a journal with the lease `LEASE`; all that it opens share what they keep, as processes do.
+For a store of your own, add to `KINDS` a function that returns what opens a journal with the lease `LEASE`;
+all journals that it opens share what they keep, as processes do.
 """
 
 import asyncio
@@ -16,11 +16,13 @@ from contextlib import (
     contextmanager,
 )
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, cast
+from uuid import uuid4
 
 import pytest
 from typing_extensions import override
 
+from miniagents.ext._journal import PostgresJournal
 from miniagents.ext.journal import Journal
 from miniagents.runs import (
     CallKey,
@@ -36,6 +38,7 @@ from miniagents.runs import (
     RunRecord,
     RunStore,
 )
+from tests.support.postgres import postgres_server
 
 LEASE: Final = 0.6
 EVENTS: Final[list[Event]] = [
@@ -57,28 +60,40 @@ class Store(RunStore, CallStore, AbstractAsyncContextManager["Store"], Protocol)
 Make = Callable[[], AbstractAsyncContextManager[Store]]
 
 
-@contextmanager
-def memory(_: Path) -> Generator[Make]:
+def memory(_: pytest.FixtureRequest) -> Make:
     """One journal: nothing is shared."""
     journal = MemoryJournal()
-    yield lambda: journal
+    return lambda: journal
 
 
-@contextmanager
-def sqlite(folder: Path) -> Generator[Make]:
+def sqlite(request: pytest.FixtureRequest) -> Make:
     """A file."""
-    yield lambda: Journal(folder / "runs.journal", lease=LEASE)
+    path = cast("Path", request.getfixturevalue("tmp_path")) / "runs.journal"
+    return lambda: Journal(path, lease=LEASE)
 
 
-KINDS: Final = {"memory": memory, "sqlite": sqlite}
-SHARED: Final = [name for name in KINDS if name != "memory"]
+def postgres(request: pytest.FixtureRequest) -> Make:
+    """A schema of its own in a server that all these tests share."""
+    dsn, schema = cast("str", request.getfixturevalue("server")), f"t{uuid4().hex}"
+    return lambda: PostgresJournal(dsn, schema=schema, lease=LEASE)
+
+
+KINDS: Final = {"memory": memory, "sqlite": sqlite, "postgres": postgres}
+SHARED: Final = ["sqlite", pytest.param("postgres", marks=pytest.mark.gate("starts a server"))]
+ALL: Final = ["memory", *SHARED]
+
+
+@pytest.fixture(scope="session")
+def server() -> Generator[str]:
+    """A server of Postgres."""
+    with postgres_server() as dsn:
+        yield dsn
 
 
 @pytest.fixture
-def make(kind: str, tmp_path: Path) -> Generator[Make]:
+def make(kind: str, request: pytest.FixtureRequest) -> Make:
     """What opens journals of one kind."""
-    with KINDS[kind](tmp_path) as opens:
-        yield opens
+    return KINDS[kind](request)
 
 
 @contextmanager
@@ -113,7 +128,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 class TestRuns:
     async def test_positions(self, make: Make) -> None:
         """Events are read as they were kept, behind any position, and an end ends those who follow."""
@@ -406,7 +421,7 @@ class TestProcesses:
             assert [*EVENTS, *MORE] == await whole(two, "r")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 class TestCalls:
     async def test_by_key(self, make: Make) -> None:
         """A call is found by its whole key, as it was kept last; others are None."""

@@ -1,0 +1,380 @@
+"""``PostgresJournal``: keeps runs and calls in Postgres, for many processes on many machines.
+
+Postgres logs rows, not pages, and its sequences are not in the order of commits. So events are in one table
+under the key of their run, and are not packed.
+"""
+
+import time
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Final, Literal, Protocol, cast
+
+from typing_extensions import override
+
+from miniagents.runs import JournalError
+from miniagents.values import redact_keys
+
+from ._calls import StoredCall, stored_calls
+from ._database import Database, Rows
+from ._runs import Block, RunTables
+from ._store import JournalInDatabase
+
+__all__ = ["PostgresJournal"]
+
+_VERSION: Final = 1
+_TABLES: Final = """
+CREATE TABLE servers (server TEXT PRIMARY KEY, process TEXT NOT NULL, versions TEXT NOT NULL,
+    seen DOUBLE PRECISION NOT NULL, news BIGINT NOT NULL) WITH (fillfactor = 50);
+CREATE TABLE runs (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, run TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL, topic TEXT NOT NULL, version TEXT NOT NULL, restart TEXT NOT NULL,
+    server TEXT NOT NULL, attempts BIGINT NOT NULL, last BIGINT NOT NULL, began DOUBLE PRECISION NOT NULL,
+    ended DOUBLE PRECISION, until DOUBLE PRECISION, how TEXT NOT NULL);
+CREATE INDEX runs_of_topic ON runs (topic, owner, id);
+CREATE INDEX runs_live ON runs (server) WHERE ended IS NULL;
+CREATE INDEX runs_ended ON runs (ended) WHERE ended IS NOT NULL;
+CREATE INDEX runs_until ON runs (until) WHERE until IS NOT NULL;
+CREATE TABLE inbox (run BIGINT NOT NULL, key TEXT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (run, key));
+CREATE TABLE events (run BIGINT NOT NULL, first BIGINT NOT NULL, last BIGINT NOT NULL, data BYTEA NOT NULL,
+    PRIMARY KEY (run, last));
+CREATE TABLE functions (name TEXT NOT NULL, version TEXT NOT NULL, function TEXT NOT NULL,
+    source TEXT NOT NULL, PRIMARY KEY (name, version));
+CREATE TABLE calls (number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key BYTEA NOT NULL,
+    scope TEXT NOT NULL, n BIGINT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
+    at DOUBLE PRECISION NOT NULL, used DOUBLE PRECISION NOT NULL, failed SMALLINT NOT NULL, asked BYTEA,
+    output BYTEA NOT NULL, UNIQUE (key, scope, n));
+CREATE TABLE journal (version INTEGER NOT NULL);
+"""
+_LOCK: Final = 0x6D696E6A  # "minj": of those that make the tables
+_ROWS: Final = "unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bytea[]) AS new (run, first, last, data)"
+_INSERT: Final = f"INSERT INTO events (run, first, last, data) SELECT * FROM {_ROWS}"  # noqa: S608 - a constant
+_AT_ONCE: Final = (
+    "WITH me AS (UPDATE servers SET seen = ? WHERE server = ? AND news = ? RETURNING server), "  # noqa: S608
+    "safe AS (SELECT set_config('synchronous_commit', ?, true)) INSERT INTO events (run, first, last, data) "
+    f"SELECT run, first, last, data FROM {_ROWS}, safe WHERE EXISTS (SELECT FROM me)"
+)
+_PATIENCE: Final = 10  # seconds for a connection
+_AGAIN: Final = frozenset({"40001", "40P01"})  # two transactions were in each other's way
+
+
+class _Connection(Protocol):
+    """The part of a connection of psycopg that this module uses."""
+
+    closed: bool
+
+    def execute(self, query: str, params: Sequence[object] | None = None) -> Rows: ...
+    def close(self) -> None: ...
+
+
+class _Psycopg(Protocol):
+    """The part of psycopg that this module uses."""
+
+    Error: type[Exception]
+
+    def connect(self, conninfo: str, **options: object) -> object: ...
+
+
+class _StaleError(Exception):
+    """The row of this server is not as it was: the transaction begins again, and reads it first."""
+
+
+class PostgresDatabase(Database):
+    """A connection to a schema, which is made anew when it is lost.
+
+    Args:
+        dsn: where the server is.
+        schema: has the tables; it is made.
+
+    Raises:
+        JournalError: it cannot be used.
+    """
+
+    def __init__(self, dsn: str, schema: str) -> None:
+        try:
+            self._psycopg = cast("_Psycopg", import_module("psycopg"))
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError(
+                "psycopg, with which PostgresJournal reads and writes, is not installed; "
+                "pip install 'miniagents[postgres]'"
+            ) from None
+        self._dsn = dsn
+        self._schema = schema
+        self._offset = 0.0
+        self._connected: _Connection | None = None
+        self._within = self._begun = False
+        self.hard: bool = True
+        self.fence: Callable[[], None] = _nothing
+        try:
+            self._make()
+        except self._psycopg.Error as error:
+            raise JournalError(self.sentence(error, "opened")) from None
+
+    def _make(self) -> None:
+        connection = self._connection()
+        connection.execute("BEGIN")
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        there = connection.execute("SELECT to_regclass('journal') IS NOT NULL").fetchone()
+        if there == (False,):
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
+            connection.execute(_TABLES)
+            connection.execute("INSERT INTO journal VALUES (%s)", (_VERSION,))
+        version = connection.execute("SELECT max(version) FROM journal").fetchone()
+        connection.execute("COMMIT")
+        if version != (_VERSION,):
+            self.close()
+            raise JournalError(
+                f"The schema {self._schema} was written by another version of this library; update the "
+                "library, or give another schema."
+            )
+
+    def _connection(self) -> _Connection:
+        if self._connected is None or self._connected.closed:
+            path = f'-c search_path="{self._schema}"'
+            self._connected = cast(
+                "_Connection",
+                self._psycopg.connect(
+                    self._dsn,
+                    autocommit=True,
+                    options=path,
+                    connect_timeout=_PATIENCE,
+                    application_name="miniagents journal",
+                    keepalives_idle=30,
+                ),
+            )
+            now = self._connected.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
+            self._offset = cast("tuple[float]", now)[0] - time.time()
+        return self._connected
+
+    def clock(self) -> float:
+        """Return the time of the server, in seconds since 1970."""
+        return time.time() + self._offset
+
+    @property
+    @override
+    def failures(self) -> tuple[type[Exception], ...]:
+        return (self._psycopg.Error, _StaleError)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a transaction has begun in the server."""
+        return self._begun
+
+    @override
+    def execute(self, statement: str, values: Sequence[object] = ()) -> Rows:
+        if self._within:
+            self.begin()
+        return self._connection().execute(statement.replace("?", "%s"), values)
+
+    def begin(self) -> None:
+        """Begin the transaction in the server."""
+        if not self._begun:
+            self._connection().execute("BEGIN" if self.hard else "BEGIN; SET LOCAL synchronous_commit = off")
+            self._begun = True
+            self.fence()
+
+    def at_once(self, statement: str, values: Sequence[object]) -> Rows:
+        """Run a statement that is a transaction of its own."""
+        return self._connection().execute(statement.replace("?", "%s"), values)
+
+    @override
+    @contextmanager
+    def transaction(self, *, hard: bool) -> Generator[None]:
+        self._within, self._begun, self.hard = True, False, hard
+        try:
+            yield
+            if self._begun:
+                self._connection().execute("COMMIT")
+        except BaseException:
+            if self._begun:
+                with suppress(self._psycopg.Error):
+                    self._connection().execute("ROLLBACK")
+            raise
+        finally:
+            self._within = self._begun = False
+
+    @override
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        yield  # what is read in several statements is read in an order that needs none
+
+    @override
+    def changed(self) -> bool:
+        return True
+
+    @override
+    def may_be_of_one(self, error: Exception) -> bool:
+        return not self._connection().closed
+
+    @override
+    def is_passing(self, error: Exception) -> bool:
+        return isinstance(error, _StaleError) or getattr(error, "sqlstate", None) in _AGAIN
+
+    @override
+    def sentence(self, error: BaseException, what: str) -> str:
+        reason = redact_keys(str(error).strip().partition("\n")[0])
+        return f"The journal in Postgres (schema {self._schema}) cannot be {what}: {reason}."
+
+    @override
+    def close(self) -> None:
+        if self._connected is not None:
+            self._connected.close()
+
+
+def _nothing() -> None:
+    """Renew nothing."""
+
+
+class PostgresRuns(RunTables):
+    """The runs of a journal in Postgres.
+
+    A transaction that only appends events is one statement, and so one round trip. It writes nothing if the
+    row of this server is gone, or was changed by others: then all is done again, step by step.
+    """
+
+    packs = False
+    _step_by_step = False
+
+    @override
+    def fence(self) -> None:
+        self._postgres.fence = self._late_fence
+        if self._step_by_step or not self._server:
+            self._start()
+
+    @override
+    def _start(self) -> None:
+        self._postgres.begin()
+
+    def _late_fence(self) -> None:
+        before = self._server
+        super().fence()
+        if self._pending and (self._stale or self._server != before):
+            raise _StaleError
+
+    @property
+    def _postgres(self) -> PostgresDatabase:
+        return cast("PostgresDatabase", self._database)
+
+    @override
+    def flush(self) -> None:
+        super().flush()
+        if not self._written:
+            self._start()  # nothing was appended: only the row of this server is renewed
+
+    @override
+    def done(self) -> None:
+        self._step_by_step = self._written = False
+        super().done()
+
+    _written = False
+
+    @override
+    def undo(self) -> None:
+        super().undo()
+        self._step_by_step = True
+        self._written = False
+
+    @override
+    def _insert(self, rows: list[tuple[int, int, int, bytes]]) -> None:
+        database = self._postgres
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        if database.begun:
+            self._database.execute(_INSERT, columns)
+            return
+        self._seen = time.monotonic()
+        values = (self._clock(), self._server, self._news, "on" if database.hard else "off")
+        if database.at_once(_AT_ONCE, [*values, *columns]).rowcount != len(rows):
+            raise _StaleError
+        self._written = True
+
+    @override
+    def _blocks(self, number: int, after: int) -> list[Block]:
+        return cast(
+            "list[Block]",
+            self._all(
+                "SELECT first, last, data FROM events WHERE run = ? AND last > ? ORDER BY last", number, after
+            ),
+        )
+
+    @override
+    def _fresh(self, watched: Mapping[int, int]) -> Iterable[tuple[int, int, int, bytes]]:
+        found = self._all(
+            "SELECT e.run, e.first, e.last, e.data FROM unnest(?::bigint[], ?::bigint[]) AS w (run, last) "
+            "JOIN events AS e ON e.run = w.run AND e.last > w.last ORDER BY e.run, e.last",
+            *([*watched], [*watched.values()]),
+        )
+        return cast("list[tuple[int, int, int, bytes]]", found)
+
+    @override
+    def _lasts(self, numbers: Collection[int]) -> Mapping[int, int]:
+        found = self._all("SELECT run, max(last) FROM events WHERE run = ANY(?) GROUP BY run", [*numbers])
+        return {cast("int", number): cast("int", last) for number, last in found}
+
+    @override
+    def _fold_of(self, server: str) -> None:
+        self._database.execute(
+            "UPDATE runs SET last = coalesce((SELECT max(last) FROM events WHERE events.run = runs.id), 0) "
+            "WHERE server = ? AND ended IS NULL",
+            (server,),
+        )
+
+    @override
+    def _forget(self, numbers: Collection[int]) -> None:
+        self._database.execute("DELETE FROM events WHERE run = ANY(?)", ([*numbers],))
+
+
+class PostgresJournal(JournalInDatabase):
+    """Keeps the logs of runs, and calls of agents, in Postgres, for many processes on many machines.
+
+    Needs ``pip install 'miniagents[postgres]'``.
+
+    Args:
+        dsn: where the server is, such as ``postgresql://user@host/database``.
+        schema: has the tables. It is made if it does not exist.
+        keep: what to keep of the messages for agents whose calls are recorded: ``"hash"`` or ``"text"``.
+        lease: seconds after which other processes may take over the runs of one that shows no sign of life.
+            One of the same machine that has ended is noticed at once.
+
+    Raises:
+        JournalError: the server cannot be reached, or the schema cannot be used.
+        ModuleNotFoundError: psycopg is not installed.
+
+    Example:
+        >>> async def main():
+        ...     async with PostgresJournal("postgresql://localhost/agents") as journal:
+        ...         print(await journal.find(topic="chat-7"))
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        schema: str = "miniagents",
+        keep: Literal["hash", "text"] = "hash",
+        lease: float = 3.0,
+    ) -> None:
+        if keep not in {"hash", "text"}:
+            raise JournalError(f"keep={keep!r} of a journal is neither 'hash' nor 'text'.")
+        if not schema.isidentifier():
+            raise JournalError(f"{schema!r} is no name of a schema; give letters, digits and underscores.")
+        self._dsn = dsn
+        self._schema = schema
+        database = PostgresDatabase(dsn, schema)
+        super().__init__(
+            database, PostgresRuns, f"the schema {schema}", keep=keep, lease=lease, clock=database.clock
+        )
+
+    def calls(self) -> Iterator[StoredCall]:
+        """Return all calls, in the order in which they were kept; this blocks.
+
+        Raises:
+            JournalError: they cannot be read.
+        """
+        database = PostgresDatabase(self._dsn, self._schema)
+        try:
+            yield from stored_calls(
+                lambda statement, last: database.execute(statement, (last,)).fetchall(), self._place
+            )
+        except database.failures as error:
+            raise JournalError(database.sentence(error, "read")) from None
+        finally:
+            database.close()

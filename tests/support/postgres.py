@@ -1,0 +1,69 @@
+"""A real Postgres for tests: started, and ended, by the test."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+__all__ = ["postgres_server"]
+
+_PLACES = "/usr/lib/postgresql/*/bin"
+
+
+def _program() -> Path:
+    """The folder of the programs; without them the test is skipped, but in CI."""
+    found = sorted(Path("/").glob(f"{_PLACES[1:]}/postgres"))
+    program = Path(shutil.which("postgres") or (found[-1] if found else ""))
+    if not program.name:
+        if os.environ.get("CI"):
+            pytest.fail("postgres is not installed: apt-get install postgresql")
+        pytest.skip("postgres is not installed (apt-get install postgresql)")
+    return program.resolve().parent
+
+
+@contextmanager
+def postgres_server(*, safe: bool = False) -> Generator[str]:
+    """Run a server on a socket, and give its address.
+
+    Args:
+        safe: whether its commits survive a loss of power, as they do elsewhere.
+    """
+    programs = _program()
+    # It refuses to run as root, and needs a folder that its user can reach.
+    root = os.getuid() == 0
+    user = "postgres" if root else None
+    if root and not any(each.pw_name == user for each in pwd.getpwall()):
+        user = "nobody"
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp" if root else None))  # noqa: S108 - a name of its own
+    try:
+        if user is not None:
+            shutil.chown(folder, user)
+        data, address = folder / "data", f"postgresql:///postgres?host={folder}&user=tests"
+        how = ("-U", "tests", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        _started([programs / "initdb", "-D", data, *how], user, folder).wait()
+        options = ("-k", folder, "-c", "listen_addresses=", "-c", f"fsync={'on' if safe else 'off'}")
+        server = _started([programs / "postgres", "-D", data, *options], user, folder)
+        try:
+            while _started([programs / "pg_isready", "-q", "-h", folder], user, folder).wait():
+                assert server.poll() is None, "postgres did not start"
+                time.sleep(0.01)
+            yield address
+        finally:
+            server.send_signal(signal.SIGINT)  # at once, but in order
+            server.wait()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(command: Sequence[str | Path], user: str | None, folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - a program of the system
+        command, user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
