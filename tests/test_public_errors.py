@@ -33,6 +33,7 @@ GIVEN: dict[str, object] = {
     "partial_text": "Hel",
     "path": "x.md",
     "provider": "openai",
+    "reason": "ended",
     "reasons": (("A", None),),
     "report": RaceReport(),
     "request_id": "r-1",

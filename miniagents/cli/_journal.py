@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
-from miniagents.ext.journal import Journal, RunRecord, StoredCall, events_of_run
+from miniagents.ext.journal import Journal, PostgresJournal, RunRecord, StoredCall, events_of_run
 from miniagents.ext.timeline import Timeline
 from miniagents.utils import strip_control
 
@@ -249,7 +249,7 @@ async def _of_runs(options: JournalOptions) -> None:
                 sys.stdout.write(f"{line}\n")
 
 
-def journal_at(place: str) -> Journal:
+def journal_at(place: str) -> Journal | PostgresJournal:
     """Open a journal.
 
     Args:
@@ -258,7 +258,7 @@ def journal_at(place: str) -> Journal:
     Raises:
         JournalError: it cannot be used.
     """
-    return Journal(place)
+    return PostgresJournal(place) if _is_address(place) else Journal(place)
 
 
 def _is_address(place: str) -> bool:

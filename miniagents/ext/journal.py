@@ -9,14 +9,11 @@ from miniagents.runs import (
     CallKey,
     CallRecords,
     CallStore,
-    Ending,
     Event,
     JournalEntry,
     JournalError,
-    Json,
     LoggedCalls,
     MemoryJournal,
-    Restart,
     RunHead,
     RunLog,
     RunPage,
@@ -29,21 +26,19 @@ from miniagents.runs import (
     recorded,
 )
 
-from ._journal import Journal, StoredCall
+from ._journal import Journal, PostgresJournal, StoredCall
 
 __all__ = [
     "CallKey",
     "CallRecords",
     "CallStore",
-    "Ending",
     "Event",
     "Journal",
     "JournalEntry",
     "JournalError",
-    "Json",
     "LoggedCalls",
     "MemoryJournal",
-    "Restart",
+    "PostgresJournal",
     "RunHead",
     "RunLog",
     "RunPage",

@@ -12,7 +12,7 @@ from ._model_limits import ModelLimits, model_limits
 from ._prices import dollars
 from ._recorded import RecordedCalls, recorded
 from ._recordings import CallPlayer, RecordedEvent, error_data, part_data, part_of_data
-from ._run_log import Ending, RunLog, events_of_run
+from ._run_log import RunLog, events_of_run
 from ._run_request import RunRequest
 from ._run_usage import Price, RunUsage, UsageReport
 from ._stores import (
@@ -39,7 +39,6 @@ __all__ = [
     "CallStore",
     "ConcurrencyLimit",
     "DurableRun",
-    "Ending",
     "Event",
     "JournalEntry",
     "JournalError",

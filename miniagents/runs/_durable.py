@@ -16,7 +16,7 @@ from ._call_keys import function_of, key_of, key_of_tool, question_of
 from ._message_records import Json
 from ._recorded import WITHIN_RECORDED, AnyAgent, MessageForm, made_of, play
 from ._recordings import RecordedEvent, part_data, part_of_data
-from ._run_log import Ending, KeptCall, RunLog, kept_calls, kept_rows
+from ._run_log import KeptCall, RunLog, kept_calls, kept_rows
 from ._stores import Event, RunHead, RunRecord, RunStore
 
 __all__ = ["DurableRun", "LoggedCalls", "durable"]
@@ -208,12 +208,12 @@ class DurableRun:
         log, calls = self._log, self._calls
         if log is None or calls is None:
             return
-        ending = Ending("")
+        how = ""
         try:
             await calls.__aexit__(kind, error, trace)
-            ending = Ending("" if kind is not None else "finished")
+            how = "" if kind is not None else "finished"
         finally:
-            await log.close(ending)
+            await log.close(how)
         if kind is None:
             self.unasked = calls.unasked
             if self.unasked:

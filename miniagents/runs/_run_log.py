@@ -52,18 +52,6 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = MappingProxyType(
 )
 
 
-class Ending(NamedTuple):
-    """How the log of a run is closed.
-
-    Attributes:
-        how: as in `RunStore.end`; ``""`` to leave the run to the next process.
-        keep: as in `RunStore.end`.
-    """
-
-    how: str
-    keep: float | None = None
-
-
 class RunLog(Observer):
     """Writes the log of a run; it observes the calls of the run.
 
@@ -78,7 +66,8 @@ class RunLog(Observer):
         on_error: called when the log can no longer be written.
 
     Attributes:
-        ending: once it is set, the next batch is the last one, and the log is closed with it.
+        ending: once it is set, the next batch is the last one. It says how the run has ended (``""``: it has
+            not, and is left to the next process), and for how many seconds it is kept.
         error: why nothing can be written any more; None if it can.
 
     Example:
@@ -109,7 +98,7 @@ class RunLog(Observer):
         on_kept: Callable[[], None] | None = None,
         on_error: Callable[[JournalError], None] | None = None,
     ) -> None:
-        self.ending: Ending | None = None
+        self.ending: tuple[str, float | None] | None = None
         self.error: JournalError | None = None
         self._store = store
         self._run = run
@@ -162,17 +151,17 @@ class RunLog(Observer):
         self.wake()
         await kept
 
-    async def close(self, ending: Ending) -> None:
+    async def close(self, how: str) -> None:
         """Write what has happened, and close the log; nothing happens if it is closed.
 
         Args:
-            ending: how.
+            how: how the run has ended; ``""`` to leave it to the next process.
 
         Raises:
             JournalError: the log cannot be written.
         """
         if self.error is None:
-            self.ending = ending
+            self.ending = how, None
             await self.flush()
 
     async def _write(self) -> None:
@@ -218,8 +207,9 @@ class RunLog(Observer):
                 await self._store.append(self._run, events, hard=hard)
             return
         self.error = JournalError(f"the log of the run {self._run!r} is closed.", "ended")
-        if ending.how:
-            await self._store.end(self._run, events, how=ending.how, keep=ending.keep)
+        how, keep = ending
+        if how:
+            await self._store.end(self._run, events, how=how, keep=keep)
         else:
             await self._store.leave(self._run, events)
 

@@ -68,7 +68,7 @@ class JournalError(MiniAgentsError):
         miniagents...JournalError: The journal calls.journal cannot be written: the disk is full.
     """
 
-    def __init__(self, text: str, reason: Reason | None = None) -> None:
+    def __init__(self, text: str = "", reason: Reason | None = None) -> None:
         super().__init__(text)
         self.reason: Reason | None = reason
 

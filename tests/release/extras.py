@@ -95,6 +95,11 @@ from starlette.applications import Starlette
 Starlette(routes=chat_routes(eliza_agent, runs=Runs(Journal("runs.journal"))))
 """
 
+_FAST: Final = """
+import aiohttp
+from miniagents.ext.llm.openai import openai_agent
+"""
+
 _POSTGRES: Final = """
 from miniagents.ext.journal import JournalError, PostgresJournal
 try:
@@ -128,8 +133,10 @@ GIVES: Final[Mapping[str, str]] = {
     "schema": _SCHEMA,
     "mcp": _MCP,
     "web": _WEB,
+    "fast": _FAST,
+    "postgres": _POSTGRES,
     "jobs": _JOBS,
     "ray": _RAY,
-    "all": _CHAT + _OPENAI + _ANTHROPIC + _OTEL + _PRICES + _SCHEMA + _MCP + _WEB + _JOBS,
+    "all": _CHAT + _OPENAI + _ANTHROPIC + _OTEL + _PRICES + _SCHEMA + _MCP + _WEB + _POSTGRES + _FAST + _JOBS,
 }
 """For each extra that users install, a program that fails without it."""

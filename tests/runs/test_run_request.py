@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from miniagents import AssistantMessage, Image, Message, ToolCall, ToolMessage, ToolResult, UserMessage
-from miniagents.ext.journal import Json, RunRequest
+from miniagents.ext.journal import RunRequest
+from miniagents.runs import Json
 
 
 class Order(Message):

@@ -9,7 +9,7 @@ from typing import Final
 from miniagents.messages import Message, MessagePromise
 from miniagents.streams import PromisingContext
 
-from ..journal import Ending, Event, JournalError, RunLog, RunStore
+from ..journal import Event, JournalError, RunLog, RunStore
 from ._durable_runs import ANOTHER_WAY, AnotherWayError, Retelling
 from ._feeds import LogFeed
 from ._frame_view import FrameView, event_of
@@ -145,12 +145,12 @@ class LiveRun:
         events += map(event_of, items if ended is None else items[:-1])
         self._new = self._view.take(events)
         if leaves:
-            self.log.ending = Ending("")
+            self.log.ending = "", None
         elif ended is not None:
             self._new.append(ended)
             position = len(self.frames) + len(self._new)
             events.append(["ended", 0, ended.how, ended.sentence, position])
-            self.log.ending = Ending(ended.how, self._keep)
+            self.log.ending = ended.how, self._keep
         return events
 
     def _untold(self, items: list[Frame | ReplyOf]) -> list[Frame | ReplyOf]:
@@ -171,7 +171,7 @@ class LiveRun:
             for wake in tuple(self.readers):
                 wake()
         if self.log.ending is not None:
-            if not self.log.ending.how:  # the server ends: readers reconnect to the next one
+            if not self.log.ending[0]:  # the server ends: readers reconnect to the next one
                 self.context.shared(OpenResponses).end()
                 self._move()
             self._close()

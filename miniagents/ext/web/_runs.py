@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from contextvars import Context as Variables
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from miniagents.errors import MiniAgentsError
 from miniagents.messages import Message, MessageSequencePromise, MessageType
@@ -16,9 +16,7 @@ from miniagents.streams import PromisingContext
 from ..journal import (
     Event,
     JournalError,
-    Json,
     MemoryJournal,
-    Restart,
     RunHead,
     RunRecord,
     RunRequest,
@@ -89,7 +87,7 @@ class Runs:
         error_text: ErrorText | None = None,
     ) -> None:
         self._journal: RunStore = MemoryJournal() if journal is None else journal
-        self._restart: Restart = "never" if journal is None else "server"
+        self._restart: Literal["server", "never"] = "never" if journal is None else "server"
         self._agents = dict(agents or {})
         self._version = version
         self._keep = keep
@@ -165,7 +163,7 @@ class Runs:
             raise ValueError(f"These Runs have no agent called {agent!r}; they have: {known}.")
         request = RunRequest(agent, tuple(await MessageSequencePromise[Message](messages)), keywords or {})
         head = RunHead(secrets.token_urlsafe(16), owner, topic, self._version, self._restart)
-        live = await self._begin(head, request.as_data())
+        live = await self._begin(head, request)
         replies = ask_logged(found, request, log=live.log, head=head)
         live.start(replies, found.alias, self._error_text)
         return head.run
@@ -198,13 +196,13 @@ class Runs:
         live.start(replies, agent, self._error_text)
         return head.run
 
-    async def _begin(self, head: RunHead, request: Json) -> LiveRun:
+    async def _begin(self, head: RunHead, request: RunRequest | None) -> LiveRun:
         context = await self._opened()
         if len(self._live) >= self._max_live:
             raise RequestError(f"{len(self._live)} runs go on; try again later.", 429, code="too_many_runs")
         live = self._add(head.run, context, resumable=head.restart == "server")
         try:
-            await self._journal.begin(head, [["began", 0, request]])
+            await self._journal.begin(head, [["began", 0, None if request is None else request.as_data()]])
         except BaseException:
             del self._live[head.run]
             raise

@@ -25,7 +25,6 @@ from miniagents.ext.journal import (
     Event,
     Journal,
     JournalError,
-    Json,
     MemoryJournal,
     RunHead,
     RunRequest,
@@ -45,6 +44,7 @@ from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
 from miniagents.ext.web._frame_view import FrameView, event_of
 from miniagents.ext.web._frames import frame_from_json, json_of
 from miniagents.models import model_agent
+from miniagents.runs import Json
 from miniagents.testing import scripted_model
 from miniagents.values import Part, Restart, ToolCallDelta, Usage
 

@@ -1,4 +1,4 @@
-"""Several servers behind one address that share a journal: a deploy of a new version, and a kill in the middle.
+"""Several servers behind one address that share a journal: a deploy of a new version, and a kill.
 
 Crosses modules: runs, journals, responses, and the servers around them.
 """
@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import textwrap
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ import httpx2
 import pytest
 
 from tests.support.kills import kills_wanted
+from tests.support.postgres import postgres_server
 
 PROGRAM = textwrap.dedent("""
     import asyncio, socket, sys
@@ -138,7 +139,9 @@ async def server(
 @pytest.mark.gate("starts eight servers")
 @pytest.mark.loop(timeout=300)
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
-async def test_a_rolling_deploy_and_a_kill(database: str, tmp_path: Path) -> None:
+async def test_a_rolling_deploy_and_a_kill(
+    database: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """Law 4: through a deploy and a kill -9 every run ends once, with the same text; clients see a pause.
 
     It is at most as long as the lease (1 s) and another second, on a machine that is not busy.
@@ -152,7 +155,7 @@ async def test_a_rolling_deploy_and_a_kill(database: str, tmp_path: Path) -> Non
         await client.talk(url)
 
     async with AsyncExitStack() as stack:
-        dsn = await stack.enter_async_context(postgres_server(tmp_path)) if database == "postgres" else ""
+        dsn = stack.enter_context(postgres_server()) if database == "postgres" else ""
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=500))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         old = [await stack.enter_async_context(server(tmp_path, dsn, "1", listener)) for _ in range(4)]
@@ -172,4 +175,4 @@ async def test_a_rolling_deploy_and_a_kill(database: str, tmp_path: Path) -> Non
     assert {client.asked: "finished" for client in clients} == {each.asked: each.how for each in clients}
     told = {client.asked: [client.texts[number] for number in sorted(client.texts)] for client in clients}
     assert expected == told, f"seed {seed}"
-    print(f"{chats} chats, {database}: longest pause {max(each.pause for each in clients):.2f} s")
+    record_property("longest pause", max(each.pause for each in clients))

@@ -214,7 +214,7 @@ async def test_kills(tmp_path: Path) -> None:
 @pytest.mark.loop(timeout=60 + 5 * kills_wanted(3))
 async def test_kills_with_postgres(tmp_path: Path) -> None:
     """So they do where the journal is in Postgres."""
-    async with postgres_server(tmp_path) as dsn:
+    with postgres_server() as dsn:
         await kill(tmp_path, kills_wanted(3), dsn=dsn)
 
 
@@ -283,7 +283,7 @@ async def test_servers_that_are_told_to_end(tmp_path: Path) -> None:
 async def test_a_stop_that_was_confirmed(tmp_path: Path, *, with_postgres: bool) -> None:
     """A run that was stopped is never run again, even if its server is killed right after its answer."""
     async with AsyncExitStack() as stack:
-        dsn = await stack.enter_async_context(postgres_server(tmp_path)) if with_postgres else ""
+        dsn = stack.enter_context(postgres_server()) if with_postgres else ""
         readers: list[Reader] = []
         number = 0
         while len(readers) < 4:
