@@ -48,7 +48,7 @@ async def test_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         begun = await client.post("/chat/runs", json={"text": "Hi"}, headers=ada)
         told = await client.get(f"/chat/runs/{begun.json()['run']}", headers=ada)
         assert "Hello!" == text_of(told.text)
-        assert (tmp_path / "frames.db").exists()
+        assert (tmp_path / "app.journal").exists()
 
 
 async def test_the_durable_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

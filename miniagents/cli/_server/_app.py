@@ -1,8 +1,8 @@
 """The ASGI app of the page: its routes, its files, and the context in which agents run."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from ipaddress import ip_address
@@ -116,16 +116,19 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
         ServeError: a file cannot be used.
     """
     cancelled: asyncio.CancelledError | None = None
-    with _kept(serving) as (history_file, journal_file), _opened(journal_file) as journal:
-        history = ChatHistorySQLite(history_file)
-        context = MiniAgents(app_wide=True, drain_timeout=0.0, shutdown_timeout=_LAST_STEPS)
+    context = MiniAgents(app_wide=True, drain_timeout=0.0, shutdown_timeout=_LAST_STEPS)
+    with ExitStack() as stack:
+        history, journal = await _files(serving, stack)
         async with context:
             # Only the user of this machine reads it, who also reads the log; others get a general sentence.
             alone = ip_address(address.partition("%")[0]).is_loopback and not place.names
             error_text = _reason if alone else None
             agents = {serving.agent.alias: serving.agent}
             runs = Runs(journal, agents=agents, keep=_KEEP_RUNS, error_text=error_text)
-            await _check(history, runs)
+            try:
+                await runs.open()  # runs of an earlier server continue
+            except JournalError as error:
+                raise ServeError(str(error)) from error
             threads = Threads(serving.agent.alias, history, runs)
             context.on_close(threads.close)  # after the runs have ended, before their file is closed
             login = None if place.token is None else Login(place.token, port)
@@ -153,20 +156,21 @@ def _reason(error: Exception) -> str:
     return f"The agent failed: {cut}"
 
 
-@contextmanager
-def _kept(serving: Serving) -> Generator[tuple[Path, Path]]:
-    """The files of history and journal; without a history, in a temporary folder."""
-    if serving.history is not None:
-        yield serving.history, serving.journal or journal_beside(serving.history)
-        return
-    with TemporaryDirectory(prefix="miniagents-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder, "history.db"), serving.journal or Path(folder, "runs.journal")
+async def _files(serving: Serving, stack: ExitStack) -> tuple[ChatHistorySQLite, Journal]:
+    """The history and the journal; without a history, they are in a temporary folder.
 
-
-def _opened(file: Path) -> Journal:
+    Raises:
+        ServeError: one of them cannot be used.
+    """
+    file = serving.history
+    if file is None:
+        folder = TemporaryDirectory(prefix="miniagents-", ignore_cleanup_errors=True)
+        file = Path(stack.enter_context(folder), "history.db")
+    history = ChatHistorySQLite(file)
     try:
-        return Journal(file)
-    except JournalError as error:
+        await history.check()
+        return history, stack.enter_context(Journal(serving.journal or journal_beside(file)))
+    except (OSError, JournalError) as error:
         raise ServeError(str(error)) from error
 
 
@@ -181,11 +185,3 @@ def journal_beside(history: Path) -> Path:
         'CHAT.journal'
     """
     return history.with_name(f"{history.stem}.journal")
-
-
-async def _check(history: ChatHistorySQLite, runs: Runs) -> None:
-    try:
-        await history.check()
-        await runs.open()  # runs of an earlier server continue
-    except (OSError, JournalError) as error:
-        raise ServeError(str(error)) from error
