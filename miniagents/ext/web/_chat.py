@@ -231,16 +231,19 @@ class Chat:
         keywords = await self.keywords_of(request)
         return await self.runs.begin(agent, messages, owner=owner, topic=topic, keywords=keywords)
 
-    async def current(self, topic: str, *, owner: str = "") -> str | None:
+    async def current(self, topic: str, *, owner: str = "", lost: bool = False) -> str | None:
         """Return the newest run of a topic, if it has not ended; else None.
 
         Args:
             topic: what the run belongs to.
             owner: the user who asks.
+            lost: whether one that was lost counts, too: its client does not know yet.
         """
         run = await self.runs.latest(topic, owner=owner) if len(topic) <= _MAX_ID else None
         record = None if run is None else await self.runs.find(run, owner=owner)
-        return None if record is None or record.ended else record.run
+        if record is None or (record.ended and not (lost and record.how == "lost")):
+            return None
+        return record.run
 
     async def find(self, run: str, *, owner: str = "") -> RunRecord:
         """Return the record of a run.

@@ -39,7 +39,7 @@ def vercel_routes(chat: Chat) -> list[Route]:
 
     async def come_back(request: Request) -> Response:
         owner = await chat.owner_of(request)
-        run = await chat.current(_topic(request.path_params["chat"]), owner=owner)
+        run = await chat.current(_topic(request.path_params["chat"]), owner=owner, lost=True)
         if run is None:
             return Response(status_code=204)
         encoder = VercelEncoder(vercel_message_id(run), chat.seal(owner))

@@ -133,7 +133,8 @@ PROGRAM = textwrap.dedent("""
     from starlette.applications import Starlette
     from starlette.routing import Route
     from miniagents import Message, MiniAgents, miniagent
-    from miniagents.ext.web import Runs, SQLiteFrames, chat_routes, end_on_signals, stream_response
+    from miniagents.ext.journal import Journal
+    from miniagents.ext.web import Runs, chat_routes, end_on_signals, stream_response
 
     @miniagent
     async def talk(ctx):
@@ -152,7 +153,7 @@ PROGRAM = textwrap.dedent("""
     async def ask(_):
         return stream_response(talk.inquire("?"))
 
-    runs = Runs(SQLiteFrames(sys.argv[1], lease=0.5))
+    runs = Runs(Journal(sys.argv[1]), version=sys.argv[2])
     app = Starlette(routes=[Route("/ask", ask), *chat_routes(talk, runs=runs)], lifespan=lifespan)
 
     class Server(uvicorn.Server):
@@ -165,12 +166,14 @@ PROGRAM = textwrap.dedent("""
 
 
 @asynccontextmanager
-async def program(folder: Path) -> AsyncGenerator[tuple[asyncio.subprocess.Process, int]]:
+async def program(
+    folder: Path, *, version: str = "1"
+) -> AsyncGenerator[tuple[asyncio.subprocess.Process, int]]:
     """A server in a process of its own, and its port."""
     path = folder / "server.py"
     path.write_text(PROGRAM)
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(path), str(folder / "frames.db")),
+        *(sys.executable, str(path), str(folder / "runs.journal"), version),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
@@ -199,7 +202,7 @@ async def begun(port: int) -> str:
 
 @pytest.mark.gate("starts two servers")
 async def test_kill(tmp_path: Path) -> None:
-    """After a kill -9, whoever comes back reads what was recorded, and that the rest is lost."""
+    """After a kill -9 and a new version, whoever comes back reads what was recorded; the rest is lost."""
     async with program(tmp_path) as (server, port):
         run = await begun(port)
         reader, writer = await asked(port, f"/runs/{run}")
@@ -210,7 +213,7 @@ async def test_kill(tmp_path: Path) -> None:
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
-    async with program(tmp_path) as (_, port):
+    async with program(tmp_path, version="2") as (_, port):
         reader, writer = await asked(port, f"/runs/{run}")
         body = await reader.readuntil(b"0\r\n\r\n")
         recorded, last = body.count(b'"part":"'), body[body.rindex(b"id: ") :]
