@@ -29,7 +29,7 @@ from miniagents.runs import (
     recorded,
 )
 
-from ._journal import Journal, StoredCall
+from ._journal import Journal, PostgresJournal, StoredCall
 
 __all__ = [
     "CallKey",
@@ -43,6 +43,7 @@ __all__ = [
     "Json",
     "LoggedCalls",
     "MemoryJournal",
+    "PostgresJournal",
     "Restart",
     "RunHead",
     "RunLog",

@@ -128,8 +128,9 @@ GIVES: Final[Mapping[str, str]] = {
     "schema": _SCHEMA,
     "mcp": _MCP,
     "web": _WEB,
+    "postgres": _POSTGRES,
     "jobs": _JOBS,
     "ray": _RAY,
-    "all": _CHAT + _OPENAI + _ANTHROPIC + _OTEL + _PRICES + _SCHEMA + _MCP + _WEB + _JOBS,
+    "all": _CHAT + _OPENAI + _ANTHROPIC + _OTEL + _PRICES + _SCHEMA + _MCP + _WEB + _POSTGRES + _JOBS,
 }
 """For each extra that users install, a program that fails without it."""
