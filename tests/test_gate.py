@@ -42,7 +42,7 @@ def test_the_site_is_built_first() -> None:
     assert built < tested
 
 
-@pytest.mark.parametrize("program", ["redis-server", "chromium-headless-shell"])
+@pytest.mark.parametrize("program", ["postgresql", "chromium-headless-shell"])
 def test_a_program_is_installed(program: str) -> None:
     """The gate installs the programs that tests need, and has no test leave itself out."""
     (names,) = re.findall(r"^for program in (.*); do$", GATE, re.MULTILINE)

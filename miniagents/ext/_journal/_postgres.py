@@ -84,12 +84,13 @@ class PostgresDatabase(Database):
     Args:
         dsn: where the server is.
         schema: has the tables; it is made.
+        lease: seconds for which a transaction may be idle.
 
     Raises:
         JournalError: it cannot be used.
     """
 
-    def __init__(self, dsn: str, schema: str) -> None:
+    def __init__(self, dsn: str, schema: str, lease: float) -> None:
         try:
             self._psycopg = cast("_Psycopg", import_module("psycopg"))
         except ModuleNotFoundError:
@@ -99,6 +100,7 @@ class PostgresDatabase(Database):
             ) from None
         self._dsn = dsn
         self._schema = schema
+        self._lease = lease
         self._offset = 0.0
         self._connected: _Connection | None = None
         self._within = self._begun = False
@@ -129,13 +131,14 @@ class PostgresDatabase(Database):
 
     def _connection(self) -> _Connection:
         if self._connected is None or self._connected.closed:
-            path = f'-c search_path="{self._schema}"'
+            # A process that is suspended in a transaction does not hold others for longer than its lease.
+            limit = f"-c idle_in_transaction_session_timeout={max(1, round(1000 * self._lease))}"
             self._connected = cast(
                 "_Connection",
                 self._psycopg.connect(
                     self._dsn,
                     autocommit=True,
-                    options=path,
+                    options=f'-c search_path="{self._schema}" {limit}',
                     connect_timeout=_PATIENCE,
                     application_name="miniagents journal",
                     keepalives_idle=30,
@@ -356,9 +359,8 @@ class PostgresJournal(JournalInDatabase):
             raise JournalError(f"keep={keep!r} of a journal is neither 'hash' nor 'text'.")
         if not schema.isidentifier():
             raise JournalError(f"{schema!r} is no name of a schema; give letters, digits and underscores.")
-        self._dsn = dsn
-        self._schema = schema
-        database = PostgresDatabase(dsn, schema)
+        self._options = (dsn, schema, lease)
+        database = PostgresDatabase(*self._options)
         super().__init__(
             database, PostgresRuns, f"the schema {schema}", keep=keep, lease=lease, clock=database.clock
         )
@@ -369,7 +371,7 @@ class PostgresJournal(JournalInDatabase):
         Raises:
             JournalError: they cannot be read.
         """
-        database = PostgresDatabase(self._dsn, self._schema)
+        database = PostgresDatabase(*self._options)
         try:
             yield from stored_calls(
                 lambda statement, last: database.execute(statement, (last,)).fetchall(), self._place

@@ -609,8 +609,10 @@ class RunTables:
         now = time.monotonic()
         foreign = [each for each in self._watched.values() if each.run not in self._own]
         waits = bool(foreign) or any(each.listener for each in self._own.values())
+        if self._joined and not self._server:  # it was asleep for so long that others took its runs over
+            write(self._register)
         if not (waits or self._server):
-            return None
+            return 1.0 if self._joined else None
         if now >= self._poll_at:
             self._poll_at = now + (_POLL if waits else _LOOK)
             if self._database.changed():

@@ -22,8 +22,7 @@ from uuid import uuid4
 import pytest
 from typing_extensions import override
 
-from miniagents.ext._journal import PostgresJournal
-from miniagents.ext.journal import Journal
+from miniagents.ext.journal import Journal, MemoryJournal, PostgresJournal
 from miniagents.runs import (
     CallKey,
     CallStore,
@@ -31,7 +30,6 @@ from miniagents.runs import (
     JournalEntry,
     JournalError,
     Json,
-    MemoryJournal,
     RecordedEvent,
     RecordedFunction,
     RunHead,

@@ -1,0 +1,208 @@
+"""The file of a journal: earlier versions, damage, who may read it, full disks, and what is packed when."""
+
+import asyncio
+import os
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import pytest
+
+from miniagents import MiniAgents
+from miniagents.ext._journal import _runs, _sqlite
+from miniagents.ext.journal import Event, Journal, JournalError, RunHead, recorded
+from miniagents.testing import scripted_model
+
+OLD: Final = Path(__file__).with_name("version_0_2_0.sql")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the journal is."""
+    return tmp_path / "runs.journal"
+
+
+def events(count: int, size: int = 10) -> list[Event]:
+    return [["part", 1, at, "x" * size] for at in range(count)]
+
+
+async def texts(journal: Journal) -> list[str]:
+    """The answers of a model that has none of its own, for what 0.2.0 has kept."""
+    async with MiniAgents():
+        agent = recorded(scripted_model(), journal, version="1")
+        return [str(await agent.inquire(each)) for each in ("Hi", "Count.")]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_earlier_versions(path: Path, version: int) -> None:
+    """The calls of a file of 0.2.0 can be read, and are found after it was led up to this version."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(OLD.read_text())
+        if version == 1:
+            connection.executescript("DROP TABLE unfinished; PRAGMA user_version = 1")
+    calls = [*Journal.read_calls(path)]
+    assert ["Hello!", "One, two.", "kept in a run"] == [call.text for call in calls]
+    assert ["", "", "r1"] == [call.scope for call in calls]
+    for _ in range(2):
+        async with Journal(path) as journal:
+            assert ["Hello!", "One, two."] == await texts(journal)
+            assert [call.events for call in calls] == [call.events for call in journal.calls()]
+            await journal.begin(RunHead(str(_)), events(1))
+
+
+async def test_one_damaged_run(path: Path) -> None:
+    """A run with a damaged row cannot be read, and a sentence says so; others can, and it can be written."""
+    async with Journal(path) as journal:
+        for run in "ab":
+            await journal.begin(RunHead(run), events(3))
+        for run in "ab":
+            await journal.leave(run)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE packed SET data = x'5b5d01020304' WHERE run = 1")
+            connection.commit()
+        with pytest.raises(JournalError, match=r"The run 'a' of .*runs.journal cannot be read: .* damaged"):
+            await journal.read("a")
+        assert events(3) == [*(await journal.read("b")).events]
+        assert await journal.claim("a") is not None
+        await journal.append("a", events(1))
+        assert events(1) == [*(await journal.read("a", 3)).events]
+        await journal.end("a", [], how="failed")
+        with pytest.raises(JournalError, match="'a'"):
+            _ = [each async for each in journal.follow("a")]
+
+
+@pytest.mark.logs("cannot be read", "cannot be written")
+async def test_bit_flips(path: Path) -> None:
+    """Law 6: wherever 20 times three bits of a file flip, no reader gets a wrong event or answer."""
+    seed = 11
+    random, clean = Random(seed), path.with_name("clean.journal")  # noqa: S311 - which bits
+    async with Journal(clean) as journal:
+        async with MiniAgents():
+            for each in ("Hi", "Count."):
+                await recorded(scripted_model(f"{each} {each}"), journal, version="1").inquire(each)
+        for run in range(20):
+            await journal.begin(RunHead(str(run)), events(20, 100 + run))
+            await journal.end(str(run), [], how="finished")
+    right = 0
+    for _ in range(20):
+        data = bytearray(clean.read_bytes())
+        for at in random.sample(range(100, len(data)), 3):
+            data[at] ^= 1 << random.randrange(8)
+        path.write_bytes(data)  # noqa: ASYNC240 - of a test
+        try:
+            async with Journal(path) as journal:
+                for run in range(20):
+                    try:
+                        page = await journal.read(str(run))
+                    except JournalError:
+                        continue
+                    assert events(20, 100 + run) == [*page.events], f"seed {seed}"
+                    right += 1
+                async with MiniAgents():
+                    agent = recorded(scripted_model("made again", "made again"), journal, version="1")
+                    for each in ("Hi", "Count."):
+                        assert str(await agent.inquire(each)) in {f"{each} {each}", "made again"}, (
+                            f"seed {seed}"
+                        )
+        except JournalError:
+            continue  # the file cannot be used at all, which it says
+        path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
+    assert right > 200
+
+
+async def _pragma(journal: Journal, text: str) -> None:
+    await journal._ask(lambda: journal._database.execute(f"PRAGMA {text}").fetchall(), "read")
+
+
+@pytest.mark.logs("cannot be written")
+@pytest.mark.parametrize(
+    ("pragma", "back", "why"),
+    [
+        ("max_page_count = 1", "max_page_count = 100000", "full"),
+        ("query_only = 1", "query_only = 0", "readonly"),
+    ],
+)
+async def test_cannot_write(path: Path, pragma: str, back: str, why: str) -> None:
+    """A full disk, or a file that cannot be written, gives a sentence; what was kept is there."""
+    async with Journal(path) as journal:
+        await journal.begin(RunHead("a"), events(1))
+        await _pragma(journal, pragma)
+        for write in (
+            journal.append("a", events(50, 100_000)),
+            journal.append("a", events(50, 100_000), hard=True),
+            journal.begin(RunHead("b"), events(50, 100_000)),
+        ):
+            with pytest.raises(JournalError, match=f"The journal .*runs.journal cannot be written: .*{why}"):
+                await write
+        assert events(1) == [*(await journal.read("a")).events]
+        await _pragma(journal, back)
+        await journal.append("a", events(2))
+        await journal.end("a", [], how="finished")
+        assert [*events(1), *events(2)] == [*(await journal.read("a")).events]
+
+
+async def test_packed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events are packed every 10 seconds, and at once if they are large; readers notice nothing."""
+    monkeypatch.setattr(_runs, "_TIDY", 0.05)
+    async with Journal(path) as journal, Journal(path) as other:
+        got: list[Event] = []
+
+        async def follow() -> None:
+            async for batch in other.follow("r"):
+                got.extend(batch)
+
+        await journal.begin(RunHead("r"), [])
+        reader = asyncio.create_task(follow())
+        for at in range(20):
+            await journal.append("r", events(30, 10 if at else 5000))
+            await asyncio.sleep(0.01)
+        page = await journal.read("r", 590)
+        assert (600, 10) == (page.record.last, len(page.events))
+        await journal.end("r", [], how="finished")
+        await reader
+        expected = [event for at in range(20) for event in events(30, 10 if at else 5000)]
+        assert (expected, expected) == (got, [*(await other.read("r")).events])
+        assert (await other.find())[0].last == 600
+    with closing(sqlite3.connect(path)) as connection:
+        ((rows, most),) = connection.execute("SELECT count(*), max(length(data)) FROM packed").fetchall()
+        assert [(0,)] == connection.execute("SELECT count(*) FROM tail").fetchall()
+    assert 2 <= rows <= 20
+    assert most < 20_000
+
+
+def test_where_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A11: a new file is private, also behind a link; one that others can write is warned of."""
+    link, real = tmp_path / "link", tmp_path / "real.journal"
+    link.symlink_to(real)
+    Journal(link).close()
+    assert 0o600 == stat.S_IMODE(real.stat().st_mode)
+    assert not caplog.records
+    real.chmod(0o666)
+    Journal(real).close()
+    assert "Other users of this machine can write" in caplog.text
+    locked = tmp_path / "other.journal"
+    locked.with_name("other.journal-lock").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(JournalError, match="cannot be opened"):
+        Journal(locked)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mountinfo").exists(), reason="the system does not say what it is")
+def test_network(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system of the network, a journal is refused with what to do."""
+    kind = _sqlite._file_system(path.parent)
+    assert kind
+    monkeypatch.setattr(_sqlite, "_REMOTE", frozenset({kind}))
+    with pytest.raises(JournalError, match=rf"file system of the network \({kind}\).*PostgresJournal"):
+        Journal(path)
+    assert not path.exists()
+
+
+async def test_a_fork(path: Path) -> None:
+    """A journal is of the process that has opened it."""
+    async with Journal(path) as journal:
+        journal._process = os.getpid() + 1
+        with pytest.raises(JournalError, match="this is a fork of that process"):
+            await journal.find()
