@@ -1,12 +1,13 @@
 """`ModelAgent`: an agent that calls a language model; `ToolAgent`: the same with tools, and its replies."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Concatenate, Generic, cast, overload
+from dataclasses import replace
+from typing import Concatenate, Generic, Self, cast, overload
 
 from pydantic import BaseModel, SecretStr
 from typing_extensions import ParamSpec, TypeVar, override
 
-from miniagents.agents import InteractionContext, MiniAgent, miniagent
+from miniagents.agents import InteractionContext, MiniAgent, Wrapper, miniagent
 from miniagents.messages import AssistantMessage, Message, MessageSequencePromise, MessageType, ToolMessage
 from miniagents.streams import Promise
 from miniagents.streams._observers import RunKind
@@ -106,6 +107,16 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P], Generic[P
             SchemaError: a model cannot answer in this type; the text names the field and what to do.
         """
         return typed_agent(typed_answer(self, answer, repairs, "native"), self)
+
+    @override
+    def _guarded(self, guard: Wrapper) -> Self:
+        """Put a guard on the model: so no tool is called before an answer has passed."""
+        if self._wrapped is not None:
+            inner, wrapper = self._wrapped
+            return inner._guarded(guard)._wrapped_in(wrapper)  # noqa: SLF001 - same class
+        loop = cast("ToolLoop", self._function)
+        model = loop.model._guarded(guard)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of its base
+        return over(type(self), self, replace(loop, model=model), f"{model.alias}_WITH_TOOLS")
 
     @override
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "ToolAgent":

@@ -94,8 +94,8 @@ async def test_missing_parts(fake_ray: FakeRay) -> None:
     """A worker of which parts are missing counts as lost; readers of tokens get an error at the end."""
     async with MiniAgents():
         replies = remote(poet, replicas=1).inquire("gap", words=50, delay=0.002)
-        async for message in replies:  # noqa: PT012 - what comes before it is read
-            with pytest.raises(WithdrawnError, match="part 7 of a message came, and part 6 should have"):
+        async for message in replies:
+            with pytest.raises(WithdrawnError, match="part 7 of a message came, and part 6 should have"):  # noqa: PT012
                 async for word in message:
                     if word == "4 " and len(fake_ray.actors) == 1:
                         readings = busy(fake_ray).worker._readings
