@@ -35,6 +35,7 @@ SINCE_0_2 = frozenset(
         "WithdrawnError",
         "anyone",
         "chunk",
+        "code_execution",
         "end_on_signals",
         "fallback",
         "frame_from_data",
@@ -42,11 +43,13 @@ SINCE_0_2 = frozenset(
         "map_async",
         "message_of_role",
         "redact_keys",
+        "server_tool",
         "share_bounded",
         "strip_control",
         "switch_map_async",
         "unpriced_models",
         "until",
+        "web_search",
     }
 )
 MOST_SINCE_0_2 = 60

@@ -134,9 +134,10 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         True
     """
 
-    __slots__ = ("_continues", "_tells")
+    __slots__ = ("_continues", "_server_tools", "_tells")
 
     _continues: bool
+    _server_tools: str | None
     _tells: TellsModel | None
 
     @property
@@ -183,8 +184,8 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         result, these are made first.
 
         Args:
-            *tools: functions with `@tool`, and agents. The model calls an agent by its alias, with the fields
-                of the message class that the agent takes.
+            *tools: functions with `@tool`, agents, and tools that the provider runs (`web_search`). The model
+                calls an agent by its alias, with the fields of the message class that the agent takes.
             max_turns: how many answers the model may give, including the final one.
             timeout: seconds for a call of a tool that has no ``timeout`` of its own; None for no limit. A
                 function that is not async continues in its thread after that, and its result is dropped.
@@ -200,7 +201,8 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
             `ToolMessage`, in order; `final` of its replies is the answer in which the model calls no tool.
 
         Raises:
-            SchemaError: there are no tools, two have the same name, or a number makes no sense.
+            SchemaError: there are no tools, two have the same name, the provider does not run one that it
+                has to run, or a number makes no sense.
 
         Example:
             >>> from miniagents import AssistantMessage, MiniAgents, ToolCall, tool
@@ -225,7 +227,10 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         # The keywords come with each call: the defaults of this agent are those of the new one.
         # Errors of the model stay errors here, and end the loop. The new agent has the policy of this one.
         model = cast("MiniAgent[Message, AssistantMessage, ...]", self.errors_as_messages(enabled=False))
-        calls = ToolCalls(Toolbox.of(tools), timeout, approve, max_calls, max_depth)
+        toolbox = Toolbox.of(tools)
+        for each in toolbox.of_provider:
+            each.form(self._server_tools)
+        calls = ToolCalls(toolbox, timeout, approve, max_calls, max_depth)
         loop = ToolLoop(model, calls, max_turns)
         return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
 
@@ -284,6 +289,7 @@ def model_agent(
     description: str | None = None,
     asks: TellsModel | None = None,
     continues: bool = False,
+    server_tools: str | None = None,
 ) -> Callable[
     [Callable[Concatenate[InteractionContext[Message, AssistantMessage], Q], Awaitable[None]]], ModelAgent[Q]
 ]: ...
@@ -295,6 +301,7 @@ def model_agent(
     description: str | None = None,
     asks: TellsModel | None = None,
     continues: bool = False,
+    server_tools: str | None = None,
 ) -> object:
     """Make an agent that calls a language model from a function: for a provider of your own.
 
@@ -312,6 +319,9 @@ def model_agent(
             Then agents that call the same model share its limits, and budgets know its price. Without it, the
             keywords ``model``, ``base_url``, ``api_key`` and ``client`` are used; if they are not given, the
             model is not known.
+        server_tools: the API whose forms of tools that the provider runs the function puts into its request:
+            ``"messages"`` (Anthropic), ``"responses"`` (OpenAI), or ``"other"`` for `server_tool` alone. If
+            it is None, `with_tools` refuses such tools.
         continues: whether its server goes on after a text if the messages end with one of the assistant, as
             ``catching(..., after="continue")`` needs it.
 
@@ -347,6 +357,7 @@ def model_agent(
         model = cast("ModelAgent[...]", as_kind(ModelAgent, agent))
         model._tells = asks  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is being made here
         model._continues = continues  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
+        model._server_tools = server_tools  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
         return model
 
     return decorate if function is None else decorate(function)
