@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from tests.model import programs as p
-from tests.model.lives import AFTER, LATER, NEVER, Life, Written, before
+from tests.model.lives import AFTER, LATER, NEVER, Life, UndecidedError, Written, before
 
 __all__ = ["Model", "Moment", "Replies", "Said", "Token", "same_text"]
 
@@ -167,6 +167,8 @@ class Flat:
         self.last = max(since, reply.end)
 
     def _add(self, at: float, said: Said, since: float) -> None:
+        if len(self.items) > MOST:
+            raise UndecidedError
         self.items.append((at, said))
         if said.life is not None:
             said.life.held_by_buffer(self.life, since=since, appears=at)
@@ -176,6 +178,9 @@ class Flat:
         until = max(self.last, at, self.open_until if error is None else at)
         return Replies(tuple(self.items), until, error, self.life)
 
+
+MOST: Final = 2_000
+"""Messages of one sequence; some programs double them again and again, and are not judged."""
 
 NOWHERE: Final = Life(None, NEVER, cancelled=0.0)
 """The life of nothing."""
