@@ -19,7 +19,10 @@ from miniagents.models import (
     Toolbox,
     ToolContext,
     ToolSpec,
+    code_execution,
+    server_tool,
     tool,
+    web_search,
 )
 from miniagents.values import (
     ToolCall,
@@ -39,5 +42,8 @@ __all__ = [
     "ToolResult",
     "ToolSpec",
     "Toolbox",
+    "code_execution",
+    "server_tool",
     "tool",
+    "web_search",
 ]

@@ -43,6 +43,7 @@ SINCE_0_2 = frozenset(
         "WithdrawnError",
         "anyone",
         "chunk",
+        "code_execution",
         "end_on_signals",
         "events_of_run",
         "fallback",
@@ -52,11 +53,13 @@ SINCE_0_2 = frozenset(
         "message_of_role",
         "part_of_data",
         "redact_keys",
+        "server_tool",
         "share_bounded",
         "strip_control",
         "switch_map_async",
         "unpriced_models",
         "until",
+        "web_search",
     }
 )
 MOST_SINCE_0_2 = 60

@@ -4,6 +4,7 @@ from ._agent import CatchOptions, Caught, InteractionContext, MiniAgent
 from ._algebra._chains import Stage
 from ._algebra._fallback import fallback
 from ._algebra._identity import identity
+from ._algebra._operands import Wrapper
 from ._algebra._race import race
 from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
 from ._algebra._retry import RetryPolicy
@@ -39,6 +40,7 @@ __all__ = [
     "Route",
     "SlotValue",
     "Stage",
+    "Wrapper",
     "achain_loop",
     "adialog_loop",
     "fallback",

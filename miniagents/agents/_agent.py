@@ -52,6 +52,7 @@ from miniagents.values import FrozenMapping
 from ._algebra._around import AnyFunction, Around, handled
 from ._algebra._catching import Catching, Handler
 from ._algebra._chains import Beside, Both, Stage, Stages
+from ._algebra._guard import Check, Guarding
 from ._algebra._hedge import Hedge
 from ._algebra._operands import Composition, Errors, Operand, Wrapper
 from ._algebra._retry import Retrying, RetryPolicy
@@ -671,6 +672,63 @@ class MiniAgent(Generic[In, Out, P]):
             Hello!
         """
         return self._wrapped_in(Retrying(RetryPolicy() if policy is None else policy))
+
+    def guard(
+        self,
+        *,
+        during: Check | None = None,
+        before: Check | None = None,
+        after: Check | None = None,
+        hold: int = 40,
+        replacement: str | None = None,
+    ) -> Self:
+        """Return this agent with checks that see what it says before any reader does.
+
+        A check gets a text, and returns None, or the reason why it must not be said. Then the agent is
+        stopped, and its message ends with a :class:`GuardError`, or with the replacement; what waited is
+        dropped, and no tool is called. If readers got some of the text, a ``Restart`` withdraws it. A guard
+        whose checks find nothing changes nothing but when readers get the parts: the messages are the same.
+
+        A check is a function or an async function of the text, or an agent, which replies ``OK``, or the
+        reason. While a slow check runs, the agent goes on, and the next check sees all that came meanwhile.
+        If a check fails, the message fails with its error.
+
+        Args:
+            during: gets the text of a message so far, with each piece that comes, and so the text of its
+                thoughts. The results of tools are not judged.
+            before: gets the text of all messages that were sent. The agent works meanwhile, but readers get
+                nothing before this has passed.
+            after: gets the text of a complete message; so readers get nothing before it is complete.
+            hold: how many characters wait until more has come, so that a word that must not be said is seen
+                as a whole before readers get its beginning. Calls of tools wait for the whole message.
+            replacement: the text that takes the place of the answer; None for a ``GuardError``.
+
+        Returns:
+            An agent of the same class, with the same keywords and types. For a model with tools, the guard is
+            put on the model, so that each of its answers is checked before a tool is called.
+
+        Raises:
+            TypeError: there is no check, or one cannot be called.
+            ValueError: ``hold`` is negative.
+
+        Example:
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> def no_names(text):
+            ...     return "it names a customer" if "Ada" in text else None
+            >>> model = scripted_model("The customer is Ada Lovelace.", "It is a customer.")
+            >>> careful = model.guard(during=no_names, replacement="I cannot tell you.")
+            >>> async def main():
+            ...     print(await careful.inquire("Who is it?"))
+            ...     print(await careful.inquire("What is it?"))
+            >>> MiniAgents().run(main())
+            I cannot tell you.
+            It is a customer.
+        """
+        return self._guarded(Guarding(during, before, after, hold, replacement))
+
+    def _guarded(self, guard: Wrapper) -> Self:
+        return self._wrapped_in(guard)
 
     def around(
         self,

@@ -6,6 +6,7 @@ from ._asked_model import AskedModel, TellsModel
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, TypedAnswerError
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
+from ._server_tool import ServerTool, code_execution, server_tool, web_search
 from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
 from ._tool_context import TOOL_CONTEXT, ToolContext
 from ._tool_loop import (
@@ -38,6 +39,7 @@ __all__ = [
     "ParsedReplies",
     "RecordTool",
     "SchemaError",
+    "ServerTool",
     "TellsModel",
     "Tool",
     "ToolAgent",
@@ -53,7 +55,10 @@ __all__ = [
     "TypedAnswerError",
     "TypedItemReplies",
     "check_timeout",
+    "code_execution",
     "error_text",
     "model_agent",
+    "server_tool",
     "tool",
+    "web_search",
 ]

@@ -1,12 +1,13 @@
 """`ModelAgent`: an agent that calls a language model; `ToolAgent`: the same with tools, and its replies."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Concatenate, Generic, cast, overload
+from dataclasses import replace
+from typing import Concatenate, Generic, Self, cast, overload
 
 from pydantic import BaseModel, SecretStr
 from typing_extensions import ParamSpec, TypeVar, override
 
-from miniagents.agents import InteractionContext, MiniAgent, miniagent
+from miniagents.agents import InteractionContext, MiniAgent, Wrapper, miniagent
 from miniagents.messages import AssistantMessage, Message, MessageSequencePromise, MessageType, ToolMessage
 from miniagents.streams import Promise
 from miniagents.streams._observers import RunKind
@@ -108,6 +109,16 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P], Generic[P
         return typed_agent(typed_answer(self, answer, repairs, "native"), self)
 
     @override
+    def _guarded(self, guard: Wrapper) -> Self:
+        """Put a guard on the model: so no tool is called before an answer has passed."""
+        if self._wrapped is not None:
+            inner, wrapper = self._wrapped
+            return inner._guarded(guard)._wrapped_in(wrapper)  # noqa: SLF001 - same class
+        loop = cast("ToolLoop", self._function)
+        model = loop.model._guarded(guard)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of its base
+        return over(type(self), self, replace(loop, model=model), f"{model.alias}_WITH_TOOLS")
+
+    @override
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "ToolAgent":
         return cast("ToolAgent", super().bind(*args, **kwargs))
 
@@ -123,9 +134,10 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         True
     """
 
-    __slots__ = ("_continues", "_tells")
+    __slots__ = ("_continues", "_server_tools", "_tells")
 
     _continues: bool
+    _server_tools: str | None
     _tells: TellsModel | None
 
     @property
@@ -172,8 +184,8 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         result, these are made first.
 
         Args:
-            *tools: functions with `@tool`, and agents. The model calls an agent by its alias, with the fields
-                of the message class that the agent takes.
+            *tools: functions with `@tool`, agents, and tools that the provider runs (`web_search`). The model
+                calls an agent by its alias, with the fields of the message class that the agent takes.
             max_turns: how many answers the model may give, including the final one.
             timeout: seconds for a call of a tool that has no ``timeout`` of its own; None for no limit. A
                 function that is not async continues in its thread after that, and its result is dropped.
@@ -189,7 +201,8 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
             `ToolMessage`, in order; `final` of its replies is the answer in which the model calls no tool.
 
         Raises:
-            SchemaError: there are no tools, two have the same name, or a number makes no sense.
+            SchemaError: there are no tools, two have the same name, the provider does not run one that it
+                has to run, or a number makes no sense.
 
         Example:
             >>> from miniagents import AssistantMessage, MiniAgents, ToolCall, tool
@@ -214,7 +227,10 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         # The keywords come with each call: the defaults of this agent are those of the new one.
         # Errors of the model stay errors here, and end the loop. The new agent has the policy of this one.
         model = cast("MiniAgent[Message, AssistantMessage, ...]", self.errors_as_messages(enabled=False))
-        calls = ToolCalls(Toolbox.of(tools), timeout, approve, max_calls, max_depth)
+        toolbox = Toolbox.of(tools)
+        for each in toolbox.of_provider:
+            each.form(self._server_tools)
+        calls = ToolCalls(toolbox, timeout, approve, max_calls, max_depth)
         loop = ToolLoop(model, calls, max_turns)
         return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
 
@@ -273,6 +289,7 @@ def model_agent(
     description: str | None = None,
     asks: TellsModel | None = None,
     continues: bool = False,
+    server_tools: str | None = None,
 ) -> Callable[
     [Callable[Concatenate[InteractionContext[Message, AssistantMessage], Q], Awaitable[None]]], ModelAgent[Q]
 ]: ...
@@ -284,6 +301,7 @@ def model_agent(
     description: str | None = None,
     asks: TellsModel | None = None,
     continues: bool = False,
+    server_tools: str | None = None,
 ) -> object:
     """Make an agent that calls a language model from a function: for a provider of your own.
 
@@ -301,6 +319,9 @@ def model_agent(
             Then agents that call the same model share its limits, and budgets know its price. Without it, the
             keywords ``model``, ``base_url``, ``api_key`` and ``client`` are used; if they are not given, the
             model is not known.
+        server_tools: the API whose forms of tools that the provider runs the function puts into its request:
+            ``"messages"`` (Anthropic), ``"responses"`` (OpenAI), or ``"other"`` for `server_tool` alone. If
+            it is None, `with_tools` refuses such tools.
         continues: whether its server goes on after a text if the messages end with one of the assistant, as
             ``catching(..., after="continue")`` needs it.
 
@@ -336,6 +357,7 @@ def model_agent(
         model = cast("ModelAgent[...]", as_kind(ModelAgent, agent))
         model._tells = asks  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is being made here
         model._continues = continues  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
+        model._server_tools = server_tools  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
         return model
 
     return decorate if function is None else decorate(function)

@@ -35,13 +35,14 @@ from miniagents.values import (
 from ._agent_tool import AgentTool
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError
 from ._parameters import json_object
+from ._server_tool import ServerTool
 from ._tool import Tool, ToolSpec, error_text
 from ._tool_context import TOOL_CONTEXT
 
 __all__ = ["AnyTool", "Approval", "Callee", "ToolCalls", "ToolLoop", "Toolbox"]
 
-AnyTool: TypeAlias = Tool[..., object] | MiniAgent[Never, Message, ...]
-"""What `with_tools` takes: a function with `@tool`, or any agent."""
+AnyTool: TypeAlias = Tool[..., object] | MiniAgent[Never, Message, ...] | ServerTool
+"""What `with_tools` takes: a function with `@tool`, any agent, or a tool that the provider runs."""
 
 
 class Callee(Protocol):
@@ -82,6 +83,7 @@ class Toolbox:
 
     Attributes:
         callees: the tools by their names, in the order in which they were given.
+        of_provider: the tools that the provider of the model runs.
 
     Example:
         >>> from miniagents import tool
@@ -93,35 +95,40 @@ class Toolbox:
     """
 
     callees: Mapping[str, Callee]
+    of_provider: tuple[ServerTool, ...] = ()
 
     @classmethod
     def of(cls, tools: Iterable[AnyTool]) -> "Toolbox":
         """Make a toolbox of tools.
 
         Args:
-            tools: functions and agents.
+            tools: functions, agents, and tools that the provider runs.
 
         Raises:
             SchemaError: there are none, two have the same name, or one is not a tool.
         """
         callees: dict[str, Callee] = {}
+        of_provider: dict[str, ServerTool] = {}
         for each in tools:
-            callee = _callee(each)
-            name = callee.spec.name
-            if name in callees:
+            callee = each if isinstance(each, ServerTool) else _callee(each)
+            name = callee.name if isinstance(callee, ServerTool) else callee.spec.name
+            if name in callees or name in of_provider:
                 raise SchemaError(
                     f"Two tools are called {name!r}, and a model could not tell them apart; "
                     "give one of them another name, with @tool(name=...) or agent.described(alias=...)."
                 )
-            callees[name] = callee
-        if not callees:
+            if isinstance(callee, ServerTool):
+                of_provider[name] = callee
+            else:
+                callees[name] = callee
+        if not callees and not of_provider:
             raise SchemaError("with_tools was given no tools; without them, inquire the model itself.")
-        return cls(callees)
+        return cls(callees, tuple(of_provider.values()))
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
         """The descriptions that the model gets."""
-        return tuple(callee.spec for callee in self.callees.values())
+        return (*(callee.spec for callee in self.callees.values()), *self.of_provider)
 
 
 def _callee(each: object) -> Callee:

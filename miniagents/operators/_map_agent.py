@@ -1,6 +1,6 @@
 """``map_agent``: inquires an agent for each item, a limited number at once; each result has its item."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, cast, overload
 
@@ -10,6 +10,7 @@ from typing_extensions import TypeVar
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.streams import Overflow, from_async, to_async_iter
+from miniagents.streams._adapters import for_calls
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._concurrent_map import ConcurrencyLimits, map_concurrently
 from miniagents.streams._context import Context
@@ -112,6 +113,7 @@ class Inquired(Protocol[In, Out]):
 
 A = TypeVar("A", bound=Message)
 B = TypeVar("B", bound=Message)
+K = TypeVar("K")
 Map_co = TypeVar("Map_co", covariant=True)
 
 
@@ -248,8 +250,12 @@ class _Cold(Generic[A, B]):
     source: Observable[object]
 
     def __aiter__(self) -> AsyncGenerator[ItemReplies[object, B]]:
-        items = to_async_iter(self.source, overflow=self.mapped.overflow)
-        return self.mapped.read(items)
+        overflow, concurrency = self.mapped.overflow, self.mapped.limits.concurrency
+        return self.mapped.read(
+            for_calls(self.source, concurrency)
+            if overflow is None
+            else to_async_iter(self.source, overflow=overflow)
+        )
 
 
 def _messages_of(sequence: ReplayBuffer[object]) -> list[ReplayBuffer[object]]:
@@ -283,6 +289,7 @@ def map_agent(
     ordered: bool = True,
     *,
     on_error: Literal["keep_going", "stop"] = "keep_going",
+    key: Callable[[K], Hashable] | None = None,
     overflow: Overflow | None = None,
 ) -> Map_co:
     """``Observable[In] -> Observable[ItemReplies[In, Out]]``: inquire the agent once for each item.
@@ -311,6 +318,10 @@ def map_agent(
             first one can be read while it streams; False yields each when it is complete.
         on_error: with ``"keep_going"``, an error is raised when the results of its item are read; ``"stop"``
             ends all results with the first error, and therefore yields results only when they are complete.
+        key: called with each item: items with the same key run one after the other, in their order, while
+            those of other keys run beside them; for the messages of many users, or the events of many
+            accounts. An error of it ends the results. Declare the type of its parameter: in a ``lambda``,
+            type checkers do not know what the items are.
         overflow: for an Observable, which cannot be paused: how many unread items are kept, and what happens
             to further ones. Without it all are kept. Iterables do not need it.
 
@@ -341,7 +352,8 @@ def map_agent(
     if concurrency < 1:
         msg = f"concurrency is {concurrency}; it must be at least 1."
         raise ValueError(msg)
-    limits = ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=on_error == "stop")
+    lanes = cast("Callable[[object], Hashable] | None", key)
+    limits = ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=on_error == "stop", key=lanes)
     if hasattr(agent, "__map_agent__"):
         return agent.__map_agent__(limits, overflow)
     # An object that is not an agent of this library but can be inquired.

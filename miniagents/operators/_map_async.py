@@ -7,7 +7,8 @@ from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
 
-from miniagents.streams import from_async, to_async_iter
+from miniagents.streams import from_async
+from miniagents.streams._adapters import for_calls
 from miniagents.streams._concurrent_map import AsyncCall, ConcurrencyLimits, map_concurrently
 from miniagents.streams._switch import Switch
 from miniagents.values import name_of
@@ -87,7 +88,9 @@ class _Calls(Generic[T, R]):
         def begin(item: T, _: int) -> AsyncCall[R]:
             return AsyncCall(self.function, item, self.name)
 
-        calls = map_concurrently(to_async_iter(self.source), begin, self.limits, self.name)
+        calls = map_concurrently(
+            for_calls(self.source, self.limits.concurrency), begin, self.limits, self.name
+        )
         try:
             async for call in calls:
                 yield call.value

@@ -221,10 +221,20 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None
     return aiter(observable) if isinstance(observable, Stream) else started(_read(observable))
 
 
-async def _read(observable: Observable[T]) -> AsyncGenerator[T]:
+def for_calls(observable: Observable[T], concurrency: int) -> AsyncGenerator[T]:
+    """Turn an Observable into an async iterator for a reader that calls something with each item.
+
+    Args:
+        observable: as for `to_async_iter`.
+        concurrency: how many calls may run, and how many items may wait for theirs.
+    """
+    return aiter(observable) if isinstance(observable, Stream) else started(_read(observable, concurrency))
+
+
+async def _read(observable: Observable[T], limit: int | None = None) -> AsyncGenerator[T]:
     yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
     buffer: ReplayBuffer[T] = ReplayBuffer(plain_context())
-    gauge = TerminalGauge(buffer.context.prefetch, buffer.items)
+    gauge = TerminalGauge(min(limit or UNBOUNDED, buffer.context.prefetch), buffer.items)
     gauge.read_here()
     # An Observable may emit from any thread, as the timers of reactivex do.
     on_loop_thread = buffer.context.on_loop_thread

@@ -5,7 +5,7 @@ memory does not grow with the source. The calls are inquiries (`map_agent`) or c
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Hashable, Iterable, Sequence
 from functools import partial
 from typing import Generic, Protocol, TypeAlias, TypeVar, cast
 
@@ -48,15 +48,17 @@ class ConcurrencyLimits:
         concurrency: how many calls may run at once.
         ordered: whether results come in the order of the items, or each as soon as it is complete.
         stop: whether the first item that fails ends the results with its error, in its place.
+        key: of an item; calls for items of the same key run one after the other. None: no item waits so.
 
     Example:
         >>> ConcurrencyLimits(concurrency=8, ordered=True, stop=False)
-        ConcurrencyLimits(concurrency=8, ordered=True, stop=False)
+        ConcurrencyLimits(concurrency=8, ordered=True, stop=False, key=None)
     """
 
     concurrency: int
     ordered: bool
     stop: bool
+    key: Callable[[object], Hashable] | None = None
 
 
 Parts: TypeAlias = Callable[[ReplayBuffer[object]], Iterable[ReplayBuffer[object]]]
@@ -85,6 +87,8 @@ class BoundedConcurrentMap(Generic[T, R]):
         # By index. It holds the buffer and not the promise, so that the reader can drop the promise.
         self._under_way: dict[int, ReplayBuffer[object]] = {}
         self._waiting: dict[int, R] = {}  # results that wait for their end or for their turn
+        self._turn = 0  # the result that comes next, if they are ordered
+        self._lanes: dict[Hashable, deque[tuple[int, T]]] = {}  # of each key that runs, what waits for it
         self._failed: dict[int, ReplayBuffer[object]] = {}
         self._task: ProducerTask | None = None
         self.ready: deque[R] = deque()
@@ -113,7 +117,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         iterator = aiter(source)
         try:
             async for item in iterator:
-                self._start_one(item)
+                self._take_in(item)
                 while self._is_full():
                     await self._changed()
         finally:
@@ -133,40 +137,64 @@ class BoundedConcurrentMap(Generic[T, R]):
         self.buffer.resume()
         self.buffer.notify()
 
-    def _start_one(self, item: T) -> None:
+    def _take_in(self, item: T) -> None:
+        """Begin the call of an item, or let it wait for the one before with its key."""
         index = self._begun
         self._begun += 1
+        if self._limits.key is None:
+            self._start_one(item, index, None)
+            return
+        key = self._limits.key(item)
+        if key in self._lanes:
+            self._lanes[key].append((index, item))
+        else:
+            self._lanes[key] = deque()
+            self._start_one(item, index, key)
+
+    def _start_one(self, item: T, index: int, key: Hashable) -> None:
         replies = self._begin(item, index)
         buffer = cast("ReplayBuffer[object]", replies.buffer)
         self._under_way[index] = buffer
+        self._waiting[index] = replies
         if self._limits.ordered and not self._limits.stop:
-            self.ready.append(replies)
+            self._show(index)
             self.buffer.notify()
-        else:
-            self._waiting[index] = replies
         # A slow reader of this result must not keep the next inquiry from beginning.
         buffer.request(UNBOUNDED, waiting=True)
-        when_complete(buffer, partial(self._parts, buffer), partial(self._ended, index))
+        when_complete(buffer, partial(self._parts, buffer), partial(self._ended, index, key))
 
-    def _ended(self, index: int, parts: Sequence[ReplayBuffer[object]]) -> None:
+    def _ended(self, index: int, key: Hashable, parts: Sequence[ReplayBuffer[object]]) -> None:
         buffer = self._under_way.pop(index, None)
         if buffer is None:  # left
             return
-        if self._waiting and not self.buffer.closed:
-            self._pass_on(index, next((each for each in (buffer, *parts) if each.error is not None), None))
+        if self._limits.stop:
+            failed = next((each for each in (buffer, *parts) if each.error is not None), None)
+            if failed is not None:
+                self._failed[index] = failed
+        if not self.buffer.closed:
+            self._show(index)
+        self._next_of(key)
         self._news()
 
-    def _pass_on(self, index: int, failed: ReplayBuffer[object] | None) -> None:
-        """Make results ready that are complete and, if they are ordered, whose turn has come."""
-        if failed is not None and self._limits.stop:
-            self._failed[index] = failed
-        turn = next(iter(self._waiting)) if self._limits.ordered else index
-        while turn in self._waiting and turn not in self._under_way:
+    def _next_of(self, key: Hashable) -> None:
+        lane = self._lanes.get(key)
+        if lane and not self._failed and not self.buffer.closed:
+            index, item = lane.popleft()
+            self._start_one(item, index, key)
+        elif lane is not None:
+            del self._lanes[key]
+
+    def _show(self, index: int) -> None:
+        """Make results ready whose turn has come: in order, or that of one call that has ended."""
+        streams = self._limits.ordered and not self._limits.stop
+        turn = self._turn if self._limits.ordered else index
+        while turn in self._waiting and (streams or turn not in self._under_way):
             if turn in self._failed:
                 self._stop(self._failed[turn])
                 return
             self.ready.append(self._waiting.pop(turn))
-            turn += 1 if self._limits.ordered else 0
+            if self._limits.ordered:
+                turn = self._turn = turn + 1
 
     def _stop(self, failed: ReplayBuffer[object]) -> None:
         error = cast("Exception", failed.error)
@@ -202,6 +230,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         for buffer in under_way.values():
             buffer.give_up()
         self._waiting.clear()
+        self._lanes.clear()
         task, self._task = self._task, None  # the task refers to this object: this breaks the reference cycle
         if task is not None and not task.ended:  # else what its calls have begun goes on by itself
             task.abandon()

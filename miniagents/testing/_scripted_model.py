@@ -181,9 +181,9 @@ class ScriptedModel:
         self._delay = delay
         self._then = then
         self._requests: list[ModelRequest] = []
-        self.agent = model_agent(alias=alias, description="Says what it is told to.", continues=True)(
-            self._answer
-        )
+        self.agent = model_agent(
+            alias=alias, description="Says what it is told to.", continues=True, server_tools="messages"
+        )(self._answer)
 
     @property
     def requests(self) -> tuple[ModelRequest, ...]:

@@ -61,9 +61,6 @@ EXTENSIONS: Final = ("ext.web", "ext.jobs", "ext.ray", "ext.mcp", "cli")
 
 EXTENSIONS_NEED: Final = MappingProxyType(
     {
-        "miniagents.ext.jobs._map_file: miniagents.ext._file_lock.lock_file": (
-            "how a file is locked, as journals do it; it is no part of what the library is about"
-        ),
         "miniagents.ext.web._page_data: miniagents.values.PartValue": (
             "the base class decides under which key users have stored data of a page, and keys never change"
         ),

@@ -161,6 +161,13 @@ class TestCatching(AgentContract):
     agent = strict_agent.catching(never)
 
 
+class TestGuard(AgentContract):
+    """`a.guard(...)`."""
+
+    covers = ("MiniAgent.guard",)
+    agent = strict_agent.guard(after=lambda text: None)
+
+
 class TestFallback(AgentContract):
     """`fallback(a, b)`, if `a` has an error that it is not for."""
 

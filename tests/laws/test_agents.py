@@ -41,6 +41,10 @@ async def failing_agent(ctx: InteractionContext) -> None:
     raise LookupError
 
 
+def finds_nothing(text: str) -> None:
+    """Let everything pass."""
+
+
 def boxed(agent: Agent) -> Agent:
     """Return the agent as one part, which no other operator takes apart."""
     return agent.catching(reraise)
@@ -69,6 +73,7 @@ LAWS: dict[str, Law] = {
     "if the first agent fails, a fallback is the second": lambda a, b, c: (fallback(failing_agent, a), a),
     "an agent that takes over is all there is": lambda a, b, c: (failing_agent.catching(a), a),
     "a fallback for no error is neutral": lambda a, b, c: (fallback(a, b, c, on=()), a),
+    "a guard that finds nothing is neutral": lambda a, b, c: (a.guard(during=finds_nothing, hold=2), a),
     "holding is neutral": lambda a, b, c: (fallback(a, b, on=(), hold=True), a),
     "another alias is neutral": lambda a, b, c: (a.described(alias="X"), a),
 }

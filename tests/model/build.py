@@ -1,27 +1,37 @@
 """Makes a program real: agents and messages through the public names of the library."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never, cast
 
+from pydantic import BaseModel
+
 from miniagents import (
+    AssistantMessage,
     InteractionContext,
     Message,
     MessagePromise,
     MessageType,
     MiniAgent,
     RetryPolicy,
+    ToolCall,
+    ToolMessage,
     identity,
     join_messages,
     miniagent,
+    model_agent,
     prompt,
     race,
     route,
     split_messages,
+    tool,
 )
 from miniagents.operators import map_agent
+from miniagents.tools import ToolSpec
+from miniagents.types import AnswerSchema, ModelAgent
 from tests.model import programs as p
 
 __all__ = ["Built", "Made", "Note"]
@@ -32,6 +42,19 @@ Context = InteractionContext[Message, Message]
 
 class Note(Message):
     """A class of messages of its own."""
+
+
+class Answer(BaseModel):
+    """What a model with a type answers."""
+
+    text: str
+
+
+@tool
+async def wait(seconds: float) -> str:
+    """Wait."""
+    await sleep(seconds)
+    return f"{seconds:g}"
 
 
 @dataclass(eq=False)
@@ -105,10 +128,13 @@ class Built:
             case _:
                 assert_never(form)
 
-    def _streamed(self, form: p.Streamed) -> MessagePromise[Message]:
+    def _streamed(
+        self, form: p.Streamed, message_class: type[Message] | None = None
+    ) -> MessagePromise[Message]:
         made = Made(form, now())
         self.made.append(made)
-        return (Note if form.note else Message).promise(partial(self._tokens, made))
+        message_class = message_class or (Note if form.note else Message)
+        return message_class.promise(partial(self._tokens, made))
 
     async def _tokens(self, made: Made, _: object) -> AsyncGenerator[str]:
         form = made.form
@@ -173,8 +199,33 @@ class Built:
                 return make(agent.agent).fork()
             case p.Prompt():
                 return prompt("before {text} after") if agent.slot else prompt("before")
+            case p.Typed():
+                return cast("Real", self._model((), p.as_json(agent.answer)).as_type(Answer))
+            case p.Tools():
+                return cast("Real", self._model(agent.turns, agent.answer).with_tools(wait))
             case _:
                 assert_never(agent)
+
+    def _model(self, turns: tuple[tuple[float, ...], ...], answer: p.Streamed) -> ModelAgent[...]:
+        @model_agent
+        async def model(
+            ctx: InteractionContext[Message, AssistantMessage],
+            *,
+            tools: tuple[ToolSpec, ...] = (),
+            answer_schema: AnswerSchema | None = None,
+        ) -> None:
+            del tools, answer_schema
+            turn = _turns_before(await ctx.messages)
+            if turn == len(turns):
+                ctx.reply(cast("MessagePromise[AssistantMessage]", self._streamed(answer, AssistantMessage)))
+                return
+            calls = [
+                ToolCall(f"{turn}-{number}", "wait", json.dumps({"seconds": seconds}))
+                for number, seconds in enumerate(turns[turn])
+            ]
+            ctx.reply(AssistantMessage(parts=calls))
+
+        return model
 
     def _steps_of(self, agent: p.Flaky) -> tuple[p.Step, ...]:
         calls = self.calls[id(agent)] = self.calls.get(id(agent), 0) + 1
@@ -225,6 +276,17 @@ class Built:
                     ctx.reply(row)
             case _:
                 assert_never(step)
+
+
+def _turns_before(messages: Sequence[Message]) -> int:
+    """Return how many answers with calls there are at the end, each with the results of its calls."""
+    turns = 0
+    for message in reversed(messages):
+        if isinstance(message, AssistantMessage) and message.tool_calls:
+            turns += 1
+        elif not isinstance(message, ToolMessage):
+            break
+    return turns
 
 
 async def _each(way: str, ctx: Context) -> None:

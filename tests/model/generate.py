@@ -93,12 +93,15 @@ class Generator:
         tokens = tuple((pause, self.text()) for _ in range(self.random.choice([3, 8, 15, 30])))
         return p.Streamed(tokens, (pause, self.error()) if self.chance(0.15) else None)
 
-    def passing(self, depth: int) -> p.Agent:  # noqa: PLR0911 - a case for each kind
+    def passing(self, depth: int) -> p.Agent:  # noqa: C901, PLR0911 - a case for each kind
         """Draw an agent that passes messages on."""
         if depth <= 0:
             return self.random.choice(_PASSING)
         some = self.passing
-        match self.random.randrange(10):
+        match self.random.randrange(11):
+            case 10:
+                answer = self.long(0.001)
+                return p.Typed(answer) if self.chance(0.5) else p.Tools(self.turns(), answer)
             case 0 | 1:
                 return p.Chain(some(depth - 1), some(depth - 1))
             case 2:
@@ -247,7 +250,16 @@ class Generator:
             return p.Identity()
         if self.chance(0.1):
             return p.Prompt(slot=self.chance(0.7))
+        if self.chance(0.1):
+            return p.Typed(self.streamed()) if self.chance(0.5) else p.Tools(self.turns(), self.streamed())
         return p.Function(self.steps(depth))
+
+    def turns(self) -> tuple[tuple[float, ...], ...]:
+        """Draw how long calls of tools take."""
+        return tuple(
+            tuple(self.seconds() for _ in range(self.random.randrange(1, 4)))
+            for _ in range(self.random.randrange(3))
+        )
 
     def steps(self, depth: int) -> tuple[p.Step, ...]:
         """Draw the code of a function."""

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from tests.model import programs as p
-from tests.model.lives import AFTER, LATER, NEVER, Life, Written, before
+from tests.model.lives import AFTER, LATER, NEVER, Life, UndecidedError, Written, before
 
 __all__ = ["Model", "Moment", "Replies", "Said", "Token", "same_text"]
 
@@ -50,6 +50,7 @@ class Said:
         note: whether it is a `Note`.
         life: of what writes it; None for a message that was finished from the beginning.
         fixed: whether it is of a class that is no `Note` and cannot become one.
+        result: the result of a tool, a text that is no token.
     """
 
     tokens: tuple[Token, ...]
@@ -58,11 +59,12 @@ class Said:
     note: bool = False
     life: Life | None = None
     fixed: bool = False
+    result: str = ""
 
     @property
     def text(self) -> str:
-        """All tokens."""
-        return "".join(text for _, text in self.tokens)
+        """All tokens, or the result."""
+        return "".join(text for _, text in self.tokens) + self.result
 
     @property
     def begins(self) -> float:
@@ -165,6 +167,8 @@ class Flat:
         self.last = max(since, reply.end)
 
     def _add(self, at: float, said: Said, since: float) -> None:
+        if len(self.items) > MOST:
+            raise UndecidedError
         self.items.append((at, said))
         if said.life is not None:
             said.life.held_by_buffer(self.life, since=since, appears=at)
@@ -174,6 +178,9 @@ class Flat:
         until = max(self.last, at, self.open_until if error is None else at)
         return Replies(tuple(self.items), until, error, self.life)
 
+
+MOST: Final = 2_000
+"""Messages of one sequence; some programs double them again and again, and are not judged."""
 
 NOWHERE: Final = Life(None, NEVER, cancelled=0.0)
 """The life of nothing."""
@@ -418,6 +425,10 @@ class Model:
                 return self._wrapped(agent, sent, at, life)
             case p.Prompt():
                 return self._prompt(agent, sent, at, life)
+            case p.Typed():
+                return self._typed(agent, sent, at, life)
+            case p.Tools():
+                return self._tools(agent, sent, at, life)
 
     # What returns the same agent with something around it leaves its errors errors, and has messages made of
     # them outermost: `a.errors_as_messages().retry()` is `a.retry().errors_as_messages()`.
@@ -589,6 +600,61 @@ class Model:
             tokens.append((inner.end, " after"))
         flat.add(at, replace(inner, tokens=tuple(tokens), error=error, fixed=True))
         return flat.end(at)
+
+    # -- models -------------------------------------------------------------------------------------------
+
+    def _model(self, answer: p.Streamed | None, sent: Replies, at: float, by: Life) -> Replies:
+        """Return the replies of a model, which awaits what it is sent; without an answer it calls tools."""
+        life = Life(by, at, run=True)
+        now, error = sent.whole(at)
+        _read_until(sent, life, at, now)
+        flat = Flat(life)
+        if error is not None:
+            self._perhaps_sees(error, now, life)
+            life.failed = life.fails = now
+        else:
+            flat.add(now, finished("", now) if answer is None else self._streamed(answer, now, life))
+        life.ended = life.task_ended = life.released = now
+        return flat.end(now, error)
+
+    def _typed(self, agent: p.Typed, sent: Replies, at: float, life: Life) -> Replies:
+        written = Life(life, at)
+        replies = self._model(p.as_json(agent.answer), sent, at, written)
+        _read(replies, written, at)
+        end, error = replies.whole(at)
+        if error is not None:
+            self._perhaps_sees(error, end, written)
+        written.ended = end
+        tokens = replies.items[0][1].tokens if replies.items else ()
+        flat = Flat(life)
+        flat.add(at, Said(tokens, end, error, life=written, fixed=True))
+        return flat.end(at)
+
+    def _tools(self, agent: p.Tools, sent: Replies, at: float, life: Life) -> Replies:
+        flat = Flat(life)
+        now = sent.whole(at)[0]
+        _read_until(sent, life, at, now)
+        for calls in agent.turns:
+            turn = self._model(None, sent, now, life)
+            flat.add(now, turn)
+            if turn.error is not None:
+                self._perhaps_sees(turn.error, now, life)
+                return self._ended(flat, now)
+            for seconds in calls:
+                result = Life(life, now, now + seconds)
+                said = Said((), now + seconds, life=result, fixed=True, result=f"{seconds:g}")
+                flat.add(now, said)
+            now += max(calls)
+        turn = self._model(agent.answer, sent, now, life)
+        flat.add(now, turn)
+        now, error = turn.whole(now)
+        if error is not None:
+            self._perhaps_sees(error, now, life)
+        return self._ended(flat, now)
+
+    def _ended(self, flat: Flat, now: float) -> Replies:
+        flat.life.task_ended = flat.life.released = now
+        return flat.end(now)
 
     # -- operators ----------------------------------------------------------------------------------------
 

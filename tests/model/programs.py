@@ -51,6 +51,8 @@ __all__ = [
     "Streamed",
     "Text",
     "Timeout",
+    "Tools",
+    "Typed",
     "WaitFor",
 ]
 
@@ -74,6 +76,15 @@ class Streamed:
     fails: tuple[float, str] | None = None
     ends: float = 0.0
     note: bool = False
+
+
+def as_json(answer: Streamed) -> Streamed:
+    """Return what a model with a type streams: JSON around the text."""
+    first, *rest = answer.tokens or ((0.0, ""),)
+    tokens = ((first[0], '{"text": "' + first[1]), *rest)
+    if answer.fails is not None:
+        return Streamed(tokens, answer.fails)
+    return Streamed((*tokens, (answer.ends, '"}')))
 
 
 @dataclass(frozen=True)
@@ -347,6 +358,24 @@ class Prompt:
     slot: bool
 
 
+@dataclass(frozen=True)
+class Typed:
+    """`model.as_type(Answer)`: the model awaits its input, and streams a JSON object that has the text."""
+
+    answer: Streamed
+
+
+@dataclass(frozen=True)
+class Tools:
+    """`model.with_tools(wait)`: the model calls tools, perhaps in some turns, and then streams an answer.
+
+    `turns`: of each turn the calls; of each call the seconds that it takes.
+    """
+
+    turns: tuple[tuple[float, ...], ...]
+    answer: Streamed
+
+
 Agent: TypeAlias = (
     Function
     | Flaky
@@ -363,6 +392,8 @@ Agent: TypeAlias = (
     | ErrorsAsMessages
     | Fork
     | Prompt
+    | Typed
+    | Tools
 )
 
 

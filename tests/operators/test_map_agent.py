@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import tracemalloc
+import weakref
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Thread
@@ -561,3 +562,83 @@ async def test_a_row_is_what_it_was() -> None:
     items: list[Need | Row] = [Need(n=1), Row(n=2)]
     async with MiniAgents():
         assert items == [replies.item async for replies in map_agent(identity)(items)]
+
+
+@pytest.mark.loop(virtual=True)
+@given(
+    keys=st.lists(st.sampled_from("abc"), max_size=14),
+    concurrency=st.integers(1, 4),
+    ordered=st.booleans(),
+    prefetch=st.integers(1, 5),
+)
+async def test_rows_of_one_key(keys: list[str], concurrency: int, ordered: bool, prefetch: int) -> None:
+    """Rows of one key run one after the other, in their order; no more than `concurrency` run at once."""
+    running: list[str] = []
+    begun: list[int] = []
+    most = 0
+
+    @miniagent
+    async def work(ctx: InteractionContext) -> None:
+        nonlocal most
+        number = int(str(await ctx.messages))
+        assert keys[number] not in running
+        running.append(keys[number])
+        begun.append(number)
+        most = max(most, len(running))
+        await asyncio.sleep(1 + number % 3)
+        running.remove(keys[number])
+        ctx.reply(str(number))
+
+    def key_of(row: str) -> str:
+        return keys[int(row)]
+
+    async with MiniAgents(prefetch=prefetch):
+        rows = map_agent(work, concurrency, ordered, key=key_of)(map(str, range(len(keys))))
+        done = [int(str(await row)) async for row in rows]
+    assert [*range(len(keys))] == (done if ordered else sorted(done))
+    for key in set(keys):
+        of_key = [number for number in range(len(keys)) if keys[number] == key]
+        assert of_key == [number for number in begun if keys[number] == key]
+    assert most <= concurrency
+
+
+async def test_a_key_that_waits_for_nothing_is_forgotten() -> None:
+    """A key is kept only while a row of it runs or waits; an error of the function ends the results."""
+
+    class Key:
+        """A key that can be looked for."""
+
+    kept: list[weakref.ref[Key]] = []
+
+    def key_of(row: str) -> Key:
+        if row == "bad":
+            raise ValueError("no key")
+        key = Key()
+        kept.append(weakref.ref(key))
+        return key
+
+    async with MiniAgents():
+        rows = map_agent(identity, 2, key=key_of)(["a", "b", "c", "bad"])
+        assert ["a", "b", "c"] == [str(await (await anext(rows))) for _ in range(3)]
+        assert [None] * 3 == [each() for each in kept]
+        with pytest.raises(ValueError, match="no key"):
+            await anext(rows)
+
+
+async def test_a_row_that_waits_for_its_key_is_dropped() -> None:
+    """With `on_error="stop"`, and when the reader leaves, rows that wait for their key are never sent."""
+    seen: list[str] = []
+
+    @miniagent
+    async def fail(ctx: InteractionContext) -> None:
+        seen.append(str(await ctx.messages))
+        raise ValueError(seen[-1])
+
+    async with MiniAgents():
+        rows = map_agent(fail, 4, on_error="stop", key=lambda row: len(str(row)))(["a", "b", "c"])
+        with pytest.raises(ValueError, match="a"):
+            await anext(rows)
+        assert ["a"] == seen
+        left = map_agent(identity, 4, key=lambda row: len(str(row)))(["a", "b", "c"])
+        assert "a" == str(await (await anext(left)))
+        await left.aclose()

@@ -125,6 +125,7 @@ def caught(model: ModelAgent[...]) -> None:
     """A handler that gives the same type leaves the type."""
     typed = model.as_type(City)
     assert_type(typed.catching(another), TypedAgent[City])
+    assert_type(typed.bind().guard(after=str.upper), TypedAgent[City])
     assert_type(typed.catching(excuse), MiniAgent[Message, Message])
     assert_type(typed.catching(model.as_type(City).bind(), restart=True), TypedAgent[City])
     assert_type(typed.catching(tuned_agent.bind()), MiniAgent[Message, ParsedMessage[City] | Message])

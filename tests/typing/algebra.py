@@ -133,6 +133,14 @@ def answered(error: Exception, ctx: InteractionContext[Answer, Answer]) -> None:
     ctx.finish_early()
 
 
+def judged(text: str) -> str | None:
+    return None
+
+
+async def slowly_judged(text: str) -> str | None:
+    return text
+
+
 def what_goes_wrong() -> None:
     """A handler returns messages or an agent for the same ones, or is async and does."""
     assert_type(answering_agent.catching(excuse), MiniAgent[Question, Message])
@@ -150,6 +158,10 @@ def what_goes_wrong() -> None:
     assert_type(fallback(asking_agent, answering_agent), MiniAgent[Question, HardQuestion | Answer])
     assert_type(fallback(any_agent, any_agent, any_agent, hold=True), MiniAgent)
     assert_type(fallback(any_agent, any_agent, any_agent, any_agent, any_agent), MiniAgent)
+    assert_type(answering_agent.guard(during=judged, hold=3), MiniAgent[Question, Answer])
+    assert_type(any_agent.guard(before=any_agent, after=slowly_judged, replacement="No."), MiniAgent)
+    answering_agent.guard(during=count)  # type: ignore[arg-type]
+    answering_agent.guard(judged)  # type: ignore[call-arg]
     fallback(answering_agent)  # type: ignore[call-overload]
     fallback(any_agent, any_agent, on=KeyError)  # type: ignore[arg-type]
     answering_agent.catching(answering_agent, after="go on")  # type: ignore[call-overload]

@@ -37,6 +37,20 @@ assert_type(mapped, AgentMap[Question, Answer])
 assert_type(map_agent(plain_agent), AgentMap[Message, Message])
 
 
+def number_of(question: Question) -> int:
+    """Return the key of a row."""
+    return question.n
+
+
+def numbers_of(question: Question) -> list[int]:
+    """Return what cannot be a key."""
+    return [question.n]
+
+
+assert_type(map_agent(typed_agent, key=number_of), AgentMap[Question, Answer])
+map_agent(typed_agent, key=numbers_of)  # type: ignore[arg-type]
+
+
 class HardQuestion(Question):
     """A narrower one."""
 

@@ -33,6 +33,7 @@ from miniagents import (
 from miniagents.models import ToolReplies
 from miniagents.parts import ResponseHeaders, ServerToolCall, ServerToolResult
 from miniagents.testing import scripted_model
+from miniagents.tools import AnyTool, code_execution, server_tool, web_search
 
 
 @tool
@@ -87,11 +88,11 @@ def shown(part: Part) -> str:
     match part:
         case str() as text:
             return text
-        case Reasoning() | Refusal() | Citation():
+        case Reasoning() | Refusal() | Citation() | ToolResult():
             return part.text or ""
         case ToolCallDelta() | ServerToolCall():
             return part.arguments
-        case ToolResult() | ServerToolResult():
+        case ServerToolResult():
             return part.content
         case AgentPart():
             return f"{part.agents}: {shown(part.part)}"
@@ -108,3 +109,16 @@ def kinds() -> None:
     parrot.with_tools(now).inquire("hi", model=1)  # type: ignore[arg-type]
     parrot.with_tools(print)  # type: ignore[arg-type]
     parrot.with_tools(now, approve=print)  # type: ignore[arg-type]
+
+
+def tools_of_the_provider() -> None:
+    """What makes them has types, and they stand beside tools and agents."""
+    given: list[AnyTool] = [
+        web_search(domains=["a.example"]),
+        code_execution(),
+        server_tool({"type": "x"}),
+        now,
+    ]
+    assert_type(scripted_model("Hi").with_tools(*given), ToolAgent)
+    web_search(domain="a.example")  # type: ignore[call-arg]
+    server_tool("web_search")  # type: ignore[arg-type]

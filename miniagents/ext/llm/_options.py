@@ -11,10 +11,10 @@ from typing import Final, cast
 
 from pydantic import SecretStr
 
-from miniagents.models import AnswerSchema, SchemaError, ToolSpec
+from miniagents.models import AnswerSchema, SchemaError, ServerTool, ToolSpec
 from miniagents.values import LLMConfigError
 
-from ._json import look
+from ._json import look, plain
 from ._timeouts import Timeouts
 
 __all__ = ["NOTHING_WANTED", "Extras", "ModelOptions", "Wanted", "beside", "check_numbers"]
@@ -249,12 +249,13 @@ class Wanted:
             )
         return cls(specs, tool, answer)
 
-    def told(self, tell: Callable[[ToolSpec], object], given: object) -> list[object] | None:
+    def told(self, tell: Callable[[ToolSpec], object], given: object, api: str) -> list[object] | None:
         """Return the tools in a request: those of this library, and those that the user adds to it.
 
         Args:
             tell: converts a tool to the form of the provider.
-            given: the field ``tools`` of `extra`, in the form of the provider, such as tools that it runs.
+            given: the field ``tools`` of `extra`, in the form of the provider.
+            api: in whose form are the tools that the provider runs.
 
         Returns:
             All of them; None if there are none.
@@ -271,7 +272,8 @@ class Wanted:
                 raise LLMConfigError(
                     f"extra['tools'] has a tool called {name!r}, and so has the agent; give it another name"
                 )
-        return [*map(tell, self.tools), *added] or None
+        told = [plain(tool.form(api)) if isinstance(tool, ServerTool) else tell(tool) for tool in self.tools]
+        return [*told, *added] or None
 
 
 NOTHING_WANTED: Final = Wanted()

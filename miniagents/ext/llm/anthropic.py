@@ -105,7 +105,7 @@ _SECONDS_TO_CONNECT: Final = 10.0
 _OPENING: Final = "(The conversation begins with your words.)"
 
 
-@model_agent(asks=_PROVIDER.asked, continues=True)
+@model_agent(asks=_PROVIDER.asked, continues=True, server_tools="messages")
 async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_options.py compares
     ctx: InteractionContext[Message, AssistantMessage],
     *,
@@ -231,7 +231,7 @@ def _encode(
         "temperature": temperature,
         "tool_choice": {"type": "tool", "name": wanted.tool} if wanted.tool else None,
         **extra,
-        "tools": wanted.told(_tool, extra.get("tools")),
+        "tools": wanted.told(_tool, extra.get("tools"), "messages"),
         "output_config": beside(extra.get("output_config"), format=_format(wanted.answer)),
     }
     return {name: value for name, value in body.items() if value is not None}

@@ -69,7 +69,7 @@ _RESERVED: Final = MappingProxyType(
 )
 
 
-@model_agent(asks=OPENAI.asked)
+@model_agent(asks=OPENAI.asked, server_tools="other")
 async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_options.py compares
     ctx: InteractionContext[Message, AssistantMessage],
     *,
@@ -195,7 +195,7 @@ def _encode(
         if wanted.answer
         else None,
         **extra,
-        "tools": wanted.told(_tool, extra.get("tools")),
+        "tools": wanted.told(_tool, extra.get("tools"), "other"),
     }
     return {name: value for name, value in body.items() if value is not None}
 

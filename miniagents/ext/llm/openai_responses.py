@@ -22,7 +22,7 @@ from pydantic import SecretStr
 
 from miniagents.agents import InteractionContext
 from miniagents.messages import AssistantMessage, Message
-from miniagents.models import AnswerSchema, ToolSpec, model_agent
+from miniagents.models import AnswerSchema, ServerTool, ToolSpec, model_agent
 from miniagents.values import (
     Content,
     File,
@@ -59,7 +59,7 @@ _RESERVED: Final = MappingProxyType(
 )
 
 
-@model_agent(asks=OPENAI.asked)
+@model_agent(asks=OPENAI.asked, server_tools="responses")
 async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most; test_options.py compares
     ctx: InteractionContext[Message, AssistantMessage],
     *,
@@ -165,13 +165,27 @@ def _encode(
         "max_output_tokens": max_tokens,
         "temperature": temperature,
         "store": False,
-        "include": ["reasoning.encrypted_content"] if keep_reasoning else None,
+        "include": list(_included(wanted, keep_reasoning=keep_reasoning)) or None,
         "tool_choice": {"type": "function", "name": wanted.tool} if wanted.tool else None,
         **extra,
-        "tools": wanted.told(_tool, extra.get("tools")),
+        "tools": wanted.told(_tool, extra.get("tools"), "responses"),
         "text": beside(extra.get("text"), format=_format(wanted.answer) if wanted.answer else None),
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _included(wanted: Wanted, *, keep_reasoning: bool) -> Iterator[str]:
+    """Yield what the server sends only if the request asks for it."""
+    if keep_reasoning:
+        yield "reasoning.encrypted_content"
+    for tool in wanted.tools:
+        if isinstance(tool, ServerTool) and (more := _RESULTS.get(tool.form("responses").get("type"))):
+            yield more
+
+
+_RESULTS: Final = MappingProxyType[object, str](
+    {"web_search": "web_search_call.action.sources", "code_interpreter": "code_interpreter_call.outputs"}
+)
 
 
 def _needs_ids(base_url: str) -> bool:

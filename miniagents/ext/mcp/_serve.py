@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 
 from miniagents import MiniAgents
-from miniagents.errors import NoActiveContextError
+from miniagents.errors import NoActiveContextError, SchemaError
 from miniagents.parts import AgentPart, File, Image
 from miniagents.streams import PromisingContext
 from miniagents.tools import AnyTool, Toolbox
@@ -94,6 +94,9 @@ async def serve_mcp(
         'localhost' is not an address to listen on; write it like 127.0.0.1:8000.
     """
     toolbox = Toolbox.of(agents)
+    if toolbox.of_provider:
+        name = toolbox.of_provider[0].name
+        raise SchemaError(f"The provider of a model runs {name}, so this server cannot; leave it out.")
     listener = None if http is None else _listener(http, token, hosts)
     async with AsyncExitStack() as stack:
         if listener is not None:

@@ -67,9 +67,8 @@ def script(chance: Random, name: str) -> list[Step]:
     steps: list[Step] = []
     for number in range(chance.randrange(5)):
         word = f"{name}{number} "
-        steps.append(
-            chance.choice([word, word, Reasoning(word), Usage(output_tokens=number), ToolCallDelta(0, word)])
-        )
+        parts: list[Part] = [word, word, Reasoning(word), Usage(output_tokens=number), ToolCallDelta(0, word)]
+        steps.append(chance.choice(parts))
         if chance.random() < 0.3:
             steps.append(chance.choice([1.0, 2.5]))
     if chance.random() < 0.6:
@@ -228,6 +227,6 @@ def test_what_is_refused() -> None:
     with pytest.raises(TypeError, match="two agents or more, and this one of 1"):
         fallback(model)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match=r"catching\(on=ValueError\): give a tuple, \(ValueError,\)"):
-        fallback(model, model, on=ValueError)  # type: ignore[call-overload]
+        fallback(model, model, on=ValueError)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"catching\(identity, after='continue'\): it cannot go on"):
         model.catching(identity, after="continue")

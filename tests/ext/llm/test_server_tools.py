@@ -8,14 +8,34 @@ Anthropic: https://platform.claude.com/docs/en/agents-and-tools/tool-use/server-
 import base64
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import pytest
+from anthropic.types import ToolUnionParam
+from openai.types.responses import ToolParam
+from pydantic import TypeAdapter, ValidationError
 
-from miniagents import AssistantMessage, Citation, Image, UserMessage, tool
+from miniagents import (
+    AssistantMessage,
+    Citation,
+    Image,
+    InteractionContext,
+    Message,
+    SchemaError,
+    ToolSpec,
+    UserMessage,
+    model_agent,
+    tool,
+)
+from miniagents.ext.chat_history import InMemoryChatHistory
+from miniagents.ext.chat_history_md import ChatHistoryMD
+from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
+from miniagents.ext.mcp import serve_mcp
 from miniagents.parts import ServerToolCall, ServerToolResult
+from miniagents.tools import code_execution, server_tool, web_search
 from tests.support.opaque import plain
-from tests.support.sse_server import Script, answer, sse
+from tests.support.sse_server import Exchange, Script, answer, sse
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, asking
 
 SEARCH: dict[str, object] = {
@@ -143,3 +163,91 @@ async def test_items_of_responses() -> None:
         sent = asked.server.requests[1].json["input"]
     assert isinstance(sent, list)
     assert searched == sent[1]
+
+
+def pages(exchange: Exchange) -> Script:
+    """Answer with a search that pauses, and then go on; refuse what Anthropic refuses."""
+    body = exchange.request.json
+    tools = TypeAdapter(list[ToolUnionParam]).validate_python(body["tools"])
+    assert tools == [
+        {"name": "look", "description": "Look out of the window.", "input_schema": look.spec.parameters},
+        {"type": "web_search_20250305", "name": "web_search", "allowed_domains": ["a.example"]},
+        {"type": "code_execution_20250825", "name": "code_execution"},
+    ]
+    turns = cast("list[dict[str, object]]", body["messages"])
+    if len(turns) == 1:
+        return streamed(BLOCKS, "pause_turn")
+    # What a server tool has found goes back byte for byte, or Anthropic refuses it.
+    assert BLOCKS == turns[1]["content"]
+    return streamed([SAID], "end_turn")
+
+
+async def test_tools_of_anthropic_through_histories(tmp_path: Path) -> None:
+    """With a tool of ours: the forms of Anthropic, the pause, and the answer out of each history."""
+
+    async def script(exchange: Exchange) -> None:
+        try:
+            found = pages(exchange)
+        except (AssertionError, ValidationError) as error:
+            found = answer(400, {"error": {"type": "invalid_request_error", "message": str(error)}})
+        await found(exchange)
+
+    async with asking(ANTHROPIC, script) as asked:
+        agent = asked.agent.with_tools(look, web_search(domains=["a.example"]), code_execution())
+        replies = await agent.inquire("Rain?")
+        assert ["Let me look.It rains.", "It rains."] == [reply.text for reply in replies]
+        first = asked.server.requests[1].json["messages"]
+        for history in (
+            InMemoryChatHistory(),
+            ChatHistoryMD(tmp_path / "TALK.md"),
+            ChatHistorySQLite(tmp_path / "TALK.db", "talk"),
+        ):
+            await history.append([UserMessage("Rain?"), replies[0]])
+            assert "It rains." == str(await agent.inquire(await history.load()).final)
+            assert first == asked.server.requests[-1].json["messages"]
+
+
+async def test_tools_of_responses() -> None:
+    """The forms of OpenAI, and with them what they found, which OpenAI sends only if it is asked for."""
+    async with asking(RESPONSES, sse(*RESPONSES.good("Hi"))) as asked:
+        other = server_tool({"type": "file_search", "vector_store_ids": ["vs-1"]})
+        await asked.agent.with_tools(web_search(domains=["a.example"]), code_execution(), other).inquire(
+            "Rain?"
+        )
+        body = asked.server.requests[0].json
+    sent = TypeAdapter(list[ToolParam]).validate_python(body["tools"])
+    assert sent == [
+        {"type": "web_search", "filters": {"allowed_domains": ["a.example"]}},
+        {"type": "code_interpreter", "container": {"type": "auto"}},
+        {"type": "file_search", "vector_store_ids": ["vs-1"]},
+    ]
+    more = ["web_search_call.action.sources", "code_interpreter_call.outputs"]
+    assert ["reasoning.encrypted_content", *more] == body["include"]
+
+
+async def test_a_provider_without_them() -> None:
+    """Where no server runs it, the tool is refused when the agent is made; a form of one's own is sent."""
+
+    @model_agent
+    async def parrot(
+        ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[ToolSpec, ...] = ()
+    ) -> None:
+        ctx.reply(AssistantMessage("Hi"))
+
+    for model, given in (
+        (CHAT.agent, web_search()),
+        (CHAT.agent.timeout(total=5), code_execution()),
+        (parrot, web_search()),
+        (parrot, server_tool({"type": "x"})),
+    ):
+        with pytest.raises(SchemaError, match=f"has no tool '{given.name}' that its provider runs"):
+            model.with_tools(look, given)
+    with pytest.raises(SchemaError, match='without a "type"'):
+        server_tool({})
+    with pytest.raises(SchemaError, match="Two tools are called 'web_search'"):
+        ANTHROPIC.agent.with_tools(web_search(), web_search())
+    with pytest.raises(SchemaError, match="The provider of a model runs web_search"):
+        await serve_mcp(web_search())
+    async with asking(CHAT, sse(*CHAT.good("Hi"))) as asked:
+        await asked.agent.with_tools(server_tool({"type": "openrouter:web_search"})).inquire("Rain?")
+        assert [{"type": "openrouter:web_search"}] == asked.server.requests[0].json["tools"]

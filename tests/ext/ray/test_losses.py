@@ -95,7 +95,7 @@ async def test_missing_parts(fake_ray: FakeRay) -> None:
     async with MiniAgents():
         replies = remote(poet, replicas=1).inquire("gap", words=50, delay=0.002)
         async for message in replies:
-            with pytest.raises(WithdrawnError, match="part 7 of a message came, and part 6 should have"):
+            with pytest.raises(WithdrawnError, match="part 7 of a message came, and part 6 should have"):  # noqa: PT012
                 async for word in message:
                     if word == "4 " and len(fake_ray.actors) == 1:
                         readings = busy(fake_ray).worker._readings

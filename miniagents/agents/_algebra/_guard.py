@@ -1,0 +1,291 @@
+"""``a.guard(...)``: checks see what goes into an agent and what comes out of it, before any reader does.
+
+A message of the agent is written anew by a task: parts wait in it until the check has passed the text up to
+``hold`` characters behind them, calls of tools until the whole message has passed. If a check gives a reason,
+the agent is stopped, and what waits is dropped.
+"""
+
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias, cast
+
+from typing_extensions import override
+
+from miniagents.messages import AssistantMessage, Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._message import MessageSink
+from miniagents.messages._parts import PartBuffer, new_part_buffer, shown_text, start_part_pump
+from miniagents.streams._buffer import ReplayBuffer
+from miniagents.streams._context import Context
+from miniagents.streams._readers import raise_error
+from miniagents.values import (
+    GuardError,
+    InquiryCancelledError,
+    Part,
+    Reasoning,
+    Restart,
+    ToolCallDelta,
+    name_of,
+)
+
+from ._operands import Operand, ReplyContext, is_content, named, until_read
+
+Check: TypeAlias = Callable[[str], "str | Awaitable[str | None] | None"] | Operand
+"""Gets a text; returns None if it may be said, else the reason. An agent replies OK, or the reason."""
+
+_NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Guarding:
+    """The wrapper of ``a.guard(...)``.
+
+    Attributes:
+        during: gets the text of a message so far, and that of its thoughts.
+        before: gets the input.
+        after: gets the text of a complete message.
+        hold: how many characters wait for the check.
+        replacement: what is said instead; None for a `GuardError`.
+    """
+
+    during: Check | None
+    before: Check | None
+    after: Check | None
+    hold: int
+    replacement: str | None
+
+    def __post_init__(self) -> None:
+        wrong = [f"{name}={check!r}" for name, check in self._checks() if not callable(check)]
+        if wrong or not self._checks():
+            msg = f"guard({', '.join(wrong)}): give during=, before= or after=: a function or an agent."
+            raise TypeError(msg)
+        if self.hold < 0:
+            msg = f"guard(hold={self.hold}): give a number of characters, 0 or more."
+            raise ValueError(msg)
+
+    def _checks(self) -> list[tuple[str, object]]:
+        checks = (("during", self.during), ("before", self.before), ("after", self.after))
+        return [(name, check) for name, check in checks if check is not None]
+
+    def alias_around(self, part: Operand) -> str:
+        """The alias of the agent, and its checks."""
+        checks = ((name, getattr(self, name)) for name in ("during", "before", "after"))
+        return (
+            f"{named(part)}.guard({', '.join(f'{name}={_name(check)}' for name, check in checks if check)})"
+        )
+
+    def description_around(self, part: Operand) -> str:
+        """The agent that is checked."""
+        return f"{part.alias}, stopped when it says what it must not."
+
+    async def __call__(self, ctx: ReplyContext, call: Operand) -> None:
+        """Pass the replies on, each through the checks; the input is judged while the agent works."""
+        replies = call.inquire(ctx.messages)
+        if self.before is not None:
+            reason = await _reason(_function_of(self.before), str(await ctx.messages))
+            if reason is not None:
+                replies.cancel()
+                if self.replacement is None:
+                    raise GuardError(reason)
+                ctx.reply(AssistantMessage(self.replacement))
+                return
+        run = _Guarded(self, replies.buffer)
+        try:
+            async for promise in replies:
+                ctx.reply(run.message(promise))
+                await until_read()
+        except InquiryCancelledError:
+            if not run.tripped:
+                raise
+
+
+class _Guarded:
+    """One run of a guarded agent.
+
+    Args:
+        guard: the checks.
+        replies: the buffer of the agent's replies; not the promise, which would keep the run going.
+
+    Attributes:
+        tripped: whether a check has stopped it.
+    """
+
+    __slots__ = ("_after", "_during", "_hold", "_replacement", "_replies", "tripped")
+
+    def __init__(self, guard: Guarding, replies: ReplayBuffer[MessagePromise[Message]]) -> None:
+        self._during = _function_of(guard.during)
+        self._after = _function_of(guard.after)
+        shown = 0 if guard.during is None else guard.hold
+        self._hold = shown if guard.after is None else _NEVER
+        self._replacement = guard.replacement
+        self._replies = replies
+        self.tripped: bool = False
+
+    def message(self, promise: MessagePromise[Message]) -> MessagePromise[Message]:
+        """Return the message that readers get in the place of another one."""
+        context, metadata = Context.current(), dict(promise.preliminary_metadata)
+        buffer = new_part_buffer(context, metadata)
+        sink = _Sink(buffer, promise.message_class, metadata)
+        start_part_pump(context, "guard", partial(self._parts, promise, sink), buffer, sink)
+        return MessagePromise.of_tokens(buffer, promise.message_class, promise.preliminary_metadata)
+
+    async def _parts(  # noqa: C901 - calls of helpers would cost more than the branches
+        self, promise: MessagePromise[Message], sink: "_Sink"
+    ) -> AsyncGenerator[Part]:
+        """Yield each part when it may be shown; then the error, or the replacement."""
+        buffer, reason, position, read = promise.buffer, None, 0, 0
+        waiting = _Waiting(self._hold)
+        came = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
+        text = thoughts = ""  # names of this function: only these grow without a copy of what is there
+        try:
+            async for _ in promise.parts:
+                read += 1
+                if read <= position:  # all that came while a check was waited for was judged at once
+                    continue
+                count, said, thought = waiting.add(came, position)
+                if type(came[position]) is Restart:  # what came before it is judged no more
+                    text = thoughts = ""
+                position += count
+                text += said
+                reason = await _reason(self._during, text) if said else None
+                if thought and reason is None:
+                    thoughts += thought
+                    reason = await _reason(self._during, thoughts)
+                if reason is not None:
+                    break
+                for part in waiting.ready():
+                    yield part
+        except Exception as error:
+            if error is not buffer.error:
+                raise
+        if reason is None and buffer.error is None:
+            reason = await _reason(self._after, text)
+        failed = buffer.error is not None and self._hold == _NEVER  # nothing has judged the whole
+        rest = () if failed else waiting.all()
+        for part in rest if reason is None else self._instead(reason, waiting):
+            yield part
+        if reason is None:
+            raise_error(buffer)
+            sink.whole = buffer.result
+
+    def _instead(self, reason: str, waiting: "_Waiting") -> Iterator[Part]:
+        """Stop the agent, and yield the replacement.
+
+        Raises:
+            GuardError: there is none.
+        """
+        self.tripped = True
+        MessageSequencePromise.over(self._replies).cancel()
+        if self._replacement is None:
+            raise GuardError(reason)
+        if waiting.shown:
+            yield Restart(reason)
+        yield self._replacement
+
+
+class _Waiting:
+    """The parts of one message that may not be shown yet.
+
+    Args:
+        hold: how many characters must follow a part.
+
+    Attributes:
+        shown: whether any content was shown.
+    """
+
+    __slots__ = ("_hold", "_parts", "_seen", "shown")
+
+    def __init__(self, hold: float) -> None:
+        self._hold = hold
+        self._parts: deque[tuple[float, Part]] = deque()  # each with the number of characters that lets it go
+        self._seen = 0
+        self.shown: bool = False
+
+    def add(self, parts: Sequence[Part], since: int) -> tuple[int, str, str]:
+        """Take new parts, up to the next `Restart`; return how many, what was said, and what was thought."""
+        said = thought = ""
+        count, seen, hold = 0, self._seen, self._hold
+        for part in parts[since:]:
+            if type(part) is str:  # the most frequent case
+                said += part
+                seen += len(part)
+                self._parts.append((seen + hold, part))
+            elif count and isinstance(part, Restart):
+                break
+            else:
+                refused, thought_of = shown_text(part), part.text if isinstance(part, Reasoning) else ""
+                said, thought = said + refused, thought + thought_of
+                seen += len(refused) + len(thought_of)
+                until = seen + hold if refused or thought_of else 0
+                self._parts.append((_NEVER if isinstance(part, ToolCallDelta) else until, part))
+            count += 1
+        self._seen = seen
+        return count, said, thought
+
+    def ready(self) -> Iterator[Part]:
+        """Remove the parts that may be shown now, one by one."""
+        parts, seen = self._parts, self._seen
+        while parts and parts[0][0] <= seen:
+            part = parts.popleft()[1]
+            self.shown = self.shown or is_content(part)
+            yield part
+
+    def all(self) -> Iterator[Part]:
+        """Yield all parts."""
+        return (part for _, part in self._parts)
+
+
+class _Sink(MessageSink[Message]):
+    """Ends a message with the message that was guarded, the same object, unless it was replaced.
+
+    Attributes:
+        whole: the message that was guarded.
+    """
+
+    __slots__ = ("whole",)
+
+    def __init__(self, buffer: PartBuffer, kind: type[Message], metadata: dict[str, object]) -> None:
+        super().__init__(buffer, kind, metadata)
+        self.whole: object = None
+
+    @override
+    def finish(self) -> None:
+        if self.whole is None:
+            super().finish()
+        elif not self.buffer.closed:
+            self.buffer.finish(self.whole)
+
+
+def _function_of(check: Check | None) -> Callable[[str], object]:
+    """Return a check as a function; that of an agent is asynchronous."""
+    if check is None:
+        return _passes
+    return partial(_by_agent, check) if isinstance(check, Operand) else check
+
+
+def _passes(_: str) -> None:
+    """Find nothing."""
+
+
+async def _by_agent(check: Operand, text: str) -> str | None:
+    answer = str(await check.inquire(text)).strip()
+    return None if answer.rstrip(".!").upper() in {"", "OK"} else answer
+
+
+async def _reason(check: Callable[[str], object], text: str) -> str | None:
+    """Return the reason why a text may not be said; None if it may."""
+    verdict = check(text)
+    if verdict is None:
+        return None
+    if isinstance(verdict, Awaitable):
+        verdict = await cast("Awaitable[object]", verdict)
+    if verdict is None or isinstance(verdict, str):
+        return verdict
+    kind = type(verdict).__name__
+    msg = f"The check {_name(check)} of guard returned a {kind}; return None, or a text, the reason."
+    raise TypeError(msg)
+
+
+def _name(check: object) -> str:
+    return check.alias if isinstance(check, Operand) else name_of(check)
