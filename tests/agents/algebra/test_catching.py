@@ -197,6 +197,6 @@ def test_what_is_no_handler() -> None:
     with pytest.raises(
         TypeError, match=r"catching\(5\): a handler is a function of the error and the context."
     ):
-        identity.catching(5)  # type: ignore[arg-type]
+        identity.catching(5)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="NEEDY_AGENT needs a value for: model"):
-        needy_agent.catching(excuse)  # type: ignore[misc, arg-type]
+        needy_agent.catching(excuse)  # type: ignore[arg-type]
