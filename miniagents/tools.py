@@ -11,14 +11,19 @@ Example:
 """
 
 from miniagents.models import (
+    Allow,
     AnyTool,
     MaxTurnsError,
+    QuestionError,
+    Reject,
     Tool,
     ToolAgent,
     ToolArgumentsError,
     Toolbox,
     ToolContext,
     ToolSpec,
+    approval,
+    ask,
     code_execution,
     server_tool,
     tool,
@@ -31,8 +36,11 @@ from miniagents.values import (
 )
 
 __all__ = [
+    "Allow",
     "AnyTool",
     "MaxTurnsError",
+    "QuestionError",
+    "Reject",
     "Tool",
     "ToolAgent",
     "ToolArgumentsError",
@@ -42,6 +50,8 @@ __all__ = [
     "ToolResult",
     "ToolSpec",
     "Toolbox",
+    "approval",
+    "ask",
     "code_execution",
     "server_tool",
     "tool",

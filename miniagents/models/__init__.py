@@ -6,6 +6,19 @@ from ._asked_model import AskedModel, TellsModel
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, TypedAnswerError
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
+from ._questions import (
+    CARRIER,
+    Allow,
+    Asked,
+    Carrier,
+    QuestionError,
+    Reject,
+    answer_data,
+    approval,
+    ask,
+    reason_of,
+    refusal_of,
+)
 from ._server_tool import ServerTool, code_execution, server_tool, web_search
 from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
 from ._tool_context import TOOL_CONTEXT, ToolContext
@@ -23,21 +36,27 @@ from ._typed_agent import AnswerMode, TypedAgent, TypedAnswer
 from ._typed_map import TypedAgentMap, TypedItemReplies
 
 __all__ = [
+    "CARRIER",
     "TOOL_CONTEXT",
     "TOOL_RECORDER",
     "AgentTool",
+    "Allow",
     "AnswerMode",
     "AnswerSchema",
     "AnyTool",
     "Approval",
+    "Asked",
     "AskedModel",
     "Callee",
+    "Carrier",
     "MakeParts",
     "MaxTurnsError",
     "ModelAgent",
     "ParsedMessage",
     "ParsedReplies",
+    "QuestionError",
     "RecordTool",
+    "Reject",
     "SchemaError",
     "ServerTool",
     "TellsModel",
@@ -54,10 +73,15 @@ __all__ = [
     "TypedAnswer",
     "TypedAnswerError",
     "TypedItemReplies",
+    "answer_data",
+    "approval",
+    "ask",
     "check_timeout",
     "code_execution",
     "error_text",
     "model_agent",
+    "reason_of",
+    "refusal_of",
     "server_tool",
     "tool",
     "web_search",

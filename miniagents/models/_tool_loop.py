@@ -35,6 +35,7 @@ from miniagents.values import (
 from ._agent_tool import AgentTool
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError
 from ._parameters import json_object
+from ._questions import TOOL_SPEC, Reject
 from ._server_tool import ServerTool
 from ._tool import Tool, ToolSpec, error_text
 from ._tool_context import TOOL_CONTEXT
@@ -142,8 +143,9 @@ def _callee(each: object) -> Callee:
     )
 
 
-Approval: TypeAlias = Callable[[ToolCall], Awaitable[bool | str]]
-"""Called before each call of a tool: True allows it; False, or a reason as a text, refuses it."""
+Approval: TypeAlias = Callable[[ToolCall], Awaitable[bool | str | ToolCall]]
+"""Called before each call of a tool: True allows it, and so does a `ToolCall`, whose arguments are used;
+False, or a reason as a text, refuses it."""
 
 _LOG: Final = logging.getLogger("miniagents.models")
 _PAUSED: Final = "pause_turn"
@@ -249,11 +251,11 @@ class ToolCalls:
             # The arguments are checked first: no approval is requested for a call that cannot be made.
             yield _error(call, error_text(error))
             return
-        approved = True if self.approve is None else await self._approval(self.approve, call)
-        if approved is not True:
-            reason = approved or "The user does not allow this call."
-            yield _error(call, reason)
+        approved = call if self.approve is None else await self._approval(self.approve, call, callee.spec)
+        if isinstance(approved, str):
+            yield _error(call, approved)
             return
+        call = approved
         self._nest(callee)
         TOOL_CONTEXT.set(replace(TOOL_CONTEXT.get(), call_id=call.id))  # each call has variables of its own
         try:
@@ -294,10 +296,13 @@ class ToolCalls:
             )
         _DEPTH.set(depth)  # each call has context variables of its own
 
-    async def _approval(self, approve: Approval, call: ToolCall) -> bool | str:
+    async def _approval(self, approve: Approval, call: ToolCall, spec: ToolSpec) -> ToolCall | str:
+        """Return the call that is allowed; a text if none is."""
+        TOOL_SPEC.set(spec)
         answer = cast("object", approve(call))
         if isinstance(answer, Awaitable):
-            return await cast("Awaitable[bool | str]", answer)
+            allowed = await cast("Awaitable[bool | str | ToolCall]", answer)
+            return call if allowed is True else allowed or Reject().reason
         raise SchemaError(
             f"approve returned a {type(answer).__name__} for a call of {call.name}, which cannot be awaited; "
             "write it as an async function."

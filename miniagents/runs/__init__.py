@@ -10,6 +10,7 @@ from ._memory import MemoryJournal
 from ._message_records import Json, Record, Registry, decode_data, encode_data
 from ._model_limits import ModelLimits, model_limits
 from ._prices import dollars
+from ._questions import Question, answer_question, open_questions
 from ._recorded import RecordedCalls, recorded
 from ._recordings import CallPlayer, RecordedEvent, error_data, part_data, part_of_data
 from ._run_log import RunLog, events_of_run
@@ -48,6 +49,7 @@ __all__ = [
     "MemoryJournal",
     "ModelLimits",
     "Price",
+    "Question",
     "RateLimiter",
     "Record",
     "RecordedCalls",
@@ -64,6 +66,7 @@ __all__ = [
     "RunStore",
     "RunUsage",
     "UsageReport",
+    "answer_question",
     "budget",
     "cache",
     "decode_data",
@@ -74,6 +77,7 @@ __all__ = [
     "events_of_run",
     "limit",
     "model_limits",
+    "open_questions",
     "part_data",
     "part_of_data",
     "rate_limit",

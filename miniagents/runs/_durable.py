@@ -9,7 +9,16 @@ from typing import ClassVar, Final, Self
 
 from miniagents.agents import InteractionContext, MiniAgents
 from miniagents.messages._parts import current_watch
-from miniagents.models import TOOL_CONTEXT, TOOL_RECORDER, MakeParts, RecordTool, ToolContext, ToolSpec
+from miniagents.models import (
+    CARRIER,
+    TOOL_CONTEXT,
+    TOOL_RECORDER,
+    Carrier,
+    MakeParts,
+    RecordTool,
+    ToolContext,
+    ToolSpec,
+)
 from miniagents.values import Part, ToolCall
 
 from ._call_keys import function_of, key_of, key_of_tool, question_of
@@ -50,6 +59,7 @@ class LoggedCalls:
         self._context = MiniAgents(around=[self], observers=[log])
         self._token: Token[RecordTool | None] | None = None
         self._known: Token[ToolContext] | None = None
+        self._carrier: Token[Carrier | None] | None = None
 
     @property
     def unasked(self) -> tuple[str, ...]:
@@ -62,15 +72,17 @@ class LoggedCalls:
         self._token = TOOL_RECORDER.set(self._tool)
         known = ToolContext(run_id=self._head.run, owner=self._head.owner or None)
         self._known = TOOL_CONTEXT.set(known)
+        self._carrier = CARRIER.set(self._log.questions)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for all runs of the block."""
-        if self._token is not None and self._known is not None:
+        if self._token is not None and self._known is not None and self._carrier is not None:
             TOOL_RECORDER.reset(self._token)
             TOOL_CONTEXT.reset(self._known)
+            CARRIER.reset(self._carrier)
         await self._context.__aexit__(kind, error, trace)
 
     def _take(self, *keys: str) -> KeptCall | None:
@@ -85,8 +97,7 @@ class LoggedCalls:
 
     async def _keep(self, key: str, name: str, rows: list[Json]) -> None:
         self.made += 1
-        watch = current_watch()
-        span = self._log.span_of(None if watch is None else watch.info)
+        span = self._log.span_now()
         self._log.add(["kept", span, key, name, self._version, rows])
         await self._log.flush(hard=True)
 
@@ -134,8 +145,7 @@ class LoggedCalls:
             if data is not None:
                 events.append(RecordedEvent(0.0, "part", 0, data))
             yield part
-        watch = current_watch()
-        span = self._log.span_of(None if watch is None else watch.info)
+        span = self._log.span_now()
         await self._keep(digest.hex(), call.name, kept_rows(events, {0: (span, 0)} if span else {}))
 
 
@@ -194,6 +204,7 @@ class DurableRun:
         try:
             events = (await self._journal.read(self.run_id)).events
             self._log = RunLog(self._journal, self.run_id, events)
+            self._journal.listen(self.run_id, self._log.questions.on_sent)
             self._calls = LoggedCalls(self._log, head, events)
             await self._calls.__aenter__()
         except BaseException:

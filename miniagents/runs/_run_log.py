@@ -11,6 +11,8 @@ the order in which they begin; a span that begins again after a restart gets a n
 | `parts` | message, parts, times | parts of a message of the call have come |
 | `kept` | key, name, version, rows | the call is complete; if the run begins again, it is not made again |
 | `call_end` | at, outcome, error, data | the call ended |
+| `question` | id, kind, what is shown, digest, due | a person is asked, until a time in seconds since 1970 |
+| `answer` | id, answer | the answer came, or the time was over |
 | `frame` | frame | something of a reply, as clients get it |
 | `reply` | message, span, message | the parts of this reply are those of that message of that call |
 | `ended` | how, sentence, position | the run ended; the position is that of the last frame |
@@ -30,12 +32,13 @@ from typing import Final, NamedTuple, cast
 from typing_extensions import override
 
 from miniagents.messages import MessagePromise
-from miniagents.messages._parts import origin_of
+from miniagents.messages._parts import current_watch, origin_of
 from miniagents.observers import ModelAsked, Observer, PartsCame, RunBegan, RunEnded, RunEvent, RunInfo
 from miniagents.streams._observers import Anchor, Observers, Outcome, RunKind, RunWatch
 from miniagents.values import FrozenMapping
 
 from ._message_records import Json, decode_data, encode_data
+from ._questions import RunQuestions
 from ._recordings import RecordedEvent, any_part_data, error_data, error_from_data, part_of_data
 from ._stores import Event, JournalError, RunStore
 
@@ -69,6 +72,7 @@ class RunLog(Observer):
         ending: once it is set, the next batch is the last one. It says how the run has ended (``""``: it has
             not, and is left to the next process), and for how many seconds it is kept.
         error: why nothing can be written any more; None if it can.
+        questions: carries the questions of the run.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -114,6 +118,7 @@ class RunLog(Observer):
         self._spans: dict[int, int] = {}  # number of an observed run -> its span
         self._silent: set[int] = set()  # numbers of runs that play a kept call
         self._last_times: dict[tuple[int, int], int] = {}
+        self.questions: RunQuestions = RunQuestions(run, events, self._write_hard, self.span_now)
 
     # -- writing -----------------------------------------------------------------------------------------
 
@@ -150,6 +155,15 @@ class RunLog(Observer):
         self._waiting.append(kept)
         self.wake()
         await kept
+
+    async def _write_hard(self, event: Event) -> None:
+        self.add(event)
+        await self.flush(hard=True)
+
+    def span_now(self) -> int:
+        """Return the span of the run whose code calls this; 0 if it has none."""
+        watch = current_watch()
+        return self.span_of(None if watch is None else watch.info)
 
     async def close(self, how: str) -> None:
         """Write what has happened, and close the log; nothing happens if it is closed.

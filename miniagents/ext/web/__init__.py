@@ -6,7 +6,16 @@ Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same fu
 from ._bodies import json_body
 from ._chat import anyone
 from ._endpoints import refusing
-from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frame_from_data
+from ._frames import (
+    Frame,
+    MessageBegan,
+    MessageEnded,
+    MessagePart,
+    QuestionAnswered,
+    QuestionAsked,
+    RunEnded,
+    frame_from_data,
+)
 from ._open_responses import end_on_signals, end_responses
 from ._page_data import DataPart, PageData
 from ._protocols import Encoder
@@ -24,6 +33,8 @@ __all__ = [
     "MessageEnded",
     "MessagePart",
     "PageData",
+    "QuestionAnswered",
+    "QuestionAsked",
     "RequestError",
     "RunEnded",
     "Runs",

@@ -16,7 +16,17 @@ from miniagents.parts import File, Image, Part, Restart, content_of
 from miniagents.types import Stage
 
 from ..journal import Event, LoggedCalls, RunHead, RunLog, RunRecord, RunRequest
-from ._frames import Frame, FramePart, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
+from ._frames import (
+    Frame,
+    FramePart,
+    MessageBegan,
+    MessageEnded,
+    MessagePart,
+    QuestionAnswered,
+    QuestionAsked,
+    RunEnded,
+    json_of,
+)
 from ._page_data import DataPart
 from ._source import ReplyOf
 
@@ -116,7 +126,7 @@ class Retelling:
                     self._known[number].parts.append(part)
                 case MessageEnded(number):
                     self._known[number].ended = True
-                case RunEnded():
+                case _:
                     pass
         self._again: list[FramePart] = []  # parts of a message that clients have already
         self._begun = 0  # how many messages have begun again
@@ -151,7 +161,9 @@ class Retelling:
             if frame.how == "finished" and self._begun < len(self._known):
                 raise AnotherWayError("the run has ended with fewer messages than before")
             yield frame
-        elif isinstance(frame, ReplyOf) or frame.message >= len(self._known):
+        elif isinstance(frame, QuestionAsked | QuestionAnswered | ReplyOf) or frame.message >= len(
+            self._known
+        ):
             yield frame
         else:
             known = self._known[frame.message]

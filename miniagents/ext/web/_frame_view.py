@@ -5,7 +5,17 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from ..journal import Event, JournalError, part_of_data
-from ._frames import Frame, FramePart, MessageEnded, MessagePart, RunEnded, ending_of, frame_from_data
+from ._frames import (
+    Frame,
+    FramePart,
+    MessageEnded,
+    MessagePart,
+    QuestionAnswered,
+    QuestionAsked,
+    RunEnded,
+    ending_of,
+    frame_from_data,
+)
 from ._source import ReplyOf, for_clients
 
 __all__ = ["FrameView", "event_of"]
@@ -72,6 +82,10 @@ class FrameView:
                 if isinstance(frame, MessageEnded):
                     self._current = None
                 frames.append(frame)
+            case ["question", _, str(key), str(kind), dict(shown), str(digest), due]:
+                frames.append(QuestionAsked(key, kind, shown, digest, cast("float | None", due)))
+            case ["answer", _, str(key), dict(answer)]:
+                frames.append(QuestionAnswered(key, _how(answer)))
             case ["ended", 0, str(how), str(sentence), int()]:
                 frames.append(RunEnded(ending_of(how), sentence))
             case _:
@@ -91,3 +105,12 @@ class FrameView:
         if text := "".join(texts):
             frames.append(MessagePart(self._reply, text))
         texts.clear()
+
+
+def _how(answer: Mapping[str, object]) -> str:
+    """How a question was closed."""
+    if answer.get("expired"):
+        return "expired"
+    if "allow" in answer:
+        return "allowed" if answer["allow"] else "rejected"
+    return "answered"

@@ -33,6 +33,8 @@ __all__ = [
     "MessageEnded",
     "MessagePart",
     "Positioned",
+    "QuestionAnswered",
+    "QuestionAsked",
     "RunEnded",
     "ending_of",
     "frame_from_data",
@@ -159,8 +161,58 @@ class RunEnded:
         return {"type": "run_ended", "how": self.how, "sentence": self.sentence}
 
 
-Frame: TypeAlias = MessageBegan | MessagePart | MessageEnded | RunEnded
-"""Any frame; type checkers know that a `match` over the four classes is complete."""
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """The run asks a person, and waits; `Runs.answer` answers.
+
+    Attributes:
+        question: the id of the question.
+        kind: ``"question"``, whose answer is a value, or ``"approval"`` of the call of a tool.
+        shown: what people see: ``text`` and ``schema`` of a question; ``tool``, ``arguments``, ``call``,
+            ``description`` and ``schema`` of an approval.
+        digest: of what is shown; an answer can say which one it belongs to.
+        due: until when it can be answered, in seconds since 1970; None: always.
+
+    Example:
+        >>> QuestionAsked("q", "question", {"text": "When?"}, "ab").as_data()["shown"]
+        {'text': 'When?'}
+    """
+
+    question: str
+    kind: str
+    shown: Mapping[str, object]
+    digest: str
+    due: float | None = None
+
+    def as_data(self) -> dict[str, object]:
+        """Return the frame as data for JSON."""
+        data: dict[str, object] = {"type": "question", "question": self.question, "kind": self.kind}
+        return data | {"shown": dict(self.shown), "digest": self.digest, "due": self.due}
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered:
+    """A question of the run is closed.
+
+    Attributes:
+        question: its id.
+        how: ``"allowed"``, ``"rejected"``, ``"answered"`` or ``"expired"``.
+
+    Example:
+        >>> QuestionAnswered("q", "allowed").as_data()
+        {'type': 'question_answered', 'question': 'q', 'how': 'allowed'}
+    """
+
+    question: str
+    how: str
+
+    def as_data(self) -> dict[str, object]:
+        """Return the frame as data for JSON."""
+        return {"type": "question_answered", "question": self.question, "how": self.how}
+
+
+Frame: TypeAlias = MessageBegan | MessagePart | MessageEnded | QuestionAsked | QuestionAnswered | RunEnded
+"""Any frame; type checkers know that a `match` over the six classes is complete."""
 
 Positioned: TypeAlias = tuple[int, Frame]
 """A frame and its position in its run; the first position is 1."""
@@ -220,6 +272,14 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
                 return MessagePart(_number(data), _part_of(data["part"]))
             case "message_ended":
                 return MessageEnded(_number(data))
+            case "question":
+                shown = cast("Mapping[str, object]", data["shown"])
+                due = cast("float | None", data.get("due"))
+                return QuestionAsked(
+                    str(data["question"]), str(data["kind"]), shown, str(data["digest"]), due
+                )
+            case "question_answered":
+                return QuestionAnswered(str(data["question"]), str(data["how"]))
             case "run_ended":
                 return RunEnded(ending_of(str(data["how"])), str(data.get("sentence", "")))
             case _:
@@ -227,7 +287,8 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
     except (KeyError, TypeError, ValueError) as error:
         raise FrameError(f"a frame of type {kind!r} does not fit: {error!r}") from None
     raise FrameError(
-        f"{kind!r} is not a type of frame; the types are message_began, part, message_ended and run_ended."
+        f"{kind!r} is not a type of frame; the types are message_began, part, message_ended, question, "
+        "question_answered and run_ended."
     )
 
 

@@ -110,15 +110,16 @@ class LiveRun:
             self._source.stop()
 
     def on_sent(self, key: str, data: object) -> None:
-        """Stop it, if a client of another process has sent that.
+        """Take what was sent to the run: an answer, or that it stops.
 
         Args:
             key: what was sent.
-            data: has no effect.
+            data: of an answer.
         """
-        del data
         if key == "stop":
             self.stop()
+        else:
+            self.log.questions.on_sent(key, data)
 
     async def stopped(self) -> None:
         """Wait until the last frame of a run that was stopped is kept.

@@ -7,20 +7,25 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from contextvars import Context as Variables
 from functools import partial
+from types import MappingProxyType
 from typing import Final, Literal
 
 from miniagents.errors import MiniAgentsError
 from miniagents.messages import Message, MessageSequencePromise, MessageType
 from miniagents.streams import PromisingContext
+from miniagents.tools import QuestionError
 
 from ..journal import (
     Event,
     JournalError,
     MemoryJournal,
+    Question,
     RunHead,
     RunRecord,
     RunRequest,
     RunStore,
+    answer_question,
+    open_questions,
 )
 from ._durable_runs import Agent, ask_logged
 from ._feeds import Feed, LogFeed, frames_of_feed
@@ -35,6 +40,16 @@ __all__ = ["Runs"]
 logger = logging.getLogger(__name__)
 
 _CLOSING: Final = 10.0  # seconds that recording the last frames of all runs may take
+_REFUSALS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
+    {
+        "unknown": (404, "no_such_question"),
+        "answered": (409, "answered"),
+        "changed": (409, "changed"),
+        "expired": (410, "expired"),
+        "invalid": (422, "invalid_answer"),
+    }
+)
+_MOST_ASKED: Final = 1_000  # runs whose questions are listed
 _STOPPING: Final = 5.0  # seconds that another server gets to stop a run that is deleted
 
 
@@ -277,6 +292,54 @@ class Runs:
                 await live.stopped()
         return True
 
+    async def questions(self, run: str | None = None, *, owner: str = "") -> list[Question]:
+        """Return the open questions of a run, or of all runs of an owner, oldest run first.
+
+        Args:
+            run: the id; None for all runs that have not ended.
+            owner: the user who asks.
+
+        Raises:
+            MiniAgentsError: the journal cannot be used, or these runs are open in another context.
+        """
+        await self._opened()
+        found = await self._journal.find(run=run, owner=owner, limit=_MOST_ASKED)
+        return [
+            question
+            for record in reversed(found)
+            if not record.ended
+            for question in await open_questions(self._journal, record.run)
+        ]
+
+    async def answer(
+        self, run: str, question: str, answer: object, *, digest: str | None = None, owner: str = ""
+    ) -> None:
+        """Answer a question of a run, in whatever process the run is.
+
+        When this returns, the answer is recorded: if the run's server has ended, the next one gets it.
+
+        Args:
+            run: the id of the run.
+            question: the id of the question.
+            answer: `Allow` or `Reject` for the call of a tool; else a value of the type that was asked for.
+            digest: what was shown to who answers; None if that is not known.
+            owner: the user who answers.
+
+        Raises:
+            RequestError: there is no such question (404), it was answered or has changed (409), its time is
+                over (410), or the answer does not fit (422).
+            MiniAgentsError: the journal cannot be used, or these runs are open in another context.
+        """
+        if await self.find(run, owner=owner) is None:
+            raise RequestError("This run does not exist.", 404, code="no_such_run")
+        live = self._live.get(run)
+        check = None if live is None else live.log.questions.refusal
+        try:
+            await answer_question(self._journal, run, question, answer, digest=digest, check=check)
+        except QuestionError as error:
+            status, code = _REFUSALS[error.reason or "invalid"]
+            raise RequestError(str(error), status, code=code) from None
+
     async def delete(self, run: str, *, owner: str = "") -> bool:
         """Delete all that is kept of a run; if it goes on, it is stopped first, in any process.
 
@@ -423,6 +486,8 @@ class Runs:
         return context
 
     async def _open(self, context: PromisingContext) -> None:
+        if not self._agents:
+            return  # it only reads, stops and answers what servers do
         self._depart = await self._journal.join(self._version, self._take_soon)
         self._taking = asyncio.create_task(self._take(context), name="taking of runs")
         await asyncio.wait((self._taking,))
