@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Final, cast
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from miniagents.runs import CallKey, Event, Json, RecordedEvent
 
 __all__ = ["body_of", "call_data", "call_events", "compressed", "events_of", "opened", "sealed"]
@@ -18,7 +20,10 @@ _CHECKSUM: Final = 4
 
 def body_of(events: Sequence[Event]) -> bytes:
     """Return events as JSON, without the brackets around them all, so that bodies can be joined."""
-    return _written([*events])[1:-1].encode()
+    try:
+        return to_json(events, inf_nan_mode="constants")[1:-1]
+    except PydanticSerializationError:  # half of a pair of surrogates
+        return _written([*events])[1:-1].encode()
 
 
 def sealed(number: int, first: int, last: int, body: bytes) -> bytes:

@@ -244,6 +244,14 @@ class PostgresRuns(RunTables):
             self._start()
 
     @override
+    def _renew(self) -> int | None:
+        self._seen = time.monotonic()
+        found = self._all(
+            "UPDATE servers SET seen = ? WHERE server = ? RETURNING news", self._clock(), self._server
+        )
+        return cast("int", found[0][0]) if found else None
+
+    @override
     def _start(self) -> None:
         self._postgres.begin()
 

@@ -140,6 +140,10 @@ class RunTables:
     packs: ClassVar[bool] = True
     """Whether new events are kept in memory until they are packed."""
 
+    def _renew(self) -> int | None:
+        """Send a heartbeat, and return how often others have changed something of ours; None: all is lost."""
+        raise NotImplementedError
+
     def _start(self) -> None:
         """The next statements rely on what the fence has found."""
 
@@ -179,20 +183,13 @@ class RunTables:
 
     def fence(self) -> None:
         """Renew the row of this server; if it is gone, so are its runs."""
-        if not self._server:
-            return
-        values = (self._clock(), self._server)
-        self._seen = time.monotonic()
-        same = self._database.execute(
-            "UPDATE servers SET seen = ? WHERE server = ? AND news = ?", (*values, self._news)
-        )
-        if same.rowcount:
-            return
-        if not self._database.execute("UPDATE servers SET seen = ? WHERE server = ?", values).rowcount:
-            self._lose()
-            return
-        self._stale = True  # what was sent is read after the transaction
-        self._check_own()
+        if self._server:
+            news = self._renew()
+            if news is None:
+                self._lose()
+            elif news != self._news:
+                self._stale = True  # what was sent is read after the transaction
+                self._check_own()
 
     def _lose(self) -> None:
         self._server = ""
@@ -624,7 +621,7 @@ class RunTables:
                 write(self.bury)
             self._tell_left()
         if self._server and now >= self._seen + self._lease / 3:
-            write(_nothing if self._own or self._joined else self._rest)
+            write(self._beat if self._own or self._joined else self._rest)
         if self._server and now >= self._tidy_at:
             self._tidy_at = now + _TIDY
             write(self._pack)
@@ -634,6 +631,10 @@ class RunTables:
     def _may_be_gone(self, server: tuple[str, str, float]) -> bool:
         name, process, seen = server
         return name != self._server and (self._clock() - seen > self._lease or is_gone(process))
+
+    def _beat(self) -> None:
+        self._seen = time.monotonic()
+        self._database.execute("UPDATE servers SET seen = ? WHERE server = ?", (self._clock(), self._server))
 
     def _rest(self) -> None:
         """Send no heartbeats while there is nothing to keep alive."""
@@ -690,7 +691,3 @@ class RunTables:
 
 def _list(text: object) -> list[str]:
     return cast("list[str]", json.loads(cast("str", text)))
-
-
-def _nothing() -> None:
-    """Only renew the row of this server."""

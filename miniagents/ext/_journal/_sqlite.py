@@ -193,6 +193,8 @@ def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         prepare(connection, path, _FORM, lock_timeout=_PATIENCE)
+        # Much of what is written is removed soon; then it is not written twice.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
     except BaseException:
         connection.close()
         raise

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 from ._database import Database
 
@@ -133,7 +132,8 @@ class _Job(Generic[R]):
 class _Waiting:
     """The writes of an event loop that are not handed over yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.jobs: list[_Job[object]] = []
         self.size = 0
         self.timer: asyncio.Handle | None = None
@@ -155,7 +155,8 @@ class JournalThread:
         self._service = service
         self._mail = mail
         self._jobs: queue.SimpleQueue[Sequence[_Job[object]] | None] = queue.SimpleQueue()
-        self._waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictionary()
+        self._waiting: dict[asyncio.AbstractEventLoop, _Waiting] = {}
+        self._latest: _Waiting | None = None  # most programs have one loop
         self._thread = threading.Thread(target=self._work, name="miniagents journal", daemon=True)
         self._closing = threading.Lock()
         self._closed = False
@@ -179,9 +180,10 @@ class JournalThread:
         return await future
 
     def _collect(self, loop: asyncio.AbstractEventLoop, job: _Job[object], size: int) -> None:
-        waiting = self._waiting.get(loop)
-        if waiting is None:
-            waiting = self._waiting[loop] = _Waiting()
+        waiting = self._latest
+        if waiting is None or waiting.loop is not loop:
+            self._waiting = {one: its for one, its in self._waiting.items() if not one.is_closed()}
+            waiting = self._latest = self._waiting.setdefault(loop, _Waiting(loop))
         waiting.jobs.append(job)
         waiting.size += size
         urgent = job.urgency == "hard" or waiting.size > _MUCH

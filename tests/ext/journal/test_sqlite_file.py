@@ -168,7 +168,7 @@ async def test_packed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (await other.find())[0].last == 600
     with closing(sqlite3.connect(path)) as connection:
         ((rows, most),) = connection.execute("SELECT count(*), max(length(data)) FROM packed").fetchall()
-        assert [(0,)] == connection.execute("SELECT count(*) FROM tail").fetchall()
+        assert [(1, 0, b"")] == connection.execute("SELECT count(*), run, data FROM tail").fetchall()
     assert 2 <= rows <= 20
     assert most < 20_000
 
