@@ -15,8 +15,6 @@ from ._codec import opened, sealed
 from ._database import marks
 from ._runs import Block, OwnRun, RunTables
 
-__all__ = ["RUN_TABLES", "SQLiteRuns"]
-
 RUN_TABLES: Final = (
     (
         "CREATE TABLE servers (server TEXT PRIMARY KEY, process TEXT NOT NULL, versions TEXT NOT NULL, "
@@ -37,6 +35,12 @@ RUN_TABLES: Final = (
         "CREATE TABLE inbox (run INTEGER NOT NULL, key TEXT NOT NULL, data TEXT NOT NULL, "
         "PRIMARY KEY (run, key)) WITHOUT ROWID"
     ),
+    "CREATE TABLE texts (digest TEXT PRIMARY KEY, data BLOB NOT NULL)",
+    (
+        "CREATE TABLE text_uses (run INTEGER NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (run, digest)) "
+        "WITHOUT ROWID"
+    ),
+    "CREATE INDEX text_uses_of ON text_uses (digest)",
     (
         "CREATE TABLE tail (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, "
         "first INTEGER NOT NULL, last INTEGER NOT NULL, data BLOB NOT NULL)"

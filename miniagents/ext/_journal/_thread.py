@@ -15,8 +15,6 @@ from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from ._database import Database
 
-__all__ = ["JournalThread", "Mail", "Service", "Urgency"]
-
 R = TypeVar("R")
 
 Urgency: TypeAlias = Literal["read", "soft", "hard"]
@@ -269,8 +267,8 @@ class JournalThread:
     def _tick(self) -> float | None:
         try:
             return self._service.tick(self._try)
-        except self._database.failures as error:
-            _LOG.warning("%s", self._database.sentence(error, "read"))
+        except Exception as error:  # noqa: BLE001 - the thread goes on, whatever it is
+            _LOG.warning("%s", self._database.sentence(error, "read"), exc_info=error)
             return 1.0
         finally:
             self._mail.send()
@@ -288,7 +286,7 @@ class JournalThread:
             try:
                 with self._database.snapshot():
                     job.run(self._database.failures)
-            except self._database.failures as error:
+            except Exception as error:  # noqa: BLE001 - for the task that waits
                 job.fail(error)
         self._answer(jobs)
 
@@ -300,7 +298,7 @@ class JournalThread:
                 for job in jobs:
                     job.run(database.failures)
                 service.flush()
-        except database.failures as error:
+        except Exception as error:  # noqa: BLE001 - for the tasks that wait
             service.undo()
             if database.is_passing(error):
                 self._write(jobs)
