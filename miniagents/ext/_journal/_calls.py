@@ -12,8 +12,6 @@ from miniagents.values import redact_keys
 from ._codec import call_data, call_events, compressed
 from ._database import Database, marks
 
-__all__ = ["CallTables", "StoredCall", "stored_calls"]
-
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _AT_ONCE: Final = 64  # rows of a statement
 _COLUMNS: Final = "key, scope, n, name, version, at, used, failed, asked, output"

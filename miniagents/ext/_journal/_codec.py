@@ -1,24 +1,85 @@
 """What a journal keeps, as bytes: events of runs, and recorded calls; each with a checksum."""
 
 import json
+import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
+
+from pydantic_core import PydanticSerializationError, to_json
 
 from miniagents.runs import CallKey, Event, Json, RecordedEvent
-
-__all__ = ["body_of", "call_data", "call_events", "compressed", "events_of", "opened", "sealed"]
 
 _written: Final = json.JSONEncoder(separators=(",", ":")).encode  # to make one takes longer than to write
 _SHORT: Final = 4096  # bytes: what a window of 12 bits holds
 _LONG: Final = 512  # bytes of events that are compressed
 _CHECKSUM: Final = 4
+_LONG_TEXT: Final = 8192  # characters of a text that is stored once
+_MARK: Final = "\0text:"  # what it is in an event
+_MARK_IN_BODY: Final = b"\\u0000text:"
+_MARKS: Final = re.compile(rb"\\u0000text:([0-9a-f]{64})")
 
 
-def body_of(events: Sequence[Event]) -> bytes:
-    """Return events as JSON, without the brackets around them all, so that bodies can be joined."""
-    return _written([*events])[1:-1].encode()
+class Batch(NamedTuple):
+    """Events that are written together.
+
+    Attributes:
+        events: in order.
+        body: the events as JSON, without the brackets around them all, so that bodies can be joined.
+        texts: by their digests, the long texts that were taken out of the body: images, for example.
+    """
+
+    events: Sequence[Event]
+    body: bytes
+    texts: Mapping[str, str]
+
+
+def batch_of(events: Sequence[Event]) -> Batch:
+    """Return events with their bytes."""
+    body, texts = _body_of(events), dict[str, str]()
+    if len(body) > _LONG_TEXT or _MARK_IN_BODY in body:
+        shorter = _without_texts([*events], texts)
+        body = _body_of(cast("list[Event]", shorter)) if texts else body
+    return Batch(events, body, texts)
+
+
+def _body_of(events: Sequence[Event]) -> bytes:
+    try:
+        return to_json(events, inf_nan_mode="constants")[1:-1]
+    except PydanticSerializationError:  # half of a pair of surrogates
+        return _written([*events])[1:-1].encode()
+
+
+def _without_texts(value: Json, texts: dict[str, str]) -> Json:
+    match value:
+        case str() if len(value) > _LONG_TEXT or value.startswith(_MARK):
+            digest = digest_of(value)
+            texts[digest] = value
+            return _MARK + digest
+        case list() | tuple():
+            return [_without_texts(each, texts) for each in value]
+        case dict():
+            return {name: _without_texts(each, texts) for name, each in value.items()}
+        case _:
+            return value
+
+
+def _with_texts(value: Json, texts: Mapping[str, str]) -> Json:
+    match value:
+        case str() if value.startswith(_MARK):
+            return texts[value.removeprefix(_MARK)]
+        case list():
+            return [_with_texts(each, texts) for each in value]
+        case dict():
+            return {name: _with_texts(each, texts) for name, each in value.items()}
+        case _:
+            return value
+
+
+def digest_of(text: str) -> str:
+    """Return what identifies a long text."""
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def sealed(number: int, first: int, last: int, body: bytes) -> bytes:
@@ -36,7 +97,7 @@ def opened(number: int, first: int, last: int, data: bytes) -> bytes:
     body = data[:-_CHECKSUM]
     if data[-_CHECKSUM:] != _sum(number, first, last, body):
         raise ValueError("the checksum is wrong")
-    return body if body[:1] == b"[" else zlib.decompress(body)
+    return body if body[:1] == b"[" else decompressed(body)
 
 
 def _sum(number: int, first: int, last: int, data: bytes) -> bytes:
@@ -45,13 +106,25 @@ def _sum(number: int, first: int, last: int, data: bytes) -> bytes:
     return zlib.crc32(data, place).to_bytes(_CHECKSUM, "big")
 
 
-def events_of(bodies: Iterable[bytes]) -> list[Event]:
+def events_of(bodies: Iterable[bytes], find: Callable[[Collection[str]], Mapping[str, str]]) -> list[Event]:
     """Return the events of bodies.
 
+    Args:
+        bodies: in order.
+        find: returns long texts, by their digests.
+
     Raises:
-        ValueError: they are no events.
+        ValueError: they are no events, or a text is not there.
     """
-    return cast("list[Event]", json.loads(b"[%b]" % b",".join(bodies)))
+    body = b"[%b]" % b",".join(bodies)
+    events = cast("list[Event]", json.loads(body))
+    if _MARK_IN_BODY not in body:
+        return events
+    texts = find({found.decode() for found in _MARKS.findall(body)})
+    try:
+        return cast("list[Event]", _with_texts(cast("Json", events), texts))
+    except KeyError:
+        raise ValueError("a long text is missing") from None
 
 
 def call_data(key: CallKey, events: tuple[RecordedEvent, ...]) -> bytes:
@@ -74,6 +147,18 @@ def compressed(data: bytes) -> bytes:
     little = len(data) <= _SHORT
     compress = zlib.compressobj(6, zlib.DEFLATED, 12 if little else 15, 5 if little else 8)
     return compress.compress(data) + compress.flush()
+
+
+def decompressed(data: bytes) -> bytes:
+    """Return the data that was compressed.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return zlib.decompress(data)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
 
 
 def call_events(key: CallKey, output: bytes) -> tuple[RecordedEvent, ...]:

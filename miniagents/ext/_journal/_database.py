@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-__all__ = ["Database", "Rows"]
-
 
 class Rows(Protocol):
     """The result of a statement."""

@@ -7,8 +7,6 @@ from typing import Final, Literal, TypeAlias
 
 from miniagents.runs import Event
 
-__all__ = ["Follower", "Over"]
-
 Over: TypeAlias = Literal["ended", "unknown", "behind", "closed"]
 """Why a follower gets no more: the run has ended; it was deleted; read it again; the journal is closed."""
 

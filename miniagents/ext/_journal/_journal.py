@@ -13,8 +13,6 @@ from ._sqlite import SQLiteDatabase, read_page
 from ._sqlite_runs import SQLiteRuns
 from ._store import JournalInDatabase
 
-__all__ = ["Journal"]
-
 
 class Journal(JournalInDatabase):
     """Keeps the logs of runs, and calls of agents, in a SQLite file that several processes may use at once.

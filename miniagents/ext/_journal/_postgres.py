@@ -20,8 +20,6 @@ from ._database import Database, Rows
 from ._runs import Block, RunTables
 from ._store import JournalInDatabase
 
-__all__ = ["PostgresJournal"]
-
 _VERSION: Final = 1
 _TABLES: Final = """
 CREATE TABLE servers (server TEXT PRIMARY KEY, process TEXT NOT NULL, versions TEXT NOT NULL,
@@ -35,6 +33,10 @@ CREATE INDEX runs_live ON runs (server) WHERE ended IS NULL;
 CREATE INDEX runs_ended ON runs (ended) WHERE ended IS NOT NULL;
 CREATE INDEX runs_until ON runs (until) WHERE until IS NOT NULL;
 CREATE TABLE inbox (run BIGINT NOT NULL, key TEXT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (run, key));
+CREATE TABLE texts (digest TEXT PRIMARY KEY, data BYTEA NOT NULL);
+CREATE TABLE text_uses (run BIGINT NOT NULL, digest TEXT NOT NULL REFERENCES texts,
+    PRIMARY KEY (run, digest));
+CREATE INDEX text_uses_of ON text_uses (digest);
 CREATE TABLE events (run BIGINT NOT NULL, first BIGINT NOT NULL, last BIGINT NOT NULL, data BYTEA NOT NULL,
     PRIMARY KEY (run, last));
 CREATE TABLE functions (name TEXT NOT NULL, version TEXT NOT NULL, function TEXT NOT NULL,
@@ -54,7 +56,7 @@ _AT_ONCE: Final = (
     f"SELECT run, first, last, data FROM {_ROWS}, safe WHERE EXISTS (SELECT FROM me)"
 )
 _PATIENCE: Final = 10  # seconds for a connection
-_AGAIN: Final = frozenset({"40001", "40P01"})  # two transactions were in each other's way
+_AGAIN: Final = frozenset({"40001", "40P01", "23503"})  # two transactions were in each other's way
 
 
 class _Connection(Protocol):
@@ -242,6 +244,18 @@ class PostgresRuns(RunTables):
         self._postgres.fence = self._late_fence
         if self._step_by_step or not self._server:
             self._start()
+        if self._step_by_step and self._own:
+            lasts = self._lasts([own.number for own in self._own.values()])
+            for own in self._own.values():
+                own.last = lasts.get(own.number, 0)
+
+    @override
+    def _renew(self) -> int | None:
+        self._seen = time.monotonic()
+        found = self._all(
+            "UPDATE servers SET seen = ? WHERE server = ? RETURNING news", self._clock(), self._server
+        )
+        return cast("int", found[0][0]) if found else None
 
     @override
     def _start(self) -> None:
@@ -273,7 +287,7 @@ class PostgresRuns(RunTables):
     @override
     def undo(self) -> None:
         super().undo()
-        self._step_by_step = True
+        self._step_by_step = True  # it may have been committed, though its answer was lost
         self._written = False
 
     @override

@@ -4,8 +4,6 @@ import os
 from pathlib import Path
 from typing import Final
 
-__all__ = ["is_gone", "this_process"]
-
 _PROC: Final = Path("/proc")
 
 

@@ -27,13 +27,11 @@ from miniagents.runs import (
 )
 
 from ._calls import CallTables
-from ._codec import events_of, opened, sealed
+from ._codec import Batch, compressed, decompressed, digest_of, events_of, opened, sealed
 from ._database import Database, marks
 from ._followers import Follower, Over
 from ._processes import is_gone, this_process
 from ._thread import Mail
-
-__all__ = ["Block", "OwnRun", "RunTables"]
 
 Block: TypeAlias = tuple[int, int, bytes]
 """Events: the position of the first, that of the last, and the data of a row."""
@@ -140,6 +138,10 @@ class RunTables:
     packs: ClassVar[bool] = True
     """Whether new events are kept in memory until they are packed."""
 
+    def _renew(self) -> int | None:
+        """Send a heartbeat, and return how often others have changed something of ours; None: all is lost."""
+        raise NotImplementedError
+
     def _start(self) -> None:
         """The next statements rely on what the fence has found."""
 
@@ -179,20 +181,13 @@ class RunTables:
 
     def fence(self) -> None:
         """Renew the row of this server; if it is gone, so are its runs."""
-        if not self._server:
-            return
-        values = (self._clock(), self._server)
-        self._seen = time.monotonic()
-        same = self._database.execute(
-            "UPDATE servers SET seen = ? WHERE server = ? AND news = ?", (*values, self._news)
-        )
-        if same.rowcount:
-            return
-        if not self._database.execute("UPDATE servers SET seen = ? WHERE server = ?", values).rowcount:
-            self._lose()
-            return
-        self._stale = True  # what was sent is read after the transaction
-        self._check_own()
+        if self._server:
+            news = self._renew()
+            if news is None:
+                self._lose()
+            elif news != self._news:
+                self._stale = True  # what was sent is read after the transaction
+                self._check_own()
 
     def _lose(self) -> None:
         self._server = ""
@@ -291,7 +286,7 @@ class RunTables:
             "UPDATE servers SET versions = ? WHERE server = ?", (self._versions(), self._server)
         )
 
-    def begin(self, head: RunHead, events: Sequence[Event], body: bytes) -> None:
+    def begin(self, head: RunHead, batch: Batch) -> None:
         """Keep a new run."""
         self._register()
         now = self._clock()
@@ -308,24 +303,34 @@ class RunTables:
             )
         (number,) = self._numbers("run = ?", head.run)
         self._obtain(OwnRun(head.run, number, 0))
-        if events:
-            self.append(head.run, events, body)
+        self.append(head.run, batch)
 
     def _obtain(self, own: OwnRun) -> None:
         self._opened(own.number)
         self._own[own.run] = own
         self._undo.append(partial(self._own.pop, own.run))
 
-    def append(self, run: str, events: Sequence[Event], body: bytes) -> None:
+    def append(self, run: str, batch: Batch) -> None:
         """Keep events."""
         own = self._own.get(run)
         if own is None:
             raise self._refusal(run)
+        if not batch.events:
+            return
         pending = self._pending.get(run)
         if pending is None:
             pending = self._pending[run] = _Pending(own)
-        pending.bodies.append(body)
-        pending.events += events
+        pending.bodies.append(batch.body)
+        pending.events += batch.events
+        for digest, text in batch.texts.items():
+            data = compressed(text.encode(errors="surrogatepass"))
+            self._database.execute(
+                "INSERT INTO texts (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, data)
+            )
+            self._database.execute(
+                "INSERT INTO text_uses (run, digest) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                (own.number, digest),
+            )
 
     def _refusal(self, run: str) -> JournalError:
         found = self._find("run = ? AND " + _KEPT, run, self._clock())
@@ -337,32 +342,29 @@ class RunTables:
             f"another process writes the run {run!r}; this one can add nothing to its log.", "taken"
         )
 
-    def _release(self, run: str, events: Sequence[Event], body: bytes) -> OwnRun:
+    def _release(self, run: str, batch: Batch) -> OwnRun:
         """Write the last events of a run in this process."""
         self._start()
-        if events:
-            self.append(run, events, body)
+        self.append(run, batch)
         self.flush()
-        own = self._own.get(run)
-        if own is None:
-            raise self._refusal(run)
+        own = self._own[run]
         self._fold([own])
         del self._own[run]
         self._undo.append(partial(self._own.__setitem__, run, own))
         return own
 
-    def end(self, run: str, events: Sequence[Event], body: bytes, how: str, keep: float | None) -> None:
+    def end(self, run: str, batch: Batch, how: str, keep: float | None) -> None:
         """Keep the last events of a run."""
-        own, now = self._release(run, events, body), self._clock()
+        own, now = self._release(run, batch), self._clock()
         self._database.execute(
             "UPDATE runs SET ended = ?, how = ?, until = ?, last = ? WHERE id = ?",
             (now, how, None if keep is None else now + keep, own.last, own.number),
         )
         self._pushes.append((own.number, "ended"))
 
-    def leave(self, run: str, events: Sequence[Event], body: bytes) -> None:
+    def leave(self, run: str, batch: Batch) -> None:
         """Let the next process take a run."""
-        own = self._release(run, events, body)
+        own = self._release(run, batch)
         self._database.execute(
             "UPDATE runs SET server = '', attempts = attempts - 1, last = ? WHERE id = ?",
             (own.last, own.number),
@@ -370,14 +372,10 @@ class RunTables:
 
     def bury(self) -> None:
         """Make the runs of servers that have ended free."""
-        now = self._clock()
-        for server, process, seen in self._servers():
-            if server != self._server and (now - seen > self._lease or is_gone(process)):
-                gone = self._database.execute(
-                    "DELETE FROM servers WHERE server = ? AND seen = ?", (server, seen)
-                )
-                if gone.rowcount:
-                    self._free(server)
+        for server, _, seen in filter(self._may_be_gone, self._servers()):
+            gone = self._database.execute("DELETE FROM servers WHERE server = ? AND seen = ?", (server, seen))
+            if gone.rowcount:
+                self._free(server)
 
     def _free(self, server: str) -> None:
         self._fold_of(server)
@@ -429,6 +427,10 @@ class RunTables:
             "busy",
         )
 
+    def some_gone(self) -> bool:
+        """Whether a server has ended."""
+        return any(map(self._may_be_gone, self._servers()))
+
     def writes(self, run: str) -> bool:
         """Whether this process is the writer of a run."""
         return run in self._own
@@ -471,6 +473,14 @@ class RunTables:
         if numbers:
             self._forget(numbers)
         for number in sorted(numbers):
+            texts = self._all("SELECT digest FROM text_uses WHERE run = ?", number)
+            self._database.execute("DELETE FROM text_uses WHERE run = ?", (number,))
+            for (digest,) in texts:
+                self._database.execute(
+                    "DELETE FROM texts WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM text_uses "
+                    "WHERE text_uses.digest = texts.digest)",
+                    (digest,),
+                )
             self._database.execute("DELETE FROM inbox WHERE run = ?", (number,))
             self._database.execute("DELETE FROM runs WHERE id = ?", (number,))
 
@@ -515,7 +525,7 @@ class RunTables:
                     raise ValueError(f"there is nothing behind position {position}")  # noqa: TRY301
                 bodies.append(opened(number, begin, last, data))
                 position = last
-            events = events_of(bodies)
+            events = events_of(bodies, self._texts)
             if len(events) != position - first or first > after:
                 raise ValueError("events are missing")  # noqa: TRY301
         except (ValueError, RecursionError) as error:
@@ -523,6 +533,14 @@ class RunTables:
                 f"The run {run!r} of {self._place} cannot be read: its log is damaged ({error})."
             ) from None
         return events[after - first :]
+
+    def _texts(self, digests: Collection[str]) -> dict[str, str]:
+        found = self._all(
+            f"SELECT data FROM texts WHERE digest IN ({', '.join(marks(len(digests)))})",  # noqa: S608
+            *digests,
+        )
+        texts = (decompressed(cast("bytes", data)).decode(errors="surrogatepass") for (data,) in found)
+        return {digest_of(text): text for text in texts}
 
     def follow(self, run: str, after: int, follower: Follower) -> RunPage:
         """Return the events of a run behind a position; the follower gets those that come."""
@@ -620,11 +638,11 @@ class RunTables:
                     self._poll()
         if now >= self._look_at:
             self._look_at = now + min(_LOOK, self._lease / 3)
-            if any(self._may_be_gone(each) for each in self._servers()):
+            if self.some_gone():
                 write(self.bury)
             self._tell_left()
         if self._server and now >= self._seen + self._lease / 3:
-            write(_nothing if self._own or self._joined else self._rest)
+            write(self._beat if self._own or self._joined else self._rest)
         if self._server and now >= self._tidy_at:
             self._tidy_at = now + _TIDY
             write(self._pack)
@@ -634,6 +652,10 @@ class RunTables:
     def _may_be_gone(self, server: tuple[str, str, float]) -> bool:
         name, process, seen = server
         return name != self._server and (self._clock() - seen > self._lease or is_gone(process))
+
+    def _beat(self) -> None:
+        self._seen = time.monotonic()
+        self._database.execute("UPDATE servers SET seen = ? WHERE server = ?", (self._clock(), self._server))
 
     def _rest(self) -> None:
         """Send no heartbeats while there is nothing to keep alive."""
@@ -662,7 +684,7 @@ class RunTables:
             watched = self._watched.get(number)
             if watched is not None and first == watched.last + 1:
                 try:
-                    self._push(number, events_of([opened(number, first, last, data)]))
+                    self._push(number, events_of([opened(number, first, last, data)], self._texts))
                 except ValueError:
                     self._push(number, "behind")  # read again, it is refused with a sentence
         states = self._all(
@@ -690,7 +712,3 @@ class RunTables:
 
 def _list(text: object) -> list[str]:
     return cast("list[str]", json.loads(cast("str", text)))
-
-
-def _nothing() -> None:
-    """Only renew the row of this server."""

@@ -28,8 +28,6 @@ from .._sqlite import (
 from ._database import Database, Rows
 from ._sqlite_runs import RUN_TABLES
 
-__all__ = ["SQLiteDatabase", "read_page"]
-
 _FUNCTIONS: Final = (
     "CREATE TABLE functions (name TEXT NOT NULL, version TEXT NOT NULL, function TEXT NOT NULL, "
     "source TEXT NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID"
@@ -127,6 +125,11 @@ class SQLiteDatabase(Database):
         except sqlite3.Error as error:
             reason = reason_of(error, self._path, _PATIENCE)
             raise JournalError(f"The journal {self._path} cannot be opened: {reason}.") from None
+        except ValueError:  # not even the names of its tables can be read
+            raise JournalError(
+                f"The journal {self._path} cannot be opened: it is damaged; `sqlite3 FILE .recover` may save "
+                "what is in it."
+            ) from None
         except TimeoutError:
             raise JournalError(
                 f"The journal {self._path} cannot be opened: another process kept its lock for over "
@@ -193,6 +196,8 @@ def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         prepare(connection, path, _FORM, lock_timeout=_PATIENCE)
+        # Much of what is written is removed soon; then it is not written twice.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
     except BaseException:
         connection.close()
         raise

@@ -4,6 +4,7 @@ New events of all runs are written one after another into `tail`: under a key of
 would write 64 pages. The process that writes a run packs its events every 10 seconds, and at its end.
 """
 
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, cast
@@ -13,8 +14,6 @@ from typing_extensions import override
 from ._codec import opened, sealed
 from ._database import marks
 from ._runs import Block, OwnRun, RunTables
-
-__all__ = ["RUN_TABLES", "SQLiteRuns"]
 
 RUN_TABLES: Final = (
     (
@@ -36,8 +35,14 @@ RUN_TABLES: Final = (
         "CREATE TABLE inbox (run INTEGER NOT NULL, key TEXT NOT NULL, data TEXT NOT NULL, "
         "PRIMARY KEY (run, key)) WITHOUT ROWID"
     ),
+    "CREATE TABLE texts (digest TEXT PRIMARY KEY, data BLOB NOT NULL)",
     (
-        "CREATE TABLE tail (id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, "
+        "CREATE TABLE text_uses (run INTEGER NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (run, digest)) "
+        "WITHOUT ROWID"
+    ),
+    "CREATE INDEX text_uses_of ON text_uses (digest)",
+    (
+        "CREATE TABLE tail (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, "
         "first INTEGER NOT NULL, last INTEGER NOT NULL, data BLOB NOT NULL)"
     ),
     (
@@ -46,8 +51,9 @@ RUN_TABLES: Final = (
     ),
 )
 _AT_ONCE: Final = 64  # rows of a statement
+_BEATS: Final = 6  # in a lease
 _LARGE: Final = 65536  # bytes that are packed
-_NEXT: Final = "(SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'tail')"
+_NEXT: Final = "(SELECT coalesce(max(id), 0) + 1 FROM tail)"
 _DAMAGED: Final = b""  # a row that is refused when it is read
 
 
@@ -55,6 +61,14 @@ class SQLiteRuns(RunTables):
     """The runs of a journal in a SQLite file."""
 
     _cursor = 0  # the last row of `tail` that was looked at
+
+    @override
+    def _renew(self) -> int | None:
+        # Nothing else can be written in this transaction, so that a look is enough, and writes no page.
+        found = self._all("SELECT news FROM servers WHERE server = ?", self._server)
+        if found and time.monotonic() > self._seen + self._lease / _BEATS:
+            self._beat()
+        return cast("int", found[0][0]) if found else None
 
     @override
     def _opened(self, number: int) -> None:
@@ -178,13 +192,15 @@ class SQLiteRuns(RunTables):
 
     @override
     def _cut(self) -> None:
-        self._database.execute(
-            "DELETE FROM tail WHERE id < coalesce((SELECT min(tail_from) FROM runs WHERE server <> '' "
-            "AND ended IS NULL), 9223372036854775807)"
-        )
+        (needed,) = self._all(
+            f"SELECT coalesce(min(tail_from), {_NEXT}) FROM runs WHERE server <> '' AND ended IS NULL"  # noqa: S608
+        )[0]
+        # The last row stays, though without events, so that no number is used twice.
+        self._database.execute("UPDATE tail SET run = 0, data = x'' WHERE id < ?", (needed,))
+        self._database.execute("DELETE FROM tail WHERE id < ? AND id < (SELECT max(id) FROM tail)", (needed,))
 
     @override
     def _forget(self, numbers: Collection[int]) -> None:
         those = ", ".join(map(str, numbers))
-        for table in ("packed", "tail"):
-            self._database.execute(f"DELETE FROM {table} WHERE run IN ({those})")  # noqa: S608 - numbers
+        self._database.execute(f"DELETE FROM packed WHERE run IN ({those})")  # noqa: S608 - numbers
+        self._database.execute(f"UPDATE tail SET run = 0, data = x'' WHERE run IN ({those})")  # noqa: S608

@@ -24,13 +24,11 @@ from miniagents.runs import (
 )
 
 from ._calls import CallTables
-from ._codec import body_of
+from ._codec import batch_of
 from ._database import Database
 from ._followers import Follower
 from ._runs import RunTables
 from ._thread import JournalThread, Mail, Urgency
-
-__all__ = ["JournalInDatabase"]
 
 R = TypeVar("R")
 
@@ -121,7 +119,8 @@ class JournalInDatabase:
         Raises:
             JournalError: the journal cannot be written.
         """
-        await self._ask(self._runs.bury, "hard")
+        if await self._ask(self._runs.some_gone, "read"):
+            await self._ask(self._runs.bury, "hard")
         numbers = await self._ask(partial(self._runs.takeable, version, limit), "read")
         return await self._ask(partial(self._runs.take, numbers), "hard") if numbers else []
 
@@ -161,7 +160,7 @@ class JournalInDatabase:
         Raises:
             JournalError: a run with this id exists.
         """
-        await self._ask(partial(self._runs.begin, head, events, body_of(events)), "hard")
+        await self._ask(partial(self._runs.begin, head, batch_of(events)), "hard")
 
     async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
         """Keep events; when this returns, readers can see them, and they survive a crash of this process.
@@ -174,8 +173,9 @@ class JournalInDatabase:
         Raises:
             JournalError: the run has ended, does not exist, or another process has taken it over.
         """
-        body = body_of(events)
-        await self._ask(partial(self._runs.append, run, events, body), "hard" if hard else "soft", len(body))
+        batch = batch_of(events)
+        urgency: Urgency = "hard" if hard else "soft"
+        await self._ask(partial(self._runs.append, run, batch), urgency, len(batch.body))
 
     async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
         """Keep the last events of a run, which has ended; they survive a loss of power.
@@ -189,7 +189,7 @@ class JournalInDatabase:
         Raises:
             JournalError: the run has ended, does not exist, or another process has taken it over.
         """
-        await self._ask(partial(self._runs.end, run, events, body_of(events), how, keep), "hard")
+        await self._ask(partial(self._runs.end, run, batch_of(events), how, keep), "hard")
 
     async def leave(self, run: str, events: Sequence[Event] = (), /) -> None:
         """Let the next process take a run at once; this one does not count as an attempt.
@@ -201,7 +201,7 @@ class JournalInDatabase:
         Raises:
             JournalError: the run has ended, does not exist, or another process has taken it over.
         """
-        await self._ask(partial(self._runs.leave, run, events, body_of(events)), "hard")
+        await self._ask(partial(self._runs.leave, run, batch_of(events)), "hard")
 
     async def read(self, run: str, after: int = 0, /) -> RunPage:
         """Return the events of a run behind a position, all that are there.

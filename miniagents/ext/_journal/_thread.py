@@ -12,11 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 from ._database import Database
-
-__all__ = ["JournalThread", "Mail", "Service", "Urgency"]
 
 R = TypeVar("R")
 
@@ -133,7 +130,8 @@ class _Job(Generic[R]):
 class _Waiting:
     """The writes of an event loop that are not handed over yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.jobs: list[_Job[object]] = []
         self.size = 0
         self.timer: asyncio.Handle | None = None
@@ -155,7 +153,8 @@ class JournalThread:
         self._service = service
         self._mail = mail
         self._jobs: queue.SimpleQueue[Sequence[_Job[object]] | None] = queue.SimpleQueue()
-        self._waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictionary()
+        self._waiting: dict[asyncio.AbstractEventLoop, _Waiting] = {}
+        self._latest: _Waiting | None = None  # most programs have one loop
         self._thread = threading.Thread(target=self._work, name="miniagents journal", daemon=True)
         self._closing = threading.Lock()
         self._closed = False
@@ -179,9 +178,10 @@ class JournalThread:
         return await future
 
     def _collect(self, loop: asyncio.AbstractEventLoop, job: _Job[object], size: int) -> None:
-        waiting = self._waiting.get(loop)
-        if waiting is None:
-            waiting = self._waiting[loop] = _Waiting()
+        waiting = self._latest
+        if waiting is None or waiting.loop is not loop:
+            self._waiting = {one: its for one, its in self._waiting.items() if not one.is_closed()}
+            waiting = self._latest = self._waiting.setdefault(loop, _Waiting(loop))
         waiting.jobs.append(job)
         waiting.size += size
         urgent = job.urgency == "hard" or waiting.size > _MUCH
@@ -267,8 +267,8 @@ class JournalThread:
     def _tick(self) -> float | None:
         try:
             return self._service.tick(self._try)
-        except self._database.failures as error:
-            _LOG.warning("%s", self._database.sentence(error, "read"))
+        except Exception as error:  # noqa: BLE001 - the thread goes on, whatever it is
+            _LOG.warning("%s", self._database.sentence(error, "read"), exc_info=error)
             return 1.0
         finally:
             self._mail.send()
@@ -286,7 +286,7 @@ class JournalThread:
             try:
                 with self._database.snapshot():
                     job.run(self._database.failures)
-            except self._database.failures as error:
+            except Exception as error:  # noqa: BLE001 - for the task that waits
                 job.fail(error)
         self._answer(jobs)
 
@@ -298,7 +298,7 @@ class JournalThread:
                 for job in jobs:
                     job.run(database.failures)
                 service.flush()
-        except database.failures as error:
+        except Exception as error:  # noqa: BLE001 - for the tasks that wait
             service.undo()
             if database.is_passing(error):
                 self._write(jobs)

@@ -7,7 +7,7 @@ import stat
 from contextlib import closing
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -130,10 +130,11 @@ async def test_cannot_write(path: Path, pragma: str, back: str, why: str) -> Non
     async with Journal(path) as journal:
         await journal.begin(RunHead("a"), events(1))
         await _pragma(journal, pragma)
+        much: list[Event] = [["part", 1, at, os.urandom(3000).hex()] for at in range(50)]
         for write in (
-            journal.append("a", events(50, 100_000)),
-            journal.append("a", events(50, 100_000), hard=True),
-            journal.begin(RunHead("b"), events(50, 100_000)),
+            journal.append("a", much),
+            journal.append("a", much, hard=True),
+            journal.begin(RunHead("b"), [["began", 0, os.urandom(50_000).hex()]]),
         ):
             with pytest.raises(JournalError, match=f"The journal .*runs.journal cannot be written: .*{why}"):
                 await write
@@ -142,6 +143,30 @@ async def test_cannot_write(path: Path, pragma: str, back: str, why: str) -> Non
         await journal.append("a", events(2))
         await journal.end("a", [], how="finished")
         assert [*events(1), *events(2)] == [*(await journal.read("a")).events]
+
+
+async def test_images(path: Path) -> None:
+    """An image is in the file once, however many events have it, until the last run that has it is deleted."""
+    image = os.urandom(100_000).hex()
+    async with Journal(path) as journal:
+
+        async def sizes() -> tuple[int, int]:
+            tables = [f"(SELECT coalesce(sum(length(data)), 0) FROM {name})" for name in ("texts", "packed")]
+            (found,) = await journal._ask(
+                lambda: journal._database.execute(f"SELECT {', '.join(tables)}").fetchall(), "read"
+            )
+            return cast("tuple[int, int]", found)
+
+        for run in "ab":
+            await journal.begin(RunHead(run), [["began", 0, {"image": image}]])
+            await journal.end(run, [["call_end", 1, [image]]] * 5, how="finished")
+        once, packed = await sizes()
+        assert 100_000 < once < len(image)
+        assert packed < 2000
+        await journal.delete("a")
+        assert once == (await sizes())[0]
+        await journal.delete("b")
+        assert (0, 0) == await sizes()
 
 
 async def test_packed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +193,7 @@ async def test_packed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (await other.find())[0].last == 600
     with closing(sqlite3.connect(path)) as connection:
         ((rows, most),) = connection.execute("SELECT count(*), max(length(data)) FROM packed").fetchall()
-        assert [(0,)] == connection.execute("SELECT count(*) FROM tail").fetchall()
+        assert [(1, 0, b"")] == connection.execute("SELECT count(*), run, data FROM tail").fetchall()
     assert 2 <= rows <= 20
     assert most < 20_000
 

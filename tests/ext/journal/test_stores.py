@@ -298,6 +298,24 @@ class TestRuns:
             texts = [[event[2] for event in events[1:-1]] for events in got]
             assert [[f"{run}.{at}" for at in range(20)] for run in range(64)] == texts
 
+    async def test_long_texts(self, make: Make) -> None:
+        """Images and other long texts are as they were, and so is what looks like a name of one."""
+        async with make() as store:
+            image, other = "aé\ud800" * 30_000, "b" * 9000
+            looks = "\0text:" + "0" * 64
+            expected: list[Event] = [
+                ["began", 0, {"image": image, "n": [looks, {looks: 1}, "\0text:", other]}]
+            ]
+            for run in "ab":
+                await store.begin(RunHead(run), [])
+                reader = asyncio.create_task(followed(store, run))
+                await store.append(run, expected)
+                await store.append(run, [["call_end", 1, other]])
+                await store.end(run, [], how="finished")
+                assert [*expected, ["call_end", 1, other]] == await reader
+            await store.delete("a")
+            assert [*expected, ["call_end", 1, other]] == await whole(store, "b")
+
     async def test_at_once(self, make: Make) -> None:
         """Appends that are not awaited one by one are kept in their order, before the end."""
         async with make() as store:
