@@ -645,15 +645,11 @@ class Model:
             turn = self._model(None, sent, now, life, calls)
             flat.add(now, turn)
             if turn.error is not None:
-                self._perhaps_sees(turn.error, now, life)
                 return self._ended(flat, now)
             now = self._called(calls, now, flat)
         turn = self._model(agent.answer, sent, now, life)
         flat.add(now, turn)
-        now, error = turn.whole(now)
-        if error is not None:
-            self._perhaps_sees(error, now, life)
-        return self._ended(flat, now)
+        return self._ended(flat, turn.whole(now)[0])
 
     def _called(self, calls: tuple[float, ...], now: float, flat: Flat) -> float:
         for seconds in calls:
