@@ -37,6 +37,7 @@ from miniagents import (
 from miniagents.agents import RaceEntry
 from miniagents.ext.jobs._row_message import RowMessage
 from miniagents.ext.web import DataPart, PageData
+from miniagents.messages import Summary
 from miniagents.messages._message import ContentMessage
 from miniagents.parts import RateLimit, ResponseHeaders
 from miniagents.values import PartValue, ServerToolCall, ServerToolResult
@@ -105,6 +106,7 @@ STORED: dict[str, tuple[object, str]] = {
     "RowMessage": (RowMessage(row={"city": "Oslo"}), "8425216e5097bae0872365b0530572440bc4a6f7"),
     "ServerToolCall": (ServerToolCall("1", "web_search"), "2c18cfd8f394ed5f87a498fadb2579ae65eae6ab"),
     "ServerToolResult": (ServerToolResult("1", "[]"), "b9b0a78379de3143fff9e2f3d3d22f7b6375365c"),
+    "Summary": (Summary("short", replaces=["k1"], among=2), "f837ca8f926046ec182b19ed38c0d918d5c0c464"),
     "SystemMessage": (SystemMessage("Hello"), "71a67f27a00636fd00c561b9dde27bd2439f9e7d"),
     "ToolCall": (ToolCall("1", "add", "{}"), "2d1f00a846a1cbe9d4451004f69a9525091b5245"),
     "ToolCallDelta": (ToolCallDelta(0, "1", "add"), "722d3a6739a55917707bd65ee07c98e04cc6947b"),

@@ -12,7 +12,7 @@ The two classes are in one module because each refers to the other: the context 
 (``ctx.this_agent``), and an agent's handlers and wrappers get a context.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     ClassVar,
@@ -50,7 +50,7 @@ from miniagents.streams._observers import RunKind
 from miniagents.values import FrozenMapping
 
 from ._algebra._around import AnyFunction, Around, handled
-from ._algebra._catching import Catching, Handler
+from ._algebra._catching import Catching, Handler, TakingOver
 from ._algebra._chains import Beside, Both, Stage, Stages
 from ._algebra._guard import Check, Guarding
 from ._algebra._hedge import Hedge
@@ -609,6 +609,18 @@ class MiniAgent(Generic[In, Out, P]):
             handler = as_operand("catching", cast("MiniAgent", handler), strict=True)
         agent, go_on = as_operand("catching", self, strict=True), after == "continue"
         return composed(Catching(agent, cast("Handler", handler), on, restart or go_on, go_on, hold))
+
+    def _backed_by(self, other: "MiniAgent", names: Sequence[str], options: CatchOptions) -> Self:
+        """Return this agent with another one that takes over, which gets some keywords of each call."""
+        made = MiniAgent.catching(cast("MiniAgent", self), other, **options)
+        strict = other.as_operand(strict=True)
+
+        def bound(call: Operand) -> Operand:
+            given = cast("MiniAgent", call).defaults
+            wanted = {each: given[each] for each in names if each in given and strict.takes_keyword(each)}
+            return cast("Operand", strict._variant(defaults={**strict._defaults, **wanted}))  # noqa: SLF001 - same class
+
+        return self._wrapped_in(TakingOver(cast("Catching", made._function), bound))  # noqa: SLF001 - the same
 
     # -- wrappers: the same agent, with something around each of its runs -----------------------------------
 

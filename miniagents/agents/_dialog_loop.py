@@ -2,7 +2,14 @@
 
 from typing import Never, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
-from miniagents.messages import AssistantMessage, Message, Messages, MessageSequencePromise, UserMessage
+from miniagents.messages import (
+    AssistantMessage,
+    Message,
+    Messages,
+    MessageSequencePromise,
+    Summary,
+    UserMessage,
+)
 from miniagents.messages._message import message_of
 
 from ._agent import MiniAgent
@@ -30,6 +37,8 @@ async def adialog_loop(
     user_agent: MiniAgent[Answer, Question, ...],
     assistant_agent: MiniAgent[Question, Answer, ...],
     history_agent: MiniAgent[Never, Message, ...] | None = None,
+    *,
+    compact: MiniAgent[Message, Message] | None = None,
 ) -> Messages:
     """Let a user agent and an assistant take turns, until one of them raises ``StopLoop`` or ``EOFError``.
 
@@ -42,6 +51,8 @@ async def adialog_loop(
         assistant_agent: the agent that answers, for example ``openai_agent.fork(model="...")``.
         history_agent: an agent that stores the messages that it is sent, and replies the whole history with
             all earlier turns.
+        compact: shortens what the assistant is sent, as :func:`compact` of ``miniagents.ext.chat_history``
+            does; the conversation keeps its summaries too.
 
     Returns:
         The last answer.
@@ -79,7 +90,11 @@ async def adialog_loop(
                     if answering is not None:
                         answer = await history.log(await answering, AssistantMessage)
                     _ = await history.log(await user_turn, UserMessage)
-                answering = assistant.inquire(history.whole)
+                sent = history.whole if compact is None else await compact.inquire(history.whole)
+                new = [each for each in sent if isinstance(each, Summary) and each not in history.whole]
+                if new:
+                    _ = await history.log(Messages(new), UserMessage)
+                answering = assistant.inquire(sent)
     except END_OF_LOOP:
         return answer
 

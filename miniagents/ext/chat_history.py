@@ -1,5 +1,5 @@
-"""Histories of conversations: the class to extend, and one that keeps them in memory."""
+"""Histories of conversations: the class to extend, one that keeps them in memory, and `compact`."""
 
-from ._history import ChatHistory, InMemoryChatHistory
+from ._history import ChatHistory, InMemoryChatHistory, compact
 
-__all__ = ["ChatHistory", "InMemoryChatHistory"]
+__all__ = ["ChatHistory", "InMemoryChatHistory", "compact"]

@@ -42,6 +42,7 @@ async def markdown_history_agent(
     ctx: InteractionContext,
     history_md_file: str | PathLike[str] = "CHAT.md",
     message_classes: Iterable[type[Message]] = (),
+    compact: MiniAgent[Message, Message] | None = None,
 ) -> None:
     """Keeps the conversation in a Markdown file.
 
@@ -51,15 +52,21 @@ async def markdown_history_agent(
         ctx: the messages to keep.
         history_md_file: the file.
         message_classes: subclasses of `Message` that are read back as such.
+        compact: shortens what is replied; its summaries are kept too.
 
     Raises:
         OSError: the file cannot be read or written.
     """
-    await keep_and_reply(ctx, ChatHistoryMD(history_md_file, message_classes=tuple(message_classes)))
+    history = ChatHistoryMD(history_md_file, message_classes=tuple(message_classes))
+    await keep_and_reply(ctx, history, compact)
 
 
 @miniagent(alias="IN_MEMORY_HISTORY_AGENT")
-async def _in_memory_history_agent(ctx: InteractionContext, history: ChatHistory | None = None) -> None:
+async def _in_memory_history_agent(
+    ctx: InteractionContext,
+    history: ChatHistory | None = None,
+    compact: MiniAgent[Message, Message] | None = None,
+) -> None:
     """Keeps the conversation in memory.
 
     Every fork has a history of its own, which it keeps between inquiries. Without a fork, each inquiry starts
@@ -68,8 +75,9 @@ async def _in_memory_history_agent(ctx: InteractionContext, history: ChatHistory
     Args:
         ctx: the messages to keep.
         history: keeps the messages; any `ChatHistory`.
+        compact: shortens what is replied; its summaries are kept too.
     """
-    await keep_and_reply(ctx, InMemoryChatHistory() if history is None else history)
+    await keep_and_reply(ctx, InMemoryChatHistory() if history is None else history, compact)
 
 
 class _FreshInEachFork(MiniAgent[Message, Message, P]):

@@ -31,6 +31,28 @@ class UserMessage(ContentMessage, deferred=True):
         def __init__(self, /, text: str | None = None, *, parts: Iterable[Content] = ()) -> None: ...
 
 
+class Summary(UserMessage, deferred=True):
+    """A summary of the beginning of a conversation, for a model; :func:`compact` makes it.
+
+    Attributes:
+        replaces: the hash keys of the messages that it replaces, the first ones without system messages.
+        among: how many messages, without system messages, the conversation had when it was made.
+
+    Example:
+        >>> Summary("They greet each other.", replaces=["0f3a9c"]).role
+        'user'
+    """
+
+    replaces: tuple[str, ...] = ()
+    among: int = 0
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, /, text: str | None = None, *, replaces: Iterable[str] = (), among: int = 0
+        ) -> None: ...
+
+
 class SystemMessage(Message, deferred=True):
     """Instructions for a model; each provider gets them in the place where its API has them.
 

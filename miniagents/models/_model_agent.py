@@ -2,12 +2,20 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Concatenate, Generic, Self, cast, overload
+from typing import Concatenate, Final, Generic, Self, cast, overload
 
 from pydantic import BaseModel, SecretStr
-from typing_extensions import ParamSpec, TypeVar, override
+from typing_extensions import ParamSpec, TypeVar, Unpack, override
 
-from miniagents.agents import InteractionContext, MiniAgent, Wrapper, miniagent
+from miniagents.agents import (
+    CatchOptions,
+    Caught,
+    InteractionContext,
+    MiniAgent,
+    Stage,
+    Wrapper,
+    miniagent,
+)
 from miniagents.messages import AssistantMessage, Message, MessageSequencePromise, MessageType, ToolMessage
 from miniagents.streams import Promise
 from miniagents.streams._observers import RunKind
@@ -69,6 +77,10 @@ class ToolReplies(MessageSequencePromise[AssistantMessage | ToolMessage]):
 P = ParamSpec("P", default=[])
 T = TypeVar("T", bound=BaseModel)
 Q = ParamSpec("Q")
+Out2 = TypeVar("Out2", bound=Message)
+
+_OF_CALLS: Final = ("tools", "tool_choice", "answer_schema")
+"""Keywords of a call that do not say which model is called: another model that takes over gets them too."""
 
 
 class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P], Generic[P]):
@@ -272,6 +284,42 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
             City(name='Oslo', people=717710)
         """
         return typed_agent(typed_answer(self, answer, repairs, mode), self)
+
+    @overload  # type: ignore[override]  # mypy does not see that these give what the forms of the base do
+    def catching(  # type: ignore[overload-overlap]  # a model is more than an agent
+        self, handler: "ModelAgent[Q]", **options: Unpack[CatchOptions]
+    ) -> Self: ...
+    @overload
+    def catching(
+        self, handler: Stage[Message, Out2], **options: Unpack[CatchOptions]
+    ) -> MiniAgent[Message, AssistantMessage | Out2]: ...
+    @overload
+    def catching(
+        self,
+        handler: Callable[
+            [Exception, InteractionContext[Message, AssistantMessage]],
+            "Caught[Message] | Awaitable[Caught[Message]]",
+        ],
+        **options: Unpack[CatchOptions],
+    ) -> MiniAgent[Message, Message]: ...
+    @override
+    def catching(  # pyright: ignore[reportIncompatibleMethodOverride] - as above
+        self, handler: object, **options: Unpack[CatchOptions]
+    ) -> object:
+        """As :meth:`MiniAgent.catching`; of two models, the result is a model, with the keywords of this one.
+
+        Args:
+            handler: a model or another agent, or a function of the error and the context of the run. A model
+                gets the tools and the answer type of each call.
+            **options: as of :meth:`MiniAgent.catching`.
+
+        Raises:
+            TypeError: as of :meth:`MiniAgent.catching`.
+        """
+        other = cast("MiniAgent", handler)
+        if isinstance(handler, ModelAgent):
+            return self._backed_by(other, _OF_CALLS, options)
+        return MiniAgent.catching(cast("MiniAgent", self), other, **options)
 
     @override
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "ModelAgent":

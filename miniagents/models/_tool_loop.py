@@ -20,6 +20,7 @@ from miniagents.messages._parts import PartBuffer, current_watch, watch_run
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import current_context
 from miniagents.streams._observers import RunWatch, outcome_of
+from miniagents.streams._run_task import pass_error_on
 from miniagents.values import (
     AgentPart,
     DeadlockError,
@@ -412,7 +413,8 @@ class ToolLoop:
         conversation: list[MessageType] = [ctx.messages]
         try:
             unanswered = _unanswered(await ctx.messages)
-        except Exception:  # noqa: BLE001 - the model is sent the messages, and its replies have the error
+        except Exception as error:  # noqa: BLE001 - the replies of the model, which is sent them, have it
+            pass_error_on(error)
             unanswered = None
         if unanswered is not None:
             answer, calls = unanswered
@@ -420,7 +422,8 @@ class ToolLoop:
             ctx.reply(results)
             try:
                 conversation.append([await result for result in results])
-            except Exception:  # noqa: BLE001 - the replies have it already, at its place
+            except Exception as error:  # noqa: BLE001 - the replies have it already, at its place
+                pass_error_on(error)
                 return
         for _ in range(self.max_turns):
             turn = self.model.inquire(conversation, **given)
@@ -434,7 +437,8 @@ class ToolLoop:
                 ]
                 ctx.reply(results)
                 conversation += [answers, [await result for result in results]]
-            except Exception:  # noqa: BLE001 - the replies have it already, at its place
+            except Exception as error:  # noqa: BLE001 - the replies have it already, at its place
+                pass_error_on(error)
                 return
             if not results and not any(answer.finish_reason == _PAUSED for answer in answers):
                 return

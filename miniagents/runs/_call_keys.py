@@ -33,9 +33,12 @@ __all__ = [
 ]
 
 NOT_ASKED: Final = frozenset(
-    {"extra_query", "first_token_timeout", "max_retries", "stall_timeout", "total_timeout"}
+    {
+        *("cache_prompt", "extra_query", "first_token_timeout", "max_retries"),
+        *("stall_timeout", "total_timeout"),
+    }
 )
-"""Keywords that do not change the answer of a model: timeouts, retries, and query parameters for proxies."""
+"""Keywords that do not change the answer of a model: timeouts, retries, caches, and queries for proxies."""
 
 _REGISTRY: Final = Registry()
 _canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode

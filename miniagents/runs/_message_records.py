@@ -38,6 +38,7 @@ from miniagents.messages import (
     AssistantMessage,
     ErrorMessage,
     Message,
+    Summary,
     SystemMessage,
     ToolMessage,
     UserMessage,
@@ -246,7 +247,7 @@ _FROM_TEXT: Mapping[str, Callable[[str], object]] = MappingProxyType(
 
 logger = logging.getLogger(__name__)
 
-_BUILT_IN = (Message, UserMessage, SystemMessage, AssistantMessage, ToolMessage, ErrorMessage)
+_BUILT_IN = (Message, UserMessage, Summary, SystemMessage, AssistantMessage, ToolMessage, ErrorMessage)
 _NESTED = "$message"
 _PART = "$part"
 _NOTHING = (None, ())  # the values of a field that was not given

@@ -1,7 +1,7 @@
 """``RunUsage``: counts the tokens, requests and money that models use, by model and by agent."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
@@ -140,6 +140,22 @@ class UsageReport:
         known = [price for price in prices if price is not None]
         return sum(known, Decimal()) if len(known) == len(prices) else None
 
+    @property
+    def saved(self) -> Decimal | None:
+        """How many dollars the prompt caches of the providers have saved; None if a price is not known.
+
+        It is negative if it cost more to write to a cache than the calls have saved by reading from it.
+
+        Raises:
+            ModuleNotFoundError: as `dollars`.
+        """
+        without = {
+            account: amount._replace(usage=replace(amount.usage, cached_tokens=None, cache_write_tokens=None))
+            for account, amount in self._amounts.items()
+        }
+        before, now = UsageReport(without, self._price).dollars, self.dollars
+        return None if before is None or now is None else before - now
+
     def __add__(self, other: "UsageReport") -> "UsageReport":
         """Return the sum of both."""
         return self._with(other, _Amount.plus)
@@ -226,6 +242,11 @@ class RunUsage(Observer):
     def dollars(self) -> Decimal | None:
         """The price of all tokens; see :attr:`UsageReport.dollars`."""
         return self.report.dollars
+
+    @property
+    def saved(self) -> Decimal | None:
+        """What prompt caches have saved, in dollars; see :attr:`UsageReport.saved`."""
+        return self.report.saved
 
     def of(self, replies: MessageSequencePromise[Message] | RunInfo) -> UsageReport:
         """Return the usage of one inquiry until now, with all inquiries that it has caused.

@@ -25,13 +25,15 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import Context as Variables, ContextVar
 from operator import length_hint
-from types import CellType, FrameType, FunctionType, MethodType
+from types import CellType, FunctionType, MethodType
 from typing import Final, Protocol, TypeVar, cast
 from weakref import WeakSet, ref
 
 from reactivex import Observable, abc
 from reactivex.subject import Subject
 from typing_extensions import override
+
+from miniagents.values import innermost_frame
 
 from ._buffer import ReplayBuffer
 from ._scheduler import LoopScheduler
@@ -190,20 +192,12 @@ def _place(task: "Task[object] | None") -> object:
     """Return where a task stands; None if it has ended, sleeps, or waits for a stream of ours."""
     if task is None or task.done():
         return None
-    inner: object = task.get_coro()
-    frame: FrameType | None = None
-    while inner is not None:
-        for name in ("cr_frame", "ag_frame", "gi_frame"):
-            frame = getattr(inner, name, None) or frame
-        inner = next((getattr(inner, name) for name in _AWAITED if hasattr(inner, name)), None)
+    frame = innermost_frame(task.get_coro())
     if frame is None or frame.f_code.co_name == "sleep":
         return None
     if str(frame.f_globals.get("__name__", "")).startswith("miniagents."):
         return None
     return id(frame), frame.f_lasti
-
-
-_AWAITED: Final = ("cr_await", "ag_await", "gi_yieldfrom")
 
 
 class TaskTerminals:

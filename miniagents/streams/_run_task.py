@@ -394,3 +394,14 @@ def current_ancestry() -> Ancestry | None:
     """
     producer = cast("ProducerTask | None", current_producer())
     return None if producer is None else producer.ancestry
+
+
+def pass_error_on(error: Exception) -> None:
+    """Note that the running run got an error and does not handle it: what reads its replies may get it.
+
+    Args:
+        error: what a stream has raised to it.
+    """
+    run = current_producer()
+    if isinstance(run, ProducerTask):
+        run.pass_error_on(error)

@@ -22,13 +22,12 @@ from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn, Protocol, Self, TypeAlias, TypeVar, TypeVarTuple, cast
 from weakref import WeakSet
 
 from typing_extensions import override
 
-from miniagents.values import MiniAgentsError
+from miniagents.values import MiniAgentsError, innermost_frame
 
 Address = object
 
@@ -329,16 +328,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
 def _described(task: "asyncio.Task[object]") -> str:
     """Return the name of a task, and the line at which it waits."""
-    inner: object = task.get_coro()
-    place = ""
-    while inner is not None:
-        frame = _first(inner, "cr_frame", "ag_frame", "gi_frame")
-        if isinstance(frame, FrameType):
-            place = f" in {frame.f_code.co_qualname} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})"
-        inner = _first(inner, "cr_await", "ag_await", "gi_yieldfrom")
-    return f"{task.get_name()}{place}"
-
-
-def _first(of: object, *names: str) -> object:
-    """Return the first of these attributes that the object has; None if it has none."""
-    return next((getattr(of, name) for name in names if hasattr(of, name)), None)
+    frame = innermost_frame(task.get_coro())
+    if frame is None:
+        return task.get_name()
+    code = frame.f_code
+    return f"{task.get_name()} in {code.co_qualname} ({Path(code.co_filename).name}:{frame.f_lineno})"

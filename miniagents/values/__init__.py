@@ -36,6 +36,7 @@ from ._errors import (
     reduced_error,
     set_partial_text,
 )
+from ._frames import innermost_frame
 from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, freeze, freeze_data
 from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of, of_atoms
 from ._lazy_dataclass import lazy_dataclass
@@ -138,6 +139,7 @@ __all__ = [
     "fill_with_atoms",
     "freeze",
     "freeze_data",
+    "innermost_frame",
     "is_limit",
     "is_secret_name",
     "label_of",

@@ -243,12 +243,12 @@ class WithdrawnError(MiniAgentsError):
         >>> from miniagents.testing import scripted_model
         >>> broken, whole = scripted_model(["I am", ConnectionError()]), scripted_model("I am here.")
         >>> async def main():
-        ...     message = await anext(aiter(fallback(broken, whole).inquire("Hello?")))
-        ...     try:
-        ...         async for token in message:
-        ...             print(token)
-        ...     except WithdrawnError:
-        ...         print("no,", await message)
+        ...     async for message in fallback(broken, whole).inquire("Hello?"):
+        ...         try:
+        ...             async for token in message:
+        ...                 print(token)
+        ...         except WithdrawnError:
+        ...             print("no,", await message)
         >>> MiniAgents().run(main())
         I am
         no, I am here.

@@ -105,7 +105,7 @@ def over_aiohttp(asking: Asking) -> Client:
     @asynccontextmanager
     async def client(url: str) -> AsyncGenerator[Ask]:
         make = import_module("openai").DefaultAioHttpClient
-        async with cast("httpx2.AsyncClient", make()) as http:
+        async with cast("httpx2.AsyncClient", make(timeout=60.0)) as http:
             yield await asking(url, http)
 
     return client

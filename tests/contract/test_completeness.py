@@ -24,6 +24,7 @@ from tests.support import run_async
 EXEMPT = {
     "Stream.__aiter__": "an async iterator: tests/messages/test_sequence.py",
     "StreamedPromise.__aiter__": "an async iterator: tests/streams/test_promise.py",
+    "ModelAgent.catching": "as MiniAgent.catching: tests/agents/algebra/test_fallback.py",
     "TypedAgent.catching": "as MiniAgent.catching: tests/agents/test_around.py",
     "TypedAgent.hedge": "as MiniAgent.hedge: tests/agents/test_around.py",
     "TypedAgentMap.__call__": "as AgentMap.__call__: tests/agents/test_around.py",

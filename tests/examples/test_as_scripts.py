@@ -15,6 +15,7 @@ WITHOUT_A_MODEL = {
     "agent_classes.py",
     "budget.py",
     "hello.py",
+    "helpdesk.py",
     "custom_message.py",
     "custom_provider.py",
     "errors.py",

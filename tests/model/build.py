@@ -94,10 +94,12 @@ class Built:
     Attributes:
         made: each message that a `Streamed` has written.
         calls: of each `Flaky`.
+        models: how many there are.
     """
 
     made: list[Made] = field(default_factory=list[Made])
     calls: dict[int, int] = field(default_factory=dict[int, int])
+    models: int = 0
 
     # -- forms --------------------------------------------------------------------------------------------
 
@@ -207,6 +209,9 @@ class Built:
                 assert_never(agent)
 
     def _model(self, turns: tuple[tuple[float, ...], ...], answer: p.Streamed) -> ModelAgent[...]:
+        self.models += 1
+        name = str(self.models)
+
         @model_agent
         async def model(
             ctx: InteractionContext[Message, AssistantMessage],
@@ -215,12 +220,12 @@ class Built:
             answer_schema: AnswerSchema | None = None,
         ) -> None:
             del tools, answer_schema
-            turn = _turns_before(await ctx.messages)
+            turn = _turns_before(await ctx.messages, name)
             if turn == len(turns):
                 ctx.reply(cast("MessagePromise[AssistantMessage]", self._streamed(answer, AssistantMessage)))
                 return
             calls = [
-                ToolCall(f"{turn}-{number}", "wait", json.dumps({"seconds": seconds}))
+                ToolCall(f"{name}-{turn}-{number}", "wait", json.dumps({"seconds": seconds}))
                 for number, seconds in enumerate(turns[turn])
             ]
             ctx.reply(AssistantMessage(parts=calls))
@@ -278,11 +283,13 @@ class Built:
                 assert_never(step)
 
 
-def _turns_before(messages: Sequence[Message]) -> int:
-    """Return how many answers with calls there are at the end, each with the results of its calls."""
+def _turns_before(messages: Sequence[Message], name: str) -> int:
+    """Return how many answers with calls of a model there are at the end, with the results of the calls."""
     turns = 0
     for message in reversed(messages):
-        if isinstance(message, AssistantMessage) and message.tool_calls:
+        if isinstance(message, AssistantMessage) and message.tool_calls[:1]:
+            if not message.tool_calls[0].id.startswith(f"{name}-"):
+                break
             turns += 1
         elif not isinstance(message, ToolMessage):
             break

@@ -51,6 +51,7 @@ class Said:
         life: of what writes it; None for a message that was finished from the beginning.
         fixed: whether it is of a class that is no `Note` and cannot become one.
         result: the result of a tool, a text that is no token.
+        calls: of tools, with the seconds that each takes.
     """
 
     tokens: tuple[Token, ...]
@@ -60,6 +61,7 @@ class Said:
     life: Life | None = None
     fixed: bool = False
     result: str = ""
+    calls: tuple[float, ...] = ()
 
     @property
     def text(self) -> str:
@@ -603,7 +605,9 @@ class Model:
 
     # -- models -------------------------------------------------------------------------------------------
 
-    def _model(self, answer: p.Streamed | None, sent: Replies, at: float, by: Life) -> Replies:
+    def _model(
+        self, answer: p.Streamed | None, sent: Replies, at: float, by: Life, calls: tuple[float, ...] = ()
+    ) -> Replies:
         """Return the replies of a model, which awaits what it is sent; without an answer it calls tools."""
         life = Life(by, at, run=True)
         now, error = sent.whole(at)
@@ -613,7 +617,8 @@ class Model:
             self._perhaps_sees(error, now, life)
             life.failed = life.fails = now
         else:
-            flat.add(now, finished("", now) if answer is None else self._streamed(answer, now, life))
+            said = self._streamed(answer, now, life) if answer is not None else finished("", now)
+            flat.add(now, replace(said, note=False, fixed=True, calls=calls))
         life.ended = life.task_ended = life.released = now
         return flat.end(now, error)
 
@@ -634,23 +639,23 @@ class Model:
         flat = Flat(life)
         now = sent.whole(at)[0]
         _read_until(sent, life, at, now)
+        if sent.items and sent.items[-1][1].calls:  # that have no results yet
+            now = self._called(sent.items[-1][1].calls, now, flat)
         for calls in agent.turns:
-            turn = self._model(None, sent, now, life)
+            turn = self._model(None, sent, now, life, calls)
             flat.add(now, turn)
             if turn.error is not None:
-                self._perhaps_sees(turn.error, now, life)
                 return self._ended(flat, now)
-            for seconds in calls:
-                result = Life(life, now, now + seconds)
-                said = Said((), now + seconds, life=result, fixed=True, result=f"{seconds:g}")
-                flat.add(now, said)
-            now += max(calls)
+            now = self._called(calls, now, flat)
         turn = self._model(agent.answer, sent, now, life)
         flat.add(now, turn)
-        now, error = turn.whole(now)
-        if error is not None:
-            self._perhaps_sees(error, now, life)
-        return self._ended(flat, now)
+        return self._ended(flat, turn.whole(now)[0])
+
+    def _called(self, calls: tuple[float, ...], now: float, flat: Flat) -> float:
+        for seconds in calls:
+            result = Life(flat.life, now, now + seconds)
+            flat.add(now, Said((), now + seconds, life=result, fixed=True, result=f"{seconds:g}"))
+        return now + max(calls)
 
     def _ended(self, flat: Flat, now: float) -> Replies:
         flat.life.task_ended = flat.life.released = now

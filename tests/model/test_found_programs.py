@@ -214,6 +214,9 @@ FOUND = {
         READ,
         cancelled=1.0,
     ),
+    "C7 an error of a model with tools that was forgotten": p.Program(
+        function(p.Forget(p.Tools((), p.Streamed((), (1.0, "e"))), SENT)), NOTHING, READ
+    ),
     "D1 a message that nothing reads, in front of one that is needed through two agents": p.Program(
         p.Chain(p.Chain(function(PASS), function(PASS)), function(p.EachMessage("echo"))),
         p.Asked(p.Catching(function(UPPER), p.Received()), SENT),

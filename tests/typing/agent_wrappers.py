@@ -9,6 +9,7 @@ from reactivex import Observable
 from typing_extensions import override
 
 from miniagents import (
+    AssistantMessage,
     BaseAgent,
     InteractionContext,
     Message,
@@ -20,6 +21,7 @@ from miniagents import (
     RetryPolicy,
     ToolAgent,
     TypedAgent,
+    fallback,
     tool,
 )
 from miniagents.ext.limits import model_limits
@@ -127,6 +129,11 @@ def caught(model: ModelAgent[...]) -> None:
     assert_type(typed.catching(another), TypedAgent[City])
     assert_type(typed.bind().guard(after=str.upper), TypedAgent[City])
     assert_type(typed.catching(excuse), MiniAgent[Message, Message])
+    assert_type(model.catching(model.bind(), restart=True), ModelAgent[...])
+    assert_type(fallback(model.bind(), model.bind(), model.bind()), ModelAgent)
+    assert_type(fallback(model.bind(), model.bind()).with_tools(now).guard(during=str.upper), ToolAgent)
+    assert_type(model.catching(tuned_agent.bind()), MiniAgent[Message, AssistantMessage | Message])
+    model.catching(now)  # type: ignore[arg-type]
     assert_type(typed.catching(model.as_type(City).bind(), restart=True), TypedAgent[City])
     assert_type(typed.catching(tuned_agent.bind()), MiniAgent[Message, ParsedMessage[City] | Message])
 

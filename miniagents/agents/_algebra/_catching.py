@@ -5,7 +5,7 @@ withdrawn by a `Restart` and written anew in the same message (``restart``), or 
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
 from miniagents.messages import AssistantMessage, Message, MessagePromise, MessageSequencePromise, MessageType
@@ -191,6 +191,33 @@ class Catching:
         if isinstance(result, Coroutine):  # not any awaitable: a promise is a reply that streams
             result = await cast("Coroutine[object, object, object]", result)
         return cast("Operand | MessageType", result)
+
+
+@dataclass(frozen=True, slots=True)
+class TakingOver:
+    """The wrapper of ``a.catching(b)`` for two models, which is a model: it can be given tools and types.
+
+    Attributes:
+        catching: what happens if ``a`` fails; its agents have no keywords yet.
+        bound: returns ``b`` with the keywords of one call of ``a``.
+    """
+
+    catching: Catching
+    bound: Callable[[Operand], Operand]
+
+    def alias_around(self, part: Operand) -> str:
+        """The two models."""
+        del part
+        return self.catching.alias
+
+    def description_around(self, part: Operand) -> str:
+        """The two models."""
+        del part
+        return self.catching.description
+
+    async def __call__(self, ctx: ReplyContext, call: Operand) -> None:
+        """Do one call."""
+        await replace(self.catching, agent=call, handler=self.bound(call))(ctx)
 
 
 def _name(handler: object) -> str:

@@ -1,7 +1,7 @@
 """``fallback(a, b, ...)``: the next agent answers if one fails, also in the middle of its answer."""
 
 from functools import reduce
-from typing import cast, overload
+from typing import Protocol, cast, overload
 
 from typing_extensions import TypeVar
 
@@ -18,6 +18,19 @@ B3 = TypeVar("B3", bound=Message)
 B = TypeVar("B", bound=Message)
 
 
+class Model(Protocol):
+    """The type of a model, for type checkers: of models, a fallback is a model like the first one."""
+
+    def asks(self, **keywords: object) -> object:
+        """Return which model it calls."""
+        ...
+
+
+M = TypeVar("M", bound=Model)
+
+
+@overload
+def fallback(first: M, second: Model, /, *models: Model, on: Errors = ..., hold: bool = ...) -> M: ...
 @overload
 def fallback(
     first: Stage[A, B1], second: Stage[A, B2], /, *, on: Errors = ..., hold: bool = ...
@@ -37,7 +50,7 @@ def fallback(
     on: Errors = ...,
     hold: bool = ...,
 ) -> MiniAgent[A, B]: ...
-def fallback(*agents: Stage[A, Message], on: Errors = (Exception,), hold: bool = False) -> MiniAgent[A]:
+def fallback(*agents: object, on: Errors = (Exception,), hold: bool = False) -> object:
     """Return an agent that asks several agents one after the other until one does not fail.
 
     It is ``a.catching(b, restart=True).catching(c, restart=True)``. If an agent fails before its first token,
@@ -51,7 +64,8 @@ def fallback(*agents: Stage[A, Message], on: Errors = (Exception,), hold: bool =
         hold: whether a message is shown only when it is complete; then nothing is ever withdrawn.
 
     Returns:
-        An agent; it takes messages that all of them take, and replies what one of them replies.
+        An agent; it takes messages that all of them take, and replies what one of them replies. If all are
+        models, it is a model too: with ``with_tools`` and ``as_type``, and the keywords of the first one.
 
     Raises:
         TypeError: fewer than two agents are given, an argument is not an agent or lacks a required keyword,
@@ -66,13 +80,13 @@ def fallback(*agents: Stage[A, Message], on: Errors = (Exception,), hold: bool =
         ...     print([part async for part in replies.parts])
         ...     print(await replies)
         >>> MiniAgents().run(main())
-        ['The answer', ' is', Restart(reason='ConnectionError: gone'), 'It is 42.']
+        ['The answer', ' is', Restart(reason='ConnectionError: gone'), 'It ', 'is ', '42.']
         It is 42.
     """
     if len(agents) < 2:  # noqa: PLR2004 - one has nothing to fall back to
         msg = f"fallback() is made of two agents or more, and this one of {len(agents)}."
         raise TypeError(msg)
     known = cast("tuple[MiniAgent, ...]", agents)
-    made = reduce(lambda a, b: MiniAgent.catching(a, b, on=on, restart=True, hold=hold), known)
+    made = reduce(lambda a, b: a.catching(b, on=on, restart=True, hold=hold), known)
     alias = f"fallback({', '.join(agent.alias for agent in known)})"
-    return cast("MiniAgent[A]", made.described(alias=alias))
+    return made.described(alias=alias)

@@ -19,7 +19,7 @@ from miniagents.messages._copies import MessageCopy
 from miniagents.messages._parts import PartBuffer
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._deadlocks import current_producer
-from miniagents.streams._run_task import ProducerTask, current_ancestry
+from miniagents.streams._run_task import current_ancestry, pass_error_on
 from miniagents.values import AgentTimeoutError, Part, check_seconds, set_partial_text
 
 from ._operands import (
@@ -81,9 +81,7 @@ class TimeLimits:
                         with WhileNeeded(*(each.buffer for each in clock.open)):
                             await clock.messages_ended()  # what it had replied is complete before its error
                     except asyncio.CancelledError:
-                        run = current_producer()
-                        if isinstance(run, ProducerTask):
-                            run.pass_error_on(failed)  # no reader will get it
+                        pass_error_on(failed)  # no reader will get it
                         raise
                     raise
                 if clock.open:

@@ -3,6 +3,7 @@
 from miniagents.runs import Json, Record
 
 from ._chat_history import ChatHistory, ChatHistoryMD, ChatHistorySQLite, InMemoryChatHistory, keep_and_reply
+from ._compact import compact
 from ._markdown_file import HistoryFileError, MarkdownFile
 from ._notes import Note
 from ._sqlite_file import HistoryThread
@@ -18,5 +19,6 @@ __all__ = [
     "MarkdownFile",
     "Note",
     "Record",
+    "compact",
     "keep_and_reply",
 ]

@@ -10,7 +10,7 @@ from typing import Self, cast
 from typing_extensions import override
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
-from miniagents.messages import Message, Messages, MessageSequencePromise, MessageType
+from miniagents.messages import Message, Messages, MessageSequencePromise, MessageType, Summary
 from miniagents.messages._message_type import flat_messages
 from miniagents.runs import Registry
 
@@ -70,11 +70,19 @@ async def _chat_history_agent(ctx: InteractionContext, history: ChatHistory) -> 
     await keep_and_reply(ctx, history)
 
 
-async def keep_and_reply(ctx: InteractionContext, history: ChatHistory) -> None:
-    """Keep the messages of a run in a history, and reply the whole conversation."""
+async def keep_and_reply(
+    ctx: InteractionContext, history: ChatHistory, compact: MiniAgent[Message, Message] | None = None
+) -> None:
+    """Keep the messages of a run in a history, and reply the whole conversation, or a shorter one."""
     async for message in finished(ctx.message_promises):
         await history.append(Messages((message,)))
-    ctx.reply(await history.load())
+    whole = await history.load()
+    if compact is None:
+        ctx.reply(whole)
+        return
+    sent = await compact.inquire(whole)
+    await history.append(Messages([each for each in sent if isinstance(each, Summary) and each not in whole]))
+    ctx.reply(sent)
 
 
 async def finished(messages: MessageType) -> AsyncIterator[Message]:

@@ -11,7 +11,7 @@ go through `EventSource.feed` and `AnswerAssembler.take`, which calls the provid
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final
@@ -27,6 +27,7 @@ from ._answer import AnswerAssembler, Decode
 from ._errors import CallRecord, SDKErrors, error_from
 from ._json import WireError
 from ._opaque import Origin
+from ._prompt_cache import at_once
 from ._retries import ask_or_retry
 from ._sse import STRAY, ServerEvent, error_of
 from ._timeouts import Clock, Timeouts
@@ -84,6 +85,8 @@ class ModelCall:
         needs_finish: True: an answer is complete only with a finish reason. False: the end marker of the
             protocol, or the last count of tokens, is enough.
         refusal_is_error: whether it is an error if the model refuses to answer.
+        goes_ahead: waits until the call may begin; returns a function that is called when its answer has
+            begun, or when it has ended in any way.
 
     Example:
         >>> from miniagents import AssistantMessage, LLMConnectionError, MiniAgents
@@ -116,6 +119,7 @@ class ModelCall:
     max_retries: int = 2
     needs_finish: bool = True
     refusal_is_error: bool = False
+    goes_ahead: Callable[[], Awaitable[Callable[[], None]]] = at_once
 
     async def parts(self, metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
         """Call the model, and yield the parts of its answer as they come.
@@ -141,6 +145,7 @@ class ModelCall:
             self.attached,
             self.schemas,
         )
+        has_begun = await self.goes_ahead()
         clock = Clock(self.timeouts, streaming=self.stream)
         reading: _Reading | None = None
         try:
@@ -153,6 +158,7 @@ class ModelCall:
                     await self._wait(step, call, clock)
                 else:
                     reading = _begun(step)
+            has_begun()
             while True:
                 for part in reading.parts:
                     call.note(part)
@@ -165,6 +171,7 @@ class ModelCall:
                 call.note(part)
                 yield part
         finally:
+            has_begun()
             clock.stop()
             if reading is not None:
                 await reading.source.release()

@@ -7,7 +7,7 @@ each agent repeats them for type checkers; a test compares the two.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from pydantic import SecretStr
 
@@ -52,6 +52,9 @@ class ModelOptions:
             `with_tools` sets this, and calls the tools.
         tool_choice: the name of the tool that the model must call.
         answer_schema: the JSON schema of the answer. `as_type` sets this, and validates the answer.
+        cache_prompt: ``"auto"`` lets the provider cache what many calls begin with: the tools, the system
+            text and the earlier messages. Of calls that begin in the same way, the first one goes ahead until
+            its answer begins, so that the others find it in the cache.
         extra: other fields of the request (`seed`, `top_k`, `{"reasoning": {"effort": "high"}}`), also fields
             that the SDK does not know. A field that is None is not sent. `tools` are added to those of the
             agent. `extra_headers` are sent as headers, and `extra_query` as query parameters.
@@ -77,6 +80,7 @@ class ModelOptions:
     tools: Sequence[ToolSpec] = ()
     tool_choice: str | None = None
     answer_schema: AnswerSchema | None = None
+    cache_prompt: Literal["auto"] | None = None
     extra: Mapping[str, object] | None = None
 
     @property

@@ -7,6 +7,7 @@ The provider makes its request from the `Question`. `Question.call` returns the 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, Protocol, TypedDict, TypeVar, cast
 
 from pydantic import SecretStr
@@ -14,11 +15,13 @@ from typing_extensions import override
 
 from miniagents.agents import InteractionContext
 from miniagents.messages import AssistantMessage, Message
+from miniagents.streams import PromisingContext
 
 from ._call import ModelCall, Wire
 from ._conversation import Conversation, conversation_of, loaded
 from ._opaque import Origin
 from ._options import Extras, ModelOptions, Wanted
+from ._prompt_cache import Warming, at_once, beginning_of, key_of
 from ._settings import Provider, server_of
 from ._timeouts import Timeouts
 from ._transport import Response
@@ -103,6 +106,13 @@ class Question(Generic[C]):
     extras: Extras
     timeouts: Timeouts
 
+    @property
+    def cache_key(self) -> str | None:
+        """The key of what calls of this agent begin with, for providers that find a cache by a key."""
+        if not self.options.cache_prompt:
+            return None
+        return key_of(self.model, beginning_of(self.conversation, self.wanted, turns=False))
+
     def call(
         self, wire: Wire, path: str, body: Mapping[str, object], *, needs_finish: bool = True
     ) -> ModelCall:
@@ -124,6 +134,11 @@ class Question(Generic[C]):
             sent: RequestSettings = {"headers": headers, "params": self.extras.query, "timeout": post.timeout}
             return _Sent(post.post(path, cast_to=object, body=dict(whole), options=sent))
 
+        goes_ahead: Callable[[], Awaitable[Callable[[], None]]] = at_once
+        if options.cache_prompt:
+            begins = beginning_of(conversation, self.wanted, turns=True)
+            warming = PromisingContext.current().shared(Warming)
+            goes_ahead = partial(warming.begin, f"{self.model} {connection.base_url}", begins)
         return ModelCall(
             wire=wire,
             ask=ask,
@@ -138,6 +153,7 @@ class Question(Generic[C]):
             max_retries=connection.max_retries if options.max_retries is None else options.max_retries,
             needs_finish=needs_finish,
             refusal_is_error=options.refusal_is_error,
+            goes_ahead=goes_ahead,
         )
 
 

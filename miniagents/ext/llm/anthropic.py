@@ -29,7 +29,7 @@ Example, with a transport of httpx2 instead of the network:
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from pydantic import SecretStr
 
@@ -57,6 +57,7 @@ from ._conversation import Conversation, Turn, encoded, joined_turns
 from ._errors import SDKErrors
 from ._json import arguments_object, look, plain
 from ._messages_decoder import MessagesDecoder, decode_message
+from ._messages_fields import THOUGHTS
 from ._opaque import opened
 from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
 from ._question import Connection, prepared
@@ -125,6 +126,7 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
     tools: Sequence[ToolSpec] = (),
     tool_choice: str | None = None,
     answer_schema: AnswerSchema | None = None,
+    cache_prompt: Literal["auto"] | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> None:
     """Answers a conversation with a model of Anthropic.
@@ -143,7 +145,7 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
         ctx: the conversation.
         model, stream, temperature, system, client, api_key, base_url: see `ModelOptions`.
         first_token_timeout, stall_timeout, total_timeout, max_retries: see `ModelOptions`.
-        refusal_is_error, tools, tool_choice, answer_schema, extra: see `ModelOptions`.
+        refusal_is_error, tools, tool_choice, answer_schema, cache_prompt, extra: see `ModelOptions`.
         max_tokens: the maximum number of tokens of the answer; Anthropic requires a number, so the default is
             8192.
 
@@ -170,6 +172,7 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
         tools=tools,
         tool_choice=tool_choice,
         answer_schema=answer_schema,
+        cache_prompt=cache_prompt,
         extra=extra,
     )
     asked = await prepared(ctx, options, _PROVIDER, _RESERVED, _connection)
@@ -181,6 +184,8 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
         wanted=asked.wanted,
         extra=asked.extras.body,
     )
+    if cache_prompt:
+        _mark(body)
     reply_with(ctx, asked.call(_WIRE, "/v1/messages", body))
 
 
@@ -235,6 +240,36 @@ def _encode(
         "output_config": beside(extra.get("output_config"), format=_format(wanted.answer)),
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _mark(body: dict[str, object]) -> None:
+    """Mark what the provider caches: up to the last tool, the system text, and the last stable message.
+
+    The last message is stable if it has results of tools, because the next request has it again. Else it is
+    the one before.
+    """
+    if tools := cast("list[dict[str, object]]", body.get("tools")):
+        tools[-1] = {**tools[-1], **_MARK}
+    if isinstance(system := body.get("system"), str):
+        body["system"] = [{"type": "text", "text": system, **_MARK}]
+    turns = cast("list[dict[str, object]]", body["messages"])
+    has_results = any(block["type"] == "tool_result" for block in _blocks_in(turns[-1]))
+    for turn in turns[-1:] if has_results else turns[-2:-1]:
+        blocks = _blocks_in(turn)
+        at = next((at for at in reversed(range(len(blocks))) if blocks[at]["type"] not in THOUGHTS), None)
+        if at is not None:
+            blocks[at] = {**blocks[at], **_MARK}
+            turn["content"] = blocks
+
+
+_MARK: Final = MappingProxyType({"cache_control": {"type": "ephemeral"}})
+
+
+def _blocks_in(turn: Mapping[str, object]) -> list[dict[str, object]]:
+    """Return the content of a turn as blocks."""
+    content = turn["content"]
+    text = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return [*cast("list[dict[str, object]]", text)]
 
 
 def _content(turn: Turn) -> object:

@@ -25,7 +25,7 @@ Example, with a transport of httpx2 instead of the network:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from pydantic import SecretStr
 
@@ -91,6 +91,7 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
     tools: Sequence[ToolSpec] = (),
     tool_choice: str | None = None,
     answer_schema: AnswerSchema | None = None,
+    cache_prompt: Literal["auto"] | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> None:
     """Answers a conversation with a model of OpenAI, or of any server that is compatible with it.
@@ -106,7 +107,7 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
         ctx: the conversation.
         model, stream, temperature, system, client, api_key, base_url: see `ModelOptions`.
         first_token_timeout, stall_timeout, total_timeout, max_retries: see `ModelOptions`.
-        refusal_is_error, tools, tool_choice, answer_schema, extra: see `ModelOptions`.
+        refusal_is_error, tools, tool_choice, answer_schema, cache_prompt, extra: see `ModelOptions`.
         max_tokens: the maximum number of tokens of the answer. It is sent to OpenAI as
             `max_completion_tokens`, and to other servers as `max_tokens`, since many know only that name.
         needs_finish_reason: whether an answer without a `finish_reason` is an error. Set it to False for a
@@ -140,6 +141,7 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
         tools=tools,
         tool_choice=tool_choice,
         answer_schema=answer_schema,
+        cache_prompt=cache_prompt,
         extra=extra,
     )
     asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)
@@ -150,6 +152,7 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
         temperature=temperature,
         is_openai=OPENAI.is_own(asked.connection.base_url),
         wanted=asked.wanted,
+        cache_key=asked.cache_key,
         extra=asked.extras.body,
     )
     wire = _WIRE if thinking_tag is None else _tagged(thinking_tag)
@@ -171,6 +174,7 @@ def _encode(
     temperature: float | None,
     is_openai: bool,
     wanted: Wanted = NOTHING_WANTED,
+    cache_key: str | None = None,
     extra: Mapping[str, object],
 ) -> dict[str, object]:
     """Convert a conversation to a Chat Completions request."""
@@ -194,6 +198,7 @@ def _encode(
         "response_format": {"type": "json_schema", "json_schema": _schema(wanted.answer)}
         if wanted.answer
         else None,
+        "prompt_cache_key": cache_key,
         **extra,
         "tools": wanted.told(_tool, extra.get("tools"), "other"),
     }

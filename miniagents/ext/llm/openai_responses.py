@@ -16,7 +16,7 @@ Example:
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from pydantic import SecretStr
 
@@ -80,6 +80,7 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
     tools: Sequence[ToolSpec] = (),
     tool_choice: str | None = None,
     answer_schema: AnswerSchema | None = None,
+    cache_prompt: Literal["auto"] | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> None:
     """Answers a conversation with a model of OpenAI that reasons before it answers.
@@ -95,7 +96,7 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
         ctx: the conversation.
         model, stream, system, client, api_key, base_url, first_token_timeout: see `ModelOptions`.
         stall_timeout, total_timeout, max_retries, refusal_is_error: see `ModelOptions`.
-        tools, tool_choice, answer_schema, extra: see `ModelOptions`.
+        tools, tool_choice, answer_schema, cache_prompt, extra: see `ModelOptions`.
         max_tokens: the maximum number of tokens of the answer, including its reasoning.
         temperature: from 0 to 2; reasoning models do not accept it.
         keep_reasoning: whether to request the reasoning in encrypted form, so that later turns can send it
@@ -124,6 +125,7 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
         tools=tools,
         tool_choice=tool_choice,
         answer_schema=answer_schema,
+        cache_prompt=cache_prompt,
         extra=extra,
     )
     asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)
@@ -133,6 +135,7 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
         temperature=temperature,
         keep_reasoning=keep_reasoning,
         wanted=asked.wanted,
+        cache_key=asked.cache_key,
         extra=asked.extras.body,
         needs_ids=_needs_ids(asked.connection.base_url),
     )
@@ -149,6 +152,7 @@ def _encode(
     temperature: float | None,
     keep_reasoning: bool,
     wanted: Wanted = NOTHING_WANTED,
+    cache_key: str | None = None,
     extra: Mapping[str, object],
     needs_ids: bool = False,
 ) -> dict[str, object]:
@@ -167,6 +171,7 @@ def _encode(
         "store": False,
         "include": list(_included(wanted, keep_reasoning=keep_reasoning)) or None,
         "tool_choice": {"type": "function", "name": wanted.tool} if wanted.tool else None,
+        "prompt_cache_key": cache_key,
         **extra,
         "tools": wanted.told(_tool, extra.get("tools"), "responses"),
         "text": beside(extra.get("text"), format=_format(wanted.answer) if wanted.answer else None),

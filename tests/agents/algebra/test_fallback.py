@@ -9,6 +9,7 @@ from random import Random
 from typing import TypeAlias, cast
 
 import pytest
+from pydantic import BaseModel
 
 from miniagents import (
     AssistantMessage,
@@ -18,18 +19,28 @@ from miniagents import (
     MiniAgents,
     Reasoning,
     Restart,
+    ToolCall,
     ToolCallDelta,
+    ToolSpec,
     Usage,
     fallback,
     identity,
     miniagent,
     partial_text,
+    tool,
 )
 from miniagents.agents._algebra._operands import Errors
 from miniagents.errors import WithdrawnError
 from miniagents.parts import Part
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.speakers import Speaker, heard
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+
 
 Step: TypeAlias = Part | float | Exception
 
@@ -200,6 +211,33 @@ async def test_before_it_begins() -> None:
         ]
         (kept, half, more) = await agent.catching(Speaker("B", "b1", "b2").agent, restart=True).inquire()
         assert ["kept", "b1", "b2"] == [str(kept), str(half), str(more)]
+
+
+async def test_a_fallback_of_models() -> None:
+    """Models that take over from each other are a model: with tools and types, which each of them gets."""
+
+    @tool
+    async def look() -> str:
+        """Look."""
+        return "rain"
+
+    calling = AssistantMessage(parts=["Let me see. ", ToolCall("1", "look")])
+    first = ScriptedModel(["I ", Gone("a")], "It rains.")
+    second = ScriptedModel(calling)
+    agent = fallback(first.agent, second.agent).with_tools(look)
+    async with MiniAgents():
+        assert ["Let me see. ", "rain", "It rains."] == [str(each) for each in await agent.inquire("?")]
+        assert ["look"] == [
+            spec.name for spec in cast("Sequence[ToolSpec]", second.requests[0].keywords["tools"])
+        ]
+        typed = fallback(scripted_model(Gone("a")), scripted_model('{"name": "Oslo"}')).as_type(City)
+        assert City(name="Oslo") == await typed.inquire("?").parsed
+        again = (
+            scripted_model('{"name": ')
+            .as_type(City, repairs=0)
+            .catching(scripted_model('{"name": "Rome"}').as_type(City), restart=True)
+        )
+        assert City(name="Rome") == await again.inquire("?").parsed
 
 
 async def test_which_errors() -> None:
