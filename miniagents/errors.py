@@ -12,7 +12,7 @@ Example:
 from miniagents.agents import (
     RaceLostError,
 )
-from miniagents.models import MaxTurnsError, SchemaError, ToolArgumentsError, TypedAnswerError
+from miniagents.models import MaxTurnsError, QuestionError, SchemaError, ToolArgumentsError, TypedAnswerError
 from miniagents.runs import JournalError
 from miniagents.values import (
     AgentTimeoutError,
@@ -62,6 +62,7 @@ __all__ = [
     "MiniAgentsError",
     "NestingError",
     "NoActiveContextError",
+    "QuestionError",
     "RaceLostError",
     "SchemaError",
     "StopLoop",

@@ -20,6 +20,16 @@ MOST_OF_0_2 = 225
 # A name that is new goes here, and onto a page.
 SINCE_0_2 = frozenset(
     {
+        "Allow",
+        "Question",
+        "QuestionAnswered",
+        "QuestionAsked",
+        "QuestionError",
+        "Reject",
+        "answer_question",
+        "approval",
+        "ask",
+        "open_questions",
         "CallRecords",
         "CallStore",
         "Encoder",

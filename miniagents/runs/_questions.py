@@ -71,11 +71,22 @@ async def open_questions(journal: RunStore, run: str) -> list[Question]:
     Raises:
         JournalError: the journal has no such run, or cannot be read.
     """
-    asked, answers = _questions_of(run, (await journal.read(run)).events)
+    page = await journal.read(run)
+    asked, answers = _questions_of(run, page.events)
+    refused = {event[3] for event in page.events if event[0] == "refused"}
+    answered = {_question_in(key) for key in page.sent if key not in refused}
     now = time.time()
     return [
-        each for key, each in asked.items() if key not in answers and (each.due is None or each.due > now)
+        each
+        for key, each in asked.items()
+        if key not in answers and key not in answered and (each.due is None or each.due > now)
     ]
+
+
+def _question_in(key: str) -> str:
+    """The id of the question that something sent under this key answers; ``""`` if it answers none."""
+    kind, _, rest = key.partition(":")
+    return rest.partition(":")[0] if kind == _ANSWER else ""
 
 
 async def answer_question(
@@ -130,7 +141,8 @@ class RunQuestions:
     Args:
         run: its id.
         events: what is in the log already.
-        write: writes events to the log, and returns when they survive a loss of power.
+        add: writes an event to the log, soon.
+        write: writes an event to the log, and returns when it survives a loss of power.
         span: returns the number of the call that runs now.
     """
 
@@ -138,16 +150,18 @@ class RunQuestions:
         self,
         run: str,
         events: Iterable[Event],
+        add: Callable[[Event], None],
         write: Callable[[Event], Awaitable[None]],
         span: Callable[[], int],
     ) -> None:
         self._run = run
         self._asked, self._answers = _questions_of(run, events)
+        self._add = add
         self._write = write
         self._span = span
         self._before: Counter[str] = Counter()  # how often each question was asked by this process
         self._open: dict[str, tuple[asyncio.Future[None], Callable[[Asked], object]]] = {}
-        self._sent: dict[str, Json] = {}
+        self._sent: dict[str, tuple[str, Json]] = {}  # question -> the key under which an answer came, and it
 
     async def carry(
         self, kind: str, shown: Asked, expires: float | None, check: Callable[[Asked], object], /
@@ -179,7 +193,7 @@ class RunQuestions:
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._open[question.id] = answered, check
         if question.id in self._sent:  # it came before the question was asked again
-            self._settle(question.id, self._sent.pop(question.id))
+            self._settle(question.id, *self._sent.pop(question.id))
         left = None if question.due is None else max(question.due - time.time(), 0.0)
         try:
             async with asyncio.timeout(left):
@@ -189,7 +203,7 @@ class RunQuestions:
         finally:
             del self._open[question.id]
         if question.id not in self._answers:
-            await self._answer(question.id, self._sent.pop(question.id))
+            await self._answer(question.id, self._sent.pop(question.id)[1])
 
     async def _answer(self, key: str, data: Json) -> None:
         await self._write(["answer", 0, key, data])
@@ -202,16 +216,18 @@ class RunQuestions:
             key: under which it was sent.
             data: the answer.
         """
-        kind, _, rest = key.partition(":")
-        question = rest.partition(":")[0]
-        if kind == _ANSWER and question not in self._answers:
-            self._settle(question, cast("Json", data))
+        question = _question_in(key)
+        if question and question not in self._answers:
+            self._settle(question, key, cast("Json", data))
 
-    def _settle(self, question: str, data: Json) -> None:
+    def _settle(self, question: str, key: str, data: Json) -> None:
         """Keep the first answer that fits for the code that waits for it."""
-        if question in self._sent or self.refusal(question, data) is not None:
+        if question in self._sent:
             return
-        self._sent[question] = data
+        if self.refusal(question, data) is not None:
+            self._add(["refused", 0, question, key])
+            return
+        self._sent[question] = key, data
         if question in self._open and not self._open[question][0].done():
             self._open[question][0].set_result(None)
 

@@ -13,6 +13,7 @@ the order in which they begin; a span that begins again after a restart gets a n
 | `call_end` | at, outcome, error, data | the call ended |
 | `question` | id, kind, what is shown, digest, due | a person is asked, until a time in seconds since 1970 |
 | `answer` | id, answer | the answer came, or the time was over |
+| `refused` | id, key | what was sent under this key does not fit |
 | `frame` | frame | something of a reply, as clients get it |
 | `reply` | message, span, message | the parts of this reply are those of that message of that call |
 | `ended` | how, sentence, position | the run ended; the position is that of the last frame |
@@ -118,7 +119,7 @@ class RunLog(Observer):
         self._spans: dict[int, int] = {}  # number of an observed run -> its span
         self._silent: set[int] = set()  # numbers of runs that play a kept call
         self._last_times: dict[tuple[int, int], int] = {}
-        self.questions: RunQuestions = RunQuestions(run, events, self._write_hard, self.span_now)
+        self.questions: RunQuestions = RunQuestions(run, events, self.add, self._write_hard, self.span_now)
 
     # -- writing -----------------------------------------------------------------------------------------
 

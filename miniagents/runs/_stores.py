@@ -192,7 +192,8 @@ class RunStore(Protocol):
         """Become the writer of runs that a server left or died with, oldest first.
 
         Only runs of `restart` ``"server"`` and ``"never"`` are taken: those of this version, and those of a
-        version that no living server has joined with. Their earlier writers can append nothing any more.
+        version that no living server has joined with for a while (ten leases). Their earlier writers can
+        append nothing any more.
 
         Args:
             version: of the agents.

@@ -14,11 +14,23 @@ import pytest
 from pydantic import BaseModel
 from starlette.applications import Starlette
 
-from miniagents import AssistantMessage, InteractionContext, MiniAgent, MiniAgents, ToolCall, miniagent, tool
+from miniagents import (
+    AssistantMessage,
+    InteractionContext,
+    Message,
+    MiniAgent,
+    MiniAgents,
+    ToolCall,
+    ToolMessage,
+    miniagent,
+    model_agent,
+    tool,
+)
 from miniagents.ext.journal import (
     Journal,
     MemoryJournal,
     Question,
+    RunHead,
     RunStore,
     answer_question,
     durable,
@@ -33,7 +45,9 @@ from miniagents.ext.web import (
     Runs,
     chat_routes,
 )
-from miniagents.testing import scripted_model, virtual_time
+from miniagents.ext.web._frame_view import FrameView
+from miniagents.parts import Restart, ToolResult
+from miniagents.testing import virtual_time
 from miniagents.tools import Allow, QuestionError, Reject, approval, ask
 from tests.support.web import served
 
@@ -54,6 +68,17 @@ async def booker(ctx: InteractionContext) -> None:
     ctx.reply(f"{flight.seats} seats on {flight.number}.")
 
 
+@model_agent(alias="CAREFUL")
+async def careful(
+    ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[object, ...] = ()
+) -> None:
+    """Call the tool, and be done when its result is there."""
+    del tools
+    done = isinstance((await ctx.messages)[-1], ToolMessage)
+    call = ToolCall("c1", "pay", '{"amount": 100}')
+    ctx.reply(AssistantMessage("Done.") if done else AssistantMessage(parts=[call]))
+
+
 def payer(paid: list[int], *, expires: float | None = None) -> MiniAgent:
     """An agent whose tool a person has to allow."""
 
@@ -63,8 +88,7 @@ def payer(paid: list[int], *, expires: float | None = None) -> MiniAgent:
         paid.append(amount)
         return f"{amount} paid"
 
-    asks = AssistantMessage(parts=[ToolCall("c1", "pay", '{"amount": 100}')])
-    return scripted_model(asks, then="Done.").with_tools(pay, approve=approval(expires=expires)).bind()
+    return careful.with_tools(pay, approve=approval(expires=expires)).bind()
 
 
 async def eventually(look: Callable[[], Awaitable[T]]) -> T:
@@ -89,16 +113,19 @@ async def is_closed(runs: Runs, question: Question) -> bool:
 
 async def texts(runs: Runs, run: str) -> tuple[list[str], str]:
     """What a run says and how it ends."""
-    said: list[str] = []
+    said: dict[int, str] = {}
     how = ""
     async for _, frame in runs.frames(run):
-        if isinstance(frame, MessagePart) and isinstance(frame.part, str):
-            said.append(frame.part)
-        elif isinstance(frame, MessagePart) and hasattr(frame.part, "content"):
-            said.append(str(frame.part.content))
-        elif isinstance(frame, RunEnded):
-            how = frame.how
-    return said, how
+        match frame:
+            case MessagePart(number, Restart()):
+                said.pop(number, None)
+            case MessagePart(number, str(text) | ToolResult(content=str(text))):
+                said[number] = text
+            case RunEnded():
+                how = frame.how
+            case _:
+                pass
+    return list(said.values()), how
 
 
 async def test_a_value() -> None:
@@ -244,6 +271,39 @@ async def test_equal_questions() -> None:
             if number:
                 assert (["a b c"], "finished") == await texts(runs, run)
     assert 3 == len(set(keys))
+
+
+def test_killed_at_any_write() -> None:
+    """Killed at any write, a run goes on to the same end, and asks nothing again that was answered."""
+
+    async def main() -> None:
+        whole, paid = MemoryJournal(), list[int]()
+        agents = {"payer": payer(paid)}
+        async with MiniAgents():
+            runs = Runs(whole, agents=agents)
+            run = await runs.begin("payer", "Pay.")
+            question = await asked(runs, run)
+            await runs.answer(run, question.id, Allow({"amount": 7}))
+            end = await texts(runs, run)
+        assert (["7 paid", "Done."], "finished") == end
+        page = await whole.read(run)
+        for cut in range(1, len(page.events)):
+            journal = MemoryJournal()
+            await journal.begin(RunHead(run, restart="server"), page.events[:cut])
+            for key, data in page.sent.items():
+                await journal.send(run, key, data)
+            await journal.leave(run)
+            paid.clear()
+            async with MiniAgents():
+                runs = Runs(journal, agents=agents)
+                await runs.open()
+                assert end == await texts(runs, run), cut
+            assert paid in ([], [7]), cut
+            frames = FrameView().take((await journal.read(run)).events)
+            assert 1 == sum(isinstance(each, QuestionAsked) for each in frames), cut
+
+    with virtual_time():
+        asyncio.run(main())
 
 
 async def test_durable() -> None:

@@ -38,6 +38,7 @@ Block: TypeAlias = tuple[int, int, bytes]
 
 Sent: TypeAlias = Callable[[str, Json], None]
 
+_PATIENCE: Final = 10  # leases
 _POLL: Final = 0.02  # seconds, while there is something to wait for
 _LOOK: Final = 0.25  # seconds between two looks for servers that have ended
 _TIDY: Final = 10.0  # seconds
@@ -366,8 +367,8 @@ class RunTables:
         """Let the next process take a run."""
         own = self._release(run, batch)
         self._database.execute(
-            "UPDATE runs SET server = '', attempts = attempts - 1, last = ? WHERE id = ?",
-            (own.last, own.number),
+            "UPDATE runs SET server = '', free_since = ?, attempts = attempts - 1, last = ? WHERE id = ?",
+            (self._clock(), own.last, own.number),
         )
 
     def bury(self) -> None:
@@ -379,16 +380,29 @@ class RunTables:
 
     def _free(self, server: str) -> None:
         self._fold_of(server)
-        self._database.execute("UPDATE runs SET server = '' WHERE server = ? AND ended IS NULL", (server,))
+        self._database.execute(
+            "UPDATE runs SET server = '', free_since = ? WHERE server = ? AND ended IS NULL",
+            (self._clock(), server),
+        )
 
     def _servers(self) -> list[tuple[str, str, float]]:
         return cast("list[tuple[str, str, float]]", self._all("SELECT server, process, seen FROM servers"))
 
     def takeable(self, version: str, limit: int) -> list[int]:
-        """Return the numbers of runs that may be taken."""
+        """Return the numbers of runs that may be taken.
+
+        In a deploy, the servers of a version may all be gone for a moment: its runs wait for them.
+        """
         served = {each for (text,) in self._all("SELECT versions FROM servers") for each in _list(text)}
-        left = self._all(f"SELECT id, version FROM runs WHERE {_LEFT} ORDER BY id")  # noqa: S608 - a constant
-        fit = [cast("int", number) for number, its in left if its == version or its not in served]
+        patience = self._clock() - _PATIENCE * self._lease
+        columns = "id, version, restart, free_since"
+        query = f"SELECT {columns} FROM runs WHERE {_LEFT} ORDER BY id"  # noqa: S608 - constants
+        left = cast("list[tuple[int, str, str, float]]", self._all(query))
+        fit = [
+            number
+            for number, its, restart, free_since in left
+            if its == version or (its not in served and (restart == "never" or free_since < patience))
+        ]
         return fit[:limit]
 
     def take(self, numbers: Sequence[int], *, ended: bool = False) -> list[RunRecord]:

@@ -25,7 +25,7 @@ RUN_TABLES: Final = (
         "owner TEXT NOT NULL, topic TEXT NOT NULL, version TEXT NOT NULL, restart TEXT NOT NULL, "
         "server TEXT NOT NULL, attempts INTEGER NOT NULL, last INTEGER NOT NULL, "
         "tail_from INTEGER NOT NULL DEFAULT 0, began REAL NOT NULL, ended REAL, until REAL, "
-        "how TEXT NOT NULL)"
+        "free_since REAL NOT NULL DEFAULT 0, how TEXT NOT NULL)"
     ),
     "CREATE INDEX runs_of_topic ON runs (topic, owner, id)",
     "CREATE INDEX runs_live ON runs (server) WHERE ended IS NULL",

@@ -364,8 +364,9 @@ class TestProcesses:
             await two.append("r", MORE)
             assert [*EVENTS, *MORE] == await whole(one, "r")
 
-    async def test_take(self, make: Make) -> None:
+    async def test_take(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
         """What was left is taken once, oldest first, by those who serve its version, or if none does."""
+        monkeypatch.setattr("miniagents.ext._journal._runs._PATIENCE", 0.2)  # and not ten leases
         async with both(make) as (one, two):
             left: list[str] = []
             leave = await two.join("2", lambda: left.append("2"))
@@ -383,8 +384,11 @@ class TestProcesses:
             await until(lambda: set(left) == {"1", "2"})
             assert (["b"], ["c"], []) == tuple([[each.run for each in await two.take("2", 1)] for _ in "123"])
             served()
-            await asyncio.sleep(0.1)
-            taken = await two.take("2", 9)
+            taken: list[RunRecord] = []
+            async with asyncio.timeout(20 * LEASE):
+                while not taken:
+                    await asyncio.sleep(0.02)
+                    taken = await two.take("2", 9)
             assert [("a", "live", 1, 4)] == [(each.run, *_state(each)) for each in taken]
             leave()
 

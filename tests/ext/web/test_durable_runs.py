@@ -231,14 +231,14 @@ async def test_tools(tmp_path: Path) -> None:
     ("change", "sentence"),
     [
         ({"version": "2"}, "The agents have changed"),
-        ({"agents": {}}, "The agent of this answer does not exist any more"),
+        ({"agents": {"other": scripted_model()}}, "The agent of this answer does not exist any more"),
         ({"max_attempts": 1}, "The server ended once during this answer"),
     ],
 )
 async def test_what_cannot_go_on(tmp_path: Path, change: dict[str, object], sentence: str) -> None:
     """A run is `lost`, with a sentence, if its agent is gone or changed, or its server died too often."""
     told: list[Frame] = [MessageBegan(0, "assistant"), MessagePart(0, "Hel")]
-    with Journal(tmp_path / "runs.journal") as journal:
+    with Journal(tmp_path / "runs.journal", lease=0.05) as journal:
         await killed(tmp_path, told)
         async with MiniAgents():
             settings = {"agents": {"agent": scripted_model("Hello")}, **change}

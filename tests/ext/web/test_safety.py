@@ -287,7 +287,7 @@ def test_keywords_that_requests_do_not_have() -> None:
         chat_routes(cast("MiniAgent[Message, Message]", waiter))
     with pytest.raises(TypeError, match="The agent 'b' cannot be served"):
         chat_routes({"a": echo, "b": cast("MiniAgent[Message, Message]", waiter)})
-    assert 3 == len(chat_routes(waiter.bind(table=7)))
+    assert 5 == len(chat_routes(waiter.bind(table=7)))
 
 
 def test_owner_of_chats() -> None:

@@ -153,7 +153,7 @@ PROGRAM = textwrap.dedent("""
     async def ask(_):
         return stream_response(talk.inquire("?"))
 
-    runs = Runs(Journal(sys.argv[1]), version=sys.argv[2])
+    runs = Runs(Journal(sys.argv[1], lease=0.1), version=sys.argv[2])
     app = Starlette(routes=[Route("/ask", ask), *chat_routes(talk, runs=runs)], lifespan=lifespan)
 
     class Server(uvicorn.Server):

@@ -85,7 +85,7 @@ async def main():
     gate = Gate()
     if goes_on:  # when the client is there
         asyncio.get_running_loop().call_later(1, gate.go.set)
-    runs = Runs(Journal(journal), version=version)
+    runs = Runs(Journal(journal, lease=0.1), version=version)
     async with chatting(gate.agent(), runs=runs) as url:
         print(url, flush=True)
         await asyncio.Event().wait()
