@@ -33,7 +33,7 @@ FOREIGN: Final = MappingProxyType(
         "typing_extensions": r".*",
         "pydantic": r".*",
         "pydantic_core": (
-            r"miniagents\.(values\..*|messages\._message|agents\._base_agent|ext\.(llm\..*|_history\._comments))"
+            r"miniagents\.(values\..*|messages\._message|agents\._base_agent|ext\.(llm\..*|_history\._comments|_journal\._codec))"
         ),
         "reactivex": r".*",  # not in values: see the import contracts
         "openai": r"miniagents\.ext\.llm\.(openai|openai_responses|_openai_sdk)",
