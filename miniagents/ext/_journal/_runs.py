@@ -128,6 +128,7 @@ class RunTables:
         self._own: dict[str, OwnRun] = {}
         self._joined: dict[object, tuple[str, AbstractEventLoop, Callable[[], None]]] = {}
         self._watched: dict[int, _Watched] = {}
+        self._observed: dict[str, tuple[float, float, float]] = {}  # server -> its sign of life, since, until
         self._pending: dict[str, _Pending] = {}
         self._pushes: list[tuple[int, Sequence[Event] | Over]] = []
         self._undo: list[Callable[[], object]] = []
@@ -260,6 +261,7 @@ class RunTables:
         self._start()
         if not self._server:
             self._server, self._news, self._seen = uuid4().hex, 0, time.monotonic()
+            self._tidy_at = self._seen + _TIDY
             self._database.execute(
                 "INSERT INTO servers (server, process, versions, seen, news) VALUES (?, ?, ?, ?, 0)",
                 (self._server, this_process(), self._versions(), self._clock()),
@@ -308,7 +310,7 @@ class RunTables:
     def _obtain(self, own: OwnRun) -> None:
         self._opened(own.number)
         self._own[own.run] = own
-        self._undo.append(partial(self._own.pop, own.run))
+        self._undo.append(partial(self._own.pop, own.run, None))
 
     def append(self, run: str, batch: Batch) -> None:
         """Keep events."""
@@ -372,7 +374,7 @@ class RunTables:
 
     def bury(self) -> None:
         """Make the runs of servers that have ended free."""
-        for server, _, seen in filter(self._may_be_gone, self._servers()):
+        for server, _, seen in filter(self._is_over, self._servers()):
             gone = self._database.execute("DELETE FROM servers WHERE server = ? AND seen = ?", (server, seen))
             if gone.rowcount:
                 self._free(server)
@@ -429,7 +431,7 @@ class RunTables:
 
     def some_gone(self) -> bool:
         """Whether a server has ended."""
-        return any(map(self._may_be_gone, self._servers()))
+        return any(map(self._is_over, self._servers()))
 
     def writes(self, run: str) -> bool:
         """Whether this process is the writer of a run."""
@@ -649,9 +651,19 @@ class RunTables:
         due = min(self._poll_at, self._look_at, self._seen + self._lease / 3 if self._server else math.inf)
         return max(0.0, due - time.monotonic())
 
-    def _may_be_gone(self, server: tuple[str, str, float]) -> bool:
+    def _is_over(self, server: tuple[str, str, float]) -> bool:
+        """Whether a server has ended, or has sent no heartbeat for a lease.
+
+        Only what this process has watched all the time counts: if it was suspended, or has waited for a lock,
+        so may the others have, and they are given as long again.
+        """
         name, process, seen = server
-        return name != self._server and (self._clock() - seen > self._lease or is_gone(process))
+        now = time.monotonic()
+        before, since, looked = self._observed.get(name, (seen, now, now))
+        if before != seen or now - looked > self._lease / 2:
+            since = now
+        self._observed[name] = seen, since, now
+        return name != self._server and (now - since > self._lease or is_gone(process))
 
     def _beat(self) -> None:
         self._seen = time.monotonic()
