@@ -303,8 +303,7 @@ class RunTables:
             raise JournalError(
                 f"a run already has the id {head.run!r}; give each run an id of its own.", "exists"
             )
-        (number,) = self._numbers("run = ?", head.run)
-        self._obtain(OwnRun(head.run, number, 0))
+        self._obtain(OwnRun(head.run, self._number(head.run), 0))
         self.append(head.run, batch)
 
     def _obtain(self, own: OwnRun) -> None:
@@ -510,11 +509,17 @@ class RunTables:
 
     def read(self, run: str, after: int) -> RunPage:
         """Return the events of a run behind a position."""
-        found = self._find("run = ? AND " + _KEPT, run, self._clock())
-        if not found:
-            raise unknown_run(run)
-        (number,) = self._numbers("run = ?", run)
-        return RunPage(found[0], self._events(run, number, after), self._inbox(number))
+        with self._database.snapshot():
+            found = self._find("run = ? AND " + _KEPT, run, self._clock())
+            if not found:
+                raise unknown_run(run)
+            number = self._number(run)
+            return RunPage(found[0], self._events(run, number, after), self._inbox(number))
+
+    def _number(self, run: str) -> int:
+        for number in self._numbers("run = ?", run):
+            return number
+        raise unknown_run(run)
 
     def _events(self, run: str, number: int, after: int) -> list[Event]:
         bodies: list[bytes] = []
@@ -548,7 +553,7 @@ class RunTables:
         """Return the events of a run behind a position; the follower gets those that come."""
         page = self.read(run, after)
         if not page.record.ended:
-            (number,) = self._numbers("run = ?", run)
+            number = self._number(run)
             watched = self._watched.setdefault(number, _Watched(run, page.record.last, []))
             watched.followers.append(follower)
             follower.position = after + len(page.events)
