@@ -1,4 +1,4 @@
-"""What a journal takes: ``python -m tests.bench.journal_speed``, on SQLite, and on Postgres if it is installed.
+"""What a journal takes: ``python -m tests.bench.journal_speed``, on SQLite and Postgres; ``--sqlite`` alone.
 
 Tokens are events of 64 runs; the processor time is that of the whole process, with the tasks that write them.
 """
@@ -19,8 +19,11 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import cast
 
+import psycopg
+
 from miniagents import InteractionContext, MiniAgent, MiniAgents, miniagent
-from miniagents.ext.journal import Journal, PostgresJournal, RunHead, recorded
+from miniagents.ext.journal import CallKey, Journal, JournalEntry, PostgresJournal, RunHead, recorded
+from miniagents.runs import RecordedFunction
 from tests.support.postgres import postgres_server
 
 __all__ = ["main"]
@@ -40,8 +43,12 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _written() -> int:
-    """The bytes that this process has written to disks."""
+def _written(place: Place) -> int:
+    """The bytes that this process has written to disks, or Postgres to its log."""
+    if place[1]:
+        with psycopg.connect(place[0]) as connection:
+            found = connection.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()
+        return int(cast("tuple[int]", found)[0])
     lines = Path("/proc/self/io").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
 
@@ -67,13 +74,14 @@ async def _tokens(place: Place, *, paced: bool) -> None:
             await journal.end(run, [["ended", 0, "finished", ""]], how="finished")
 
         tokens = 150 if paced else _TOKENS
-        bytes_before, before, clock = _written(), time.process_time(), time.perf_counter()
+        bytes_before, before, clock = _written(place), time.process_time(), time.perf_counter()
         await asyncio.gather(*[write(f"{paced} {run}", tokens) for run in range(_AT_ONCE)])
         cpu, seconds = time.process_time() - before, time.perf_counter() - clock
     number = tokens * _AT_ONCE
+    bytes_each = (_written(place) - bytes_before) / number
     _say(
-        f"{'paced' if paced else 'unpaced'}: {1e6 * cpu / number:.1f} us CPU a token, {number / seconds:,.0f} "
-        f"tokens/s, {(_written() - bytes_before) / number:,.0f} bytes written a token; safe {_spread(waits)}"
+        f"{'paced' if paced else 'unpaced'}: {1e6 * cpu / number:.1f} us CPU a token, "
+        f"{number / seconds:,.0f} tokens/s, {bytes_each:,.0f} bytes written a token; safe {_spread(waits)}"
     )
     if not place[1]:
         with closing(sqlite3.connect(place[0])) as database:
@@ -135,6 +143,18 @@ async def _elsewhere(
         await asyncio.to_thread(process.join)
 
 
+async def _one_call(place: Place) -> None:
+    """A call that is kept, alone."""
+    waits: list[float] = []
+    entry = JournalEntry(RecordedFunction("JUDGE", "1", "bench:judge"), "[]", ())
+    async with _journal(place) as journal:
+        for number in range(300):
+            began = time.perf_counter()
+            await journal.keep_all([(CallKey(number.to_bytes(32, "big")), entry)])
+            waits.append(time.perf_counter() - began)
+    _say(f"a call kept, one after another: {_spread(waits)}")
+
+
 async def _tail(place: Place) -> None:
     """How long after a token is written a follower in another process has it."""
     late: list[float] = []
@@ -161,9 +181,7 @@ async def _takeover(place: Place, kind: signal.Signals) -> None:
         while len(taken) < 16:
             await left.wait()
             left.clear()
-            taken += [
-                record.run for record in await journal.take("1", 16) if record.run.startswith(kind.name)
-            ]
+            taken += [each.run for each in await journal.take("1", 16) if each.run.startswith(kind.name)]
         _say(f"taken over after {kind.name}, with a lease of 3 s: {time.perf_counter() - began:.2f} s")
         for run in taken:
             await journal.delete(run)
@@ -194,13 +212,13 @@ async def _calls(journal: Journal | PostgresJournal, version: str) -> tuple[floa
 async def _all_calls(journal: Journal | PostgresJournal) -> None:
     for what in ("recorded", "played"):
         speeds, waits = zip(*[await _calls(journal, str(version)) for version in range(3)], strict=True)
-        _say(
-            f"{max(speeds):,.0f} calls a second are {what} ({min(speeds):,.0f} at the least); {_spread(waits[0])}"
-        )
+        speed = f"{max(speeds):,.0f} calls a second are {what} ({min(speeds):,.0f} at the least)"
+        _say(f"{speed}, 64 at once; {_spread(waits[0])}")
 
 
 def _measure(place: Place, second: Place) -> None:
     asyncio.run(_tokens(place, paced=False))
+    asyncio.run(_one_call(second))
     asyncio.run(_tokens(second, paced=True))
     for writers in (1, _AT_ONCE):
         asyncio.run(_hard(second, writers))

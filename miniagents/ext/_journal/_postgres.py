@@ -209,7 +209,8 @@ class PostgresDatabase(Database):
 
     @override
     def may_be_of_one(self, error: Exception) -> bool:
-        return not self._connection().closed
+        # If the connection is lost, it is not known what was committed: doing it again could do it twice.
+        return self._connected is not None and not self._connected.closed
 
     @override
     def is_passing(self, error: Exception) -> bool:

@@ -129,6 +129,7 @@ class RunTables:
         self._own: dict[str, OwnRun] = {}
         self._joined: dict[object, tuple[str, AbstractEventLoop, Callable[[], None]]] = {}
         self._watched: dict[int, _Watched] = {}
+        self._observed: dict[str, tuple[float, float, float]] = {}  # server -> its sign of life, since, until
         self._pending: dict[str, _Pending] = {}
         self._pushes: list[tuple[int, Sequence[Event] | Over]] = []
         self._undo: list[Callable[[], object]] = []
@@ -261,6 +262,7 @@ class RunTables:
         self._start()
         if not self._server:
             self._server, self._news, self._seen = uuid4().hex, 0, time.monotonic()
+            self._tidy_at = self._seen + _TIDY
             self._database.execute(
                 "INSERT INTO servers (server, process, versions, seen, news) VALUES (?, ?, ?, ?, 0)",
                 (self._server, this_process(), self._versions(), self._clock()),
@@ -302,14 +304,13 @@ class RunTables:
             raise JournalError(
                 f"a run already has the id {head.run!r}; give each run an id of its own.", "exists"
             )
-        (number,) = self._numbers("run = ?", head.run)
-        self._obtain(OwnRun(head.run, number, 0))
+        self._obtain(OwnRun(head.run, self._number(head.run), 0))
         self.append(head.run, batch)
 
     def _obtain(self, own: OwnRun) -> None:
         self._opened(own.number)
         self._own[own.run] = own
-        self._undo.append(partial(self._own.pop, own.run))
+        self._undo.append(partial(self._own.pop, own.run, None))
 
     def append(self, run: str, batch: Batch) -> None:
         """Keep events."""
@@ -373,7 +374,7 @@ class RunTables:
 
     def bury(self) -> None:
         """Make the runs of servers that have ended free."""
-        for server, _, seen in filter(self._may_be_gone, self._servers()):
+        for server, _, seen in filter(self._is_over, self._servers()):
             gone = self._database.execute("DELETE FROM servers WHERE server = ? AND seen = ?", (server, seen))
             if gone.rowcount:
                 self._free(server)
@@ -443,7 +444,7 @@ class RunTables:
 
     def some_gone(self) -> bool:
         """Whether a server has ended."""
-        return any(map(self._may_be_gone, self._servers()))
+        return any(map(self._is_over, self._servers()))
 
     def writes(self, run: str) -> bool:
         """Whether this process is the writer of a run."""
@@ -522,11 +523,17 @@ class RunTables:
 
     def read(self, run: str, after: int) -> RunPage:
         """Return the events of a run behind a position."""
-        found = self._find("run = ? AND " + _KEPT, run, self._clock())
-        if not found:
-            raise unknown_run(run)
-        (number,) = self._numbers("run = ?", run)
-        return RunPage(found[0], self._events(run, number, after), self._inbox(number))
+        with self._database.snapshot():
+            found = self._find("run = ? AND " + _KEPT, run, self._clock())
+            if not found:
+                raise unknown_run(run)
+            number = self._number(run)
+            return RunPage(found[0], self._events(run, number, after), self._inbox(number))
+
+    def _number(self, run: str) -> int:
+        for number in self._numbers("run = ?", run):
+            return number
+        raise unknown_run(run)
 
     def _events(self, run: str, number: int, after: int) -> list[Event]:
         bodies: list[bytes] = []
@@ -560,7 +567,7 @@ class RunTables:
         """Return the events of a run behind a position; the follower gets those that come."""
         page = self.read(run, after)
         if not page.record.ended:
-            (number,) = self._numbers("run = ?", run)
+            number = self._number(run)
             watched = self._watched.setdefault(number, _Watched(run, page.record.last, []))
             watched.followers.append(follower)
             follower.position = after + len(page.events)
@@ -663,9 +670,19 @@ class RunTables:
         due = min(self._poll_at, self._look_at, self._seen + self._lease / 3 if self._server else math.inf)
         return max(0.0, due - time.monotonic())
 
-    def _may_be_gone(self, server: tuple[str, str, float]) -> bool:
+    def _is_over(self, server: tuple[str, str, float]) -> bool:
+        """Whether a server has ended, or has sent no heartbeat for a lease.
+
+        Only what this process has watched all the time counts: if it was suspended, or has waited for a lock,
+        so may the others have, and they are given as long again.
+        """
         name, process, seen = server
-        return name != self._server and (self._clock() - seen > self._lease or is_gone(process))
+        now = time.monotonic()
+        before, since, looked = self._observed.get(name, (seen, now, now))
+        if before != seen or now - looked > self._lease / 2:
+            since = now
+        self._observed[name] = seen, since, now
+        return name != self._server and (now - since > self._lease or is_gone(process))
 
     def _beat(self) -> None:
         self._seen = time.monotonic()

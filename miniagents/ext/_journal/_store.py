@@ -139,7 +139,7 @@ class JournalInDatabase:
             JournalError: another process, or another task of this one, works on it.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._lease
+        deadline = loop.time() + self._lease + _LOOK_EVERY
         while True:
             try:
                 return await self._ask(partial(self._runs.claim, run), "hard")
@@ -147,8 +147,10 @@ class JournalInDatabase:
                 here = await self._ask(partial(self._runs.writes, run), "read")
                 if error.reason != "busy" or here or loop.time() > deadline:
                     raise
-            await self._ask(self._runs.bury, "hard")
-            await asyncio.sleep(_LOOK_EVERY)
+            if await self._ask(self._runs.some_gone, "read"):
+                await self._ask(self._runs.bury, "hard")
+            else:
+                await asyncio.sleep(_LOOK_EVERY)
 
     async def begin(self, head: RunHead, events: Sequence[Event], /) -> None:
         """Keep a new run; it survives a loss of power when this returns.
@@ -228,8 +230,8 @@ class JournalInDatabase:
         position = max(after, 0)
         while True:
             follower = Follower(position)
-            page = await self._ask(partial(self._runs.follow, run, position, follower), "read")
             try:
+                page = await self._ask(partial(self._runs.follow, run, position, follower), "read")
                 if page.events:
                     position += len(page.events)
                     yield page.events

@@ -284,8 +284,7 @@ class JournalThread:
     def _read(self, jobs: list[_Job[object]]) -> None:
         for job in jobs:
             try:
-                with self._database.snapshot():
-                    job.run(self._database.failures)
+                job.run(self._database.failures)
             except Exception as error:  # noqa: BLE001 - for the task that waits
                 job.fail(error)
         self._answer(jobs)

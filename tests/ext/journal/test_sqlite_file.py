@@ -146,15 +146,16 @@ async def test_cannot_write(path: Path, pragma: str, back: str, why: str) -> Non
 
 
 async def test_images(path: Path) -> None:
-    """An image is in the file once, however many events have it, until the last run that has it is deleted."""
+    """An image is in the file once, however many events have it, until the last of their runs is deleted."""
     image = os.urandom(100_000).hex()
     async with Journal(path) as journal:
 
         async def sizes() -> tuple[int, int]:
-            tables = [f"(SELECT coalesce(sum(length(data)), 0) FROM {name})" for name in ("texts", "packed")]
-            (found,) = await journal._ask(
-                lambda: journal._database.execute(f"SELECT {', '.join(tables)}").fetchall(), "read"
+            statement = (
+                "SELECT (SELECT coalesce(sum(length(data)), 0) FROM texts), "
+                "(SELECT coalesce(sum(length(data)), 0) FROM packed)"
             )
+            (found,) = await journal._ask(lambda: journal._database.execute(statement).fetchall(), "read")
             return cast("tuple[int, int]", found)
 
         for run in "ab":

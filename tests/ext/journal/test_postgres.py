@@ -1,0 +1,96 @@
+"""What only a server can do: lose its connections, and restart."""
+
+import asyncio
+from collections.abc import Generator
+from pathlib import Path
+from typing import cast
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from miniagents.ext.journal import Event, Journal, JournalError, PostgresJournal, RunHead
+from tests.support.postgres import postgres_server
+
+pytestmark = pytest.mark.gate("starts a server")
+
+
+@pytest.fixture(scope="module")
+def server() -> Generator[str]:
+    """A server of Postgres."""
+    with postgres_server() as dsn:
+        yield dsn
+
+
+def cut(dsn: str) -> None:
+    """End the connections of all journals."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'miniagents%'"
+        )
+
+
+@pytest.mark.logs("cannot be written", "cannot be read")
+async def test_lost_connections(server: str) -> None:
+    """While connections are cut, appends fail with a sentence; what is acknowledged is kept, in order."""
+    async with PostgresJournal(server, schema=f"t{uuid4().hex}", lease=30.0) as journal:
+        kept: dict[str, list[int]] = {}
+        failed: list[JournalError] = []
+
+        async def write(run: str) -> None:
+            await journal.begin(RunHead(run), [])
+            kept[run] = []
+            for number in range(150):
+                try:
+                    await journal.append(run, [["x", 0, number]], hard=number % 7 == 0)
+                    kept[run].append(number)
+                except JournalError as error:
+                    failed.append(error)
+                await asyncio.sleep(0.004)
+
+        async with asyncio.TaskGroup() as group:
+            for run in map(str, range(8)):
+                group.create_task(write(run))
+            for _ in range(5):
+                await asyncio.sleep(0.15)
+                await asyncio.to_thread(cut, server)
+        for run, numbers in kept.items():
+            page = await journal.read(run)
+            found = [cast("int", event[2]) for event in page.events]
+            assert set(numbers) <= {*found}, "an acknowledged event is lost"
+            assert sorted({*found}) == found, "an event is there twice, or in another place"
+            assert page.record.last == len(found)
+        assert failed
+        assert all(error.reason is None and "cannot be written" in str(error) for error in failed), failed
+
+
+async def test_wrong_places(server: str, tmp_path: Path) -> None:
+    """A server that is not there, and a schema of another version, are refused with a sentence."""
+    schema = f"t{uuid4().hex}"
+    PostgresJournal(server, schema=schema).close()
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"UPDATE {schema}.journal SET version = 99")  # noqa: S608 - a name of this test
+    for dsn, name, why in (
+        (server, schema, "another version"),
+        (server, 'x"y', "no name of a schema"),
+        (f"postgresql:///x?host={tmp_path}", "s", "cannot be opened"),
+        ("postgresql://ada:secret-word@127.0.0.1:1/x", "s", "cannot be opened"),
+    ):
+        with pytest.raises(JournalError, match=why) as caught:
+            await asyncio.to_thread(PostgresJournal, dsn, schema=name)
+        assert "secret-word" not in str(caught.value)
+
+
+async def test_as_a_file(server: str, tmp_path: Path) -> None:
+    """What is kept in Postgres is read as what is kept in a file, also if it is damaged."""
+    events: list[Event] = [["x", 0, "y" * 2000]]
+    schema = f"t{uuid4().hex}"
+    async with PostgresJournal(server, schema=schema) as journal, Journal(tmp_path / "j") as file:
+        for each in (journal, file):
+            await each.begin(RunHead("r"), events)
+            await each.end("r", events, how="finished")
+            assert [*events, *events] == [*(await each.read("r")).events]
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"UPDATE {schema}.events SET data = 'x' WHERE first = 2")  # noqa: S608 - the same
+        with pytest.raises(JournalError, match=r"The run 'r' of .* cannot be read: its log is damaged"):
+            await journal.read("r")
