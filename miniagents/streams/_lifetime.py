@@ -298,6 +298,8 @@ class Lifetime(Generic[T]):
         If a watcher (a record of the run) needs the pieces at the end, they are kept until then.
         """
         if not self.reachable and self._watchers is None:
+            if self.was_read:
+                self._expect_readers_of_pieces()  # also of those that came after its last lease had gone
             self.items.clear()
 
     # -- how it ends -------------------------------------------------------------------------------------
@@ -414,7 +416,6 @@ class Lifetime(Generic[T]):
         self.expect_reader()
         if not self.reachable:
             if self.closed:
-                self._expect_readers_of_pieces()
                 self.forget()
             else:
                 self.abandon()

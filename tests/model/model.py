@@ -445,6 +445,7 @@ class Model:
         inner = Life(life, at)
         replies = self._wrapper(_raising(agent), sent, at, inner)
         inner.ended = replies.end
+        inner.fails = NEVER if replies.error is None else replies.end
         life.released = inner.released
         return self._mended(replies, self._as_message, life, relays=False)
 

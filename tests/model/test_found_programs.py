@@ -214,6 +214,17 @@ FOUND = {
         READ,
         cancelled=1.0,
     ),
+    "C3 a message that waited behind another one, when a join of them has failed": p.Program(
+        function(
+            p.Reply(
+                p.Joined(
+                    p.Listed((p.Split(p.Streamed(((0.0, "a"),), (1.0, "e"))), p.Streamed((), (2.0, "f"))))
+                )
+            )
+        ),
+        NOTHING,
+        TOKENS,
+    ),
     "C7 an error of a model with tools that was forgotten": p.Program(
         function(p.Forget(p.Tools((), p.Streamed((), (1.0, "e"))), SENT)), NOTHING, READ
     ),
