@@ -31,7 +31,7 @@ __all__ = ["Connection", "Question", "connected", "prepared"]
 
 C = TypeVar("C")
 _UNREAD: Final = "X-Stainless-Raw-Response"
-"""With this header, which is not sent, the SDKs return a response before its body was read."""
+"""With this header the SDKs return a response before its body was read."""
 
 
 class _Client(Closable, Protocol):
