@@ -35,7 +35,7 @@ SHOWN: Final = 10
 
 
 class Pipes(Protocol):
-    """The module `tests.model.pipes`, imported when it is needed: the library of `--tree` may lack its names."""
+    """The module `tests.model.pipes`, imported when needed: the library of `--tree` may lack its names."""
 
     def pipe_of(self, seed: int) -> object:
         """Return the pipe of a seed."""
