@@ -225,6 +225,20 @@ FOUND = {
         NOTHING,
         TOKENS,
     ),
+    "C2 a function that goes on when its rows are cancelled, and begins an inquiry": p.Program(
+        p.Timeout(
+            p.Chain(
+                function(
+                    p.Rows(function(writing(9.0)), ((0.0, SENT),), 1, ordered=True),
+                    p.Forget(function(writing(1.0)), SENT),
+                ),
+                p.Identity(),
+            ),
+            total=2.0,
+        ),
+        NOTHING,
+        READ,
+    ),
     "C7 an error of a model with tools that was forgotten": p.Program(
         function(p.Forget(p.Tools((), p.Streamed((), (1.0, "e"))), SENT)), NOTHING, READ
     ),
