@@ -487,7 +487,7 @@ class Model:
             next((time for time, count in came if count >= before + hold), copied.end) for _, before in came
         ]
         tokens = tuple((time, text) for time, (_, text) in zip(shown, said.tokens, strict=True))
-        return replace(copied, tokens=tokens, note=said.note, fixed=said.fixed)
+        return replace(said, tokens=tokens, end=copied.end, life=copied.life)
 
     def _relayed(self, replies: Replies, at: float, life: Life) -> Replies:
         """Pass replies on, with their error."""
