@@ -40,6 +40,7 @@ COSTS = {
     "S1": "a token through an agent, if the source never waits",
     "S1L": "a token through an agent, if the source waits before each token",
     "S9": "a token of a model's answer, read from HTTP",
+    "S15-128": "a short streamed call over HTTP, with 128 at once",
     "S2-16": "a token through each of 16 operators",
     "S3": "a stored token, read by 100 readers",
     "S4": "each call, if 10,000 agents are called at once",

@@ -298,6 +298,8 @@ class Lifetime(Generic[T]):
         If a watcher (a record of the run) needs the pieces at the end, they are kept until then.
         """
         if not self.reachable and self._watchers is None:
+            if self.was_read:
+                self._expect_readers_of_pieces()  # also of those that came after its last lease had gone
             self.items.clear()
 
     # -- how it ends -------------------------------------------------------------------------------------
@@ -414,7 +416,6 @@ class Lifetime(Generic[T]):
         self.expect_reader()
         if not self.reachable:
             if self.closed:
-                self._expect_readers_of_pieces()
                 self.forget()
             else:
                 self.abandon()
@@ -626,7 +627,9 @@ class TaskLife(WaitingTask):
             self.work_ended()
         self.ended = True
         self.task = None  # its contextvars refer to this object; dropping them avoids a garbage collection
-        for child in tuple(self.children or ()):
+        # It may have gone on because a row of it was cancelled before it; then a run above it stops the rest.
+        stopping = bool(self.children) and self._is_stopped_above()
+        for child in () if stopping else tuple(self.children or ()):
             if not (child.part or child.ended):
                 self.let_go(child)
         if self.children:
@@ -634,6 +637,12 @@ class TaskLife(WaitingTask):
         self.parent = None
         self.buffer.context.discard(self)
         self.buffer.when_closed(self._leave_guardian)
+
+    def _is_stopped_above(self) -> bool:
+        guardian = self.guardian
+        while guardian is not None and (guardian.ended or not guardian._stopping):
+            guardian = guardian.guardian
+        return guardian is not None
 
     def let_go(self, child: "TaskLife") -> None:
         """Stop ``child`` no more when this task is stopped."""

@@ -140,6 +140,8 @@ class ProducerTask(TaskLife):
         else:
             self.work_ended()
             self.finished()
+            if self._stopping:  # it came to its end before the cancellation came to it, or in spite of that
+                self.was_cancelled()
         finally:
             self._handle_received()
             self.forget_waits()

@@ -137,6 +137,11 @@ class ToolResult(PartValue):
     name: str | None = None
     kind: Literal["tool_result"] = field(default="tool_result", kw_only=True, repr=False)
 
+    def __post_init__(self) -> None:
+        """Make a list of the content a tuple, for callers without a type checker."""
+        if isinstance(cast("object", self.content), list):
+            object.__setattr__(self, "content", tuple(self.content))
+
     @property
     def text(self) -> str:
         """The texts of the content, without images and files."""

@@ -17,21 +17,37 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import repeat
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from tests.model import programs as p
 from tests.model.generate import program_of
 from tests.model.loops import LOOPS
-from tests.model.pipes import Pipe, check as check_pipe, pipe_of
-from tests.model.run import check
+from tests.model.run import Outcome, check
 from tests.model.shrink import shrunk
 from tests.support.eager import SUPPORTED
 
 ROOT: Final = Path(__file__).parents[2]
 CHUNK: Final = 250
 SHOWN: Final = 10
+
+
+class Pipes(Protocol):
+    """The module `tests.model.pipes`, imported when needed: the library of `--tree` may lack its names."""
+
+    def pipe_of(self, seed: int) -> object:
+        """Return the pipe of a seed."""
+        ...
+
+    def check(self, pipe: object, loops: str) -> Outcome:
+        """Run a pipe; what differs from the model."""
+        ...
+
+
+def _pipes() -> Pipes:
+    return cast("Pipes", import_module("tests.model.pipes"))
 
 
 @dataclass
@@ -59,12 +75,16 @@ def run(seeds: range, loops: str, pipes: bool = False) -> Tally:
     """Run the programs of some seeds, or the pipes."""
     tally = Tally()
     for seed in seeds:
-        outcome = check_pipe(pipe_of(seed), loops) if pipes else check(program_of(seed), loops)
+        outcome = _check_pipe(seed, loops) if pipes else check(program_of(seed), loops)
         tally.programs += 1
         tally.undecided += outcome.undecided
         if outcome.wrong:
             tally.failed.append(seed)
     return tally
+
+
+def _check_pipe(seed: int, loops: str) -> Outcome:
+    return _pipes().check(_pipes().pipe_of(seed), loops)
 
 
 def kinds(wrong: Sequence[str]) -> set[str]:
@@ -75,12 +95,10 @@ def kinds(wrong: Sequence[str]) -> set[str]:
 def described(seed: int, loops: str, pipes: bool = False) -> str:
     """Return the smallest program, or pipe, that fails as that of a seed, as Python."""
     if pipes:
-        pipe = pipe_of(seed)
-        same = kinds(check_pipe(pipe, loops).wrong)
-        least = cast(
-            "Pipe", shrunk(cast("p.Program", pipe), lambda each: bool(same & _kinds_of(each, loops)))
-        )
-        wrong = "\n".join(f"#   {line}" for line in check_pipe(least, loops).wrong)
+        pipe = _pipes().pipe_of(seed)
+        same = _kinds_of(pipe, loops)
+        least = shrunk(cast("p.Program", pipe), lambda each: bool(same & _kinds_of(each, loops)))
+        wrong = "\n".join(f"#   {line}" for line in _pipes().check(least, loops).wrong)
         return (
             f"# seed {seed}\n{wrong}\nfrom tests.model.pipes import *\n\nprint(check({least!r}, {loops!r}))\n"
         )
@@ -101,7 +119,7 @@ def described(seed: int, loops: str, pipes: bool = False) -> str:
 
 
 def _kinds_of(pipe: object, loops: str) -> set[str]:
-    return kinds(check_pipe(cast("Pipe", pipe), loops).wrong)
+    return kinds(_pipes().check(pipe, loops).wrong)
 
 
 def chunks(first: int, count: int) -> Iterator[range]:
@@ -126,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.tree is not None:
         return _in_tree(options.tree, list(sys.argv[1:] if arguments is None else arguments))
     if options.only is not None:
-        only = pipe_of(options.only) if options.pipes else program_of(options.only)
+        only = _pipes().pipe_of(options.only) if options.pipes else program_of(options.only)
         sys.stdout.write(f"{only!r}\n")
         options.seed, options.count = options.only, 1
     tally = Tally()

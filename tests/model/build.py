@@ -186,6 +186,10 @@ class Built:
                 return cast("Real", notes) if agent.rest is None else notes.otherwise(make(agent.rest))
             case p.Catching():
                 return make(agent.agent).catching(partial(self._handle, agent.handler))
+            case p.Backed():
+                return make(agent.agent).catching(make(agent.other), hold=agent.hold)
+            case p.Guarded():
+                return make(agent.agent).guard(during=_finds_nothing, hold=agent.hold)
             case p.Retry():
                 policy = RetryPolicy(attempts=agent.attempts, delay=agent.delay, jitter=0.0, factor=1.0)
                 return make(agent.agent).retry(policy)
@@ -309,6 +313,10 @@ async def _each(way: str, ctx: Context) -> None:
 async def _upper(promise: MessagePromise[Message], _: object) -> AsyncIterator[str]:
     async for token in promise:
         yield token.upper()
+
+
+def _finds_nothing(text: str) -> None:
+    """Let every text pass."""
 
 
 async def _around(way: str, ctx: Context, call: Real) -> None:

@@ -200,7 +200,7 @@ class Generator:
 
     # -- agents -------------------------------------------------------------------------------------------
 
-    def agent(self, depth: int) -> p.Agent:  # noqa: C901, PLR0911 - a case for each kind
+    def agent(self, depth: int) -> p.Agent:  # noqa: C901, PLR0911, PLR0912 - a case for each kind
         """Draw an agent."""
         if depth <= 0 or self.chance(0.1):
             return self.leaf(depth)
@@ -217,8 +217,12 @@ class Generator:
             case 7:
                 return p.Route(some(depth - 1), some(depth - 1) if self.chance(0.7) else None)
             case 8 | 9:
+                if self.chance(0.3):
+                    return p.Backed(some(depth - 1), some(depth - 1), self.chance(0.4))
                 return p.Catching(some(depth - 1), self.handler(depth - 1))
             case 10:
+                if self.chance(0.5):
+                    return p.Guarded(some(depth - 1), self.random.choice([0, 1, 3, 40]))
                 return p.Retry(some(depth - 1), self.random.randrange(1, 4), self.pause())
             case 11:
                 return self.timeout(depth)

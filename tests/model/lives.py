@@ -180,7 +180,15 @@ class Life:
                 stopped = min(stopped, end)
             if not self.holders:
                 stopped = min(stopped, self.parent.failed)
+        elif self.parent is not None and not late and self._only_in_unread():
+            stopped = min(stopped, self.parent.stopped_above())
         return stopped
+
+    def _only_in_unread(self) -> bool:
+        """Return whether all that holds it are streams of which it is a piece, and which nothing reads."""
+        return all(
+            each.piece and each.life is not None and not each.life.read(late=False) for each in self.holders
+        )
 
     def stopped_above(self) -> float:
         """Return when it, or a run above it, is stopped at the earliest."""

@@ -187,7 +187,7 @@ MOST: Final = 2_000
 NOWHERE: Final = Life(None, NEVER, cancelled=0.0)
 """The life of nothing."""
 
-_Wrapped: TypeAlias = p.ErrorsAsMessages | p.Retry | p.Timeout | p.Around | p.Fork
+_Wrapped: TypeAlias = p.ErrorsAsMessages | p.Guarded | p.Retry | p.Timeout | p.Around | p.Fork
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +423,11 @@ class Model:
                     self.at_stops.add(agent.handler)
                 handle = partial(self._handled, agent.handler, sent, life)
                 return self._mended(replies, handle, life, relays=isinstance(agent.handler, p.Agent))
-            case p.ErrorsAsMessages() | p.Retry() | p.Timeout() | p.Around() | p.Fork():
+            case p.Backed():
+                replies = self.inquire(agent.agent, sent, at, life)
+                handle = partial(self._handled, agent.other, sent, life)
+                return self._mended(replies, handle, life, relays=True, backed=True, hold=agent.hold)
+            case p.ErrorsAsMessages() | p.Guarded() | p.Retry() | p.Timeout() | p.Around() | p.Fork():
                 return self._wrapped(agent, sent, at, life)
             case p.Prompt():
                 return self._prompt(agent, sent, at, life)
@@ -441,6 +445,7 @@ class Model:
         inner = Life(life, at)
         replies = self._wrapper(_raising(agent), sent, at, inner)
         inner.ended = replies.end
+        inner.fails = NEVER if replies.error is None else replies.end
         life.released = inner.released
         return self._mended(replies, self._as_message, life, relays=False)
 
@@ -449,6 +454,8 @@ class Model:
 
     def _wrapper(self, agent: p.Agent, sent: Replies, at: float, life: Life) -> Replies:
         match agent:
+            case p.Guarded():
+                return self._guarded(agent, sent, at, life)
             case p.Retry():
                 return self._retry(agent, sent, at, life)
             case p.Timeout():
@@ -459,6 +466,28 @@ class Model:
                 return self._wrapper(agent.agent, sent, at, life)
             case _:
                 return self._run(agent, sent, at, life)
+
+    def _guarded(self, agent: p.Guarded, sent: Replies, at: float, life: Life) -> Replies:
+        """Write each message anew: a token is shown when so many characters have come behind it."""
+        replies = self.inquire(agent.agent, sent, at, life)
+        flat = Flat(life)
+        _read(replies, life, at)
+        now = at
+        for appears, said in replies.items:
+            now = max(now, appears)
+            flat.add(now, self._held_back(said, now, life, agent.hold))
+        return flat.end(max(now, replies.end), replies.error)
+
+    def _held_back(self, said: Said, at: float, run: Life, hold: int) -> Said:
+        copied = self._rewritten(said, at, run)
+        came: list[tuple[float, int]] = []  # when so many characters have come
+        for time, text in said.tokens:
+            came.append((max(time, at), len(text) + (came[-1][1] if came else 0)))
+        shown = [
+            next((time for time, count in came if count >= before + hold), copied.end) for _, before in came
+        ]
+        tokens = tuple((time, text) for time, (_, text) in zip(shown, said.tokens, strict=True))
+        return replace(said, tokens=tokens, end=copied.end, life=copied.life)
 
     def _relayed(self, replies: Replies, at: float, life: Life) -> Replies:
         """Pass replies on, with their error."""
@@ -749,13 +778,15 @@ class Model:
         life.task_ended = max(now, sent.end)
         return flat.end(max(now, sent.end), sent.error)
 
-    def _mended(
+    def _mended(  # noqa: C901 - one loop over what happens to each message
         self,
         replies: Replies,
         handle: Callable[[str, float], "Said | Replies | str"],
         life: Life,
         *,
         relays: bool,
+        backed: bool = False,
+        hold: bool = False,
     ) -> Replies:
         """Pass messages on one after the other, each from its first token; replace each error.
 
@@ -764,12 +795,15 @@ class Model:
             handle: returns what replaces an error, or the error that it raises.
             life: of the run.
             relays: whether the error of what replaces the error of the sequence ends the sequence.
+            backed: whether nothing follows what replaces an error.
+            hold: whether a message is shown when it is complete, and not at all if it fails.
         """
         flat = Flat(life)
-        _read(replies, life, life.begun)
+        if not backed:
+            _read(replies, life, life.begun)
         now = life.begun
         for appears, said in replies.items:
-            now = max(now, appears, said.begins)
+            now = max(now, appears, said.end if hold else said.begins)
             handled = None
             end = max(now, said.end)
             if said.error is not None:
@@ -782,11 +816,16 @@ class Model:
             kept = replace(said, error=None, life=copied)
             if isinstance(handled, str):
                 flat.add(now, replace(kept, error=handled))
-            elif said.tokens or said.error is None:
-                flat.add(now, kept)
+            elif said.error is None or (said.tokens and not hold):
+                flat.add(now, said if hold else kept)
             now = end
             if handled is not None and not isinstance(handled, str):
                 flat.add(now, handled)
+                if backed:  # what is left of the agent is stopped
+                    _read_until(replies, life, life.begun, now)
+                    return flat.end(now)
+        if backed:
+            _read(replies, life, life.begun)
         now = max(now, replies.end)
         if replies.error is None:
             return flat.end(now)
@@ -895,14 +934,14 @@ class Model:
 
 def _makes_messages(agent: p.Agent) -> bool:
     """Return whether the errors of an agent become messages."""
-    if isinstance(agent, p.Retry | p.Timeout | p.Around | p.Fork):
+    if isinstance(agent, p.Guarded | p.Retry | p.Timeout | p.Around | p.Fork):
         return _makes_messages(agent.agent)
     return isinstance(agent, p.ErrorsAsMessages)
 
 
 def _raising(agent: p.Agent) -> p.Agent:
     """Return the same agent, whose errors stay errors."""
-    if isinstance(agent, p.Retry | p.Timeout | p.Around | p.Fork):
+    if isinstance(agent, p.Guarded | p.Retry | p.Timeout | p.Around | p.Fork):
         return replace(agent, agent=_raising(agent.agent))
     return _raising(agent.agent) if isinstance(agent, p.ErrorsAsMessages) else agent
 

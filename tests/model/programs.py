@@ -15,6 +15,7 @@ __all__ = [
     "Around",
     "Asked",
     "AwaitInput",
+    "Backed",
     "Both",
     "Catching",
     "Chain",
@@ -28,6 +29,7 @@ __all__ = [
     "Form",
     "Function",
     "Generated",
+    "Guarded",
     "Hedge",
     "Identity",
     "Joined",
@@ -307,6 +309,23 @@ class Catching:
 
 
 @dataclass(frozen=True)
+class Backed:
+    """`agent.catching(other, hold=hold)`; `hold`: a message is shown when it is complete, or not at all."""
+
+    agent: "Agent"
+    other: "Agent"
+    hold: bool
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """`agent.guard(during=..., hold=hold)`, whose check finds nothing: `hold` characters wait."""
+
+    agent: "Agent"
+    hold: int
+
+
+@dataclass(frozen=True)
 class Retry:
     """`agent.retry(RetryPolicy(attempts=attempts, delay=delay, jitter=0.0, factor=1.0))`."""
 
@@ -386,6 +405,8 @@ Agent: TypeAlias = (
     | Hedge
     | Route
     | Catching
+    | Backed
+    | Guarded
     | Retry
     | Timeout
     | Around

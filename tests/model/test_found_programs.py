@@ -214,6 +214,31 @@ FOUND = {
         READ,
         cancelled=1.0,
     ),
+    "C3 a message that waited behind another one, when a join of them has failed": p.Program(
+        function(
+            p.Reply(
+                p.Joined(
+                    p.Listed((p.Split(p.Streamed(((0.0, "a"),), (1.0, "e"))), p.Streamed((), (2.0, "f"))))
+                )
+            )
+        ),
+        NOTHING,
+        TOKENS,
+    ),
+    "C2 a function that goes on when its rows are cancelled, and begins an inquiry": p.Program(
+        p.Timeout(
+            p.Chain(
+                function(
+                    p.Rows(function(writing(9.0)), ((0.0, SENT),), 1, ordered=True),
+                    p.Forget(function(writing(1.0)), SENT),
+                ),
+                p.Identity(),
+            ),
+            total=2.0,
+        ),
+        NOTHING,
+        READ,
+    ),
     "C7 an error of a model with tools that was forgotten": p.Program(
         function(p.Forget(p.Tools((), p.Streamed((), (1.0, "e"))), SENT)), NOTHING, READ
     ),

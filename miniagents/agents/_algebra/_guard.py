@@ -18,7 +18,6 @@ from miniagents.messages._message import MessageSink
 from miniagents.messages._parts import PartBuffer, new_part_buffer, shown_text, start_part_pump
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._readers import raise_error
 from miniagents.values import (
     GuardError,
     InquiryCancelledError,
@@ -157,16 +156,15 @@ class _Guarded:
                 for part in waiting.ready():
                     yield part
         except Exception as error:
-            if error is not buffer.error:
-                raise
-        if reason is None and buffer.error is None:
+            # With a check of the whole, nothing has judged what came.
+            for part in waiting.all() if error is buffer.error and self._hold != _NEVER else ():
+                yield part
+            raise
+        if reason is None:
             reason = await _reason(self._after, text)
-        failed = buffer.error is not None and self._hold == _NEVER  # nothing has judged the whole
-        rest = () if failed else waiting.all()
-        for part in rest if reason is None else self._instead(reason, waiting):
+        for part in waiting.all() if reason is None else self._instead(reason, waiting):
             yield part
         if reason is None:
-            raise_error(buffer)
             sink.whole = buffer.result
 
     def _instead(self, reason: str, waiting: "_Waiting") -> Iterator[Part]:

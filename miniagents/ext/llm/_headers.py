@@ -24,6 +24,7 @@ _DURATION: Final = re.compile(
     r"(?:([0-9]{1,9}(?:\.[0-9]{1,12})?)s)?(?:([0-9]{1,12}(?:\.[0-9]{1,12})?)ms)?"
 )
 _UNITS: Final = (86_400, 3_600, 60, 1, 0.001)
+_LIMITED: Final = ("requests", "tokens", "input-tokens", "output-tokens")
 _LONGEST_ID: Final = 200
 _LATEST: Final = 10**9
 """Seconds; a greater number is a date, in seconds or milliseconds since 1970."""
@@ -45,14 +46,12 @@ def response_headers(
         ResponseHeaders(status=200, ..., requests=RateLimit(limit=500, remaining=None, resets_in=0.12), ...)
     """
     headers = {name.lower(): value for name, value in headers.items()}  # each look-up in theirs takes 2 µs
+    limited = any("ratelimit" in name for name in headers)
     found = ResponseHeaders(
         status,
         request_id[:_LONGEST_ID] if request_id else None,
         retry_after(headers),
-        _limit(headers, "requests"),
-        _limit(headers, "tokens"),
-        _limit(headers, "input-tokens"),
-        _limit(headers, "output-tokens"),
+        *(_limit(headers, what) if limited else None for what in _LIMITED),
     )
     return None if found == ResponseHeaders(status) else found
 

@@ -5,7 +5,7 @@ each agent repeats them for type checkers; a test compares the two.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from typing import Final, Literal, cast
 
@@ -17,7 +17,7 @@ from miniagents.values import LLMConfigError
 from ._json import look, plain
 from ._timeouts import Timeouts
 
-__all__ = ["NOTHING_WANTED", "Extras", "ModelOptions", "Wanted", "beside", "check_numbers"]
+__all__ = ["NOTHING_WANTED", "Extras", "ModelOptions", "Wanted", "beside", "check_numbers", "options_of"]
 
 _HIGHEST_TEMPERATURE: Final = 2
 _OF_THE_SDK: Final = frozenset({"extra_headers", "extra_query", "extra_body"})
@@ -102,6 +102,17 @@ class ModelOptions:
             LLMConfigError: a number is out of range; the text names the keyword.
         """
         check_numbers(self.max_tokens, self.temperature, self.max_retries)
+
+
+def options_of(given: Mapping[str, object]) -> ModelOptions:
+    """Return the options among the parameters of the function of an agent.
+
+    Args:
+        given: ``locals()`` at the beginning of the function; a test compares its parameters with the options.
+    """
+    known = {each.name for each in fields(ModelOptions)}
+    make = cast("Callable[..., ModelOptions]", ModelOptions)
+    return make(**{name: value for name, value in given.items() if name in known})
 
 
 @dataclass(frozen=True, slots=True)

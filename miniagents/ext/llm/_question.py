@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Generic, Protocol, TypedDict, TypeVar, cast
+from typing import Final, Generic, Protocol, Self, TypedDict, TypeVar, cast
 
 from pydantic import SecretStr
 from typing_extensions import override
@@ -19,18 +19,34 @@ from miniagents.streams import PromisingContext
 
 from ._call import ModelCall, Wire
 from ._conversation import Conversation, conversation_of, loaded
+from ._json import look
 from ._opaque import Origin
 from ._options import Extras, ModelOptions, Wanted
 from ._prompt_cache import Warming, at_once, beginning_of, key_of
-from ._settings import Provider, server_of
+from ._settings import NO_KEY, Endpoint, Provider, server_of
 from ._timeouts import Timeouts
-from ._transport import Response
+from ._transport import Closable, MakesHTTPClient, Response, http_client, own_client, shared_client
 
-__all__ = ["Connection", "Question", "prepared"]
+__all__ = ["Connection", "Question", "connected", "prepared"]
 
 C = TypeVar("C")
 _UNREAD: Final = "X-Stainless-Raw-Response"
-"""With this header, which is not sent, the SDKs return a response before its body was read."""
+"""With this header the SDKs return a response before its body was read."""
+
+
+class _Client(Closable, Protocol):
+    """What the clients of the SDKs have in common."""
+
+    @property
+    def max_retries(self) -> int: ...
+
+    @property
+    def base_url(self) -> object: ...
+
+    def with_options(self, *, max_retries: int) -> Self: ...
+
+
+S = TypeVar("S", bound=_Client)
 
 
 class RequestSettings(TypedDict):
@@ -82,6 +98,53 @@ class Connection(Generic[C]):
     base_url: str
     max_retries: int
     secrets: tuple[SecretStr, ...]
+
+
+_KEYS: Final = ("api_key", "auth_token", "access_token", "aws_secret_key", "aws_session_token")
+_SECONDS_TO_CONNECT: Final = 10.0
+
+
+def connected(
+    options: ModelOptions,
+    *,
+    provider: Provider,
+    kind: type[S],
+    http: tuple[MakesHTTPClient[object], MakesHTTPClient[object]],
+    timeout: Callable[..., object],
+    retries: int,
+    others: tuple[type[object], ...] = (),
+) -> Connection[S]:
+    """Return the client that the user gave, or the one that the context keeps for this address and key.
+
+    Args:
+        options: the keywords of the agent.
+        provider: whose environment variables are used.
+        kind: the class of clients of the SDK.
+        http: its HTTP clients: over aiohttp, and the usual one.
+        timeout: its class of timeouts.
+        retries: how often it tries again by default.
+        others: classes of clients with the same methods, for other platforms.
+    """
+    agent = f"{provider.name}_agent"
+    own = own_client(options.client, kind, agent, options.api_key, options.base_url, others=others)
+    if own is not None:
+        keys = tuple(SecretStr(key) for name in _KEYS if isinstance(key := look(own, name), str) and key)
+        # A copy, which takes 0.25 ms, only if the client would retry by itself.
+        client = own if own.max_retries == 0 else own.with_options(max_retries=0)
+        return Connection(client, str(own.base_url), own.max_retries, keys)
+
+    def build(endpoint: Endpoint) -> S:
+        # The timeouts of the call limit every wait; the SDK has no timeout for the whole call.
+        return cast("Callable[..., S]", kind)(
+            api_key=endpoint.api_key.get_secret_value() if endpoint.api_key else NO_KEY,
+            base_url=endpoint.base_url,
+            max_retries=0,  # `_retries` does that
+            timeout=timeout(None, connect=_SECONDS_TO_CONNECT),
+            http_client=http_client(endpoint, *http),
+        )
+
+    endpoint = provider.endpoint(options.api_key, options.base_url)
+    return Connection(shared_client(endpoint, kind, build), endpoint.base_url, retries, endpoint.keys)
 
 
 @dataclass(frozen=True, slots=True)

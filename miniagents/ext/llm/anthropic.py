@@ -28,6 +28,7 @@ Example, with a transport of httpx2 instead of the network:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal, cast
 
@@ -55,14 +56,13 @@ from miniagents.values import (
 from ._call import Wire, reply_with
 from ._conversation import Conversation, Turn, encoded, joined_turns
 from ._errors import SDKErrors
-from ._json import arguments_object, look, plain
+from ._json import arguments_object, plain
 from ._messages_decoder import MessagesDecoder, decode_message
 from ._messages_fields import THOUGHTS
 from ._opaque import opened
-from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
-from ._question import Connection, prepared
-from ._settings import NO_KEY, Endpoint, Provider
-from ._transport import http_client, own_client, shared_client
+from ._options import NOTHING_WANTED, Wanted, beside, options_of
+from ._question import connected, prepared
+from ._settings import Provider
 
 try:
     from anthropic import (
@@ -102,7 +102,6 @@ _RESERVED: Final = MappingProxyType(
     }
 )
 _MAX_TOKENS: Final = 8192
-_SECONDS_TO_CONNECT: Final = 10.0
 _OPENING: Final = "(The conversation begins with your words.)"
 
 
@@ -155,26 +154,7 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
         SchemaError: the tools make no sense; nothing was sent.
         LLMError: errors after that are errors of the reply, after the text that has come.
     """
-    options = ModelOptions(
-        model=model,
-        stream=stream,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        system=system,
-        client=client,
-        api_key=api_key,
-        base_url=base_url,
-        first_token_timeout=first_token_timeout,
-        stall_timeout=stall_timeout,
-        total_timeout=total_timeout,
-        max_retries=max_retries,
-        refusal_is_error=refusal_is_error,
-        tools=tools,
-        tool_choice=tool_choice,
-        answer_schema=answer_schema,
-        cache_prompt=cache_prompt,
-        extra=extra,
-    )
+    options = options_of(locals())
     asked = await prepared(ctx, options, _PROVIDER, _RESERVED, _connection)
     body = _encode(
         asked.conversation,
@@ -366,42 +346,15 @@ def _format(answer: AnswerSchema | None) -> dict[str, object] | None:
 
 
 # The clients of Bedrock and Vertex have the methods of `AsyncAnthropic`, but are no subclasses of it.
-_PLATFORMS: Final = (AsyncAnthropicBedrock, AsyncAnthropicBedrockMantle, AsyncAnthropicVertex)
-_KEYS: Final = ("api_key", "auth_token", "access_token", "aws_secret_key", "aws_session_token")
-
-
-def _connection(options: ModelOptions) -> Connection[AsyncAnthropic]:
-    """Return the client that the user gave, or the one that the context keeps for this address and key."""
-    own = own_client(
-        options.client,
-        AsyncAnthropic,
-        "anthropic_agent",
-        options.api_key,
-        options.base_url,
-        others=_PLATFORMS,
-    )
-    if own is not None:
-        keys = tuple(SecretStr(key) for name in _KEYS if isinstance(key := look(own, name), str) and key)
-        # A copy, which takes 0.25 ms, only if the client would retry by itself.
-        client = own if own.max_retries == 0 else own.with_options(max_retries=0)
-        return Connection(client, str(own.base_url), own.max_retries, keys)
-    endpoint = _PROVIDER.endpoint(options.api_key, options.base_url)
-    client = shared_client(endpoint, AsyncAnthropic, _build)
-    return Connection(client, endpoint.base_url, DEFAULT_MAX_RETRIES, endpoint.keys)
-
-
-def _build(endpoint: Endpoint) -> AsyncAnthropic:
-    """Make the client of an endpoint."""
-    key = endpoint.api_key.get_secret_value() if endpoint.api_key else NO_KEY
-    # The timeouts of the call limit every wait; the SDK has no timeout for the whole call.
-    return AsyncAnthropic(
-        api_key=key,
-        base_url=endpoint.base_url,
-        max_retries=0,  # `_retries` does that
-        timeout=Timeout(None, connect=_SECONDS_TO_CONNECT),
-        http_client=http_client(endpoint, DefaultAioHttpClient, DefaultAsyncHttpxClient),
-    )
-
+_connection: Final = partial(
+    connected,
+    provider=_PROVIDER,
+    kind=AsyncAnthropic,
+    http=(DefaultAioHttpClient, DefaultAsyncHttpxClient),
+    timeout=Timeout,
+    retries=DEFAULT_MAX_RETRIES,
+    others=(AsyncAnthropicBedrock, AsyncAnthropicBedrockMantle, AsyncAnthropicVertex),
+)
 
 _WIRE: Final = Wire(
     provider=_PROVIDER.name,

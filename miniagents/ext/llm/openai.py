@@ -51,7 +51,7 @@ from ._conversation import Conversation, Turn, data_url, encoded, name_of
 from ._json import arguments_as_text, plain
 from ._opaque import opened
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
-from ._options import NOTHING_WANTED, ModelOptions, Wanted
+from ._options import NOTHING_WANTED, Wanted, options_of
 from ._question import prepared
 from ._sse import ServerEvent
 from ._thinking_tag import TaggedThoughts
@@ -124,26 +124,7 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
         SchemaError: the tools make no sense; nothing was sent.
         LLMError: errors after that are errors of the reply, after the text that has come.
     """
-    options = ModelOptions(
-        model=model,
-        stream=stream,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        system=system,
-        client=client,
-        api_key=api_key,
-        base_url=base_url,
-        first_token_timeout=first_token_timeout,
-        stall_timeout=stall_timeout,
-        total_timeout=total_timeout,
-        max_retries=max_retries,
-        refusal_is_error=refusal_is_error,
-        tools=tools,
-        tool_choice=tool_choice,
-        answer_schema=answer_schema,
-        cache_prompt=cache_prompt,
-        extra=extra,
-    )
+    options = options_of(locals())
     asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)
     body = _encode(
         asked.conversation,

@@ -40,7 +40,7 @@ from ._conversation import Conversation, Turn, data_url, name_of
 from ._json import arguments_as_text, look, plain
 from ._opaque import opened
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
-from ._options import NOTHING_WANTED, ModelOptions, Wanted, beside
+from ._options import NOTHING_WANTED, Wanted, beside, options_of
 from ._question import prepared
 from ._responses_decoder import ResponsesDecoder, decode_response
 from ._settings import is_at
@@ -108,26 +108,7 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
         SchemaError: the tools make no sense; nothing was sent.
         LLMError: errors after that are errors of the reply, after the text that has come.
     """
-    options = ModelOptions(
-        model=model,
-        stream=stream,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        system=system,
-        client=client,
-        api_key=api_key,
-        base_url=base_url,
-        first_token_timeout=first_token_timeout,
-        stall_timeout=stall_timeout,
-        total_timeout=total_timeout,
-        max_retries=max_retries,
-        refusal_is_error=refusal_is_error,
-        tools=tools,
-        tool_choice=tool_choice,
-        answer_schema=answer_schema,
-        cache_prompt=cache_prompt,
-        extra=extra,
-    )
+    options = options_of(locals())
     asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)
     body = _encode(
         asked.conversation,

@@ -9,8 +9,7 @@ import json
 import logging
 import math
 import sys
-from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,8 +19,7 @@ from typing import Final, Protocol, TextIO, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from miniagents.errors import SchemaError
-from miniagents.parts import AgentPart
-from miniagents.tools import Tool
+from miniagents.tools import Tool, ToolContext
 from miniagents.utils import redact_keys
 
 from ._errors import MCPServerError, MCPToolError
@@ -45,15 +43,14 @@ MCPServerLike: TypeAlias = str | StdioServerParameters | Transport | Client
 """A server: its address, the command that starts it, or a transport or client of the SDK that was not entered
 yet (for headers, sign-on, and answers to requests of the server)."""
 
-MCPTool: TypeAlias = Tool[[dict[str, object]], AsyncGenerator[AgentPart | Result]]
+MCPTool: TypeAlias = Tool[[dict[str, object]], Awaitable[Result]]
 """A tool of a server."""
 
 _LOG: Final = logging.getLogger("miniagents.mcp")
 _MOST_PAGES: Final = 1000
 _LEAVING: Final = 10.0
 """Seconds that a server may take to end its session; after that, the session is cancelled."""
-_WAITING: Final = 1024
-"""How many progress notes wait for a reader; the oldest are dropped, since the result is not one of them."""
+_NO_CALL: Final = ToolContext()
 _LONGEST_NOTE: Final = 100_000  # characters
 _LONGEST_REASON: Final = 500  # characters
 _NO_SESSION: Final = "Session terminated"
@@ -319,39 +316,28 @@ class _Session:
         )
 
     async def _call(
-        self, own: str, name: str, arguments: dict[str, object]
-    ) -> AsyncGenerator[AgentPart | Result]:
+        self, own: str, name: str, arguments: dict[str, object], ctx: ToolContext = _NO_CALL
+    ) -> Result:
         if self.left:
             raise self._ended(name)
-        notes: deque[str] = deque(maxlen=_WAITING)
-        news = asyncio.Event()
 
         async def note(progress: float, total: float | None, message: str | None) -> None:
             of_all = "" if total is None else f"/{total:g}"
-            notes.append(message[:_LONGEST_NOTE] if message else f"{progress:g}{of_all}")
-            news.set()
+            ctx.progress(message[:_LONGEST_NOTE] if message else f"{progress:g}{of_all}")
 
-        call = asyncio.create_task(self._called(own, name, arguments, note))
+        call = asyncio.ensure_future(self._called(own, name, arguments, note))
         self.calls.add(call)
         call.add_done_callback(self.calls.discard)
-        call.add_done_callback(lambda _: news.set())
         try:
-            while True:
-                await news.wait()
-                news.clear()
-                done = call.done()  # read before the notes, so that all notes before the result are yielded
-                while notes:
-                    yield AgentPart((name,), notes.popleft())
-                if done:
-                    break
-            if call.cancelled() and self.left:
-                raise self._ended(name)
-            yield call.result()
+            await asyncio.wait((call,))
         finally:
             if not call.done():
                 call.cancel()
                 # Wait until the server has got the cancellation; the SDK gives up after some seconds.
                 await asyncio.wait((call,))
+        if call.cancelled() and self.left:
+            raise self._ended(name)
+        return call.result()
 
     def _ended(self, name: str) -> MCPServerError:
         server = self.name.replace("The", "the", 1)

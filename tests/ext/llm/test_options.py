@@ -21,7 +21,7 @@ from miniagents import (
     tool,
 )
 from miniagents.ext.llm import Wanted, _options, anthropic, openai, openai_responses
-from miniagents.ext.llm._options import ModelOptions, beside
+from miniagents.ext.llm._options import ModelOptions, beside, options_of
 from tests.support.chat_wire import chat
 from tests.support.sse_server import answer, sse
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, WIRES, Wire, asking, reply_to
@@ -314,14 +314,15 @@ def test_one_type_of_options(module: ModuleType) -> None:
 
 @pytest.mark.parametrize("module", PROVIDERS)
 def test_all_options_are_passed_on(module: ModuleType) -> None:
-    """Every keyword goes into the options under its own name."""
-    (made,) = [
-        node
-        for node in ast.walk(tree_of(module))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "ModelOptions"
-    ]
-    passed = {each.arg: ast.unparse(each.value) for each in made.keywords}
-    assert {each.name: each.name for each in fields(ModelOptions)} == passed
+    """Every keyword goes into the options under its own name: the first line of an agent takes them all."""
+    name, keywords = keywords_of(module)
+    function = next(
+        each for each in tree_of(module).body if isinstance(each, ast.AsyncFunctionDef) and each.name == name
+    )
+    assert "options = options_of(locals())" == ast.unparse(function.body[1])
+    assert {each.name for each in fields(ModelOptions)} <= set(keywords)
+    given = dict.fromkeys(keywords, 7)
+    assert ModelOptions(**dict.fromkeys((each.name for each in fields(ModelOptions)), 7)) == options_of(given)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("module", PROVIDERS)
