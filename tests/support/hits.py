@@ -27,9 +27,8 @@ out = os.open(note, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def tell(*words):
     os.write(out, (" ".join(map(str, (time.monotonic(), os.getpid(), *words))) + "\\n").encode())
 
-async def work(journal, run):
+async def work(journal, run, at):
     try:
-        at = (await journal.read(run)).record.last
         while True:
             count = random.choice((1, 1, 1, 3))
             events = [["x", 0, f"{os.getpid()}.{at + 1 + more}"] for more in range(count)]
@@ -46,14 +45,14 @@ async def main():
     async with journal, asyncio.TaskGroup() as group:
         for run in range(int(first)):
             await journal.begin(RunHead(str(run), restart="server"), [])
-            group.create_task(work(journal, str(run)))
+            group.create_task(work(journal, str(run), 0))
         left = asyncio.Event()
         await journal.join("1", left.set)
         tell("ready")
         while True:
             left.clear()
             for record in await journal.take("1", 99):
-                group.create_task(work(journal, record.run))
+                group.create_task(work(journal, record.run, record.last))
             await left.wait()
 
 asyncio.run(main())
