@@ -1,8 +1,8 @@
-"""A reader of a run that goes on: gets events in its event loop, from the thread of a journal."""
+"""What goes from the thread of a journal to event loops: answers, and events for those who follow a run."""
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeAlias
 
 from miniagents.runs import Event
@@ -54,3 +54,28 @@ class Follower:
             self._more.clear()
             await self._more.wait()
         return self._batches.popleft()
+
+
+class Mail:
+    """What the thread has for event loops; they get all of it at once, after a commit."""
+
+    def __init__(self) -> None:
+        self._posts: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+
+    def post(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        """Have a function called in an event loop."""
+        self._posts.setdefault(loop, []).append(call)
+
+    def send(self) -> None:
+        """Send what was posted."""
+        posts, self._posts = self._posts, {}
+        for loop, calls in posts.items():
+            try:
+                loop.call_soon_threadsafe(_call_all, calls)
+            except RuntimeError:
+                continue  # the loop is closed: no task waits any more
+
+
+def _call_all(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()

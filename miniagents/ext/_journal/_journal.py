@@ -65,14 +65,6 @@ class Journal(JournalInDatabase):
             database, SQLiteRuns, f"the journal {self.path}", keep=keep, lease=lease, clock=clock
         )
 
-    def calls(self) -> Iterator[StoredCall]:
-        """Return all calls, in the order in which they were kept; this blocks.
-
-        Raises:
-            JournalError: the file cannot be read.
-        """
-        return self.read_calls(self.path)
-
     @staticmethod
     def read_calls(path: str | Path) -> Iterator[StoredCall]:
         """Return the calls of a file in their order, also while another process uses it; this blocks.

@@ -5,7 +5,7 @@ under the key of their run, and are not packed.
 """
 
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Final, Literal, Protocol, cast
@@ -15,7 +15,6 @@ from typing_extensions import override
 from miniagents.runs import JournalError
 from miniagents.values import redact_keys
 
-from ._calls import StoredCall, stored_calls
 from ._database import Database, Rows
 from ._runs import Block, RunTables
 from ._store import JournalInDatabase
@@ -375,24 +374,7 @@ class PostgresJournal(JournalInDatabase):
             raise JournalError(f"keep={keep!r} of a journal is neither 'hash' nor 'text'.")
         if not schema.isidentifier():
             raise JournalError(f"{schema!r} is no name of a schema; give letters, digits and underscores.")
-        self._options = (dsn, schema, lease)
-        database = PostgresDatabase(*self._options)
+        database = PostgresDatabase(dsn, schema, lease)
         super().__init__(
             database, PostgresRuns, f"the schema {schema}", keep=keep, lease=lease, clock=database.clock
         )
-
-    def calls(self) -> Iterator[StoredCall]:
-        """Return all calls, in the order in which they were kept; this blocks.
-
-        Raises:
-            JournalError: they cannot be read.
-        """
-        database = PostgresDatabase(*self._options)
-        try:
-            yield from stored_calls(
-                lambda statement, last: database.execute(statement, (last,)).fetchall(), self._place
-            )
-        except database.failures as error:
-            raise JournalError(database.sentence(error, "read")) from None
-        finally:
-            database.close()

@@ -29,9 +29,8 @@ from miniagents.runs import (
 from ._calls import CallTables
 from ._codec import Batch, compressed, decompressed, digest_of, events_of, opened, sealed
 from ._database import Database, marks
-from ._followers import Follower, Over
+from ._followers import Follower, Mail, Over
 from ._processes import is_gone, this_process
-from ._thread import Mail
 
 Block: TypeAlias = tuple[int, int, bytes]
 """Events: the position of the first, that of the last, and the data of a row."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
@@ -23,12 +23,12 @@ from miniagents.runs import (
     unknown_run,
 )
 
-from ._calls import CallTables
+from ._calls import CallTables, StoredCall, stored_calls
 from ._codec import batch_of
 from ._database import Database
-from ._followers import Follower
+from ._followers import Follower, Mail
 from ._runs import RunTables
-from ._thread import JournalThread, Mail, Urgency
+from ._thread import JournalThread, Urgency
 
 R = TypeVar("R")
 
@@ -355,10 +355,20 @@ class JournalInDatabase:
             runs = 0 if older_than is None else self._runs.delete_ended(older_than)
             return runs + self._calls.prune(older_than, unused_for, max_bytes)
 
-        try:
-            return self._thread.ask_and_wait(remove, "hard")
-        except self._expected as error:
-            raise self._failure(error, "written") from None
+        return self._wait(remove, "hard")
+
+    def calls(self) -> Iterator[StoredCall]:
+        """Return all calls, in the order in which they were kept; this blocks.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        return stored_calls(
+            lambda statement, last: self._wait(
+                lambda: self._database.execute(statement, (last,)).fetchall(), "read"
+            ),
+            self._place,
+        )
 
     # -- the thread ----------------------------------------------------------------------------------------
 
@@ -370,6 +380,12 @@ class JournalInDatabase:
             )
         try:
             return await self._thread.ask(do, urgency, size)
+        except self._expected as error:
+            raise self._failure(error, "read" if urgency == "read" else "written") from None
+
+    def _wait(self, do: Callable[[], R], urgency: Urgency) -> R:
+        try:
+            return self._thread.ask_and_wait(do, urgency)
         except self._expected as error:
             raise self._failure(error, "read" if urgency == "read" else "written") from None
 

@@ -11,9 +11,11 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as ThreadFuture
-from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
+from typing import Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 from ._database import Database
+from ._followers import Mail
+from ._runs import RunTables
 
 R = TypeVar("R")
 
@@ -24,63 +26,6 @@ _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _LARGEST: Final = 1000  # jobs of a group
 _PAUSE: Final = 0.02  # seconds between two groups of soft writes
 _MUCH: Final = 65536  # bytes that do not wait for that
-
-
-class Mail:
-    """What the thread has for event loops; they get all of it at once, after a commit."""
-
-    def __init__(self) -> None:
-        self._posts: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
-
-    def post(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-        """Have a function called in an event loop."""
-        self._posts.setdefault(loop, []).append(call)
-
-    def send(self) -> None:
-        """Send what was posted."""
-        posts, self._posts = self._posts, {}
-        for loop, calls in posts.items():
-            try:
-                loop.call_soon_threadsafe(_call_all, calls)
-            except RuntimeError:
-                continue  # the loop is closed: no task waits any more
-
-
-def _call_all(calls: Sequence[Callable[[], None]]) -> None:
-    for call in calls:
-        call()
-
-
-class Service(Protocol):
-    """What the thread works on besides jobs."""
-
-    def fence(self) -> None:
-        """Called first in each transaction."""
-        ...
-
-    def flush(self) -> None:
-        """Called last in each transaction; writes what jobs have collected."""
-        ...
-
-    def done(self) -> None:
-        """Called when a transaction was committed."""
-        ...
-
-    def undo(self) -> None:
-        """Called when a transaction was undone."""
-        ...
-
-    def tick(self, write: "Callable[[Callable[[], object]], None]") -> float | None:
-        """Do what is due, and return after how many seconds something else is; None: not without jobs.
-
-        Args:
-            write: calls a function in a transaction.
-        """
-        ...
-
-    def close(self) -> None:
-        """Called in the last transaction."""
-        ...
 
 
 class _Job(Generic[R]):
@@ -144,11 +89,11 @@ class JournalThread:
 
     Args:
         database: that nothing else uses.
-        service: works on it, too.
+        service: what it is used for; each transaction begins and ends with a call of it.
         mail: is sent after each commit.
     """
 
-    def __init__(self, database: Database, service: Service, mail: Mail) -> None:
+    def __init__(self, database: Database, service: RunTables, mail: Mail) -> None:
         self._database = database
         self._service = service
         self._mail = mail
