@@ -57,7 +57,7 @@ def _without_texts(value: Json, texts: dict[str, str]) -> Json:
             digest = digest_of(value)
             texts[digest] = value
             return _MARK + digest
-        case list() | tuple():
+        case list():
             return [_without_texts(each, texts) for each in value]
         case dict():
             return {name: _without_texts(each, texts) for name, each in value.items()}

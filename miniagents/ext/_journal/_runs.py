@@ -474,7 +474,8 @@ class RunTables:
         if run in self._own:
             self._undo.append(partial(self._own.__setitem__, run, self._own.pop(run)))
         self._remove(numbers)
-        self._pushes += [(number, "unknown") for number in numbers]
+        for number in numbers:
+            self._pushes.append((number, "unknown"))
 
     def delete_ended(self, older_than: float) -> int:
         """Delete the runs that ended before so many seconds, and return how many there were."""

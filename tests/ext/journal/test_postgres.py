@@ -69,7 +69,7 @@ async def test_wrong_places(server: str, tmp_path: Path) -> None:
     schema = f"t{uuid4().hex}"
     PostgresJournal(server, schema=schema).close()
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"UPDATE {schema}.journal SET version = 99")  # noqa: S608 - a name of this test
+        connection.execute(f"UPDATE {schema}.journal SET version = 99".encode())  # noqa: S608 - a name of this test
     for dsn, name, why in (
         (server, schema, "another version"),
         (server, 'x"y', "no name of a schema"),
@@ -91,6 +91,6 @@ async def test_as_a_file(server: str, tmp_path: Path) -> None:
             await each.end("r", events, how="finished")
             assert [*events, *events] == [*(await each.read("r")).events]
         with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"UPDATE {schema}.events SET data = 'x' WHERE first = 2")  # noqa: S608 - the same
+            connection.execute(f"UPDATE {schema}.events SET data = 'x' WHERE first = 2".encode())  # noqa: S608
         with pytest.raises(JournalError, match=r"The run 'r' of .* cannot be read: its log is damaged"):
             await journal.read("r")

@@ -158,9 +158,10 @@ async def test_images(path: Path) -> None:
             (found,) = await journal._ask(lambda: journal._database.execute(statement).fetchall(), "read")
             return cast("tuple[int, int]", found)
 
+        five: list[Event] = [["call_end", 1, [image]] for _ in range(5)]
         for run in "ab":
             await journal.begin(RunHead(run), [["began", 0, {"image": image}]])
-            await journal.end(run, [["call_end", 1, [image]]] * 5, how="finished")
+            await journal.end(run, five, how="finished")
         once, packed = await sizes()
         assert 100_000 < once < len(image)
         assert packed < 2000

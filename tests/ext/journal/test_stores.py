@@ -397,14 +397,14 @@ class TestProcesses:
         async with both(make) as (one, two):
             heard: list[list[tuple[str, Json]]] = [[], []]
             await one.begin(RunHead("r", restart="server"), [])
-            one.listen("r", lambda *sent: heard[0].append(sent))
+            one.listen("r", lambda key, data: heard[0].append((key, data)))
             await two.send("r", "stop", 1)
             await until(lambda: heard[0] == [("stop", 1)])
             await one.send("r", "stop", 2)
             await one.leave("r")
             await one.send("r", "answer", 3)
             assert await two.take("1", 1)
-            two.listen("r", lambda *sent: heard[1].append(sent))
+            two.listen("r", lambda key, data: heard[1].append((key, data)))
             await until(lambda: len(heard[1]) == 2)
             assert ([("stop", 1)], {("stop", 1), ("answer", 3)}) == (heard[0], {*heard[1]})
 
