@@ -639,10 +639,8 @@ class TaskLife(WaitingTask):
         self.buffer.when_closed(self._leave_guardian)
 
     def _is_stopped_above(self) -> bool:
-        guardian = self.guardian
-        while guardian is not None and (guardian.ended or not guardian._stopping):
-            guardian = guardian.guardian
-        return guardian is not None
+        above = self.guardian
+        return above is not None and ((above._stopping and not above.ended) or above._is_stopped_above())  # noqa: SLF001 - of its class
 
     def let_go(self, child: "TaskLife") -> None:
         """Stop ``child`` no more when this task is stopped."""

@@ -138,10 +138,7 @@ class ProducerTask(TaskLife):
         except BaseException as error:  # noqa: BLE001 - the block of the context raises it
             self._interrupt(error)
         else:
-            self.work_ended()
-            self.finished()
-            if self._stopping:  # it came to its end before the cancellation came to it, or in spite of that
-                self.was_cancelled()
+            self._succeed()
         finally:
             self._handle_received()
             self.forget_waits()
@@ -150,6 +147,13 @@ class ProducerTask(TaskLife):
             self.has_ended()
             # From Python 3.12 on, an error refers to this frame: `f_back` of the frames in its traceback.
             del self
+
+    def _succeed(self) -> None:
+        """End what it writes normally."""
+        self.work_ended()
+        self.finished()
+        if self._stopping:  # it came to its end before the cancellation came to it, or in spite of that
+            self.was_cancelled()
 
     def _fail(self, error: Exception) -> None:
         """End what it writes with ``error``."""

@@ -238,6 +238,7 @@ FOUND = {
         ),
         NOTHING,
         READ,
+        order=2,
     ),
     "C7 an error of a model with tools that was forgotten": p.Program(
         function(p.Forget(p.Tools((), p.Streamed((), (1.0, "e"))), SENT)), NOTHING, READ

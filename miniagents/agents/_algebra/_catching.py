@@ -4,7 +4,7 @@ It is the one engine for an answer that goes wrong in the middle: what was shown
 withdrawn by a `Restart` and written anew in the same message (``restart``), or is continued (``continues``).
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
@@ -93,7 +93,7 @@ class Catching:
         try:
             while True:
                 try:
-                    promise = await _next(replies)
+                    promise = await anext(replies, None)
                 except Exception as error:  # noqa: BLE001 - the handler decides which errors it can handle
                     result = await self._handled(error, ctx)
                     if isinstance(result, Operand):
@@ -170,7 +170,7 @@ class Catching:
         replies = result.inquire(sent) if isinstance(result, Operand) else MessageSequencePromise(result)
         following = aiter(replies)
         try:
-            first = await _next(following) or failed_message(Context.current(), error, (self.alias,))
+            first = await anext(following, None) or failed_message(Context.current(), error, (self.alias,))
         except Exception as raised:  # noqa: BLE001 - it becomes the error of this message
             drop_frames(raised)
             first = failed_message(Context.current(), raised, replies.buffer.chain)
@@ -222,12 +222,6 @@ class TakingOver:
 
 def _name(handler: object) -> str:
     return handler.alias if isinstance(handler, Operand) else name_of(handler)
-
-
-async def _next(replies: AsyncIterator[MessagePromise[Message]]) -> MessagePromise[Message] | None:
-    async for promise in replies:
-        return promise
-    return None
 
 
 async def _says_something(promise: MessagePromise[Message]) -> bool:
