@@ -122,7 +122,7 @@ def tools_of_the_provider() -> None:
         server_tool({"type": "x"}),
         now,
     ]
-    assert_type(scripted_model("Hi").with_tools(*given), ToolAgent)
+    assert_type(scripted_model("Hi").with_tools(*given), ToolAgent[...])
     web_search(domain="a.example")  # type: ignore[call-arg]
     server_tool("web_search")  # type: ignore[arg-type]
 
