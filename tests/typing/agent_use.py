@@ -4,6 +4,7 @@ from typing import assert_type
 
 from miniagents import (
     AgentCall,
+    AssistantMessage,
     ErrorMessage,
     Message,
     MessagePromise,
@@ -11,6 +12,9 @@ from miniagents import (
     MessageSequencePromise,
     MiniAgent,
 )
+from miniagents.ext.chat_history import compact
+from miniagents.messages import Summary
+from miniagents.types import ModelAgent
 from miniagents.values import FrozenMapping
 from tests.typing.agent_kinds import answering_agent, any_agent, asking_agent, keyed_agent, tuned_agent
 from tests.typing.message_classes import Answer, HardQuestion, Question
@@ -119,3 +123,13 @@ def agents_are_never_changed() -> None:
 
 def neither_are_their_keywords() -> None:
     any_agent.defaults["model"] = "m"  # type: ignore[index, assignment]
+
+
+def a_long_conversation(model: ModelAgent) -> None:
+    """What makes a conversation shorter is an agent, and any agent may write the summary."""
+    short = compact(model_limit=1000, keep=2, by=model)
+    assert_type(short, MiniAgent)
+    assert_type(short | model, MiniAgent[Message, AssistantMessage])
+    assert_type(Summary("They met.", replaces=["k"]).replaces, tuple[str, ...])
+    compact(model_limit=1000)  # type: ignore[call-arg]
+    compact(model_limit=1000, by=keyed_agent)  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """Type facts: what a model with tools takes and replies."""
 
+from decimal import Decimal
 from typing import assert_type
 
 from miniagents import (
@@ -30,6 +31,8 @@ from miniagents import (
     model_agent,
     tool,
 )
+from miniagents.ext.llm.openai import openai_agent
+from miniagents.ext.usage import RunUsage
 from miniagents.models import ToolReplies
 from miniagents.parts import ResponseHeaders, ServerToolCall, ServerToolResult
 from miniagents.testing import scripted_model
@@ -119,6 +122,13 @@ def tools_of_the_provider() -> None:
         server_tool({"type": "x"}),
         now,
     ]
-    assert_type(scripted_model("Hi").with_tools(*given), ToolAgent)
+    assert_type(scripted_model("Hi").with_tools(*given), ToolAgent[...])
     web_search(domain="a.example")  # type: ignore[call-arg]
     server_tool("web_search")  # type: ignore[arg-type]
+
+
+def a_prompt_that_is_cached() -> None:
+    """What caches a prompt is one word; what it has saved is dollars."""
+    openai_agent.fork(cache_prompt="auto")
+    openai_agent.fork(cache_prompt="always")  # type: ignore[arg-type]
+    assert_type(RunUsage().saved, Decimal | None)

@@ -173,10 +173,13 @@ def http_client(endpoint: Endpoint, fast: MakesHTTPClient[H], plain: MakesHTTPCl
         fast: the class over aiohttp, which costs less the more calls are under way.
         plain: the class that the SDK uses by default.
     """
-    make = plain if find_spec("aiohttp") is None else fast
+    verify: ssl.SSLContext | bool = True
     if endpoint.base_url.startswith("http://") and "http" not in getproxies():
-        return make(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-    return make()
+        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if find_spec("aiohttp") is not None:
+        with suppress(RuntimeError):  # the SDK cannot use this version of it
+            return fast(verify=verify)
+    return plain(verify=verify)
 
 
 # -- responses -------------------------------------------------------------------------------------------

@@ -129,6 +129,19 @@ def test_http_client(monkeypatch: pytest.MonkeyPatch, *, installed: bool) -> Non
     assert (kind, True) == make("http://one")
 
 
+def test_an_aiohttp_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the SDK cannot use the aiohttp that is installed, its usual client is used."""
+    monkeypatch.setattr(_transport, "find_spec", {"aiohttp": object()}.get)
+
+    def fast(*, verify: ssl.SSLContext | bool = True) -> str:
+        raise RuntimeError("To use the aiohttp client you must have installed the package with the extra")
+
+    def plain(*, verify: ssl.SSLContext | bool = True) -> str:
+        return "plain"
+
+    assert "plain" == http_client(endpoint(), fast, plain)
+
+
 @pytest.mark.parametrize("installed", [True, False])
 @on_each_wire
 async def test_proxy_and_tls(wire: Wire, monkeypatch: pytest.MonkeyPatch, *, installed: bool) -> None:
