@@ -7,7 +7,7 @@ They differ in what becomes of the end, and in who is stopped with whom:
 | `TokenMessage` | tokens | a message of the tokens | the source goes on | the source goes on |
 | `_Validated` | messages | the same end | cancels the source, which it stands for | both stop |
 | `_ValidatedMessage` | a message | the validated message, or the error | cancels the source | both stop |
-| `MessageCopy` | a message | the same; its owner may end it, or `follow` another | the source goes on | both stop |
+| `MessageCopy` | a message | the same, or what its owner says | the source goes on | both stop |
 
 Many streams become one in the flattener (`_flattener.py`); messages become other text in a token feed
 (`_tokens.py`). Everything else that reads one stream and writes another one has a task.

@@ -103,7 +103,8 @@ def tokens_of(text: str) -> float:
 
 
 def _content(message: Message) -> Sequence[object]:
-    return getattr(message, "content", None) or (str(message),)
+    parts = message.content if isinstance(message, UserMessage | AssistantMessage | ToolMessage) else ()
+    return parts or (str(message),)
 
 
 def _text_of(part: object) -> str:
