@@ -102,7 +102,7 @@ def opened(number: int, first: int, last: int, data: bytes) -> bytes:
 
 def _sum(number: int, first: int, last: int, data: bytes) -> bytes:
     """A checksum that knows where the data belongs: a damaged index leads to the row of another run."""
-    place = zlib.crc32(b"%d %d %d" % (number, first, last))
+    place = (number * 0x9E3779B1 + first * 0x85EBCA6B + last * 0xC2B2AE35) & 0xFFFFFFFF
     return zlib.crc32(data, place).to_bytes(_CHECKSUM, "big")
 
 

@@ -62,6 +62,8 @@ class OwnRun:
         size: of these, in bytes.
         listener: gets what is sent to the run, in its event loop.
         heard: the keys of what it got.
+        bodies: of what is written at the end of the transaction.
+        events: of what is written at the end of the transaction.
     """
 
     run: str
@@ -71,6 +73,8 @@ class OwnRun:
     size: int = 0
     listener: tuple[AbstractEventLoop, Sent] | None = None
     heard: set[str] = field(default_factory=set[str])
+    bodies: list[bytes] = field(default_factory=list[bytes])
+    events: list[Event] = field(default_factory=list[Event])
 
 
 @dataclass(slots=True)
@@ -80,15 +84,6 @@ class _Watched:
     run: str
     last: int
     followers: list[Follower]
-
-
-@dataclass(slots=True)
-class _Pending:
-    """Events of a run that are written at the end of the transaction."""
-
-    own: OwnRun
-    bodies: list[bytes] = field(default_factory=list[bytes])
-    events: list[Event] = field(default_factory=list[Event])
 
 
 class RunTables:
@@ -129,7 +124,7 @@ class RunTables:
         self._joined: dict[object, tuple[str, AbstractEventLoop, Callable[[], None]]] = {}
         self._watched: dict[int, _Watched] = {}
         self._observed: dict[str, tuple[float, float, float]] = {}  # server -> its sign of life, since, until
-        self._pending: dict[str, _Pending] = {}
+        self._pending: list[OwnRun] = []  # those with events that are not written yet
         self._pushes: list[tuple[int, Sequence[Event] | Over]] = []
         self._undo: list[Callable[[], object]] = []
         self._poll_at = self._look_at = self._tidy_at = 0.0
@@ -207,16 +202,17 @@ class RunTables:
         if not self._pending:
             return
         rows: list[tuple[int, int, int, bytes]] = []
-        for each in self._pending.values():
-            own, body = each.own, b",".join(each.bodies)
-            first, last = own.last + 1, own.last + len(each.events)
+        for own in self._pending:
+            body, events = b",".join(own.bodies), own.events
+            own.bodies, own.events = [], []
+            first, last = own.last + 1, own.last + len(events)
             rows.append((own.number, first, last, sealed(own.number, first, last, body)))
             self._undo.append(partial(self._shorten, own, own.last, own.size))
             own.last = last
             own.size += len(body)
             if self.packs:
                 own.blocks.append((first, last, body))
-            self._pushes.append((own.number, each.events))
+            self._pushes.append((own.number, events))
         self._pending.clear()
         self._insert(rows)
         self._fold([each for each in self._own.values() if each.size >= _LARGE])
@@ -240,6 +236,8 @@ class RunTables:
         for each in reversed(self._undo):
             each()
         self._undo.clear()
+        for own in self._pending:
+            own.bodies, own.events = [], []
         self._pending.clear()
         self._pushes.clear()
         self.calls.undo()
@@ -318,11 +316,10 @@ class RunTables:
             raise self._refusal(run)
         if not batch.events:
             return
-        pending = self._pending.get(run)
-        if pending is None:
-            pending = self._pending[run] = _Pending(own)
-        pending.bodies.append(batch.body)
-        pending.events += batch.events
+        if not own.bodies:
+            self._pending.append(own)
+        own.bodies.append(batch.body)
+        own.events += batch.events
         for digest, text in batch.texts.items():
             data = compressed(text.encode(errors="surrogatepass"))
             self._database.execute(
