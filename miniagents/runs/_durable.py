@@ -1,7 +1,6 @@
 """``durable``: a run of many agents whose process was killed continues after its finished calls."""
 
 import logging
-from collections import deque
 from collections.abc import AsyncGenerator, MutableMapping, Sequence
 from contextvars import Token
 from types import TracebackType
@@ -87,8 +86,8 @@ class LoggedCalls:
 
     def _take(self, *keys: str) -> KeptCall | None:
         """Return an equal call of the log, each once; None if the call must be made."""
-        calls: deque[KeptCall] = next(filter(None, map(self._kept.get, keys)), deque())
-        if not calls:
+        calls = next((self._kept[key] for key in keys if self._kept.get(key)), None)
+        if calls is None:
             return None
         self.played += 1
         watch = current_watch()

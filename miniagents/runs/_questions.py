@@ -73,7 +73,7 @@ async def open_questions(journal: RunStore, run: str) -> list[Question]:
     """
     page = await journal.read(run)
     asked, answers = _questions_of(run, page.events)
-    refused = {event[3] for event in page.events if event[0] == "refused"}
+    refused = {str(event[3]) for event in page.events if event[0] == "refused"}
     answered = {_question_in(key) for key in page.sent if key not in refused}
     now = time.time()
     return [

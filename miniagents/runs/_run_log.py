@@ -487,8 +487,8 @@ class _Replay(RunWatch):
 
     def _begin(self, messages: int) -> None:
         while self.messages < messages:
-            known = self._known[self.messages] if self.messages < len(self._known) else FrozenMapping()
-            self.next_message(known)
+            nothing: FrozenMapping[str, object] = FrozenMapping()
+            self.next_message(self._known[self.messages] if self.messages < len(self._known) else nothing)
 
     def end(self, outcome: str, error: Json) -> None:
         """Notify of the end."""

@@ -284,7 +284,7 @@ def _field(name: str, value: object) -> object:
             return tuple(_field("", each) for each in cast("Iterable[object]", value))
         case Mapping() if "kind" in value:
             return part_from_data(cast("Mapping[str, object]", value))
-        case {"limit": limit, "remaining": remaining, "resets_in": resets_in}:
-            return RateLimit(limit, remaining, resets_in)
+        case Mapping() if "resets_in" in value:
+            return RateLimit(**cast("dict[str, int]", value))
         case _:
             return value

@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
-from miniagents.ext.web import DataPart, Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
+from miniagents.ext.web import (
+    DataPart,
+    Frame,
+    MessageBegan,
+    MessageEnded,
+    MessagePart,
+    QuestionAnswered,
+    QuestionAsked,
+    RunEnded,
+    frames_of,
+)
 from miniagents.messages import (
     AssistantMessage,
     ErrorMessage,
@@ -189,6 +199,8 @@ def messages_of_run(run: str, frames: Iterable[Frame], seconds: float | None) ->
                 drafts[number].ended = True
             case RunEnded():
                 ending = frame
+            case QuestionAsked() | QuestionAnswered():
+                pass
     messages: list[Message] = [
         message for each in drafts.values() if (message := each.message(run)) is not None
     ]
@@ -290,7 +302,7 @@ def shown(messages: Sequence[Message], has_picture: Callable[[str], bool]) -> li
                 pass
             case MessagePart():
                 cast("list[object]", all_shown[-1]["parts"]).append(frame.as_data()["part"])
-            case MessageEnded() | RunEnded():
+            case MessageEnded() | QuestionAsked() | QuestionAnswered() | RunEnded():
                 pass
     for each in all_shown:
         sentence = each["sentence"]

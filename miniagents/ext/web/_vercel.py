@@ -30,7 +30,17 @@ from miniagents.parts import (
 )
 
 from ._attachments import address_of
-from ._frames import Frame, FramePart, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
+from ._frames import (
+    Frame,
+    FramePart,
+    MessageBegan,
+    MessageEnded,
+    MessagePart,
+    QuestionAnswered,
+    QuestionAsked,
+    RunEnded,
+    json_of,
+)
 from ._page_data import DataPart
 from ._protocols import NO_CACHE
 from ._safe_json import safe_json
@@ -147,6 +157,9 @@ class VercelEncoder:
                 yield from self._part(part)
             case MessageEnded():
                 yield from self._end_calls()
+            case QuestionAsked(question) | QuestionAnswered(question):
+                data = {name: value for name, value in frame.as_data().items() if name != "type"}
+                yield {"type": "data-question", "id": question, "data": data}
             case RunEnded():
                 yield from self._end(frame)
 

@@ -214,7 +214,7 @@ async def test_tools(tmp_path: Path) -> None:
             run = await runs.begin("agent", "Hi")
             await halting.waits.wait()
             await asyncio.sleep(0.1)
-        kept = {event[3] for event in (await journal.read(run)).events if event[0] == "kept"}
+        kept = {str(event[3]) for event in (await journal.read(run)).events if event[0] == "kept"}
         assert {"SCRIPTED_MODEL", "pay"} == kept
         async with MiniAgents(app_wide=True):
             runs = runs_of(journal, both)
