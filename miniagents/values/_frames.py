@@ -1,6 +1,7 @@
 """Where a coroutine stands. Only to guess and to describe: nothing else may depend on it."""
 
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
+from typing import cast
 
 
 def innermost_frame(awaited: object) -> FrameType | None:
@@ -26,6 +27,6 @@ def innermost_frame(awaited: object) -> FrameType | None:
         elif isinstance(awaited, AsyncGeneratorType):
             frame, awaited = awaited.ag_frame or frame, awaited.ag_await
         elif isinstance(awaited, GeneratorType):
-            frame, awaited = awaited.gi_frame or frame, awaited.gi_yieldfrom
+            frame, awaited = awaited.gi_frame or frame, cast("object", awaited.gi_yieldfrom)  # pyright: ignore[reportUnknownMemberType]
         else:
             return frame
