@@ -199,7 +199,7 @@ def messages_of_run(run: str, frames: Iterable[Frame], seconds: float | None) ->
                 drafts[number].ended = True
             case RunEnded():
                 ending = frame
-            case QuestionAsked() | QuestionAnswered():
+            case _:
                 pass
     messages: list[Message] = [
         message for each in drafts.values() if (message := each.message(run)) is not None
