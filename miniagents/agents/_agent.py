@@ -84,7 +84,17 @@ Caught: TypeAlias = MessageType | Stage[In1, Message]
 
 
 class CatchOptions(TypedDict, total=False):
-    """The keywords of :meth:`MiniAgent.catching`."""
+    """The keywords of :meth:`MiniAgent.catching`, which says more about each.
+
+    Attributes:
+        on: which errors are caught.
+        restart: whether an answer that has begun may be withdrawn.
+        after: ``"continue"``: the other model goes on after the text that has come.
+        hold: whether nothing is shown that may be withdrawn.
+
+    Example:
+        >>> options: CatchOptions = {"on": (ValueError,), "hold": True}
+    """
 
     on: Errors
     restart: bool

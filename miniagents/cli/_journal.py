@@ -276,7 +276,8 @@ def _calls(place: str) -> Iterator[StoredCall]:
         yield from Journal.read_calls(place)
         return
     with journal_at(place) as journal:
-        yield from journal.calls()
+        calls = list(journal.calls())
+    yield from calls
 
 
 def _run_line(record: RunRecord) -> str:

@@ -28,6 +28,11 @@ class AgentTool:
         takes: the class of message that the arguments become.
         spec: the description that the model gets.
         timeout: None: an agent has no timeout of its own.
+
+    Example:
+        >>> from miniagents.testing import scripted_model
+        >>> AgentTool.of(scripted_model("Hi", alias="POLITE")).spec.name
+        'POLITE'
     """
 
     agent: MiniAgent[Message, Message, ...]

@@ -101,7 +101,14 @@ class Reject:
 
 
 class Carrier(Protocol):
-    """Carries questions to people; the run of a server or of a journal does."""
+    """Carries questions to people; the run of a server or of a journal does.
+
+    Example:
+        >>> class Yes:
+        ...     async def carry(self, kind, shown, expires, check, /):
+        ...         return {"value": "yes"}
+        >>> carrier: Carrier = Yes()
+    """
 
     async def carry(
         self, kind: str, shown: Asked, expires: float | None, check: Callable[[Asked], object], /
@@ -239,6 +246,10 @@ def refusal_of(kind: str, data: Asked) -> str | None:
     Args:
         kind: of the question.
         data: the answer.
+
+    Example:
+        >>> refusal_of("approval", {"value": 1})
+        'it neither allows nor rejects the call'
     """
     if kind == "approval" and not isinstance(data.get("allow"), bool):
         return "it neither allows nor rejects the call"
@@ -250,6 +261,10 @@ def answer_data(answer: object) -> dict[str, object]:
 
     Args:
         answer: a decision about a call, or a value.
+
+    Example:
+        >>> answer_data(Reject("No.")), answer_data(7)
+        ({'allow': False, 'reason': 'No.'}, {'value': 7})
     """
     if isinstance(answer, Allow):
         return {"allow": True, "arguments": None if answer.arguments is None else dict(answer.arguments)}
@@ -263,6 +278,10 @@ def reason_of(error: ValueError) -> str:
 
     Args:
         error: of a check.
+
+    Example:
+        >>> reason_of(ValueError("no"))
+        'no'
     """
     if isinstance(error, ValidationError):
         return "; ".join(

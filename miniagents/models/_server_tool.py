@@ -18,7 +18,13 @@ _ANY: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class ServerTool(ToolSpec):
-    """A tool that the provider runs; `parameters` has the form of each provider, by the name of its API."""
+    """A tool that the provider runs; `parameters` has the form of each provider, by the name of its API.
+
+    Example:
+        >>> from miniagents.tools import server_tool
+        >>> server_tool({"type": "web_search_20250305", "name": "web_search"}).form("messages")["type"]
+        'web_search_20250305'
+    """
 
     @override
     def __post_init__(self) -> None:

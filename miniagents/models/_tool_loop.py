@@ -156,9 +156,12 @@ _NO_SUCH_TOOL: Final = "(no such tool)"
 
 
 MakeParts: TypeAlias = Callable[[ToolCall, MutableMapping[str, object]], AsyncGenerator[Part]]
+"""Makes the parts of the result of a call."""
+
 RecordTool: TypeAlias = Callable[
     [ToolCall, ToolSpec, MakeParts, MutableMapping[str, object]], AsyncGenerator[Part]
 ]
+"""Makes the parts of the result of a call, or plays those that were kept."""
 
 TOOL_RECORDER: Final[ContextVar[RecordTool | None]] = ContextVar("miniagents_tool_recorder", default=None)
 """Records the calls of tools; it gets the call and the function that makes its parts. None: no recording."""
@@ -379,6 +382,10 @@ class ToolLoop:
         model: replies one message, and takes the keyword ``tools``.
         calls: answers the calls.
         max_turns: how many answers the model may give.
+
+    Example:
+        >>> ToolLoop.__slots__[0]
+        'model'
     """
 
     model: MiniAgent[Message, AssistantMessage, ...]

@@ -44,6 +44,17 @@ class LoggedCalls:
         played: how many calls were replayed from the log until now.
         made: how many calls were made and kept until now.
         models_only: True: only runs of models pass through it.
+
+    Example:
+        >>> from miniagents.ext.journal import LoggedCalls, MemoryJournal, RunHead, RunLog
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     journal, head = MemoryJournal(), RunHead("7")
+        ...     await journal.begin(head, [["began", 0, None]])
+        ...     async with LoggedCalls(RunLog(journal, "7"), head) as calls:
+        ...         print(await scripted_model("Hi").inquire("Hello"), calls.made)
+        >>> MiniAgents().run(main())
+        Hi 1
     """
 
     models_only: ClassVar[bool] = True

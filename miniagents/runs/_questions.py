@@ -70,6 +70,16 @@ async def open_questions(journal: RunStore, run: str) -> list[Question]:
 
     Raises:
         JournalError: the journal has no such run, or cannot be read.
+
+    Example:
+        >>> from miniagents.ext.journal import MemoryJournal, RunHead, open_questions
+        >>> async def main():
+        ...     journal = MemoryJournal()
+        ...     asked = ["question", 0, "q", "question", {"text": "Why?"}, "", None]
+        ...     await journal.begin(RunHead("7"), [asked])
+        ...     print((await open_questions(journal, "7"))[0].shown)
+        >>> asyncio.run(main())
+        {'text': 'Why?'}
     """
     page = await journal.read(run)
     asked, answers = _questions_of(run, page.events)
@@ -113,6 +123,17 @@ async def answer_question(
     Raises:
         QuestionError: it cannot be answered, or not so; the reason says why.
         JournalError: the journal has no such run, or cannot be used.
+
+    Example:
+        >>> from miniagents.ext.journal import MemoryJournal, RunHead, answer_question
+        >>> async def main():
+        ...     journal = MemoryJournal()
+        ...     asked = ["question", 0, "q", "question", {"text": "Why?"}, "", None]
+        ...     await journal.begin(RunHead("7"), [asked])
+        ...     await answer_question(journal, "7", "q", "Because.")
+        ...     print(list((await journal.read("7")).sent.values()))
+        >>> asyncio.run(main())
+        [{'value': 'Because.'}]
     """
     asked, answers = _questions_of(run, (await journal.read(run)).events)
     found, known = asked.get(question), answers.get(question)

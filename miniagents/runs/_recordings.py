@@ -118,6 +118,10 @@ def part_of_data(data: Json) -> Part:
 
     Raises:
         ValueError: it is not a part.
+
+    Example:
+        >>> part_of_data({"kind": "finish", "reason": "stop"})
+        Finish(reason='stop')
     """
     if isinstance(data, str):
         return data

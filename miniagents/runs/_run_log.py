@@ -127,7 +127,7 @@ class RunLog(Observer):
         """Write events, soon.
 
         Args:
-            events: in order.
+            *events: in order.
         """
         self._pending += events
         self.wake()

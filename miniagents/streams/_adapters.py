@@ -226,7 +226,7 @@ def for_calls(observable: Observable[T], concurrency: int) -> AsyncGenerator[T]:
 
     Args:
         observable: as for `to_async_iter`.
-        concurrency: how many calls may run, and how many items may wait for theirs.
+        concurrency: how many calls may run; as many items may wait for theirs, or an eighth of `prefetch`.
     """
     return aiter(observable) if isinstance(observable, Stream) else started(_read(observable, concurrency))
 
@@ -234,7 +234,10 @@ def for_calls(observable: Observable[T], concurrency: int) -> AsyncGenerator[T]:
 async def _read(observable: Observable[T], limit: int | None = None) -> AsyncGenerator[T]:
     yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
     buffer: ReplayBuffer[T] = ReplayBuffer(plain_context())
-    gauge = TerminalGauge(min(limit or UNBOUNDED, buffer.context.prefetch), buffer.items)
+    prefetch = buffer.context.prefetch
+    # The results of calls wait, too: with an eighth for the items, a source is at most twice that far ahead.
+    ahead = prefetch if limit is None else min(max(limit, prefetch // 8), prefetch)
+    gauge = TerminalGauge(ahead, buffer.items)
     gauge.read_here()
     # An Observable may emit from any thread, as the timers of reactivex do.
     on_loop_thread = buffer.context.on_loop_thread

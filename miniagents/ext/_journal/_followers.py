@@ -26,7 +26,7 @@ class Follower:
 
     def __init__(self, after: int) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self.position = after
+        self.position: int = after
         self._batches: deque[Sequence[Event] | Over] = deque()
         self._more = asyncio.Event()
         self._over = False

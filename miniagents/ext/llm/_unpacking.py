@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from typing import Final, TypeAlias
 
 from ._json import WireError
@@ -49,7 +48,10 @@ class _Inflater:
 
 def _before_damage(inflate: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:
     """Yield what a damaged piece of a body has before its damage."""
-    with suppress(zlib.error):
-        for at in range(len(data)):
-            if out := inflate(data[at : at + 1]):
-                yield out
+    for at in range(len(data)):
+        try:
+            out = inflate(data[at : at + 1])
+        except zlib.error:
+            return
+        if out:
+            yield out

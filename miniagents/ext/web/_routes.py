@@ -95,7 +95,7 @@ def chat_routes(
         >>> @miniagent
         ... async def hello(ctx):
         ...     ctx.reply("Hello")
-        >>> [route.path for route in chat_routes(hello, prefix="/chat")]
+        >>> [route.path for route in chat_routes(hello, prefix="/chat")][:3]
         ['/chat/runs', '/chat/runs/{run}', '/chat/runs/{run}/stop']
     """
     named = dict(agents) if isinstance(agents, Mapping) else {agents.alias: agents}

@@ -211,11 +211,11 @@ async def test_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.gate("starts Postgres, and kills servers, each of which takes a second to start")
-@pytest.mark.loop(timeout=60 + 5 * kills_wanted(3))
+@pytest.mark.loop(timeout=60 + 5 * kills_wanted(6))
 async def test_kills_with_postgres(tmp_path: Path) -> None:
     """So they do where the journal is in Postgres."""
     with postgres_server() as dsn:
-        await kill(tmp_path, kills_wanted(3), dsn=dsn)
+        await kill(tmp_path, kills_wanted(6), dsn=dsn)
 
 
 async def kill(tmp_path: Path, wanted: int, *, dsn: str = "") -> None:
