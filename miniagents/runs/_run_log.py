@@ -260,6 +260,8 @@ class RunLog(Observer):
         if self._size > _LIMIT:
             self._fail(JournalError(f"The log of the run {self._run!r} is slower than the run."))
             return
+        if not event.times:
+            return
         place = span, event.message
         data = [any_part_data(part) for part in event.parts]
         moments = [_micro(at, event.run) for at in event.times]

@@ -245,6 +245,7 @@ async def test_another_process(tmp_path: Path, when: Literal["before", "after"])
     ]
 
 
+@pytest.mark.logs("had not ended drain_timeout")
 async def test_equal_questions() -> None:
     """Equal questions of a run are different ones, in the order in which they come, also after a restart."""
     go = asyncio.Event()

@@ -72,7 +72,7 @@ async def logged(agent: MiniAgent) -> tuple[MemoryJournal, str]:
     return journal, run
 
 
-@pytest.mark.logs("A run failed")
+@pytest.mark.logs("A run failed", "No reader ever saw")
 @pytest.mark.parametrize("fails", [False, True])
 def test_prefixes(*, fails: bool) -> None:
     """A prefix of the log gives a prefix of the frames, at each cut; and what clients saw is all of them."""

@@ -39,6 +39,6 @@ def test_a_class_that_the_next_run_does_not_know(tmp_path: Path, caplog: pytest.
         assert bool(classes) == isinstance(second[0], ParsedMessage)
 
     MiniAgents().run(both(tmp_path / "known", ParsedMessage[Verdict]))
-    assert "" == caplog.text
+    assert [] == [each for each in caplog.records if each.name != "asyncio"]  # which logs slow disks
     MiniAgents().run(both(tmp_path / "unknown"))
     assert 1 == caplog.text.count("message_classes=[ParsedMessage[Verdict]]")

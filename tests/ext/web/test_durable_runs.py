@@ -468,7 +468,7 @@ async def test_a_stop_is_recorded_before_it_is_confirmed() -> None:
         assert ("stopped", 1) == (how_it_ended(await everything(runs, run)), halting.asked)
 
 
-@pytest.mark.logs("A run cannot be recorded")
+@pytest.mark.logs("A run cannot be recorded", "Nor can the end")
 async def test_a_stop_that_is_not_recorded() -> None:
     """A stop that the journal cannot record is no success: the error says so."""
     halting, journal = Halting("Once upon a time"), HeldJournal(JournalError("the disk is full"))

@@ -250,7 +250,7 @@ async def test_restart() -> None:
         assert 204 == (await client.get(f"/chat/runs/{run}?after={len(told)}")).status_code
 
 
-@pytest.mark.logs("cannot be recorded")
+@pytest.mark.logs("cannot be recorded", "cannot be written")
 async def test_log_fails() -> None:
     """A run whose frames cannot be kept is stopped, and its readers are told that the rest is lost."""
 
