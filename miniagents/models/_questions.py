@@ -158,7 +158,7 @@ async def ask(text: str, answer: type[T] | type[str] = str, *, expires: float | 
 
     Raises:
         SchemaError: the type has no JSON schema.
-        QuestionError: nothing carries questions here, or nobody has answered in time.
+        QuestionError: nothing carries questions here, or no answer came in time.
 
     Example:
         >>> from miniagents import MiniAgents, miniagent

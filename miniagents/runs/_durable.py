@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, MutableMapping, Sequence
-from contextvars import Token
+from contextlib import ExitStack
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
@@ -12,9 +12,7 @@ from miniagents.models import (
     CARRIER,
     TOOL_CONTEXT,
     TOOL_RECORDER,
-    Carrier,
     MakeParts,
-    RecordTool,
     ToolContext,
     ToolSpec,
 )
@@ -67,9 +65,7 @@ class LoggedCalls:
         self._version = head.version
         self._kept = kept_calls(events)
         self._context = MiniAgents(around=[self], observers=[log])
-        self._token: Token[RecordTool | None] | None = None
-        self._known: Token[ToolContext] | None = None
-        self._carrier: Token[Carrier | None] | None = None
+        self._variables = ExitStack()  # sets the context variables of the block back
 
     @property
     def unasked(self) -> tuple[str, ...]:
@@ -79,20 +75,17 @@ class LoggedCalls:
     async def __aenter__(self) -> Self:
         """Begin."""
         await self._context.__aenter__()
-        self._token = TOOL_RECORDER.set(self._tool)
         known = ToolContext(run_id=self._head.run, owner=self._head.owner or None)
-        self._known = TOOL_CONTEXT.set(known)
-        self._carrier = CARRIER.set(self._log.questions)
+        self._variables.callback(TOOL_RECORDER.reset, TOOL_RECORDER.set(self._tool))
+        self._variables.callback(TOOL_CONTEXT.reset, TOOL_CONTEXT.set(known))
+        self._variables.callback(CARRIER.reset, CARRIER.set(self._log.questions))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for all runs of the block."""
-        if self._token is not None and self._known is not None and self._carrier is not None:
-            TOOL_RECORDER.reset(self._token)
-            TOOL_CONTEXT.reset(self._known)
-            CARRIER.reset(self._carrier)
+        self._variables.close()
         await self._context.__aexit__(kind, error, trace)
 
     def _take(self, *keys: str) -> KeptCall | None:

@@ -1,7 +1,6 @@
 """``recorded``: an agent makes each call once, keeps it in a journal, and replays it from there."""
 
 import asyncio
-import logging
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -27,8 +26,6 @@ A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
 
 WITHIN_RECORDED: Final[ContextVar[bool]] = ContextVar("miniagents_within_recorded", default=False)
 """Whether the running code is inside of a recorded call, so that the log of a run does not keep its calls."""
-
-_LOG: Final = logging.getLogger("miniagents.models")
 
 
 class RecordedCalls:

@@ -168,7 +168,7 @@ async def test_approval(answer: object, paid: list[int], told: str) -> None:
 
 
 def test_expired() -> None:
-    """A call that nobody allows in time is rejected, and a question ends with an error that says so."""
+    """A call that is not allowed in time is rejected, and a question ends with an error that says so."""
 
     @miniagent
     async def asks(ctx: InteractionContext) -> None:

@@ -174,7 +174,7 @@ class SQLiteRuns(RunTables):
         for first, last, data in rows:
             try:
                 body = opened(number, first, last, data)
-            except ValueError:  # whoever reads it gets the error
+            except ValueError:  # the reader of this run gets the error
                 self._database.execute(
                     "INSERT OR IGNORE INTO packed (run, last, first, data) VALUES (?, ?, ?, ?)",
                     (number, last, first, _DAMAGED),

@@ -202,7 +202,7 @@ async def begun(port: int) -> str:
 
 @pytest.mark.gate("starts two servers")
 async def test_kill(tmp_path: Path) -> None:
-    """After a kill -9 and a new version, whoever comes back reads what was recorded; the rest is lost."""
+    """After a kill -9 and a new version, a reader who comes back gets what was recorded; the rest is lost."""
     async with program(tmp_path) as (server, port):
         run = await begun(port)
         reader, writer = await asked(port, f"/runs/{run}")
