@@ -355,3 +355,11 @@ async def test_routes() -> None:
         told = (await client.get(f"/runs/{run}")).text
     assert [3] == paid
     assert ('"type":"question"' in told, '"how":"allowed"' in told) == (True, True)
+
+
+async def test_after_the_block() -> None:
+    """After a block of durable, a question of the same task is no longer carried by the run."""
+    async with durable(MemoryJournal(), run_id="7"):
+        pass
+    with pytest.raises(QuestionError, match="nothing carries the question 'Which flight"):
+        await ask("Which flight?", expires=1)
