@@ -40,7 +40,7 @@ class Call:
 
 def decode(event: llm.ServerEvent) -> list[str | Finish]:
     """Turn an event into parts."""
-    if error := llm.error_of(event):
+    if error := event.error:
         raise error
     said = llm.parsed(SAID, event.data)
     return [said.get("text", ""), *([Finish(said["stop"])] if "stop" in said else [])]
@@ -55,10 +55,10 @@ async def acme_agent(
     ctx: InteractionContext[Message, AssistantMessage], client: httpx2.AsyncClient, model: str | None = None
 ) -> None:
     """Answers with a model of Acme."""
-    turns = [[turn.role, turn.text] for turn in llm.conversation_of(await ctx.messages).turns]
+    turns = [[turn.role, turn.text] for turn in llm.Conversation.of(await ctx.messages).turns]
     name = ACME.model(model)
     ask = partial(Call, client, {"model": name, "turns": turns})
-    llm.reply_with(ctx, llm.ModelCall(WIRE, ask, name, llm.server_of(str(client.base_url))))
+    llm.reply_with(ctx, llm.ModelCall(WIRE, ask, name, client.base_url.host))
 
 
 async def main(transport: httpx2.AsyncBaseTransport) -> None:

@@ -12,8 +12,6 @@ from sys import modules as loaded
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["lazy_names"]
-
 _NONE: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
 
 

@@ -19,17 +19,6 @@ import pytest
 
 import miniagents
 
-__all__ = [
-    "cassette",
-    "marbles",
-    "pytest_addoption",
-    "pytest_configure",
-    "pytest_runtest_call",
-    "pytest_runtest_makereport",
-    "run_timeline",
-    "scripted_model",
-]
-
 AsyncTest: TypeAlias = Callable[..., Coroutine[object, object, object]]
 
 

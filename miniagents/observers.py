@@ -5,30 +5,24 @@ Give an :class:`Observer` to ``MiniAgents(observers=[...])``, or read :func:`run
 
 from miniagents.streams._adapters import run_events
 from miniagents.streams._observers import (
-    FirstPart,
-    HeadersCame,
     ModelAsked,
     Observer,
     PartsCame,
+    PartSeen,
     RunBegan,
     RunEnded,
     RunEvent,
     RunInfo,
-    RunRetried,
-    UsageCame,
 )
 
 __all__ = [
-    "FirstPart",
-    "HeadersCame",
     "ModelAsked",
     "Observer",
+    "PartSeen",
     "PartsCame",
     "RunBegan",
     "RunEnded",
     "RunEvent",
     "RunInfo",
-    "RunRetried",
-    "UsageCame",
     "run_events",
 ]

@@ -26,7 +26,9 @@ from miniagents.models import (
     ask,
     code_execution,
     server_tool,
+    sleep_until,
     tool,
+    wait_for_event,
     web_search,
 )
 from miniagents.values import (
@@ -54,6 +56,8 @@ __all__ = [
     "ask",
     "code_execution",
     "server_tool",
+    "sleep_until",
     "tool",
+    "wait_for_event",
     "web_search",
 ]

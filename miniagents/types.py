@@ -7,8 +7,17 @@ Example:
     ...     return ["Answer in one sentence.", about]
 """
 
-from miniagents.agents import AgentCallNode, AgentReplyNode, ChainItem, RaceReport, Stage
-from miniagents.messages import MessageType, MessageTypeOf
+from miniagents.agents import (
+    AgentCallNode,
+    AgentReplyNode,
+    ChainItem,
+    Delivery,
+    InteractiveAgent,
+    InteractiveCall,
+    RaceReport,
+    Stage,
+)
+from miniagents.messages import InputMessage, MessageType, MessageTypeOf
 from miniagents.models import AnswerSchema, AnyTool, ModelAgent, ParsedMessage, ToolAgent, TypedAgent
 from miniagents.streams import Overflow, PromisingContext
 from miniagents.values import Frozen
@@ -19,7 +28,11 @@ __all__ = [
     "AnswerSchema",
     "AnyTool",
     "ChainItem",
+    "Delivery",
     "Frozen",
+    "InputMessage",
+    "InteractiveAgent",
+    "InteractiveCall",
     "MessageType",
     "MessageTypeOf",
     "ModelAgent",

@@ -29,8 +29,9 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from importlib.util import find_spec
+from pathlib import Path
 from typing import IO, TypeAlias, TypeVar
 from unittest.mock import patch
 
@@ -51,7 +52,7 @@ pytest_plugins = ["pytester"]
 
 # The same examples on every machine: a red gate must be red again when somebody looks at it.
 _CI = settings(derandomize=True, print_blob=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("quick", _CI, max_examples=30)
+settings.register_profile("quick", _CI, max_examples=15)
 settings.register_profile("ci", _CI)  # what .ci/run has
 settings.register_profile("nightly", _CI, derandomize=False, max_examples=5_000)
 settings.register_profile("few", _CI, max_examples=5)  # where another dimension is looked at
@@ -150,8 +151,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Run some files or tests right here: for them, to start workers takes longer than to run them."""
-    few = all("::" in each or each.endswith(".py") for each in config.args)
-    return 0 if few or config.option.collectonly else None  # None: xdist counts the processors
+    if config.option.collectonly or _named(config):
+        return 0
+    if sys.flags.dev_mode:  # there, time is watched
+        return None  # xdist counts the processors
+    # Those of the gate wait most of their time: for processes, servers, browsers; the others for threads.
+    return (os.cpu_count() or 1) + (2 if config.option.markexpr == "gate" else 1)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -164,8 +169,39 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """For `-m gate`, import only files that have its marker; every other run proves that none is missed."""
+    if config.option.markexpr != "gate" or not collection_path.name.startswith("test_"):
+        return None
+    return not _names_the_gate(collection_path) or None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Collector, name: str, obj: object
+) -> list[pytest.Item] | None:
+    """Do not make the items of the gate only to leave them out, a sixth of all, in each worker.
+
+    Of files and tests that are named, pytest itself leaves them out, and says how many.
+    """
+    config = collector.config
+    if config.option.markexpr != "not gate" or not name.startswith(("test", "Test")) or _named(config):
+        return None
+    own: list[pytest.Mark] = getattr(obj, "pytestmark", [])
+    gate = collector.get_closest_marker("gate") or any(mark.name == "gate" for mark in own)
+    return [] if gate and _names_the_gate(collector.path) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not about the loops that the options ask for."""
+    """Leave out what is not about the loops that the options ask for; begin the gate with long ones."""
+    for item in items:
+        if item.get_closest_marker("gate") and not _names_the_gate(item.path):
+            raise pytest.UsageError(
+                f"{item.nodeid} has the marker gate from another file, where `pytest -m gate` does not look; "
+                "write pytest.mark.gate(...) in its own."
+            )
+    if config.option.markexpr == "gate":
+        items.sort(key=_limit, reverse=True)  # so that at the end no worker is left alone with a long one
     if config.getoption("--uvloop"):
         virtual = [item for item in items if _option(item, "virtual", default=False)]
         config.hook.pytest_deselected(items=virtual)
@@ -237,6 +273,15 @@ def nothing_shown() -> Generator[list[str]]:
         yield shown
     if shown:
         pytest.fail("a secret was shown: " + "; ".join(shown), pytrace=False)
+
+
+def _named(config: pytest.Config) -> bool:
+    return all("::" in each or each.endswith(".py") for each in config.args)
+
+
+@cache
+def _names_the_gate(path: Path) -> bool:
+    return "mark.gate" in path.read_text(encoding="utf-8")
 
 
 @contextmanager

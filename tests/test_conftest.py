@@ -391,6 +391,17 @@ def test_eager_tasks_need_python_3_12(
 
 
 @pytest.mark.gate("pytest in pytest")
+def test_a_marker_from_elsewhere_is_refused(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test of the gate says so in its own file: `-m gate` imports no other."""
+    elsewhere = "import pytest\n@getattr(pytest.mark, 'gate')('slow')\ndef test_slow():\n    pass\n"
+    result = run(pytester, elsewhere, monkeypatch)
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    result.stderr.fnmatch_lines(["ERROR: *::test_slow has the marker gate from another file*"])
+
+
+@pytest.mark.gate("pytest in pytest")
 def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stuck synchronous code is stopped by an alarm; what a failed test left is not told on top."""
     failing = """

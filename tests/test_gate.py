@@ -1,14 +1,16 @@
 """What plain `pytest` leaves out is a step of the gate."""
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-LINES = [line.strip() for line in GATE.splitlines()]
-STEPS = [line.partition(" ")[2].strip("\"'") for line in LINES if line.startswith("step ")]
+LINES = [line.strip() for line in GATE.replace("\\\n", "").splitlines()]
+STEPS = [word for line in LINES if line.startswith(("step ", "steps ")) for word in shlex.split(line)[1:]]
 
 
 def test_the_command_of_the_readme_is_first() -> None:
@@ -21,6 +23,7 @@ def test_the_command_of_the_readme_is_first() -> None:
     [
         "ruff check",
         "ruff format --check",
+        "mypy",
         "pyright",
         "pytest -m gate",
         "python -m tests.docs_site site",
@@ -33,6 +36,24 @@ def test_the_command_of_the_readme_is_first() -> None:
 def test_a_step_is_there(command: str) -> None:
     """The gate has the step."""
     assert [step for step in STEPS[1:] if step.endswith(command)]
+
+
+def test_a_step_that_fails_turns_the_gate_red(tmp_path: Path) -> None:
+    """The other steps run to their end, also side by side, and the summary says which one failed."""
+    functions = GATE[GATE.index("summary=()") : GATE.index("step \"pip install -e '.[test]'")]
+    for command, expected in (
+        ('steps "echo one" "echo two; exit 3" "echo three"', ["ok", "FAILED", "ok", "1"]),
+        ('step "exit 3"; step "echo two"', ["FAILED", "ok", "1"]),
+        ('steps "echo one" "echo two"', ["ok", "ok", "0"]),
+    ):
+        program = f'set -euo pipefail\nscratch="{tmp_path}"\n{functions}\n{command}\n'
+        told = 'printf "%s\\n" "${summary[@]}" "$failed"'
+        done = subprocess.run(  # noqa: S603 - our own words
+            ["/bin/bash", "-c", program + told], capture_output=True, text=True, check=True
+        )
+        lines = done.stdout.splitlines()
+        assert expected == [line.split()[0] for line in lines[-len(expected) :]]
+        assert command.count("echo") == sum(line in {"one", "two", "three"} for line in lines)
 
 
 def test_the_site_is_built_first() -> None:

@@ -14,13 +14,22 @@ COMMANDS = ("pip install '.[chat]' && miniagents chat", "pip install -e '.[test]
 
 
 def test_length() -> None:
-    """It has at most 300 lines: what is longer has a page of its own."""
-    assert len(README) <= 300
+    """It has at most 250 lines: what is longer has a page of its own."""
+    assert len(README) <= 250
 
 
 def test_first_screen() -> None:
     """The first screen has the two commands that are all the set-up there is."""
     assert all(command in README[:20] for command in COMMANDS)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_what_users_come_for(page: str) -> None:
+    """First a pipe, then an awaited answer, then a dialog with its history."""
+    forms = (".pipe(", "MessageSequencePromise[", "async with", "adialog_loop(")
+    found = [PAGES[page].index(form) for form in forms]
+    assert sorted(found) == found
+    assert "history: ChatHistory" in PAGES[page]
 
 
 @pytest.mark.loop(fifo=True)  # uvicorn counts on the order of callbacks

@@ -37,10 +37,9 @@ from miniagents import (
 from miniagents.agents import RaceEntry
 from miniagents.ext.jobs._row_message import RowMessage
 from miniagents.ext.web import DataPart, PageData
-from miniagents.messages import Summary
+from miniagents.messages import InputMessage, Summary
 from miniagents.messages._message import ContentMessage
-from miniagents.parts import RateLimit, ResponseHeaders
-from miniagents.values import PartValue, ServerToolCall, ServerToolResult
+from miniagents.values import PartValue, RateLimit, ResponseHeaders, ServerToolCall, ServerToolResult
 
 
 class Poem(Frozen):
@@ -83,6 +82,10 @@ STORED: dict[str, tuple[object, str]] = {
     "Finish": (Finish("stop"), "084fabef72e00113901bb267688480f2d66db63c"),
     "Frozen": (Frozen.model_validate({"value": 1}), "302364e7cf30897ba2662ffac36623b1cad71fa6"),
     "Image": (Image(url="https://example.com/one.png"), "c750982e4d0ad91a32f576f5b464e6ef92f1a60e"),
+    "InputMessage": (
+        InputMessage("Stop.", when="interrupt", input_id="m7"),
+        "3b7ec6ca8ff04e76b5ac82a3abc514342294a009",
+    ),
     "Message": (Message("Hello", tags=["a", "b"]), "c1892ccdeb0c6c6a97441ceddff24bac1723e761"),
     "PageData": (PageData(name="weather", data=12, id="w1"), "bb412b0b864cb0832d915ca011daa4ee9ff0e381"),
     "ParsedMessage": (

@@ -1,4 +1,4 @@
-"""The pages `docs/web.md` and `docs/web-runs.md` do what they say.
+"""The page `docs/web.md`, and the app of `docs/web-runs.md`, do what they say.
 
 Crosses modules: their apps use what users use, on a real server.
 """
@@ -18,11 +18,11 @@ from miniagents.ext.web import DataPart, MessagePart, PageData
 from miniagents.ext.web._frames import frame_from_data
 from miniagents.parts import File, Image, Part, ResponseHeaders
 from miniagents.values import Attachment
+from tests.support.docs_pages import BLOCKS
 from tests.support.web import served
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
-RUNS = (ROOT / "docs" / "web-runs.md").read_text(encoding="utf-8")
 APPS = re.findall(r"```python app\n(.*?)```", PAGE, re.DOTALL)
 
 SOURCES = {"data", "path", "url"}
@@ -54,9 +54,9 @@ async def test_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_durable_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The app whose runs outlive it answers, and what it did is in its journal."""
     monkeypatch.chdir(tmp_path)
-    (program,) = re.findall(r"```python durable\n(.*?)```", RUNS, re.DOTALL)
+    (program,) = [each for each in BLOCKS if (each.page, each.kind) == ("docs/web-runs.md", "app")]
     names: dict[str, Any] = {"__name__": "app"}
-    exec(compile(program, "docs/web-runs.md", "exec"), names)  # noqa: S102 - our own page
+    exec(compile(program.code, "docs/web-runs.md", "exec"), names)  # noqa: S102 - our own page
     async with (
         served(names["app"]) as url,
         httpx2.AsyncClient(base_url=url, trust_env=False, verify=False) as client,

@@ -1,16 +1,17 @@
 """Agents: the classes and decorators that make them, the context of runs, the algebra, the loops."""
 
-from ._agent import CatchOptions, Caught, InteractionContext, MiniAgent
+from ._agent import CatchOptions, Caught, InteractionContext, InteractiveAgent, MiniAgent
 from ._algebra._chains import Stage
 from ._algebra._fallback import fallback
 from ._algebra._identity import identity
+from ._algebra._interactive import DIALOGS, INTERRUPTED, Boundaries
 from ._algebra._operands import Wrapper
 from ._algebra._race import race
 from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
 from ._algebra._retry import RetryPolicy
 from ._algebra._route import Route, route
 from ._base_agent import BaseAgent
-from ._call import AgentCall
+from ._call import AgentCall, Delivery, InteractiveCall
 from ._chain_loop import ChainItem, achain_loop
 from ._decorator import miniagent
 from ._dialog_loop import adialog_loop
@@ -20,14 +21,20 @@ from ._prompt import Prompt, SlotValue, prompt
 from ._records import AgentCallNode, AgentReplyNode
 
 __all__ = [
+    "DIALOGS",
+    "INTERRUPTED",
     "AgentCall",
     "AgentCallNode",
     "AgentReplyNode",
     "BaseAgent",
+    "Boundaries",
     "CatchOptions",
     "Caught",
     "ChainItem",
+    "Delivery",
     "InteractionContext",
+    "InteractiveAgent",
+    "InteractiveCall",
     "MiniAgent",
     "MiniAgents",
     "PersistMessageHandler",

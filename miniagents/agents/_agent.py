@@ -32,6 +32,7 @@ from typing_extensions import ParamSpec, TypeVar, Unpack, override
 
 from miniagents.messages import (
     ErrorMessage,
+    InputMessage,
     Message,
     MessagePromise,
     MessageSequencePromise,
@@ -45,7 +46,7 @@ from miniagents.operators._map_agent import AgentMap
 from miniagents.streams import Overflow
 from miniagents.streams._concurrent_map import ConcurrencyLimits
 from miniagents.streams._context import Context, current_context
-from miniagents.streams._deadlocks import current_producer
+from miniagents.streams._lifetime import current_producer
 from miniagents.streams._observers import RunKind
 from miniagents.values import FrozenMapping
 
@@ -54,11 +55,12 @@ from ._algebra._catching import Catching, Handler, TakingOver
 from ._algebra._chains import Beside, Both, Stage, Stages
 from ._algebra._guard import Check, Guarding
 from ._algebra._hedge import Hedge
+from ._algebra._interactive import Interactive, When
 from ._algebra._operands import Composition, Errors, Operand, Wrapper
 from ._algebra._retry import Retrying, RetryPolicy
 from ._algebra._timeout import TimeLimits
 from ._annotations import MessageClasses
-from ._call import AgentCall
+from ._call import AgentCall, InteractiveCall
 from ._keywords import NO_KEYWORDS, Keywords
 from ._miniagents import MiniAgents
 from ._pipeline import Operator, Pipeline, PlainOperator
@@ -77,6 +79,7 @@ Out2 = TypeVar("Out2", bound=Message)
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+D = TypeVar("D")
 Parts = TypeVar("Parts", Stages, Both)
 
 Caught: TypeAlias = MessageType | Stage[In1, Message]
@@ -107,8 +110,7 @@ class InteractionContext(Generic[In_co, Out_contra]):
 
     The types of ``InteractionContext[Question, Answer]`` also hold at run time: a message of another class
     becomes a ``Question`` with the same text and data, or fails with an error that names the fields that do
-    not fit. Replies become an ``Answer`` in the same way. Without brackets any message is allowed on both
-    sides.
+    not fit. Replies become an ``Answer`` in the same way. Without brackets any message is allowed.
 
     Attributes:
         this_agent: the agent that runs.
@@ -116,7 +118,7 @@ class InteractionContext(Generic[In_co, Out_contra]):
 
     Args:
         this_agent: the agent that runs.
-        message_promises: the messages that it was sent; a text becomes a sequence of one message.
+        message_promises: the messages that it was sent; a text becomes one message.
         run: takes the replies.
 
     Example:
@@ -195,22 +197,18 @@ class MiniAgent(Generic[In, Out, P]):
     """An agent: :func:`miniagent` makes it from an async function. It never changes; methods return copies.
 
     ``MiniAgent[Question, Answer]`` takes messages of the class ``Question``, replies ``Answer`` and takes no
-    keywords; without brackets it takes and replies any message. A third parameter has the keywords that
-    ``inquire`` and ``fork`` take.
+    keywords; without brackets it takes and replies any message. A third parameter has its keywords.
 
     Attributes:
         alias: its name in errors and records, and for models.
         description: what it does; models get this text.
 
     Args:
-        function: called by a run, with the context and the keywords.
-        keywords: the keywords that it takes.
-        alias: its name.
-        description: what it does.
-        defaults: values of keywords that the caller does not give.
-        errors_as_messages: whether its errors become messages; None: as the context is set.
-        classes: the classes of the messages that it takes and replies; None if it takes and replies any
-            message.
+        function: called by a run, with context and keywords.
+        keywords, defaults: those that it takes, and the values that callers need not give.
+        alias, description: see above.
+        errors_as_messages: whether its errors become messages; None: as set.
+        classes: of the messages that it takes and replies; None for any.
 
     Example:
         >>> import reactivex as rx
@@ -392,12 +390,20 @@ class MiniAgent(Generic[In, Out, P]):
             NoActiveContextError: no context is active.
             TypeError: a keyword is unknown or missing.
         """
+        return self._initiate(AgentCall, args, kwargs)
+
+    def _initiate(
+        self,
+        kind: "Callable[[str, Flattener, MessageSequencePromise[Out]], D]",
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> D:
         start, given = self._called(args, kwargs)
         flattener, received = open_sequence()
         if current_producer() is None:
             # The end of a run does not finish this call; the end of the context does, if nothing did before.
             flattener.context.finish_at_end(flattener)
-        return AgentCall(self.alias, flattener, start(flattener.context, received, given))
+        return kind(self.alias, flattener, start(flattener.context, received, given))
 
     # -- cold ----------------------------------------------------------------------------------------------
 
@@ -529,10 +535,9 @@ class MiniAgent(Generic[In, Out, P]):
         """Return an agent that also inquires ``other`` if this one is slow; the first to begin replies.
 
         It inquires ``other`` if the reply of this agent has not begun ``after`` seconds after its input was
-        complete, or if this agent has failed before that. A reply begins with its first content: a token, a
-        thought or a tool call. The first of the two whose reply begins wins, and its reply streams; the other
-        one is cancelled, and a :class:`RaceReport` has its cost. If both fail before their replies begin, the
-        error is that of this agent.
+        complete, or if this agent has failed before that. A reply begins with a token, a thought or a call
+        of a tool. It then streams; the other agent is cancelled, and a :class:`RaceReport` has its cost. If
+        both fail before that, the error is that of this agent.
 
         Args:
             other: an agent that takes the same messages.
@@ -584,36 +589,22 @@ class MiniAgent(Generic[In, Out, P]):
     ) -> object:
         """Return this agent with another agent, or a function, that takes over when it fails.
 
-        Replies before the error are kept, also the text of a message that failed in the middle. The replies
-        of the other agent, which is sent the same messages, or the result of the function follow them. If the
-        function raises, readers get its error. When another agent takes over, this one is stopped. Messages
-        are passed on one after the other, each from its first token.
+        Replies before the error stay, and those of ``handler`` follow.
 
         Args:
-            handler: an agent, or a function or an async function of the error and the context of the run. It
-                returns replies or an agent.
-            on: the errors that are handled: a tuple of classes, or a function of the error.
-            restart: whether what came of a message that failed is withdrawn: its readers get a ``Restart``
-                part, and the first reply of the other agent is the rest of the same message. Readers of
-                tokens, who cannot withdraw any, get a :class:`WithdrawnError` at its end.
-            after: ``"continue"``: the other agent is sent the text that came, as the beginning of its answer,
-                and what it replies is appended, without a ``Restart``. If more than text came, it restarts.
-            hold: whether a message is shown only when it is complete, so that nothing is ever withdrawn.
+            handler: an agent, or a function of the error and the context.
+            on: the errors: a tuple of classes, or a function of the error.
+            restart: whether the message that failed is withdrawn.
+            after: ``"continue"``: goes on after the text that came.
+            hold: whether messages are shown only when complete.
 
         Raises:
-            TypeError: ``handler`` cannot be called, ``on`` is a class, a required keyword is missing, or
-                with ``after="continue"`` the other agent cannot go on after a text.
+            TypeError: an argument does not fit.
 
         Example:
-            >>> from miniagents import MiniAgents
             >>> from miniagents.testing import scripted_model
-            >>> def excuse(error, ctx):
-            ...     return f"Sorry: {error}"
-            >>> polite = scripted_model(ValueError("no idea")).catching(excuse)
-            >>> async def main():
-            ...     print(await polite.inquire("Why?"))
-            >>> MiniAgents().run(main())
-            Sorry: no idea
+            >>> scripted_model("Yes.").catching(lambda error, ctx: f"Sorry: {error}").alias
+            'SCRIPTED_MODEL.catching(<lambda>)'
         """
         if isinstance(handler, MiniAgent):
             handler = as_operand("catching", cast("MiniAgent", handler), strict=True)
@@ -640,14 +631,10 @@ class MiniAgent(Generic[In, Out, P]):
         """Return this agent with time limits: it is stopped when one expires; in seconds, None for no limit.
 
         Pieces that had come are kept; the message that was being written, and the replies, end with an
-        :class:`AgentTimeoutError`. A slow reader does not count as a slow agent: the time in which the
-        agent is paused for its readers does not count. It takes the same keywords as before, and a typed
-        agent is still typed.
+        :class:`AgentTimeoutError`. The time in which the agent is paused for slow readers does not count.
 
         Args:
-            first_token: from the end of its input to the first piece of its reply, which may be a thought, as
-                ``first_token_timeout`` of a provider. (In a chain all agents begin at once; the time in which
-                an agent waits for the one before is not counted.)
+            first_token: from the end of its input to the first piece of its reply, which may be a thought.
             stall: between two tokens or ends of messages; without ``first_token`` also before the first one.
             total: from the inquiry to the end of the last message.
 
@@ -707,45 +694,29 @@ class MiniAgent(Generic[In, Out, P]):
         """Return this agent with checks that see what it says before any reader does.
 
         A check gets a text, and returns None, or the reason why it must not be said. Then the agent is
-        stopped, and its message ends with a :class:`GuardError`, or with the replacement; what waited is
-        dropped, and no tool is called. If readers got some of the text, a ``Restart`` withdraws it. A guard
-        whose checks find nothing changes nothing but when readers get the parts: the messages are the same.
-
-        A check is a function or an async function of the text, or an agent, which replies ``OK``, or the
-        reason. While a slow check runs, the agent goes on, and the next check sees all that came meanwhile.
-        If a check fails, the message fails with its error.
+        stopped, and its message ends with an error, or has the replacement. A check may be async or an agent.
 
         Args:
-            during: gets the text of a message so far, with each piece that comes, and so the text of its
-                thoughts. The results of tools are not judged.
-            before: gets the text of all messages that were sent. The agent works meanwhile, but readers get
-                nothing before this has passed.
-            after: gets the text of a complete message; so readers get nothing before it is complete.
-            hold: how many characters wait until more has come, so that a word that must not be said is seen
-                as a whole before readers get its beginning. Calls of tools wait for the whole message.
-            replacement: the text that takes the place of the answer; None for a ``GuardError``.
-
-        Returns:
-            An agent of the same class, with the same keywords and types. For a model with tools, the guard is
-            put on the model, so that each of its answers is checked before a tool is called.
+            during: gets the text of a message so far, with each piece.
+            before: gets the text that was sent.
+            after: gets the text of a complete message.
+            hold: how many characters wait until more has come.
+            replacement: takes the place of the answer; None for a ``GuardError``.
 
         Raises:
-            TypeError: there is no check, or one cannot be called.
+            TypeError: no check, no function, or a replacement for a typed answer.
             ValueError: ``hold`` is negative.
 
         Example:
             >>> from miniagents import MiniAgents
             >>> from miniagents.testing import scripted_model
-            >>> def no_names(text):
-            ...     return "it names a customer" if "Ada" in text else None
-            >>> model = scripted_model("The customer is Ada Lovelace.", "It is a customer.")
-            >>> careful = model.guard(during=no_names, replacement="I cannot tell you.")
+            >>> def check(text):
+            ...     return "a name" if "Ada" in text else None
+            >>> careful = scripted_model("It is Ada.").guard(during=check, replacement="A secret.")
             >>> async def main():
             ...     print(await careful.inquire("Who is it?"))
-            ...     print(await careful.inquire("What is it?"))
             >>> MiniAgents().run(main())
-            I cannot tell you.
-            It is a customer.
+            A secret.
         """
         return self._guarded(Guarding(during, before, after, hold, replacement))
 
@@ -759,21 +730,13 @@ class MiniAgent(Generic[In, Out, P]):
     ) -> Self:
         """Return this agent with a function that handles each call: for a cache, a budget, a log.
 
-        The function replies in place of the agent. It can inquire the agent once, several times, or not at
-        all, with the messages that were sent or with others. ``ctx.reply(call.inquire(ctx.messages))`` passes
-        the replies on as they stream, without a copy. A function that must wait for the end of the call can
-        await the replies that it passed on; this reads them at full speed, also without a copy.
-
-        Several functions are nested: in ``agent.around(f).around(g)``, ``g`` is the outermost. For a function
-        around every run of a context, see :class:`MiniAgents`.
+        The function replies in place of the agent, and may inquire it, with these messages or others.
+        ``ctx.reply(call.inquire(ctx.messages))`` passes replies on as they stream, without a copy. In
+        ``agent.around(f).around(g)``, ``g`` is outermost. Class, alias, keywords and types stay.
 
         Args:
-            wrapper: an async function, called with the context of the call, and with this agent, bound to the
-                keywords of the call (they are its ``defaults``; its errors stay errors). It may be written
-                for any agent; its replies are validated if this agent is typed.
-
-        Returns:
-            An agent of the same class, with the same alias, keywords and types.
+            wrapper: an async function of the context, and of this agent, bound to the keywords of the call
+                (its ``defaults``).
 
         Raises:
             TypeError: ``wrapper`` cannot be called.
@@ -781,23 +744,57 @@ class MiniAgent(Generic[In, Out, P]):
         Example:
             >>> from miniagents import MiniAgents
             >>> from miniagents.testing import scripted_model
-            >>> async def cautious(ctx, call):
-            ...     ctx.reply(call.inquire(["Be careful.", ctx.messages]))
-            >>> async def timed(ctx, call):
-            ...     replies = call.inquire(ctx.messages)
+            >>> async def logged(ctx, call):
+            ...     replies = call.inquire(["Be careful.", ctx.messages])
             ...     ctx.reply(replies)
             ...     print("begun")
             ...     await replies
             ...     print("complete")
             >>> model = scripted_model(lambda messages: " ".join(map(str, messages)))
             >>> async def main():
-            ...     print(await model.around(cautious).around(timed).inquire("Cross the street."))
+            ...     print(await model.around(logged).inquire("Cross the street."))
             >>> MiniAgents().run(main())
             begun
             complete
             Be careful. Cross the street.
         """
         return self._wrapped_in(Around(wrapper))
+
+    def interactive(
+        self: "MiniAgent[In1, Out1, P]", *, unmarked: When = "steer", idle: float | None = None
+    ) -> "InteractiveAgent[In1, Out1 | InputMessage, P]":
+        """Return an agent whose input may stay open: what is sent while it works is taken while it works.
+
+        This agent is called once for each answer, with the whole conversation; its tool loops take what
+        steers before their next request. What is said is among the replies, at the place where it was taken.
+        On input that is complete when the run begins, it does what this agent does.
+
+        Args:
+            unmarked: ``"steer"``, ``"queue"``, ``"interrupt"`` or ``"rollback"``, for a plain message.
+            idle: seconds after which the run ends if nothing has come and nothing runs; None: never.
+
+        Returns:
+            An agent; its ``initiate_inquiry`` returns an :class:`InteractiveCall`.
+
+        Raises:
+            ValueError: there is no such ``unmarked``, or ``idle`` is negative.
+
+        Example:
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> async def main():
+            ...     call = scripted_model("Oslo.", "Cold.").interactive(unmarked="queue").initiate_inquiry()
+            ...     call.send_message("A city in Norway?")
+            ...     await call.queue("How is it there?")
+            ...     print(*await call.reply_sequence())
+            >>> MiniAgents().run(main())
+            Oslo. How is it there? Cold.
+        """
+        function = Interactive(cast("Operand", self), unmarked, idle)
+        interactive: object = self._over(InteractiveAgent, function, function.alias)
+        made = cast("InteractiveAgent[In1, Out1 | InputMessage, P]", interactive)
+        made._errors_as_messages = None  # noqa: SLF001 - same class
+        return made
 
     def _wrapped_in(self, wrapper: Wrapper) -> Self:
         """Return a copy of this agent with ``wrapper`` around its runs."""
@@ -906,6 +903,25 @@ class MiniAgent(Generic[In, Out, P]):
             setattr(copied, name, getattr(self, name))
         return copied
 
+    def _as_kind(self, kind: type[D]) -> D:
+        """Return this agent as one of ``kind``; the caller sets the attributes that only this class has."""
+        same = kind.__new__(kind)
+        for name in MiniAgent._copied_slots:
+            setattr(same, name, getattr(self, name))
+        return same
+
+    def _over(self, kind: type[D], function: Callable[..., Awaitable[None]], alias: str) -> D:
+        """Return an agent of a class with another function, which takes the same keywords.
+
+        The function around this agent (`_wrapped`) stays around its runs, which ``function`` starts. It is
+        not added to the new agent again.
+        """
+        made = self._as_kind(kind)
+        changed = {"_function": function, "_classes": None, "_wrapped": None, "_alias": alias}
+        for name, value in changed.items():
+            setattr(made, name, value)
+        return made
+
     # -- running -------------------------------------------------------------------------------------------
 
     def _called(
@@ -996,8 +1012,58 @@ def _shared(agent: MiniAgent[Never, Message, ...], change: str) -> str:
     )
 
 
+class InteractiveAgent(MiniAgent[In, Out, P], Generic[In, Out, P]):
+    """An agent that takes messages while it works; :meth:`MiniAgent.interactive` makes it.
+
+    Example:
+        >>> from miniagents.testing import scripted_model
+        >>> scripted_model("Hi", alias="MODEL").interactive()
+        <MiniAgent MODEL.interactive()>
+    """
+
+    __slots__ = ()
+
+    @override
+    def initiate_inquiry(self, *args: P.args, **kwargs: P.kwargs) -> InteractiveCall[In, Out]:
+        """Start a run of the agent now, and send it messages while it works; see :class:`InteractiveCall`.
+
+        Args:
+            *args: values of the agent's own parameters.
+            **kwargs: the same by name.
+
+        Raises:
+            NoActiveContextError: no context is active.
+            TypeError: a keyword is unknown or missing.
+        """
+        return self._initiate(InteractiveCall, args, kwargs)
+
+    @override
+    def timeout(
+        self, *, first_token: float | None = None, stall: float | None = None, total: float | None = None
+    ) -> Self:
+        """Return this agent with a limit for the whole dialog.
+
+        Args:
+            first_token: not for a dialog: put it inside, ``agent.timeout(first_token=...).interactive()``.
+            stall: the same.
+            total: from the inquiry to the end of the last message, in seconds.
+
+        Raises:
+            TypeError: ``first_token`` or ``stall`` is given; they would begin when the input ends.
+        """
+        if first_token is not None or stall is not None:
+            raise TypeError(
+                f"{self.alias}.timeout(first_token=..., stall=...) would begin only when its input has "
+                "ended. Limit each answer: agent.timeout(...).interactive()."
+            )
+        return super().timeout(total=total)
+
+
 class Identity(MiniAgent[Message, Message]):
-    """The class of :data:`identity`: in a chain, and as an operator, it does not change the types."""
+    """An agent that replies with the messages that it gets: :data:`identity` is the only one.
+
+    In a chain, and as an operator, it does not change the types.
+    """
 
     __slots__ = ()
 

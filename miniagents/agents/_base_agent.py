@@ -43,24 +43,14 @@ def _abstract(cls: C) -> C:
 class BaseAgent(MiniAgent[In, Out, ...], ABC):
     """The base class of classes whose instances are agents, configured by their fields.
 
-    The fields are pydantic fields, with ``Field`` and validators. They are given by keyword, and data in them
-    is frozen. Each run of an agent calls ``async def run(self, ctx)``. An instance can do everything that an
-    agent of :func:`miniagent` can: it can be inquired, piped, composed and forked. `fork` returns a validated
-    copy of the same class with other fields; fields given to ``inquire`` are used for that run only. Type
-    checkers check the fields of the constructor; the fields of ``fork`` and ``inquire`` are checked at run
-    time only.
-
-    The classes of messages that it takes and replies are written in the brackets, as for an
-    :class:`InteractionContext`. ``class Poet(BaseAgent, alias=..., description=...)`` sets the alias and
-    description of its agents; by default these are the name of the class (``POET``), and its docstring with
-    ``{AGENT_ALIAS}`` filled in.
-
-    An agent never changes: keep the state of a run in local variables of ``run``, so that runs share nothing.
-    A base class for several classes of agents declares ``run`` as an ``@abstractmethod``.
+    The fields are pydantic fields, given by keyword. Each run calls ``async def run(self, ctx)``. `fork`
+    returns a validated copy with other fields; fields given to ``inquire`` count for that run. ``class
+    Poet(BaseAgent, alias=..., description=...)`` sets the alias (by default ``POET``) and the description
+    (the docstring). An agent never changes: keep the state of a run in local variables.
 
     Raises:
-        TypeError: when the class is defined: it has no ``async def run(self, ctx)``, an argument in its
-            brackets is not a message class, or a field has the name of an attribute that every agent has.
+        TypeError: when the class is defined: ``run`` is missing or does not fit the brackets, or a field has
+            the name of an attribute of agents.
         pydantic.ValidationError: when an agent is made: a field does not fit.
 
     Example:
@@ -74,12 +64,9 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
         ...     async def run(self, ctx: InteractionContext[Message, Total]) -> None:
         ...         words = str(await ctx.messages).split()
         ...         ctx.reply(Total(total=self.start + words.count(self.word)))
-        >>> counter = Counter(word="knock")
         >>> async def main():
-        ...     print(await counter.inquire("knock knock"))
-        ...     print(await counter.fork(start=5).inquire("knock"))
+        ...     print(await Counter(word="knock").fork(start=5).inquire("knock"))
         >>> MiniAgents().run(main())
-        {"total":2}
         {"total":6}
     """
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Never, TypeAlias, cast
 
 from miniagents.messages import Message, Messages, MessageSequencePromise, MessageType
+from miniagents.messages._flattener import Flattener, ObservableProducer
 from miniagents.values import AWAIT, CLEAR, AwaitType, ClearType
 
 from ._agent import MiniAgent
@@ -33,9 +34,8 @@ async def achain_loop(
 
     Args:
         agents: an item is an agent (it gets the replies of the one before), None (skipped), ``AWAIT`` (wait
-            until all messages so far are complete), ``CLEAR`` (drop all messages so far), or an inquiry that
-            was already made. An inquiry (or call) without messages is sent the replies before it; an inquiry
-            with messages of its own adds its replies to them. Inquiries take part in the first round only.
+            until all messages so far are complete), ``CLEAR`` (drop all messages so far), or an inquiry, in
+            the first round only. If it has no messages, it is sent the replies before it.
         initial: the messages that the first agent gets.
         max_turns: how many rounds at most; None for no limit.
 
@@ -44,7 +44,7 @@ async def achain_loop(
         or after ``max_turns``; a list with only inquiries is processed once.
 
     Raises:
-        ValueError: the list has agents but no ``AWAIT``: turns would be scheduled for ever.
+        ValueError: the list has agents but no ``AWAIT``.
         TypeError: an item is of another type.
         Exception: any other error of an agent.
 
@@ -62,7 +62,7 @@ async def achain_loop(
         msg = "A chain of agents needs an AWAIT in its list; without one it would schedule turns for ever."
         raise ValueError(msg)
     turns = max_turns if has_agents else 1
-    adopted = [item for item in items if isinstance(item, Inquiry) and item.adopt()]  # before they begin
+    inputs = [each for each in map(_open_input, items) if each is not None]  # before they begin
     last: Messages = Messages()
     try:
         with looping():
@@ -81,8 +81,8 @@ async def achain_loop(
     except END_OF_LOOP:
         pass
     finally:
-        for inquiry in adopted:
-            inquiry.hand(None)
+        for each in inputs:
+            each.finish()
     return last
 
 
@@ -94,11 +94,25 @@ def _next(item: ChainItem, current: MessageType) -> MessageType:
         return cast("MiniAgent", item).inquire(current)
     if isinstance(item, AgentCall):
         return cast("AgentCall", item).send_message(current).reply_sequence()
-    if isinstance(item, Inquiry) and item.adopt():
-        item.hand(current)
-        return item
+    pending = _open_input(item)
+    if pending is not None:
+        pending.feed(current)
+        pending.finish()
+        current = None
     if isinstance(item, MessageSequencePromise):
         return item if current is None else [current, item]
     kind = type(item).__name__
     msg = f"A chain takes agents, None, AWAIT, CLEAR and inquiries; this item is of type {kind}."
     raise TypeError(msg)
+
+
+def _open_input(item: object) -> Flattener | None:
+    """Return what writes the input of a run that was called without messages and has not begun; keep it open.
+
+    The run cannot stop this loop, which writes that input from now on.
+    """
+    pending = item.pending if isinstance(item, Inquiry) else None
+    if pending is None or pending.ended:
+        return None
+    pending.feeder = ObservableProducer()
+    return pending

@@ -56,26 +56,19 @@ def miniagent(
     """Make an agent of ``async def f(ctx, ...)``; usable with and without parentheses.
 
     Args:
-        function: its first parameter is the :class:`InteractionContext`; any further ones become keywords of
-            ``fork`` and ``inquire``, checked by name and type. If there is a ``**keywords`` among them, mypy
-            checks them only if the context is positional: ``async def f(ctx, /, **keywords: int)``.
-        alias: the agent's name in errors and records; by default the name of the function in upper case.
+        function: takes the :class:`InteractionContext`; any further parameters become keywords.
+        alias: its name in errors and records; by default that of the function in upper case.
         description: what it does; by default the docstring, with ``{AGENT_ALIAS}`` filled in.
         **defaults: default values of keywords.
 
-    Returns:
-        The agent.
-
     Raises:
-        TypeError: the function is not async, is a method, takes no context, has parameters that cannot be
-            given by keyword, does not take one of the defaults, or the classes of its messages cannot be
-            found.
+        TypeError: no async function of a context, or parameters, a default or classes that do not fit.
         FreezeError: a keyword is declared as a list, a dict or a set: its values are frozen.
 
     Example:
         >>> from miniagents import InteractionContext, miniagent
         >>> @miniagent
-        ... async def my_agent(ctx: InteractionContext, temperature: float = 1.0) -> None:
+        ... async def my_agent(ctx: InteractionContext) -> None:
         ...     '''{AGENT_ALIAS} says hello.'''
         ...     ctx.reply("hello")
         >>> my_agent, my_agent.description

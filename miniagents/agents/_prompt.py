@@ -177,44 +177,32 @@ class Prompt(MiniAgent[Message, Message, P], Generic[P]):
 
 
 def prompt(*templates: MessageType, **values: SlotValue) -> Prompt:
-    r"""Make an agent that writes a prompt: texts with named slots; the values of the slots stream.
+    """Make an agent that writes a prompt: texts with named slots; the values of the slots stream.
 
-    A slot is a name in braces: ``{text}``. The keyword with its name fills it; give it here, or to ``bind``,
-    ``fork`` or ``inquire``. One slot may have no keyword: it gets the messages that the agent is sent. The
-    text before a slot streams out at once, then the tokens of the slot as they come. Several messages in one
-    slot are joined by a blank line; their images and files stay in their places. If every slot has a keyword,
-    the messages that the agent is sent follow the prompt unchanged: ``prompt(SystemMessage("..."))`` puts
-    instructions before a conversation.
-
-    Values of slots are never read as templates. ``{{`` and ``}}`` are braces. Attributes, indexes,
-    conversions and format specs are errors. If a slot comes twice, its value is read once.
+    A slot is a name in braces: ``{text}``. The keyword with its name fills it, here or in ``bind``, ``fork``
+    or ``inquire``. One slot may have no keyword: it gets the messages. If every slot has one, the messages
+    follow the prompt unchanged. Values are never read as templates; ``{{`` and ``}}`` are braces.
 
     Args:
-        *templates: a text, which becomes a ``UserMessage``; a ``SystemMessage`` or another message, also as
-            ``{"role": "system", "content": "..."}``, whose texts are templates; or a list of these.
-        **values: values of slots: texts, numbers, messages, promises and streams of messages.
+        *templates: a text, which becomes a ``UserMessage``; another message; or a list of these.
+        **values: of slots: texts, numbers, messages, promises and streams of messages.
 
     Returns:
-        The agent. Its slots are its keywords, which are checked at run time; after :meth:`Prompt.typed`, type
-        checkers check them too. It replies one message for each template.
+        The agent, whose keywords are its slots. It replies one message for each template.
 
     Raises:
-        MessageValidationError: braces hold anything but a plain name, or have no partner.
-        TypeError: no template is given, one of them streams or is not a message, or a value has no slot.
+        MessageValidationError: braces hold anything but a name, or have no partner.
+        TypeError: no template is given, one is not a message, or a value has no slot.
 
     Example:
         >>> from miniagents import MiniAgents, SystemMessage, prompt
-        >>> from miniagents.testing import scripted_model
-        >>> model = scripted_model("Ein Rabe und ein Fuchs.", "Court.")
         >>> summarise = prompt(SystemMessage("Be {tone}."), "Summarise in {language}: {text}", tone="brief")
         >>> async def main():
         ...     print(await summarise.inquire("A raven sat in a tree.", language="German"))
-        ...     print(await (summarise.bind(language="German") | model).inquire("A raven sat in a tree."))
         >>> MiniAgents().run(main())
         Be brief.
         <BLANKLINE>
         Summarise in German: A raven sat in a tree.
-        Ein Rabe und ein Fuchs.
     """
     texts: list[PromptText] = []
     for template in templates:

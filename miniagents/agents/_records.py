@@ -1,11 +1,13 @@
 """Records of runs: which agent was called with what, and what it replied."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 from pydantic import Field
 
 from miniagents.messages import Message, MessagePromise
+from miniagents.messages._message import message_buffers
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._observers import public_data
 from miniagents.streams._promise import post_event, when_complete
@@ -102,12 +104,8 @@ def record_run(
         post_event(context, lambda: context.persist(node))
 
     # Both are watched from now on: readers may drop one of them before the other is complete.
-    when_complete(received, lambda: _parts(received), call_is_complete)
-    when_complete(replied, lambda: _parts(replied), reply_is_complete)
-
-
-def _parts(buffer: ReplayBuffer[MessagePromise[Message]]) -> Iterable[ReplayBuffer[object]]:
-    return [cast("ReplayBuffer[object]", promise.buffer) for promise in buffer.items]
+    when_complete(received, partial(message_buffers, received), call_is_complete)
+    when_complete(replied, partial(message_buffers, replied), reply_is_complete)
 
 
 def came_to_be(buffers: Iterable[ReplayBuffer[object]]) -> tuple[Message, ...]:

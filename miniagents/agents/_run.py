@@ -5,14 +5,15 @@ Each agent adds one buffer, for the replies; messages that it passes on are not 
 
 import logging
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from typing_extensions import TypeVar, override
 
-from miniagents.messages import ErrorMessage, Message, MessagePromise, MessageSequencePromise, MessageType
+from miniagents.messages import ErrorMessage, Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._errors_as_messages import replace_errors
 from miniagents.messages._flattener import Flattener
-from miniagents.messages._message import parts_of_finished, text_message
+from miniagents.messages._message import message_buffers, parts_of_finished, text_message
 from miniagents.messages._message_type import one_message
 from miniagents.messages._parts import watch_run
 from miniagents.messages._validation import ValidatedBuffer, Validation
@@ -21,7 +22,7 @@ from miniagents.streams._context import Context
 from miniagents.streams._lifetime import Lifetime
 from miniagents.streams._observers import Outcome, RunKind, RunWatch, outcome_of
 from miniagents.streams._promise import when_complete
-from miniagents.streams._protocols import Producer, Sink
+from miniagents.streams._protocols import Sink
 from miniagents.streams._run_task import ProducerTask
 from miniagents.values import MiniAgentsError
 
@@ -54,34 +55,6 @@ class Inquiry(MessageSequencePromise[M_co]):
     @override
     def _public_name(cls) -> str:
         return MessageSequencePromise.__name__
-
-    def adopt(self) -> bool:
-        """Keep the input of the run open, to hand it messages later; False if it has begun without any."""
-        if self.pending is None or self.pending.ended:
-            return False
-        self.pending.feeder = _Adopter()
-        return True
-
-    def hand(self, messages: MessageType) -> None:
-        """Hand the run all its input, if its input was adopted."""
-        if self.pending is not None and not self.pending.ended:
-            self.pending.feed(messages)
-            self.pending.finish()
-
-
-class _Adopter:
-    """The caller that will hand a run its input: the run cannot stop it."""
-
-    name = ""
-
-    def blocked_by(self) -> Producer | None:
-        """None: it is not known."""
-        return None
-
-    def cancel(self) -> None:
-        """Do nothing: the input is no longer needed."""
-
-    abandon = cancel
 
 
 class Run(ProducerTask):
@@ -138,7 +111,7 @@ class Run(ProducerTask):
             if classes is None
             else ValidatedBuffer(context, Validation(classes, alias, "replies", passing, chain=(alias,)))
         )
-        super().__init__(alias, context, buffer, buffer)
+        super().__init__(alias, buffer, buffer)
         buffer.run_unread()
         if not isinstance(received, str):
             received.buffer.leads_to(buffer)
@@ -340,63 +313,38 @@ def tell_ready(watch: RunWatch, value: object) -> None:
 
 def _observe(run: Run, watch: RunWatch, received: MessageSequencePromise[Message] | str) -> None:
     """Report that a run was inquired, and its outcome when the run and all its replies have ended."""
-    end = _End(run, watch)
-    if watch.observers.content:
-        end.keep_content(received)
-    # Watched from now on: readers may drop the replies before they are complete.
-    when_complete(run.buffer, end.replies, end.replies_ended)
-    run.when_ended(end.one_ended)
-    run.observe(watch)
+    content = watch.observers.content
+    left = 2  # the function, and the replies
+    failed: BaseException | None = None
+    sent: tuple[Message, ...] = (text_message(received),) if content and isinstance(received, str) else ()
+    replied: tuple[Message, ...] = ()
 
+    def all_received(messages: Sequence[ReplayBuffer[object]]) -> None:
+        nonlocal sent
+        sent = came_to_be(messages)
 
-class _End:
-    """Waits for the end of an observed run: of its function, and of all its replies."""
+    def replies_ended(messages: Sequence[ReplayBuffer[object]]) -> None:
+        nonlocal failed, replied
+        failed = next((each.error for each in messages if each.error is not None), None)
+        replied = came_to_be(messages) if content else ()
+        one_ended()
 
-    __slots__ = ("_failed", "_received", "_replied", "_run", "_waits_for", "_watch")
-
-    def __init__(self, run: Run, watch: RunWatch) -> None:
-        self._run = run
-        self._watch = watch
-        self._waits_for = 2
-        self._failed: BaseException | None = None
-        self._received: tuple[Message, ...] = ()
-        self._replied: tuple[Message, ...] = ()
-
-    def keep_content(self, received: MessageSequencePromise[Message] | str) -> None:
-        """Keep the messages that the run was sent until it has ended, without counting as a reader."""
-        if isinstance(received, str):
-            self._received = (text_message(received),)
-            return
-        buffer = received.buffer
-        when_complete(
-            buffer,
-            lambda: [cast("ReplayBuffer[object]", promise.buffer) for promise in buffer.items],
-            self._received_all,
-        )
-
-    def _received_all(self, messages: "Sequence[ReplayBuffer[object]]") -> None:
-        self._received = came_to_be(messages)
-
-    def replies(self) -> "list[ReplayBuffer[object]]":
-        """Return the messages that were replied."""
-        promises = cast("list[MessagePromise[Message]]", self._run.buffer.items)
-        return [cast("ReplayBuffer[object]", promise.buffer) for promise in promises]
-
-    def replies_ended(self, replies: "Sequence[ReplayBuffer[object]]") -> None:
-        """Note that all replies are complete."""
-        self._failed = next((each.error for each in replies if each.error is not None), None)
-        if self._watch.observers.content:
-            self._replied = came_to_be(replies)
-        self.one_ended()
-
-    def one_ended(self) -> None:
-        """Note that the function or the replies have ended; after both, report the end."""
-        self._waits_for -= 1
-        if not self._waits_for:
-            outcome, error = self._run.outcome
+    def one_ended() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            outcome, error = run.outcome
             if outcome == "done":
-                outcome, error = outcome_of(self._failed)
-            self._watch.ended(outcome, error, self._received, self._replied)
+                outcome, error = outcome_of(failed)
+            watch.ended(outcome, error, sent, replied)
+
+    if content and not isinstance(received, str):  # without counting as a reader
+        when_complete(received.buffer, partial(message_buffers, received.buffer), all_received)
+    # Watched from now on: readers may drop the replies before they are complete.
+    replies = cast("ReplayBuffer[MessagePromise[Message]]", run.buffer)
+    when_complete(replies, partial(message_buffers, replies), replies_ended)
+    run.when_ended(one_ended)
+    run.observe(watch)
 
 
 def sequence_of(context: Context, text: str) -> MessageSequencePromise[Message]:

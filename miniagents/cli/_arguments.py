@@ -8,9 +8,10 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
@@ -25,7 +26,7 @@ from miniagents.ext.timeline import Timeline
 from miniagents.messages import Messages
 from miniagents.utils import strip_control
 
-from ._help import HelpFormatter
+from ._help import HelpFormatter, adder
 from ._journal import JournalOptions, add_journal, journal_options
 from ._map_arguments import MapOptions, add_map, map_options
 
@@ -59,6 +60,10 @@ answers, a small program of rules.
 _EPILOG = """\
 Example:
   miniagents chat --model openai:gpt-5.4-mini --system 'Answer in one sentence.'
+  miniagents chat my_agents:writer
+
+Python looks for MODULE in the current folder first. If an agent or a tool asks the user, the next line that
+is typed is the answer. Without MODULE:AGENT, a model answers.
 
 Without --model, the key in the environment decides which provider answers. With OPENAI_API_KEY it is the
 model OPENAI_MODEL of OpenAI (gpt-5.4-mini if that is not set). With ANTHROPIC_API_KEY it is the model
@@ -76,8 +81,9 @@ In a terminal, Enter sends the message, Ctrl+Space begins a new line (with minia
 stops an answer. To leave, type exit, or press Ctrl-D, or press Ctrl-C at the prompt. If stdin is a pipe,
 each line is a message.
 
-Exit code: 0 for a normal end; 1 if the output could not be written, or, on a pipe, if a model failed or the
-conversation could not be saved; 2 for wrong input; 128 plus the number of the signal that ended it.
+Exit code: 0 for a normal end; 1 if the output could not be written, or, on a pipe, if a model failed, the
+conversation could not be saved, or the input ended at a question of the agent; 2 for wrong input; 128 plus
+the number of the signal that ended it.
 """
 
 
@@ -142,10 +148,12 @@ class ChatOptions(ModelOptions):
     Attributes:
         history: the file that keeps the conversation, None to keep nothing.
         timeline: the file for a picture of the runs, None for no picture.
+        agent: `MODULE:AGENT`, None for a model.
     """
 
     history: Path | None = None
     timeline: Path | None = None
+    agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,79 +232,55 @@ def parse_arguments(
     )
     parser.add_argument("--version", action="version", version=f"miniagents {version('miniagents')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-    chat = commands.add_parser(
+    command = partial(commands.add_parser, formatter_class=HelpFormatter, allow_abbrev=False)
+    chat = command(
         "chat",
-        help="talk with a model in the terminal; a Markdown file keeps the conversation",
-        description="Talk with a model. A Markdown file keeps the conversation; the next chat continues it.",
+        help="talk with an agent or a model in the terminal; a Markdown file keeps the conversation",
+        description="Talk with an agent or a model. A Markdown file keeps the conversation; the next chat "
+        "continues it.",
         epilog=_EPILOG,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
-    _add_model(chat)
-    keeping = chat.add_mutually_exclusive_group()
-    keeping.add_argument(
-        "--history",
-        metavar="FILE",
-        default="CHAT.md",
-        help="Markdown file that keeps the conversation; if it exists, the chat continues it (default: "
+    _add_agent(chat)
+    keeping = adder(chat.add_mutually_exclusive_group())
+    keeping(
+        "--history FILE",
+        "Markdown file that keeps the conversation; if it exists, the chat continues it (default: "
         "%(default)s)",
+        default="CHAT.md",
     )
-    keeping.add_argument("--no-history", action="store_true", help="do not save the conversation")
-    chat.add_argument(
-        "--timeline",
-        metavar="FILE",
-        help="at the end, draw a picture of the runs, without their texts; FILE ends with .html or .svg "
+    keeping("--no-history", "do not save the conversation")
+    adder(chat)(
+        "--timeline FILE",
+        "at the end, draw a picture of the runs, without their texts; FILE ends with .html or .svg "
         "(default: no picture)",
     )
     _add_serve(
-        commands.add_parser(
+        command(
             "serve",
             help="talk with an agent or a model on a web page",
             description="Serve a web page on which people talk with an agent or a model.",
             epilog=_SERVE_EPILOG,
-            formatter_class=HelpFormatter,
-            allow_abbrev=False,
         )
     )
-    mcp = commands.add_parser(
+    mcp = command(
         "mcp",
         help="offer agents as tools of an MCP server",
         description="Run an MCP server (Model Context Protocol) whose tools are your agents.",
         epilog=_MCP_EPILOG,
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
-    mcp.add_argument(
-        "agents",
-        metavar="MODULE:AGENT",
-        nargs="+",
-        help="an agent, or a function with @tool, and its Python module",
+    add = adder(mcp)
+    add("agents MODULE:AGENT", "an agent, or a function with @tool, and its Python module", nargs="+")
+    add(
+        "--http HOST:PORT",
+        "listen at this address for streamable HTTP; a port alone listens at 127.0.0.1 (default: use stdio)",
     )
-    mcp.add_argument(
-        "--http",
-        metavar="HOST:PORT",
-        help="listen at this address for streamable HTTP; a port alone listens at 127.0.0.1 (default: use "
-        "stdio)",
-    )
-    mcp.add_argument(
-        "--token",
-        metavar="TEXT",
-        help="secret that clients must send as 'Authorization: Bearer TEXT' (default: MINIAGENTS_TOKEN, or "
-        "none)",
+    add(
+        "--token TEXT",
+        "secret that clients must send as 'Authorization: Bearer TEXT' (default: MINIAGENTS_TOKEN, or none)",
     )
     _add_names(mcp)
-    add_map(
-        commands.add_parser(
-            "map",
-            help="send each row of a file to an agent or a model, and write the answers",
-            allow_abbrev=False,
-        )
-    )
-    add_journal(
-        commands.add_parser(
-            "journal", help="show, export or prune the calls that a job has recorded", allow_abbrev=False
-        )
-    )
+    add_map(command("map", help="send each row of a file to an agent or a model, and write the answers"))
+    add_journal(command("journal", help="show, export or prune the calls that a job has recorded"))
     given = parser.parse_args(words)
     try:
         if given.command == "map":
@@ -313,94 +297,82 @@ def parse_arguments(
         token = None if http is None else _token_in(given.token)
         address = f"127.0.0.1:{http}" if here else http
         return McpOptions(tuple(given.agents), address, token, tuple(given.name))
-    model = {"model": given.model, "base_url": given.base_url, "system": given.system or None}
-    history = None if given.no_history else _path("--history", given.history)
-    if given.command == "serve":
-        return _serve_options(given, model, history)
-    return ChatOptions(
-        **model,
-        history=history,
-        timeline=None if given.timeline is None else _picture(given.timeline),
-    )
+    return _talk_options(given)
 
 
-def _add_model(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--model",
-        metavar="MODEL",
-        help="openai:NAME, openai-responses:NAME, anthropic:NAME, or eliza (default: see below)",
+def _talk_options(given: argparse.Namespace) -> ChatOptions | ServeOptions:
+    """The arguments of `chat` or `serve` as checked options."""
+    given.system = given.system or None
+    given.history = None if given.no_history else _path("--history", given.history)
+    model = [each.name for each in fields(ModelOptions)]
+    named = [f"--{name.replace('_', '-')}" for name in model if getattr(given, name) is not None]
+    if given.agent is not None and named:
+        raise BadInputError(f"{given.agent} answers, so {named[0]} has no effect; leave one of them out")
+    kind: type[ChatOptions | ServeOptions] = ChatOptions
+    if given.command == "chat":
+        given.timeline = None if given.timeline is None else _picture(given.timeline)
+    else:
+        kind = ServeOptions
+        if not given.host:
+            raise BadInputError("--host is empty; leave it out to serve only this machine")
+        given.token = None if given.no_token else _token_in(given.token)
+        given.names = tuple(given.name)
+        given.journal = None if given.journal is None else _path("--journal", given.journal)
+    return kind(**{each.name: getattr(given, each.name) for each in fields(kind)})
+
+
+def _add_agent(command: argparse.ArgumentParser) -> None:
+    """Add what answers: an agent, or a model."""
+    add = adder(command)
+    add(
+        "agent MODULE:AGENT",
+        "the agent that answers, and its Python module (default: a model answers)",
+        nargs="?",
     )
-    command.add_argument(
-        "--base-url",
-        metavar="URL",
-        help="address of another server with the API of that provider, such as http://localhost:11434/v1 "
+    add("--model MODEL", "openai:NAME, openai-responses:NAME, anthropic:NAME, or eliza (default: see below)")
+    add(
+        "--base-url URL",
+        "address of another server with the API of that provider, such as http://localhost:11434/v1 "
         "(default: the provider)",
     )
-    command.add_argument("--system", metavar="TEXT", help="instructions for the model (default: none)")
+    add("--system TEXT", "instructions for the model (default: none)")
 
 
 def _add_serve(serve: argparse.ArgumentParser) -> None:
-    serve.add_argument(
-        "agent",
-        metavar="MODULE:AGENT",
-        nargs="?",
-        help="the agent that answers, and its Python module (default: a model answers)",
-    )
-    _add_model(serve)
-    serve.add_argument(
-        "--host",
-        metavar="HOST",
+    _add_agent(serve)
+    add = adder(serve)
+    add(
+        "--host HOST",
+        "address to listen at; 0.0.0.0 for all of this machine (default: %(default)s)",
         default="127.0.0.1",
-        help="address to listen at; 0.0.0.0 for all of this machine (default: %(default)s)",
     )
-    serve.add_argument(
-        "--port",
-        metavar="PORT",
-        type=int,
-        default=8000,
-        help="port to listen at; 0 for any free port (default: %(default)s)",
+    add(
+        "--port PORT", "port to listen at; 0 for any free port (default: %(default)s)", type=int, default=8000
     )
-    token = serve.add_mutually_exclusive_group()
-    token.add_argument(
-        "--token",
-        metavar="TEXT",
-        help="secret that clients must send (default: MINIAGENTS_TOKEN, or a random one)",
-    )
-    token.add_argument(
-        "--no-token",
-        action="store_true",
-        help="need no token: every user of this machine can read and delete the conversations",
-    )
+    token = adder(serve.add_mutually_exclusive_group())
+    token("--token TEXT", "secret that clients must send (default: MINIAGENTS_TOKEN, or a random one)")
+    token("--no-token", "need no token: every user of this machine can read and delete the conversations")
     _add_names(serve)
-    keeping = serve.add_mutually_exclusive_group()
-    keeping.add_argument(
-        "--history",
-        metavar="FILE",
-        default="CHAT.db",
-        help="SQLite file that keeps the conversations (default: %(default)s)",
+    keeping = adder(serve.add_mutually_exclusive_group())
+    keeping(
+        "--history FILE", "SQLite file that keeps the conversations (default: %(default)s)", default="CHAT.db"
     )
-    keeping.add_argument("--no-history", action="store_true", help="keep nothing when the server ends")
-    serve.add_argument(
-        "--journal",
-        metavar="FILE",
-        help="SQLite file that keeps what runs do, so that they continue after a restart (default: next to "
+    keeping("--no-history", "keep nothing when the server ends")
+    add(
+        "--journal FILE",
+        "SQLite file that keeps what runs do, so that they continue after a restart (default: next to "
         "--history, such as CHAT.journal)",
     )
-    serve.add_argument(
-        "--reload",
-        action="store_true",
-        help="restart the server when a Python file in the current folder changes",
-    )
-    serve.add_argument("--open", action="store_true", help="open the page in the browser")
+    add("--reload", "restart the server when a Python file in the current folder changes")
+    add("--open", "open the page in the browser")
 
 
 def _add_names(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--name",
-        metavar="HOST",
+    adder(command)(
+        "--name HOST",
+        "host name of a proxy in front of this server, such as chat.example.com; repeat for each name",
         action="append",
         default=[],
-        help="host name of a proxy in front of this server, such as chat.example.com; repeat for each name",
     )
 
 
@@ -410,29 +382,6 @@ def _token_in(token: str | None) -> str | None:
     if found is not None and not found.strip():
         raise BadInputError("--token is empty; give a text that is hard to guess")
     return found
-
-
-def _serve_options(
-    given: argparse.Namespace, model: Mapping[str, str | None], history: Path | None
-) -> ServeOptions:
-    named = [f"--{name.replace('_', '-')}" for name, value in model.items() if value is not None]
-    if given.agent is not None and named:
-        raise BadInputError(f"{given.agent} answers, so {named[0]} has no effect; leave one of them out")
-    if not given.host:
-        raise BadInputError("--host is empty; leave it out to serve only this machine")
-    return ServeOptions(
-        **model,
-        agent=given.agent,
-        host=given.host,
-        port=given.port,
-        token=None if given.no_token else _token_in(given.token),
-        no_token=given.no_token,
-        names=tuple(given.name),
-        history=history,
-        journal=None if given.journal is None else _path("--journal", given.journal),
-        reload=given.reload,
-        open=given.open,
-    )
 
 
 def _path(option: str, name: str) -> Path:

@@ -1,84 +1,18 @@
-"""The conversation of `miniagents chat`. It shows an answer while it streams, and keeps each message."""
+"""The conversation of `miniagents chat`: the user and an agent in turns; each message is kept."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from miniagents.ext.chat_history import ChatHistory
-from miniagents.ext.console import Asker, OutputError, Screen
-from miniagents.messages import (
-    AssistantMessage,
-    Message,
-    MessagePromise,
-    Messages,
-    MessageSequencePromise,
-    UserMessage,
-)
+from miniagents.ext.console import OutputError, Screen
+from miniagents.messages import Message, Messages, UserMessage
+from miniagents.models import CARRIER
 
 from ._arguments import complain
 from ._models import ChatModel
+from ._printed import PrintedAnswer
+from ._questions import ConsoleQuestions
 from ._signals import StoppedError, until_signal
-
-
-@dataclass(slots=True)
-class PrintedAnswer:
-    """The part of an answer that was shown.
-
-    Attributes:
-        screen: where it is shown.
-        alias: the name in front of it.
-        finished: the messages that are complete.
-        shown: the tokens of the message that is not complete.
-        known: the data of that message that came before its text.
-    """
-
-    screen: Screen
-    alias: str
-    finished: list[Message] = field(default_factory=list[Message])
-    shown: list[str] = field(default_factory=list[str])
-    known: dict[str, object] = field(default_factory=dict[str, object])
-
-    async def show(self, replies: MessageSequencePromise[Message]) -> None:
-        """Show the replies token by token, and stop their streams at the end or at an error.
-
-        Raises:
-            OutputError: the screen cannot be written.
-            Exception: any error of the agent.
-        """
-        async with replies:
-            async for promise in replies:
-                # A run may end before the streams that it replied, so each stream is stopped by itself.
-                async with promise:
-                    await self._show(promise)
-
-    async def _show(self, promise: MessagePromise[Message]) -> None:
-        self.known = dict(promise.preliminary_metadata)
-        # At a terminal the name is shown at once; on a pipe only when there is text, so no line is empty.
-        named = self.screen.is_terminal
-        if named:
-            self.screen.alias(self.alias)
-        try:
-            async for token in promise:
-                if not named:
-                    named = True
-                    self.screen.alias(self.alias)
-                self.shown.append(token)
-                self.screen.text(token)
-            self.finished.append(await promise)
-            self.shown.clear()
-        finally:
-            if named:
-                self.screen.end()
-
-    def to_keep(self, reason: str) -> list[Message]:
-        """Return the messages that were shown; an incomplete one gets a `finish_reason`.
-
-        Args:
-            reason: the `finish_reason` of an incomplete message.
-        """
-        text = "".join(self.shown)
-        if not text:
-            return self.finished
-        data = {**self.known, "text": text, "finish_reason": reason}
-        return [*self.finished, AssistantMessage.model_validate(data)]
 
 
 @dataclass(slots=True)
@@ -88,16 +22,14 @@ class Chat:
     Attributes:
         model: answers the user.
         history: keeps every message.
-        screen: where the answers are shown.
-        asker: asks the user. Ctrl-C at its prompt must raise `EOFError`.
+        screen: where the answers are shown, and the user is asked; Ctrl-C there must raise `EOFError`.
         so_far: the whole conversation, earlier chats included.
-        failed: whether a model failed, or a message could not be kept.
+        failed: whether a model failed, a message could not be kept, or the input ended at a question.
     """
 
     model: ChatModel
     history: ChatHistory
     screen: Screen
-    asker: Asker
     so_far: list[Message] = field(default_factory=list[Message])
     failed: bool = False
 
@@ -115,7 +47,7 @@ class Chat:
             self.screen.text(self.model.opening)
             self.screen.end()
         if self.screen.is_terminal:
-            self.screen.line(f"{self.asker.keys}, Ctrl-C stops an answer; type exit to leave.")
+            self.screen.line(f"{self.screen.keys}, Ctrl-C stops an answer; type exit to leave.")
         while (text := await self._ask()) is not None:
             await self._keep(UserMessage(text))
             await self._answer()
@@ -123,7 +55,7 @@ class Chat:
 
     async def _ask(self) -> str | None:
         try:
-            return await until_signal(self.asker.ask("YOU"), "SIGINT")
+            return await until_signal(self.screen.ask("YOU"), "SIGINT")
         except (EOFError, StoppedError):
             return None
 
@@ -131,10 +63,16 @@ class Chat:
         answer = PrintedAnswer(self.screen, self.model.alias)
         reason = "interrupted"
         try:
+            CARRIER.set(ConsoleQuestions(answer))
             replies = self.model.agent.inquire(tuple(self.so_far))
             await until_signal(answer.show(replies), "SIGINT")
         except StoppedError:
             self.screen.line("(stopped)")
+        except asyncio.CancelledError:
+            if not answer.stopped:
+                raise
+            self.screen.line("(stopped)")
+            self.failed = self.failed or not self.screen.is_terminal  # the input ended before the answer
         except OutputError:
             raise
         except Exception as error:  # noqa: BLE001 - any error of a model is shown, and the user may try again

@@ -2,21 +2,12 @@
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Protocol, cast
 
-__all__ = ["main"]
+from ._imports import whole_imports
 
 _INTERRUPTED = 128 + signal.SIGINT
-
-
-class _Main(Protocol):
-    """The part of `miniagents.cli._main` that this module uses."""
-
-    def main(self, words: Sequence[str] | None) -> int:
-        """Run the command line."""
-        ...
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -44,7 +35,9 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     try:
         try:
-            return cast("_Main", import_module("miniagents.cli._main")).main(words)
+            with whole_imports():
+                run: Callable[[Sequence[str] | None], int] = import_module("miniagents.cli._main").main
+            return run(words)
         finally:
             if (
                 words is None

@@ -14,8 +14,6 @@ from miniagents.ext.jobs import Progress, Row, RowSource
 
 from ._progress import duration, error_text, money
 
-__all__ = ["Estimate", "sample_of"]
-
 RowT = TypeVar("RowT")
 
 _DEVIATIONS: Final = 2.0

@@ -1,12 +1,12 @@
-"""How `--help` is laid out: paragraphs as wide as the terminal, commands as they are written."""
+"""How arguments are added, and how `--help` is laid out."""
 
 import argparse
 import textwrap
+from collections.abc import Callable
 from itertools import groupby
+from typing import Protocol
 
 from typing_extensions import override
-
-__all__ = ["HelpFormatter"]
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -27,3 +27,34 @@ class HelpFormatter(argparse.HelpFormatter):
     @override
     def _split_lines(self, text: str, width: int) -> list[str]:
         return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
+class _Group(Protocol):
+    """A command, or a group of its arguments."""
+
+    @property
+    def add_argument(self) -> Callable[..., object]:
+        """Add an argument."""
+        ...
+
+
+def adder(group: _Group) -> Callable[..., None]:
+    """Return a function that adds arguments to a command or a group.
+
+    It takes the names of an argument with the word for its value, such as ``"-o --out OUT"``, its help, and
+    keywords of `add_argument`. An option without a word and without keywords is a flag.
+
+    Args:
+        group: a parser, or a group of one.
+    """
+
+    def add(names: str, text: str, **more: object) -> None:
+        *options, last = names.split()
+        if not last.startswith("-"):
+            more["metavar"] = last
+        else:
+            options.append(last)
+            more = more or {"action": "store_true"}
+        group.add_argument(*options, help=text, **more)
+
+    return add

@@ -1,4 +1,4 @@
-"""`miniagents journal`: prints the calls of a journal as lines or as JSON, and removes calls."""
+"""`miniagents journal`: shows what a journal has, answers questions, and removes calls."""
 
 import argparse
 import asyncio
@@ -11,19 +11,34 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
-from miniagents.ext.journal import Journal, PostgresJournal, RunRecord, StoredCall, events_of_run
+from miniagents.errors import QuestionError
+from miniagents.ext.journal import (
+    Journal,
+    JournalError,
+    PostgresJournal,
+    Question,
+    RunRecord,
+    StoredCall,
+    answer_question,
+    events_of_run,
+    open_questions,
+)
 from miniagents.ext.timeline import Timeline
+from miniagents.runs import cassette_of_run
+from miniagents.tools import Allow, Reject
 from miniagents.utils import strip_control
 
-from ._help import HelpFormatter
+from ._help import HelpFormatter, adder
 
 _EPILOG: Final = """\
 Examples:
   miniagents journal show answers.jsonl.journal
   miniagents journal runs CHAT.journal
   miniagents journal timeline CHAT.journal RUN --out run.html
+  miniagents journal cassette CHAT.journal RUN > tests/cassettes/chat.jsonl
+  miniagents journal questions CHAT.journal
   miniagents journal prune answers.jsonl.journal --unused-for 30d
 
 FILE is a journal in SQLite, or the address of one in Postgres (postgresql://...). All actions work while
@@ -35,8 +50,8 @@ _RUNS_EPILOG: Final = """\
 Example:
   miniagents journal runs CHAT.journal
 
-A line has the time at which the run began (UTC), its id, its version, how it ended or its state, its owner
-and what it belongs to. The newest runs come first.
+A line has the time at which the run began (UTC), its id, the version of its last server, how it ended or its
+state, its owner and what it belongs to. The newest runs come first.
 """
 _SHOW_EPILOG: Final = """\
 Examples:
@@ -53,6 +68,29 @@ Examples:
   miniagents journal timeline CHAT.journal RUN --out run.html
 
 Without --out, the timeline is drawn with characters.
+"""
+_CASSETTE_EPILOG: Final = """\
+Example:
+  miniagents journal cassette CHAT.journal RUN > tests/cassettes/chat.jsonl
+
+Each complete call of a model is written with what it was sent, and with every part of its answer and its
+time. A test replays them with `cassette(model, "tests/cassettes/chat.jsonl")` (miniagents.testing).
+"""
+_QUESTIONS_EPILOG: Final = """\
+Example:
+  miniagents journal questions CHAT.journal
+
+A line has the ids of the run and of the question, its kind, and what is asked: the call of a tool that needs
+approval, or was cut off, or a text and the JSON schema of its answer. Runs that began first come first.
+"""
+_ANSWER_EPILOG: Final = """\
+Examples:
+  miniagents journal answer CHAT.journal RUN QUESTION --allow
+  miniagents journal answer CHAT.journal RUN QUESTION --arguments '{"amount": 5}'
+  miniagents journal answer CHAT.journal RUN QUESTION --reject 'Ask the owner first.'
+  miniagents journal answer CHAT.journal RUN QUESTION --value '"Friday"'
+
+A server that uses the journal goes on with the run at once; if there is none, the next one does.
 """
 _EXPORT_EPILOG: Final = """\
 Examples:
@@ -87,15 +125,19 @@ class JournalOptions:
         file: the path or the address of the journal.
         run: the id of a run.
         out: the file to which `timeline` writes; None for stdout.
+        question: the id of the question that `answer` answers.
+        answer: `Allow`, `Reject` or a value.
         older_than: `prune` removes calls that are older than this, in seconds.
         unused_for: `prune` removes calls that were not used for this long, in seconds.
         max_size: `prune` removes the least recently used calls until the others take at most this, in bytes.
     """
 
-    what: Literal["runs", "show", "timeline", "export", "prune"]
+    what: Literal["runs", "show", "timeline", "cassette", "export", "questions", "answer", "prune"]
     file: str
     run: str | None = None
     out: Path | None = None
+    question: str = ""
+    answer: object = None
     older_than: float | None = None
     unused_for: float | None = None
     max_size: int | None = None
@@ -108,17 +150,20 @@ def add_journal(parser: argparse.ArgumentParser) -> None:
         parser: the parser of the command.
     """
     parser.description = (
-        "Show, export or prune a journal, which has the calls of jobs and agents, and what runs did."
+        "Show, export or prune a journal, which has the calls of jobs and agents, and what runs did; answer "
+        "the questions of runs."
     )
     parser.epilog = _EPILOG
-    parser.formatter_class = HelpFormatter
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", dest="journal")
     made: dict[str, argparse.ArgumentParser] = {}
     for name, text, epilog in (
         ("runs", "Print one line for each run.", _RUNS_EPILOG),
         ("show", "Print one line for each call, or for each event of a run.", _SHOW_EPILOG),
         ("timeline", "Draw which agent called which in a run, and when each token came.", _TIMELINE_EPILOG),
+        ("cassette", "Print the calls of models in a run as a cassette for tests.", _CASSETTE_EPILOG),
         ("export", "Print each call, or each event of a run, as a line of JSON.", _EXPORT_EPILOG),
+        ("questions", "Print one line for each question that waits for an answer.", _QUESTIONS_EPILOG),
+        ("answer", "Answer a question of a run.", _ANSWER_EPILOG),
         ("prune", "Remove old or unused calls.", _PRUNE_EPILOG),
     ):
         action = actions.add_parser(
@@ -129,35 +174,53 @@ def add_journal(parser: argparse.ArgumentParser) -> None:
             formatter_class=HelpFormatter,
             allow_abbrev=False,
         )
-        action.add_argument("file", metavar="FILE", help="the journal")
-        if name in {"show", "timeline", "export"}:
-            action.add_argument(
-                "run", metavar="RUN", nargs=None if name == "timeline" else "?", help="the id of a run"
-            )
+        add = adder(action)
+        add("file FILE", "the journal")
+        if name in {"show", "timeline", "cassette", "export", "answer"}:
+            optional = name in {"show", "export"}
+            add("run RUN", "the id of a run", nargs="?" if optional else None)
         made[name] = action
-    made["timeline"].add_argument(
-        "--out", metavar="OUT", type=Path, help="write a page (.html) or a picture (.svg) to this file"
-    )
-    prune = made["prune"]
-    prune.add_argument(
-        "--older-than",
-        metavar="TIME",
-        type=_seconds,
-        help="remove calls that were made longer ago, such as 30d",
-    )
-    prune.add_argument(
-        "--unused-for",
-        metavar="TIME",
-        type=_seconds,
-        help="remove calls that were not used for this long, such as 12h",
-    )
-    prune.add_argument(
-        "--max-size",
-        metavar="SIZE",
-        type=_bytes,
-        help="remove the calls that were not used for the longest time, until the others take no more than "
+    _add_answer(made["answer"])
+    adder(made["timeline"])("--out OUT", "write a page (.html) or a picture (.svg) to this file", type=Path)
+    prune = adder(made["prune"])
+    prune("--older-than TIME", "remove calls that were made longer ago, such as 30d", type=_seconds)
+    prune("--unused-for TIME", "remove calls that were not used for this long, such as 12h", type=_seconds)
+    prune(
+        "--max-size SIZE",
+        "remove the calls that were not used for the longest time, until the others take no more than "
         "SIZE, such as 500MB",
+        type=_bytes,
     )
+
+
+def _add_answer(answer: argparse.ArgumentParser) -> None:
+    adder(answer)("question QUESTION", "the id of a question")
+    how = adder(answer.add_mutually_exclusive_group(required=True))
+    how("--allow", "allow the call", dest="answer", action="store_const", const=Allow())
+    how(
+        "--arguments JSON",
+        "allow the call with these arguments instead of its own",
+        dest="answer",
+        type=_arguments,
+    )
+    how("--reject WHY", "do not allow it, and tell the model why", dest="answer", type=Reject)
+    how("--value JSON", "the answer to a question; a text in quotes", dest="answer", type=_json)
+
+
+def _json(text: str) -> object:
+    try:
+        return cast("object", json.loads(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not JSON ({error}); write a text in quotes, as '\"Friday\"'"
+        ) from None
+
+
+def _arguments(text: str) -> Allow:
+    given = _json(text)
+    if not isinstance(given, dict):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a JSON object, such as {{"amount": 5}}')
+    return Allow(cast("dict[str, object]", given))
 
 
 def journal_options(given: argparse.Namespace) -> JournalOptions:
@@ -181,7 +244,10 @@ def journal_options(given: argparse.Namespace) -> JournalOptions:
             Timeline.check_path(out)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
-    return JournalOptions(given.journal, given.file, getattr(given, "run", None), out, *limits)
+    question, answer = getattr(given, "question", ""), getattr(given, "answer", None)
+    return JournalOptions(
+        given.journal, given.file, getattr(given, "run", None), out, question, answer, *limits
+    )
 
 
 def _seconds(text: str) -> float:
@@ -200,7 +266,7 @@ def _number(text: str, units: Mapping[str, int], meant: str) -> float:
 
 
 def run_journal(options: JournalOptions) -> int:
-    """Show, export or prune a journal.
+    """Show, export or prune a journal, or answer a question of a run.
 
     Args:
         options: the checked arguments.
@@ -209,7 +275,8 @@ def run_journal(options: JournalOptions) -> int:
         The exit code.
 
     Raises:
-        JournalError: it is not a journal, or cannot be read or written, or has no such run.
+        JournalError: it is not a journal, or cannot be read or written, or has no such run, or the question
+            cannot be answered like this.
         OSError: the timeline cannot be written.
     """
     with suppress(BrokenPipeError):  # the reader of the pipe has left, as `head` does: a normal end
@@ -220,7 +287,7 @@ def run_journal(options: JournalOptions) -> int:
                     older_than=options.older_than, unused_for=options.unused_for, max_bytes=options.max_size
                 )
             sys.stdout.write(f"{removed} calls removed\n")
-        elif options.what == "runs" or options.run is not None:
+        elif options.what in {"runs", "questions"} or options.run is not None:
             _check(options.file)
             asyncio.run(_of_runs(options))
         elif options.what == "show":
@@ -232,20 +299,42 @@ def run_journal(options: JournalOptions) -> int:
 
 async def _of_runs(options: JournalOptions) -> None:
     async with journal_at(options.file) as journal:
-        if options.run is None:
-            for record in await journal.find(limit=_MOST_RUNS):
-                sys.stdout.write(f"{_run_line(record)}\n")
-        elif options.what == "timeline":
+        if options.run is not None:
+            await _of_run(journal, options.run, options)
+            return
+        if options.what == "runs":
+            records = await journal.find(limit=_MOST_RUNS)
+            sys.stdout.writelines(f"{_run_line(record)}\n" for record in records)
+            return
+        for record in reversed(await journal.find(ended=False, limit=sys.maxsize)):
+            found = await open_questions(journal, record.run)
+            sys.stdout.writelines(f"{_question_line(each)}\n" for each in found)
+
+
+async def _of_run(journal: Journal | PostgresJournal, run: str, options: JournalOptions) -> None:
+    match options.what:
+        case "answer":
+            try:
+                await answer_question(journal, run, options.question, options.answer)
+            except QuestionError as error:
+                raise JournalError(f"The question {options.question} cannot be answered: {error}") from None
+            sys.stdout.write("answered\n")
+        case "timeline":
             timeline = Timeline()
-            await events_of_run(journal, options.run, timeline)
+            await events_of_run(journal, run, timeline)
             if options.out is None:
                 sys.stdout.write(f"{timeline}\n")
             else:
                 timeline.save(options.out)
-        else:
-            for position, event in enumerate((await journal.read(options.run)).events, start=1):
+        case "cassette":
+            lines = cassette_of_run((await journal.read(run)).events)
+            if len(lines) == 1:  # its version
+                raise JournalError(f"The log of the run {run!r} has no complete call of a model.")
+            sys.stdout.writelines(f"{json.dumps(line)}\n" for line in lines)
+        case what:
+            for position, event in enumerate((await journal.read(run)).events, start=1):
                 data = json.dumps(event, ensure_ascii=True)
-                line = data if options.what == "export" else f"{position} {event[0]} {event[1]} {_cut(data)}"
+                line = data if what == "export" else f"{position} {event[0]} {event[1]} {_cut(data)}"
                 sys.stdout.write(f"{line}\n")
 
 
@@ -284,6 +373,15 @@ def _run_line(record: RunRecord) -> str:
     state = record.how or record.state
     words = (_moment(record.began), record.run, record.version, state, record.owner, record.topic)
     return strip_control(" ".join(filter(None, words)))
+
+
+def _question_line(question: Question) -> str:
+    """All that is asked: who answers decides about the whole."""
+    shown = question.shown
+    what, data = (shown["tool"], "arguments") if "tool" in shown else (shown.get("text"), "schema")
+    due = "" if question.due is None else f" (until {_moment(question.due)})"
+    words = (question.run, question.id, question.kind, " ".join(str(what).split()))
+    return strip_control(f"{' '.join(words)} {json.dumps(shown.get(data), ensure_ascii=False)}{due}")
 
 
 def _show(file: str) -> None:

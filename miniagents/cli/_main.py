@@ -4,13 +4,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
 
 from miniagents import MiniAgents
-from miniagents.ext.console import Asker, OutputError, Screen
+from miniagents.ext.console import OutputError, Screen
 from miniagents.ext.journal import JournalError
 from miniagents.ext.timeline import Timeline
 
@@ -25,10 +24,12 @@ from ._arguments import (
     parse_arguments,
 )
 from ._chat import Chat
+from ._imports import whole_imports
 from ._journal import JournalOptions, run_journal
 from ._map_arguments import MapOptions
 from ._mcp import serving
 from ._models import ChatModel, choose_model
+from ._named import named_talker
 from ._signals import StoppedError, until_signal
 
 _WEB = frozenset({"h11", "starlette", "uvicorn"})  # what `miniagents[web]` brings
@@ -63,44 +64,42 @@ def main(words: Sequence[str] | None = None) -> int:
         _leave_output()
 
 
-class _Map(Protocol):
-    """The part of `miniagents.cli._map` that this module uses."""
-
-    def run_map(self, options: MapOptions, environ: Mapping[str, str]) -> int:
-        """Run a job."""
-        ...
-
-
-class _Serve(Protocol):
-    """The part of `miniagents.cli._serve` that this module uses."""
-
-    def run_serve(self, options: ServeOptions) -> int:
-        """Serve."""
-        ...
-
-
 def _run(options: ChatOptions | McpOptions | ServeOptions | JournalOptions | MapOptions) -> int:
     if isinstance(options, JournalOptions):
         return run_journal(options)
     if isinstance(options, MapOptions):
         # Imported here: its imports would make the start of a chat a sixth slower.
-        return cast("_Map", import_module("miniagents.cli._map")).run_map(options, os.environ)
+        with whole_imports():
+            run_map: Callable[[MapOptions, Mapping[str, str]], int] = import_module(
+                "miniagents.cli._map"
+            ).run_map
+        return run_map(options, os.environ)
     if isinstance(options, ServeOptions):
-        return _serve_module().run_serve(options)
+        return _serving()(options)
     # Outside of the event loop, because importing the package of a provider takes a second.
     if isinstance(options, McpOptions):
-        work = serving(options)
+        with whole_imports():
+            work = serving(options)
     else:
-        screen = Screen.of_process()
-        model = choose_model(options, os.environ, is_terminal=screen.is_terminal)
+        screen = Screen.of_process(interrupt=EOFError)
+        with whole_imports():
+            model = _model(options, screen)
         work = _chat(options, model, screen)
     return asyncio.run(until_signal(work, "SIGTERM", "SIGHUP"))
 
 
-def _serve_module() -> _Serve:
+def _model(options: ChatOptions, screen: Screen) -> ChatModel:
+    if options.agent is None:
+        return choose_model(options, os.environ, is_terminal=screen.is_terminal)
+    agent = named_talker(options.agent)
+    return ChatModel(agent, agent.alias, agent.alias)
+
+
+def _serving() -> Callable[[ServeOptions], int]:
     """Import the module of `serve`; only this command needs its packages."""
     try:
-        return cast("_Serve", import_module("miniagents.cli._serve"))
+        with whole_imports():
+            run_serve: Callable[[ServeOptions], int] = import_module("miniagents.cli._serve").run_serve
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _WEB:
@@ -108,6 +107,7 @@ def _serve_module() -> _Serve:
         raise BadInputError(
             f"miniagents serve needs {package}, which is not installed; pip install 'miniagents[web]'"
         ) from error
+    return run_serve
 
 
 async def _chat(options: ChatOptions, model: ChatModel, screen: Screen) -> int:
@@ -115,7 +115,7 @@ async def _chat(options: ChatOptions, model: ChatModel, screen: Screen) -> int:
         await check_base_url(model.base_url)
     history, so_far = await open_history(options.history)
     screen.line(f"{model.title} answers; {_where(options, len(so_far))}")
-    chat = Chat(model, history, screen, Asker(interrupt=EOFError), list(so_far))
+    chat = Chat(model, history, screen, list(so_far))
     if options.timeline is None:
         async with MiniAgents():
             went_well = await chat.run()

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -31,13 +31,14 @@ from miniagents.ext.jobs import (
     read_rows,
 )
 from miniagents.ext.journal import JournalError
-from miniagents.ext.usage import dollars, unpriced_models
+from miniagents.ext.usage import RunUsage, dollars
 from miniagents.messages import Message
 from miniagents.parts import Usage
 from miniagents.types import ModelAgent
 
 from ._arguments import BadInputError, ModelOptions, check_base_url, complain
 from ._estimate import Estimate, sample_of
+from ._imports import whole_imports
 from ._map_arguments import MapOptions
 from ._map_rows import MakeMessage, check_columns, message_maker
 from ._models import choose_model, is_model
@@ -45,8 +46,6 @@ from ._named import named_object
 from ._progress import ProgressView, counted, duration, money, progress_view
 from ._ray import ClusterHead, run_by_workers
 from ._signals import StoppedError, default_interrupt, until_signal
-
-__all__ = ["MapJob", "run_map"]
 
 _FAILED: Final = 1
 _WRONG_INPUT: Final = 2
@@ -58,26 +57,14 @@ _OWN_OPTIONS: Final = frozenset({"max_tokens", "temperature"})
 _RETRY: Final = ("--retry-failed",)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answerer:
-    """The agent that answers.
-
-    Attributes:
-        agent: gets the message of each row.
-        base_url: the address whose server must answer before the start; None for no such check.
-    """
-
-    agent: MiniAgent[Message, Message]
-    base_url: str | None = None
-
-
 @dataclass(slots=True)
 class MapJob:
     """A job whose options, files and agent have been checked.
 
     Attributes:
         options: the arguments of the command line.
-        answerer: the agent that answers.
+        agent: the agent that answers.
+        base_url: the address that its model uses, if a server must answer there.
         source: the rows.
         message: makes the text to send from a row; None to send the row itself.
         out: the file to write.
@@ -88,7 +75,8 @@ class MapJob:
     """
 
     options: MapOptions
-    answerer: _Answerer
+    agent: MiniAgent[Message, Message]
+    base_url: str | None
     source: RowSource
     message: MakeMessage | None
     out: Path
@@ -108,8 +96,8 @@ class MapJob:
             RowsError: the input has something that is not a row.
             JournalError: the journal cannot be opened.
         """
-        if self.answerer.base_url is not None:
-            await check_base_url(self.answerer.base_url)
+        if self.base_url is not None:
+            await check_base_url(self.base_url)
         try:
             async with MiniAgents():
                 with progress_view(self.options.progress) as view:
@@ -170,7 +158,7 @@ class MapJob:
         options, job_options = self.options, self._job_options(note)
         job_options["errors"] = self.errors
         return await map_file(
-            self.answerer.agent,
+            self.agent,
             self.source,
             self.out,
             id=options.row_id,
@@ -212,7 +200,7 @@ class MapJob:
         with suppress(BudgetExceededError, TooManyFailuresError):  # the rows that ended before are reported
             await estimate.take(
                 map_rows(
-                    self.answerer.agent,
+                    self.agent,
                     sample,
                     id=self.options.row_id,
                     message=self.message,
@@ -435,14 +423,14 @@ def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack)
     errors = _beside("--errors", options.errors or out.with_name(f"{out.name}.errors.jsonl"))
     _check_different(options, {"-o": out, "--journal": journal, "--errors": errors})
     check_columns(options, message, source)
-    answerer = _answerer(options, environ, message)
-    _check_price(options, answerer.agent)
-    progress_view(options.progress)
+    with whole_imports():
+        agent, base_url = _answerer(options, environ, message)
+        _check_price(options, agent)
+        progress_view(options.progress)
     if options.ray is not None:
-        workers = run_by_workers(answerer.agent, options.ray, options.replicas, options.concurrency, stack)
-        answerer = replace(answerer, agent=workers)
+        agent = run_by_workers(agent, options.ray, options.replicas, options.concurrency, stack)
     head = None if options.ray is None else ClusterHead.of(options.ray)
-    return MapJob(options, answerer, source, message, out, journal, errors, head)
+    return MapJob(options, agent, base_url, source, message, out, journal, errors, head)
 
 
 # -- files -----------------------------------------------------------------------------------------------
@@ -494,13 +482,15 @@ def _beside(option: str, path: Path) -> Path:
 # -- agents ----------------------------------------------------------------------------------------------
 
 
-def _answerer(options: MapOptions, environ: Mapping[str, str], message: MakeMessage | None) -> _Answerer:
+def _answerer(
+    options: MapOptions, environ: Mapping[str, str], message: MakeMessage | None
+) -> tuple[MiniAgent[Message, Message], str | None]:
+    """The agent that answers, and the address at which a server must answer."""
     if is_model(options.agent):
         _check_text(options, message)
         chat = ModelOptions(options.agent, options.base_url, options.system)
         model = choose_model(chat, environ, is_terminal=False, option="")
-        agent = _typed(options, _with_keywords(options, model.agent).bind())
-        return _Answerer(agent, model.base_url)
+        return _typed(options, _with_keywords(options, model.agent).bind()), model.base_url
     found = named_object(
         options.agent, what="agent", example="MODULE:AGENT, openai:MODEL, anthropic:MODEL or eliza"
     )
@@ -513,14 +503,14 @@ def _answerer(options: MapOptions, environ: Mapping[str, str], message: MakeMess
             )
     agent = _with_keywords(options, cast("MiniAgent[Message, Message, ...]", found))
     try:
-        answerer = _Answerer(_typed(options, agent.bind()))
+        answerer = _typed(options, agent.bind())
     except TypeError as error:
         raise BadInputError(
             f"{options.agent}: {str(error).rstrip('.')}; name an agent whose keywords all have values"
         ) from error
     if agent.run_kind == "model":
         _check_text(options, message)
-    return answerer
+    return answerer, None
 
 
 def _with_keywords(
@@ -581,6 +571,6 @@ def _check_price(options: MapOptions, agent: MiniAgent[Message, Message]) -> Non
         raise BadInputError(
             "--budget needs prices; give --price IN,OUT, or pip install 'miniagents[prices]'"
         ) from None
-    unknown = unpriced_models(agent, dollars)
+    unknown = RunUsage().unpriced(agent)
     if unknown:
         raise BadInputError(f"--budget: the price of {', '.join(unknown)} is not known; give --price IN,OUT")

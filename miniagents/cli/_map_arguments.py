@@ -4,14 +4,12 @@ import argparse
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
 
-from ._help import HelpFormatter
-
-__all__ = ["MapOptions", "ProgressForm", "add_map", "map_options"]
+from ._help import adder
 
 ProgressForm: TypeAlias = Literal["auto", "bar", "plain", "none"]
 """How the command shows the progress of a job."""
@@ -145,192 +143,146 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         "file."
     )
     parser.epilog = _EPILOG
-    parser.formatter_class = HelpFormatter
-    parser.add_argument(
-        "agent",
-        metavar="AGENT",
-        help="who answers: openai:NAME, openai-responses:NAME, anthropic:NAME, eliza, or an agent of yours, "
+    add = adder(parser)
+    add(
+        "agent AGENT",
+        "who answers: openai:NAME, openai-responses:NAME, anthropic:NAME, eliza, or an agent of yours, "
         "MODULE:AGENT",
     )
-    parser.add_argument(
-        "source", metavar="INPUT", help="file of rows: .jsonl, .csv, .parquet, or - for stdin"
+    add("source INPUT", "file of rows: .jsonl, .csv, .parquet, or - for stdin")
+    add("-o --out OUT", "file for the answers: .jsonl, .parquet, or - for stdout")
+    group = parser.add_argument_group("what is sent and answered")
+    sent, what = adder(group), adder(group.add_mutually_exclusive_group())
+    what(
+        "--prompt TEXT",
+        "text to send, with columns in braces, such as 'Judge this: {text}'; write {{ for a brace",
     )
-    parser.add_argument(
-        "-o", "--out", metavar="OUT", help="file for the answers: .jsonl, .parquet, or - for stdout"
+    what("--text-column COLUMN", "column whose text is sent")
+    sent(
+        "--type MODULE:CLASS",
+        "pydantic class of the answers, which are written as JSON objects (default: answers are texts)",
+        dest="answer",
     )
-    sent = parser.add_argument_group("what is sent and answered")
-    what = sent.add_mutually_exclusive_group()
-    what.add_argument(
-        "--prompt",
-        metavar="TEXT",
-        help="text to send, with columns in braces, such as 'Judge this: {text}'; write {{ for a brace",
-    )
-    what.add_argument("--text-column", metavar="COLUMN", help="column whose text is sent")
-    sent.add_argument(
-        "--type",
-        metavar="MODULE:CLASS",
-        help="pydantic class of the answers, which are written as JSON objects (default: answers are texts)",
-    )
-    sent.add_argument("--system", metavar="TEXT", help="instructions for the model (default: none)")
-    sent.add_argument(
-        "--max-tokens", metavar="N", type=_count, help="most tokens of an answer (default: the model's)"
-    )
-    sent.add_argument(
-        "--temperature", metavar="T", type=_temperature, help="from 0 to 2 (default: the model's)"
-    )
-    sent.add_argument(
-        "--param",
-        metavar="NAME=VALUE",
+    sent("--system TEXT", "instructions for the model (default: none)")
+    sent("--max-tokens N", "most tokens of an answer (default: the model's)", type=_count)
+    sent("--temperature T", "from 0 to 2 (default: the model's)", type=_temperature)
+    sent(
+        "--param NAME=VALUE",
+        "another keyword of the agent, or field of the request to the model, such as top_p=0.9 or "
+        "reasoning_effort=low; VALUE is JSON or a text; can be given several times",
         type=_param,
         action="append",
         default=[],
-        help="another keyword of the agent, or field of the request to the model, such as top_p=0.9 or "
-        "reasoning_effort=low; VALUE is JSON or a text; can be given several times",
     )
-    sent.add_argument(
-        "--accept",
-        metavar="KINDS",
+    sent(
+        "--accept KINDS",
+        "answers that count although they are by default errors of their rows, such as length,empty: "
+        "length (cut off, because too long), empty, refusal",
         type=_kinds_of_answers,
         default=(),
-        help="answers that count although they are by default errors of their rows, such as length,empty: "
-        "length (cut off, because too long), empty, refusal",
     )
-    sent.add_argument(
-        "--with",
+    sent(
+        "--with COLUMNS",
+        "further columns of OUT, such as finish,usage,cost: why the answer ended, tokens, dollars",
         dest="columns",
-        metavar="COLUMNS",
         type=_columns,
         default=(),
-        help="further columns of OUT, such as finish,usage,cost: why the answer ended, tokens, dollars",
     )
-    sent.add_argument(
-        "--base-url",
-        metavar="URL",
-        help="address of another server with the API of that provider (default: the provider)",
-    )
-    sent.add_argument(
-        "--id",
-        metavar="COLUMN",
-        help="column that identifies a row, so that equal texts with different ids are different rows "
+    sent("--base-url URL", "address of another server with the API of that provider (default: the provider)")
+    sent(
+        "--id COLUMN",
+        "column that identifies a row, so that equal texts with different ids are different rows "
         "(default: their order tells them apart)",
+        dest="row_id",
     )
-    sent.add_argument(
-        "--output-column",
-        metavar="NAME",
-        default="output",
-        help="column of OUT for the answers (default: %(default)s)",
-    )
-    pace = parser.add_argument_group("speed and money")
-    pace.add_argument(
-        "--concurrency",
-        metavar="N",
+    sent("--output-column NAME", "column of OUT for the answers (default: %(default)s)", default="output")
+    pace = adder(parser.add_argument_group("speed and money"))
+    pace(
+        "--concurrency N",
+        "how many rows are in work at the same time (default: %(default)s)",
         type=_count,
         default=64,
-        help="how many rows are in work at the same time (default: %(default)s)",
     )
-    pace.add_argument(
-        "--rpm",
-        metavar="N",
+    pace("--rpm N", "most requests per minute (default: the limit that the provider reports)", type=_limit)
+    pace(
+        "--tpm N",
+        "most tokens per minute, sent and answered (default: the limit that the provider reports)",
         type=_limit,
-        help="most requests per minute (default: the limit that the provider reports)",
     )
-    pace.add_argument(
-        "--tpm",
-        metavar="N",
-        type=_limit,
-        help="most tokens per minute, sent and answered (default: the limit that the provider reports)",
-    )
-    pace.add_argument("--retries", metavar="N", type=_number, default=3, help=_RETRIES_HELP)
-    pace.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=_limit,
-        help="stop an attempt of a row that takes longer; time in which it waits for --rpm and --tpm does "
+    pace("--retries N", _RETRIES_HELP, type=_number, default=3)
+    pace(
+        "--timeout SECONDS",
+        "stop an attempt of a row that takes longer; time in which it waits for --rpm and --tpm does "
         "not count (default: the limits of the models)",
+        type=_limit,
     )
-    pace.add_argument(
-        "--stall-timeout",
-        metavar="SECONDS",
+    pace(
+        "--stall-timeout SECONDS",
+        "stop an attempt of a row that shows nothing for so long: no part of an answer, no call that "
+        "begins or ends; none for no limit (default: 600)",
         type=_limit_or_none,
         default=600.0,
-        help="stop an attempt of a row that shows nothing for so long: no part of an answer, no call that "
-        "begins or ends; none for no limit (default: 600)",
     )
-    pace.add_argument("--budget", metavar="DOLLARS", type=_money, help=_BUDGET_HELP)
-    pace.add_argument(
-        "--price",
-        metavar="IN,OUT",
-        type=_prices,
-        help="dollars per million tokens sent and answered, such as 0.25,2.00 (default: the price list of "
+    pace("--budget DOLLARS", _BUDGET_HELP, type=_money)
+    pace(
+        "--price IN,OUT",
+        "dollars per million tokens sent and answered, such as 0.25,2.00 (default: the price list of "
         "miniagents[prices])",
+        type=_prices,
     )
-    pace.add_argument(
-        "--estimate",
-        metavar="ROWS",
+    pace(
+        "--estimate ROWS",
+        "send only this many rows (%(const)s if no number is given), from all parts of INPUT, and print "
+        "what all rows would cost and how long they would take; OUT is not written",
         type=_count,
         nargs="?",
         const=100,
-        help="send only this many rows (%(const)s if no number is given), from all parts of INPUT, and print "
-        "what all rows would cost and how long they would take; OUT is not written",
     )
-    kept = parser.add_argument_group("what is kept")
-    kept.add_argument(
-        "--journal",
-        metavar="FILE",
-        help="file that keeps the answers, so that the job can continue (default: OUT.journal; none if OUT "
-        "is -)",
+    group = parser.add_argument_group("what is kept")
+    kept, again = adder(group), adder(group.add_mutually_exclusive_group())
+    kept(
+        "--journal FILE",
+        "file that keeps the answers, so that the job can continue (default: OUT.journal; none if OUT is -)",
+        type=_path,
     )
-    kept.add_argument(
-        "--version",
-        metavar="TEXT",
+    kept(
+        "--version TEXT",
+        "version of your agent; after you change it, all rows are sent again (default: %(default)s)",
         default="1",
-        help="version of your agent; after you change it, all rows are sent again (default: %(default)s)",
     )
-    again = kept.add_mutually_exclusive_group()
-    again.add_argument(
-        "--refresh", action="store_true", help="send all rows again, also those with an answer in the journal"
-    )
-    again.add_argument(
-        "--retry-failed", action="store_true", help="send the rows again that failed in an earlier run"
-    )
-    kept.add_argument(
+    again("--refresh", "send all rows again, also those with an answer in the journal")
+    again("--retry-failed", "send the rows again that failed in an earlier run")
+    kept(
         "--yes",
-        action="store_true",
-        help="send all rows, also if the journal has many answers and none of them fits, because the prompt, "
+        "send all rows, also if the journal has many answers and none of them fits, because the prompt, "
         "the model or another option has changed (default: ask at a terminal, else refuse)",
     )
-    kept.add_argument(
+    kept(
         "--keep",
+        "what the journal keeps of each prompt: a hash, or its text (default: %(default)s)",
         choices=("hash", "text"),
         default="hash",
-        help="what the journal keeps of each prompt: a hash, or its text (default: %(default)s)",
     )
-    kept.add_argument(
-        "--errors", metavar="FILE", help="file for the rows that failed (default: OUT.errors.jsonl)"
-    )
-    kept.add_argument(
-        "--max-failures",
-        metavar="N",
-        type=_failures,
-        help="stop when more rows than this have failed: a number such as 100, or a share such as 10%%, "
+    kept("--errors FILE", "file for the rows that failed (default: OUT.errors.jsonl)", type=_path)
+    kept(
+        "--max-failures N",
+        "stop when more rows than this have failed: a number such as 100, or a share such as 10%%, "
         "which counts from the hundredth row on (default: no limit)",
+        type=_failures,
     )
-    many = parser.add_argument_group("many machines (pip install 'miniagents[ray]')")
-    many.add_argument(
-        "--ray",
-        metavar="ADDRESS",
-        help="run the agent in workers of a Ray cluster: HOST:PORT, auto for the cluster of this machine, or "
+    many = adder(parser.add_argument_group("many machines (pip install 'miniagents[ray]')"))
+    many(
+        "--ray ADDRESS",
+        "run the agent in workers of a Ray cluster: HOST:PORT, auto for the cluster of this machine, or "
         "local for a new one (default: without Ray)",
     )
-    many.add_argument(
-        "--replicas", metavar="N", type=_count, help="how many workers run the agent (default: 4)"
-    )
-    parser.add_argument(
+    many("--replicas N", "how many workers run the agent (default: 4)", type=_count)
+    add(
         "--progress",
+        "what stderr shows: a bar; plain, a line every 10 seconds; or none (default: auto, which is a "
+        "bar in a terminal and else plain)",
         choices=("auto", "bar", "plain", "none"),
         default="auto",
-        help="what stderr shows: a bar; plain, a line every 10 seconds; or none (default: auto, which is a "
-        "bar in a terminal and else plain)",
     )
 
 
@@ -350,54 +302,20 @@ def map_options(given: argparse.Namespace, words: Sequence[str]) -> MapOptions:
         raise argparse.ArgumentTypeError(
             "--replicas has a meaning only with Ray; add --ray ADDRESS, or leave it out"
         )
-    for option in ("prompt", "text_column", "id", "output_column", "version", "ray"):
+    for option in ("prompt", "text_column", "row_id", "output_column", "version", "ray"):
         if getattr(given, option) == "":
             raise argparse.ArgumentTypeError(
-                f"--{option.replace('_', '-')} is empty; give a value, or leave it out"
+                f"--{option.removeprefix('row_').replace('_', '-')} is empty; give a value, or leave it out"
             )
-    return MapOptions(
-        agent=given.agent,
-        source=given.source,
-        out=given.out,
-        prompt=given.prompt,
-        text_column=given.text_column,
-        answer=given.type,
-        system=given.system or None,
-        base_url=given.base_url,
-        row_id=given.id,
-        concurrency=given.concurrency,
-        rpm=given.rpm,
-        tpm=given.tpm,
-        retries=given.retries,
-        timeout=given.timeout,
-        stall_timeout=given.stall_timeout,
-        keywords=_keywords(given),
-        accept=given.accept,
-        columns=given.columns,
-        yes=given.yes,
-        budget=given.budget,
-        price=given.price,
-        estimate=given.estimate,
-        journal=_path("--journal", given.journal),
-        version=given.version,
-        refresh=given.refresh,
-        retry_failed=given.retry_failed,
-        keep=given.keep,
-        errors=_path("--errors", given.errors),
-        max_failures=given.max_failures,
-        output_column=given.output_column,
-        progress=given.progress,
-        ray=given.ray,
-        replicas=4 if given.replicas is None else given.replicas,
-        words=tuple(words),
-    )
+    given.keywords, given.words = _keywords(given), tuple(words)
+    given.system = given.system or None
+    given.replicas = given.replicas or 4
+    return MapOptions(**{each.name: getattr(given, each.name) for each in fields(MapOptions)})
 
 
-def _path(option: str, name: str | None) -> Path | None:
-    if name is None:
-        return None
+def _path(name: str) -> Path:
     if not name or "\0" in name:
-        raise argparse.ArgumentTypeError(f"{option} needs the name of a file")
+        raise argparse.ArgumentTypeError("it needs the name of a file")
     return Path(name)
 
 
@@ -416,11 +334,15 @@ def _count(text: str) -> int:
     return number
 
 
-def _limit(text: str) -> float:
+def _float(text: str) -> float:
     try:
-        limit = float(text)
+        return float(text)
     except ValueError:
-        limit = math.nan
+        return math.nan
+
+
+def _limit(text: str) -> float:
+    limit = _float(text)
     if not (limit > 0 and math.isfinite(limit)):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a limit; give a number greater than 0, such as 500"
@@ -433,10 +355,7 @@ def _limit_or_none(text: str) -> float | None:
 
 
 def _temperature(text: str) -> float:
-    try:
-        temperature = float(text)
-    except ValueError:
-        temperature = math.nan
+    temperature = _float(text)
     if not 0 <= temperature <= 2:  # noqa: PLR2004 - the highest of all providers
         raise argparse.ArgumentTypeError(f"{text!r} is not a temperature; give a number from 0 to 2")
     return temperature

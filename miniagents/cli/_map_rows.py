@@ -10,8 +10,6 @@ from miniagents.ext.jobs import RowsError, RowSource
 from ._arguments import BadInputError
 from ._map_arguments import MapOptions
 
-__all__ = ["MakeMessage", "check_columns", "message_maker"]
-
 MakeMessage: TypeAlias = Callable[[Mapping[str, object]], str]
 """Makes the text to send from a row."""
 

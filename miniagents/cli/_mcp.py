@@ -6,7 +6,7 @@ The only module of the command line that knows MCP. It imports the SDK when the 
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TypeAlias
 
 from miniagents.errors import SchemaError
 from miniagents.tools import AnyTool
@@ -14,21 +14,7 @@ from miniagents.tools import AnyTool
 from ._arguments import BadInputError, McpOptions
 from ._named import named_agents
 
-
-class _Serving(Protocol):
-    """The part of `miniagents.ext.mcp` that this module uses."""
-
-    def serve_mcp(
-        self,
-        *agents: AnyTool,
-        name: str,
-        http: str | None,
-        token: str | None,
-        hosts: Sequence[str],
-        on_start: Callable[[str], object] | None,
-    ) -> Coroutine[object, object, None]:
-        """Serve agents."""
-        ...
+_Serve: TypeAlias = Callable[..., Coroutine[object, object, None]]
 
 
 def serving(options: McpOptions) -> Coroutine[object, object, int]:
@@ -46,15 +32,15 @@ def serving(options: McpOptions) -> Coroutine[object, object, int]:
     """
     agents = named_agents(options.agents)
     try:
-        module = cast("_Serving", import_module("miniagents.ext.mcp"))
+        serve: _Serve = import_module("miniagents.ext.mcp").serve_mcp
     except ImportError as error:
         raise BadInputError(str(error)) from error
-    return _serve(module, agents, options)
+    return _serve(serve, agents, options)
 
 
-async def _serve(module: _Serving, agents: Sequence[AnyTool], options: McpOptions) -> int:
+async def _serve(serve: _Serve, agents: Sequence[AnyTool], options: McpOptions) -> int:
     try:
-        await module.serve_mcp(
+        await serve(
             *agents,
             name="miniagents",
             http=options.http,

@@ -13,8 +13,6 @@ from miniagents.tools import AnyTool, Tool
 
 from ._arguments import BadInputError
 
-__all__ = ["named_agents", "named_object"]
-
 
 def named_agents(named: Sequence[str]) -> tuple[AnyTool, ...]:
     """Import agents and tools; what a module prints during the import goes to stderr.
@@ -26,6 +24,26 @@ def named_agents(named: Sequence[str]) -> tuple[AnyTool, ...]:
         BadInputError: a module or an agent does not exist, or the import fails.
     """
     return tuple(map(_agent, named))
+
+
+def named_talker(named: str) -> MiniAgent[Message, Message]:
+    """Import an agent that people talk with.
+
+    Args:
+        named: `MODULE:AGENT`.
+
+    Raises:
+        BadInputError: it does not exist, is a tool, or needs a keyword.
+    """
+    (agent,) = named_agents([named])
+    if not isinstance(agent, MiniAgent):
+        raise BadInputError(f"{named} is a tool; name an agent to talk with")
+    talker = cast("MiniAgent[Message, Message]", agent)
+    try:
+        talker.bind()
+    except TypeError as error:
+        raise BadInputError(f"{named} cannot answer: {error}") from error
+    return talker
 
 
 def named_object(named: str, *, what: str, example: str) -> object:

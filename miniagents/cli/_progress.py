@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from importlib import import_module
 from types import TracebackType
-from typing import Final, Protocol, Self, TextIO, cast
+from typing import Final, Self, TextIO, cast
 
 from typing_extensions import override
 
@@ -16,17 +16,6 @@ from miniagents.utils import strip_control
 
 from ._arguments import BadInputError, complain
 from ._map_arguments import ProgressForm
-
-__all__ = [
-    "ProgressLines",
-    "ProgressView",
-    "counted",
-    "duration",
-    "money",
-    "progress_text",
-    "progress_view",
-    "rate_text",
-]
 
 _EVERY: Final = 10.0
 """Seconds between two lines."""
@@ -60,14 +49,6 @@ class ProgressView:
         yield
 
 
-class _BarModule(Protocol):
-    """The part of the module of the bar that this module uses."""
-
-    def ProgressBar(self, stream: TextIO) -> ProgressView:  # noqa: N802 - a class
-        """The bar."""
-        ...
-
-
 def progress_view(form: ProgressForm) -> ProgressView:
     """The view that shows the progress.
 
@@ -88,7 +69,8 @@ def progress_view(form: ProgressForm) -> ProgressView:
         if form == "auto":
             return ProgressLines()
         raise BadInputError("--progress bar needs rich: pip install 'miniagents[jobs]'") from None
-    return cast("_BarModule", import_module("miniagents.cli._progress_bar")).ProgressBar(stream)
+    bar: Callable[[TextIO], ProgressView] = import_module("miniagents.cli._progress_bar").ProgressBar
+    return bar(stream)
 
 
 class ProgressLines(ProgressView):

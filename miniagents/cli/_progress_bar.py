@@ -18,8 +18,6 @@ from miniagents.ext.jobs import Progress
 
 from ._progress import ProgressView, error_text, rates
 
-__all__ = ["ProgressBar"]
-
 _EVERY: Final = 0.1
 """Seconds between two updates."""
 

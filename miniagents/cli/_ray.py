@@ -7,7 +7,8 @@ import sys
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Final, Protocol, TypeVar, cast
+from types import ModuleType
+from typing import Final, TypeVar
 
 from miniagents import MiniAgent
 from miniagents.ext.ray import remote
@@ -15,29 +16,11 @@ from miniagents.messages import Message
 
 from ._arguments import BadInputError
 
-__all__ = ["ClusterHead", "run_by_workers"]
-
 A = TypeVar("A", bound=MiniAgent[Message, Message])
 _LOCAL: Final = "local"
 _PATIENCE: Final = 5.0  # seconds to wait for a connection
 _EVERY: Final = 5.0  # seconds between two looks at the head
 _LOOKS: Final = 4  # in a row without an answer; after 60 s Ray itself ends this process without a word
-
-
-class _Ray(Protocol):
-    """The part of Ray that this module uses."""
-
-    def init(self, address: str | None, **options: object) -> object: ...
-    def shutdown(self) -> None: ...
-    def is_initialized(self) -> bool: ...
-    def get_runtime_context(self) -> "_RuntimeContext": ...
-
-
-class _RuntimeContext(Protocol):
-    """The part of Ray's context that this module uses."""
-
-    @property
-    def gcs_address(self) -> str: ...
 
 
 def run_by_workers(agent: A, address: str, replicas: int, concurrency: int, stack: ExitStack) -> A:
@@ -59,7 +42,7 @@ def run_by_workers(agent: A, address: str, replicas: int, concurrency: int, stac
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         part = remote(agent, replicas=replicas, concurrency=max(1, -(-concurrency // replicas)))
-        ray = cast("_Ray", import_module("ray"))
+        ray = import_module("ray")
     except ImportError as error:
         raise BadInputError(f"--ray: {error}") from error
     options: dict[str, object] = {"log_to_driver": False, "configure_logging": False}
@@ -92,7 +75,7 @@ class ClusterHead:
     def of(cls, address: str) -> "ClusterHead":
         """Return the head of the cluster that this process has joined with this address."""
         if address in {_LOCAL, "auto"}:
-            address = cast("_Ray", import_module("ray")).get_runtime_context().gcs_address
+            address = import_module("ray").get_runtime_context().gcs_address
         host, _, port = address.rpartition(":")
         return cls(host, int(port))
 
@@ -121,7 +104,7 @@ class ClusterHead:
             os._exit(code)
 
 
-def _leave(ray: _Ray, address: str) -> None:
+def _leave(ray: ModuleType, address: str) -> None:
     """Disconnect from the cluster, unless its head is gone."""
     if address == _LOCAL or not ray.is_initialized() or not ClusterHead.of(address).is_gone:
         ray.shutdown()

@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, cast
+from typing import Final
 
-from miniagents import MiniAgent
 from miniagents.ext.console import Screen
-from miniagents.messages import Message
+from miniagents.types import InteractiveAgent
 
 from ._arguments import BadInputError, ServeOptions, check_base_url, complain
+from ._imports import whole_imports
 from ._models import choose_model
-from ._named import named_agents
+from ._named import named_talker
 from ._server import (
     About,
     Place,
@@ -103,7 +103,8 @@ def _serve(
         # Errors that any client can cause are not printed.
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         # Before the event loop starts, because the imports of users' modules and of providers take seconds.
-        serving, notice, base_url = _served(options)
+        with whole_imports():
+            serving, notice, base_url = _served(options)
         asyncio.run(_until_signal(work(), end_soon))
 
 
@@ -137,24 +138,14 @@ def _served(options: ServeOptions) -> tuple[Serving, str, str | None]:
     """What is served, the notice for the user, and the address whose server must answer (or None)."""
     kept = "nothing is kept" if options.history is None else f"conversations are kept in {options.history}"
     if options.agent is not None:
-        (agent,) = named_agents([options.agent])
-        if not isinstance(agent, MiniAgent):
-            raise BadInputError(f"{options.agent} is a tool; name an agent to talk with")
-        talker = cast("MiniAgent[Message, Message]", agent)
-        try:
-            talker.bind()
-        except TypeError as error:
-            raise BadInputError(f"{options.agent} cannot be served: {error}") from error
-        notice = f"{talker.alias} answers; {kept}. Ctrl-C ends it."
-        return _serving(options, talker, About(talker.alias)), notice, None
-    model = choose_model(options, os.environ, is_terminal=True)
-    about = About(model.alias, model.name, model.opening)
-    notice = f"{model.title} answers; {kept}. Ctrl-C ends it."
-    return _serving(options, model.agent, about), notice, model.base_url
-
-
-def _serving(options: ServeOptions, agent: MiniAgent[Message, Message], about: About) -> Serving:
-    return Serving(agent=agent, about=about, history=options.history, journal=options.journal)
+        agent, base_url = named_talker(options.agent), None
+        title, about = agent.alias, About(agent.alias, interactive=isinstance(agent, InteractiveAgent))
+    else:
+        model = choose_model(options, os.environ, is_terminal=True)
+        agent, base_url, title = model.agent, model.base_url, model.title
+        about = About(model.alias, model.name, model.opening)
+    serving = Serving(agent=agent, about=about, history=options.history, journal=options.journal)
+    return serving, f"{title} answers; {kept}. Ctrl-C ends it.", base_url
 
 
 @contextmanager

@@ -46,8 +46,6 @@ from miniagents.values import (
 
 from ._history._serial_executor import SerialExecutor
 
-__all__ = ["LogFolder", "LoggedCall", "markdown"]
-
 
 @dataclass(slots=True)
 class LoggedCall:

@@ -13,8 +13,6 @@ from typing import Final, TypeVar
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
-__all__ = ["Login"]
-
 _LOG: Final = logging.getLogger("miniagents.login")
 _ROUNDS: Final = 100_000
 _DAYS: Final = 30

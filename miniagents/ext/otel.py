@@ -20,21 +20,21 @@ from typing_extensions import override
 from miniagents.messages import AssistantMessage, Message
 from miniagents.messages._message import ContentMessage
 from miniagents.observers import (
-    FirstPart,
     ModelAsked,
     Observer,
     PartsCame,
+    PartSeen,
     RunBegan,
     RunEnded,
     RunEvent,
     RunInfo,
-    RunRetried,
-    UsageCame,
 )
 from miniagents.values import (
+    Citation,
     LLMError,
     Reasoning,
     Refusal,
+    Retry,
     ServerToolCall,
     ServerToolResult,
     ToolCall,
@@ -165,18 +165,14 @@ def tracing(
 
     Each run is a span: ``chat MODEL`` for a model, with all its retries, ``invoke_agent ALIAS`` for an agent,
     ``execute_tool NAME`` for a tool. Its parent is the span of the run that started it, or the span that was
-    current when it was inquired. It ends when the run and all its replies have ended, also if no reader is
-    left. Models also have metrics. Nothing is recorded for each token.
-
-    The attribute ``miniagents.outcome`` says how a run ended if the conventions have no attribute for it. An
-    agent that no other run has started has the tokens of all models below it in
-    ``miniagents.usage.input_tokens`` and ``...output_tokens``; so backends do not count them twice.
+    current when it was inquired. It ends when the run and all its replies have ended. Models also have
+    metrics. The page "Tracing, usage, budgets" has the attributes.
 
     Args:
-        tracer_provider: makes the spans; None for the global one.
-        meter_provider: makes the metrics; None for the global one.
+        tracer_provider: makes the spans; None: the global one.
+        meter_provider: makes the metrics.
         content: whether messages, arguments and results of tools, and texts of errors are recorded. None: if
-            the environment variable ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` says so.
+            ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` says so.
         conventions: the version of the conventions.
 
     Raises:
@@ -277,10 +273,8 @@ class _Tracing(Observer):
         self._told: Mapping[type[object], Callable[..., None]] = {
             RunBegan: self._began,
             ModelAsked: self._asked,
-            FirstPart: self._first,
+            PartSeen: self._seen,
             PartsCame: self._came,
-            UsageCame: self._used,
-            RunRetried: self._retried,
             RunEnded: self._ended,
         }
 
@@ -322,8 +316,15 @@ class _Tracing(Observer):
         opened.span.set_attributes(_call(event))
         opened.span.set_attribute("gen_ai.request.stream", event.stream)
 
-    def _first(self, event: FirstPart) -> None:
-        opened = self._open[event.run]
+    def _seen(self, event: PartSeen) -> None:
+        opened, part = self._open[event.run], event.part
+        if isinstance(part, Usage):
+            opened.usage[event.message] = part
+        elif isinstance(part, Retry):
+            attributes: dict[str, _Value] = {"attempt": part.attempt, "delay": part.delay}
+            opened.span.add_event("retry", attributes, _nanoseconds(event.run, event.at))
+        if not event.first:
+            return
         opened.first = event.at
         if event.run.kind == "model":
             after = event.at - opened.began
@@ -343,14 +344,6 @@ class _Tracing(Observer):
                     self._metrics.between.record(at - before, attributes)
                 before = at
         opened.last[event.message] = event.times[-1]
-
-    def _used(self, event: UsageCame) -> None:
-        self._open[event.run].usage[event.message] = event.usage
-
-    def _retried(self, event: RunRetried) -> None:
-        attributes: dict[str, _Value] = {"attempt": event.retry.attempt, "delay": event.retry.delay}
-        at = _nanoseconds(event.run, event.at)
-        self._open[event.run].span.add_event("retry", attributes, at)
 
     def _ended(self, event: RunEnded) -> None:
         run = event.run
@@ -488,11 +481,14 @@ def _part(part: object) -> dict[str, str]:
         case ToolCall(call_id, name, arguments):
             told = {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments}
         case ToolResult(call_id):
-            told = {"type": "tool_call_response", "id": call_id, "response": part.text}
+            pieces = [part.text, *(f"[{type(each).__name__.lower()}]" for each in part.attached)]
+            told = {"type": "tool_call_response", "id": call_id, "response": " ".join(filter(None, pieces))}
         case ServerToolCall(call_id, name, arguments):
             told = {"type": "server_tool_call", "id": call_id, "name": name, "arguments": arguments}
         case ServerToolResult(call_id, content):
             told = {"type": "server_tool_call_response", "id": call_id, "response": content}
+        case Citation(source):
+            told = {"type": "citation", "source": source}
         case _:
             told = {"type": type(part).__name__.lower()}  # an image or a file: its kind, not its content
     return told

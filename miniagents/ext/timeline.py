@@ -7,19 +7,16 @@ from weakref import WeakKeyDictionary
 from typing_extensions import override
 
 from miniagents.observers import (
-    FirstPart,
     ModelAsked,
     Observer,
     PartsCame,
+    PartSeen,
     RunBegan,
-    RunEnded,
     RunEvent,
     RunInfo,
-    RunRetried,
-    UsageCame,
 )
 from miniagents.streams._threads import running_loop
-from miniagents.values import label_of
+from miniagents.values import Retry, Usage, label_of
 
 from ._timeline._characters import in_characters
 from ._timeline._html import html
@@ -35,10 +32,7 @@ class Timeline(Observer):
     Each run of an agent, a model or a tool is a line (a lane) below the run that started it. A dot is a part,
     a gap between dots is waiting. ``|`` is the end of a run, ``X`` an error, and a hollow end is a run that
     was cancelled or whose readers left. Time in which nothing runs is cut out. ``print(timeline)`` draws it
-    with characters. You can draw it at any time; the last parts of open runs may be missing, because they are
-    reported in batches.
-
-    A lane keeps only what a picture can show: at most 8,192 times, not every part.
+    with characters. You can draw it at any time; the last parts of open runs may be missing.
 
     Args:
         content: whether to keep and show texts: the replies of runs (8,000 characters of each), the last
@@ -89,16 +83,17 @@ class Timeline(Observer):
             lane.came(event.parts, [at - zero for at in event.times])
             return
         at = self._at(run, event.at)
-        if isinstance(event, FirstPart):
-            lane.first = at
-        elif isinstance(event, ModelAsked):
+        if isinstance(event, ModelAsked):
             lane.model = event.model
-        elif isinstance(event, UsageCame):
-            lane.usage[event.message] = event.usage
-            lane.model = lane.model or label_of(event.model) or ""
-        elif isinstance(event, RunRetried):
-            lane.asked_again(at)
-        elif isinstance(event, RunEnded):
+        elif isinstance(event, PartSeen):
+            if event.first:
+                lane.first = at
+            if isinstance(event.part, Usage):
+                lane.usage[event.message] = event.part
+                lane.model = lane.model or label_of(event.model) or ""
+            elif isinstance(event.part, Retry):
+                lane.asked_again(at)
+        else:
             lane.end(event, at, content=self.content)
 
     @staticmethod

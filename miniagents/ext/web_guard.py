@@ -15,14 +15,20 @@ from socket import gethostname
 from types import MappingProxyType
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+try:
+    from starlette.datastructures import Headers, MutableHeaders
+    from starlette.exceptions import HTTPException
+    from starlette.responses import JSONResponse
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        "miniagents.ext.web_guard needs Starlette, which is not installed; pip install 'miniagents[web]'",
+        name=_error.name,
+    ) from _error
 
 from ._login import Login
 
-__all__ = ["Guard", "Hosts", "Login"]
+__all__ = ["Guard"]
 
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:/@\[\]]+))(?::([0-9]{1,5}))?", re.ASCII)
 _HTTP_PORT: Final = 80
@@ -47,7 +53,7 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Hosts:
+class _Hosts:
     """The host names by which clients may address a server.
 
     Attributes:
@@ -59,7 +65,7 @@ class Hosts:
         others: the host names of proxies in front of the server, in lower case.
 
     Example:
-        >>> hosts = Hosts.of("127.0.0.1", "127.0.0.1", 8000)
+        >>> hosts = _Hosts.of("127.0.0.1", "127.0.0.1", 8000)
         >>> [hosts.has(name) for name in ("localhost:8000", "[::1]:8000", "evil.example:8000", "localhost")]
         [True, True, False, False]
     """
@@ -70,7 +76,7 @@ class Hosts:
     others: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, host: str, address: str, port: int, others: Iterable[str] = ()) -> "Hosts":
+    def of(cls, host: str, address: str, port: int, others: Iterable[str] = ()) -> "_Hosts":
         """Return the names of a server.
 
         Args:
@@ -107,19 +113,6 @@ class Hosts:
             return name in self.names
         return self.any_address or name in self.names
 
-    @staticmethod
-    def is_name(text: str) -> bool:
-        """Return whether a text is a host name or an IP address, with or without a port.
-
-        Args:
-            text: any.
-
-        Example:
-            >>> [Hosts.is_name(each) for each in ("chat.example.com", "[::1]:8000", "https://chat.example.com")]
-            [True, True, False]
-        """
-        return _HOST.fullmatch(text) is not None
-
     def has_page(self, origin: str, host: str) -> bool:
         """Return whether an `Origin` header is that of a page of this server.
 
@@ -128,7 +121,7 @@ class Hosts:
             host: the `Host` header of the same request, which names this server.
 
         Example:
-            >>> hosts = Hosts.of("127.0.0.1", "127.0.0.1", 8000, ["chat.example.com"])
+            >>> hosts = _Hosts.of("127.0.0.1", "127.0.0.1", 8000, ["chat.example.com"])
             >>> hosts.has_page("http://127.0.0.1:8000", "127.0.0.1:8000")
             True
             >>> hosts.has_page("https://chat.example.com", "127.0.0.1:8000")
@@ -146,31 +139,68 @@ class Guard:
     """Refuses requests of other sites and of clients without a token, and adds the headers for browsers.
 
     Args:
-        app: the app behind it.
-        hosts: the host names of the server.
-        login: checks the token; None if clients need none.
-        public: paths that need no login; one that ends with a slash stands for all paths that begin with it.
+        host: the address to listen at, as the user gave it.
+        address: the IP address at which the server listens.
+        port: its port.
+        others: the host names of proxies in front of it, with their ports, unless these are usual.
+        token: the secret that clients must send; None if they need none.
+        public: paths that need no token; one that ends with a slash stands for all paths that begin with it.
         how: the sentence that says how clients log in.
+
+    Attributes:
+        login: checks tokens, and makes the cookie for one that is right; None if clients need none.
 
     Example:
         >>> from starlette.applications import Starlette
-        >>> hosts = Hosts.of("127.0.0.1", "127.0.0.1", 8000)
-        >>> app = Guard(Starlette(), hosts, Login("open sesame", 8000), how="Send the token.")
+        >>> guard = Guard("localhost", "127.0.0.1", 8000, token="open sesame", how="Send the token.")
+        >>> app = guard.around(Starlette())
     """
 
     def __init__(
-        self, app: ASGIApp, hosts: Hosts, login: Login | None, public: Collection[str] = (), *, how: str
+        self,
+        host: str,
+        address: str,
+        port: int,
+        others: Iterable[str] = (),
+        *,
+        token: str | None = None,
+        public: Collection[str] = (),
+        how: str,
     ) -> None:
-        self._app = app
-        self._hosts = hosts
-        self._login = login
+        self.login: Login | None = None if token is None else Login(token, port)
+        self._hosts = _Hosts.of(host, address, port, others)
         self._public = tuple(public)
         self._how = how
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    @staticmethod
+    def is_name(text: str) -> bool:
+        """Return whether a text is a host name or an IP address, with or without a port.
+
+        Args:
+            text: any.
+
+        Example:
+            >>> [Guard.is_name(each) for each in ("chat.example.com", "[::1]:8000", "https://chat.example.com")]
+            [True, True, False]
+        """
+        return _HOST.fullmatch(text) is not None
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """Return the app behind the guard.
+
+        Args:
+            app: any ASGI app.
+        """
+
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:  # servers look at its kind
+            await self._serve(app, scope, receive, send)
+
+        return guarded
+
+    async def _serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
             return
 
         async def send_guarded(message: Message) -> None:
@@ -182,7 +212,7 @@ class Guard:
 
         wrong = self._wrong(Headers(scope=scope), str(scope["path"]))
         if wrong is None:
-            await self._app(scope, receive, send_guarded)
+            await app(scope, receive, send_guarded)
             return
         status, code, sentence, more = wrong
         refusal = JSONResponse({"error": {"code": code, "message": sentence}}, status, more)
@@ -201,10 +231,10 @@ class Guard:
         if not all(self._hosts.has_page(each, hosts[0]) for each in origins):
             sentence = "Pages of other sites may not use this server (header Origin)."
             return 403, "wrong_origin", sentence, _NO_HEADERS
-        if self._login is None or self._is_public(path):
+        if self.login is None or self._is_public(path):
             return None
         try:
-            if self._login.has_come(headers):
+            if self.login.has_come(headers):
                 return None
         except HTTPException as error:
             return error.status_code, "too_many_attempts", error.detail, error.headers or _NO_HEADERS

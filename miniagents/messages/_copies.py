@@ -75,7 +75,7 @@ class Copy(Processor, Generic[T]):
             reading.attach(self, unbounded=False, reads=reads)
             if reading.unread:
                 self.target.run_unread()
-            self.pass_demand_on(self.target, waiting=False)
+            self.pass_demand_on(waiting=False)
             self.deliver()
 
     @override
@@ -92,7 +92,7 @@ class Copy(Processor, Generic[T]):
         return False
 
     @override
-    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+    def pass_demand_on(self, *, waiting: bool) -> None:
         reading = self.reading
         if reading is not None:  # tokens are counted, and not the other parts of a message
             self._request.pass_on(reading, len(self.target.items), self.target.credit(), waiting=waiting)
@@ -254,7 +254,7 @@ class MessageCopy(Copy[str]):
             super()._end(source, buffer)
 
     @override
-    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+    def pass_demand_on(self, *, waiting: bool) -> None:
         reading = self.reading
         if reading is not None:  # another message may have come before this one: its pieces do not count
             self._request.pass_on(reading, len(reading.items), self.target.credit(), waiting=waiting)

@@ -1,28 +1,31 @@
 """Replaces errors of a sequence by messages, so that the sequence completes normally."""
 
 from contextlib import suppress
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from typing_extensions import override
 
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
+from miniagents.values import Part
 
 from ._message import Message, MessagePromise, MessageSink, failed_message, message_of
 from ._message_type import FlatStream
+from ._parts import PartBuffer, is_content, text_so_far
 from ._roles import ErrorMessage
-from ._tokens import TokenFeed, TokenTransformer
+from ._tokens import TokenTransformer, write_with
 
 
 class _Replacer(TokenTransformer[MessagePromise[Message]]):
-    """Copies messages as they stream; the tokens of a message that fails become a message of their own.
+    """Copies messages as they stream; what came of a message that fails becomes a message of its own.
 
-    A message is passed on with its first token, not before: a message that fails without a token is replaced
-    by the error message alone.
+    A message is passed on with its first content, not before: a message that fails without any is replaced by
+    the error message alone.
     """
 
-    __slots__ = ("_alias", "_but", "_current", "_promise")
+    __slots__ = ("_alias", "_before", "_but", "_current", "_promise")
 
+    all_parts: ClassVar[bool] = True
     replaces: ClassVar[bool] = True
     part_of_run: ClassVar[bool] = True
     in_step: ClassVar[bool] = True
@@ -38,6 +41,7 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
         self._but = but
         self._current: ReplayBuffer[str] | None = None
         self._promise: MessagePromise[Message] | None = None
+        self._before: list[Part] = []  # what came of a message before its first content
 
     @override
     def writing(self) -> ReplayBuffer[str] | None:
@@ -45,19 +49,30 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
 
     @override
     def start_message(self, promise: MessagePromise[Message], /) -> None:
-        self._promise = promise
+        self._promise, self._before = promise, []
 
     @override
     def token(self, token: str, /) -> None:
         if self._current is None and self._promise is not None:
-            self._current = ReplayBuffer(self.target.context)
-            self._current.produce_together_with(self.target)
-            copy = MessagePromise.of_tokens(
-                self._current, self._promise.message_class, self._promise.preliminary_metadata
-            )
-            self.target.append(copy)
-        if self._current is not None:
+            self._before.append(token)
+            if is_content(token):
+                self._begin(self._promise)
+        elif isinstance(self._current, PartBuffer):
+            self._current.put(token)
+        elif self._current is not None:
             self._current.append(token)
+
+    def _begin(self, promise: MessagePromise[Message]) -> None:
+        """Begin the copy of a message, with what has come of it."""
+        context = self.target.context
+        parts = isinstance(promise.buffer, PartBuffer)
+        current = self._current = PartBuffer(context) if parts else ReplayBuffer(context)
+        current.produce_together_with(self.target)
+        self.target.append(
+            MessagePromise.of_tokens(current, promise.message_class, promise.preliminary_metadata)
+        )
+        for part in self._before:
+            self.token(cast("str", part))
 
     @override
     def end_message(self, message: Message, /) -> None:
@@ -81,7 +96,7 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
 
     def _what_came(self, current: ReplayBuffer[str]) -> Message:
         """Return the beginning of a message; of its own class unless that requires data that did not come."""
-        text = "".join(current.items)
+        text = text_so_far(current)
         if self._promise is not None:
             with suppress(Exception):
                 return message_of(self._promise.message_class, text, self._promise.preliminary_metadata)
@@ -150,6 +165,4 @@ def replace_errors(
         <BLANKLINE>
         three
     """
-    target: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(Context.current())
-    TokenFeed(source, _Replacer(target, alias, but)).start()
-    return target
+    return write_with(source, _Replacer(ReplayBuffer(Context.current()), alias, but))

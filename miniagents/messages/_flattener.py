@@ -250,6 +250,8 @@ class Flattener(Processor):
             return True
         if not source.closed:
             return False
+        if not self.is_settled(source):
+            return False
         self.leave()  # `current` is a lease: the error is not logged before it is passed on
         if source.error is not None:
             writer = self.feeder.run_name() if isinstance(self.feeder, ProducerTask) else None
@@ -277,7 +279,7 @@ class Flattener(Processor):
         if between is None:
             self._current, self.position = piece, 0
             piece.buffer.attach(self, unbounded=False)
-            self.pass_demand_on(self.buffer, waiting=False)
+            self.pass_demand_on(waiting=False)
         else:
             # A stream of its own messages would read itself for ever.
             name = "a sequence" if self.feeder is None else self.feeder.name
@@ -405,7 +407,7 @@ def pump_into(flattener: Flattener, stream: AsyncIterable[object]) -> None:
     """Feed every item of an async iterable, in a task of the context."""
     buffer = cast("ReplayBuffer[object]", flattener.buffer)
     name = name_of(stream)
-    task = ProducerTask(name, flattener.context, buffer, flattener, part=True)
+    task = ProducerTask(name, buffer, flattener, part=True)
     flattener.feeder = task
     task.start(lambda: pump(stream, buffer, flattener.feed_from_pump))
 

@@ -12,7 +12,7 @@ from miniagents.values import SPLIT_END, FrozenMapping, SplitEvent, TextSplitter
 from ._message import Message, MessagePromise, MessageSink, freeze_metadata
 from ._message_type import FlatStream, MessageType
 from ._sequence import MessageSequencePromise
-from ._tokens import TokenFeed, TokenTransformer, join_tokens
+from ._tokens import TokenTransformer, join_tokens, write_with
 
 # -- split ----------------------------------------------------------------------------------------------
 
@@ -123,8 +123,7 @@ def split_tokens(
     splitter = TextSplitter(delimiter, code_block_delimiter)
     target: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(Context.current())
     cutter = _Cutter(target, splitter, delimiter, freeze_metadata(metadata))
-    TokenFeed(source, cutter).start()
-    return MessageSequencePromise.over(target)
+    return MessageSequencePromise.over(write_with(source, cutter))
 
 
 # -- join and split -------------------------------------------------------------------------------------

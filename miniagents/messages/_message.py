@@ -7,6 +7,7 @@ The module is long because of these two classes and their examples.
 """
 
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping, MutableMapping, Sequence
+from contextvars import ContextVar
 from typing import ClassVar, Final, Generic, Protocol, Self, cast, overload
 
 from pydantic import Field, ValidationError, model_validator
@@ -27,7 +28,9 @@ from miniagents.values import (
     Frozen,
     FrozenMapping,
     Part,
+    Reasoning,
     Refusal,
+    ToolCall,
     fill_with_atoms,
     freeze,
     made_of,
@@ -40,7 +43,6 @@ from ._parts import (
     new_part_buffer,
     observed_buffer,
     parts_of_message,
-    start_noted_pump,
     start_part_pump,
     text_so_far,
     told_by,
@@ -152,9 +154,9 @@ class Message(Frozen, deferred=True):
         buffer: ReplayBuffer[str] = ReplayBuffer(context) if observed is None else observed
         sink = MessageSink(buffer, cls, metadata)
         if observed is None:
-            start_pump(context, name, lambda: token_streamer(metadata), buffer, sink)
+            start_pump(name, lambda: token_streamer(metadata), buffer, sink)
         else:
-            start_noted_pump(context, name, lambda: token_streamer(metadata), observed, sink)
+            start_part_pump(name, lambda: token_streamer(metadata), observed, sink)
         return MessagePromise.of_tokens(buffer, cls, known)
 
     @classmethod
@@ -218,7 +220,7 @@ def write_message(
     buffer = new_part_buffer(context, metadata, watch)
     name = getattr(part_streamer, "__name__", "part_streamer")
     sink = MessageSink(buffer, kind, metadata)
-    start_part_pump(context, name, lambda: part_streamer(metadata), buffer, sink, watch=watch)
+    start_part_pump(name, lambda: part_streamer(metadata), buffer, sink, watch=watch)
     return MessagePromise.of_tokens(buffer, kind, known)
 
 
@@ -322,6 +324,10 @@ def _with_names(
     return ValidationError.from_exception_data(kind.__qualname__, details, hide_input=True)
 
 
+CALLS_MADE: Final[ContextVar[set[str] | None]] = ContextVar("miniagents_calls_made", default=None)
+"""Gets the names of the tools that answers call; None: nothing wants them."""
+
+
 class MessageSink(Generic[M]):
     """Ends a buffer of tokens with the message that they make.
 
@@ -364,6 +370,9 @@ class MessageSink(Generic[M]):
             data = {name: value for name, value in self.metadata.items() if name != "text"}
             if isinstance(self.buffer, PartBuffer):
                 data |= told_by(self.buffer.parts)
+                if "parts" in data and (made := CALLS_MADE.get()) is not None:
+                    parts = cast("Sequence[object]", data["parts"])
+                    made.update(part.name for part in parts if isinstance(part, ToolCall))
             # If the answer began again, only the last attempt is the text.
             text = str(data.pop("text")) if "text" in data else _join(self.buffer.items)
             message = message_of(self.message_class, text, data)
@@ -414,22 +423,19 @@ class Finished(Protocol[Promised_co]):
 class MessagePromise(StreamedPromise[str, Promised_co]):
     """A message that may still be streaming: await it, iterate its tokens, or subscribe to them.
 
-    * When does it start? It has started already: a running agent, or :meth:`Message.promise`, writes it.
+    * When does it start? It has started: a running agent, or :meth:`Message.promise`, writes it.
     * How often? It is written once, for any number of readers.
     * What is kept? Every token: each reader starts at the first one and reads at its own pace.
-    * What does ``break`` do? It ends that reader. When no reader is left and none can come any more, the
-      source is stopped and closed.
-    * When does an error come? After every token that came before it; every reader gets the same exception
-      object, and ``partial_text(error)`` is the text that had arrived.
+    * What does ``break`` do? It ends that reader. When none is left or can come, the source is stopped.
+    * When does an error come? After every token before it; ``partial_text(error)`` is the text that had come.
 
     Args:
-        message: the finished message. (:meth:`Message.promise` makes a promise of a message that is still
-            being written.)
+        message: the finished message.
 
     Attributes:
-        held: the stream; None for a finished text whose stream has not been used yet.
-        given: the finished message from which it was made; None if the message was streamed.
-        preliminary_metadata: the data that was known when the promise was made; it never changes.
+        held: the stream; None for a finished text that was not read yet.
+        given: the finished message; None if it was streamed.
+        preliminary_metadata: the data that was known when the promise was made.
         message_class: the class of the message.
 
     Raises:
@@ -441,15 +447,10 @@ class MessagePromise(StreamedPromise[str, Promised_co]):
         ...     yield "Hel"
         ...     yield "lo"
         >>> async def main():
-        ...     promise = Message.promise(write, lang="en")
-        ...     print(promise.preliminary_metadata["lang"], [token async for token in promise])
-        ...     promise.tokens.subscribe(print)
-        ...     print(await promise)
+        ...     promise = Message.promise(write)
+        ...     print([token async for token in promise], await promise)
         >>> MiniAgents().run(main())
-        en ['Hel', 'lo']
-        Hel
-        lo
-        Hello
+        ['Hel', 'lo'] Hello
     """
 
     __slots__ = ("_context", "given", "message_class", "preliminary_metadata")
@@ -606,6 +607,11 @@ def _finished(context: Context, message: Message) -> ReplayBuffer[str]:
     return ReplayBuffer(context, [text] if text else [], closed=True, result=message)
 
 
+def message_buffers(sequence: ReplayBuffer[MessagePromise[Message]]) -> list[ReplayBuffer[object]]:
+    """Return the streams of the messages that have come in a sequence."""
+    return [cast("ReplayBuffer[object]", promise.buffer) for promise in sequence.items]
+
+
 def failed_message(
     context: Context, error: Exception, chain: tuple[str, ...] = ()
 ) -> MessagePromise[Message]:
@@ -629,6 +635,60 @@ def failed_message(
     buffer: ReplayBuffer[str] = ReplayBuffer(context)
     buffer.fail(error, chain)
     return MessagePromise.of_tokens(buffer, Message)
+
+
+def end_early(promise: MessagePromise[Message], told: Part | None = None) -> None:
+    """End an open message now, as a message of what has come, and stop what writes it.
+
+    Calls of tools, and thoughts without a signature, may be incomplete: they are left out.
+
+    Args:
+        promise: of the message.
+        told: a last part of it; None for none.
+
+    Example:
+        >>> from miniagents import AssistantMessage, Finish, MiniAgents
+        >>> async def parts(metadata_so_far):
+        ...     yield "Hel"
+        ...     await asyncio.Event().wait()
+        >>> async def main():
+        ...     promise = AssistantMessage.promise_of_parts(parts)
+        ...     await anext(aiter(promise))
+        ...     end_early(promise, Finish("interrupted"))
+        ...     message = await promise
+        ...     print(message, message.finish_reason)
+        >>> import asyncio
+        >>> MiniAgents().run(main())
+        Hel interrupted
+    """
+    buffer, kind = promise.buffer, promise.message_class
+    producer = buffer.producer
+    sink = getattr(producer, "sink", None)
+    data: dict[str, object] = dict(
+        sink.metadata if isinstance(sink, MessageSink) else promise.preliminary_metadata
+    )
+    data.pop("text", None)
+    if isinstance(buffer, PartBuffer):
+        if told is not None:
+            buffer.put(told)
+        data |= told_by(buffer.parts)
+        data.pop("text", None)
+        parts = cast("tuple[Content, ...]", data.get("parts", ()))
+        data["parts"] = tuple(each for each in parts if not _is_cut(each))
+    message: Message
+    text = text_so_far(buffer)
+    try:
+        message = message_of(kind, text, data)
+    except Exception:  # noqa: BLE001 - its class requires data that did not come
+        message = text_message(text)
+    buffer.finish(message)
+    if producer is not None:
+        producer.cancel()
+
+
+def _is_cut(part: Content) -> bool:
+    """Return whether a part of a message that ended early may be incomplete."""
+    return isinstance(part, ToolCall) or (isinstance(part, Reasoning) and not (part.signature or part.opaque))
 
 
 # -- content message ------------------------------------------------------------------------------------

@@ -15,13 +15,23 @@ from typing_extensions import override
 from miniagents.streams import Stream
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._deadlocks import current_producer
-from miniagents.streams._lifetime import NO_RESULT, TaskLife
+from miniagents.streams._lifetime import NO_RESULT, current_producer
 from miniagents.streams._observers import Observers, RunInfo, RunKind, RunWatch
 from miniagents.streams._protocols import Sink
-from miniagents.streams._pump import fill_and_note, pump
+from miniagents.streams._pump import pump
 from miniagents.streams._run_task import ProducerTask
-from miniagents.values import Finish, Part, PartValue, Refusal, Restart, Usage, WithdrawnError, content_of
+from miniagents.values import (
+    Finish,
+    Part,
+    PartValue,
+    Refusal,
+    ResponseHeaders,
+    Restart,
+    Retry,
+    Usage,
+    WithdrawnError,
+    content_of,
+)
 
 Parts: TypeAlias = Stream[Part]
 """All parts of a message, in order."""
@@ -83,14 +93,19 @@ class PartBuffer(ReplayBuffer[str]):
             if self.notify_next:
                 self.notify()
             return
+        text = self._add(part)
+        if text:
+            self.append(text)
+        else:
+            self.consume()
+
+    def _add(self, part: Part) -> str:
+        """Add a part to `parts`; return the token that readers of tokens get for it, if they get one."""
         text = shown_text(part)
         self.parts.append(part)
         if type(part) is Restart and self.items:
             self._withdrawn = self._withdrawn or part.reason
-        if text and not self._withdrawn:
-            self.append(text)
-        else:
-            self.consume()
+        return "" if self._withdrawn else text
 
     @override
     def withdrawn(self, items: object) -> Exception | None:
@@ -136,26 +151,30 @@ def shown_text(part: Part) -> str:
     return ""
 
 
+def parts_in(buffer: ReplayBuffer[str]) -> list[Part]:
+    """Return the list of all parts of a message; if the message is only text, its tokens are its parts."""
+    return buffer.parts if isinstance(buffer, PartBuffer) else cast("list[Part]", buffer.items)
+
+
 def parts_of_message(buffer: ReplayBuffer[str]) -> Stream[Part]:
-    """Return all parts of a message's buffer; if the message is only text, its tokens are its parts."""
-    parts = buffer.parts if isinstance(buffer, PartBuffer) else cast("list[Part]", buffer.items)
-    return Stream(cast("ReplayBuffer[Part]", buffer), parts)
+    """Return all parts of a message's buffer as a stream."""
+    return Stream(cast("ReplayBuffer[Part]", buffer), parts_in(buffer))
 
 
 def start_part_pump(
-    context: Context,
     name: str,
     streamer: Callable[[], AsyncIterable[Part]],
-    buffer: PartBuffer,
+    buffer: "PartBuffer | ObservedBuffer",
     sink: Sink,
     *,
     watch: RunWatch | None = None,
 ) -> None:
-    """Fill ``buffer`` from what ``streamer`` gives, as a task of ``context``; ``sink`` says how it ends."""
-    driver = ProducerTask(name, context, buffer, sink, part=True)
+    """Fill ``buffer`` from what ``streamer`` gives, in a task of its context; ``sink`` says how it ends."""
+    driver = ProducerTask(name, buffer, sink, part=True)
     if watch is not None:
         driver.observe(watch)
-    driver.start(lambda: pump(streamer(), cast("ReplayBuffer[object]", buffer), buffer.put))
+    put = cast("Callable[[Part], None]", buffer.put)  # tokens are parts
+    driver.start(lambda: pump(streamer(), cast("ReplayBuffer[object]", buffer), put))
 
 
 def told_by(parts: Sequence[Part]) -> dict[str, object]:
@@ -193,6 +212,15 @@ def told_by(parts: Sequence[Part]) -> dict[str, object]:
 def _since_restart(parts: Sequence[Part]) -> str:
     behind = next((at for at in range(len(parts), 0, -1) if isinstance(parts[at - 1], Restart)), 0)
     return "".join(map(shown_text, parts[behind:]))
+
+
+def is_content(part: Part) -> bool:
+    """Return whether a part is content of a message; headers, usage, finish and retries are not.
+
+    Args:
+        part: anything that a message streams.
+    """
+    return not isinstance(part, Usage | Finish | ResponseHeaders | Retry)
 
 
 def text_so_far(buffer: ReplayBuffer[str]) -> str:
@@ -257,10 +285,6 @@ class _Notes:
             self.tell()
         self.look_at = self._told + batch if self._watch.began_to_write else len(self._parts) + 1
 
-    def drop_last(self) -> None:
-        """Remove the last time: its part came after the end."""
-        self.times.pop()
-
     def tell(self) -> None:
         """Report all parts that have not been reported."""
         if self.times:
@@ -301,10 +325,20 @@ class ObservedBuffer(ReplayBuffer[str]):
         super().__init__(context)
         self.notes: _Notes = _Notes(watch, cast("list[Part]", self.items), data)  # tokens are parts
 
-    @property
-    def origin(self) -> tuple[RunInfo, int]:
-        """The run that writes the message, and the number of the message in it."""
-        return self.notes.origin
+    def put(self, token: str) -> None:
+        """Add a token and notify readers, as `append`; observers get it with its time.
+
+        Args:
+            token: the token.
+        """
+        if self.closed:
+            return
+        self.items.append(token)
+        self.notes.times.append(self.notes.clock())
+        if len(self.items) >= self.notes.look_at:
+            self.notes.look(token)
+        if self.notify_next:
+            self.notify()
 
     @override
     def _tell_observers(self) -> None:
@@ -323,15 +357,18 @@ class ObservedPartBuffer(PartBuffer):
         context: the context that owns it.
         watch: the watch of the run that writes the message.
         data: the data of the message; more may be added later.
+
+    Attributes:
+        notes: take the times.
     """
 
-    __slots__ = ("_clock", "_note", "_notes")
+    __slots__ = ("_clock", "_note", "notes")
 
     def __init__(self, context: Context, watch: RunWatch, data: Mapping[str, object]) -> None:
         super().__init__(context)
-        self._notes = _Notes(watch, self.parts, data)
-        self._clock = self._notes.clock  # saves one look-up per part
-        self._note = self._notes.times.append
+        self.notes: _Notes = _Notes(watch, self.parts, data)
+        self._clock = self.notes.clock  # saves one look-up per part
+        self._note = self.notes.times.append
 
     @override
     def put(self, part: Part) -> None:
@@ -339,42 +376,36 @@ class ObservedPartBuffer(PartBuffer):
             return
         # `PartBuffer.put`, inlined. Observers come before readers, since a reader may leave and end the
         # stream.
-        text = part if type(part) is str else shown_text(part)
         parts = self.parts
-        parts.append(part)
-        if type(part) is Restart and self.items:
-            self._withdrawn = self._withdrawn or part.reason
-        if self._withdrawn:
-            text = ""
+        if type(part) is str and not self._withdrawn:
+            text = part
+            parts.append(part)
+        else:
+            text = self._add(part)
         if text:
             self.items.append(text)
         self._note(self._clock())
-        if text is not part or len(parts) >= self._notes.look_at:
-            self._notes.look(part)
+        if text is not part or len(parts) >= self.notes.look_at:
+            self.notes.look(part)
         if not text:
             self.consume()
         elif self.notify_next:
             self.notify()
 
-    @property
-    def origin(self) -> tuple[RunInfo, int]:
-        """The run that writes the message, and the number of the message in it."""
-        return self._notes.origin
-
     @override
     def _tell_observers(self) -> None:
-        self._notes.end()
+        self.notes.end()
 
     @override
     def forget(self) -> None:
-        self._notes.forget()
+        self.notes.forget()
         super().forget()
 
 
 def current_watch() -> RunWatch | None:
     """Return the watch of the current run; None outside of every run, or if it is not observed."""
     task = current_producer()
-    while isinstance(task, TaskLife):
+    while task is not None:
         if task.run_watch is not None:
             return task.run_watch
         task = task.parent
@@ -414,7 +445,7 @@ def origin_of(buffer: object) -> tuple[RunInfo, int] | None:
     Args:
         buffer: the buffer of the message.
     """
-    return buffer.origin if isinstance(buffer, ObservedBuffer | ObservedPartBuffer) else None
+    return buffer.notes.origin if isinstance(buffer, ObservedBuffer | ObservedPartBuffer) else None
 
 
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
@@ -451,15 +482,3 @@ def new_part_buffer(
     if watch is None and context.observers is not None:
         watch = current_watch()
     return PartBuffer(context) if watch is None else ObservedPartBuffer(context, watch, data)
-
-
-def start_noted_pump(
-    context: Context,
-    name: str,
-    streamer: Callable[[], AsyncIterable[str]],
-    buffer: ObservedBuffer,
-    sink: Sink,
-) -> None:
-    """Do what :func:`start_pump` does, for a message of an observed run."""
-    task = ProducerTask(name, context, buffer, sink, part=True)
-    task.start(lambda: fill_and_note(buffer, streamer(), buffer.notes, buffer.notes.clock))

@@ -4,7 +4,7 @@ The constructors are written out for type checkers, so that `parts` can be any i
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -50,6 +50,40 @@ class Summary(UserMessage, deferred=True):
 
         def __init__(
             self, /, text: str | None = None, *, replaces: Iterable[str] = (), among: int = 0
+        ) -> None: ...
+
+
+class InputMessage(UserMessage, deferred=True):
+    """A message for an agent that may be working: input of ``agent.interactive()``.
+
+    Attributes:
+        when: ``"steer"``: the next request to a model has it; ``"queue"``: after what runs and what waits;
+            ``"interrupt"``: the answer that is being written ends now; ``"rollback"``: the same, and that
+            answer and its question leave the conversation.
+        input_id: a message that is sent again with the same id counts once; ``""``: it has none.
+        replaces: how many messages just before it have left the conversation; set when a rollback is taken.
+
+    Example:
+        >>> from miniagents.types import InputMessage
+        >>> InputMessage("I meant Paris, Texas.", when="interrupt").role
+        'user'
+    """
+
+    when: Literal["steer", "queue", "interrupt", "rollback"] = "steer"
+    input_id: str = ""
+    replaces: int = 0
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            /,
+            text: str | None = None,
+            *,
+            parts: Iterable[Content] = (),
+            when: Literal["steer", "queue", "interrupt", "rollback"] = "steer",
+            input_id: str = "",
+            replaces: int = 0,
         ) -> None: ...
 
 

@@ -19,24 +19,23 @@ from typing import (
 
 from reactivex import Observable
 from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler
 from typing_extensions import TypeVar, override
 
 from miniagents.streams import Promise, Stream, StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._deadlocks import current_producer
-from miniagents.streams._lifetime import Lease, extend_chain
-from miniagents.streams._readers import raise_error, until_more
+from miniagents.streams._lifetime import current_producer, extend_chain
+from miniagents.streams._readers import raise_error, settled, until_more
 from miniagents.streams._run_task import ProducerTask
 from miniagents.streams._stream import TokenStream
 from miniagents.values import MiniAgentsError, Part
 
 from ._flattener import Flattener, filled, follow_observable
-from ._message import M_co, Message, MessagePromise
+from ._message import M_co, Message, MessagePromise, message_buffers
 from ._message_type import FlatStream, MessageType
-from ._parts import PartBuffer
-from ._tokens import TokenFeed, TokenTransformer, join_tokens, resolved
+from ._tokens import TokenTransformer, join_tokens, resolved, write_with
 
 # -- messages -------------------------------------------------------------------------------------------
 #
@@ -132,11 +131,8 @@ class _Parts(TokenTransformer[Part]):
 
     __slots__ = ()
 
+    all_parts: ClassVar[bool] = True
     in_step: ClassVar[bool] = True
-
-    @override
-    def pieces_of(self, buffer: ReplayBuffer[str], /) -> list[str]:
-        return cast("list[str]", buffer.parts) if isinstance(buffer, PartBuffer) else buffer.items
 
     @override
     def tokens(self, tokens: list[str], /) -> None:
@@ -158,26 +154,21 @@ class _Tokens(TokenTransformer[str]):
 class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     """A sequence of messages that may still be arriving: await all, iterate their promises, or subscribe.
 
-    * When does it start? It has started already: ``agent.inquire(...)`` starts the run at once.
+    * When does it start? ``agent.inquire(...)`` has started it.
     * How often? Once, for any number of readers.
-    * What is kept? Every message promise, with its tokens: each reader starts at the first message and reads
-      at its own pace.
-    * What does ``break`` do? It ends that reader. When no reader is left and none can come any more, the run
-      is stopped.
-    * When does an error come? A message that fails raises its error in its place, and the messages after it
-      still arrive. An error of the sequence itself is raised after the messages that came before it.
+    * What is kept? Every message promise with its tokens: each reader starts at the first one.
+    * What does ``break`` do? It ends that reader. When none is left or can come, the run is stopped.
+    * When does an error come? In the place of its message, and later ones still arrive; that of the sequence
+      at its end.
 
     Args:
         prefill_pieces: any ``MessageType``; each becomes a message promise.
-        replay: keep every message for later readers. If it is False, a message is dropped when all present
-            readers have passed it, so that memory does not grow with the sequence, and a later reader begins
-            with the oldest message that is kept. To get the whole, await it before the first message is
-            dropped.
+        replay: False: a message is dropped when all present readers have passed it.
 
     Raises:
         NoActiveContextError: no context is active.
-        UnresolvedPromiseError: when awaited, with ``replay=False``, after the first messages were dropped.
-        TypeError: a piece cannot become a message; the text names its type and its position.
+        UnresolvedPromiseError: when awaited after the first messages were dropped.
+        TypeError: a piece cannot become a message; the text names its type and position.
 
     Example:
         >>> from miniagents import Message, MessageSequencePromise, MiniAgents
@@ -249,7 +240,8 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
             >>> MiniAgents().run(main())
             It is cold.
         """
-        return self._view("final", lambda: cast("FinalMessage[M_co]", FinalMessage.quietly_over(self.buffer)))
+        make = partial(FinalMessage[M_co].over, self.buffer, announced=False)
+        return self._view("final", make)
 
     def _lease(self) -> "FlatStream[Message, object]":
         """Return another promise of the same messages for derived streams, which must not hold this one."""
@@ -319,7 +311,7 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
     @override
     def _parts(self) -> Iterable[ReplayBuffer[object]]:
-        return cast("list[ReplayBuffer[object]]", [promise.buffer for promise in self.buffer.items])
+        return message_buffers(cast("ReplayBuffer[MessagePromise[Message]]", self.buffer))
 
 
 def open_sequence() -> tuple[Flattener, MessageSequencePromise[Message]]:
@@ -399,23 +391,27 @@ class FinalMessage(Promise[M_co], Generic[M_co]):
 
     @override
     def _parts(self) -> Iterable[ReplayBuffer[object]]:
-        return [cast("ReplayBuffer[object]", each.buffer) for each in cast("list[Lease]", self.buffer.items)]
+        return message_buffers(cast("ReplayBuffer[MessagePromise[Message]]", self.buffer))
 
 
-class _WholeRequest:
-    """Requests everything of a sequence and of each of its messages, for a reader that awaits them all.
+class WholeRequest:
+    """Requests everything of a sequence and of each of its messages, for what waits until all have ended.
 
-    Without it a message would wait at `prefetch` for its turn.
+    Without it a message would wait at `prefetch` for its turn. It holds no promise.
 
     Args:
         buffer: the sequence.
+
+    Attributes:
+        position: always 0, since it takes no pieces.
     """
 
-    __slots__ = ("_buffer", "_messages", "position")
+    __slots__ = ("_buffer", "_count", "_messages", "position")
 
     def __init__(self, buffer: ReplayBuffer[MessagePromise[M]]) -> None:
-        self.position = 0
+        self.position: int = 0
         self._buffer = cast("ReplayBuffer[MessagePromise[Message]]", buffer)
+        self._count = 0
         self._messages: list[ReplayBuffer[str]] = []
         buffer.attach(self)
         self.deliver()
@@ -423,18 +419,18 @@ class _WholeRequest:
     def deliver(self) -> None:
         """Request all of the messages that have come."""
         items = self._buffer.items
-        while self.position < len(items):
-            promise = items[self.position]
-            self.position += 1
+        while self._count < len(items):
+            promise = items[self._count]
+            self._count += 1
             if promise.given is None and not promise.buffer.closed:
                 promise.buffer.request_all()
                 self._messages.append(promise.buffer)
 
     def leave(self) -> None:
-        """Take the requests back."""
+        """Take the requests back; idempotent."""
         self._buffer.detach(self)
-        for message in self._messages:
-            message.withdraw()
+        while self._messages:
+            self._messages.pop().withdraw()
 
 
 async def _until_complete(buffer: ReplayBuffer[MessagePromise[M]]) -> None:
@@ -445,7 +441,7 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[M]]) -> None:
     """
     items = buffer.items
     position = 0
-    whole: _WholeRequest | None = None  # most sequences are complete, or consist of finished messages
+    whole: WholeRequest | None = None  # most sequences are complete, or consist of finished messages
     buffer.keep_all()
     buffer.reader_came()
     try:
@@ -454,7 +450,7 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[M]]) -> None:
                 promise = items[position]
                 position += 1
                 if promise.given is None and (not promise.buffer.closed or promise.buffer.error is not None):
-                    whole = whole or _WholeRequest(buffer)
+                    whole = whole or WholeRequest(buffer)
                     try:
                         await promise
                     except Exception as error:
@@ -467,6 +463,8 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[M]]) -> None:
         buffer.reader_left()
         if whole is not None:
             whole.leave()
+    if buffer.error is not None:
+        await settled(buffer)
     raise_error(buffer)
 
 
@@ -481,15 +479,11 @@ def _note_writer(buffer: ReplayBuffer[MessagePromise[M]], error: Exception) -> N
 
 
 def _tokens(source: FlatStream[Message, object]) -> ReplayBuffer[str]:
-    buffer: ReplayBuffer[str] = ReplayBuffer(source.buffer.context)
-    TokenFeed(source, _Tokens(buffer)).start()
-    return buffer
+    return write_with(source, _Tokens(ReplayBuffer(source.buffer.context)))
 
 
 def _parts(source: FlatStream[Message, object]) -> ReplayBuffer[Part]:
-    buffer: ReplayBuffer[Part] = ReplayBuffer(source.buffer.context)
-    TokenFeed(source, _Parts(buffer)).start()
-    return buffer
+    return write_with(source, _Parts(ReplayBuffer(source.buffer.context)))
 
 
 def tokens_of(source: FlatStream[Message, object]) -> StreamedPromise[str, object]:
@@ -574,8 +568,15 @@ class Lifted(Observable[B]):
         received.buffer.expect_reader()  # it ends when nothing needs it any more
         result = self._transform(received)
         del received
-        leaving = _Subscription(result, result.pieces.subscribe(observer, scheduler=scheduler))
+        subscription = result.pieces.subscribe(observer, scheduler=scheduler)
+        held = [result]  # until the subscriber leaves
         variables = copy_context()
+
+        def leave() -> None:
+            subscription.dispose()
+            # Weaker than cancelling it: after `take(1)` the taken message goes on streaming if something
+            # holds it, together with the input that it needs. The rest stops.
+            held.pop().buffer.abandon()
 
         def follow_source(*_: object) -> None:
             if flattener.ended:  # the subscriber has left already
@@ -587,26 +588,15 @@ class Lifted(Observable[B]):
 
         # Not here: each operator of a long pipeline would subscribe to the one before it on a deeper stack.
         CurrentThreadScheduler.singleton().schedule(follow_source)
-        return leaving
+        return Disposable(leave)
 
 
-class _Subscription(DisposableBase):
-    """A subscription; disposing it abandons the result, which is weaker than cancelling it.
+def lifted(
+    transform: Callable[[MessageSequencePromise[Message]], StreamedPromise[B, object]],
+) -> Callable[[Observable[object]], Observable[B]]:
+    """Return the operator whose result is :class:`Lifted`.
 
-    After ``take(1)`` the taken message goes on streaming if something holds it, together with the input that
-    it needs. The rest stops.
+    Args:
+        transform: as of `Lifted`.
     """
-
-    __slots__ = ("_result", "_subscription")
-
-    def __init__(self, result: StreamedPromise[B, object], subscription: DisposableBase) -> None:
-        self._result = cast("StreamedPromise[object, object] | None", result)
-        self._subscription = subscription
-
-    @override
-    def dispose(self) -> None:
-        """Unsubscribe; idempotent."""
-        result, self._result = self._result, None
-        if result is not None:
-            self._subscription.dispose()
-            result.buffer.abandon()
+    return partial(Lifted, transform=transform)

@@ -5,6 +5,7 @@ Everything that makes new text from messages (joining, splitting, mapping tokens
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar, Generic, TypeVar, cast
 
 from typing_extensions import override
@@ -14,12 +15,14 @@ from miniagents.streams._context import Context
 from miniagents.streams._deadlocks import waits_for
 from miniagents.streams._demand import UNBOUNDED, Request
 from miniagents.streams._derived import Processor
-from miniagents.streams._readers import raise_error
+from miniagents.streams._readers import LEVELS
 from miniagents.streams._run_task import TasklessPart, current_ancestry
+from miniagents.streams._threads import running_loop
 from miniagents.values import DeadlockError, InquiryCancelledError
 
 from ._message import Message, MessagePromise, MessageSink, freeze_metadata
 from ._message_type import FlatStream
+from ._parts import PartBuffer
 
 # -- token feed -----------------------------------------------------------------------------------------
 
@@ -42,6 +45,7 @@ class TokenTransformer(Generic[T]):
         in_step: whether it writes as many pieces as it reads, so that demand can be passed on one to one.
         replaces: whether readers get the written stream in the place of the one that is read.
         part_of_run: whether what it writes is a part of the run that makes it, and is stopped with it.
+        all_parts: whether it gets all parts, and not only the tokens.
         at_once: whether it gets each token when it comes. Otherwise it gets the tokens of one turn of the
             event loop together, which costs less if they come in bursts, and more if they come one by one.
 
@@ -66,6 +70,7 @@ class TokenTransformer(Generic[T]):
     within_message: ClassVar[bool] = True  # no message that is written needs more than one that is read
     replaces: ClassVar[bool] = False
     part_of_run: ClassVar[bool] = False
+    all_parts: ClassVar[bool] = False
     at_once: ClassVar[bool] = False
     in_step: ClassVar[bool] = False  # whole messages are read, however slow the readers of the target are
 
@@ -73,11 +78,13 @@ class TokenTransformer(Generic[T]):
         self.target: ReplayBuffer[T] = target
 
     def pieces_of(self, buffer: ReplayBuffer[str], /) -> list[str]:
-        """Return the list of a message's pieces that the feed passes on: its tokens.
+        """Return the list of a message's pieces that the feed passes on: its tokens, or all parts.
 
         Args:
             buffer: the buffer of the message.
         """
+        if self.all_parts and isinstance(buffer, PartBuffer):
+            return cast("list[str]", buffer.parts)
         return buffer.items
 
     def writing(self) -> ReplayBuffer[str] | None:
@@ -250,7 +257,7 @@ class TokenFeed(Processor):
                 raise DeadlockError(" → ".join(["a message", *between, "a message"]))
             self._listen_to(self._message)
             return True
-        if buffer.closed:
+        if buffer.closed and (not self._transformer.replaces or self.is_settled(buffer)):
             self._conclude(buffer)
         return False
 
@@ -285,12 +292,19 @@ class TokenFeed(Processor):
                 buffer.detach(self, unbounded=False)
                 buffer.attach(self, unbounded=False)
             return False
+        return self._end_message(message, buffer, pieces)
+
+    def _end_message(
+        self, message: MessagePromise[Message], buffer: ReplayBuffer[str], pieces: list[str]
+    ) -> bool:
+        if self._transformer.replaces and not self.is_settled(buffer):
+            return False
         self._leave_message()
-        if buffer.error is None:
-            raise_error(buffer, pieces)
+        error = buffer.error or buffer.withdrawn(pieces)  # not raised: it would keep what called this
+        if error is None:
             self._transformer.end_message(resolved(message))
             return True
-        go_on = self._transformer.fail_message(buffer.error, buffer.chain)
+        go_on = self._transformer.fail_message(error, buffer.chain)
         buffer.pass_error_on(self._transformer.target)
         if go_on:
             return True
@@ -320,7 +334,7 @@ class TokenFeed(Processor):
         self._leave_source()
         part, self._part = self._part, None
         if part is not None:
-            part.ends()
+            part.has_ended()
 
     def _leave_source(self) -> None:
         source, self._source = self._source, None
@@ -331,11 +345,10 @@ class TokenFeed(Processor):
     # -- demand ------------------------------------------------------------------------------------------
 
     @override
-    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+    def pass_demand_on(self, *, waiting: bool) -> None:
         """Pass demand on to the message that is being read, else to the sequence.
 
         Args:
-            buffer: the buffer that is written, or the tokens of the message that is being written.
             waiting: whether a reader waits for the next piece.
         """
         written = self._transformer.writing()
@@ -403,13 +416,20 @@ class TokenFeed(Processor):
     def cancel(self) -> None:
         """Stop; the messages that are read go on, unless the target replaces them."""
         source = self._source
-        self._stop()
+        self._stop(LEVELS if self._transformer.replaces else 0)
         if source is not None and self._transformer.replaces:
             source.cancel()
 
-    def _stop(self) -> None:
+    def _stop(self, levels: int = 0) -> None:
         if self._source is not None or self._message is not None:
             self.leave()
+            self._fail_stopped(levels)
+
+    def _fail_stopped(self, levels: int) -> None:
+        context = self._transformer.target.context
+        if levels and not (context.cancelling or context.ended) and running_loop() is not None:
+            context.call_soon_here(partial(self._fail_stopped, levels - 1))  # see `settled`
+        else:
             self._transformer.fail(InquiryCancelledError())
 
     @override
@@ -425,6 +445,17 @@ class TokenFeed(Processor):
             if self._transformer.within_message:
                 self._leave_source()
             self._transformer.target.forget()  # a message that only the sequence held is stopped too
+
+
+def write_with(source: FlatStream[Message, object], transformer: TokenTransformer[T]) -> ReplayBuffer[T]:
+    """Let a transformer read ``source`` from now on; return what it writes.
+
+    Args:
+        source: the messages.
+        transformer: a new one.
+    """
+    TokenFeed(source, transformer).start()
+    return transformer.target
 
 
 def resolved(promise: MessagePromise[M]) -> M:
@@ -452,7 +483,7 @@ def resolved(promise: MessagePromise[M]) -> M:
 class _Joiner(TokenTransformer[str]):
     """Writes the tokens of all messages into one buffer, with a delimiter between two messages."""
 
-    __slots__ = ("_at_start", "_delimiter", "_first", "_keep", "_originals", "_sink", "_strip")
+    __slots__ = ("_at_start", "_delimiter", "_first", "_originals", "_sink", "_strip")
 
     in_step: ClassVar[bool] = True
     part_of_run: ClassVar[bool] = True
@@ -463,14 +494,13 @@ class _Joiner(TokenTransformer[str]):
         delimiter: str,
         *,
         strip_leading_newlines: bool,
-        reference_originals: bool,
+        originals: list[Message] | None,
     ) -> None:
         super().__init__(sink.buffer)
         self._sink = sink
         self._delimiter = delimiter
         self._strip = strip_leading_newlines
-        self._keep = reference_originals
-        self._originals: list[Message] = []
+        self._originals = originals
         self._first = True
         self._at_start = True
 
@@ -492,13 +522,11 @@ class _Joiner(TokenTransformer[str]):
 
     @override
     def end_message(self, message: Message, /) -> None:
-        if self._keep:
+        if self._originals is not None:
             self._originals.append(message)
 
     @override
     def finish(self) -> None:
-        if self._keep:
-            self._sink.metadata["original_messages"] = tuple(self._originals)
         self._sink.finish()
 
     @override
@@ -541,11 +569,13 @@ def join_tokens(
     """
     buffer: ReplayBuffer[str] = ReplayBuffer(Context.current())
     known = freeze_metadata(metadata)
+    originals = list[Message]() if reference_original_messages else None
+    data = dict(known) if originals is None else {**known, "original_messages": originals}
     joiner = _Joiner(
-        MessageSink(buffer, Message, dict(known)),
+        MessageSink(buffer, Message, data),
         delimiter,
         strip_leading_newlines=strip_leading_newlines,
-        reference_originals=reference_original_messages,
+        originals=originals,
     )
     TokenFeed(source, joiner).start()
     return MessagePromise.of_tokens(buffer, Message, known)

@@ -16,13 +16,15 @@ from ._questions import (
     answer_data,
     approval,
     ask,
-    reason_of,
     refusal_of,
+    sleep_until,
+    wait_for_event,
 )
 from ._server_tool import ServerTool, code_execution, server_tool, web_search
 from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
 from ._tool_context import TOOL_CONTEXT, ToolContext
 from ._tool_loop import (
+    TOOL_INTENT,
     TOOL_RECORDER,
     AnyTool,
     Approval,
@@ -38,6 +40,7 @@ from ._typed_map import TypedAgentMap, TypedItemReplies
 __all__ = [
     "CARRIER",
     "TOOL_CONTEXT",
+    "TOOL_INTENT",
     "TOOL_RECORDER",
     "AgentTool",
     "Allow",
@@ -80,9 +83,10 @@ __all__ = [
     "code_execution",
     "error_text",
     "model_agent",
-    "reason_of",
     "refusal_of",
     "server_tool",
+    "sleep_until",
     "tool",
+    "wait_for_event",
     "web_search",
 ]

@@ -16,8 +16,6 @@ from ._errors import SchemaError, ToolArgumentsError
 from ._parameters import json_object, json_schema, sentence_of
 from ._tool import ToolSpec
 
-__all__ = ["AgentTool"]
-
 
 @dataclass(frozen=True, slots=True)
 class AgentTool:
@@ -90,6 +88,17 @@ class AgentTool:
         finally:
             # In any case the agent stops at once, even if an error still has a reference to its replies.
             replies.cancel()
+
+    def check(self, arguments: str, /) -> None:
+        """Check that arguments fit the message that the agent takes.
+
+        Args:
+            arguments: the JSON of a message.
+
+        Raises:
+            ToolArgumentsError: they do not fit.
+        """
+        self._message(arguments)
 
     def _message(self, arguments: str) -> Message:
         given = json_object(arguments)

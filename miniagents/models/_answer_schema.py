@@ -17,8 +17,6 @@ from miniagents.values import freeze
 from ._errors import SchemaError
 from ._parameters import json_schema
 
-__all__ = ["AnswerSchema"]
-
 _KEPT: Final = frozenset({"type", "enum", "const", "description", "$ref"})
 _FORMATS: Final = frozenset(
     {"date-time", "date", "time", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}

@@ -4,8 +4,6 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["AskedModel", "TellsModel"]
-
 
 @dataclass(frozen=True, slots=True)
 class AskedModel:

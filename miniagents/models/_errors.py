@@ -2,8 +2,6 @@
 
 from miniagents.values import LLMError, MiniAgentsError
 
-__all__ = ["MaxTurnsError", "SchemaError", "ToolArgumentsError", "TypedAnswerError"]
-
 
 class ToolArgumentsError(MiniAgentsError, ValueError):
     """The arguments that a model wrote do not fit the tool; the text tells the model what to correct.

@@ -3,8 +3,6 @@
 import re
 from typing import Final
 
-__all__ = ["JsonBegin"]
-
 _THOUGHT: Final = re.compile(r"\s*<(think|thinking|thought|reasoning)>")
 
 

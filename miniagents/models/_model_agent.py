@@ -20,14 +20,11 @@ from miniagents.messages import AssistantMessage, Message, MessageSequencePromis
 from miniagents.streams import Promise
 from miniagents.streams._observers import RunKind
 
-from ._agent_kinds import as_kind, over
 from ._asked_model import AskedModel, TellsModel
 from ._errors import SchemaError
 from ._tool import check_timeout
 from ._tool_loop import MAX_CALLS, MAX_DEPTH, AnyTool, Approval, Toolbox, ToolCalls, ToolLoop
 from ._typed_agent import AnswerMode, TypedAgent, typed_agent, typed_answer
-
-__all__ = ["ModelAgent", "ToolAgent", "ToolReplies", "model_agent"]
 
 
 class ToolReplies(MessageSequencePromise[AssistantMessage | ToolMessage]):
@@ -63,9 +60,7 @@ class ToolReplies(MessageSequencePromise[AssistantMessage | ToolMessage]):
         Args:
             replies: those of a model with tools.
         """
-        view = cls.__new__(cls)
-        view.take(replies.buffer, announced=False)
-        return view
+        return cls.over(replies.buffer, announced=False)
 
     @property
     @override
@@ -125,10 +120,12 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P], Generic[P
         """Put a guard on the model: so no tool is called before an answer has passed."""
         if self._wrapped is not None:
             inner, wrapper = self._wrapped
-            return inner._guarded(guard)._wrapped_in(wrapper)  # noqa: SLF001 - same class
+            guarded = inner._guarded(guard)._wrapped_in(wrapper)  # noqa: SLF001 - same class, here and below
+            guarded._errors_as_messages = self._errors_as_messages  # noqa: SLF001
+            return guarded
         loop = cast("ToolLoop", self._function)
         model = loop.model._guarded(guard)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of its base
-        return over(type(self), self, replace(loop, model=model), f"{model.alias}_WITH_TOOLS")
+        return self._over(type(self), replace(loop, model=model), f"{model.alias}_WITH_TOOLS")
 
     @override
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> "ToolAgent":
@@ -189,32 +186,19 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
     ) -> "ToolAgent[P]":
         """Let the model call tools, as often as it wants to, before it answers.
 
-        All tool calls of one answer run at the same time. The model is sent the outcome of each call: the
-        result, or an error text that says that the arguments did not fit, or that the tool raised an error,
-        took too long, was not approved or does not exist. So a tool that fails does not end the run. If the
-        inquiry is cancelled, its running tools are cancelled, too. If the messages end with calls without a
-        result, these are made first.
+        The calls of one answer run at the same time. The model is sent the outcome of each: the result, or an
+        error text.
 
         Args:
-            *tools: functions with `@tool`, agents, and tools that the provider runs (`web_search`). The model
-                calls an agent by its alias, with the fields of the message class that the agent takes.
-            max_turns: how many answers the model may give, including the final one.
-            timeout: seconds for a call of a tool that has no ``timeout`` of its own; None for no limit. A
-                function that is not async continues in its thread after that, and its result is dropped.
-            approve: an async function that is awaited before each call. If it returns True, the tool is
-                called. If it returns a text, the tool is not called, and the model is sent the text as the
-                reason; False has a standard text. If it raises an error, the inquiry ends with this error.
-            max_calls: how many calls of one answer are made; for each further one the model is sent an error.
-            max_depth: how deep agents that are tools may be nested; one more is a ``NestingError``, which
-                ends the inquiry.
-
-        Returns:
-            An agent with the keywords of this one. It replies each answer, and each result as a
-            `ToolMessage`, in order; `final` of its replies is the answer in which the model calls no tool.
+            *tools: functions with `@tool`, agents, and tools that the provider runs.
+            max_turns: how many answers the model may give.
+            timeout: seconds for a call.
+            approve: awaited before each call; True, or the reason why not, for the model.
+            max_calls: how many calls of one answer are made.
+            max_depth: how deep agents that are tools may be nested.
 
         Raises:
-            SchemaError: there are no tools, two have the same name, the provider does not run one that it
-                has to run, or a number makes no sense.
+            SchemaError: wrong tools, or a wrong number.
 
         Example:
             >>> from miniagents import AssistantMessage, MiniAgents, ToolCall, tool
@@ -244,12 +228,12 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
             each.form(self._server_tools)
         calls = ToolCalls(toolbox, timeout, approve, max_calls, max_depth)
         loop = ToolLoop(model, calls, max_turns)
-        return cast("ToolAgent[P]", over(ToolAgent, self, loop, f"{self.alias}_WITH_TOOLS"))
+        return cast("ToolAgent[P]", self._over(ToolAgent, loop, f"{self.alias}_WITH_TOOLS"))
 
     def as_type(
         self, answer: type[T], *, repairs: int = 1, mode: AnswerMode | None = None
     ) -> "TypedAgent[T, P]":
-        """Let the model answer with a value of a type.
+        """Let the model answer with a value of a type: its replies are one :class:`ParsedMessage`.
 
         The answer is validated. If it does not fit, the model is called again, and sent the reason. While the
         answer streams, the reply has `partials` of it, `elements` of its lists and the text of a `field`.
@@ -257,14 +241,8 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         Args:
             answer: a subclass of pydantic's `BaseModel`.
             repairs: how often the model is called again if the answer does not fit.
-            mode: ``"native"`` uses the schema mode of the provider, which supports only a part of JSON
-                schema. ``"tool"`` makes the model call a tool: this supports every schema, and servers
-                without a schema mode. None: ``"native"`` if the model takes the keyword ``answer_schema``,
-                else ``"tool"``.
-
-        Returns:
-            An agent with the keywords of this one. It replies one :class:`ParsedMessage`, whose text is the
-            JSON.
+            mode: ``"native"`` for the schema mode of the provider, ``"tool"`` for a call of a tool, which
+                supports every schema. None: ``"native"`` if the model can, else ``"tool"``.
 
         Raises:
             SchemaError: a model cannot answer in this type; the text names the field and what to do.
@@ -276,8 +254,7 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
             >>> class City(BaseModel):
             ...     name: str
             ...     people: int
-            >>> bad, good = '{"name": "Oslo", "people": "many"}', '{"name": "Oslo", "people": 717710}'
-            >>> model = scripted_model(bad, good)
+            >>> model = scripted_model('{"name": "Oslo"}', '{"name": "Oslo", "people": 717710}')
             >>> async def main():
             ...     print(repr(await model.as_type(City).inquire("Which city?").parsed))
             >>> MiniAgents().run(main())
@@ -351,40 +328,26 @@ def model_agent(
     continues: bool = False,
     server_tools: str | None = None,
 ) -> object:
-    """Make an agent that calls a language model from a function: for a provider of your own.
+    """Make an agent that calls a language model from a function: `miniagent` for models.
 
-    It is `miniagent` for models.
+    The page "Wrapping agents, and providers of your own" has an example with tools.
 
     Args:
-        function: it takes any messages, and replies one `AssistantMessage`. Its keyword ``tools`` gets the
-            `ToolSpec`s of the tools that the model may call. Calls of tools are parts of the answer; when
-            there are results, the function is called again with the whole conversation. If it takes the
-            keyword ``tool_choice``, this is the name of the tool that the model must call. If it takes
-            ``answer_schema``, this is an `AnswerSchema` for the schema mode of the provider.
+        function: replies one `AssistantMessage`; it takes ``tools``.
         alias: as of `miniagent`.
         description: as of `miniagent`.
-        asks: returns, from the keywords of a call, which model it calls, at which server, with which API key.
-            Then agents that call the same model share its limits, and budgets know its price. Without it, the
-            keywords ``model``, ``base_url``, ``api_key`` and ``client`` are used; if they are not given, the
-            model is not known.
-        server_tools: the API whose forms of tools that the provider runs the function puts into its request:
-            ``"messages"`` (Anthropic), ``"responses"`` (OpenAI), or ``"other"`` for `server_tool` alone. If
-            it is None, `with_tools` refuses such tools.
-        continues: whether its server goes on after a text if the messages end with one of the assistant, as
-            ``catching(..., after="continue")`` needs it.
-
-    Returns:
-        The agent. It has `with_tools`, `as_type`, and the methods of every agent: ``around``, for example,
-        adds a limiter, a budget or a log to each call.
+        asks: returns model, server and key of a call, from its keywords.
+        server_tools: whose forms of server tools it sends; None: none.
+        continues: whether its server goes on after a text of the assistant.
 
     Raises:
-        TypeError: as `miniagent`, or the function does not take ``tools``.
+        TypeError: as `miniagent`, or it does not take ``tools``.
 
     Example:
         >>> from miniagents import AssistantMessage, InteractionContext, Message, ToolSpec
         >>> @model_agent
         ... async def parrot(
-        ...     ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[ToolSpec, ...] = ()
+        ...     ctx: InteractionContext[Message, AssistantMessage], tools: tuple[ToolSpec, ...] = ()
         ... ) -> None:
         ...     ctx.reply(AssistantMessage(f"I have {len(tools)} tools."))
         >>> parrot
@@ -402,7 +365,8 @@ def model_agent(
                 "`tools: tuple[ToolSpec, ...] = ()` to its function, or make it an agent with @miniagent."
             )
             raise TypeError(msg)
-        model = cast("ModelAgent[...]", as_kind(ModelAgent, agent))
+        made: object = agent._as_kind(ModelAgent)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of its base
+        model = cast("ModelAgent[...]", made)
         model._tells = asks  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is being made here
         model._continues = continues  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
         model._server_tools = server_tools  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same

@@ -21,8 +21,6 @@ from miniagents.values import FrozenMapping, freeze
 
 from ._errors import SchemaError, ToolArgumentsError
 
-__all__ = ["Described", "Parameters", "json_object", "json_schema", "sentence_of"]
-
 _HEADING: Final = re.compile(r"(?P<name>[A-Z][A-Za-z ]*):\s*\Z")
 _PARAMETERS: Final = frozenset({"Args", "Arguments", "Parameters", "Params"})
 _SECTIONS: Final = _PARAMETERS | {

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Generic, cast, overload
 
 from pydantic import BaseModel
@@ -14,9 +13,7 @@ from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._stream import TokenStream
 
 from ._errors import SchemaError
-from ._parsed_streams import ListField, TextField, write_elements, write_field, write_partials
-
-__all__ = ["ParsedMessage", "ParsedReplies", "field_of"]
+from ._parsed_streams import elements_of, partials_of, text_of_field
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -31,7 +28,7 @@ class _ParsedAnswer(Promise[T], Generic[T]):
     @classmethod
     def of_final(cls, final: "Promise[ParsedMessage[T]]") -> "_ParsedAnswer[T]":
         """Make the promise of the value of a promised message."""
-        promise = cls.quietly_over(final.buffer)
+        promise = cls.over(final.buffer, announced=False)
         promise._final = final  # noqa: SLF001 - same class
         return promise
 
@@ -167,8 +164,7 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
             replies: those of a typed agent.
             model: the type of the answer.
         """
-        view = cls.__new__(cls)
-        view.take(replies.buffer, announced=False)
+        view = cls.over(replies.buffer, announced=False)
         view.read_as(model)
         return view
 
@@ -198,7 +194,7 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
         until each required one has come. Complete values are validated. The last partial is the whole answer.
         In a large answer, not every token makes a partial.
         """
-        return self._view("partials", lambda: Stream(partial(write_partials, self._lease(), self._model)))
+        return self._view("partials", lambda: Stream(partials_of(self._lease(), self._model)))
 
     @overload
     def elements(self, field: str) -> Stream[object]: ...
@@ -233,11 +229,9 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
             ('Oslo', 'Bodø')
         """
         name = field_of(self._model, field)
-
-        def make() -> Stream[object]:
-            return Stream(partial(write_elements, self._lease(), ListField.of(self._model, name)))
-
-        return self._view(f"elements of {name}", make)
+        return self._view(
+            f"elements of {name}", lambda: Stream(elements_of(self._lease(), self._model, name))
+        )
 
     def field(self, field: str | Callable[[T], str | None]) -> Stream[str]:
         """A stream of the pieces of a text field, as they come; see :class:`Stream`.
@@ -250,8 +244,6 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
             TypedAnswerError: when read: the text that a reader has got is different in the repaired answer.
         """
         name = field_of(self._model, field)
-
-        def make() -> Stream[str]:
-            return TokenStream(partial(write_field, self._lease(), TextField.of(self._model, name)))
-
-        return self._view(f"field {name}", make)
+        return self._view(
+            f"field {name}", lambda: TokenStream(text_of_field(self._lease(), self._model, name))
+        )

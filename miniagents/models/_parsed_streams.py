@@ -8,7 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from asyncio import get_running_loop
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Final, Generic, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -16,90 +16,18 @@ from typing_extensions import TypeVar, override
 
 from miniagents.messages import Message
 from miniagents.messages._message_type import FlatStream
-from miniagents.messages._parts import PartBuffer
 from miniagents.messages._tokens import TokenFeed, TokenTransformer
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonParser, JsonText, Part, Restart
 
 from ._errors import SchemaError, TypedAnswerError
 from ._json_begin import JsonBegin
-from ._partials import MISSING, Partials, item_type
-
-__all__ = ["AT_ONCE", "ListField", "TextField", "write_elements", "write_field", "write_partials"]
+from ._partials import MISSING, Partials, item_type, key_of
 
 T = TypeVar("T", bound=BaseModel)
 U = TypeVar("U")
 
 AT_ONCE: Final = 256  # parts of a complete answer that are parsed in one turn of the event loop
-
-
-@dataclass(frozen=True, slots=True)
-class TextField:
-    """A text field of an answer.
-
-    Attributes:
-        name: of the model and the field, for errors.
-        key: in the JSON.
-    """
-
-    name: str
-    key: str
-
-    @staticmethod
-    def of(model: type[BaseModel], field: str) -> "TextField":
-        """Look at a field.
-
-        Args:
-            model: that has it.
-            field: its name.
-
-        Raises:
-            SchemaError: it is not a text, or may have several keys.
-        """
-        annotation: object = model.__pydantic_fields__[field].annotation
-        if annotation is not str and annotation != (str | None):
-            raise SchemaError(f"{model.__name__}.{field} is not a text; use elements or partials.")
-        return TextField(f"{model.__name__}.{field}", _key(model, field))
-
-
-@dataclass(frozen=True, slots=True)
-class ListField:
-    """A list field of an answer.
-
-    Attributes:
-        name: of the model and the field, for errors.
-        key: in the JSON.
-        adapter: validates an element.
-    """
-
-    name: str
-    key: str
-    adapter: TypeAdapter[object]
-
-    @staticmethod
-    def of(model: type[BaseModel], field: str) -> "ListField":
-        """Look at a field.
-
-        Args:
-            model: that has it.
-            field: its name.
-
-        Raises:
-            SchemaError: it is not a list, or may have several keys.
-        """
-        item = item_type(model.__pydantic_fields__[field].annotation)
-        if item is MISSING:
-            raise SchemaError(f"{model.__name__}.{field} is not a list, so it has no elements; use field.")
-        adapter = TypeAdapter(cast("type[object]", item))
-        return ListField(f"{model.__name__}.{field}", _key(model, field), adapter)
-
-
-def _key(model: type[BaseModel], field: str) -> str:
-    info = model.__pydantic_fields__[field]
-    alias = info.validation_alias or info.alias or field
-    if not isinstance(alias, str):
-        raise SchemaError(f"{model.__name__}.{field} may have several keys in JSON; give it one alias.")
-    return alias
 
 
 class _AnswerFeed(TokenFeed):
@@ -125,15 +53,12 @@ class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
 
     __slots__ = ("_begin",)
 
+    all_parts: ClassVar[bool] = True
     in_step: ClassVar[bool] = True  # the answer is read no faster than the readers of this stream request
 
     def __init__(self, target: ReplayBuffer[U]) -> None:
         super().__init__(target)
         self._begin = JsonBegin()
-
-    @override
-    def pieces_of(self, buffer: ReplayBuffer[str], /) -> list[str]:
-        return cast("list[str]", buffer.parts) if isinstance(buffer, PartBuffer) else buffer.items
 
     @override
     def tokens(self, tokens: list[str], /) -> None:
@@ -167,9 +92,9 @@ class _PartialAnswers(_AnswerTransformer[T]):
 
     @override
     def feed(self, text: str) -> None:
-        partial_answer = self._partials.feed(text)
-        if partial_answer is not None:
-            self.target.append(partial_answer)
+        answer = self._partials.feed(text)
+        if answer is not None:
+            self.target.append(answer)
 
     @override
     def restart(self) -> None:
@@ -179,18 +104,23 @@ class _PartialAnswers(_AnswerTransformer[T]):
 class _FieldTransformer(_AnswerTransformer[U]):
     """Parses an answer for one of its fields.
 
+    Args:
+        target: the stream to write.
+        name: of the model and the field, for errors.
+        key: of the field in the JSON.
+
     Attributes:
         depth: the depth in the JSON of the values that it takes.
     """
 
-    __slots__ = ("_field", "_key", "_parser")
+    __slots__ = ("_key", "_name", "_parser")
 
     depth: ClassVar[int]
 
-    def __init__(self, target: ReplayBuffer[U], field: TextField | ListField) -> None:
+    def __init__(self, target: ReplayBuffer[U], name: str, key: str) -> None:
         super().__init__(target)
-        self._field = field
-        self._key = field.key
+        self._name = name
+        self._key = key
         self._parser: JsonParser | None = JsonParser(self.depth, ignore_rest=True)
 
     @override
@@ -216,7 +146,7 @@ class _FieldTransformer(_AnswerTransformer[U]):
     def changed(self, where: str = "") -> TypedAnswerError:
         """Return the error of a repaired answer that differs from what readers have got."""
         return TypedAnswerError(
-            f"{self._field.name}{where} was already read, and is different in the repaired answer; "
+            f"{self._name}{where} was already read, and is different in the repaired answer; "
             "await the whole answer, or use repairs=0"
         )
 
@@ -228,9 +158,11 @@ class _Elements(_FieldTransformer[object]):
 
     depth: ClassVar[int] = 2
 
-    def __init__(self, target: ReplayBuffer[object], field: ListField) -> None:
-        super().__init__(target, field)
-        self._adapter = field.adapter
+    def __init__(
+        self, target: ReplayBuffer[object], name: str, key: str, adapter: TypeAdapter[object]
+    ) -> None:
+        super().__init__(target, name, key)
+        self._adapter = adapter
         self._seen = 0  # of the answer that is read now
         self._valid = True
 
@@ -270,8 +202,8 @@ class _FieldTokens(_FieldTransformer[str]):
 
     depth: ClassVar[int] = 1
 
-    def __init__(self, target: ReplayBuffer[str], field: TextField) -> None:
-        super().__init__(target, field)
+    def __init__(self, target: ReplayBuffer[str], name: str, key: str) -> None:
+        super().__init__(target, name, key)
         self._text = ""  # what readers have got of answers that did not fit
         self._given = 0  # how many pieces of it
         self._at = 0  # the position in that text to which the current answer has repeated it
@@ -301,37 +233,65 @@ class _FieldTokens(_FieldTransformer[str]):
         super().finish()
 
 
-def write_partials(source: FlatStream[Message, object], model: type[T]) -> ReplayBuffer[T]:
-    """Begin to write the partials of an answer.
+def partials_of(source: FlatStream[Message, object], model: type[T]) -> Callable[[], ReplayBuffer[T]]:
+    """Return the function that begins to write the partials of an answer.
 
     Args:
         source: the replies that bring it.
         model: its type.
     """
-    return _written(source, lambda buffer: _PartialAnswers(buffer, model))
+    return partial(_write, source, partial(_PartialAnswers, model=model))
 
 
-def write_elements(source: FlatStream[Message, object], field: ListField) -> ReplayBuffer[object]:
-    """Begin to write the elements of a list of an answer.
-
-    Args:
-        source: the replies that bring it.
-        field: the list.
-    """
-    return _written(source, lambda buffer: _Elements(buffer, field))
-
-
-def write_field(source: FlatStream[Message, object], field: TextField) -> ReplayBuffer[str]:
-    """Begin to write the text of a field of an answer.
+def elements_of(
+    source: FlatStream[Message, object], model: type[BaseModel], field: str
+) -> Callable[[], ReplayBuffer[object]]:
+    """Return the function that begins to write the elements of a list of an answer.
 
     Args:
         source: the replies that bring it.
-        field: the text.
+        model: its type.
+        field: the name of the list.
+
+    Raises:
+        SchemaError: the field is not a list, or may have several keys.
     """
-    return _written(source, lambda buffer: _FieldTokens(buffer, field))
+    item = item_type(model.__pydantic_fields__[field].annotation)
+    if item is MISSING:
+        raise SchemaError(f"{model.__name__}.{field} is not a list, so it has no elements; use field.")
+    adapter = TypeAdapter(cast("type[object]", item))
+    name, key = f"{model.__name__}.{field}", _key(model, field)
+    return partial(_write, source, partial(_Elements, name=name, key=key, adapter=adapter))
 
 
-def _written(
+def text_of_field(
+    source: FlatStream[Message, object], model: type[BaseModel], field: str
+) -> Callable[[], ReplayBuffer[str]]:
+    """Return the function that begins to write the text of a field of an answer.
+
+    Args:
+        source: the replies that bring it.
+        model: its type.
+        field: the name of the field.
+
+    Raises:
+        SchemaError: the field is not a text, or may have several keys.
+    """
+    annotation: object = model.__pydantic_fields__[field].annotation
+    if annotation is not str and annotation != (str | None):
+        raise SchemaError(f"{model.__name__}.{field} is not a text; use elements or partials.")
+    name, key = f"{model.__name__}.{field}", _key(model, field)
+    return partial(_write, source, partial(_FieldTokens, name=name, key=key))
+
+
+def _key(model: type[BaseModel], field: str) -> str:
+    key = key_of(field, model.__pydantic_fields__[field])
+    if key is None:
+        raise SchemaError(f"{model.__name__}.{field} may have several keys in JSON; give it one alias.")
+    return key
+
+
+def _write(
     source: FlatStream[Message, object], transformer: Callable[[ReplayBuffer[U]], _AnswerTransformer[U]]
 ) -> ReplayBuffer[U]:
     buffer: ReplayBuffer[U] = ReplayBuffer(source.buffer.context)

@@ -24,19 +24,6 @@ from typing_extensions import override
 
 from miniagents.values import Frozen, JsonError, JsonFrame, JsonParser, freeze
 
-__all__ = [
-    "MISSING",
-    "Items",
-    "MissingType",
-    "Object",
-    "ObjectField",
-    "Partials",
-    "Plan",
-    "Text",
-    "item_type",
-    "plan_of",
-]
-
 
 class MissingType:
     """The type of `MISSING`."""
@@ -187,7 +174,7 @@ def _plan(annotation: object, known: dict[type[BaseModel], Object]) -> Plan:
 def _object(model: type[BaseModel], known: dict[type[BaseModel], Object]) -> Plan:
     if model in known:
         return known[model]
-    keys = {name: _key(name, info) for name, info in model.__pydantic_fields__.items()}
+    keys = {name: key_of(name, info) for name, info in model.__pydantic_fields__.items()}
     adapter = cast("TypeAdapter[object]", TypeAdapter(model))
     if None in keys.values() or model.__pydantic_root_model__:
         return Plan(adapter)
@@ -200,8 +187,13 @@ def _object(model: type[BaseModel], known: dict[type[BaseModel], Object]) -> Pla
     return made
 
 
-def _key(name: str, info: FieldInfo) -> str | None:
-    """Return the key of a field in JSON; None if its alias is a path or several keys."""
+def key_of(name: str, info: FieldInfo) -> str | None:
+    """Return the key of a field in JSON; None if its alias is a path or several keys.
+
+    Args:
+        name: of the field.
+        info: about it.
+    """
     alias = info.validation_alias or info.alias or name
     return alias if isinstance(alias, str) else None
 

@@ -7,6 +7,8 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar, cast, overload
 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
@@ -14,24 +16,9 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from miniagents.values import MiniAgentsError, ToolCall
 
-from ._errors import SchemaError
-from ._parameters import json_object
-from ._tool import ToolSpec
-
-__all__ = [
-    "CARRIER",
-    "TOOL_SPEC",
-    "Allow",
-    "Asked",
-    "Carrier",
-    "QuestionError",
-    "Reject",
-    "answer_data",
-    "approval",
-    "ask",
-    "reason_of",
-    "refusal_of",
-]
+from ._errors import SchemaError, ToolArgumentsError
+from ._parameters import json_object, sentence_of
+from ._tool import ToolSpec, error_text
 
 T = TypeVar("T")
 
@@ -39,8 +26,10 @@ Asked: TypeAlias = Mapping[str, object]
 """What is shown of a question, or its answer: plain data for JSON."""
 
 
-Refusal: TypeAlias = Literal["expired", "unknown", "answered", "changed", "invalid"]
-"""Why a question cannot be answered."""
+Refusal: TypeAlias = Literal[
+    "expired", "unknown", "ended", "answered", "changed", "invalid", "parked", "diverged"
+]
+"""Why a question cannot be answered, or a run cannot go on."""
 
 
 class QuestionError(MiniAgentsError):
@@ -52,8 +41,10 @@ class QuestionError(MiniAgentsError):
 
     Attributes:
         reason: ``"expired"`` (it was not answered in time), ``"unknown"`` (there is no such question),
-            ``"answered"`` (already, in another way), ``"changed"`` (something else was shown) or
-            ``"invalid"`` (the answer does not fit); None for any other problem.
+            ``"ended"`` (its run), ``"answered"`` (already, in another way), ``"changed"`` (something else was
+            shown) or ``"invalid"`` (the answer does not fit). Of a block of `durable`: ``"parked"`` (all that
+            it does waits for answers; begin it again when there is one) or ``"diverged"`` (it was parked, and
+            does not do the same again). None for any other problem.
 
     Example:
         >>> import asyncio
@@ -116,27 +107,61 @@ class Carrier(Protocol):
         """Return the answer to a question; ``{"expired": True}`` if there was none in time.
 
         Args:
-            kind: ``"question"`` or ``"approval"``.
+            kind: ``"question"``, ``"approval"``, ``"sleep"`` (until it expires) or ``"event"`` (by name).
             shown: what people see of it.
             expires: seconds after which it is not answered any more; None: never.
-            check: raises a ValueError if an answer does not fit.
+            check: raises a ValueError if an answer does not fit; its text says why, in one line.
         """
         ...
 
 
+_NO_DECISION: Final = "it neither allows nor rejects the call"
+
 CARRIER: Final[ContextVar[Carrier | None]] = ContextVar("miniagents_questions", default=None)
 """Carries the questions of the running code."""
 
-TOOL_SPEC: Final[ContextVar[ToolSpec | None]] = ContextVar("miniagents_tool_spec", default=None)
+
+class Called(Protocol):
+    """The tool whose call waits for approval.
+
+    Attributes:
+        spec: what is shown of it.
+
+    Example:
+        >>> from miniagents import tool
+        >>> @tool
+        ... def now() -> str:
+        ...     return "noon"
+        >>> called: Called = now
+    """
+
+    @property
+    def spec(self) -> ToolSpec:
+        """What is shown of it."""
+        ...
+
+    def check(self, arguments: str, /) -> None:
+        """Raise a `ToolArgumentsError` if arguments do not fit.
+
+        Args:
+            arguments: a JSON object.
+        """
+        ...
+
+
+CALLED: Final[ContextVar[Called | None]] = ContextVar("miniagents_called_tool", default=None)
 """The tool whose call waits for approval."""
+
+ALLOWED: Final[ContextVar[bool]] = ContextVar("miniagents_allowed", default=False)
+"""Whether a person has allowed the call of the tool that is made."""
 
 
 def _carrier(what: str) -> Carrier:
     carrier = CARRIER.get()
     if carrier is None:
         raise QuestionError(
-            f"nothing carries {what} to a person; run the agent with Runs (a web app, miniagents serve) or "
-            "in a block of durable(journal, run_id=...)."
+            f"nothing carries {what} to a person; run the agent with Runs (a web app, miniagents serve), in "
+            "a block of durable(journal, run_id=...), or with miniagents chat."
         )
     return carrier
 
@@ -149,11 +174,11 @@ async def ask(text: str, answer: type[T] | type[str] = str, *, expires: float | 
     """Ask a person, and wait for the answer, however long that takes; for agents and tools.
 
     The question is kept with the run: if its process ends, the run goes on in another one and waits again, or
-    gets the answer that has come meanwhile. `Runs.questions` lists open questions, `Runs.answer` answers.
+    gets the answer that has come meanwhile. `Runs.answer` answers.
 
     Args:
         text: the question.
-        answer: the type of the answer: any that pydantic knows.
+        answer: its type: any that pydantic knows.
         expires: seconds after which it is not answered any more; None: never.
 
     Raises:
@@ -166,31 +191,110 @@ async def ask(text: str, answer: type[T] | type[str] = str, *, expires: float | 
         >>> from miniagents.tools import ask
         >>> @miniagent
         ... async def booker(ctx):
-        ...     ctx.reply(f"I book {await ask('How many seats?', int)}.")
+        ...     ctx.reply(f"I book {await ask('How many?', int)}.")
         >>> async def main():
         ...     runs = Runs(agents={"booker": booker})
         ...     run = await runs.begin("booker")
         ...     frames = runs.frames(run)
-        ...     question = (await anext(frames))[1]
-        ...     await runs.answer(run, question.question, 2)
+        ...     await runs.answer(run, (await anext(frames))[1].question, 2)
         ...     print([frame.part async for _, frame in frames if hasattr(frame, "part")])
         >>> MiniAgents().run(main())
         ['I book 2.']
     """
-    adapter: TypeAdapter[T | str] = TypeAdapter(answer)
+    return await _value("question", f"the question {text!r}", {"text": text}, answer, expires)
+
+
+async def _value(kind: str, what: str, shown: Asked, answer: type[T], expires: float | None) -> T:
+    """Return the answer to a question, which is a value of a type."""
     try:
+        adapter = TypeAdapter(answer)
         schema = adapter.json_schema()
     except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError) as error:
-        raise SchemaError(f"ask({text!r}) cannot show a person the type {answer!r}: {error}") from None
+        raise SchemaError(f"{what} cannot have an answer of the type {answer!r}: {error}") from None
 
-    def check(data: Asked) -> T | str:
-        return adapter.validate_python(data.get("value"), strict=False)
+    def check(data: Asked) -> T:
+        try:
+            return adapter.validate_python(data.get("value"), strict=False)
+        except ValidationError as error:
+            raise ValueError(sentence_of(error)) from None
 
-    carrier = _carrier(f"the question {text!r}")
-    data = await carrier.carry("question", {"text": text, "schema": schema}, expires, check)
+    data = await _carrier(what).carry(kind, {**shown, "schema": schema}, expires, check)
     if data.get("expired"):
-        raise QuestionError(f"the question {text!r} was not answered within {expires:g} s.", "expired")
+        raise QuestionError(f"{what} was not answered within {expires:g} s.", "expired")
     return check(data)
+
+
+async def wait_for_event(name: str, value: type[T], *, expires: float | None = None) -> T:
+    """Wait until another program says that something has happened, and return what it says.
+
+    `Runs.send_event` says it, for example in a webhook; also before the run waits for it (such a value is
+    dropped if it does not fit). As with `ask`, no process need be there meanwhile.
+
+    Args:
+        name: of what happens, such as ``"payment-17"``; only one wait at a time can have it.
+        value: the type of what is said: any that pydantic knows.
+        expires: seconds after which the wait ends; None: never.
+
+    Raises:
+        SchemaError: the type has no JSON schema.
+        QuestionError: it did not happen in time, another run waits for the same name, or no run carries this.
+
+    Example:
+        >>> from miniagents import MiniAgents, miniagent
+        >>> from miniagents.ext.web import Runs
+        >>> @miniagent
+        ... async def clerk(ctx):
+        ...     ctx.reply(f"{await wait_for_event('payment-17', int)} euros have come.")
+        >>> async def main():
+        ...     runs = Runs(agents={"clerk": clerk})
+        ...     await runs.send_event("payment-17", 5)
+        ...     frames = runs.frames(await runs.begin("clerk"))
+        ...     print([frame.part async for _, frame in frames if hasattr(frame, "part")])
+        >>> MiniAgents().run(main())
+        ['5 euros have come.']
+    """
+    return await _value("event", f"the event {name!r}", {"event": name}, value, expires)
+
+
+async def sleep_until(when: datetime) -> None:
+    """Wait until a time; no process need be there meanwhile.
+
+    When the run goes on in another process, the time is the one that was given first, also if the code gives
+    another one now.
+
+    Args:
+        when: with a time zone.
+
+    Raises:
+        ValueError: it has no time zone.
+        QuestionError: no run carries this.
+
+    Example:
+        >>> from datetime import timedelta
+        >>> from miniagents import MiniAgents, miniagent
+        >>> from miniagents.ext.web import Runs
+        >>> @miniagent
+        ... async def late(ctx):
+        ...     await sleep_until(datetime.now(UTC) + timedelta(milliseconds=20))
+        ...     ctx.reply("Good morning.")
+        >>> async def main():
+        ...     runs = Runs(agents={"late": late})
+        ...     frames = runs.frames(await runs.begin("late"))
+        ...     print([frame.part async for _, frame in frames if hasattr(frame, "part")])
+        >>> MiniAgents().run(main())
+        ['Good morning.']
+    """
+    if when.utcoffset() is None:
+        raise ValueError(
+            f"sleep_until({when!r}) has no time zone; write datetime(..., tzinfo=UTC), or .astimezone()."
+        )
+    left = max((when - datetime.now(UTC)).total_seconds(), 0.0)
+    shown = {"until": when.astimezone(UTC).isoformat()}
+    await _carrier("a sleep").carry("sleep", shown, left, _check_nothing)
+
+
+def _check_nothing(_: Asked) -> None:
+    raise ValueError("only the time ends a sleep")
 
 
 def approval(
@@ -219,25 +323,35 @@ def approval(
     async def approve(call: ToolCall) -> bool | str | ToolCall:
         if not needs(call):
             return True
-        spec = TOOL_SPEC.get()
-        shown = {"tool": call.name, "arguments": json_object(call.arguments), "call": call.id}
-        if spec is not None:
-            shown |= {"description": spec.description, "schema": spec.parameters}
+        called = CALLED.get()
+        try:
+            shown = {"tool": call.name, "arguments": json_object(call.arguments), "call": call.id}
+            if called is not None:
+                called.check(call.arguments)
+                shown |= {"description": called.spec.description, "schema": called.spec.parameters}
+        except ToolArgumentsError as error:
+            return error_text(error)  # no person has to look at a call that cannot be made
 
-        def check(data: Asked) -> None:
-            given = data.get("arguments")
-            if not isinstance(data.get("allow"), bool) or not (given is None or isinstance(given, Mapping)):
-                raise ValueError("it neither allows nor rejects the call")
-
-        data = await _carrier(f"the call of {call.name}").carry("approval", shown, expires, check)
+        carrier = _carrier(f"the call of {call.name}")
+        data = await carrier.carry("approval", shown, expires, partial(_check_decision, called))
         if data.get("expired"):
             return "Nobody has allowed this call in time."
         if not data.get("allow"):
             return str(data.get("reason") or Reject().reason)
+        ALLOWED.set(True)
         arguments = data.get("arguments")
         return True if arguments is None else replace(call, arguments=json.dumps(arguments))
 
     return approve
+
+
+def _check_decision(called: Called | None, data: Asked) -> None:
+    """Refuse what is no decision about a call, and arguments that do not fit its tool."""
+    given, refusal = data.get("arguments"), refusal_of("approval", data)
+    if refusal is not None or not (given is None or isinstance(given, Mapping)):
+        raise ValueError(refusal or _NO_DECISION)
+    if given is not None and called is not None:
+        called.check(json.dumps(given))
 
 
 def refusal_of(kind: str, data: Asked) -> str | None:
@@ -251,9 +365,10 @@ def refusal_of(kind: str, data: Asked) -> str | None:
         >>> refusal_of("approval", {"value": 1})
         'it neither allows nor rejects the call'
     """
-    if kind == "approval" and not isinstance(data.get("allow"), bool):
-        return "it neither allows nor rejects the call"
-    return "it has no value" if kind == "question" and "value" not in data else None
+    if kind in {"question", "event"}:
+        return None if "value" in data else "it has no value"
+    fits = isinstance(data.get("allow"), bool) or (kind == "unknown" and "value" in data)
+    return None if fits else _NO_DECISION
 
 
 def answer_data(answer: object) -> dict[str, object]:
@@ -271,20 +386,3 @@ def answer_data(answer: object) -> dict[str, object]:
     if isinstance(answer, Reject):
         return {"allow": False, "reason": answer.reason}
     return {"value": cast("object", TypeAdapter(object).dump_python(answer, mode="json"))}
-
-
-def reason_of(error: ValueError) -> str:
-    """Return why an answer does not fit, in one line.
-
-    Args:
-        error: of a check.
-
-    Example:
-        >>> reason_of(ValueError("no"))
-        'no'
-    """
-    if isinstance(error, ValidationError):
-        return "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}".removeprefix(": ") for each in error.errors()
-        )
-    return str(error)

@@ -16,8 +16,6 @@ from miniagents.values import FreezeError, NestingError, freeze
 from ._errors import SchemaError, ToolArgumentsError
 from ._parameters import json_object
 
-__all__ = ["SchemaParameters"]
-
 _MOST_ERRORS: Final = 10
 _MOST_CHARACTERS: Final = 300  # of one error: it may quote the schema and the arguments
 _MOST_SCHEMA: Final = 1_000_000  # characters

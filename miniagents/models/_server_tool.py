@@ -11,8 +11,6 @@ from miniagents.values import freeze
 from ._errors import SchemaError
 from ._tool import ToolSpec
 
-__all__ = ["ServerTool", "code_execution", "server_tool", "web_search"]
-
 _ANY: Final = ""
 
 

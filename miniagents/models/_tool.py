@@ -17,7 +17,9 @@ from typing import (
     Concatenate,
     Final,
     Generic,
+    Literal,
     Protocol,
+    TypeAlias,
     Union,
     cast,
     get_args,
@@ -36,8 +38,6 @@ from ._errors import SchemaError
 from ._parameters import Described, Parameters
 from ._schema_parameters import SchemaParameters
 from ._tool_context import TOOL_CONTEXT, ToolContext
-
-__all__ = ["Tool", "ToolSpec", "check_timeout", "error_text", "result_of", "tool"]
 
 _ANYTHING: Final = TypeAdapter(object, config={"defer_build": True})
 
@@ -111,6 +111,9 @@ def error_text(error: Exception) -> str:
     return redact_keys(f"{name}: {text}" if text else name)
 
 
+Effects: TypeAlias = Literal["write"]
+"""What a call of a tool changes."""
+
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 A = TypeVar("A")
@@ -162,12 +165,14 @@ class Tool(Generic[P, R_co]):
     Attributes:
         spec: the description that a model gets.
         timeout: seconds that a call by a model may take; None: the timeout of `with_tools` applies.
+        effects: ``"write"`` if a call changes something elsewhere, so that it may not be made twice.
 
     Args:
         function: the function that is called.
         spec: the description that a model gets.
         parameters: checks the arguments that a model writes.
         timeout: seconds that a call by a model may take.
+        effects: what a call changes.
 
     Example:
         >>> @tool
@@ -183,12 +188,14 @@ class Tool(Generic[P, R_co]):
         spec: ToolSpec,
         parameters: Parameters | SchemaParameters,
         timeout: float | None,
+        effects: Effects | None = None,
     ) -> None:
         self._function = function
         self._parameters = parameters
         self._context = _context_parameters(function)
         self.spec: ToolSpec = spec
         self.timeout: float | None = timeout
+        self.effects: Effects | None = effects
         update_wrapper(self, function)
 
     @staticmethod
@@ -203,22 +210,17 @@ class Tool(Generic[P, R_co]):
         """Make a tool from a JSON schema that is known only at run time.
 
         It needs ``pip install 'miniagents[schema]'``. The arguments that a model writes are checked against
-        the schema, in the dialect that its ``$schema`` names. Regular expressions (``pattern``) are sent to
-        the model, but not checked: those of JSON schema differ from those of Python, and one from an unknown
-        server can take forever.
+        the schema, but for regular expressions (``pattern``).
 
         Args:
             name: the name of the tool for the model.
             description: what it does and when to use it.
             schema: the JSON schema of the arguments: of an object.
-            call: gets the arguments as one dict. It is a function, async or not, or an async generator. The
-                `AgentPart`s that a generator yields are streamed while it works; the first other value that
-                it yields is the result, and the generator is closed.
+            call: a function of one dict, async or not, or an async generator of `AgentPart`s and a result.
             timeout: seconds that a call by a model may take.
 
         Raises:
-            SchemaError: it is not a JSON schema, or not one of an object; the name is not one that
-                providers accept; the timeout is not a positive number.
+            SchemaError: no JSON schema of an object, or a wrong name or timeout.
             ModuleNotFoundError: ``jsonschema`` is not installed.
 
         Example:
@@ -228,7 +230,7 @@ class Tool(Generic[P, R_co]):
             'true'
             >>> asyncio.run(warm.invoke('{"celsius": "many"}'))
             Traceback (most recent call last):
-                ...
+            ...
             miniagents...ToolArgumentsError: celsius: 'many' is not of type 'number'
         """
         check_timeout(timeout, f"the tool {name}")
@@ -283,7 +285,7 @@ class Tool(Generic[P, R_co]):
         told = {each: text for each in properties if (text := properties[each].get("description"))}
         free = {*parameters.fields.values(), *parameters.unbound} - values.keys()
         left = Parameters.of(function, name, told, inspect.signature(function).parameters.keys() - free)
-        made = Tool(function, replace(self.spec, parameters=left.schema), left, self.timeout)
+        made = Tool(function, replace(self.spec, parameters=left.schema), left, self.timeout, self.effects)
         update_wrapper(made, self, updated=())
         vars(made)["__wrapped__"] = function  # not the tool: the values are not in its signature any more
         return made
@@ -296,6 +298,17 @@ class Tool(Generic[P, R_co]):
         """
         if isinstance(self._parameters, Parameters):
             self._parameters.check_bound(self.spec.name)
+
+    def check(self, arguments: str, /) -> None:
+        """Check the arguments of a call, without calling the function.
+
+        Args:
+            arguments: a JSON object.
+
+        Raises:
+            ToolArgumentsError: they do not fit; the text says what to correct.
+        """
+        self._parameters.bound(cast("Callable[..., object]", self._function), arguments)
 
     async def invoke(self, arguments: str = "{}") -> ResultContent:
         """Call the function as a model does; a function that is not async runs in a thread.
@@ -393,7 +406,11 @@ class ToolDecorator(Protocol):
 def tool(function: Callable[P, R], /) -> Tool[P, R]: ...
 @overload
 def tool(
-    *, name: str | None = None, description: str | None = None, timeout: float | None = None
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    timeout: float | None = None,
+    effects: Effects | None = None,
 ) -> ToolDecorator: ...
 def tool(
     function: Callable[P, R] | None = None,
@@ -402,26 +419,23 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     timeout: float | None = None,
+    effects: Effects | None = None,
 ) -> Tool[P, R] | ToolDecorator:
     """Make a typed function a tool; with or without parentheses. The function may be async or not.
 
     A model gets its name, its docstring and the JSON schema of its parameters. Describe parameters in the
     section ``Args`` of the docstring, or with `pydantic.Field`. The arguments that the model writes are
-    converted to the types of the parameters, such as `date`. If they do not fit, the function is not called.
+    converted to the types of the parameters. If they do not fit, the function is not called.
 
     Args:
         function: every parameter has a type and can be given by name.
-        name: the name of the tool for the model; by default the name of the function.
+        name: for the model; by default the name of the function.
         description: what it does; by default the docstring before its first section.
         timeout: seconds that a call by a model may take.
-
-    Returns:
-        The tool, which can still be called as the function.
+        effects: ``"write"`` if a call changes something.
 
     Raises:
-        SchemaError: a parameter has no type, is positional-only, or is ``*args`` or ``**kwargs``; a
-            type has no JSON schema; the function is a generator, or returns bytes, or images inside of data;
-            the name is not one that providers accept; the timeout is not a positive number.
+        SchemaError: something of this does not fit.
 
     Example:
         >>> @tool
@@ -448,7 +462,7 @@ def tool(
             )
         parameters = Parameters.of(function, shown, told.parameters, _context_parameters(function))
         spec = ToolSpec(shown, told.text if description is None else description, parameters.schema)
-        return Tool(function, spec, parameters, timeout)
+        return Tool(function, spec, parameters, timeout, effects)
 
     return cast("ToolDecorator", decorate) if function is None else decorate(function)
 

@@ -5,8 +5,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["TOOL_CONTEXT", "ToolContext"]
-
 
 def _unheard(_: str) -> None:
     """Do nothing: the tool is called by Python, where nothing reads its progress."""
@@ -19,29 +17,27 @@ class ToolContext:
     Such a parameter is not in the schema. If a model calls the tool, the library fills it.
 
     Attributes:
-        call_id: the id of the call, as the provider names it; None outside of a call by a model.
-        run_id: the id of the run on a server or in a journal; None if the run has no id.
-        owner: the user whose run it is, as ``chat_routes(owner=...)`` found it; None if it is not known.
+        call_id: the id of the call by a model, as the provider names it.
+        call_key: an idempotency key: the same if the run is killed and makes the call again.
+        run_id: the id of the run on a server or in a journal.
+        owner: the user whose run it is, as ``chat_routes(owner=...)`` found it.
         note: called with each note of :meth:`progress`; for a test of a tool, give ``notes.append``.
 
     Example:
-        >>> from miniagents import AssistantMessage, MiniAgents, ToolCall, tool
-        >>> from miniagents.testing import scripted_model
+        >>> from miniagents import tool
         >>> from miniagents.tools import ToolContext
         >>> @tool
-        ... async def count(ctx: ToolContext, to: int) -> int:
+        ... def count(ctx: ToolContext, to: int) -> int:
         ...     for number in range(to):
-        ...         ctx.progress(f"{number + 1} of {to}, ")
+        ...         ctx.progress(f"{number + 1} of {to}")
         ...     return to
-        >>> model = scripted_model(AssistantMessage(parts=[ToolCall("1", "count", '{"to": 2}')]), "Done.")
-        >>> async def main():
-        ...     replies = model.with_tools(count).inquire("Count to 2.")
-        ...     print([each.part async for each in replies.parts if each.__class__.__name__ == "AgentPart"])
-        >>> MiniAgents().run(main())
-        ['1 of 2, ', '2 of 2, ']
+        >>> notes = []
+        >>> count(ToolContext(note=notes.append), 2), notes
+        (2, ['1 of 2', '2 of 2'])
     """
 
     call_id: str | None = None
+    call_key: str | None = None
     run_id: str | None = None
     owner: str | None = None
     note: Callable[[str], object] = field(default=_unheard, repr=False, compare=False)

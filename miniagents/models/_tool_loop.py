@@ -6,16 +6,16 @@ is a function for that, and has a timeout. The model is sent the outcome in any 
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Never, Protocol, TypeAlias, cast
 
-from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.messages import AssistantMessage, Message, MessagePromise, MessageType, ToolMessage
-from miniagents.messages._message import write_message
+from miniagents.agents import Boundaries, InteractionContext, MiniAgent
+from miniagents.messages import AssistantMessage, Message, MessagePromise, ToolMessage
+from miniagents.messages._message import CALLS_MADE, write_message
 from miniagents.messages._parts import PartBuffer, current_watch, watch_run
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import current_context
@@ -36,12 +36,10 @@ from miniagents.values import (
 from ._agent_tool import AgentTool
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError
 from ._parameters import json_object
-from ._questions import TOOL_SPEC, Reject
+from ._questions import ALLOWED, CALLED, Reject
 from ._server_tool import ServerTool
 from ._tool import Tool, ToolSpec, error_text
 from ._tool_context import TOOL_CONTEXT
-
-__all__ = ["AnyTool", "Approval", "Callee", "ToolCalls", "ToolLoop", "Toolbox"]
 
 AnyTool: TypeAlias = Tool[..., object] | MiniAgent[Never, Message, ...] | ServerTool
 """What `with_tools` takes: a function with `@tool`, any agent, or a tool that the provider runs."""
@@ -68,6 +66,17 @@ class Callee(Protocol):
     @property
     def timeout(self) -> float | None:
         """Seconds that a call may take; None if it has no timeout of its own."""
+        ...
+
+    def check(self, arguments: str, /) -> None:
+        """Check the arguments of a call.
+
+        Args:
+            arguments: a JSON object.
+
+        Raises:
+            ToolArgumentsError: they do not fit.
+        """
         ...
 
     def run(self, arguments: str, /) -> AsyncGenerator[AgentPart | ResultContent]:
@@ -151,6 +160,11 @@ False, or a reason as a text, refuses it."""
 _LOG: Final = logging.getLogger("miniagents.models")
 _PAUSED: Final = "pause_turn"
 """The reason of an answer that a provider has stopped while it ran its own tools; it is asked to go on."""
+_DROPPED: Final = (
+    "%s called tools, but what wraps it replied an answer without these calls, so none was made. A message "
+    "made of tokens has only the text: reply the answer itself, or a message of its parts; to check what a "
+    "model says, use agent.guard(...)."
+)
 _NO_SUCH_TOOL: Final = "(no such tool)"
 """The name that observers get for a tool that does not exist: the model has made it up."""
 
@@ -159,12 +173,17 @@ MakeParts: TypeAlias = Callable[[ToolCall, MutableMapping[str, object]], AsyncGe
 """Makes the parts of the result of a call."""
 
 RecordTool: TypeAlias = Callable[
-    [ToolCall, ToolSpec, MakeParts, MutableMapping[str, object]], AsyncGenerator[Part]
+    [ToolCall, ToolSpec | None, MakeParts, MutableMapping[str, object]], AsyncGenerator[Part]
 ]
-"""Makes the parts of the result of a call, or plays those that were kept."""
+"""Makes the parts of the result of a call, or plays those that were kept; None: the tool is an agent."""
 
 TOOL_RECORDER: Final[ContextVar[RecordTool | None]] = ContextVar("miniagents_tool_recorder", default=None)
 """Records the calls of tools; it gets the call and the function that makes its parts. None: no recording."""
+
+TOOL_INTENT: Final[ContextVar[Callable[[ToolCall], Awaitable[ToolResult | None]] | None]] = ContextVar(
+    "miniagents_tool_intent", default=None
+)
+"""Writes that a call with effects begins. It returns the result if the call was made before."""
 
 
 MAX_CALLS: Final = 128  # of one answer
@@ -224,12 +243,12 @@ class ToolCalls:
             limit = f"an answer may have {self.max_calls} calls"
             refused = f"{call.name} was not called: {limit}; make fewer at once."
         make, keep = self._parts if refused is None else partial(_refused, refused), TOOL_RECORDER.get()
-        # A call of an agent is not recorded itself: the calls of the models and tools inside it are.
         callee = self.toolbox.callees.get(call.name)
-        if refused is not None or keep is None or not isinstance(callee, Tool):
+        if refused is not None or keep is None or callee is None:
             streamer = partial(make, call)
         else:
-            streamer = partial(keep, call, callee.spec, make)
+            # A call of an agent is not recorded itself: the calls of the models and tools inside it are.
+            streamer = partial(keep, call, callee.spec if isinstance(callee, Tool) else None, make)
         data = {"tool": call.name, "call_id": call.id}
         context = current_context()
         if context.observers is None:
@@ -243,23 +262,19 @@ class ToolCalls:
         result.buffer.when_closed(partial(_report_end, watch, result.buffer))
         return result
 
-    async def _parts(self, call: ToolCall, _: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+    async def _parts(self, call: ToolCall, metadata: MutableMapping[str, object]) -> AsyncGenerator[Part]:
         callee = self.toolbox.callees.get(call.name)
         if callee is None:
             names = ", ".join(self.toolbox.callees)
             yield _error(call, f"There is no tool called {call.name!r}; there are: {names}.")
             return
-        try:
-            json_object(call.arguments)
-        except ToolArgumentsError as error:
-            # The arguments are checked first: no approval is requested for a call that cannot be made.
-            yield _error(call, error_text(error))
+        allowed = await self._allowed(call, callee)
+        if isinstance(allowed, ToolResult):
+            yield allowed
             return
-        approved = call if self.approve is None else await self._approval(self.approve, call, callee.spec)
-        if isinstance(approved, str):
-            yield _error(call, approved)
-            return
-        call = approved
+        if allowed.arguments != call.arguments:
+            metadata["edited_arguments"] = allowed.arguments  # the model gets them with the result
+        call = allowed
         self._nest(callee)
         TOOL_CONTEXT.set(replace(TOOL_CONTEXT.get(), call_id=call.id))  # each call has variables of its own
         try:
@@ -283,6 +298,23 @@ class ToolCalls:
                 watch.failure = error
             yield _error(call, error_text(error))
 
+    async def _allowed(self, call: ToolCall, callee: Callee) -> ToolCall | ToolResult:
+        """Return the call that is made now; or the result, if none is."""
+        try:
+            json_object(call.arguments)
+        except ToolArgumentsError as error:
+            # The arguments are checked first: no approval is requested for a call that cannot be made.
+            return _error(call, error_text(error))
+        approved = call if self.approve is None else await self._approval(self.approve, call, callee)
+        if isinstance(approved, str):
+            return _error(call, approved)
+        intend = TOOL_INTENT.get()
+        if intend is None or not isinstance(callee, Tool):
+            return approved
+        by_person = self.approve is not None and ALLOWED.get()
+        effects = cast("Tool[..., object]", callee).effects == "write"
+        return (await intend(approved) if effects or by_person else None) or approved
+
     def _nest(self, callee: Callee) -> None:
         """Count one more level of agents that are tools, for all that this call begins.
 
@@ -300,16 +332,28 @@ class ToolCalls:
             )
         _DEPTH.set(depth)  # each call has context variables of its own
 
-    async def _approval(self, approve: Approval, call: ToolCall, spec: ToolSpec) -> ToolCall | str:
+    async def _approval(self, approve: Approval, call: ToolCall, callee: Callee) -> ToolCall | str:
         """Return the call that is allowed; a text if none is."""
-        TOOL_SPEC.set(spec)
+        CALLED.set(callee)
+        ALLOWED.set(False)
         answer = cast("object", approve(call))
-        if isinstance(answer, Awaitable):
-            allowed = await cast("Awaitable[bool | str | ToolCall]", answer)
-            return call if allowed is True else allowed or Reject().reason
+        if not isinstance(answer, Awaitable):
+            raise SchemaError(
+                f"approve returned a {type(answer).__name__} for a call of {call.name}, which cannot be "
+                "awaited; write it as an async function."
+            )
+        allowed = await cast("Awaitable[object]", answer)
+        if isinstance(allowed, ToolCall):  # the result is for the call that the model has made
+            return replace(call, arguments=allowed.arguments)
+        if allowed is True:
+            return call
+        if isinstance(allowed, str) and allowed:
+            return allowed
+        if not allowed:
+            return Reject().reason
         raise SchemaError(
-            f"approve returned a {type(answer).__name__} for a call of {call.name}, which cannot be awaited; "
-            "write it as an async function."
+            f"approve returned a {type(allowed).__name__} for a call of {call.name}; return True, a reason "
+            "against it, or a ToolCall."
         )
 
     async def _timed(self, callee: Callee, call: ToolCall) -> AsyncGenerator[AgentPart | ResultContent]:
@@ -376,7 +420,7 @@ class ToolLoop:
     It replies each answer of the model, and the result of each tool call, as messages of their own, in order,
     while they stream. All tool calls of one answer run at the same time. The answers go back to the model
     unchanged, so the provider finds its signatures and call ids. If the conversation ends with calls without
-    a result, these are answered first.
+    a result, these are answered first. Before each request, it takes and replies what has come from the user.
 
     Attributes:
         model: replies one message, and takes the keyword ``tools``.
@@ -384,8 +428,17 @@ class ToolLoop:
         max_turns: how many answers the model may give.
 
     Example:
-        >>> ToolLoop.__slots__[0]
-        'model'
+        >>> from miniagents import MiniAgents, miniagent, tool
+        >>> from miniagents.testing import scripted_model
+        >>> @tool
+        ... def now() -> str:
+        ...     return "noon"
+        >>> model = scripted_model(AssistantMessage(parts=[ToolCall("1", "now", "{}")]), "It is noon.")
+        >>> loop = ToolLoop(model, ToolCalls(Toolbox.of([now]), None, None), max_turns=2)
+        >>> async def main():
+        ...     print(*await miniagent(loop, alias="CLOCK").inquire("How late is it?"), sep="|")
+        >>> MiniAgents().run(main())
+        |noon|It is noon.
     """
 
     model: MiniAgent[Message, AssistantMessage, ...]
@@ -417,12 +470,13 @@ class ToolLoop:
                 "give all of them to with_tools."
             )
         given: Mapping[str, object] = {**keywords, "tools": self.calls.toolbox.specs}
-        conversation: list[MessageType] = [ctx.messages]
+        conversation: list[Sequence[Message]] = []
+        sent: Sequence[Message] = ()
         try:
-            unanswered = _unanswered(await ctx.messages)
+            sent = await ctx.messages
         except Exception as error:  # noqa: BLE001 - the replies of the model, which is sent them, have it
             pass_error_on(error)
-            unanswered = None
+        boundaries, unanswered, paused = Boundaries(sent), _unanswered(sent), False
         if unanswered is not None:
             answer, calls = unanswered
             results = self.calls.start_all(calls, answer.finish_reason)
@@ -432,8 +486,14 @@ class ToolLoop:
             except Exception as error:  # noqa: BLE001 - the replies have it already, at its place
                 pass_error_on(error)
                 return
-        for _ in range(self.max_turns):
-            turn = self.model.inquire(conversation, **given)
+        for left in reversed(range(self.max_turns)):
+            if not paused and (new := boundaries.take(conversation)):  # what has come from the user
+                ctx.reply(cast("list[AssistantMessage]", new))  # it is among the replies of any model
+                conversation.append(new)
+            made = set[str]()
+            before = CALLS_MADE.set(made)
+            turn = self.model.inquire([ctx.messages, *conversation], **given)
+            CALLS_MADE.reset(before)
             ctx.reply(turn)
             try:
                 answers = await turn
@@ -447,7 +507,10 @@ class ToolLoop:
             except Exception as error:  # noqa: BLE001 - the replies have it already, at its place
                 pass_error_on(error)
                 return
-            if not results and not any(answer.finish_reason == _PAUSED for answer in answers):
+            if made and not results and not boundaries.over:
+                _LOG.warning(_DROPPED, self.model.alias)
+            paused = any(answer.finish_reason == _PAUSED for answer in answers)
+            if not results and not paused and boundaries.end(conversation, last=not left):
                 return
         raise MaxTurnsError(
             f"{self.model.alias} still calls tools in turn {self.max_turns}, its last one; "

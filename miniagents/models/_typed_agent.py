@@ -3,12 +3,12 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Literal, TypeAlias, cast, get_args, overload
+from typing import Generic, Literal, Self, TypeAlias, cast, get_args, overload
 
 from pydantic import BaseModel, ValidationError
 from typing_extensions import ParamSpec, TypeVar, Unpack, override
 
-from miniagents.agents import CatchOptions, Caught, InteractionContext, MiniAgent, Stage
+from miniagents.agents import CatchOptions, Caught, InteractionContext, MiniAgent, Stage, Wrapper
 from miniagents.messages import (
     AssistantMessage,
     Message,
@@ -23,7 +23,6 @@ from miniagents.streams import Overflow
 from miniagents.streams._concurrent_map import ConcurrencyLimits
 from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
 
-from ._agent_kinds import as_kind, over
 from ._answer_schema import AnswerSchema
 from ._errors import SchemaError, TypedAnswerError
 from ._json_begin import JsonBegin
@@ -31,8 +30,6 @@ from ._parameters import sentence_of
 from ._parsed import ParsedMessage, ParsedReplies
 from ._tool import ToolSpec
 from ._typed_map import TypedAgentMap
-
-__all__ = ["AnswerMode", "TypedAgent", "TypedAnswer", "typed_agent", "typed_answer"]
 
 AnswerMode: TypeAlias = Literal["native", "tool"]
 """How a model is made to answer with a type: by the schema mode of its provider, or by a call of a tool."""
@@ -258,6 +255,16 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
         return cast("TypedAgent[T]", super().bind(*args, **kwargs))
 
     @override
+    def _guarded(self, guard: Wrapper) -> Self:
+        if getattr(guard, "replacement", None) is not None:
+            msg = (
+                f"guard(replacement=...): {self.alias} answers with a value, and a text cannot take its "
+                "place; leave the replacement out, and handle the GuardError, for example with catching."
+            )
+            raise TypeError(msg)
+        return super()._guarded(guard)
+
+    @override
     def __map_agent__(self, limits: ConcurrencyLimits, overflow: Overflow | None, /) -> TypedAgentMap[T]:
         """Return what :func:`map_agent` makes of it: rows with a value of the type.
 
@@ -342,8 +349,8 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
 
     def _typed(self, agent: MiniAgent[Message, Message]) -> "TypedAgent[T]":
         """Return ``agent`` as a typed agent of the same type."""
-        typed = cast("TypedAgent[T]", as_kind(TypedAgent, agent))
-        typed._answer = self._answer  # noqa: SLF001 - same class
+        typed = cast("TypedAgent[T]", agent._as_kind(TypedAgent))  # noqa: SLF001 - same class, here and below
+        typed._answer = self._answer  # noqa: SLF001
         return typed
 
 
@@ -355,6 +362,6 @@ def typed_agent(function: TypedAnswer[T], model: MiniAgent[Message, Message, P])
         model: the model; the agent takes its keywords.
     """
     alias = f"{model.alias}_AS_{function.schema.name.upper()}"
-    agent = cast("TypedAgent[T, P]", over(TypedAgent, model, function, alias))
+    agent = cast("TypedAgent[T, P]", model._over(TypedAgent, function, alias))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of its base
     agent._answer = function.answer  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
     return agent

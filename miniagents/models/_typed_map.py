@@ -13,8 +13,6 @@ from miniagents.operators._map_agent import AgentMap, ItemReplies
 
 from ._parsed import ParsedMessage, ParsedReplies
 
-__all__ = ["TypedAgentMap", "TypedItemReplies"]
-
 T = TypeVar("T", bound=BaseModel)
 Item = TypeVar("Item", covariant=True)  # noqa: PLC0105 - users see these in hints
 Row = TypeVar("Row", bound=str | Mapping[str, object] | BaseModel | MessagePromise[Message])

@@ -1,12 +1,11 @@
 """``as_messages``: turns items of any ``MessageType`` into message promises."""
 
 from collections.abc import Callable
-from typing import cast
 
 from reactivex import Observable
 
 from miniagents.messages import Message, MessagePromise, MessageType
-from miniagents.messages._sequence import Lifted
+from miniagents.messages._sequence import lifted
 
 
 def as_messages() -> Callable[[Observable[MessageType]], Observable[MessagePromise[Message]]]:
@@ -26,8 +25,4 @@ def as_messages() -> Callable[[Observable[MessageType]], Observable[MessagePromi
         >>> [message.text for message in MiniAgents().run(source.pipe(as_messages(), resolve()))]
         ['one', 'two', 'three', 'four']
     """
-
-    def operator(source: Observable[MessageType]) -> Observable[MessagePromise[Message]]:
-        return Lifted(cast("Observable[object]", source), lambda received: received)
-
-    return operator
+    return lifted(lambda received: received)

@@ -1,13 +1,12 @@
 """``errors_as_messages``: turns errors into messages in their place."""
 
 from collections.abc import Callable
-from typing import cast
 
 from reactivex import Observable
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._errors_as_messages import replace_errors
-from miniagents.messages._sequence import Lifted
+from miniagents.messages._sequence import lifted
 
 
 def errors_as_messages() -> Callable[
@@ -33,7 +32,4 @@ def errors_as_messages() -> Callable[
     def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
         return MessageSequencePromise.over(replace_errors(received, None))
 
-    def operator(source: Observable[MessagePromise[Message]]) -> Observable[MessagePromise[Message]]:
-        return Lifted(cast("Observable[object]", source), transform)
-
-    return operator
+    return lifted(transform)

@@ -7,7 +7,7 @@ from reactivex import Observable
 
 from miniagents.messages import MessagePromise
 from miniagents.messages._message import Finished
-from miniagents.messages._sequence import Lifted
+from miniagents.messages._sequence import lifted
 from miniagents.streams import StreamedPromise
 
 M = TypeVar("M")
@@ -33,9 +33,5 @@ def flatten() -> Callable[[Observable[Several[M]]], Observable[MessagePromise[M]
         >>> [message.text for message in MiniAgents().run(source.pipe(flatten(), resolve()))]
         ['one', 'two', 'three']
     """
-
-    def operator(source: Observable[Several[M]]) -> Observable[MessagePromise[M]]:
-        flat = Lifted(cast("Observable[object]", source), lambda received: received)
-        return cast("Observable[MessagePromise[M]]", flat)
-
-    return operator
+    flat = lifted(lambda received: received)
+    return cast("Callable[[Observable[Several[M]]], Observable[MessagePromise[M]]]", flat)

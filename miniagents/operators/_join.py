@@ -1,12 +1,11 @@
 """``join``: joins all messages into one, which streams."""
 
 from collections.abc import Callable
-from typing import cast
 
 from reactivex import Observable
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
-from miniagents.messages._sequence import Lifted
+from miniagents.messages._sequence import lifted
 
 
 def join(
@@ -46,7 +45,4 @@ def join(
         )
         return MessageSequencePromise(joined)
 
-    def operator(source: Observable[MessagePromise[Message]]) -> Observable[MessagePromise[Message]]:
-        return Lifted(cast("Observable[object]", source), transform)
-
-    return operator
+    return lifted(transform)

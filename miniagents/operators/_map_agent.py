@@ -9,6 +9,7 @@ from reactivex import Observable
 from typing_extensions import TypeVar
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._message import message_buffers
 from miniagents.streams import Overflow, from_async, to_async_iter
 from miniagents.streams._adapters import for_calls
 from miniagents.streams._buffer import ReplayBuffer
@@ -260,8 +261,7 @@ class _Cold(Generic[A, B]):
 
 def _messages_of(sequence: ReplayBuffer[object]) -> list[ReplayBuffer[object]]:
     """Return the messages of a sequence that has ended; none of them waits for a reader any more."""
-    promises = cast("list[MessagePromise[Message]]", sequence.items)
-    parts = [cast("ReplayBuffer[object]", promise.buffer) for promise in promises]
+    parts = message_buffers(cast("ReplayBuffer[MessagePromise[Message]]", sequence))
     for part in parts:
         part.request(UNBOUNDED, waiting=True)
     return parts
@@ -294,57 +294,33 @@ def map_agent(
 ) -> Map_co:
     """``Observable[In] -> Observable[ItemReplies[In, Out]]``: inquire the agent once for each item.
 
-    Every item is an inquiry of its own, and its replies are a promise that has the item. Call the operator
-    with an iterable or an async iterable (the rows of a file) to get an async generator; or use it in a
-    ``pipe``. If the agent is a model with an answer type, each result has what its replies have: ``parsed``,
-    ``partials`` and so on.
+    Use it in a ``pipe``, or call it with an iterable or async iterable to get an async generator.
 
-    * When does it start? When the first result is requested, or at a subscription.
-    * How often? Once per reader or subscriber, if the source can be read again.
-    * What is kept? At most ``concurrency`` running items. Together with the results that are not taken yet,
-      at most ``prefetch`` (of the context), or ``concurrency`` if that is more. So memory does not grow with
-      the source. (A subscriber takes every result at once.)
-    * What does ``break`` do? It closes the source and cancels all running items whose results nothing holds.
-      Disposing and cancelling the reader do the same.
-    * When does an error come? The error of an item comes when its replies are read: the other items are not
-      affected, and an error that is never read is logged. With ``on_error="stop"`` the first failing item
-      ends all results with its error. An error of the source comes after all items before it.
+    * When does it start? At the first result that is requested.
+    * How often? Once per reader.
+    * What is kept? At most ``concurrency`` running items, with unread results ``prefetch``.
+    * What does ``break`` do? It closes the source and cancels what runs.
+    * When does an error come? When the replies of its item are read.
 
     Args:
-        agent: its keywords must all have values; bind them with ``agent.bind(...)`` or ``agent.fork(...)``.
-        concurrency: how many items may run at once, at least 1. An item runs until its last reply is
-            complete. The next item of the source is read only when one is complete.
-        ordered: True yields the results in the order of the items, each as soon as it has begun, so that the
-            first one can be read while it streams; False yields each when it is complete.
-        on_error: with ``"keep_going"``, an error is raised when the results of its item are read; ``"stop"``
-            ends all results with the first error, and therefore yields results only when they are complete.
-        key: called with each item: items with the same key run one after the other, in their order, while
-            those of other keys run beside them; for the messages of many users, or the events of many
-            accounts. An error of it ends the results. Declare the type of its parameter: in a ``lambda``,
-            type checkers do not know what the items are.
-        overflow: for an Observable, which cannot be paused: how many unread items are kept, and what happens
-            to further ones. Without it all are kept. Iterables do not need it.
-
-    Returns:
-        An operator over Observables, which takes iterables and async iterables too.
+        agent: its keywords must all have values; see ``bind``.
+        concurrency: how many items may run at once.
+        ordered: False: as they end.
+        on_error: ``"stop"``: the first error ends all.
+        key: items with the same key run in turn.
+        overflow: how many unread items are kept.
 
     Raises:
-        ValueError: the concurrency is less than 1.
-        TypeError: ``agent`` is not an agent.
+        ValueError, TypeError: an argument does not fit.
 
     Example:
-        >>> from miniagents import MiniAgents, miniagent
-        >>> from miniagents.operators import map_agent
-        >>> @miniagent
-        ... async def judge(ctx):
-        ...     text = str(await ctx.messages)
-        ...     ctx.reply("long" if len(text) > 3 else "short")
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
         >>> async def main():
-        ...     async for replies in map_agent(judge, concurrency=2)(["yes", "maybe"]):
+        ...     async for replies in map_agent(scripted_model("Yes."))(["One?"]):
         ...         print(replies.item, await replies)
         >>> MiniAgents().run(main())
-        yes short
-        maybe long
+        One? Yes.
     """
     if not callable(getattr(agent, "inquire", None)):
         msg = f"map_agent was given a value of type {type(agent).__name__} as its agent; give it an agent."

@@ -22,26 +22,17 @@ def map_async(
 ) -> Callable[[Observable[T]], Observable[R]]:
     """``Observable[T] -> Observable[R]``: what an async function returns for each item.
 
-    ``ops.map(f)`` of reactivex would emit coroutines that nothing awaits.
-
     * When does it start? At each subscription.
     * How often? One call for each item.
-    * What is kept? At most ``concurrency`` running calls. Together with the results that have not been read,
-      at most ``prefetch`` (of the context), or ``concurrency`` if that is more. A source that can be paused
-      is paused meanwhile.
-    * What does ``break`` do? Disposing, and closing the async iterator that reads it, cancel all running
-      calls and close the source.
-    * When does an error come? The first call that fails ends the results with its error, after the results
-      of all items before it (with ``ordered=False``: at once), and cancels the other calls. An error of the
-      source comes after the results of all items before it.
+    * What is kept? At most ``concurrency`` running calls, with unread results ``prefetch``; the source waits.
+    * What does ``break`` do? It cancels all running calls and closes the source.
+    * When does an error come? The first call that fails ends the results, after those of all items before it
+      (``ordered=False``: at once). An error of the source comes after the results.
 
     Args:
         f: called with each item, in the context variables of the subscriber.
-        concurrency: how many calls may run at once, at least 1.
-        ordered: True for results in the order of the items; False for each result as soon as it is there.
-
-    Returns:
-        An operator.
+        concurrency: how many calls may run at once.
+        ordered: False: as they end.
 
     Raises:
         ValueError: the concurrency is less than 1.
@@ -52,7 +43,6 @@ def map_async(
         >>> import reactivex as rx
         >>> from miniagents.operators import map_async, to_async_iter
         >>> async def fetch(page: int) -> str:
-        ...     await asyncio.sleep(0.01)
         ...     return f"page {page}"
         >>> async def main() -> list[str]:
         ...     pages = rx.of(1, 2, 3).pipe(map_async(fetch, concurrency=2))
@@ -107,7 +97,7 @@ def switch_map_async(f: Callable[[T], Awaitable[R]]) -> Callable[[Observable[T]]
     * When does it start? At each subscription.
     * How often? One call for each item; only the newest one runs.
     * What is kept? Nothing.
-    * What does ``break`` do? Disposing cancels the running call and unsubscribes from the source.
+    * What does ``break`` do? It cancels the running call and unsubscribes from the source.
     * When does an error come? At once: an error of a call or of the source ends the results, and cancels the
       running call. When the source has completed, the running call is still awaited.
 

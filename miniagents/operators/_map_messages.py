@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._message import failed_message
-from miniagents.messages._sequence import Lifted
-from miniagents.messages._tokens import TokenFeed, TokenTransformer
+from miniagents.messages._sequence import lifted
+from miniagents.messages._tokens import TokenTransformer, write_with
 from miniagents.streams._buffer import ReplayBuffer
 
 M = TypeVar("M", bound=Message)
@@ -79,11 +79,8 @@ def map_messages(
 
     def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
         buffer: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(received.buffer.context)
-        TokenFeed(received, _MappedMessages(buffer, cast("Callable[[Message], Message]", function))).start()
-        return MessageSequencePromise.over(buffer)
+        mapped = _MappedMessages(buffer, cast("Callable[[Message], Message]", function))
+        return MessageSequencePromise.over(write_with(received, mapped))
 
-    def operator(source: Observable[MessagePromise[M]]) -> Observable[MessagePromise[N]]:
-        mapped = Lifted(cast("Observable[object]", source), transform)
-        return cast("Observable[MessagePromise[N]]", mapped)
-
-    return operator
+    operator = lifted(transform)
+    return cast("Callable[[Observable[MessagePromise[M]]], Observable[MessagePromise[N]]]", operator)

@@ -10,7 +10,7 @@ from typing_extensions import override
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._message import MessageSink
 from miniagents.messages._sequence import Lifted
-from miniagents.messages._tokens import TokenFeed, TokenTransformer
+from miniagents.messages._tokens import TokenTransformer, write_with
 from miniagents.streams._buffer import ReplayBuffer
 
 M = TypeVar("M")
@@ -98,8 +98,7 @@ class _MappedTokens(Lifted[MessagePromise[Message]]):
     def __init__(self, source: Observable[object], functions: tuple[Callable[[str], str], ...]) -> None:
         def transform(received: MessageSequencePromise[Message]) -> MessageSequencePromise[Message]:
             buffer: ReplayBuffer[MessagePromise[Message]] = ReplayBuffer(received.buffer.context)
-            TokenFeed(received, _Mapped(buffer, functions)).start()
-            return MessageSequencePromise.over(buffer)
+            return MessageSequencePromise.over(write_with(received, _Mapped(buffer, functions)))
 
         super().__init__(source, transform)
         self.functions = functions
@@ -108,7 +107,7 @@ class _MappedTokens(Lifted[MessagePromise[Message]]):
         """Return the same with one more function, as one operator if possible."""
         if len(self.functions) < MAX_FUSED:
             return _MappedTokens(self.source, (*self.functions, function))
-        return _MappedTokens(cast("Observable[object]", self), (function,))
+        return _MappedTokens(self, (function,))
 
 
 def map_tokens(
@@ -136,11 +135,8 @@ def map_tokens(
 
     def operator(source: Observable[MessagePromise[M]]) -> Observable[MessagePromise[M]]:
         before: object = source
-        mapped = (
-            before.then(function)
-            if isinstance(before, _MappedTokens)
-            else _MappedTokens(cast("Observable[object]", source), (function,))
-        )
-        return cast("Observable[MessagePromise[M]]", mapped)
+        if isinstance(before, _MappedTokens):
+            return cast("Observable[MessagePromise[M]]", before.then(function))
+        return cast("Observable[MessagePromise[M]]", _MappedTokens(source, (function,)))
 
     return operator

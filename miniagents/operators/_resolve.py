@@ -7,8 +7,8 @@ from reactivex import Observable
 from typing_extensions import override
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
-from miniagents.messages._sequence import Lifted
-from miniagents.messages._tokens import TokenFeed, TokenTransformer
+from miniagents.messages._sequence import lifted
+from miniagents.messages._tokens import TokenTransformer, write_with
 from miniagents.streams import StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 
@@ -42,11 +42,7 @@ def resolve() -> Callable[[Observable[MessagePromise[M]]], Observable[M]]:
     """
 
     def transform(received: MessageSequencePromise[Message]) -> StreamedPromise[Message, object]:
-        buffer: ReplayBuffer[Message] = ReplayBuffer(received.buffer.context)
-        TokenFeed(received, _Resolved(buffer)).start()
-        return StreamedPromise[Message, object].over(buffer)
+        resolved = _Resolved(ReplayBuffer(received.buffer.context))
+        return StreamedPromise[Message, object].over(write_with(received, resolved))
 
-    def operator(source: Observable[MessagePromise[M]]) -> Observable[M]:
-        return cast("Observable[M]", Lifted(cast("Observable[object]", source), transform))
-
-    return operator
+    return cast("Callable[[Observable[MessagePromise[M]]], Observable[M]]", lifted(transform))

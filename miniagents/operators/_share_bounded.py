@@ -5,7 +5,7 @@ from typing import Literal, TypeVar
 
 from reactivex import Observable
 
-from miniagents.streams._shared import Shared
+from miniagents.streams._shared import shared
 
 T = TypeVar("T")
 
@@ -15,25 +15,18 @@ def share_bounded(
 ) -> Callable[[Observable[T]], Observable[T]]:
     """``Observable[T] -> Observable[T]``: one subscription to the source, for all subscribers.
 
-    ``ops.share()`` of reactivex does not know how fast its subscribers read, so its source never waits. Here
-    a source of this library waits, while nothing has room for more.
+    A source of this library waits while none has room, unlike with ``ops.share()``.
 
     * When does it start? At the first subscription.
-    * How often? Once for all subscribers that there are. When the last one has left, and ``grace`` is over,
-      the next one starts it anew. After the end of the source, a late one gets what is kept, and the end.
-    * What is kept? The last ``replay`` items. With ``pace="fastest"`` a slower reader keeps what it has not
-      read yet; with ``pace="slowest"`` no reader keeps more than ``prefetch`` (of the context).
-    * What does ``break`` do? A reader that leaves changes nothing for the others.
+    * How often? Once for all subscribers; anew after the last has left and ``grace`` is over.
+    * What is kept? The last ``replay`` items, and what a slower reader has not read.
+    * What does ``break`` do? It changes nothing for the others.
     * When does an error come? After all items before it, for each subscriber.
 
     Args:
-        replay: how many of the last items a late subscriber gets first; None for all.
-        grace: how long the source goes on without subscribers, in seconds.
-        pace: whom the source waits for: the fastest reader, or the slowest one. A plain `subscribe` takes
-            everything at once: it is the fastest, and nothing waits for it.
-
-    Returns:
-        An operator.
+        replay: how many of the last items a late subscriber gets; None for all.
+        grace: seconds for which the source goes on without subscribers.
+        pace: ``"fastest"`` or ``"slowest"``: whom the source waits for.
 
     Raises:
         ValueError: a number is less than 0, or the pace is neither.
@@ -41,22 +34,14 @@ def share_bounded(
     Example:
         >>> import asyncio
         >>> import reactivex as rx
-        >>> from reactivex import operators as ops
         >>> from miniagents.operators import share_bounded, to_async_iter
-        >>> async def read(name: str, ticks: rx.Observable[int]) -> None:
-        ...     async for tick in to_async_iter(ticks):
-        ...         print(name, tick)
         >>> async def main() -> None:
-        ...     ticks = rx.interval(0.02).pipe(ops.take(3), share_bounded(replay=1))
-        ...     first = asyncio.create_task(read("first", ticks))
-        ...     await asyncio.sleep(0.05)
-        ...     await asyncio.gather(first, read("late", ticks))
+        ...     shared = rx.of("one", "two").pipe(share_bounded(replay=1))
+        ...     print([item async for item in to_async_iter(shared)])
+        ...     print([item async for item in to_async_iter(shared)])
         >>> asyncio.run(main())
-        first 0
-        first 1
-        late 1
-        first 2
-        late 2
+        ['one', 'two']
+        ['two']
     """
     if replay is not None and replay < 0:
         raise ValueError(f"replay is {replay}; it is a number of items, or None for all.")
@@ -66,6 +51,6 @@ def share_bounded(
         raise ValueError(f"pace is {pace!r}; it is 'fastest' or 'slowest'.")
 
     def operator(source: Observable[T]) -> Observable[T]:
-        return Shared(source, replay, grace, pace)
+        return shared(source, replay, grace, pace)
 
     return operator

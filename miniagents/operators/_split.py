@@ -1,13 +1,12 @@
 """``split``: cuts the text of messages at a delimiter into new messages, while it streams."""
 
 from collections.abc import Callable
-from typing import cast
 
 from reactivex import Observable
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._join_and_split import split_tokens
-from miniagents.messages._sequence import Lifted
+from miniagents.messages._sequence import lifted
 
 
 def split(
@@ -43,7 +42,4 @@ def split(
             received, delimiter=delimiter, code_block_delimiter=code_block_delimiter, metadata=metadata
         )
 
-    def operator(source: Observable[MessagePromise[Message]]) -> Observable[MessagePromise[Message]]:
-        return Lifted(cast("Observable[object]", source), transform)
-
-    return operator
+    return lifted(transform)

@@ -1,12 +1,11 @@
 """``tokens``: turns message promises into their tokens."""
 
 from collections.abc import Callable
-from typing import cast
 
 from reactivex import Observable
 
 from miniagents.messages import Message, MessagePromise
-from miniagents.messages._sequence import Lifted, tokens_of
+from miniagents.messages._sequence import lifted, tokens_of
 
 
 def tokens() -> Callable[[Observable[MessagePromise[Message]]], Observable[str]]:
@@ -22,8 +21,4 @@ def tokens() -> Callable[[Observable[MessagePromise[Message]]], Observable[str]]
         >>> MiniAgents().run(rx.of("one", "two").pipe(as_messages(), tokens()))
         ['one', 'two']
     """
-
-    def operator(source: Observable[MessagePromise[Message]]) -> Observable[str]:
-        return Lifted(cast("Observable[object]", source), tokens_of)
-
-    return operator
+    return lifted(tokens_of)

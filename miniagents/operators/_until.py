@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from reactivex import Observable, abc
 
-from miniagents.streams._until import Signal, Until, Waitable
+from miniagents.streams._until import Signal, Waitable, follow_until
 
 T = TypeVar("T")
 
@@ -19,16 +19,13 @@ def until(signal: Waitable | Awaitable[object]) -> Callable[[Observable[T]], Obs
     * When does it start? At each subscription. If the signal has come before, it ends at once.
     * How often? Once per subscription; the awaitable is awaited once for all.
     * What is kept? Nothing.
-    * What does ``break`` do? Disposing unsubscribes from the source. A coroutine is cancelled with the last
+    * What does ``break`` do? It unsubscribes from the source. A coroutine is cancelled with the last
       subscription; a Future or a task is not.
     * When does an error come? At once: an error of the source, or of the awaitable.
 
     Args:
         signal: an ``asyncio.Event``, any other object whose ``wait()`` is a coroutine, a Future, a task or a
             coroutine.
-
-    Returns:
-        An operator.
 
     Raises:
         TypeError: the signal cannot be awaited.
@@ -54,7 +51,7 @@ def until(signal: Waitable | Awaitable[object]) -> Callable[[Observable[T]], Obs
         def subscribe(
             observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            return Until(shared, observer).follow(source, scheduler)
+            return follow_until(shared, source, observer, scheduler)
 
         return Observable(subscribe)
 

@@ -10,9 +10,18 @@ from ._memory import MemoryJournal
 from ._message_records import Json, Record, Registry, decode_data, encode_data
 from ._model_limits import ModelLimits, model_limits
 from ._prices import dollars
-from ._questions import Question, answer_question, open_questions
+from ._questions import Question, answer_question, open_questions, send_event
 from ._recorded import RecordedCalls, recorded
 from ._recordings import CallPlayer, RecordedEvent, error_data, part_data, part_of_data
+from ._requests import (
+    CASSETTE_VERSION,
+    cassette_lines,
+    cassette_of_run,
+    class_by_name,
+    data_of,
+    name_of_class,
+    request_data,
+)
 from ._run_log import RunLog, events_of_run
 from ._run_request import RunRequest
 from ._run_usage import Price, RunUsage, UsageReport
@@ -22,16 +31,16 @@ from ._stores import (
     JournalEntry,
     JournalError,
     Restart,
-    RunHead,
     RunPage,
     RunRecord,
     RunState,
     RunStore,
-    unknown_run,
+    wall_time,
 )
-from ._unpriced import unpriced_models
+from ._without_texts import without_texts
 
 __all__ = [
+    "CASSETTE_VERSION",
     "NOT_ASKED",
     "Budget",
     "CallKey",
@@ -57,7 +66,6 @@ __all__ = [
     "RecordedFunction",
     "Registry",
     "Restart",
-    "RunHead",
     "RunLog",
     "RunPage",
     "RunRecord",
@@ -69,6 +77,10 @@ __all__ = [
     "answer_question",
     "budget",
     "cache",
+    "cassette_lines",
+    "cassette_of_run",
+    "class_by_name",
+    "data_of",
     "decode_data",
     "dollars",
     "durable",
@@ -77,11 +89,14 @@ __all__ = [
     "events_of_run",
     "limit",
     "model_limits",
+    "name_of_class",
     "open_questions",
     "part_data",
     "part_of_data",
     "rate_limit",
     "recorded",
-    "unknown_run",
-    "unpriced_models",
+    "request_data",
+    "send_event",
+    "wall_time",
+    "without_texts",
 ]

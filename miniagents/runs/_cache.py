@@ -4,8 +4,6 @@ from ._memory import MemoryJournal
 from ._recorded import RecordedCalls
 from ._stores import CallStore
 
-__all__ = ["cache"]
-
 
 def cache(
     journal: CallStore | None = None,
@@ -22,9 +20,8 @@ def cache(
 
     Args:
         journal: keeps the answers; None for the memory of this process.
-        ttl: how long an answer is kept in memory, in seconds; None: forever.
-        max_entries: how many answers are kept in memory, 1000 by default; beyond that, the answers that were
-            not used for the longest time are removed. A journal has its own ``prune``.
+        ttl: seconds for which an answer is kept in memory; None: forever.
+        max_entries: how many answers are kept in memory; more replace those not used for the longest time.
         version: of the agents, for a journal; change it when they change.
 
     Raises:

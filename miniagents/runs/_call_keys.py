@@ -13,24 +13,12 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel
 
 from miniagents.agents import BaseAgent, MiniAgent
-from miniagents.messages import Message, Messages
+from miniagents.messages import InputMessage, Message, Messages, UserMessage
 from miniagents.models import ToolLoop, ToolSpec, TypedAnswer
 from miniagents.streams._observers import public_data
 from miniagents.values import ToolCall
 
 from ._message_records import Json, Registry, encode_data
-
-__all__ = [
-    "NOT_ASKED",
-    "CallKey",
-    "RecordedFunction",
-    "function_of",
-    "identity_of",
-    "key_of",
-    "key_of_tool",
-    "question_of",
-    "question_of_text",
-]
 
 NOT_ASKED: Final = frozenset(
     {
@@ -117,8 +105,8 @@ def identity_of(name: str, version: str, agent: MiniAgent[Message, Message, ...]
     return _canonical([_FORMAT, *parts] if _has_offers(agent) else parts)
 
 
-def key_of_tool(version: str, call: ToolCall, spec: ToolSpec) -> tuple[bytes, bytes]:
-    """Return the digest of a call of a tool, and that of 0.2.0, which left out what the tool takes.
+def key_of_tool(version: str, call: ToolCall, spec: ToolSpec) -> bytes:
+    """Return the digest of a call of a tool.
 
     Args:
         version: of the agents.
@@ -126,9 +114,8 @@ def key_of_tool(version: str, call: ToolCall, spec: ToolSpec) -> tuple[bytes, by
         spec: the description of the tool.
     """
     call_text = json.dumps([call.name, call.arguments, call.id])
-    former = hashlib.sha256(f"tool {version} {call_text}".encode(errors="surrogatepass")).digest()
     described = _canonical([_FORMAT, "tool", version, call_text, _data(spec)])
-    return hashlib.sha256(described.encode(errors="surrogatepass")).digest(), former
+    return hashlib.sha256(described.encode(errors="surrogatepass")).digest()
 
 
 def question_of_text(text: str) -> str:
@@ -150,6 +137,8 @@ def question_of(messages: Messages) -> str:
 
 
 def _message(message: Message) -> list[Json]:
+    if isinstance(message, InputMessage):  # a model is sent a message of the user
+        message = UserMessage(message.text, parts=message.parts)
     record = _REGISTRY.record_of(message)
     data = {
         name: value for name, value in record.data.items() if name not in _HOW and value not in (None, [])
@@ -225,14 +214,19 @@ def function_of(agent: MiniAgent[Message, Message, ...], name: str, version: str
         source = hashlib.sha256(inspect.getsource(defined).encode()).hexdigest()[:16]
     except (OSError, TypeError):
         source = ""
-    return RecordedFunction(name, version, _identity(agent), source)
+    return RecordedFunction(name, version, place_of(agent), source)
 
 
-def _identity(agent: MiniAgent[Message, Message, ...]) -> str:
+def place_of(agent: MiniAgent[Message, Message, ...]) -> str:
+    """Return where an agent is defined, as its `RecordedFunction` says it.
+
+    Args:
+        agent: any.
+    """
     defined = _defined(agent)
     if isinstance(defined, FunctionType) or isinstance(agent, BaseAgent):
         return f"{_module(defined.__module__)}:{defined.__qualname__}"
-    parts = ", ".join(_identity(each) for each in agent.components)
+    parts = ", ".join(place_of(each) for each in agent.components)
     return f"{defined.__qualname__}({parts})"
 
 

@@ -17,8 +17,6 @@ from ._recorded import MessageForm, made_of, outcome_of_call
 from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data
 from ._stores import JournalEntry, JournalError
 
-__all__ = ["CallRecords"]
-
 _NOTE: Final = "note"  # an event with a note on a call; a replay ignores it
 
 

@@ -1,33 +1,48 @@
 """``durable``: a run of many agents whose process was killed continues after its finished calls."""
 
+import asyncio
+import hashlib
+import json
 import logging
-from collections.abc import AsyncGenerator, MutableMapping, Sequence
-from contextlib import ExitStack
+import math
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable, MutableMapping, Sequence
+from contextlib import ExitStack, suppress
+from contextvars import Context as Variables
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import chain
 from types import TracebackType
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final, Self, cast
 
-from miniagents.agents import InteractionContext, MiniAgents
-from miniagents.messages._parts import current_watch
+from miniagents.agents import DIALOGS, INTERRUPTED, InteractionContext, MiniAgents
+from miniagents.messages import Message, MessagePromise
+from miniagents.messages._tokens import resolved
 from miniagents.models import (
     CARRIER,
     TOOL_CONTEXT,
+    TOOL_INTENT,
     TOOL_RECORDER,
     MakeParts,
+    QuestionError,
     ToolContext,
     ToolSpec,
 )
-from miniagents.values import Part, ToolCall
+from miniagents.values import Part, ToolCall, ToolResult
 
-from ._call_keys import function_of, key_of, key_of_tool, question_of
+from ._call_keys import key_of, key_of_tool, place_of, question_of
 from ._message_records import Json
+from ._parking import all_wait
+from ._questions import CUT, INSIDE, played_out
 from ._recorded import WITHIN_RECORDED, AnyAgent, MessageForm, made_of, play
 from ._recordings import RecordedEvent, part_data, part_of_data
-from ._run_log import KeptCall, RunLog, kept_calls, kept_rows
-from ._stores import Event, RunHead, RunRecord, RunStore
-
-__all__ = ["DurableRun", "LoggedCalls", "durable"]
+from ._requests import request_data
+from ._run_log import KeptCall, RunLog, kept_calls, kept_rows, kept_version, unsure_calls
+from ._stores import Event, RunRecord, RunStore
 
 _LOG: Final = logging.getLogger("miniagents.runs")
+_PAUSES: Final = (0.01, 0.5)  # seconds: the first and the longest between two looks
+_LEAVING: Final = 1.0  # seconds that a block which is cancelled while it begins waits at most for its journal
 
 
 class LoggedCalls:
@@ -37,6 +52,11 @@ class LoggedCalls:
         log: of the run; this process is its writer.
         head: what is known of the run.
         events: what is in the log already.
+        on_wait: called when every call of the block has waited for answers for some time, with the moment
+            when the run goes on without one, in seconds since 1970; the questions take no more answers then.
+            None: the block waits for answers.
+        linger: how long that time is, in seconds.
+        on_diverged: called if the run was parked, and does not make the same calls again.
 
     Attributes:
         played: how many calls were replayed from the log until now.
@@ -44,10 +64,11 @@ class LoggedCalls:
         models_only: True: only runs of models pass through it.
 
     Example:
-        >>> from miniagents.ext.journal import LoggedCalls, MemoryJournal, RunHead, RunLog
+        >>> from miniagents.ext.journal import MemoryJournal, RunRecord
+        >>> from miniagents.runs import LoggedCalls, RunLog
         >>> from miniagents.testing import scripted_model
         >>> async def main():
-        ...     journal, head = MemoryJournal(), RunHead("7")
+        ...     journal, head = MemoryJournal(), RunRecord("7")
         ...     await journal.begin(head, [["began", 0, None]])
         ...     async with LoggedCalls(RunLog(journal, "7"), head) as calls:
         ...         print(await scripted_model("Hi").inquire("Hello"), calls.made)
@@ -57,20 +78,44 @@ class LoggedCalls:
 
     models_only: ClassVar[bool] = True
 
-    def __init__(self, log: RunLog, head: RunHead | RunRecord, events: Sequence[Event] = ()) -> None:
+    def __init__(
+        self,
+        log: RunLog,
+        head: RunRecord,
+        events: Sequence[Event] = (),
+        *,
+        on_wait: Callable[[float], None] | None = None,
+        linger: float = 0.0,
+        on_diverged: Callable[[QuestionError], None] | None = None,
+    ) -> None:
         self.played: int = 0
         self.made: int = 0
+        self._on_wait = on_wait
+        self._linger = linger
+        self._on_diverged = on_diverged
+        self._timer: asyncio.Handle | None = None  # of the next look
+        self._pause = _PAUSES[0]
+        self._waited: float | None = None  # loop time since which every call waits
+        self._before: Counter[str] = Counter()  # how often each call was made by this process
+        self._played: set[str] = set()  # numbers of calls: what was called inside of them is not called again
+        self._cut, self._inner = unsure_calls(events)
         self._log = log
         self._head = head
         self._version = head.version
+        if head.restart == "server":  # what another version has taken over plays what it has recorded
+            self._version = kept_version(events) or head.version
         self._kept = kept_calls(events)
+        log.dialogs.forget = self._forget
+        log.dialogs.answered = lambda: bool(log.questions.not_claimed)
         self._context = MiniAgents(around=[self], observers=[log])
         self._variables = ExitStack()  # sets the context variables of the block back
 
     @property
     def unasked(self) -> tuple[str, ...]:
-        """The names of calls in the log that were not made this time."""
-        return tuple(call.name for calls in self._kept.values() for call in calls)
+        """The names of calls of this version in the log that were not made this time."""
+        kept = (each for each in chain.from_iterable(self._kept.values()) if each.version == self._version)
+        left = Counter(each.name for each in kept if self._played.isdisjoint(each.place[:-1]))
+        return tuple((left - self._inner).elements())
 
     async def __aenter__(self) -> Self:
         """Begin."""
@@ -79,29 +124,137 @@ class LoggedCalls:
         self._variables.callback(TOOL_RECORDER.reset, TOOL_RECORDER.set(self._tool))
         self._variables.callback(TOOL_CONTEXT.reset, TOOL_CONTEXT.set(known))
         self._variables.callback(CARRIER.reset, CARRIER.set(self._log.questions))
+        self._variables.callback(DIALOGS.reset, DIALOGS.set(self._log.dialogs.begin))
+        self._variables.callback(TOOL_INTENT.reset, TOOL_INTENT.set(self._intend))
+        if self._on_wait is not None:
+            self._log.questions.on_wait = self._look_soon
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for all runs of the block."""
+        """Wait for all runs of the block.
+
+        Raises:
+            QuestionError: the run was parked, and has not made the same calls again.
+        """
         self._variables.close()
-        await self._context.__aexit__(kind, error, trace)
+        try:
+            await self._context.__aexit__(kind, error, trace)
+        finally:
+            self._log.questions.on_wait = None
+            if self._timer is not None:
+                self._timer.cancel()
+        if kind is None:
+            self._check_claimed()
 
-    def _take(self, *keys: str) -> KeptCall | None:
-        """Return an equal call of the log, each once; None if the call must be made."""
-        calls = next((self._kept[key] for key in keys if self._kept.get(key)), None)
-        if calls is None:
+    def interrupt(self, error: BaseException) -> None:
+        """End the block with an error.
+
+        Args:
+            error: that it raises.
+        """
+        self._context.interrupt(error)
+
+    # -- parking -----------------------------------------------------------------------------------------
+
+    def _look_soon(self) -> None:
+        """Look soon whether every call waits for an answer, and again until that is so or none waits."""
+        self._pause, self._waited = _PAUSES[0], None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_soon(self._look, context=Variables())
+
+    def _look(self) -> None:
+        self._timer = None
+        questions, loop = self._log.questions, asyncio.get_running_loop()
+        if self._on_wait is None or questions.closed or not questions.asking:
+            return
+        pause = self._pause
+        if questions.acting or not all_wait(self._context.tasks, questions.asking):
+            self._waited, self._pause = None, min(2 * pause, _PAUSES[1])
+        else:
+            self._waited = loop.time() if self._waited is None else self._waited
+            pause = self._waited + self._linger - loop.time()
+            if pause <= 0:
+                self._park(self._on_wait)
+                return
+        self._timer = loop.call_later(pause, self._look, context=Variables())
+
+    def _park(self, on_wait: Callable[[float], None]) -> None:
+        try:
+            self._check_claimed()
+        except QuestionError:
+            return  # the run ends with it
+        on_wait(self._log.questions.park())
+
+    def _check_claimed(self) -> None:
+        """Raise an error if a run that was parked has not made its calls again."""
+        names = [*self.unasked, *self._log.questions.not_claimed]
+        if names and self._log.questions.was_parked:
+            raise self._diverged(f"it does not come again to {', '.join(names)}")
+
+    def _check_new(self, name: str) -> None:
+        """Refuse a new call of a run that was parked, before it has asked again what it waited for."""
+        if self._log.questions.may_go_on:
+            return
+        if not self._cut[name]:
+            raise self._diverged(f"it calls {name}, which it did not call before it waited for an answer")
+        self._cut[name] -= 1
+
+    def _diverged(self, how: str) -> QuestionError:
+        error = QuestionError(
+            f"The run {self._head.run!r} goes on in another way than before: {how}. An agent that waits has "
+            "to make the same calls when it runs again; read clocks, random numbers, files and histories in "
+            "tools that the model calls, or in the keywords of the run.",
+            "diverged",
+        )
+        if self._on_diverged is not None:
+            self._on_diverged(error)
+        return error
+
+    def _number(self, key: str) -> str:
+        """Number a call among equal ones inside of the same call; what is asked now is asked inside of it."""
+        if outer := INSIDE.get()[-1:]:
+            key = hashlib.sha256(f"{outer[0]} {key}".encode()).hexdigest()[:32]
+        number = f"{key}-{self._before[key]}"
+        self._before[key] += 1
+        INSIDE.set((*INSIDE.get(), number))
+        return number
+
+    def _take(self, number: str, key: str) -> KeptCall | None:
+        """Return a call of the log, each once: this one, or an equal one; None if the call must be made."""
+        place, bound, equal = INSIDE.get(), self._log.questions.bound, self._kept.get(key, ())
+        same = (each for each in equal if each.place == place)
+        # If a call failed before, an equal one was numbered after it; what people answered is for one call.
+        other = (
+            each
+            for each in equal
+            if each.place[:-1] == place[:-1] and bound.isdisjoint((each.place[-1], number))
+        )
+        kept = next(chain(same, other), None)
+        if kept is None:
+            if CUT.get() is None:
+                self._log.dialogs.play_on()
             return None
+        self._kept[key].remove(kept)
+        self._log.questions.claim(number)
+        self._played.add(kept.place[-1])
         self.played += 1
-        watch = current_watch()
-        self._log.play(None if watch is None else watch.info)
-        return calls.popleft()
+        self._log.play()
+        self._log.dialogs.calls.append(key)
+        return kept
 
-    async def _keep(self, key: str, name: str, rows: list[Json]) -> None:
+    def _forget(self, keys: Iterable[str]) -> None:
+        """Leave out calls of an answer that was cut: it is not made again."""
+        for key in keys:
+            if self._kept.get(key):
+                self._log.questions.claim(self._kept[key].popleft().place[-1])
+
+    async def _keep(self, key: str, name: str, rows: list[Json], place: Iterable[str]) -> None:
         self.made += 1
+        self._log.dialogs.calls.append(key)
         span = self._log.span_now()
-        self._log.add(["kept", span, key, name, self._version, rows])
+        self._log.add(["kept", span, key, name, self._version, rows, [*place]])
         await self._log.flush(hard=True)
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
@@ -109,47 +262,82 @@ class LoggedCalls:
         if WITHIN_RECORDED.get():  # its journal keeps the call
             ctx.reply(call.inquire(ctx.messages))
             return
-        function = function_of(call, call.alias, self._version)
         question = question_of(await ctx.messages)
-        key = key_of(f"{function.name} {function.function}", self._version, call, question).hex()
+        key = key_of(f"{call.alias} {place_of(call)}", self._version, call, question).hex()
         form = MessageForm.of(call)
-        kept = self._take(key)
+        kept, place = self._take(self._number(key), key), INSIDE.get()
         if kept is not None:
             await play(kept.name, kept.events, form, ctx)
             return
+        await played_out()
+        self._check_new(call.alias)
+        request = request_data(await ctx.messages, call.defaults)
+        self._log.ask(request["keywords"], cast("list[Json]", request["messages"]))
+        await self._log.check()
         replies = call.inquire(ctx.messages)
         ctx.reply(replies)
         made = await made_of(form, replies)
-        if made is not None and not made.failed:
+        if made is not None and not made.failed and not any(map(_is_cut, replies.buffer.items)):
             origins = {
                 number: origin
                 for number, promise in enumerate(replies.buffer.items)
                 if (origin := self._log.origin_of(promise)) is not None
             }
-            await self._keep(key, call.alias, kept_rows(made.events, origins))
+            await self._keep(key, call.alias, kept_rows(made.events, origins), place)
 
     async def _tool(
         self,
         call: ToolCall,
-        spec: ToolSpec,
+        spec: ToolSpec | None,
         make: MakeParts,
         metadata: MutableMapping[str, object],
     ) -> AsyncGenerator[Part]:
         """Yield the parts of the result of a tool: from the log, or from a new call, which is kept."""
-        digest, former = key_of_tool(self._version, call, spec)
-        kept = self._take(digest.hex(), former.hex())
+        text = json.dumps([self._head.run, call.name, call.arguments, call.id])
+        call_key = self._number(hashlib.sha256(text.encode()).hexdigest()[:32])
+        if spec is None:  # an agent: what it calls is kept, and has this place
+            async for part in make(call, metadata):
+                yield part
+            return
+        place = INSIDE.get()
+        TOOL_CONTEXT.set(replace(TOOL_CONTEXT.get(), call_key=call_key))
+        key = key_of_tool(self._version, call, spec).hex()
+        kept = self._take(call_key, key)
         if kept is not None:
             for event in kept.events:
-                yield part_of_data(event.data)
+                if event.what == "end":
+                    metadata.update(cast("dict[str, object]", event.data))
+                else:
+                    yield part_of_data(event.data)
             return
+        await played_out()
+        self._check_new(call.name)
+        await self._log.check()
         events: list[RecordedEvent] = []
-        async for part in make(call, metadata):
-            data = part_data(part)
-            if data is not None:
-                events.append(RecordedEvent(0.0, "part", 0, data))
-            yield part
-        span = self._log.span_now()
-        await self._keep(digest.hex(), call.name, kept_rows(events, {0: (span, 0)} if span else {}))
+        known = {*metadata}
+        try:
+            async for part in make(call, metadata):
+                data = part_data(part)
+                if data is not None:
+                    events.append(RecordedEvent(0.0, "part", 0, data))
+                yield part
+            added = {name: cast("Json", metadata[name]) for name in metadata.keys() - known}
+            if added:
+                events.append(RecordedEvent(0.0, "end", 0, added))
+            span = self._log.span_now()
+            rows = kept_rows(events, {0: (span, 0)} if span else {})
+            await self._keep(key, call.name, rows, place)
+        finally:
+            self._log.questions.acting.discard(call_key)
+
+    async def _intend(self, call: ToolCall) -> ToolResult | None:
+        return await self._log.questions.intend(call, TOOL_CONTEXT.get().call_key or "")
+
+
+def _is_cut(promise: MessagePromise[Message]) -> bool:
+    """Return whether a user ended a message of a model early."""
+    whole = promise.buffer.error is None
+    return whole and getattr(resolved(promise), "finish_reason", None) == INTERRUPTED
 
 
 class DurableRun:
@@ -201,19 +389,47 @@ class DurableRun:
         Raises:
             JournalError: another process or task works on the run, or the journal cannot be read.
         """
-        head = RunHead(self.run_id, version=self._version, restart="program")
-        if await self._journal.claim(self.run_id) is None:
-            await self._journal.begin(head, [["began", 0, None]])
+        head = RunRecord(self.run_id, version=self._version, restart="program")
+        obtaining = asyncio.create_task(self._obtain(head), context=Variables())
         try:
-            events = (await self._journal.read(self.run_id)).events
-            self._log = RunLog(self._journal, self.run_id, events)
-            self._journal.listen(self.run_id, self._log.questions.on_sent)
-            self._calls = LoggedCalls(self._log, head, events)
+            await asyncio.shield(obtaining)
+            page = await self._journal.read(self.run_id)
+            events = page.events
+            log = self._log = RunLog(self._journal, self.run_id, events)
+            for key, data in page.sent.items():
+                log.on_sent(key, data)
+            self._journal.listen(self.run_id, log.on_sent)
+            self._calls = LoggedCalls(log, head, events, on_wait=self._parked, on_diverged=self._end)
             await self._calls.__aenter__()
         except BaseException:
-            await self._journal.leave(self.run_id)
+            # If this is cancelled, the journal writes it nevertheless.
+            leaving = asyncio.create_task(self._leave(obtaining), context=Variables())
+            await asyncio.wait((leaving,), timeout=_LEAVING)
             raise
         return self
+
+    async def _obtain(self, head: RunRecord) -> None:
+        if await self._journal.claim(self.run_id) is None:
+            await self._journal.begin(head, [["began", 0, None]])
+
+    async def _leave(self, obtaining: asyncio.Task[None]) -> None:
+        with suppress(Exception):  # who began the block has the first error
+            await obtaining
+            await self._journal.leave(self.run_id)
+
+    def _parked(self, wake_at: float) -> None:
+        until = "" if wake_at == math.inf else f", or until {datetime.fromtimestamp(wake_at, UTC):%F %T} UTC"
+        self._end(
+            QuestionError(
+                f"The run {self.run_id!r} waits for an answer{until}: begin the block again with the same "
+                "run_id when there is one (answer_question). `Runs` of a web app does this by itself.",
+                "parked",
+            )
+        )
+
+    def _end(self, error: QuestionError) -> None:
+        if self._calls is not None:
+            self._calls.interrupt(error)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -243,37 +459,31 @@ class DurableRun:
 def durable(journal: RunStore, *, run_id: str, version: str = "1") -> DurableRun:
     """Make a block that can be run again after its process was killed, and continues where it stopped.
 
-    The block keeps the answers of models and tools in a journal. When it runs again with the same ``run_id``,
-    your code and its agents start from the beginning and make the same calls again. Calls that had ended are
-    replayed from the journal, in the same parts; all others are made now. Other things that an agent does are
-    not kept, such as reading a clock, a random number or a file: do these in a tool, or in an agent that is
-    ``recorded``.
-
-    Each of several equal calls in one run has its own answer. Calls that failed are not kept, so they are
-    made again. If the block ends and recorded calls were not used, a warning in the log says that the run
-    made other calls than before.
+    The journal keeps the answers of models and tools. With the same ``run_id``, your code starts again and
+    makes the same calls: those that had ended are played from the journal. Anything else (a clock, a file)
+    is done again: put it into a tool that the model calls.
 
     Args:
         journal: keeps the calls.
-        run_id: identifies the run: a known id continues that run, a new id begins one.
-        version: of the agents; with a new version, all calls are made again.
+        run_id: a known id continues that run, a new one begins one.
+        version: of the agents; with a new one, all calls are made again.
 
     Raises:
         ValueError: the id is empty.
-        JournalError: a block with this id is open already, or the journal cannot be read or written.
+        JournalError: a block with this id is open, or the journal cannot be used.
+        QuestionError: all calls wait for answers, or are others than before.
 
     Example:
-        >>> import tempfile
         >>> from miniagents import MiniAgents
-        >>> from miniagents.ext.journal import Journal, durable
+        >>> from miniagents.ext.journal import MemoryJournal, durable
         >>> from miniagents.testing import scripted_model
         >>> async def main(journal, model):
         ...     async with durable(journal, run_id="order-4711") as run:
         ...         print(await (model | model).inquire("Hi"), run.made, run.played)
-        >>> with tempfile.TemporaryDirectory() as folder, Journal(f"{folder}/calls.journal") as journal:
-        ...     MiniAgents().run(main(journal, scripted_model("Hello", "Good bye")))
-        ...     MiniAgents().run(main(journal, scripted_model()))
+        >>> journal = MemoryJournal()
+        >>> MiniAgents().run(main(journal, scripted_model("Hello", "Good bye")))
         Good bye 2 0
+        >>> MiniAgents().run(main(journal, scripted_model()))
         Good bye 0 2
     """
     return DurableRun(journal, run_id, version)

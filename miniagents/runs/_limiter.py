@@ -22,8 +22,6 @@ from typing import Final
 
 from miniagents.values import RateLimit, ResponseHeaders
 
-__all__ = ["Limiter"]
-
 _MINUTE: Final = 60.0
 _BURST: Final = 1.0  # seconds
 _START: Final = 20.0  # requests a second if no limit is known; each answer allows one more

@@ -3,23 +3,23 @@
 import asyncio
 from asyncio import Future
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
+from weakref import ref
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message, MessageSequencePromise
-from miniagents.streams._context import Context
-from miniagents.streams._observers import HeadersCame, RunEvent
+from miniagents.streams._observers import PartSeen, RunEvent
 from miniagents.values import BudgetExceededError, LLMError, ResponseHeaders
 
 from ._limiter import Limiter
 from ._prices import dollars as price_of
 from ._run_usage import Price
-from ._watched_calls import WatchedCall, WatchedCalls, end_with, when_ended
-
-__all__ = ["Budget", "ConcurrencyLimit", "RateLimiter", "budget", "limit", "rate_limit"]
+from ._watched_calls import WatchedCall, WatchedCalls, end_with, reply_watched
 
 AnyAgent: TypeAlias = MiniAgent[Message, Message, ...]
+T = TypeVar("T")
 _MORE = Decimal("1.25")  # times the cost of the most expensive call so far: what is reserved for the next one
 
 
@@ -71,39 +71,71 @@ class ConcurrencyLimit:
             raise ValueError(f"limit(concurrency={concurrency}) allows no calls; give 1 or more.")
         self.concurrency: int = concurrency
         self._running = 0
-        self._waiting: deque[Future[None]] = deque()
+        self._turns = _Turns[bool](self._begun, self._done)
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
         """Call the agent when it is its turn."""
-        await self._turn()
+        await self._turns.next()
         try:
             replies = call.inquire(ctx.messages)
         except BaseException:
             self._done()
             raise
-        when_ended(replies, self._done)
-        ctx.reply(replies)
+        await reply_watched(ctx, replies, self._done)
 
-    async def _turn(self) -> None:
-        if self._running < self.concurrency and not self._waiting:
-            self._running += 1
-            return
-        turn: Future[None] = asyncio.get_running_loop().create_future()
+    def _begun(self) -> bool | None:
+        """Count one call more; None if as many run as may."""
+        if self._running >= self.concurrency:
+            return None
+        self._running += 1
+        return True
+
+    def _done(self, _: object = None) -> None:
+        self._running -= 1
+        self._turns.go_on()
+
+
+class _Turns(Generic[T]):
+    """Lets calls wait, in the order in which they came, until there is what they need.
+
+    Args:
+        take: returns what one call needs; None if it must wait. An error is that of the call.
+        give_back: takes it back from a call that was cancelled when its turn came.
+    """
+
+    def __init__(self, take: Callable[[], T | None], give_back: Callable[[T], None]) -> None:
+        self._take = take
+        self._give_back = give_back
+        self._waiting: deque[Future[T]] = deque()
+
+    async def next(self) -> T:
+        """Return what the call needs, when it is its turn."""
+        taken = None if self._waiting else self._take()
+        if taken is not None:
+            return taken
+        turn: Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # its turn had come in the same moment
-                self._done()
+            if turn.done() and not turn.cancelled():  # its turn had come in the same moment
+                self._give_back(turn.result())
             raise
 
-    def _done(self) -> None:
-        self._running -= 1
-        while self._waiting and self._running < self.concurrency:
-            turn = self._waiting.popleft()
+    def go_on(self) -> None:
+        """Let calls begin for which there is enough now."""
+        while self._waiting:
+            turn = self._waiting[0]
             if not turn.done():
-                self._running += 1
-                turn.set_result(None)
+                try:
+                    taken = self._take()
+                except (BudgetExceededError, LookupError) as error:
+                    turn.set_exception(error)
+                else:
+                    if taken is None:
+                        return
+                    turn.set_result(taken)
+            self._waiting.popleft()
 
 
 def rate_limit(
@@ -118,10 +150,8 @@ def rate_limit(
 
     Args:
         requests_per_minute: how many calls; None for the limit that the provider reports.
-        tokens_per_minute: how many tokens, of prompts and answers together; None for the limit that the
-            provider reports.
-        estimate: how many tokens a call is expected to use, until a call has reported its usage; after that,
-            it is the mean of the calls so far.
+        tokens_per_minute: how many tokens, of prompts and answers together; None: as reported.
+        estimate: how many tokens a call is expected to use, before the first has reported its usage.
 
     Raises:
         ValueError: a limit is not greater than 0.
@@ -172,14 +202,7 @@ class RateLimiter:
         answer = self._answered / self._counted if self._counted else 0.0
         await self._limiter.acquire(estimate, answer)
         sent = asyncio.get_running_loop().time()
-        context = Context.current()
-        self._watched.begin(context)
-        try:
-            replies = call.inquire(ctx.messages)
-        except BaseException:
-            self._watched.leave(context)
-            self._limiter.settle(-estimate, -answer)
-            raise
+        replies = self._watched.inquire(ctx, call, lambda: self._limiter.settle(-estimate, -answer))
 
         def settle(watched: WatchedCall) -> None:
             tokens, answered = watched.tokens, watched.answered
@@ -196,9 +219,9 @@ class RateLimiter:
 
         def told(_: WatchedCall, event: RunEvent) -> None:
             nonlocal has_headers
-            if isinstance(event, HeadersCame):
+            if isinstance(event, PartSeen) and isinstance(event.part, ResponseHeaders):
                 has_headers = True
-                self._limiter.told(event.headers, sent=sent)
+                self._limiter.told(event.part, sent=sent)
 
         self._watched.watch(replies, told, settle)
         ctx.reply(replies)
@@ -223,26 +246,17 @@ def budget(
 ) -> "Budget":
     """Limit the tokens, or the money, that all calls together may use.
 
-    Before each call, a part of the budget is reserved for it; when the call has ended, the unused rest is
-    given back. So calls that run at the same time cannot exceed the budget together. If too little is left
-    for a call, it waits until running calls have ended. If nothing is left then, it fails. If an answer grows
-    beyond what is left, the model is stopped, and the answer ends with an error after the text that has come.
-
-    If the price of a model is not known, its call fails as soon as the model reports its usage, and so does
-    every later call.
-
-    The budget counts the usage that models report; before that, the pieces of text that have come. Some
-    providers report the size of the prompt only at the end, so a prompt can exceed the budget.
+    Before each call a part is reserved, and the rest given back after it, so calls at the same time cannot
+    exceed the budget together. An answer that grows beyond what is left is stopped, and ends with an error.
 
     Args:
         tokens: of prompts and answers together.
-        dollars: of all models together.
-        reserve: how much is reserved for a call, in tokens or dollars. None: 1.25 times the cost of the most
-            expensive call so far; for the first call, all that is left.
-        price: returns the price of tokens; None for the list of prices of the extra ``prices``.
+        dollars: of all models together. A model without a known price fails.
+        reserve: for a call, in tokens or dollars.
+        price: returns it; None for the extra ``prices``.
 
     Raises:
-        ValueError: neither or both of ``tokens`` and ``dollars`` are given, or a number is not above 0.
+        ValueError: both or none are given, or one is not above 0.
 
     Example:
         >>> from miniagents import AssistantMessage, MiniAgents, Usage
@@ -250,17 +264,14 @@ def budget(
         >>> from miniagents.ext.limits import budget
         >>> from miniagents.testing import scripted_model
         >>> answer = AssistantMessage("Hi", usage=Usage(70, 30))
-        >>> model = scripted_model(then=answer).around(budget(tokens=200))
+        >>> model = scripted_model(then=answer).around(budget(tokens=100))
         >>> async def main():
-        ...     for _ in range(3):
-        ...         try:
-        ...             print(await model.inquire("Hello"))
-        ...         except BudgetExceededError as error:
-        ...             print(error)
+        ...     try:
+        ...         print(await model.inquire(), await model.inquire())
+        ...     except BudgetExceededError as error:
+        ...         print(error)
         >>> MiniAgents().run(main())
-        Hi
-        Hi
-        The budget of 200 tokens is spent: 200 tokens.
+        The budget of 100 tokens is spent: 100 tokens.
     """
     if (tokens is None) == (dollars is None):
         raise ValueError("budget() takes exactly one of tokens= and dollars=.")
@@ -299,7 +310,7 @@ class Budget:
         self._unknown: LookupError | None = None
         self._watched = WatchedCalls(price)
         self._set_aside: dict[object, Decimal] = {}
-        self._waiting: deque[Future[object]] = deque()
+        self._turns = _Turns[object](self._reserved, self._give_back)
 
     @property
     def left(self) -> Decimal:
@@ -313,18 +324,14 @@ class Budget:
             BudgetExceededError: nothing is left.
             LookupError: the price of an earlier call was not known.
         """
-        key = await self._enough()
-        context = Context.current()
-        self._watched.begin(context)
-        try:
-            replies = call.inquire(ctx.messages)
-        except BaseException:
-            self._watched.leave(context)
-            self._give_back(key)
-            raise
+        key = await self._turns.next()
+        replies = self._watched.inquire(ctx, call, lambda: self._give_back(key))
+        weakly = ref(replies)  # with a reference of its own, a budget would keep the call running
 
         def grown(watched: WatchedCall, _: RunEvent) -> None:
-            self._grown(key, replies, watched)
+            held = weakly()
+            if held is not None:
+                self._grown(key, held, watched)
 
         def ended(watched: WatchedCall) -> None:
             try:
@@ -339,7 +346,7 @@ class Budget:
 
         if self._watched.watch(replies, grown, ended) is None:
             self._give_back(key)
-        ctx.reply(replies)
+        await reply_watched(ctx, replies)
 
     def _used(self, watched: WatchedCall) -> Decimal:
         return Decimal(watched.tokens) if self._price is None else watched.dollars(self._price)
@@ -360,25 +367,14 @@ class Budget:
         if not enough:
             end_with(replies, self._spent_error(self._set_aside[key]))
 
-    async def _enough(self) -> object:
-        """Wait until there is enough for one more call; return the key of its reserved part.
-
-        Raises:
-            BudgetExceededError: nothing is left, and nothing will be given back.
-        """
+    def _reserved(self) -> object | None:
+        """Reserve a part for the next call, and return its key; None if the call must wait."""
+        amount = self._next_part()
+        if amount is None:
+            return None
         key = object()
-        amount = None if self._waiting else self._next_part()
-        if amount is not None:
-            self._set_aside[key] = amount
-            return key
-        turn: Future[object] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            return await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # its turn had come in the same moment
-                self._give_back(turn.result())
-            raise
+        self._set_aside[key] = amount
+        return key
 
     def _next_part(self) -> Decimal | None:
         """Return how much is reserved for the next call; None if the call must wait.
@@ -398,20 +394,7 @@ class Budget:
 
     def _give_back(self, key: object) -> None:
         self._set_aside.pop(key, None)
-        while self._waiting:
-            turn = self._waiting[0]
-            if not turn.done():
-                try:
-                    amount = self._next_part()
-                except (BudgetExceededError, LookupError) as error:
-                    turn.set_exception(error)
-                else:
-                    if amount is None:
-                        return
-                    new = object()
-                    self._set_aside[new] = amount
-                    turn.set_result(new)
-            self._waiting.popleft()
+        self._turns.go_on()
 
     def _spent_error(self, running: Decimal) -> BudgetExceededError:
         spent = self.spent + running

@@ -5,15 +5,21 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextvars import Context as Variables
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Final, Self
 
 from ._call_keys import CallKey, RecordedFunction
 from ._message_records import Json
-from ._stores import Event, JournalEntry, JournalError, RunHead, RunPage, RunRecord, unknown_run
-
-__all__ = ["MemoryJournal"]
+from ._stores import (
+    Event,
+    JournalEntry,
+    JournalError,
+    RunPage,
+    RunRecord,
+    wall_time,
+)
 
 _FEW: Final = 1000  # runs that have ended, and calls
 
@@ -28,6 +34,8 @@ class _Kept:
     on_sent: Callable[[str, Json], None] | None = None
     more: asyncio.Event = field(default_factory=asyncio.Event)
     until: float = math.inf  # loop time after which it is forgotten, once it has ended
+    waited: bool = False  # whether it was parked when it was left
+    timer: asyncio.TimerHandle | None = None  # until it may be taken
 
     def wake(self) -> None:
         more, self.more = self.more, asyncio.Event()
@@ -43,10 +51,10 @@ class MemoryJournal:
         ttl: how long a call is kept, in seconds; None: forever.
 
     Example:
-        >>> from miniagents.ext.journal import RunHead
+        >>> from miniagents.ext.journal import RunRecord
         >>> async def main():
         ...     journal = MemoryJournal()
-        ...     await journal.begin(RunHead("7"), [["began", 0]])
+        ...     await journal.begin(RunRecord("7"), [["began", 0]])
         ...     await journal.end("7", [["ended", 0, "finished", ""]], how="finished")
         ...     async for events in journal.follow("7"):
         ...         print(events)
@@ -60,6 +68,7 @@ class MemoryJournal:
         self._ttl = math.inf if ttl is None else ttl
         self._runs: dict[str, _Kept] = {}
         self._ended: dict[str, _Kept] = {}  # in the order of their ends
+        self._due = math.inf  # loop time before which none of them is forgotten for its age
         self._calls: OrderedDict[CallKey, tuple[float, JournalEntry]] = OrderedDict()
         self._functions: dict[tuple[str, str], str] = {}
         self._joined: list[tuple[str, Callable[[], None]]] = []
@@ -72,39 +81,55 @@ class MemoryJournal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Forget everything."""
-        self._runs.clear()
-        self._ended.clear()
+        for run in tuple(self._runs):
+            await self.delete(run)
         self._calls.clear()
 
     # -- runs --------------------------------------------------------------------------------------------
 
-    async def join(self, version: str, on_left: Callable[[], None], /) -> Callable[[], None]:
+    async def join(
+        self, version: str, on_left: Callable[[], None], /, *, waiting: bool = False
+    ) -> Callable[[], None]:
         """Be called when there may be runs to take.
 
         Args:
             version: of the agents.
             on_left: called when a run of this version was left.
+            waiting: has no effect.
         """
+        del waiting
         place = version, on_left
         self._joined.append(place)
         return lambda: self._joined.remove(place)
 
-    async def take(self, version: str, limit: int, /) -> list[RunRecord]:
+    async def take(self, version: str, limit: int, /, *, waiting: bool = False) -> list[RunRecord]:
         """Become the writer of runs that were left, oldest first.
 
         Args:
             version: of the agents.
             limit: how many at most.
+            waiting: whether parked runs of other versions are taken, too.
         """
         joined = {each for each, _ in self._joined}
         taken: list[RunRecord] = []
         for kept in self._runs.values():
             record = kept.record
-            mine = record.version == version or record.version not in joined
-            if record.state == "left" and record.restart != "program" and mine and len(taken) < limit:
-                kept.record = replace(record, state="live", attempts=record.attempts + 1)
-                taken.append(self._record(kept))
+            foreign = record.version != version
+            if record.restart == "program" or (foreign and record.version in joined):
+                continue
+            states = ("left", "parked") if foreign and waiting else ("left",)
+            if record.state in states and (waiting or not (foreign and kept.waited)) and len(taken) < limit:
+                taken.append(self._live(kept))
+                kept.record = replace(kept.record, version=version)
         return taken
+
+    def _live(self, kept: _Kept) -> RunRecord:
+        """Note that a task works on a run."""
+        if kept.timer is not None:
+            kept.timer.cancel()
+        kept.waited = False
+        kept.record = replace(kept.record, state="live", how="", attempts=kept.record.attempts + 1)
+        return self._record(kept)
 
     async def claim(self, run: str, /) -> RunRecord | None:
         """Become the writer of a run that was left or has ended; None if there is none.
@@ -127,10 +152,9 @@ class MemoryJournal:
             )
         self._ended.pop(run, None)
         kept.until = math.inf
-        kept.record = replace(kept.record, state="live", how="", attempts=kept.record.attempts + 1)
-        return self._record(kept)
+        return self._live(kept)
 
-    async def begin(self, head: RunHead, events: Sequence[Event], /) -> None:
+    async def begin(self, head: RunRecord, events: Sequence[Event], /) -> None:
         """Keep a new run.
 
         Args:
@@ -142,9 +166,7 @@ class MemoryJournal:
         """
         self._forget_old()
         if head.run in self._runs:
-            raise JournalError(
-                f"a run already has the id {head.run!r}; give each run an id of its own.", "exists"
-            )
+            raise JournalError.exists(head.run)
         record = RunRecord(head.run, head.owner, head.topic, head.version, head.restart, began=time.time())
         self._runs[head.run] = _Kept(record, list(events))
 
@@ -182,26 +204,50 @@ class MemoryJournal:
         kept.until = math.inf if keep is None else _now() + keep
         kept.on_sent = None
         self._ended[run] = kept
+        self._due = min(self._due, kept.until)
         kept.wake()
         self._forget_old()
 
-    async def leave(self, run: str, events: Sequence[Event] = (), /) -> None:
+    async def leave(
+        self,
+        run: str,
+        events: Sequence[Event] = (),
+        /,
+        *,
+        wake_at: float | None = None,
+        heard: int = 0,
+        counts: bool = False,
+    ) -> None:
         """Let another task claim the run.
 
         Args:
             run: a run that has not ended.
             events: its last ones here.
+            wake_at: when it can be taken, unless something is sent to it before; None: at once.
+            heard: how many of the things that were sent to it were heard.
+            counts: whether this counts as an attempt.
 
         Raises:
             JournalError: the run has ended, or does not exist.
         """
         kept = self._writable(run)
         kept.events += events
-        kept.record = replace(kept.record, state="left", attempts=kept.record.attempts - 1)
+        kept.waited = wake_at is not None
+        kept.record = replace(kept.record, state="parked", attempts=kept.record.attempts - (not counts))
         kept.on_sent = None
         kept.wake()
-        for _, on_left in tuple(self._joined):
-            on_left()
+        if wake_at is None or len(kept.sent) > heard:
+            self._free(kept)
+        elif wake_at < math.inf:
+            later = asyncio.get_running_loop().call_later
+            kept.timer = later(max(0.0, wake_at - wall_time()), self._free, kept, context=Variables())
+
+    def _free(self, kept: _Kept) -> None:
+        """Let a run that was parked be taken."""
+        if kept.record.state == "parked":
+            kept.record = replace(kept.record, state="left")
+            for _, on_left in tuple(self._joined):
+                on_left()
 
     async def read(self, run: str, after: int = 0, /) -> RunPage:
         """Return the events of a run behind a position.
@@ -235,12 +281,18 @@ class MemoryJournal:
             elif kept.record.ended:
                 return
             elif self._runs.get(run) is not kept:
-                raise unknown_run(run)
+                raise JournalError.unknown(run)
             else:
                 await more.wait()
 
     async def find(
-        self, *, run: str | None = None, topic: str | None = None, owner: str | None = None, limit: int = 100
+        self,
+        *,
+        run: str | None = None,
+        topic: str | None = None,
+        owner: str | None = None,
+        ended: bool | None = None,
+        limit: int = 100,
     ) -> list[RunRecord]:
         """Return the records of runs, newest first.
 
@@ -248,6 +300,7 @@ class MemoryJournal:
             run: the id; None for any.
             topic: what they belong to; None for anything.
             owner: whose they are; None for anybody's.
+            ended: whether they have ended; None for both.
             limit: how many at most.
         """
         self._forget_old()
@@ -255,7 +308,9 @@ class MemoryJournal:
         found = (
             self._record(kept)
             for kept in known
-            if topic in (None, kept.record.topic) and owner in (None, kept.record.owner)
+            if topic in (None, kept.record.topic)
+            and owner in (None, kept.record.owner)
+            and ended in (None, kept.record.ended)
         )
         return [record for record, _ in zip(found, range(limit), strict=False)]
 
@@ -266,11 +321,15 @@ class MemoryJournal:
             run: its id.
             key: names it within the run.
             data: any JSON.
+
+        Raises:
+            JournalError: the run has ended, or does not exist.
         """
-        kept = self._runs.get(run)
-        if kept is None or kept.record.ended or key in kept.sent:
+        if key in self._found(run).sent:
             return
+        kept = self._writable(run)
         kept.sent[key] = data
+        self._free(kept)
         if kept.on_sent is not None:
             kept.on_sent(key, data)
 
@@ -289,15 +348,20 @@ class MemoryJournal:
         for key, data in tuple(kept.sent.items()):
             on_sent(key, data)
 
-    async def delete(self, run: str, /) -> None:
+    async def delete(self, run: str, /, *, topic: str | None = None) -> None:
         """Delete a run; nothing happens if there is none.
 
         Args:
             run: its id.
+            topic: what it has to belong to; None for anything.
         """
+        if run in self._runs and topic not in (None, self._runs[run].record.topic):
+            return
         self._ended.pop(run, None)
         kept = self._runs.pop(run, None)
         if kept is not None:
+            if kept.timer is not None:
+                kept.timer.cancel()
             kept.wake()
 
     def _record(self, kept: _Kept) -> RunRecord:
@@ -307,20 +371,23 @@ class MemoryJournal:
         self._forget_old()
         kept = self._runs.get(run)
         if kept is None:
-            raise unknown_run(run)
+            raise JournalError.unknown(run)
         return kept
 
     def _writable(self, run: str) -> _Kept:
         kept = self._found(run)
         if kept.record.ended:
-            raise JournalError(f"the run {run!r} has ended; nothing can be added to its log.", "ended")
+            raise JournalError.ended(run)
         return kept
 
     def _forget_old(self) -> None:
         now, many = _now(), len(self._ended) - self._max_ended
+        if many <= 0 and now < self._due:
+            return
         old = [run for at, (run, kept) in enumerate(self._ended.items()) if at < many or kept.until <= now]
         for run in old:
             del self._ended[run], self._runs[run]
+        self._due = min((kept.until for kept in self._ended.values()), default=math.inf)
 
     # -- calls -------------------------------------------------------------------------------------------
 

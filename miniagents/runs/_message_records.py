@@ -37,6 +37,7 @@ from pydantic import BaseModel
 from miniagents.messages import (
     AssistantMessage,
     ErrorMessage,
+    InputMessage,
     Message,
     Summary,
     SystemMessage,
@@ -247,7 +248,10 @@ _FROM_TEXT: Mapping[str, Callable[[str], object]] = MappingProxyType(
 
 logger = logging.getLogger(__name__)
 
-_BUILT_IN = (Message, UserMessage, Summary, SystemMessage, AssistantMessage, ToolMessage, ErrorMessage)
+_BUILT_IN = (
+    *(Message, UserMessage, Summary, InputMessage),
+    *(SystemMessage, AssistantMessage, ToolMessage, ErrorMessage),
+)
 _NESTED = "$message"
 _PART = "$part"
 _NOTHING = (None, ())  # the values of a field that was not given

@@ -1,5 +1,6 @@
 """``model_limits``: limits the rate of all model calls in a context, with one limiter for each model."""
 
+from collections import defaultdict
 from collections.abc import Hashable
 from typing import ClassVar
 from weakref import WeakKeyDictionary
@@ -11,8 +12,6 @@ from miniagents.streams._context import Context
 
 from ._limiter import Limiter, check_limits
 from ._limits import RateLimiter
-
-__all__ = ["ModelLimits", "model_limits"]
 
 _FIRST_ESTIMATE = 1000
 
@@ -137,7 +136,7 @@ class _Limiters:
     """The limiters of a context and of the contexts inside it, one for each model."""
 
     def __init__(self) -> None:
-        self._limiters: dict[Hashable, _SharedLimiter] = {}
+        self._limiters: defaultdict[Hashable, _SharedLimiter] = defaultdict(_SharedLimiter)
 
     def of(self, call: MiniAgent[Message, Message, ...]) -> _SharedLimiter:
         """Return the limiter of the model that is called.
@@ -145,11 +144,7 @@ class _Limiters:
         Args:
             call: the agent of the model, with the keywords of the call as its ``defaults``.
         """
-        model = _model_of(call)
-        limiter = self._limiters.get(model)
-        if limiter is None:
-            limiter = self._limiters[model] = _SharedLimiter()
-        return limiter
+        return self._limiters[_model_of(call)]
 
     async def close(self) -> None:
         """Forget them."""

@@ -6,8 +6,6 @@ from typing import Protocol, cast
 
 from miniagents.values import Usage
 
-__all__ = ["dollars"]
-
 
 class _Calculation(Protocol):
     total_price: Decimal

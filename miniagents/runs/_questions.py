@@ -1,22 +1,48 @@
-"""The questions of a run: written to its log, and answered from it after a restart."""
+"""The questions of a run: written to its log, and answered from it after a restart.
+
+What a run waits for is a question. It is answered by a person, the time (`sleep_until`), or something that
+happens elsewhere (`wait_for_event`).
+"""
 
 import asyncio
 import hashlib
 import json
-import time
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import aclosing
+from contextvars import Context as Variables, ContextVar
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, cast
+from uuid import uuid4
 
-from miniagents.models import Asked, QuestionError, answer_data, reason_of, refusal_of
+from miniagents.models import Asked, QuestionError, answer_data, refusal_of
+from miniagents.streams._lifetime import current_producer
+from miniagents.values import ToolCall, ToolResult
 
 from ._message_records import Json
-from ._stores import Event, RunStore
-
-__all__ = ["Question", "RunQuestions", "answer_question", "open_questions"]
+from ._parking import Asking
+from ._stores import Event, JournalError, RunPage, RunRecord, RunStore, wall_time
 
 _ANSWER: Final = "answer"
+_EXPIRED: Final = "expired"
+_PEOPLE: Final = frozenset({"question", "approval", "unknown"})  # the kinds that people answer
+
+INSIDE: Final[ContextVar[tuple[str, ...]]] = ContextVar("miniagents_inside", default=())
+"""The numbers of the calls of models and tools that the running code belongs to, the outermost first."""
+
+CUT: Final[ContextVar[asyncio.Event | None]] = ContextVar("miniagents_cut", default=None)
+"""Where an answer that a user cut is played: set when the code comes to what is not in the log."""
+
+
+async def played_out() -> None:
+    """Wait for ever in an answer that was cut: what comes now is not in the log."""
+    if (end := CUT.get()) is not None:
+        end.set()
+        await asyncio.Event().wait()
+
+
 _canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
@@ -27,11 +53,13 @@ class Question:
     Attributes:
         run: the id of the run.
         id: of the question.
-        kind: ``"question"``, whose answer is a value, or ``"approval"`` of the call of a tool.
-        shown: what people see: ``text`` and ``schema`` of a question; ``tool``, ``arguments``, ``call``,
-            ``description`` and ``schema`` of an approval.
+        kind: ``"question"``, whose answer is a value; ``"approval"`` of the call of a tool; or ``"unknown"``:
+            a call of a tool was interrupted, so that its effect is not known.
+        shown: what people see: ``text`` and ``schema`` of a question; else ``tool``, ``arguments``, ``call``,
+            and for an approval ``description`` and ``schema``.
         digest: of what is shown; an answer can say which one it belongs to.
         due: until when it can be answered, in seconds since 1970; None: always.
+        version: of the agents that ask. The run goes on in a server of this version.
 
     Example:
         >>> Question("7", "q", "question", {"text": "Which flight?"}, "", None).shown["text"]
@@ -44,25 +72,64 @@ class Question:
     shown: Mapping[str, object]
     digest: str
     due: float | None
+    version: str = ""
 
 
-def _questions_of(run: str, events: Iterable[Event]) -> tuple[dict[str, Question], dict[str, Json]]:
-    """Return the questions of a run, and their answers, by their ids."""
-    asked: dict[str, Question] = {}
-    answers: dict[str, Json] = {}
-    for event in events:
-        match event:
-            case ["question", _, str(key), str(kind), dict(shown), str(digest), due]:
-                asked[key] = Question(run, key, kind, shown, digest, cast("float | None", due))
-            case ["answer", _, str(key), data]:
-                answers[key] = data
-            case _:
-                pass
-    return asked, answers
+def _is_over(question: Question) -> bool:
+    return question.due is not None and question.due <= wall_time()
+
+
+def _digest(data: object) -> str:
+    return hashlib.sha256(_canonical(data).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a log has of questions, by their ids."""
+
+    asked: dict[str, Question] = field(default_factory=dict[str, Question])
+    inside: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
+    answers: dict[str, Json] = field(default_factory=dict[str, Json])
+    early: dict[str, str] = field(default_factory=dict[str, str])  # the topics of values that came early
+    void: set[str] = field(default_factory=set[str])
+    refused: set[str] = field(default_factory=set[str])  # keys under which something was sent
+    intents: Counter[str] = field(default_factory=Counter[str])  # key of a call -> how often it began
+    parked: frozenset[str] | None = None  # the questions that were open when the run was parked last
+
+    @classmethod
+    def of(cls, run: str, version: str, events: Iterable[Event]) -> "_Known":
+        """Read a log."""
+        known = cls()
+        for event in events:
+            match event:
+                case ["question", _, str(key), str(kind), dict(shown), str(digest), due, *inside]:
+                    due = cast("float | None", due)
+                    known.asked[key] = Question(run, key, kind, shown, digest, due, version)
+                    known.inside[key] = [*map(str, inside)]
+                    known.void.discard(key)
+                case ["answer", _, str(key), data, *early]:
+                    known.answers[key] = data
+                    known.early.update((key, str(topic)) for topic in early)
+                case ["void", _, str(key)]:
+                    known.void.add(key)
+                case ["refused", _, str(), str(key), *_]:
+                    known.refused.add(key)
+                case ["intent", _, str(key)]:
+                    known.intents[key] += 1
+                case ["parked", *_]:
+                    known.parked = frozenset(known.open)
+                case _:
+                    pass
+        return known
+
+    @property
+    def open(self) -> list[str]:
+        """The ids of the questions without an answer."""
+        return [key for key in self.asked if key not in self.answers and key not in self.void]
 
 
 async def open_questions(journal: RunStore, run: str) -> list[Question]:
-    """Return the questions of a run that wait for an answer.
+    """Return the questions of a run that wait for an answer of a person.
 
     Args:
         journal: has the log of the run.
@@ -72,25 +139,24 @@ async def open_questions(journal: RunStore, run: str) -> list[Question]:
         JournalError: the journal has no such run, or cannot be read.
 
     Example:
-        >>> from miniagents.ext.journal import MemoryJournal, RunHead, open_questions
+        >>> from miniagents.ext.journal import MemoryJournal, RunRecord, open_questions
         >>> async def main():
         ...     journal = MemoryJournal()
         ...     asked = ["question", 0, "q", "question", {"text": "Why?"}, "", None]
-        ...     await journal.begin(RunHead("7"), [asked])
+        ...     await journal.begin(RunRecord("7"), [asked])
         ...     print((await open_questions(journal, "7"))[0].shown)
         >>> asyncio.run(main())
         {'text': 'Why?'}
     """
+    page, known = await _read(journal, run)
+    answered = {_question_in(key) for key in page.sent if key not in known.refused}
+    found = [known.asked[key] for key in known.open if key not in answered]
+    return [each for each in found if each.kind in _PEOPLE and not _is_over(each)]
+
+
+async def _read(journal: RunStore, run: str) -> tuple[RunPage, _Known]:
     page = await journal.read(run)
-    asked, answers = _questions_of(run, page.events)
-    refused = {str(event[3]) for event in page.events if event[0] == "refused"}
-    answered = {_question_in(key) for key in page.sent if key not in refused}
-    now = time.time()
-    return [
-        each
-        for key, each in asked.items()
-        if key not in answers and key not in answered and (each.due is None or each.due > now)
-    ]
+    return page, _Known.of(run, page.record.version, page.events)
 
 
 def _question_in(key: str) -> str:
@@ -106,7 +172,7 @@ async def answer_question(
     answer: object,
     *,
     digest: str | None = None,
-    check: Callable[[str, object], str | None] | None = None,
+    wait: float = 0.0,
 ) -> None:
     """Answer a question of a run, whether a process works on it or not.
 
@@ -117,72 +183,265 @@ async def answer_question(
         run: its id.
         question: the id of the question.
         answer: `Allow` or `Reject` for the call of a tool; else a value of the type that was asked for.
-        digest: of the question as it was shown; None if that is not known.
-        check: returns why an answer to a question does not fit; None if it does.
+        digest: of the question as it was shown, if it is known.
+        wait: seconds to wait at most until the run has checked the answer.
 
     Raises:
         QuestionError: it cannot be answered, or not so; the reason says why.
         JournalError: the journal has no such run, or cannot be used.
 
     Example:
-        >>> from miniagents.ext.journal import MemoryJournal, RunHead, answer_question
+        >>> from miniagents.ext.journal import MemoryJournal, RunRecord, answer_question
         >>> async def main():
         ...     journal = MemoryJournal()
         ...     asked = ["question", 0, "q", "question", {"text": "Why?"}, "", None]
-        ...     await journal.begin(RunHead("7"), [asked])
+        ...     await journal.begin(RunRecord("7"), [asked])
         ...     await answer_question(journal, "7", "q", "Because.")
         ...     print(list((await journal.read("7")).sent.values()))
         >>> asyncio.run(main())
         [{'value': 'Because.'}]
     """
-    asked, answers = _questions_of(run, (await journal.read(run)).events)
-    found, known = asked.get(question), answers.get(question)
-    if found is None:
+    page, known = await _read(journal, run)
+    found, before = known.asked.get(question), known.answers.get(question)
+    if found is None or question in known.void:
         raise QuestionError(f"the run {run!r} has no question {question!r}.", "unknown")
     data = cast("Json", answer_data(answer))
-    if known is not None and known == data:
+    if before is not None and before == data:
         return
-    over = known is None and found.due is not None and found.due <= time.time()
-    if over or known == {"expired": True}:
+    if before == {_EXPIRED: True} or (before is None and _is_over(found)):
         raise QuestionError("the time for an answer is over.", "expired")
-    if known is not None:
-        raise QuestionError("this question was answered already, in another way.", "answered")
+    if before is not None:
+        raise _answered()
     if digest is not None and digest != found.digest:
         raise QuestionError("the question is another one than was shown; look at it again.", "changed")
-    refusal = refusal_of(found.kind, cast("Asked", data)) or (check and check(question, data))
+    refusal = refusal_of(found.kind, cast("Asked", data))
     if refusal:
-        raise QuestionError(f"the answer does not fit: {refusal}.", "invalid")
-    key = hashlib.sha256(_canonical(data).encode()).hexdigest()[:16]  # another answer has another one
-    await journal.send(run, f"{_ANSWER}:{question}:{key}", data)
+        raise _invalid(refusal)
+    key = f"{_ANSWER}:{question}:{_digest(data)[:16]}"  # another answer has another one
+    sent = {each for each in page.sent if _question_in(each) == question} - known.refused
+    if sent - {key}:
+        raise _answered()
+    await _send(journal, run, key, data)
+    if wait:
+        try:
+            async with asyncio.timeout(wait):
+                await _until_checked(journal, page, key, data)
+        except (TimeoutError, JournalError):
+            return  # it is kept, and checked when the run goes on
+
+
+async def _send(journal: RunStore, run: str, key: str, data: Json) -> None:
+    try:
+        await journal.send(run, key, data)
+    except JournalError as error:
+        if error.reason != "ended":
+            raise
+        why = f"the run {run!r} has ended, so that nothing waits for the answer."
+        raise QuestionError(why, "ended") from None
+
+
+async def _until_checked(journal: RunStore, page: RunPage, key: str, data: Json) -> None:
+    """Wait until a run has taken or refused what was sent to it."""
+    run, question = page.record.run, _question_in(key)
+    async with aclosing(journal.follow(run, page.record.last)) as batches:
+        async for events in batches:
+            for event in events:
+                match event:
+                    case ["answer", _, each, taken, *_] if each == question:
+                        if taken != data:
+                            raise _answered()
+                        return
+                    case ["refused", _, _, each, why] if each == key:
+                        raise _invalid(str(why))
+                    case _:
+                        pass
+
+
+def _answered() -> QuestionError:
+    return QuestionError("this question was answered already, in another way.", "answered")
+
+
+def _invalid(why: str) -> QuestionError:
+    return QuestionError(f"the answer does not fit: {why}.", "invalid")
+
+
+# -- events by name ------------------------------------------------------------------------------------------
+# A name is kept as a run of its own, so that no two waits and no two values can have the same.
+
+
+def _name_of(event: str) -> str:
+    return f"event:{event}"
+
+
+async def _claim(journal: RunStore, name: str, run: str, question: str) -> tuple[str, Json] | None:
+    """Let a question wait for an event; return the topic and the value if it has come already.
+
+    Raises:
+        QuestionError: another question waits for it.
+    """
+    while True:
+        try:
+            await _keep(journal, name, _wait_of(run, question), ["waits", 0, run, question])
+        except JournalError as error:
+            if error.reason != "exists":
+                raise
+        else:
+            return None
+        match await _kept(journal, name):
+            case [str(topic), "sent", 0, data, float(until)] if until > wall_time():
+                return topic, data
+            case [str(topic), "waits", 0, str(other), str(its)] if (other, its) != (run, question):
+                if await _is_open(journal, other, its):
+                    raise QuestionError(
+                        f"the run {other!r} waits for the event {name!r} already; a name is that of one wait."
+                    )
+                await journal.delete(_name_of(name), topic=topic)
+            case [_, "waits", *_]:
+                return None
+            case [str(topic), *_]:  # its time is over
+                await journal.delete(_name_of(name), topic=topic)
+            case _:
+                pass  # it was deleted meanwhile
+
+
+def _wait_of(run: str, question: str) -> str:
+    return f"{run}:{question}"
+
+
+async def _keep(journal: RunStore, name: str, topic: str, event: Event) -> None:
+    """Keep a wait or a value under a topic of its own, so that no other one is deleted in its place."""
+
+    async def keep() -> None:
+        await journal.begin(RunRecord(_name_of(name), topic=topic, restart="program"), [event])
+        await journal.leave(_name_of(name))
+
+    # If this is cancelled, the journal writes it nevertheless, and no process works on it then.
+    await asyncio.shield(asyncio.create_task(keep(), context=Variables()))
+
+
+async def _kept(journal: RunStore, name: str) -> "Event":
+    """The wait or the value that is kept, behind its topic; nothing if there is none."""
+    try:
+        page = await journal.read(_name_of(name))
+    except JournalError as error:
+        if error.reason != "unknown":
+            raise
+        return []
+    return [page.record.topic, *page.events[0]]
+
+
+async def _is_open(journal: RunStore, run: str, question: str) -> bool:
+    try:
+        page, known = await _read(journal, run)
+    except JournalError:
+        return False
+    return not page.record.ended and question in known.open
+
+
+async def send_event(
+    journal: RunStore, name: str, value: object = None, *, expires: float = 86_400.0, wait: float = 0.0
+) -> None:
+    """Say that something has happened for which a run waits (`wait_for_event`), or will wait.
+
+    When this returns, it survives a loss of power. The same again changes nothing.
+
+    Args:
+        journal: has the log of the run that waits.
+        name: of what has happened.
+        value: of the type that the run waits for.
+        expires: for how many seconds the value is kept if no run waits for it yet.
+        wait: for how many seconds to wait at most until the run has checked the value.
+
+    Raises:
+        QuestionError: another value was sent under this name, or it does not fit.
+        JournalError: the journal cannot be used.
+
+    Example:
+        >>> from miniagents.ext.journal import MemoryJournal, send_event
+        >>> async def main():
+        ...     journal = MemoryJournal()
+        ...     await send_event(journal, "payment-17", {"cents": 250})
+        >>> asyncio.run(main())
+    """
+    data = cast("Json", answer_data(value))
+    while True:
+        match await _kept(journal, name):
+            case [_, "waits", 0, str(run), str(question)] if await _is_open(journal, run, question):
+                await answer_question(journal, run, question, value, wait=wait)
+                return
+            case [_, "sent", 0, before, float(until)] if until > wall_time():
+                if before != data:
+                    raise QuestionError(f"another value was sent for the event {name!r}.", "answered")
+                return
+            case [str(topic), *_]:  # its run was stopped, or its time is over
+                await journal.delete(_name_of(name), topic=topic)
+            case _:
+                try:
+                    await _keep(journal, name, uuid4().hex, ["sent", 0, data, wall_time() + expires])
+                except JournalError as error:
+                    if error.reason != "exists":
+                        raise
+                else:
+                    return
+
+
+# -- what a run asks -----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Open:
+    """A question for whose answer code waits."""
+
+    question: Question
+    check: Callable[[Asked], object]
+    asking: Asking
+    answered: asyncio.Future[None]
 
 
 class RunQuestions:
     """Carries the questions of a run to people.
 
     Args:
+        store: keeps the log.
         run: its id.
         events: what is in the log already.
         add: writes an event to the log, soon.
         write: writes an event to the log, and returns when it survives a loss of power.
         span: returns the number of the call that runs now.
+
+    Attributes:
+        on_wait: called when code begins to wait for an answer.
+        claimed: the ids of the questions that were asked by this process.
+        acting: the calls of tools that this process has begun, and whose effects may be there.
+        closed: whether no answer is taken any more, because the run is being parked.
+        bound: the numbers of the calls in the log with which people, or effects, have to do.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made in one place
         self,
+        store: RunStore,
         run: str,
         events: Iterable[Event],
         add: Callable[[Event], None],
         write: Callable[[Event], Awaitable[None]],
         span: Callable[[], int],
     ) -> None:
+        self.on_wait: Callable[[], None] | None = None
+        self.claimed: set[str] = set()
+        self.acting: set[str] = set()
+        self.closed: bool = False
+        self._store = store
         self._run = run
-        self._asked, self._answers = _questions_of(run, events)
+        self._known = _Known.of(run, "", events)
+        self.bound: frozenset[str] = frozenset(chain(self._known.intents, *self._known.inside.values()))
         self._add = add
         self._write = write
         self._span = span
         self._before: Counter[str] = Counter()  # how often each question was asked by this process
-        self._open: dict[str, tuple[asyncio.Future[None], Callable[[Asked], object]]] = {}
-        self._sent: dict[str, tuple[str, Json]] = {}  # question -> the key under which an answer came, and it
+        self._open: dict[str, _Open] = {}
+        self._left: set[str] = set()  # code that waited was cancelled; void as soon as the run asks again
+        # Question -> answers that were not checked yet, or the one that fits; each with its key.
+        self._sent: dict[str, list[tuple[str, Json]]] = {}
 
     async def carry(
         self, kind: str, shown: Asked, expires: float | None, check: Callable[[Asked], object], /
@@ -196,39 +455,83 @@ class RunQuestions:
             check: raises a ValueError if an answer does not fit.
 
         Raises:
+            QuestionError: another run waits for the same event.
             JournalError: the log cannot be written.
         """
-        digest = hashlib.sha256(_canonical([kind, shown]).encode()).hexdigest()
-        key = hashlib.sha256(f"{self._run} {digest} {self._before[digest]}".encode()).hexdigest()[:24]
-        self._before[digest] += 1
-        question = self._asked.get(key)
-        if question is None:
-            due = None if expires is None else time.time() + expires
-            question = self._asked[key] = Question(self._run, key, kind, shown, digest, due)
-            await self._write(["question", self._span(), key, kind, cast("Json", shown), digest, due])
-        if key not in self._answers:
-            await self._wait(question, check)
-        return cast("Asked", self._answers[key])
+        known = self._known
+        for each in sorted(self._left):
+            self._left.discard(each)
+            known.void.add(each)
+            await self._write(["void", 0, each])
+        # A time is mostly that of a clock, so that it is another one when the code runs again.
+        digest = _digest([kind, "" if kind == "sleep" else shown])
+        where = [self._run, *INSIDE.get()[-1:], digest]  # so it is the same if other calls are played
+        key = _digest([*where, self._before[_digest(where)]])[:24]
+        self._before[_digest(where)] += 1
+        question = known.asked.get(key)
+        if key not in known.answers:
+            await played_out()
+        if question is None or key in known.void:
+            due = None if expires is None else wall_time() + expires
+            question = known.asked[key] = Question(self._run, key, kind, shown, digest, due)
+            known.void.discard(key)
+            what = cast("Json", shown)
+            await self._write(["question", self._span(), key, kind, what, digest, due, *INSIDE.get()])
+        self.claimed.add(key)
+        event = str(shown["event"]) if kind == "event" else None
+        if key not in known.answers:
+            if event is not None:
+                await self._hear(question, event, check)
+            else:
+                await self._wait(question, check)
+        if event is not None:
+            topic = known.early.get(key, _wait_of(self._run, key))
+            await self._store.delete(_name_of(event), topic=topic)
+        return cast("Asked", known.answers[key])
+
+    async def _hear(self, question: Question, event: str, check: Callable[[Asked], object]) -> None:
+        """Take the value of an event that came early, if it fits, or wait for one."""
+        while (early := await _claim(self._store, event, self._run, question.id)) is not None:
+            topic, data = early
+            try:
+                check(cast("Asked", data))
+            except ValueError as error:
+                self._add(["refused", 0, question.id, _name_of(event), str(error)])
+                await self._store.delete(_name_of(event), topic=topic)
+            else:
+                self._known.early[question.id] = topic
+                await self._answer(question.id, data, topic)
+                return
+        await self._wait(question, check)
 
     async def _wait(self, question: Question, check: Callable[[Asked], object]) -> None:
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._open[question.id] = answered, check
-        if question.id in self._sent:  # it came before the question was asked again
-            self._settle(question.id, *self._sent.pop(question.id))
-        left = None if question.due is None else max(question.due - time.time(), 0.0)
+        # While the server of a tool waits for the answer, its call goes on, and the run cannot be parked.
+        producer = None if "server" in question.shown else current_producer()
+        aside = producer is not None and producer.task is not asyncio.current_task()
+        self._open[question.id] = _Open(question, check, Asking(producer, aside), answered)
+        for key, data in self._sent.pop(question.id, ()):  # they came before the question was asked again
+            self._settle(question.id, key, data)
+        left = None if question.due is None else max(question.due - wall_time(), 0.0)
+        if self.on_wait is not None and not answered.done() and left != 0:
+            self.on_wait()
         try:
             async with asyncio.timeout(left):
                 await answered
         except TimeoutError:
-            await self._answer(question.id, {"expired": True})
+            await self._answer(question.id, {_EXPIRED: True})
+        except asyncio.CancelledError:
+            # The whole run may end with it, to go on in another process, where the question is still open.
+            self._left.add(question.id)
+            raise
         finally:
             del self._open[question.id]
-        if question.id not in self._answers:
-            await self._answer(question.id, self._sent.pop(question.id)[1])
+        if question.id not in self._known.answers:
+            await self._answer(question.id, self._sent.pop(question.id)[0][1])
 
-    async def _answer(self, key: str, data: Json) -> None:
-        await self._write(["answer", 0, key, data])
-        self._answers[key] = data
+    async def _answer(self, key: str, data: Json, *early: str) -> None:
+        await self._write(["answer", 0, key, data, *early])
+        self._known.answers[key] = data
 
     def on_sent(self, key: str, data: object) -> None:
         """Take an answer that was sent to the run.
@@ -238,31 +541,96 @@ class RunQuestions:
             data: the answer.
         """
         question = _question_in(key)
-        if question and question not in self._answers:
+        if question and question not in self._known.answers and key not in self._known.refused:
             self._settle(question, key, cast("Json", data))
 
     def _settle(self, question: str, key: str, data: Json) -> None:
         """Keep the first answer that fits for the code that waits for it."""
-        if question in self._sent:
+        waiting = self._open.get(question)
+        if self.closed or (waiting is not None and waiting.answered.done()):
             return
-        if self.refusal(question, data) is not None:
-            self._add(["refused", 0, question, key])
-            return
-        self._sent[question] = key, data
-        if question in self._open and not self._open[question][0].done():
-            self._open[question][0].set_result(None)
+        if waiting is not None:
+            try:
+                waiting.check(cast("Asked", data))
+            except ValueError as error:
+                self._known.refused.add(key)
+                self._add(["refused", 0, question, key, str(error)])
+                return
+            waiting.answered.set_result(None)
+        self._sent.setdefault(question, []).append((key, data))
 
-    def refusal(self, key: str, data: object) -> str | None:
-        """Return why an answer does not fit; None if it does, or if that is not known here.
+    # -- calls with effects ------------------------------------------------------------------------------
+
+    async def intend(self, call: ToolCall, key: str) -> ToolResult | None:
+        """Write that a call with effects begins. If it began before, and its end is not known, ask a person.
 
         Args:
-            key: the id of the question.
-            data: the answer.
+            call: with the arguments that were allowed.
+            key: of the call, the same after a restart.
+
+        Returns:
+            The result that a person knows; None if the call is made now.
+
+        Raises:
+            JournalError: the log cannot be written.
         """
-        if key not in self._open:
-            return None
-        try:
-            self._open[key][1](cast("Asked", data))
-        except ValueError as error:
-            return reason_of(error)
+        for attempt in range(self._known.intents[key]):
+            shown = {"tool": call.name, "arguments": json.loads(call.arguments or "{}"), "call": call.id}
+            data = await self.carry("unknown", shown | {"attempt": attempt + 1}, None, _check_unknown)
+            if "value" in data:
+                value = data["value"]
+                text = value if isinstance(value, str) else json.dumps(value)
+                return ToolResult(call.id, text, name=call.name)
+            if not data.get("allow"):
+                return ToolResult(call.id, str(data.get("reason")), is_error=True, name=call.name)
+        self.acting.add(key)
+        await self._write(["intent", self._span(), key])
         return None
+
+    # -- parking -----------------------------------------------------------------------------------------
+
+    @property
+    def asking(self) -> list[Asking]:
+        """The code that waits for an answer now."""
+        return [each.asking for each in self._open.values() if not each.answered.done()]
+
+    @property
+    def was_parked(self) -> bool:
+        """Whether the run was parked, and goes on now."""
+        return self._known.parked is not None
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether new calls may be made: the run was not parked, or has asked again what it waited for."""
+        parked = self._known.parked
+        return not parked or not parked.isdisjoint(self.claimed)
+
+    @property
+    def not_claimed(self) -> list[str]:
+        """The questions that were answered, and not asked again."""
+        return [
+            f"the {each.kind} {json.dumps(each.shown.get('text') or each.shown.get('tool') or each.id)}"
+            for key, each in self._known.asked.items()
+            if key in self._known.answers and key not in self.claimed
+        ]
+
+    def claim(self, inside: str) -> None:
+        """Note that the questions inside of a call are not asked again: the call is played.
+
+        Args:
+            inside: the call.
+        """
+        self.claimed.update(key for key, each in self._known.inside.items() if inside in each)
+
+    def park(self) -> float:
+        """Take no more answers; return when the run has to go on without one, in seconds since 1970."""
+        self.closed = True
+        for key in self._known.open:
+            if key not in self.claimed:
+                self._add(["void", 0, key])
+        return min((each.question.due or math.inf for each in self._open.values()), default=math.inf)
+
+
+def _check_unknown(data: Asked) -> None:
+    if "value" not in data and not isinstance(data.get("allow"), bool):
+        raise ValueError("it says neither what the result is, nor whether to call the tool again")

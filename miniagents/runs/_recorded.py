@@ -7,7 +7,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Final, NamedTuple, Never, TypeVar, cast
 
-from miniagents.agents import InteractionContext, MiniAgent
+from miniagents.agents import InteractionContext, InteractiveAgent, MiniAgent
 from miniagents.messages import Message, MessageSequencePromise
 from miniagents.messages._parts import PartBuffer
 from miniagents.models import TypedAnswer
@@ -18,8 +18,6 @@ from ._call_keys import CallKey, RecordedFunction, function_of, key_of, question
 from ._message_records import Json, Record, Registry
 from ._recordings import CallPlayer, RecordedEvent, error_data, part_data
 from ._stores import CallStore, JournalEntry, JournalError
-
-__all__ = ["RecordedCalls", "recorded"]
 
 AnyAgent = MiniAgent[Message, Message, ...]
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
@@ -76,7 +74,9 @@ class RecordedCalls:
         try:
             (found,) = await self._journal.find_all([key])
             if found is None or (found.failed and not self._errors):
-                made = await record(form, ctx, call)
+                replies = call.inquire(ctx.messages)
+                ctx.reply(replies)
+                made = await made_of(form, replies)
                 if made is not None:
                     entry = JournalEntry(function, question, made.events, made.failed)
                     await self._journal.keep_all([(key, entry)])
@@ -187,19 +187,6 @@ class Made(NamedTuple):
     failed: bool
 
 
-async def record(form: MessageForm, ctx: InteractionContext, call: AnyAgent) -> Made | None:
-    """Make a call, and pass its replies on as they come. Return None if it was cancelled.
-
-    Args:
-        form: of its messages.
-        ctx: of the call.
-        call: the agent.
-    """
-    replies = call.inquire(ctx.messages)
-    ctx.reply(replies)
-    return await made_of(form, replies)
-
-
 async def made_of(form: MessageForm, replies: MessageSequencePromise[Message]) -> Made | None:
     """Wait for the end of a call, and return what is recorded of it; None if it was cancelled.
 
@@ -272,35 +259,36 @@ def recorded(
 ) -> A:
     """Return an agent that makes each call once, keeps it in a journal, and replays it from there.
 
-    Two calls are the same if these are equal: the alias of the agent, the version, the messages, the tools,
-    the answer schema, and the keywords that are data, such as the model and base URL. API keys, clients and
-    timeouts do not count. A replayed call streams the same parts. A new call streams as usual; its run ends
-    when the journal has stored it. A call that fails or is cancelled is made again the next time.
+    Two calls are the same if the alias, the version, the messages, the tools, the answer schema and the
+    keywords that are data are equal. A replayed call streams the same parts. A call that fails or is
+    cancelled is made again the next time.
 
     Args:
         agent: any.
         journal: keeps the calls.
-        version: of what the agent does. Change it when you change the prompt or the code: these are not
-            compared.
+        version: change it when you change the prompt or the code.
         name: replaces the alias.
         errors: True replays calls that failed, too.
-        message_classes: classes of replies that the agent does not declare. Replies of all other classes are
-            replayed as plain messages.
+        message_classes: classes of replies that the agent does not declare.
 
     Raises:
-        JournalError: at a call: another function has this name and version.
+        JournalError: another function has this name and version.
+        TypeError: the agent is interactive.
 
     Example:
-        >>> import tempfile
         >>> from miniagents import MiniAgents
-        >>> from miniagents.ext.journal import Journal, recorded
+        >>> from miniagents.ext.journal import MemoryJournal, recorded
         >>> from miniagents.testing import scripted_model
-        >>> async def main(journal):
-        ...     model = recorded(scripted_model("Hello!"), journal, version="1")
+        >>> model = recorded(scripted_model("Hello!"), MemoryJournal(), version="1")
+        >>> async def main():
         ...     print(await model.inquire("Hi"), await model.inquire("Hi"))
-        >>> with tempfile.TemporaryDirectory() as folder, Journal(f"{folder}/calls.journal") as journal:
-        ...     MiniAgents().run(main(journal))
+        >>> MiniAgents().run(main())
         Hello! Hello!
     """
+    if isinstance(agent, InteractiveAgent):
+        raise TypeError(
+            f"recorded({agent.alias}) would keep a dialog as one call. Record what answers in it: "
+            "recorded(agent, ...).interactive(); or run the dialog in a block of durable(...)."
+        )
     calls = RecordedCalls(journal, name=name, version=version, errors=errors, message_classes=message_classes)
     return agent.around(cast("Callable[[InteractionContext, AnyAgent], Awaitable[None]]", calls))

@@ -31,8 +31,6 @@ from miniagents.values import (
 
 from ._message_records import Json
 
-__all__ = ["CallPlayer", "RecordedEvent", "error_data", "part_data"]
-
 _LLM_ERRORS: Final = MappingProxyType(
     {
         kind.__name__: kind

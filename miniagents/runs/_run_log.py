@@ -7,13 +7,22 @@ the order in which they begin; a span that begins again after a restart gets a n
 |---|---|---|
 | `began` | request | the run began |
 | `call` | parent, kind, alias, keywords, at | a call of an agent, a model or a tool began |
+| `asked` | what | what a model is sent: its keywords and messages, or the number of an earlier equal one |
 | `model` | at, provider, name, server, streams | the call sends a request to a model |
 | `parts` | message, parts, times | parts of a message of the call have come |
-| `kept` | key, name, version, rows | the call is complete; if the run begins again, it is not made again |
+| `kept` | key, name, version, rows, place | the call is complete; it is not made again |
 | `call_end` | at, outcome, error, data | the call ended |
 | `question` | id, kind, what is shown, digest, due | a person is asked, until a time in seconds since 1970 |
 | `answer` | id, answer | the answer came, or the time was over |
-| `refused` | id, key | what was sent under this key does not fit |
+| `input` | dialog, key, message | something was said to an interactive agent |
+| `delivered` | dialog, place, keys, ends | an answer began with it, or a tool loop took it |
+| `cut` | dialog, answer, how, messages, calls | an answer was ended early, and what came of it |
+| `refused` | id, key, reason | what was sent under this key does not fit |
+| `void` | id | the question is not asked any more |
+| `intent` | key | a call with effects begins, which has this key |
+| `sent` | value, until | the value of an event for which no run waits yet, in a log of its own |
+| `waits` | run, question | the question of the run that waits for an event, in a log of its own |
+| `parked` | time | all calls wait for answers, and no process works on the run; or until a time |
 | `frame` | frame | something of a reply, as clients get it |
 | `reply` | message, span, message | the parts of this reply are those of that message of that call |
 | `ended` | how, sentence, position | the run ended; the position is that of the last frame |
@@ -22,34 +31,42 @@ Times are microseconds since 1970; those of parts are a first time, and microsec
 """
 
 import asyncio
+import hashlib
+import json
 import logging
-from collections import defaultdict, deque
+import math
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextvars import Context as Variables
+from contextvars import Context as Variables, copy_context
 from itertools import accumulate, pairwise
 from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 
 from typing_extensions import override
 
-from miniagents.messages import MessagePromise
+from miniagents.messages import InputMessage, MessagePromise
 from miniagents.messages._parts import current_watch, origin_of
 from miniagents.observers import ModelAsked, Observer, PartsCame, RunBegan, RunEnded, RunEvent, RunInfo
 from miniagents.streams._observers import Anchor, Observers, Outcome, RunKind, RunWatch
 from miniagents.values import FrozenMapping
 
+from ._dialogs import RunDialogs, saying
 from ._message_records import Json, decode_data, encode_data
 from ._questions import RunQuestions
 from ._recordings import RecordedEvent, any_part_data, error_data, error_from_data, part_of_data
+from ._run_end import RunEnd
 from ._stores import Event, JournalError, RunStore
-
-__all__ = ["KeptCall", "RunLog", "events_of_run", "kept_calls"]
 
 logger = logging.getLogger("miniagents.runs")
 
 _MICRO: Final = 1_000_000
+_EVENTS: Final = frozenset(
+    {"began", "call", "asked", "model", "parts", "kept", "call_end", "question", "answer", "refused", "frame"}
+    | {"reply", "ended", "void", "intent", "parked", "input", "delivered", "cut"}
+)
+_A_WHILE: Final = 1.0  # seconds; no lease is shorter
 _LIMIT: Final = 16_000_000
-"""Characters of texts that may wait for the store; if it is slower than the run, the log fails."""
+"""Characters of parts that may wait for the store; if it is slower than the run, the log fails."""
 _KINDS: Final[Mapping[str, RunKind]] = MappingProxyType({"model": "model", "tool": "tool"})
 _OUTCOMES: Final[Mapping[str, Outcome]] = MappingProxyType(
     {"done": "done", "failed": "failed", "cancelled": "cancelled"}
@@ -67,21 +84,22 @@ class RunLog(Observer):
         events: what is in the log already.
         collect: called before each batch with its events; returns these and further ones.
         on_kept: called when a batch is kept.
-        on_error: called when the log can no longer be written.
+        on_end: called when the work of this process on the run ends, or its log could not be written.
+        may_begin_again: returns whether the run is left to begin again if its log could not be written.
 
     Attributes:
-        ending: once it is set, the next batch is the last one. It says how the run has ended (``""``: it has
-            not, and is left to the next process), and for how many seconds it is kept.
-        error: why nothing can be written any more; None if it can.
+        end: how the work of this process on the run ends.
+        error: why nothing can be added any more; None if it can.
         questions: carries the questions of the run.
+        dialogs: writes what is said to the run's interactive agents.
 
     Example:
         >>> from miniagents import MiniAgents
-        >>> from miniagents.ext.journal import MemoryJournal, RunHead
+        >>> from miniagents.ext.journal import MemoryJournal, RunRecord
         >>> from miniagents.testing import scripted_model
         >>> async def main():
         ...     journal = MemoryJournal()
-        ...     await journal.begin(RunHead("7"), [["began", 0, None]])
+        ...     await journal.begin(RunRecord("7"), [["began", 0, None]])
         ...     log = RunLog(journal, "7")
         ...     async with MiniAgents(observers=[log]):
         ...         await scripted_model("Hi").inquire("Hello")
@@ -101,25 +119,38 @@ class RunLog(Observer):
         *,
         collect: Callable[[list[Event]], list[Event]] | None = None,
         on_kept: Callable[[], None] | None = None,
-        on_error: Callable[[JournalError], None] | None = None,
+        on_end: Callable[[], None] | None = None,
+        may_begin_again: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.ending: tuple[str, float | None] | None = None
+        self.end: RunEnd = RunEnd(may_begin_again)
         self.error: JournalError | None = None
         self._store = store
         self._run = run
         self._collect = collect
         self._on_kept = on_kept
-        self._on_error = on_error
+        self._on_end = on_end
         self._pending: list[Event] = []
         self._more = self._hard = False
-        self._size = 0  # characters of the texts that wait
+        self._size = 0  # characters of the parts that wait
+        self._written = 0.0  # loop time of the last batch
         self._waiting: list[asyncio.Future[None]] = []
         self._writer: asyncio.Task[None] | None = None
         self._next = 1 + max((each[1] for each in events if isinstance(each[1], int)), default=0)
         self._spans: dict[int, int] = {}  # number of an observed run -> its span
-        self._silent: set[int] = set()  # numbers of runs that play a kept call
+        # Number of a run -> whether its parts are not written again, as it plays a kept call. What is first
+        # decides: it plays, or a reply says that the log has its parts (a tool plays after that was asked).
+        self._silent: dict[int, bool] = {}
         self._last_times: dict[tuple[int, int], int] = {}
-        self.questions: RunQuestions = RunQuestions(run, events, self.add, self._write_hard, self.span_now)
+        self._asked: dict[bytes, int] = {}  # digest of what a model was sent -> its number
+        for event in events:
+            if event[0] == "asked" and isinstance(event[-1], list):
+                for item in event[-1]:
+                    if not isinstance(item, int):
+                        self._numbered(item)
+        self.questions: RunQuestions = RunQuestions(
+            store, run, events, self.add, self._write_hard, self.span_now
+        )
+        self.dialogs: RunDialogs = RunDialogs(events, self.add)
 
     # -- writing -----------------------------------------------------------------------------------------
 
@@ -129,13 +160,18 @@ class RunLog(Observer):
         Args:
             *events: in order.
         """
-        self._pending += events
-        self.wake()
+        if self.error is None:
+            self._pending += events
+            self._write_soon()
 
     def wake(self) -> None:
         """Write a batch, soon: there is something to collect."""
+        if self.error is None:
+            self._write_soon()
+
+    def _write_soon(self) -> None:
         self._more = True
-        if self._writer is None and self.error is None:
+        if self._writer is None:
             self._writer = asyncio.create_task(
                 self._write(), name=f"log of run {self._run}", context=Variables()
             )
@@ -157,17 +193,57 @@ class RunLog(Observer):
         self.wake()
         await kept
 
+    async def check(self) -> None:
+        """Find out whether this process is still the writer, if it has written nothing for a second.
+
+        It may have been suspended while another process went on with the run: then it requests nothing.
+
+        Raises:
+            JournalError: the log cannot be written.
+        """
+        if self.error is not None or asyncio.get_running_loop().time() > self._written + _A_WHILE:
+            await self.flush()
+
+    @staticmethod
+    def saying(message: InputMessage) -> tuple[str, Json]:
+        """Return the key and the data under which a message is sent to a run (`RunStore.send`).
+
+        Args:
+            message: with an id, under which it counts once.
+        """
+        return saying(message)
+
+    def on_sent(self, key: str, data: object) -> None:
+        """Take what was sent to the run: an answer to a question, or what somebody says.
+
+        Args:
+            key: under which it was sent.
+            data: that was sent.
+        """
+        self.questions.on_sent(key, data)
+        self.dialogs.on_sent(key, data)
+
     async def _write_hard(self, event: Event) -> None:
         self.add(event)
         await self.flush(hard=True)
 
     def span_now(self) -> int:
         """Return the span of the run whose code calls this; 0 if it has none."""
-        watch = current_watch()
-        return self.span_of(None if watch is None else watch.info)
+        return self.span_of(_run_now())
+
+    def park(self, wake_at: float, heard: int) -> None:
+        """Write that the run waits for answers, and close the log; the next process goes on.
+
+        Args:
+            wake_at: when it goes on without an answer, in seconds since 1970; `math.inf`: never.
+            heard: how many of the things that were sent to it were heard.
+        """
+        self.end.wake_at, self.end.heard = wake_at, heard
+        self.end.wishes.add("parks")
+        self.add(["parked", 0, None if wake_at == math.inf else wake_at])
 
     async def close(self, how: str) -> None:
-        """Write what has happened, and close the log; nothing happens if it is closed.
+        """Write what has happened, and close the log; if it is closed already, wait for its last batch.
 
         Args:
             how: how the run has ended; ``""`` to leave it to the next process.
@@ -176,62 +252,80 @@ class RunLog(Observer):
             JournalError: the log cannot be written.
         """
         if self.error is None:
-            self.ending = how, None
+            self.end.how = how
+            self.end.wishes.add("ends" if how else "leaves")
             await self.flush()
+        elif self._writer is not None:
+            await asyncio.wait((self._writer,))
 
     async def _write(self) -> None:
         await asyncio.sleep(0)  # an eager task would begin within `wake`, and might end there
-        error: JournalError | None = None
-        waiting: list[asyncio.Future[None]] = []
-        try:
-            while self._more and self.error is None:
-                self._more = False
-                waiting, self._waiting = self._waiting, []
-                events, self._pending = self._pending, []
-                self._size = 0
-                if self._collect is not None:
-                    events = self._collect(events)
-                await self._write_batch(events)
-                if self._on_kept is not None:
-                    self._on_kept()
-                _settle(waiting, None)
-        except JournalError as failure:
-            error = failure
-        except Exception as failure:  # a store of somebody else may raise anything
-            logger.exception("The log of the run %r cannot be written.", self._run)
-            error = JournalError(f"The log of the run {self._run!r} cannot be written: {failure}")
-        finally:
-            self._writer = None
-        if error is not None:
-            self._waiting += waiting
-            self._fail(error)
+        while self._more:
+            self._more, self._size = False, 0
+            waiting, self._waiting = self._waiting, []
+            failure: JournalError | None = None
+            state = self.end.state
+            try:
+                events = self._batch()
+                state = self.end.state
+                hard, self._hard = self._hard, False
+                await self.end.write(self._store, self._run, events, hard=hard)
+            except JournalError as error:
+                failure = error
+            except Exception as error:  # a store of somebody else may raise anything
+                logger.exception("The log of the run %r cannot be written.", self._run)
+                failure = JournalError(f"The log of the run {self._run!r} cannot be written: {error}")
+            self._written = asyncio.get_running_loop().time()
+            if failure is None and self._on_kept is not None:
+                self._on_kept()
+            if self.end.state != state:
+                failure = self.error  # the log has failed meanwhile
+            elif failure is not None:
+                self._fail(failure)
+            elif state != "going":
+                self.end.happens("kept")
+                self._ends()
+            _settle(waiting, failure)
+        self._writer = None
+
+    def _batch(self) -> list[Event]:
+        """The next events; decides whether they are the last ones."""
+        events, self._pending = self._pending, []
+        if self._collect is not None:
+            events = self._collect(events)
+        self.end.decide()
+        if not self.end.goes_on and self.error is None:
+            self.error = JournalError(f"the log of the run {self._run!r} is closed.", "ended")
+        return events
+
+    def lose(self) -> None:
+        """Write nothing any more: the run goes on in another log of it."""
+        if self.error is None:
+            self._fail(JournalError(f"the run {self._run!r} goes on elsewhere.", "taken"))
 
     def _fail(self, error: JournalError) -> None:
         self.error = error
         self._pending.clear()
         waiting, self._waiting = self._waiting, []
         _settle(waiting, error)
-        if self._on_error is not None:
-            self._on_error(error)
+        self.end.fail(error)
+        self._ends()
 
-    async def _write_batch(self, events: Sequence[Event]) -> None:
-        hard, self._hard = self._hard, False
-        ending = self.ending
-        if ending is None:
-            if events:
-                await self._store.append(self._run, events, hard=hard)
-            return
-        self.error = JournalError(f"the log of the run {self._run!r} is closed.", "ended")
-        how, keep = ending
-        if how:
-            await self._store.end(self._run, events, how=how, keep=keep)
+    def _ends(self) -> None:
+        """Say so; what the next state says is written, unless it is over."""
+        if self._on_end is not None:
+            self._on_end()
+        if self.end.over:
+            self._more = False
         else:
-            await self._store.leave(self._run, events)
+            self._write_soon()
 
     # -- what happens ------------------------------------------------------------------------------------
 
     @override
     def on_event(self, event: RunEvent, /) -> None:
+        if self.error is not None:
+            return
         run = event.run
         if isinstance(event, RunBegan):
             span = self._spans[run.number] = self._next
@@ -244,7 +338,7 @@ class RunLog(Observer):
         if not span:
             return
         if isinstance(event, PartsCame):
-            if run.number not in self._silent:
+            if not self._silent.get(run.number):
                 self._add_parts(span, event)
         elif isinstance(event, ModelAsked):
             at = _micro(event.at, run)
@@ -252,18 +346,20 @@ class RunLog(Observer):
         elif isinstance(event, RunEnded):
             error = None if event.error is None else cast("Json", error_data(event.error))
             data = [encode_data(each, _shown) for each in event.messages]
+            for message in range(len(data)):
+                self._last_times.pop((span, message), None)
             self.add(["call_end", span, _micro(event.at, run), event.outcome, error, data])
 
     def _add_parts(self, span: int, event: PartsCame) -> None:
         """Add parts; if the last event has parts of the same message, they are added to that one."""
-        self._size += sum(len(part) for part in event.parts if isinstance(part, str))
+        data = [any_part_data(part) for part in event.parts]
+        self._size += sum(len(str(each)) for each in data)
         if self._size > _LIMIT:
             self._fail(JournalError(f"The log of the run {self._run!r} is slower than the run."))
             return
         if not event.times:
             return
         place = span, event.message
-        data = [any_part_data(part) for part in event.parts]
         moments = [_micro(at, event.run) for at in event.times]
         before = self._last_times.get(place, 0)
         self._last_times[place] = moments[-1]
@@ -275,14 +371,27 @@ class RunLog(Observer):
         else:
             self.add(["parts", span, event.message, data, [moments[0], *times[1:]]])
 
-    def play(self, run: RunInfo | None) -> None:
-        """Do not write what a run does from now on: it plays a call that the log has.
+    def ask(self, keywords: Json, messages: Iterable[Json]) -> None:
+        """Write what a model is sent; what is equal to something before is not written again.
 
         Args:
-            run: the run.
+            keywords: of the call.
+            messages: for the model.
         """
+        self.add(["asked", self.span_now(), [*map(self._numbered, (keywords, *messages))]])
+
+    def _numbered(self, item: Json) -> Json:
+        digest = hashlib.sha256(json.dumps(item, sort_keys=True).encode()).digest()
+        if digest in self._asked:
+            return self._asked[digest]
+        self._asked[digest] = len(self._asked)
+        return item
+
+    def play(self) -> None:
+        """Do not write the parts of the run whose code calls this: it plays a call that the log has."""
+        run = _run_now()
         if run is not None:
-            self._silent.add(run.number)
+            self._silent.setdefault(run.number, True)
 
     def span_of(self, run: RunInfo | None) -> int:
         """Return the span of a run whose parts are written; 0 if they are not.
@@ -290,17 +399,25 @@ class RunLog(Observer):
         Args:
             run: the run.
         """
-        return 0 if run is None or run.number in self._silent else self._spans.get(run.number, 0)
+        return 0 if run is None or self._silent.get(run.number) else self._spans.get(run.number, 0)
 
     def origin_of(self, promise: MessagePromise) -> tuple[int, int] | None:
-        """Return the span and the number of the message whose parts the log has; None if it has not.
+        """Return the span and the number of the message whose parts the log has, or will have; None if not.
 
         Args:
             promise: of a message.
         """
         found = origin_of(promise.buffer)
         span = 0 if found is None else self.span_of(found[0])
-        return None if found is None or not span else (span, found[1])
+        if found is None or not span:
+            return None
+        self._silent.setdefault(found[0].number, False)
+        return span, found[1]
+
+
+def _run_now() -> RunInfo | None:
+    watch = current_watch()
+    return None if watch is None else watch.info
 
 
 def _micro(at: float, run: RunInfo) -> int:
@@ -330,10 +447,14 @@ class KeptCall(NamedTuple):
     Attributes:
         name: of the agent or the tool.
         events: what was recorded of it.
+        version: of the agents that made it.
+        place: the numbers of the calls that it was made inside of, and its own.
     """
 
     name: str
     events: tuple[RecordedEvent, ...]
+    version: str
+    place: tuple[str, ...]
 
 
 def kept_calls(events: Iterable[Event]) -> dict[str, deque[KeptCall]]:
@@ -351,13 +472,74 @@ def kept_calls(events: Iterable[Event]) -> dict[str, deque[KeptCall]]:
         match event:
             case ["parts", int(span), int(message), list(data), _]:
                 parts[span, message] += data
-            case ["kept", _, str(key), str(name), _, list(rows)]:
-                calls[key].append(KeptCall(name, tuple(_recorded(rows, parts))))
+            case ["kept", _, str(key), str(name), str(version), list(rows), list(place)]:
+                recorded = tuple(_recorded(rows, parts))
+                calls[key].append(KeptCall(name, recorded, version, tuple(map(str, place))))
+            case ["kept", int(_)]:
+                pass  # its texts were dropped
             case ["kept", *_]:
                 raise JournalError("the log of the run has a call that cannot be read; delete the run.")
+            case [str(kind), *_] if kind not in _EVENTS:
+                raise JournalError(
+                    f"the log of the run has an event ({kind}) of a later version of this library, without "
+                    "which it cannot continue; update the library.",
+                    "later",
+                )
             case _:
                 pass
     return dict(calls)
+
+
+def kept_version(events: Iterable[Event]) -> str | None:
+    """Return the version of the agents whose calls are kept in a log; None if none are.
+
+    Args:
+        events: of the log.
+    """
+    for event in events:
+        match event:
+            case ["kept", _, _, _, str(version), *_]:
+                return version
+            case _:
+                pass
+    return None
+
+
+def unsure_calls(events: Iterable[Event]) -> tuple[Counter[str], Counter[str]]:
+    """Return the names of calls that may be made or not when the run begins again.
+
+    Args:
+        events: of its log.
+
+    Returns:
+        Of calls that began, and whose answer is not kept; and of calls that are kept, but made by a call that
+        is kept itself, or in a branch that was cancelled: it may be cancelled earlier now.
+    """
+    began: dict[int, tuple[int, str, str]] = {}
+    outcomes: dict[int, str] = {}
+    kept: dict[int, str] = {}
+    for event in events:
+        match event:
+            case ["call", int(span), int(parent), str(kind), str(alias), *_]:
+                began[span] = parent, kind, alias
+            case ["call_end", int(span), _, str(outcome), *_]:
+                outcomes[span] = outcome
+            case ["kept", int(span), _, str(name), *_]:
+                kept[span] = name
+            case _:
+                pass
+    cut = Counter(
+        alias
+        for span, (_, kind, alias) in began.items()
+        if kind in _KINDS and span not in kept and outcomes.get(span) != "done"
+    )
+    inner: Counter[str] = Counter()
+    for span, name in kept.items():
+        outer = began[span][0] if span in began else 0
+        while outer in began and outer not in kept and outcomes.get(outer) != "cancelled":
+            outer = began[outer][0]
+        inner[name] += outer in began
+    return cut, inner
 
 
 def _recorded(
@@ -401,7 +583,8 @@ def kept_rows(events: Iterable[RecordedEvent], origins: Mapping[int, tuple[int, 
 async def events_of_run(journal: RunStore, run: str, observer: Observer) -> None:
     """Notify an observer of what a run did, as if it had observed the run.
 
-    Texts of messages are in the parts; `RunEnded.received` and `RunEnded.replied` are empty.
+    Texts of messages are in the parts; `RunEnded.received` and `RunEnded.replied` are empty. If the run has
+    ended, calls whose process was killed are abandoned after their last event.
 
     Args:
         journal: has the log of the run.
@@ -425,19 +608,17 @@ async def events_of_run(journal: RunStore, run: str, observer: Observer) -> None
         >>> MiniAgents().run(main())
         1
     """
-    events = (await journal.read(run)).events
+    page = await journal.read(run)
+    events = page.events
     zero = next((each[-1] for each in events if each[0] == "call" and isinstance(each[-1], int)), 0)
-    data: dict[int, list[FrozenMapping[str, object]]] = {}
-    for event in events:
-        match event:
-            case ["call_end", int(span), _, _, _, list(rows)]:
-                data[span] = [FrozenMapping(cast("Mapping[str, object]", decode_data(row))) for row in rows]
-            case _:
-                pass
+    data, without_end = _ends(events)
     anchor = Anchor(0.0)
     anchor.epoch = zero / _MICRO
+    if without_end and not page.record.ended:  # they have run until now, on the clock of the event loop
+        anchor = Anchor(asyncio.get_running_loop().time())
+        zero = round(anchor.epoch * _MICRO)
     told = Observers(None, [observer], anchor)
-    watches: dict[int, _Replay] = {}
+    watches = _Replays(run)
     for event in events:
         match event:
             case ["call", int(span), int(parent), str(kind), str(alias), keywords, int(at)]:
@@ -451,31 +632,75 @@ async def events_of_run(journal: RunStore, run: str, observer: Observer) -> None
                 )
                 watch = watches[span] = _Replay(info, told, data.get(span, []))
                 watch.now = (at - zero) / _MICRO
-                watch.began(None)
+                # An observer may set context variables in a run, for the runs that it calls.
+                watch.variables = copy_context() if outer is None else outer.variables.copy()
+                watch.began(watch.variables)
             case ["model", int(span), int(at), str(provider), str(model), str(server), bool(stream)]:
                 watches[span].now = (at - zero) / _MICRO
                 watches[span].asked(provider, model, server, stream=stream)
             case ["parts", int(span), int(message), list(parts), list(times)]:
                 moments = accumulate(cast("list[int]", times), initial=-zero)
                 watches[span].parts(message, parts, [at / _MICRO for at in moments][1:])
+                watches[span].now = (sum(cast("list[int]", times)) - zero) / _MICRO
             case ["call_end", int(span), int(at), str(outcome), error, _]:
                 watch = watches[span]
                 watch.now = (at - zero) / _MICRO
                 watch.end(outcome, error)
             case _:
                 pass
+    if page.record.ended:
+        _abandon(watches, without_end)
+
+
+def _ends(events: Iterable[Event]) -> tuple[dict[int, list[FrozenMapping[str, object]]], dict[int, int]]:
+    """The data of the messages of each call that has ended; and the other calls, with their callers."""
+    data: dict[int, list[FrozenMapping[str, object]]] = {}
+    without_end: dict[int, int] = {}
+    for event in events:
+        match event:
+            case ["call", int(span), int(parent), *_]:
+                without_end[span] = parent
+            case ["call_end", int(span), _, _, _, list(rows)]:
+                without_end.pop(span, None)
+                data[span] = [FrozenMapping(cast("Mapping[str, object]", decode_data(row))) for row in rows]
+            case _:
+                pass
+    return data, without_end
+
+
+class _Replays(dict[int, "_Replay"]):
+    """The calls of a run that have begun, by their spans."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__()
+        self._run = run
+
+    def __missing__(self, span: int) -> "_Replay":
+        raise JournalError(
+            f"The run {self._run!r} cannot be read: its log is damaged (call {span} has no beginning)."
+        )
+
+
+def _abandon(watches: Mapping[int, "_Replay"], without_end: Mapping[int, int]) -> None:
+    """End calls after their last event, each after those that it made."""
+    for span in sorted(without_end, reverse=True):
+        watch, outer = watches[span], watches.get(without_end[span])
+        watch.end("abandoned", None)
+        if outer is not None:
+            outer.now = max(outer.now, watch.now)
 
 
 class _Replay(RunWatch):
     """Notifies observers of a run of a log."""
 
-    __slots__ = ("_known", "now")
+    __slots__ = ("_known", "now", "variables")
 
     def __init__(
         self, info: RunInfo, observers: Observers, data: Sequence[FrozenMapping[str, object]]
     ) -> None:
         super().__init__(info, observers, lambda: self.now)
         self.now = 0.0
+        self.variables = Variables()
         self._known = data
 
     def parts(self, message: int, parts: Sequence[Json], moments: Sequence[float]) -> None:

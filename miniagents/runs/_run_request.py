@@ -6,10 +6,9 @@ from types import MappingProxyType
 from typing import Final, cast
 
 from miniagents.messages import Message
+from miniagents.values import is_secret_name
 
 from ._message_records import Json, Registry
-
-__all__ = ["RunRequest"]
 
 _REGISTRY: Final = Registry()
 _NO_KEYWORDS: Final[Mapping[str, object]] = MappingProxyType({})
@@ -39,8 +38,12 @@ class RunRequest:
         """Return the request as data for JSON.
 
         Raises:
-            TypeError: a value in it is of a type that cannot be kept.
+            TypeError: a value in it is of a type that cannot be kept, or named like a key.
         """
+        for name in filter(is_secret_name, self.keywords):
+            raise TypeError(
+                f"{name}= would be written to the journal with the run; give the agent its keys before."
+            )
         return {
             "agent": self.agent,
             "messages": [_REGISTRY.data_of(each) for each in self.messages],

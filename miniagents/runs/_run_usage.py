@@ -1,7 +1,7 @@
 """``RunUsage``: counts the tokens, requests and money that models use, by model and by agent."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
@@ -14,18 +14,16 @@ from miniagents.messages._parts import run_of
 from miniagents.streams._observers import (
     ModelAsked,
     Observer,
+    PartSeen,
     RunBegan,
     RunEnded,
     RunEvent,
     RunInfo,
-    RunRetried,
-    UsageCame,
 )
-from miniagents.values import LLMError, Usage, label_of
+from miniagents.values import LLMError, Retry, Usage, label_of
 
+from ._asked_models import AnyAgent, asked_models
 from ._prices import dollars
-
-__all__ = ["Price", "RunUsage", "UsageReport"]
 
 Price: TypeAlias = Callable[[Usage, str, str | None], Decimal | None]
 """Returns the price of tokens, from the usage, the model and its provider (None if that is not known).
@@ -265,27 +263,51 @@ class RunUsage(Observer):
             )
         return UsageReport(MappingProxyType(dict(self._by_run[run])), self._price)
 
+    def unpriced(self, agent: AnyAgent) -> tuple[str, ...]:
+        """Return the names of the models that an agent calls and whose price is not known, in order.
+
+        It looks into the agents of which the agent is made, tools that are agents, and agents among the
+        keywords. It does not find a model that a function calls by itself, or whose name is known only from
+        its answer.
+
+        Args:
+            agent: any.
+
+        Example:
+            >>> from decimal import Decimal
+            >>> from miniagents import identity
+            >>> from miniagents.testing import scripted_model
+            >>> usage = RunUsage(lambda tokens, model, provider: Decimal(1) if model == "m-1" else None)
+            >>> model = scripted_model("Hi").fork(model="m-1")
+            >>> usage.unpriced(identity | model | model.timeout(total=5).fork(model="m-2"))
+            ('m-2',)
+        """
+        names = {
+            asked.model: None
+            for asked in asked_models(agent)
+            if asked.model is not None and self._price(Usage(1, 1), asked.model, asked.provider) is None
+        }
+        return tuple(label_of(name) or "a model" for name in names)
+
     @override
     def on_event(self, event: RunEvent, /) -> None:
         run = event.run
         if isinstance(event, RunBegan):
             self._by_run[run] = {}
-            self._open[run] = _OpenRun(None)
-            if run.kind == "model":
-                self._open[run].model_known = True
+            self._open[run] = _OpenRun(run.kind == "model")
             return
         opened = self._open.get(run)
         if opened is None:  # it began before this observed the context
             return
         if isinstance(event, ModelAsked):
             opened.called = event
-        elif isinstance(event, RunRetried):
+        elif isinstance(event, PartSeen) and isinstance(event.part, Retry):
             opened.requests += 1
-        elif isinstance(event, UsageCame):
-            before = opened.usages.get(event.message)
-            opened.usages[event.message] = event
+        elif isinstance(event, PartSeen) and isinstance(event.part, Usage):
+            before, _ = opened.usages.get(event.message, (Usage(), None))
+            opened.usages[event.message] = event.part, event.model
             if run.kind == "model":
-                change = event.usage if before is None else event.usage - before.usage
+                change = event.part - before
                 self._count(run, _account(run, opened.called, event.model), _Amount(change))
         elif isinstance(event, RunEnded):
             self._ended(run, opened, event)
@@ -293,13 +315,13 @@ class RunUsage(Observer):
     def _ended(self, run: RunInfo, opened: "_OpenRun", end: RunEnded) -> None:
         del self._open[run]
         if run.kind == "model":
-            usages = next(iter(opened.usages.values()), None)
-            account = _account(run, opened.called, None if usages is None else usages.model, end.error)
-            untold = int(end.outcome == "done" and usages is None)
+            _, model = next(iter(opened.usages.values()), (None, None))
+            account = _account(run, opened.called, model, end.error)
+            untold = int(end.outcome == "done" and not opened.usages)
             self._count(run, account, _Amount(requests=opened.requests, untold=untold))
         elif opened.usages and not opened.model_known:
-            for event in opened.usages.values():
-                self._count(run, _account(run, None, event.model), _Amount(event.usage, 1))
+            for usage, model in opened.usages.values():
+                self._count(run, _account(run, None, model), _Amount(usage, 1))
 
     def _count(self, run: RunInfo, account: _Account, amount: _Amount) -> None:
         self._all[account] = self._all.get(account, _NOTHING).plus(amount)
@@ -319,21 +341,15 @@ class _OpenRun:
 
     Attributes:
         called: the model that it called, if it is the run of a model.
-        usages: the last usage of each message.
+        usages: the last usage of each message, and its model.
         requests: how often a model was called.
         model_known: True if a model below it has reported usage, which was counted.
     """
 
-    called: ModelAsked | None
-    usages: dict[int, UsageCame]
-    requests: int
     model_known: bool
-
-    def __init__(self, called: ModelAsked | None) -> None:
-        self.called = called
-        self.usages = {}
-        self.requests = 1
-        self.model_known = False
+    called: ModelAsked | None = None
+    usages: dict[int, tuple[Usage, str | None]] = field(default_factory=dict[int, "tuple[Usage, str | None]"])
+    requests: int = 1
 
 
 def _account(

@@ -8,10 +8,12 @@ commit. An event is a JSON list: its kind, the number of a span (0 is the run it
 and data. A store does not look into them.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, Self, TypeAlias
 
 from miniagents.values import MiniAgentsError
 
@@ -19,32 +21,17 @@ from ._call_keys import CallKey, RecordedFunction
 from ._message_records import Json
 from ._recordings import RecordedEvent
 
-__all__ = [
-    "CallStore",
-    "Event",
-    "JournalEntry",
-    "JournalError",
-    "Reason",
-    "Restart",
-    "RunHead",
-    "RunPage",
-    "RunRecord",
-    "RunState",
-    "RunStore",
-    "unknown_run",
-]
-
 Event: TypeAlias = "list[Json]"
 """Something that happened in a run: its kind, the number of the span, and data."""
 
-Reason: TypeAlias = Literal["unknown", "exists", "ended", "taken", "busy"]
+Reason: TypeAlias = Literal["unknown", "exists", "ended", "taken", "busy", "later"]
 """Why a store cannot do what was requested of a run."""
 
 Restart: TypeAlias = Literal["server", "program", "never"]
 """What continues a run whose process has ended: the next server, the program itself, or nothing."""
 
-RunState: TypeAlias = Literal["live", "left", "ended"]
-"""A process works on it; the next process may take it; it has ended."""
+RunState: TypeAlias = Literal["live", "left", "parked", "ended"]
+"""A process works on it; the next process may take it; it waits for something to be sent; it has ended."""
 
 _NOTHING_SENT: Final[Mapping[str, Json]] = MappingProxyType({})
 
@@ -59,7 +46,8 @@ class JournalError(MiniAgentsError):
     Attributes:
         reason: of a run: ``"unknown"`` (there is no such run, or it is no longer kept), ``"exists"``
             (already), ``"ended"``, ``"taken"`` (another process has taken it over, so this one can no longer
-            write) or ``"busy"`` (another process works on it); None for any other problem.
+            write), ``"busy"`` (another process works on it) or ``"later"`` (its log is of a later version of
+            this library); None for any other problem.
 
     Example:
         >>> raise JournalError("The journal calls.journal cannot be written: the disk is full.")
@@ -72,23 +60,62 @@ class JournalError(MiniAgentsError):
         super().__init__(text)
         self.reason: Reason | None = reason
 
+    @classmethod
+    def unknown(cls, run: str) -> Self:
+        """Return the error for a run that is not there.
 
-def unknown_run(run: str) -> JournalError:
-    """Return the error for an unknown run.
+        Args:
+            run: its id.
 
-    Args:
-        run: its id.
+        Example:
+            >>> str(JournalError.unknown("7"))
+            "no run has the id '7', or it is no longer kept."
+        """
+        return cls(f"no run has the id {run!r}, or it is no longer kept.", "unknown")
+
+    @classmethod
+    def exists(cls, run: str) -> Self:
+        """Return the error for a run that cannot begin, because another one has its id.
+
+        Args:
+            run: its id.
+
+        Example:
+            >>> str(JournalError.exists("7"))
+            "a run already has the id '7'; give each run an id of its own."
+        """
+        return cls(f"a run already has the id {run!r}; give each run an id of its own.", "exists")
+
+    @classmethod
+    def ended(cls, run: str) -> Self:
+        """Return the error for a run to whose log nothing can be added.
+
+        Args:
+            run: its id.
+
+        Example:
+            >>> str(JournalError.ended("7"))
+            "the run '7' has ended; nothing can be added to its log."
+        """
+        return cls(f"the run {run!r} has ended; nothing can be added to its log.", "ended")
+
+
+def wall_time() -> float:
+    """Return the seconds since 1970; on an event loop with virtual time, they go with that time.
 
     Example:
-        >>> str(unknown_run("7"))
-        "no run has the id '7', or it is no longer kept."
+        >>> async def is_late():
+        ...     return wall_time() > 1_700_000_000
+        >>> asyncio.run(is_late())
+        True
     """
-    return JournalError(f"no run has the id {run!r}, or it is no longer kept.", "unknown")
+    clock: Callable[[], float] = getattr(asyncio.get_running_loop(), "wall_time", time.time)
+    return clock()
 
 
 @dataclass(frozen=True, slots=True)
-class RunHead:
-    """What is known of a run before it begins.
+class RunRecord:
+    """The facts about a run that a journal keeps besides its events; to begin a run, the first five.
 
     Attributes:
         run: its id.
@@ -97,30 +124,7 @@ class RunHead:
         version: of the agents.
         restart: what continues it if its process ends: the next ``"server"`` (`RunStore.take`), the
             ``"program"`` when it runs again (`RunStore.claim`), or nothing (``"never"``).
-
-    Example:
-        >>> RunHead("7", owner="ada").topic
-        ''
-    """
-
-    run: str
-    owner: str = ""
-    topic: str = ""
-    version: str = "1"
-    restart: Restart = "never"
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """The facts about a run that a journal keeps besides its events.
-
-    Attributes:
-        run: its id.
-        owner: the user who may read and stop it; ``""`` if every client that knows the id may.
-        topic: what the run belongs to, such as the id of a chat; ``""`` for nothing.
-        version: of the agents.
-        restart: what continues it if its process ends.
-        state: ``"live"``, ``"left"`` or ``"ended"``.
+        state: ``"live"``, ``"left"``, ``"parked"`` (it waits for something to be sent) or ``"ended"``.
         attempts: how many processes have worked on it; one that left it in order does not count.
         last: the position of its last event.
         began: when, in seconds since 1970.
@@ -179,25 +183,31 @@ class RunStore(Protocol):
         ...     return MemoryJournal()
     """
 
-    async def join(self, version: str, on_left: Callable[[], None], /) -> Callable[[], None]:
+    async def join(
+        self, version: str, on_left: Callable[[], None], /, *, waiting: bool = False
+    ) -> Callable[[], None]:
         """Say that this process serves runs of a version, until the function that is returned is called.
 
         Args:
             version: of the agents.
             on_left: called in this event loop whenever there may be runs for :meth:`take`.
+            waiting: whether :meth:`take` will be called so.
         """
         ...
 
-    async def take(self, version: str, limit: int, /) -> list[RunRecord]:
+    async def take(self, version: str, limit: int, /, *, waiting: bool = False) -> list[RunRecord]:
         """Become the writer of runs that a server left or died with, oldest first.
 
         Only runs of `restart` ``"server"`` and ``"never"`` are taken: those of this version, and those of a
         version that no living server has joined with for a while (ten leases). Their earlier writers can
-        append nothing any more.
+        append nothing any more. A run that was parked is taken when something was sent to it, or its time has
+        come. From now on it is a run of this version; the record is that of before.
 
         Args:
             version: of the agents.
             limit: how many at most.
+            waiting: whether runs of other versions that are parked, or were so when something was sent to
+                them, are taken, too; else they wait for a server of their version.
         """
         ...
 
@@ -217,7 +227,7 @@ class RunStore(Protocol):
         """
         ...
 
-    async def begin(self, head: RunHead, events: Sequence[Event], /) -> None:
+    async def begin(self, head: RunRecord, events: Sequence[Event], /) -> None:
         """Keep a new run; it survives a loss of power when this returns.
 
         Args:
@@ -256,12 +266,26 @@ class RunStore(Protocol):
         """
         ...
 
-    async def leave(self, run: str, events: Sequence[Event] = (), /) -> None:
-        """Let the next process take a run at once; this one does not count as an attempt.
+    async def leave(
+        self,
+        run: str,
+        events: Sequence[Event] = (),
+        /,
+        *,
+        wake_at: float | None = None,
+        heard: int = 0,
+        counts: bool = False,
+    ) -> None:
+        """Let the next process take a run.
 
         Args:
             run: a run of which this process is the writer.
             events: the last ones of this process.
+            wake_at: None: the run can be taken at once. Else it is parked: it can be taken at this time, in
+                seconds since 1970, or when something is sent to it.
+            heard: how many of the things that were sent to the run this process has heard; if there are more,
+                the run is not parked.
+            counts: whether this process counts as an attempt, as one that ends without leaving the run does.
 
         Raises:
             JournalError: ``"taken"``, ``"ended"`` or ``"unknown"``.
@@ -293,7 +317,13 @@ class RunStore(Protocol):
         ...
 
     async def find(
-        self, *, run: str | None = None, topic: str | None = None, owner: str | None = None, limit: int = 100
+        self,
+        *,
+        run: str | None = None,
+        topic: str | None = None,
+        owner: str | None = None,
+        ended: bool | None = None,
+        limit: int = 100,
     ) -> list[RunRecord]:
         """Return the records of runs, newest first.
 
@@ -301,6 +331,7 @@ class RunStore(Protocol):
             run: the id; None for any.
             topic: what they belong to; None for anything.
             owner: whose they are; None for anybody's.
+            ended: whether they have ended; None for both.
             limit: how many at most.
         """
         ...
@@ -308,13 +339,15 @@ class RunStore(Protocol):
     async def send(self, run: str, key: str, data: Json, /) -> None:
         """Send something to a run, which its writer gets, now or when it takes the run over.
 
-        It survives a loss of power when this returns. A second one with the same key changes nothing, and so
-        does one for a run that has ended or does not exist.
+        It survives a loss of power when this returns. A second one with the same key changes nothing.
 
         Args:
             run: its id.
             key: names it within the run, such as ``"stop"``.
             data: any JSON.
+
+        Raises:
+            JournalError: ``"ended"`` or ``"unknown"``.
         """
         ...
 
@@ -327,11 +360,12 @@ class RunStore(Protocol):
         """
         ...
 
-    async def delete(self, run: str, /) -> None:
+    async def delete(self, run: str, /, *, topic: str | None = None) -> None:
         """Delete a run; nothing happens if there is none. Its writer can append nothing any more.
 
         Args:
             run: its id.
+            topic: what it has to belong to, else it is not deleted; None for anything.
         """
         ...
 

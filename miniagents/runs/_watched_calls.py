@@ -1,5 +1,6 @@
 """Running calls of an agent and their usage, for limits and budgets."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Final, cast
@@ -7,7 +8,9 @@ from weakref import WeakKeyDictionary
 
 from typing_extensions import override
 
+from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message, MessageSequencePromise
+from miniagents.messages._message import message_buffers
 from miniagents.messages._parts import run_of
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
@@ -15,18 +18,16 @@ from miniagents.streams._observers import (
     ModelAsked,
     Observer,
     PartsCame,
+    PartSeen,
     RunEnded,
     RunEvent,
     RunInfo,
-    UsageCame,
 )
 from miniagents.streams._promise import when_complete
 from miniagents.values import Usage, label_of, set_partial_text
 
 from ._prices import dollars
 from ._run_usage import Price, RunUsage
-
-__all__ = ["WatchedCall", "WatchedCalls", "end_with", "when_ended"]
 
 _NAMED: Final = 5  # models that an error names
 
@@ -69,8 +70,8 @@ class WatchedCall:
             self._called[run] = event
         elif isinstance(event, PartsCame):
             self._texts[run] = self._texts.get(run, 0) + sum(type(part) is str for part in event.parts)
-        elif isinstance(event, UsageCame):
-            self._reported.setdefault(run, {})[event.message] = event.usage.output_tokens or 0
+        elif isinstance(event, PartSeen) and isinstance(event.part, Usage):
+            self._reported.setdefault(run, {})[event.message] = event.part.output_tokens or 0
 
     def _not_told(self) -> "Iterator[tuple[RunInfo, int]]":
         """Yield the models of which more has come than they have reported, and how many tokens at least."""
@@ -127,25 +128,32 @@ class WatchedCalls(Observer):
         self._under_way: WeakKeyDictionary[Context, int] = WeakKeyDictionary()
         self._calls: dict[RunInfo, WatchedCall] = {}
 
-    def begin(self, context: Context) -> None:
-        """Observe the runs of a context, until each call that begins in it has ended.
+    def inquire(
+        self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...], undo: Callable[[], None]
+    ) -> MessageSequencePromise[Message]:
+        """Make a call, and observe the runs of its context until each call that begins in it has ended.
 
         Not longer: a limit that one request of an app has made must not observe all later requests.
 
         Args:
-            context: in which the caller makes a call right after this.
+            ctx: of the caller, which watches the call right after this.
+            call: the agent.
+            undo: is called if the call cannot begin.
         """
+        context = Context.current()
         under_way = self._under_way.get(context, 0)
         self._under_way[context] = under_way + 1
         if not under_way:
             context.observe(self)
+        try:
+            return call.inquire(ctx.messages)
+        except BaseException:
+            self._leave(context)
+            undo()
+            raise
 
-    def leave(self, context: Context) -> None:
-        """Count one call less in a context, and stop observing it after the last one.
-
-        Args:
-            context: in which a call has ended, or could not begin.
-        """
+    def _leave(self, context: Context) -> None:
+        """Count one call less in a context, and stop observing it after the last one."""
         self._under_way[context] -= 1
         if not self._under_way[context]:
             del self._under_way[context]
@@ -157,7 +165,7 @@ class WatchedCalls(Observer):
         on_event: Callable[[WatchedCall, RunEvent], None],
         on_end: Callable[[WatchedCall], None],
     ) -> WatchedCall | None:
-        """Watch a call that has just been made, after :meth:`begin`; None if it has ended already.
+        """Watch a call that has just been made, by :meth:`inquire`; None if it has ended already.
 
         Args:
             replies: of the call.
@@ -167,7 +175,7 @@ class WatchedCalls(Observer):
         context = replies.buffer.context
         run = run_of(replies.buffer)
         if run is None:
-            self.leave(context)
+            self._leave(context)
             return None
         call = self._calls[run] = WatchedCall(self._usage, run, context, on_event, on_end)
         return call
@@ -184,26 +192,36 @@ class WatchedCalls(Observer):
         call.note(event)
         if isinstance(event, RunEnded) and event.run is run:
             del self._calls[run]
-            self.leave(call.context)
+            self._leave(call.context)
             call.error = event.error
             call.on_end(call)
         else:
             call.on_event(call, event)
 
 
-def when_ended(replies: MessageSequencePromise[Message], then: Callable[[], None]) -> None:
-    """Call ``then`` once, when replies and all messages in them have ended. This does not read them.
+async def reply_watched(
+    ctx: InteractionContext, replies: MessageSequencePromise[Message], then: Callable[[], None] | None = None
+) -> None:
+    """Reply what a call replies, and wait until it has ended, with all messages. This does not read them.
+
+    Only the function that waits holds the promise: it is cancelled when the last reader leaves, and the call
+    is stopped then.
 
     Args:
-        replies: of a call.
-        then: must not raise.
+        ctx: of the caller.
+        replies: of the call.
+        then: is called once, when the call has ended, also if it was stopped; it must not raise.
     """
-    buffer = replies.buffer
-    when_complete(buffer, lambda: _messages(replies), lambda _: then())
+    over, stream = asyncio.Event(), replies.buffer
 
+    def ended(_: object) -> None:
+        over.set()
+        if then is not None:
+            then()
 
-def _messages(replies: MessageSequencePromise[Message]) -> list[ReplayBuffer[object]]:
-    return [cast("ReplayBuffer[object]", promise.buffer) for promise in replies.buffer.items]
+    when_complete(stream, lambda: message_buffers(stream), ended)
+    ctx.reply(replies)
+    await over.wait()
 
 
 def end_with(replies: MessageSequencePromise[Message], error: Exception) -> None:
@@ -213,7 +231,7 @@ def end_with(replies: MessageSequencePromise[Message], error: Exception) -> None
         replies: of the call.
         error: that its readers get.
     """
-    for buffer in (*_messages(replies), cast("ReplayBuffer[object]", replies.buffer)):
+    for buffer in (*message_buffers(replies.buffer), cast("ReplayBuffer[object]", replies.buffer)):
         if not buffer.closed:
             producer = buffer.producer
             set_partial_text(error, "".join(item for item in buffer.items if isinstance(item, str)))

@@ -1,10 +1,11 @@
 """``from_async`` and ``to_async_iter``: async iterables as Observables, and back."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
 from itertools import islice
+from types import AsyncGeneratorType
 from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
@@ -35,8 +36,8 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
 
     * When does it start? At each subscription, as a task of the active context. Without one it is a task of
       the running event loop, which the subscription owns.
-    * How often? Once per subscription. (An async *generator object* can be iterated only once; for several
-      subscriptions, give an object whose ``__aiter__`` makes a new iterator.)
+    * How often? Once per subscription. An async *generator object* can be iterated only once: another
+      subscription gets an error (``rx.defer(lambda _: from_async(rows()))`` makes a new one each time).
     * What is kept? Nothing.
     * What does ``break`` do? Disposing the subscription cancels the task and closes the iterator.
     * When does an error come? After every item that came before it.
@@ -61,6 +62,7 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
         >>> MiniAgents().run(from_async(numbers()))
         [0, 1, 2]
     """
+    was_read = False
 
     def subscribe(
         observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
@@ -68,9 +70,22 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
         context = context_here()
         status: ReplayBuffer[object] = ReplayBuffer(context)
         name = getattr(source, "__qualname__", type(source).__qualname__)
+        if was_read:
+            msg = (
+                f"from_async({name}): this async generator was read before, and can be read once. "
+                "Make a new one for each subscription: rx.defer(lambda _: from_async(...))."
+            )
+            observer.on_error(RuntimeError(msg))
+            return Disposable()
         sink = _ObserverSink(observer, status, gauge_of(scheduler, observer), name)
-        driver = ProducerTask("from_async", context, status, sink, part=True)
-        driver.start(lambda: pump(source, status, sink.append))
+        driver = ProducerTask("from_async", status, sink, part=True)
+
+        def read() -> Coroutine[object, object, None]:
+            nonlocal was_read
+            was_read = isinstance(source, AsyncGeneratorType)
+            return pump(source, status, sink.append)
+
+        driver.start(read)
 
         def leave() -> None:
             sink.detach()  # must be first: an observer that has left gets no cancellation error
@@ -188,7 +203,7 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None
     """Turn an Observable into an async iterator of its items.
 
     * When does it start? It subscribes when the first item is requested.
-    * How often? Once: an async iterator can be read once. Call this function again to subscribe again.
+    * How often? Once. Call this function again to subscribe again.
     * What is kept? The items that have not been read. A source of this library below the operators
       (`from_async`, the replies of an agent) waits while `prefetch` items (1,024) have not been read; any
       other Observable cannot be paused. With ``overflow``, at most its capacity.
@@ -198,9 +213,6 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None
     Args:
         observable: hot or cold; it may push from any thread.
         overflow: how many unread items are kept at most, and what happens to one more; see :class:`Overflow`.
-
-    Returns:
-        An async generator of the items.
 
     Raises:
         StreamOverflowError: more items came than ``overflow`` allows, and its policy is to fail; or it is to
@@ -345,7 +357,7 @@ def run_events() -> Stream[RunEvent]:
         ...             break
         >>> MiniAgents().run(main())
         RunBegan HELLO
-        FirstPart HELLO
+        PartSeen HELLO
         PartsCame HELLO
         RunEnded HELLO
     """
@@ -372,18 +384,16 @@ class _Recorder(Observer):
 
     def __init__(self, context: Context, buffer: ReplayBuffer[RunEvent]) -> None:
         self._context = context
-        self._buffer: ReplayBuffer[RunEvent] | None = buffer
+        self._buffer = buffer
 
     @override
     def on_event(self, event: RunEvent, /) -> None:
-        if self._buffer is not None:
-            self._buffer.append(event)
+        self._buffer.append(event)
 
     async def context_ended(self) -> None:
         """End the stream: there are no further events."""
-        if self._buffer is not None:
-            self._buffer.finish()
-            self._stop()
+        self._buffer.finish()
+        self._stop()
 
     def blocked_by(self) -> Producer | None:
         """None: it waits for events of runs, not for a producer."""
@@ -391,13 +401,11 @@ class _Recorder(Observer):
 
     def cancel(self) -> None:
         """End the stream, and store no more events."""
-        if self._buffer is not None:
-            self._buffer.end_cancelled()
-            self._stop()
+        self._buffer.end_cancelled()
+        self._stop()
 
     abandon = cancel
 
     def _stop(self) -> None:
-        self._buffer = None
         self._context.stop_observing(self)
         self._context.forget_close(self.context_ended)

@@ -17,7 +17,7 @@ from ._demand import UNBOUNDED
 from ._lifetime import Lease
 from ._promise import when_complete
 from ._pump import close
-from ._readers import raise_error, started, until_more
+from ._readers import LEVELS, raise_error, settled, started, until_more, was_stopped
 from ._run_task import ProducerTask
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ class BoundedConcurrentMap(Generic[T, R]):
 
     def start(self, source: AsyncIterable[T], name: str) -> None:
         """Begin to read the source."""
-        self._task = ProducerTask(name, self._context, self.buffer, self, part=True)
+        self._task = ProducerTask(name, self.buffer, self, part=True)
         self._task.start(lambda: self._run(source))
 
     # -- the task ----------------------------------------------------------------------------------------
@@ -163,10 +163,17 @@ class BoundedConcurrentMap(Generic[T, R]):
         buffer.request(UNBOUNDED, waiting=True)
         when_complete(buffer, partial(self._parts, buffer), partial(self._ended, index, key))
 
-    def _ended(self, index: int, key: Hashable, parts: Sequence[ReplayBuffer[object]]) -> None:
-        buffer = self._under_way.pop(index, None)
+    def _ended(
+        self, index: int, key: Hashable, parts: Sequence[ReplayBuffer[object]], levels: int = LEVELS
+    ) -> None:
+        buffer = self._under_way.get(index)
         if buffer is None:  # left
             return
+        if levels and any(map(was_stopped, (buffer, *parts))):
+            # First the cancellation comes here too, if it is that of a run above.
+            self._context.call_soon_here(partial(self._ended, index, key, parts, levels - 1))
+            return
+        del self._under_way[index]
         if self._limits.stop:
             failed = next((each for each in (buffer, *parts) if each.error is not None), None)
             if failed is not None:
@@ -316,6 +323,7 @@ async def _read(
             await until_more(mapped.buffer)
     finally:
         mapped.leave()
+    await settled(mapped.buffer)
     raise_error(mapped.buffer)
 
 
@@ -337,7 +345,7 @@ class AsyncCall(Lease, Generic[V]):
         async def body() -> None:
             buffer.append(await function(item))
 
-        self._task = ProducerTask(name, buffer.context, buffer, buffer, part=True)
+        self._task = ProducerTask(name, buffer, buffer, part=True)
         self._task.start(body)
 
     @property

@@ -67,10 +67,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# -- task owner -----------------------------------------------------------------------------------------
-#
-# `TaskOwner`: belongs to one event loop and its thread, and owns tasks: it waits for all of them, or cancels
-# all of them.
+# -- tasks ----------------------------------------------------------------------------------------------
 
 Ts = TypeVarTuple("Ts")
 
@@ -118,32 +115,396 @@ def _shield() -> AbstractContextManager[object]:
     return nullcontext() if anyio is None else cast("CancelScopes", anyio).CancelScope(shield=True)
 
 
-class TaskOwner:
-    """Owns tasks from their beginning to their end, on the event loop on which it was opened.
+def _listed(names: list[str]) -> str:
+    """Return the names of tasks, or the first names and how many more there are."""
+    return (
+        ", ".join(names)
+        if len(names) <= NAMED
+        else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+    )
 
-    Args:
-        shutdown_timeout: seconds that cancelled tasks get for their cleanup.
-        drain_timeout: seconds that :meth:`drain` waits for the tasks; None: for ever.
+
+# -- unhandled ------------------------------------------------------------------------------------------
+#
+# Errors that no reader has got yet.
+#
+# **Every error is either raised to a reader or logged, never both.** The same exception may end several
+# streams on its way; one reader of any of them is enough, and it is logged when the last of them is dropped.
+
+
+class FailedStream(Protocol):
+    """A stream that ended with an error.
 
     Attributes:
-        draining: whether it waits for its tasks to end; then no source is paused any more.
-        drain_timeout: seconds that :meth:`drain` waits for the tasks; None: for ever.
-        shutdown_timeout: seconds that cancelled tasks get for their cleanup.
-        tasks: every task that it owns.
+        error_handled: whether the error was raised to a reader, or logged.
+        context: of the stream.
     """
 
-    def __init__(self, *, shutdown_timeout: float, drain_timeout: float | None) -> None:
+    error_handled: bool
+    context: "PromisingContext"
+
+
+class PassingError:
+    """An error that a subscriber is getting.
+
+    Args:
+        error: the error.
+        chain: the aliases of the agents that it went through.
+
+    Attributes:
+        passed_on: whether another stream has ended with it, so that the subscriber has not handled it.
+    """
+
+    __slots__ = ("chain", "error", "passed_on")
+
+    def __init__(self, error: Exception, chain: tuple[str, ...]) -> None:
+        self.error: Exception = error
+        self.chain: tuple[str, ...] = chain
+        self.passed_on: bool = False
+
+
+class UnhandledErrors:
+    """The errors that no reader has got yet, each with the streams that ended with it.
+
+    Nested contexts share them, since the run that reads a stream of an inner context may fail with its error.
+    """
+
+    __slots__ = ("_streams",)
+
+    def __init__(self) -> None:
+        self._streams: dict[
+            int, tuple[BaseException, set[FailedStream]]
+        ] = {}  # the key is the id of the error
+
+    def watch(self, stream: FailedStream, error: BaseException) -> None:
+        """Note that ``stream`` failed with ``error``, and no reader has got it yet."""
+        self._streams.setdefault(id(error), (error, set()))[1].add(stream)
+
+    def forget(self, error: BaseException) -> None:
+        """Forget an error that a reader has got, from any stream."""
+        _, streams = self._streams.pop(id(error), (error, ()))
+        for stream in streams:
+            stream.error_handled = True
+
+    def drop(self, stream: FailedStream, error: BaseException) -> None:
+        """Log the error of a dropped ``stream`` if no reader has got it and no other stream has it."""
+        _, streams = self._streams.get(id(error), (error, set[FailedStream]()))
+        streams.discard(stream)
+        if not streams:
+            self._report(error)
+
+    def report(self, goes_on: Callable[[FailedStream], bool] = lambda _: False) -> None:
+        """Log every error that no reader has got.
+
+        Args:
+            goes_on: whether readers may still come to a stream, so that its error is not logged now.
+        """
+        for error, streams in tuple(self._streams.values()):
+            if not any(map(goes_on, streams)):
+                self._report(error)
+
+    def _report(self, error: BaseException) -> None:
+        if id(error) in self._streams:
+            self.forget(error)
+            logger.error("No reader ever saw this error: %r", error, exc_info=error)
+
+
+# -- context --------------------------------------------------------------------------------------------
+
+
+PREFETCH: Final = 1024  # pieces
+SHUTDOWN_TIMEOUT: Final = 10.0  # seconds
+APP_DRAIN_TIMEOUT: Final = 10.0  # seconds
+PACKAGE: Final = Path(__file__).parents[1]
+
+DrainTimeout: TypeAlias = float | Literal["auto"] | None
+"""How long a normal end waits for runs, in seconds. None: for ever. "auto": 10 if app-wide, else None."""
+
+
+class Closable(Protocol):
+    """A resource that nested contexts share."""
+
+    def close(self) -> Awaitable[object]:
+        """Close it: the last context that shared it has ended."""
+        ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+P = ParamSpec("P")
+
+
+class PromiseResolvedHandler(Protocol):
+    """The type of a handler for ``on_promise_resolved``: awaited with each promise and its value.
+
+    Example:
+        >>> from miniagents.streams import Promise, PromisingContext
+        >>> async def show(promise, result):
+        ...     print(type(promise).__name__, result)
+        >>> async def main():
+        ...     Promise(prefill_result=42)
+        >>> PromisingContext(on_promise_resolved=show).run(main())
+        Promise 42
+    """
+
+    async def __call__(self, promise: "Promise[object]", result: object, /) -> None:
+        """Handle one resolved promise."""
+        ...
+
+
+HandlerT = TypeVar("HandlerT", bound=PromiseResolvedHandler)
+
+
+class PromisingContext:
+    """The owner of every promise that is made inside its ``async with`` block, or inside :meth:`run`.
+
+    A normal end waits for all runs; any other end cancels them. Inside another one on the same event loop it
+    is its child, with its settings. `MiniAgents` is the one for agents.
+
+    Args:
+        on_promise_resolved: awaited with every promise that resolved and its value.
+        prefetch: how many pieces a source may run ahead of its fastest reader; 1024.
+        shutdown_timeout, drain_timeout: seconds for the cleanup; for a normal end.
+        app_wide: whether it serves all code on its event loop.
+
+    Attributes:
+        announcing, handling_events, event_queue, resolved_handlers, app_wide, parent, calls_from_threads,
+        cancelling, draining, observers, passing, pushing, tasks, unhandled, watch: for this library.
+
+    Raises:
+        ValueError: ``prefetch`` is below 1, or ``drain_timeout`` below 0.
+
+    Example:
+        >>> from miniagents.streams import Promise, PromisingContext
+        >>> async def main() -> int:
+        ...     return await Promise(lambda: asyncio.sleep(0, 42))
+        >>> PromisingContext().run(main())
+        42
+    """
+
+    def __init__(
+        self,
+        *,
+        on_promise_resolved: PromiseResolvedHandler | None = None,
+        prefetch: int | None = None,
+        shutdown_timeout: float | None = None,
+        drain_timeout: DrainTimeout = "auto",
+        app_wide: bool = False,
+    ) -> None:
+        if prefetch is not None and prefetch < 1:
+            msg = f"prefetch is {prefetch}: a source must be allowed at least 1 piece ahead of its reader."
+            raise ValueError(msg)
+        if drain_timeout == "auto":
+            drain_timeout = APP_DRAIN_TIMEOUT if app_wide else None
+        if drain_timeout is not None and not drain_timeout >= 0:
+            msg = f"drain_timeout is {drain_timeout}: give seconds, 0 or more, or None to wait for ever."
+            raise ValueError(msg)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = 0
-        self._process = 0
-        self.shutdown_timeout: float = shutdown_timeout
+        self._thread = self._process = 0
+        self.shutdown_timeout: float = SHUTDOWN_TIMEOUT if shutdown_timeout is None else shutdown_timeout
         self.drain_timeout: float | None = drain_timeout
-        self.draining: bool = False
+        self.draining: bool = False  # it waits for its tasks; then no source is paused any more
+        self.cancelling: bool = False  # it cancels all its tasks
         self.tasks: dict[OwnedTask, None] = {}  # in the order in which they began
         self._idle: asyncio.Future[None] | None = None
         self._open: WeakSet[Sink] = WeakSet()
         self._finished_early: dict[object, OwnedTask] = {}  # runs by their closed replies
         self._closed_replies: dict[OwnedTask, list[object]] = {}
+        self.app_wide: bool = app_wide
+        self._given_prefetch = prefetch
+        self._given_shutdown_timeout = shutdown_timeout
+        self.prefetch: int = PREFETCH if prefetch is None else prefetch
+        self.parent: PromisingContext | None = None
+        self.observers: Observers | None = None
+        self._anchor: Anchor | None = None  # those of the outermost context, while that is entered
+        self._own_observers: list[Observer] = []
+        self.announcing: bool = False  # there are handlers of promises
+        self.pushing: bool = False  # a push is running; what it causes waits
+        self.passing: PassingError | None = None  # what an Observable passes on, and its agents
+        self.unhandled: UnhandledErrors = UnhandledErrors()
+        self.watch: DeadlockWatch | None = None
+        self.event_queue: deque[Callable[[], Awaitable[None]]] = deque()
+        self.handling_events: bool = False  # the handlers of `event_queue` are called
+        self._handlers_turn: asyncio.Lock = asyncio.Lock()
+        self._within_handler = False
+        self.resolved_handlers: list[PromiseResolvedHandler] = (
+            [] if on_promise_resolved is None else [on_promise_resolved]
+        )
+        self._pushes: deque[Callable[[], None]] = deque()
+        self._children: set[PromisingContext] = set()
+        self._closing = False
+        self._shared: dict[object, object] = {}
+        self._closers: list[Callable[[], Awaitable[object]]] = []
+        self.calls_from_threads: set[Callable[[], None]] = set()  # each refuses a call of a thread
+        self._outer: PromisingContext | None = None
+        self._made_at = _caller() if app_wide else ""  # for errors
+        self._entered = self._started = False  # the second one: by `start`, not as a block
+        self._stopping: asyncio.Future[None] | None = None
+        self._block: asyncio.Task[object] | None = None  # the task of its `async with` block
+        self._interrupt: BaseException | None = None
+
+    @classmethod
+    def current(cls) -> Self:
+        """Return the active context.
+
+        Raises:
+            NoActiveContextError: no context is active, or none of this class.
+            WrongLoopError: it belongs to another event loop or thread.
+        """
+        context = current_context()
+        if isinstance(context, cls):
+            return context
+        raise NoActiveContextError
+
+    def on_promise_resolved(self, handler: HandlerT) -> HandlerT:
+        """Add a handler; usable as a decorator. An error of a handler is logged and affects nothing else.
+
+        Args:
+            handler: awaited with every promise that resolves from now on, and its value; one call at a time.
+
+        Returns:
+            The handler itself.
+        """
+        self.resolved_handlers.append(handler)
+        self.announce_all()
+        return handler
+
+    @overload
+    def run(self, main: Observable[T]) -> list[T]: ...
+    @overload
+    def run(self, main: Awaitable[T]) -> T: ...
+    def run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
+        """Run a coroutine, or an Observable, in this context and block until everything has ended.
+
+        If an event loop is running already, it blocks that loop, and runs on a thread and an event loop of
+        its own.
+
+        Args:
+            main: awaited; an Observable is subscribed to and its items are collected.
+
+        Returns:
+            The value of ``main``; for an Observable, the list of its items.
+
+        Raises:
+            RuntimeError: this context is active already.
+            TypeError: ``main`` is neither; call an async function first.
+        """
+        _check_runnable(main)
+        if running_loop() is None:
+            return run_loop(lambda: self._run(main))
+        return run_in_thread(lambda: self._run(main))
+
+    @overload
+    @classmethod
+    def from_thread(cls, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    @classmethod
+    def from_thread(cls, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @classmethod
+    def from_thread(cls, function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> object:
+        """Call ``function`` on the event loop of a context, from another thread, and wait for the result.
+
+        The context is that of the block in which the thread was started with its context variables, as by
+        `asyncio.to_thread`; else the app-wide one. It treats the call like a run.
+
+        Args:
+            function: ``agent.inquire``, or an async function of yours.
+            *args: its arguments.
+            **kwargs: the same by name.
+
+        Raises:
+            InquiryCancelledError: the context ended before the call did.
+            NoActiveContextError: there is none, or several are app-wide.
+            RuntimeError: an event loop runs on this thread.
+            WrongLoopError: the context belongs to another process.
+
+        Example:
+            >>> import asyncio
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> def handler():
+            ...     return str(MiniAgents.from_thread(scripted_model("Hello").inquire))
+            >>> async def main():
+            ...     async with MiniAgents(app_wide=True):
+            ...         print(await asyncio.to_thread(handler))
+            >>> asyncio.run(main())
+            Hello
+        """
+        return call_from_thread(cls._for_thread(), partial(function, *args, **kwargs))
+
+    @classmethod
+    def iterate_from_thread(
+        cls, function: Callable[P, AsyncIterable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Iterator[T]:
+        """Call ``function`` as :meth:`from_thread` does, and iterate over its stream while it is written.
+
+        * When does it start? At once; the items wait until this thread takes them.
+        * How often? Once.
+        * What is kept? What the stream keeps.
+        * What does ``break`` do? The reader leaves, as in ``async for``.
+        * When does an error come? After the items before it.
+
+        Args:
+            function: returns the stream: ``lambda: agent.inquire("Hi").tokens``.
+            *args: its arguments.
+            **kwargs: the same by name.
+
+        Raises:
+            InquiryCancelledError: the context ended before the stream did.
+            NoActiveContextError: no such context exists (any more), or several are app-wide.
+            RuntimeError: an event loop runs on this thread.
+
+        Example:
+            >>> import asyncio
+            >>> from miniagents import MiniAgents
+            >>> from miniagents.testing import scripted_model
+            >>> model = scripted_model("Hello there")
+            >>> def handler():
+            ...     for token in MiniAgents.iterate_from_thread(lambda: model.inquire("Hi").tokens):
+            ...         print(repr(token))
+            >>> async def main():
+            ...     async with MiniAgents(app_wide=True):
+            ...         await asyncio.to_thread(handler)
+            >>> asyncio.run(main())
+            'Hello '
+            'there'
+        """
+        return iterate_from_thread(cls._for_thread(), partial(function, *args, **kwargs))
+
+    @classmethod
+    def _for_thread(cls) -> Self:
+        context = context_for_thread()
+        if not isinstance(context, cls):
+            raise NoActiveContextError
+        return context
+
+    async def _run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
+        async with self:
+            return await (self._items_of(main) if isinstance(main, Observable) else main)
+
+    async def _items_of(self, source: Observable[T]) -> list[T]:
+        """Subscribe to an Observable, which may push from any thread, and return all its items."""
+        items: list[T] = []
+        end = self.future()
+
+        def ended(error: Exception | None = None) -> None:
+            if not end.done():
+                end.set_result(None) if error is None else end.set_exception(error)
+
+        on = self.on_loop_thread
+        subscription = source.subscribe(on(items.append), on(ended), on(ended), scheduler=LoopScheduler())
+        try:
+            await end
+        finally:
+            subscription.dispose()
+        return items
+
+    def close(self) -> None:
+        """End the context: nothing can be started in it any more."""
+        if self.watch is not None:
+            self.watch.stop()
+        self._loop = None
 
     # -- its event loop ----------------------------------------------------------------------------------
 
@@ -165,14 +526,10 @@ class TaskOwner:
 
     def open(self) -> None:
         """Bind it to the running event loop and this thread."""
-        self.draining = False
+        self.draining = self.cancelling = False
         self._loop = get_running_loop()
         self._thread = threading.get_ident()
         self._process = os.getpid()
-
-    def unbind(self) -> None:
-        """Unbind it from its event loop."""
-        self._loop = None
 
     def check(self) -> None:
         """Raise an error if the caller is on a thread or event loop other than that of the entry.
@@ -184,12 +541,7 @@ class TaskOwner:
         if self._loop is None:
             msg = "This MiniAgents context has ended; use `async with MiniAgents():` around this call."
             raise NoActiveContextError(msg)
-        try:
-            if get_running_loop() is self._loop:
-                return
-        except RuntimeError:
-            pass
-        raise WrongLoopError
+        self.check_place()
 
     def check_place(self) -> None:
         """Raise an error if the caller is on another thread, event loop or process, even if it has ended.
@@ -197,14 +549,8 @@ class TaskOwner:
         Raises:
             WrongLoopError: this call comes from elsewhere.
         """
-        if self._loop is None:
-            return
-        try:
-            if get_running_loop() is self._loop:
-                return
-        except RuntimeError:
-            pass
-        raise WrongLoopError
+        if self._loop is not None and running_loop() is not self._loop:
+            raise WrongLoopError
 
     def future(self) -> "asyncio.Future[None]":
         """Return a new Future of this context's event loop.
@@ -364,6 +710,7 @@ class TaskOwner:
         Raises:
             CancelledError: the caller was cancelled meanwhile.
         """
+        self.cancelling = True
         deadline = self.loop.time() + self.shutdown_timeout
         cancelled: CancelledError | None = None
         with ExitStack() as shield:
@@ -393,407 +740,6 @@ class TaskOwner:
                 self.shutdown_timeout,
             )
 
-
-def _listed(names: list[str]) -> str:
-    """Return the names of tasks, or the first names and how many more there are."""
-    return (
-        ", ".join(names)
-        if len(names) <= NAMED
-        else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
-    )
-
-
-# -- unhandled ------------------------------------------------------------------------------------------
-#
-# Errors that no reader has got yet.
-#
-# **Every error is either raised to a reader or logged, never both.** The same exception may end several
-# streams on its way; one reader of any of them is enough, and it is logged when the last of them is dropped.
-
-
-class FailedStream(Protocol):
-    """A stream that ended with an error.
-
-    Attributes:
-        error_handled: whether the error was raised to a reader, or logged.
-    """
-
-    error_handled: bool
-
-
-class PassingError:
-    """An error that a subscriber is getting.
-
-    Args:
-        error: the error.
-        chain: the aliases of the agents that it went through.
-
-    Attributes:
-        passed_on: whether another stream has ended with it, so that the subscriber has not handled it.
-    """
-
-    __slots__ = ("chain", "error", "passed_on")
-
-    def __init__(self, error: Exception, chain: tuple[str, ...]) -> None:
-        self.error: Exception = error
-        self.chain: tuple[str, ...] = chain
-        self.passed_on: bool = False
-
-
-class UnhandledErrors:
-    """The errors of one context that no reader has got yet, each with the streams that ended with it."""
-
-    __slots__ = ("_streams",)
-
-    def __init__(self) -> None:
-        self._streams: dict[
-            int, tuple[BaseException, set[FailedStream]]
-        ] = {}  # the key is the id of the error
-
-    def watch(self, stream: FailedStream, error: BaseException) -> None:
-        """Note that ``stream`` failed with ``error``, and no reader has got it yet."""
-        self._streams.setdefault(id(error), (error, set()))[1].add(stream)
-
-    def forget(self, error: BaseException) -> None:
-        """Forget an error that a reader has got, from any stream."""
-        _, streams = self._streams.pop(id(error), (error, ()))
-        for stream in streams:
-            stream.error_handled = True
-
-    def drop(self, stream: FailedStream, error: BaseException) -> None:
-        """Log the error of a dropped ``stream`` if no reader has got it and no other stream has it."""
-        _, streams = self._streams.get(id(error), (error, set[FailedStream]()))
-        streams.discard(stream)
-        if not streams:
-            self._report(error)
-
-    def report(self) -> None:
-        """Log every error that no reader has got."""
-        for error, _ in tuple(self._streams.values()):
-            self._report(error)
-
-    def _report(self, error: BaseException) -> None:
-        if id(error) in self._streams:
-            self.forget(error)
-            logger.error("No reader ever saw this error: %r", error, exc_info=error)
-
-
-# -- context --------------------------------------------------------------------------------------------
-
-
-PREFETCH: Final = 1024  # pieces
-SHUTDOWN_TIMEOUT: Final = 10.0  # seconds
-APP_DRAIN_TIMEOUT: Final = 10.0  # seconds
-PACKAGE: Final = Path(__file__).parents[1]
-
-DrainTimeout: TypeAlias = float | Literal["auto"] | None
-"""How long a normal end waits for runs, in seconds. None: for ever. "auto": 10 if app-wide, else None."""
-
-
-class Closable(Protocol):
-    """A resource that nested contexts share."""
-
-    def close(self) -> Awaitable[object]:
-        """Close it: the last context that shared it has ended."""
-        ...
-
-
-C = TypeVar("C", bound=Closable)
-
-
-P = ParamSpec("P")
-
-
-class PromiseResolvedHandler(Protocol):
-    """The type of a handler for ``on_promise_resolved``: awaited with each promise and its value.
-
-    Example:
-        >>> from miniagents.streams import Promise, PromisingContext
-        >>> async def show(promise, result):
-        ...     print(type(promise).__name__, result)
-        >>> async def main():
-        ...     Promise(prefill_result=42)
-        >>> PromisingContext(on_promise_resolved=show).run(main())
-        Promise 42
-    """
-
-    async def __call__(self, promise: "Promise[object]", result: object, /) -> None:
-        """Handle one resolved promise."""
-        ...
-
-
-HandlerT = TypeVar("HandlerT", bound=PromiseResolvedHandler)
-
-
-class PromisingContext(TaskOwner):
-    """The owner of every promise that is made inside its ``async with`` block, or inside :meth:`run`.
-
-    A normal end waits for all runs. An end by an exception, Ctrl-C or cancellation cancels all runs, waits
-    for their cleanup and re-raises.
-
-    A context inside another one on the same event loop is its child: it owns its runs and ends them at its
-    end, and shares the clients of models with its parent. Handlers of the parent get its promises first. A
-    keyword that is not given has the value of the parent.
-
-    Args:
-        on_promise_resolved: a handler, awaited with every promise that resolved and its value, one call at a
-            time.
-        prefetch: how many pieces a source may run ahead of its fastest reader, in pieces; 1024 by default.
-        shutdown_timeout: seconds that cancelled runs get for their cleanup; 10 by default.
-        drain_timeout: seconds that a normal end waits for runs before it cancels them; None, for ever, by
-            default, and 10 if it is app-wide.
-        app_wide: whether it is the context for all code on its event loop that has none of its own.
-
-    Attributes:
-        announcing: whether it or one of its parents has a handler of promises that resolve.
-        app_wide: whether it is the context of its event loop.
-        calls_from_threads: refuses each call that another thread has sent and waits for.
-        event_queue: the events that handlers have not got yet.
-        handling_events: whether a task is calling handlers.
-        observers: the observers of its runs, those of its parents first; None if there are none.
-        parent: the context of the same event loop in which it was entered; None if there is none.
-        passing: the error that an Observable is passing on right now, and the agents that it went through.
-        pushing: whether a push is running; the next one waits for its end.
-        resolved_handlers: the handlers, which are awaited for each promise that resolves.
-        unhandled: the errors that no reader has got yet.
-        watch: looks for deadlocks while tasks wait; None while no task waits.
-
-    Raises:
-        ValueError: ``prefetch`` is less than 1, or ``drain_timeout`` less than 0.
-
-    Example:
-        >>> from miniagents.streams import Promise, PromisingContext
-        >>> async def answer() -> int:
-        ...     return 42
-        >>> async def main() -> int:
-        ...     return await Promise(answer)
-        >>> PromisingContext().run(main())
-        42
-    """
-
-    def __init__(
-        self,
-        *,
-        on_promise_resolved: PromiseResolvedHandler | None = None,
-        prefetch: int | None = None,
-        shutdown_timeout: float | None = None,
-        drain_timeout: DrainTimeout = "auto",
-        app_wide: bool = False,
-    ) -> None:
-        if prefetch is not None and prefetch < 1:
-            msg = f"prefetch is {prefetch}: a source must be allowed at least 1 piece ahead of its reader."
-            raise ValueError(msg)
-        if drain_timeout == "auto":
-            drain_timeout = APP_DRAIN_TIMEOUT if app_wide else None
-        if drain_timeout is not None and not drain_timeout >= 0:
-            msg = f"drain_timeout is {drain_timeout}: give seconds, 0 or more, or None to wait for ever."
-            raise ValueError(msg)
-        super().__init__(
-            shutdown_timeout=SHUTDOWN_TIMEOUT if shutdown_timeout is None else shutdown_timeout,
-            drain_timeout=drain_timeout,
-        )
-        self.app_wide: bool = app_wide
-        self._given_prefetch = prefetch
-        self._given_shutdown_timeout = shutdown_timeout
-        self.prefetch: int = PREFETCH if prefetch is None else prefetch
-        self.parent: PromisingContext | None = None
-        self.observers: Observers | None = None
-        self._anchor: Anchor | None = None  # those of the outermost context, while that is entered
-        self._own_observers: list[Observer] = []
-        self.announcing: bool = False
-        self.pushing: bool = False
-        self.passing: PassingError | None = None
-        self.unhandled: UnhandledErrors = UnhandledErrors()
-        self.watch: DeadlockWatch | None = None
-        self.event_queue: deque[Callable[[], Awaitable[None]]] = deque()
-        self.handling_events: bool = False
-        self._handlers_turn: asyncio.Lock = asyncio.Lock()
-        self._within_handler = False
-        self.resolved_handlers: list[PromiseResolvedHandler] = []
-        if on_promise_resolved is not None:
-            self.resolved_handlers.append(on_promise_resolved)
-        self._pushes: deque[Callable[[], None]] = deque()
-        self._children: set[PromisingContext] = set()
-        self._closing = False
-        self._shared: dict[object, object] = {}
-        self._closers: list[Callable[[], Awaitable[object]]] = []
-        self.calls_from_threads: set[Callable[[], None]] = set()
-        self._outer: PromisingContext | None = None
-        self._entered = False
-        self._made_at = _caller() if app_wide else ""  # for errors
-        self._started = False  # entered by `start`, not as a block
-        self._stopping: asyncio.Future[None] | None = None
-        self._block: asyncio.Task[object] | None = None  # the task of its `async with` block
-        self._interrupt: BaseException | None = None
-
-    @classmethod
-    def current(cls) -> Self:
-        """Return the active context.
-
-        Raises:
-            NoActiveContextError: no context is active, or none of this class.
-            WrongLoopError: it belongs to another event loop or thread.
-        """
-        context = current_context()
-        if isinstance(context, cls):
-            return context
-        raise NoActiveContextError
-
-    def on_promise_resolved(self, handler: HandlerT) -> HandlerT:
-        """Add a handler; usable as a decorator. An error of a handler is logged and affects nothing else.
-
-        Args:
-            handler: awaited with every promise that resolves from now on, and its value; one call at a time.
-
-        Returns:
-            The handler itself.
-        """
-        self.resolved_handlers.append(handler)
-        self.announce_all()
-        return handler
-
-    @overload
-    def run(self, main: Observable[T]) -> list[T]: ...
-    @overload
-    def run(self, main: Awaitable[T]) -> T: ...
-    def run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
-        """Run a coroutine, or an Observable, in this context and block until everything has ended.
-
-        If an event loop is running already, it blocks that loop, and runs on a thread and an event loop of
-        its own.
-
-        Args:
-            main: awaited; an Observable is subscribed to and its items are collected.
-
-        Returns:
-            The value of ``main``; for an Observable, the list of its items.
-
-        Raises:
-            RuntimeError: this context is active already.
-            TypeError: ``main`` is neither; call an async function first.
-        """
-        _check_runnable(main)
-        if running_loop() is None:
-            return run_loop(lambda: self._run(main))
-        return run_in_thread(lambda: self._run(main))
-
-    @overload
-    @classmethod
-    def from_thread(cls, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
-    @overload
-    @classmethod
-    def from_thread(cls, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
-    @classmethod
-    def from_thread(cls, function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> object:
-        """Call ``function`` on the event loop of a context, from another thread, and wait for the result.
-
-        For synchronous handlers of web frameworks and for worker threads. The context is that of the block in
-        which the thread was started with its context variables (``asyncio.to_thread``, anyio and web
-        frameworks do so); else the app-wide one. The context treats the call like a run: at its end it waits
-        for the call, or cancels it.
-
-        Args:
-            function: ``agent.inquire``, or an async function of yours.
-            *args: its arguments.
-            **kwargs: its arguments by name.
-
-        Returns:
-            The function's result; if it is awaitable, its value: for an inquiry, the replies.
-
-        Raises:
-            InquiryCancelledError: the context ended before the call did.
-            NoActiveContextError: no such context exists (any more), or several are app-wide.
-            RuntimeError: an event loop runs on this thread.
-            WrongLoopError: the context belongs to the process from which this one was forked.
-
-        Example:
-            >>> import asyncio
-            >>> from miniagents import MiniAgents
-            >>> from miniagents.testing import scripted_model
-            >>> model = scripted_model("Hello")
-            >>> def handler():
-            ...     return str(MiniAgents.from_thread(model.inquire, "Hi"))
-            >>> async def main():
-            ...     async with MiniAgents(app_wide=True):
-            ...         print(await asyncio.to_thread(handler))
-            >>> asyncio.run(main())
-            Hello
-        """
-        return call_from_thread(cls._for_thread(), partial(function, *args, **kwargs))
-
-    @classmethod
-    def iterate_from_thread(
-        cls, function: Callable[P, AsyncIterable[T]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Iterator[T]:
-        """Call ``function`` as :meth:`from_thread` does, and iterate over its stream while it is written.
-
-        * When does it start? At once; the items wait until this thread takes them.
-        * How often? Once.
-        * What is kept? What the stream keeps.
-        * What does ``break`` do? The reader leaves, as in ``async for``.
-        * When does an error come? After the items before it.
-
-        Args:
-            function: returns the stream: ``lambda: agent.inquire("Hi").tokens``.
-            *args: its arguments.
-            **kwargs: its arguments by name.
-
-        Raises:
-            InquiryCancelledError: the context ended before the stream did.
-            NoActiveContextError: no such context exists (any more), or several are app-wide.
-            RuntimeError: an event loop runs on this thread.
-
-        Example:
-            >>> import asyncio
-            >>> from miniagents import MiniAgents
-            >>> from miniagents.testing import scripted_model
-            >>> model = scripted_model("Hello there")
-            >>> def handler():
-            ...     for token in MiniAgents.iterate_from_thread(lambda: model.inquire("Hi").tokens):
-            ...         print(repr(token))
-            >>> async def main():
-            ...     async with MiniAgents(app_wide=True):
-            ...         await asyncio.to_thread(handler)
-            >>> asyncio.run(main())
-            'Hello '
-            'there'
-        """
-        return iterate_from_thread(cls._for_thread(), partial(function, *args, **kwargs))
-
-    @classmethod
-    def _for_thread(cls) -> Self:
-        context = context_for_thread()
-        if not isinstance(context, cls):
-            raise NoActiveContextError
-        return context
-
-    async def _run(self, main: Observable[T] | Awaitable[T]) -> list[T] | T:
-        async with self:
-            return await (self._items_of(main) if isinstance(main, Observable) else main)
-
-    async def _items_of(self, source: Observable[T]) -> list[T]:
-        """Subscribe to an Observable, which may push from any thread, and return all its items."""
-        items: list[T] = []
-        end = self.future()
-
-        def ended(error: Exception | None = None) -> None:
-            if not end.done():
-                end.set_result(None) if error is None else end.set_exception(error)
-
-        on = self.on_loop_thread
-        subscription = source.subscribe(on(items.append), on(ended), on(ended), scheduler=LoopScheduler())
-        try:
-            await end
-        finally:
-            subscription.dispose()
-        return items
-
-    def close(self) -> None:
-        """End the context: nothing can be started in it any more."""
-        if self.watch is not None:
-            self.watch.stop()
-        self.unbind()
-
     # -- its parents -------------------------------------------------------------------------------------
 
     def become_child_of(self, parent: "PromisingContext | None") -> None:
@@ -803,10 +749,11 @@ class PromisingContext(TaskOwner):
             parent: the context of the running event loop in which this one is entered.
         """
         self.parent = parent
+        self.unhandled = UnhandledErrors() if parent is None else parent.unhandled
         if self._given_prefetch is None:
             self.prefetch = PREFETCH if parent is None else parent.prefetch
         if self._given_shutdown_timeout is None:
-            self.shutdown_timeout: float = SHUTDOWN_TIMEOUT if parent is None else parent.shutdown_timeout
+            self.shutdown_timeout = SHUTDOWN_TIMEOUT if parent is None else parent.shutdown_timeout
         self._within_handler = WITHIN_HANDLER.get()
         self._handlers_turn = asyncio.Lock()
         self.announcing = bool(self.resolved_handlers)
@@ -903,6 +850,7 @@ class PromisingContext(TaskOwner):
             logger.error("%r ended a run; no block of its context can raise it.", error, exc_info=error)
         elif self._interrupt is None:
             self._interrupt = error
+            self.cancelling = True
             self._block.cancel()
 
     def on_close(self, callback: Callable[[], Awaitable[object]]) -> None:
@@ -1091,15 +1039,18 @@ class PromisingContext(TaskOwner):
         cancelled: CancelledError | None = None
         try:
             while self._closers:
+                closer = self._closers.pop()
                 try:
-                    await self._call_closer(self._closers.pop())
+                    await closer()
                 except CancelledError as error:  # the other callbacks must still run
                     cancelled = error
+                except Exception:
+                    logger.exception("%r failed while its context was being closed.", closer)
             if cancelled is not None:
                 raise cancelled
         finally:
             self._shared.clear()
-            self.unhandled.report()
+            self.unhandled.report(lambda each: each.context is not self and each.context._entered)  # noqa: SLF001
             self.close()
             if self.parent is not None:
                 self.parent._children.discard(self)  # noqa: SLF001 - same class
@@ -1107,12 +1058,6 @@ class PromisingContext(TaskOwner):
             self._entered = self._closing = self._started = False
             while self.calls_from_threads:
                 self.calls_from_threads.pop()()
-
-    async def _call_closer(self, closer: Callable[[], Awaitable[object]]) -> None:
-        try:
-            await closer()
-        except Exception:
-            logger.exception("%r failed while its context was being closed.", closer)
 
     # -- pushes ------------------------------------------------------------------------------------------
 

@@ -23,45 +23,20 @@ import asyncio
 import logging
 from asyncio import Future, TimerHandle
 from collections.abc import Callable, Iterable, Iterator
-from contextvars import Context as Variables, ContextVar, copy_context
+from contextvars import Context as Variables
 from typing import Final, Protocol, cast
-from weakref import ReferenceType, WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from miniagents.values import DeadlockError
 
 from ._context import Context
+from ._lifetime import CURRENT_TOKEN, Awaited, TaskLife
 from ._protocols import Producer
 
 logger = logging.getLogger("miniagents")
 
 INTERVAL: Final = 0.45  # seconds between two checks; the second check of a wait, within a second, counts
 SHARE: Final = 50  # checking takes at most one part in so many of the time
-
-
-class Awaited(Protocol):
-    """A stream that a task waits for."""
-
-    @property
-    def producer(self) -> Producer | None:
-        """The producer, which has to act before the stream can grow or end."""
-        ...
-
-
-class RunToken:
-    """A token that everything a run starts inherits; it shows to which run a task or callback belongs.
-
-    Args:
-        producer: the run, or another task that produces a stream.
-    """
-
-    __slots__ = ("__weakref__", "producer")
-
-    def __init__(self, producer: "WaitingTask") -> None:
-        self.producer: WaitingTask = producer
-
-
-CURRENT_TOKEN: ContextVar[RunToken | None] = ContextVar("miniagents_token", default=None)
-"""The token of the current run, or of the run that started the current task; None outside of every run."""
 
 
 class IdleLoop(Protocol):
@@ -74,79 +49,6 @@ class IdleLoop(Protocol):
     def forget_idle(self, callback: Callable[[], bool]) -> None:
         """Stop calling ``callback``."""
         ...
-
-
-class WaitingTask:
-    """The notes of a task that produces a stream about its waits.
-
-    Attributes:
-        context: the owner of the task.
-        task: the asyncio task, None before it begins and after it has ended.
-        variables: the context variables of the task, None after it has ended.
-        waiting: the Future that its own task awaits, or has awaited last.
-        waiting_for: the stream for which it waits.
-        waits_aside: the waits of tasks that it has made.
-        subscriptions: its subscriptions to streams that wait for it, each until it is disposed of.
-    """
-
-    __slots__ = ("_former", "context", "subscriptions", "variables", "waiting", "waiting_for", "waits_aside")
-
-    task: "asyncio.Task[None] | None"
-
-    def __init__(self, context: Context) -> None:
-        self.context: Context = context
-        self.variables: Variables | None = copy_context()
-        self.waiting: Future[None] | None = None
-        self.waiting_for: Awaited | None = None
-        self.waits_aside: WeakKeyDictionary[object, tuple[Awaited, Future[None]]] | None = None
-        self.subscriptions: dict[Future[None], Awaited] | None = None
-        self._former: tuple[ReferenceType[RunToken], ...] = ()  # tokens that its helpers still hold
-
-    def mark_as_current(self) -> None:
-        """Note that the task has begun: everything that it starts from now on inherits its token.
-
-        Not before: for ten thousand tasks that wait for their first step, the garbage collector would have to
-        traverse thirty thousand objects more.
-        """
-        CURRENT_TOKEN.set(RunToken(self))
-
-    @property
-    def name(self) -> str:
-        """Its name in errors and logs."""
-        raise NotImplementedError
-
-    def blocked_by(self) -> Producer | None:
-        """The producer of the stream for which its own task waits; None if it waits for no stream."""
-        if self.waiting is None or self.waiting_for is None or self.waiting.done():
-            return None
-        return self.waiting_for.producer
-
-    def open_waits_aside(self) -> "list[tuple[Awaited, Future[None]]]":
-        """Return the present waits of tasks that it has made."""
-        waits = [] if self.waits_aside is None else list(self.waits_aside.values())
-        if self.subscriptions and self.blocked_by() is None:  # else its own task waits for something else
-            waits += [(buffer, future) for future, buffer in self.subscriptions.items()]
-        return [(buffer, future) for buffer, future in waits if not future.done()]
-
-    def has_helpers(self) -> bool:
-        """Return whether anything but its own task has its token: a task that it made, or a callback."""
-        if self.variables is None:
-            return False
-        former = (*self._former, ref(cast("RunToken", self.variables[CURRENT_TOKEN])))
-        self.variables.run(CURRENT_TOKEN.set, RunToken(self))
-        self._former = tuple(token for token in former if token() is not None)
-        return bool(self._former)
-
-    def forget_waits(self) -> None:
-        """Note that it has ended. Its variables refer to it; dropping them avoids a garbage collection."""
-        self.waiting = self.waiting_for = self.waits_aside = self.subscriptions = self.variables = None
-        self._former = ()
-
-
-def current_producer() -> WaitingTask | None:
-    """Return the producing task in which the caller runs, or that has made the task of the caller."""
-    token = CURRENT_TOKEN.get()
-    return None if token is None else token.producer
 
 
 def record_wait(buffer: Awaited, future: "Future[None]") -> None:
@@ -270,9 +172,13 @@ class DeadlockWatch:
         pause = max(INTERVAL, SHARE * (self._loop.time() - begun))
         self._timer = self._loop.call_later(pause, self._look, context=Variables())
 
+    def _runs(self) -> list[TaskLife]:
+        """Return the tasks of the context that write streams; calls of threads write none."""
+        return [task for task in self._context.tasks if isinstance(task, TaskLife)]
+
     def _waits(self) -> "Iterator[Future[None]]":
         """Return the Futures that tasks of the context, and tasks that they have made, await for a stream."""
-        for task in cast("Iterable[WaitingTask]", self._context.tasks):
+        for task in self._runs():
             future = task.waiting
             if future is not None and not future.done():
                 yield future
@@ -285,22 +191,18 @@ class DeadlockWatch:
         """Check every wait that is old enough, each stream once; return whether a run got an error."""
         seen: set[int] = set()
         told = False
-        for task in cast("Iterable[WaitingTask]", tuple(self._context.tasks)):
+        for task in self._runs():
             if task.waiting in self._last and id(task) not in seen:
                 circle = _circle(task, seen)
                 if circle is not None:
                     told = self._judge(circle) or told
-        aside = [
-            task
-            for task in cast("Iterable[WaitingTask]", self._context.tasks)
-            if task.waits_aside or task.subscriptions
-        ]
+        aside = [task for task in self._runs() if task.waits_aside or task.subscriptions]
         for circle in _circles_aside(aside, self._last):
             self._log(circle)
         return told
 
     def _judge(self, circle: "list[Producer]") -> bool:
-        runs = [each for each in circle if isinstance(each, WaitingTask) and _has_task(each)]
+        runs = [each for each in circle if isinstance(each, TaskLife) and each.task is not None]
         if not all(run.waiting in self._last for run in runs):
             return False  # one of them has just begun to wait: check again later
         if any(run.has_helpers() for run in runs):
@@ -328,7 +230,7 @@ class DeadlockWatch:
             )
 
 
-def _circle(start: WaitingTask, seen: set[int]) -> "list[Producer] | None":
+def _circle(start: TaskLife, seen: set[int]) -> "list[Producer] | None":
     """Return the circle of producers in or for which ``start`` waits; None if there is no new one."""
     way: list[Producer] = []
     places: dict[int, int] = {}
@@ -338,9 +240,7 @@ def _circle(start: WaitingTask, seen: set[int]) -> "list[Producer] | None":
         if place is not None:
             circle = way[place:]
             tasks = (
-                at
-                for at, each in enumerate(circle)
-                if isinstance(each, WaitingTask) and each.task is not None
+                at for at, each in enumerate(circle) if isinstance(each, TaskLife) and each.task is not None
             )
             first = next(tasks, None)
             return None if first is None else circle[first:] + circle[:first]
@@ -353,12 +253,7 @@ def _circle(start: WaitingTask, seen: set[int]) -> "list[Producer] | None":
     return None
 
 
-def _has_task(producer: Producer) -> bool:
-    """Return whether a producer is a run with a task, in which an error can be raised."""
-    return isinstance(producer, WaitingTask) and producer.task is not None
-
-
-def _circles_aside(runs: "Iterable[WaitingTask]", lasting: "set[Future[None]]") -> "Iterator[list[Producer]]":
+def _circles_aside(runs: "Iterable[TaskLife]", lasting: "set[Future[None]]") -> "Iterator[list[Producer]]":
     """Yield circles in which a run waits in a task that it has made, one for each wait that closes any.
 
     Args:
@@ -398,7 +293,7 @@ def _blockers(producer: Producer, lasting: "set[Future[None]]") -> "Iterator[tup
     blocking = producer.blocked_by()
     if blocking is not None:
         yield blocking, False
-    if isinstance(producer, WaitingTask):
+    if isinstance(producer, TaskLife):
         for buffer, future in producer.open_waits_aside():
             if buffer.producer is not None and future in lasting:
                 yield buffer.producer, True
@@ -427,7 +322,7 @@ def waits_for(producer: Producer | None, waiter: Producer) -> "list[str] | None"
         seen.add(id(producer))
         if producer.name:
             names.append(producer.name)
-        if isinstance(producer, WaitingTask):
+        if isinstance(producer, TaskLife):
             return None  # the watch sees the waits of tasks
         producer = producer.blocked_by()
     return None

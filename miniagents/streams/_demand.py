@@ -21,7 +21,7 @@ is counted like that too, so a run that is started and forgotten is not paused.
 
 import sys
 from asyncio import Future, Task, sleep
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final, Protocol, TypeAlias, TypeVar, cast
 
@@ -284,8 +284,13 @@ class Demand(Lifetime[T]):
 
     @property
     def needed(self) -> bool:
-        """Whether a reader, also of a derived stream, waits for a piece, or something needs everything."""
-        return self.unlimited > 0 or self._waited_for
+        """Whether a reader, also of a derived stream, waits for a piece, or something needs everything.
+
+        A run that waits does not count while its replies are not needed.
+        """
+        if self.unlimited or not self._waited_for:
+            return self.unlimited > 0
+        return all(replies._waited_for for replies in self._limited_ahead())  # noqa: SLF001 - the same class
 
     @property
     def _waited_for(self) -> bool:
@@ -302,14 +307,14 @@ class Demand(Lifetime[T]):
         self._awaited = len(self.items) if waiting else -1
         self.resume()
         if self.upstream is not None:
-            self.upstream.pass_demand_on(self, waiting=waiting)
+            self.upstream.pass_demand_on(waiting=waiting)
 
     def request_all(self) -> None:
         """Request everything, until :meth:`withdraw`."""
         self.unlimited += 1
         self.resume()
         if self.upstream is not None:
-            self.upstream.pass_demand_on(self, waiting=True)
+            self.upstream.pass_demand_on(waiting=True)
 
     def withdraw(self) -> None:
         """Take back one :meth:`request_all`; after the last one the source is limited again."""
@@ -323,8 +328,9 @@ class Demand(Lifetime[T]):
 
     def _pass_demand_on(self) -> None:
         if self.upstream is not None and not self.closed:
-            # Not nested: chains may be long.
-            self.context.dispatch(partial(self.upstream.pass_demand_on, self, waiting=False))
+            # Another reader may still wait. Not nested: chains may be long.
+            waiting = self._waited_for
+            self.context.dispatch(partial(self.upstream.pass_demand_on, waiting=waiting))
 
     @override
     def run_on(self) -> None:
@@ -352,8 +358,8 @@ class Demand(Lifetime[T]):
 
     # -- the source --------------------------------------------------------------------------------------
 
-    def write_from(self, upstream: Upstream) -> None:
-        """Pass demand for this stream on to ``upstream``, which writes it from another stream."""
+    def write_from(self, upstream: Upstream | None) -> None:
+        """Pass demand for this stream on to ``upstream``, if that writes it from another stream."""
         self.upstream = upstream
 
     def consume(self) -> None:
@@ -413,7 +419,7 @@ class Demand(Lifetime[T]):
             resume.set_result(None)
         if self.upstream is not None and not self.closed:
             waiting = self._waited_for  # also by a reader of a derived stream
-            self.context.dispatch(partial(self.upstream.pass_demand_on, self, waiting=waiting))
+            self.context.dispatch(partial(self.upstream.pass_demand_on, waiting=waiting))
 
     # -- what it leads to --------------------------------------------------------------------------------
 
@@ -467,14 +473,19 @@ class Demand(Lifetime[T]):
     def _room_ahead(self) -> int:
         """Return how many pieces the streams that this one leads to may still get."""
         room = UNBOUNDED
+        for replies in self._limited_ahead():
+            room = min(room, replies.requested - len(replies.items))
+        return room
+
+    def _limited_ahead(self) -> "Iterator[Demand[object]]":
+        """Yield the streams that this one leads to, as far as they limit it."""
         node = cast("Demand[object]", self)
         # A stream that something else reads too is not paused for the sake of one run.
         while node.links is not None and node.links.leads_to is not None and node.readers <= 1:
             node = node.links.leads_to
             if node.closed or node.unlimited or node.context.draining:
-                break
-            room = min(room, node.requested - len(node.items))
-        return room
+                return
+            yield node
 
     def reading_task(self) -> "Task[None] | None":
         """Return the task of the run that reads this stream, if that is known."""

@@ -9,10 +9,17 @@ the order is kept, and the call stack does not grow.
 """
 
 from abc import ABC, abstractmethod
+from typing import TypeVar
+
+from miniagents.values import InquiryCancelledError
 
 from ._buffer import ReplayBuffer
 from ._demand import Request
 from ._protocols import Producer
+from ._readers import LEVELS, was_stopped
+from ._threads import running_loop
+
+T = TypeVar("T")
 
 
 class Processor(ABC):
@@ -36,12 +43,13 @@ class Processor(ABC):
         1
     """
 
-    __slots__ = ("_request", "_stepping", "position")
+    __slots__ = ("_levels", "_request", "_stepping", "position")
 
     name = ""  # it has no name in the text of a `DeadlockError`
 
     def __init__(self) -> None:
         self._stepping = False
+        self._levels = LEVELS
         self._request = Request()
         self.position: int = 0
 
@@ -78,16 +86,30 @@ class Processor(ABC):
         finally:
             self._stepping = False
 
+    def is_settled(self, source: ReplayBuffer[T]) -> bool:
+        """Return whether to go on behind a stream that has ended: what was stopped waits (see `settled`)."""
+        cancelled = isinstance(source.error, InquiryCancelledError)  # no error that is logged could be late
+        if not (cancelled and was_stopped(source)) or not self._levels or running_loop() is None:
+            self._levels = LEVELS
+            return True
+        self._levels -= 1
+        source.context.call_soon_here(self._go_on)
+        return False
+
+    def _go_on(self) -> None:
+        if self.writing.context.ended:
+            self.cancel()
+        else:
+            self.deliver()
+
     # -- demand ------------------------------------------------------------------------------------------
 
-    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+    def pass_demand_on(self, *, waiting: bool) -> None:
         """Pass demand on: request from the stream that is read what readers request from the written one.
 
         Args:
-            buffer: what is written.
-            waiting: whether a reader of the buffer waits for the next piece.
+            waiting: whether a reader of the written stream waits for the next piece.
         """
-        del buffer
         reading = self.reading
         if reading is not None:
             credit = self.writing.credit()

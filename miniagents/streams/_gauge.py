@@ -151,9 +151,16 @@ class Gauge:
     def hold(self, source: Held) -> None:
         """Note that a source waits until it is released."""
         self.held[source] = None
-        self._watch()
+        self._wait()
 
-    def _watch(self) -> None:
+    def go_on(self) -> None:
+        """Look again whether there is room, for the sake of a gauge behind which this one waits."""
+        if self.held and self.room() > 0:
+            self.release()
+        elif self.held:
+            self._wait()
+
+    def _wait(self) -> None:
         """See after a while whether the reader goes on."""
         if self._timer is None:
             self._timer = self._loop.call_later(self._patience, self._lose_patience, context=Variables())
@@ -185,7 +192,7 @@ class Gauge:
         else:
             self._patience = self._patience if place is not None else min(2 * self._patience, _MOST_PATIENCE)
             self._last = place
-            self._watch()
+            self._wait()
 
 
 def _place(task: "Task[object] | None") -> object:
@@ -355,24 +362,16 @@ class QueueGauge(Gauge):
         return min(super().room(), self._end.room())
 
     @override
-    def hold(self, source: Held) -> None:
-        self.held[source] = None
+    def _wait(self) -> None:
         if self._end.room() <= 0:
             self._end.hold(self)
-        self._watch()
+        super()._wait()
 
     @override
     def forget(self, source: Held) -> None:
         super().forget(source)
         if not self.held:
             self._end.forget(self)
-
-    def go_on(self) -> None:
-        """Look again, because the terminal has room."""
-        if self.held and self.room() > 0:
-            self.release()
-        elif self.held and self._end.room() <= 0:
-            self._end.hold(self)
 
     @override
     def look(self) -> None:
@@ -398,7 +397,7 @@ class QueueGauge(Gauge):
             self._patience = patience
         else:
             self._last = self.unread()
-            self._watch()
+            self._wait()
 
 
 def gauge_of(scheduler: abc.SchedulerBase | None, observer: object) -> Gauge | None:

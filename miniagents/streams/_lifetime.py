@@ -13,18 +13,18 @@ reads another one. What *produces* a stream never holds a lease on it. So the en
 at once, without a garbage collection.
 """
 
-from asyncio import Task
+from asyncio import Future, Task
 from collections.abc import Callable, Container, Iterable, Iterator
-from enum import Enum, auto
+from contextvars import Context as Variables, ContextVar, copy_context
 from types import TracebackType
-from typing import Final, Generic
+from typing import Final, Generic, Protocol, cast
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from typing_extensions import TypeVar
 
 from miniagents.values import InquiryCancelledError
 
-from ._context import Context
-from ._deadlocks import WaitingTask
+from ._context import Context, FailedStream
 from ._observers import RunWatch
 from ._protocols import Producer
 
@@ -81,26 +81,6 @@ U = TypeVar("U")
 
 NO_RESULT: Final = object()
 """The result of a stream whose result has not been computed yet; None can be a result."""
-
-
-class Fate(Enum):
-    """What happens to a stream when a lease on it is gone."""
-
-    KEEP = auto()
-    """It can still be read: nothing happens."""
-    RUN_ON = auto()
-    """Nothing can read it and nothing ever has: it runs to its end."""
-    STOP = auto()
-    """Its last reader has left: the producer is stopped, and the stream ends with a cancellation."""
-    FORGET = auto()
-    """It has ended and nothing can read it: it drops its pieces."""
-
-
-# Looked up once: each access of `Fate.KEEP` costs as much as all of `Lifetime.fate`, which runs per promise.
-_KEEP: Final = Fate.KEEP
-_RUN_ON: Final = Fate.RUN_ON
-_STOP: Final = Fate.STOP
-_FORGET: Final = Fate.FORGET
 
 
 class Lifetime(Generic[T]):
@@ -237,26 +217,28 @@ class Lifetime(Generic[T]):
         """Let the producer run to its end, however far the readers are; demand overrides it."""
 
     def release(self) -> None:
-        """Event *lease given back*; after the last one the stream's fate is decided."""
+        """Event *lease given back*. After the last one this alone decides what becomes of the stream.
+
+        If it has ended, it drops its pieces. If its last reader has left, its producer is stopped. If nothing
+        has ever read it, it runs to its end.
+        """
         self.leases -= 1
         if self.leases > 0:
             return
         self.reachable = False
         if self.was_read:
             self._expect_readers_of_pieces()
-        fate = self.fate()
-        if fate is _STOP:
-            self._stop_producer()
-        elif fate is _RUN_ON:
-            if self.context.in_loop_thread():
-                self.context.dispatch(self.run_on)
-            else:
-                self.context.call_soon(self.run_on)
-        elif fate is _FORGET:
+        if self.closed:
             if self.was_read:
                 self.forget()
             if self.error is not None and not self.error_handled:
                 self.context.unhandled.drop(self, self.error)
+        elif self.was_read:
+            self._stop_producer()
+        elif self.context.in_loop_thread():
+            self.context.dispatch(self.run_on)
+        else:
+            self.context.call_soon(self.run_on)
 
     def _expect_readers_of_pieces(self) -> None:
         """Let the pieces end with this stream: they were to be read with it."""
@@ -272,14 +254,6 @@ class Lifetime(Generic[T]):
         if not (self.items and isinstance(self.items[0], Lease)):  # most pieces are of one kind: texts
             return []
         return [piece.held for piece in self.items if isinstance(piece, Lease) and piece.held is not None]
-
-    def fate(self) -> Fate:
-        """Decide what happens to the stream in its present state: the only decision about its life."""
-        if self.reachable:
-            return _KEEP
-        if self.closed:
-            return _FORGET
-        return _STOP if self.was_read else _RUN_ON
 
     def _stop_producer(self) -> None:
         """Stop the producer now, or, from the thread of a garbage collection, on its own event loop."""
@@ -376,9 +350,9 @@ class Lifetime(Generic[T]):
         if self.error is not None:
             self.context.unhandled.forget(self.error)
 
-    def takes_error_of(self, source: "Lifetime[U]") -> None:
-        """Note that it is about to fail with the error of ``source``, which a reader may have got already."""
-        self.error_handled = self.error_handled or source.error_handled
+    def takes_error_of(self, *sources: FailedStream) -> None:
+        """Note that it is about to fail with the error of ``sources``, which a reader may have got."""
+        self.error_handled = self.error_handled or any(each.error_handled for each in sources)
 
     def pass_error_on(self, to: "Lifetime[U] | None" = None) -> None:
         """Note that another stream has ended with the error of this one: a reader of either gets it.
@@ -505,7 +479,33 @@ def contain_all(leases: "Iterable[Lease]", stream: Lifetime[T]) -> None:
         lease.contain(stream)
 
 
-class TaskLife(WaitingTask):
+class Awaited(Protocol):
+    """A stream that a task waits for."""
+
+    @property
+    def producer(self) -> Producer | None:
+        """The producer, which has to act before the stream can grow or end."""
+        ...
+
+
+class RunToken:
+    """A token that everything a run starts inherits; it shows to which run a task or callback belongs.
+
+    Args:
+        producer: the run, or another task that produces a stream.
+    """
+
+    __slots__ = ("__weakref__", "producer")
+
+    def __init__(self, producer: "TaskLife") -> None:
+        self.producer: TaskLife = producer
+
+
+CURRENT_TOKEN: ContextVar[RunToken | None] = ContextVar("miniagents_token", default=None)
+"""The token of the current run, or of the run that started the current task; None outside of every run."""
+
+
+class TaskLife:
     """The life of a task that produces a stream: which run started it, what it started, how it is stopped.
 
     Args:
@@ -517,21 +517,34 @@ class TaskLife(WaitingTask):
     Attributes:
         at_end: called once when it has ended; None if nothing needs the call.
         buffer: the stream that its readers see.
+        context: the owner of the task.
         children: what it has begun and is still open; None for nothing.
         ended: whether its task has ended.
         guardian: the task that stops this one when it is stopped itself; at first the run that started it.
         part: whether it is a part of a run.
         task: the asyncio task; None before it begins and after it has ended.
         run_watch: reports it to observers, if it is an observed run or tool call.
+        subscriptions: its subscriptions to streams that wait for it, each until it is disposed of.
+        variables: the context variables of the task, None after it has ended.
+        waiting: the Future that its own task awaits, or has awaited last.
+        waiting_for: the stream for which it waits.
+        waits_aside: the waits of tasks that it has made.
     """
 
     __slots__ = (
-        *("_abandoned", "_ancestry", "_begun_by", "parent", "_stopping"),
+        *("_abandoned", "_ancestry", "_begun_by", "_former", "parent", "_stopping"),
+        *("context", "subscriptions", "variables", "waiting", "waiting_for", "waits_aside"),
         *("at_end", "buffer", "children", "ended", "guardian", "part", "run_watch", "task"),
     )
 
     def __init__(self, buffer: Lifetime[T], parent: "TaskLife | None", *, part: bool) -> None:
-        WaitingTask.__init__(self, buffer.context)  # called once per run; `super()` would make an object
+        self.context: Context = buffer.context
+        self.variables: Variables | None = copy_context()
+        self.waiting: Future[None] | None = None
+        self.waiting_for: Awaited | None = None
+        self.waits_aside: WeakKeyDictionary[object, tuple[Awaited, Future[None]]] | None = None
+        self.subscriptions: dict[Future[None], Awaited] | None = None
+        self._former: tuple[ReferenceType[RunToken], ...] = ()  # tokens that its helpers still hold
         self.buffer: Lifetime[object] = buffer  # type: ignore[assignment]  # it is only looked at here
         self.part: bool = part
         self.task: Task[None] | None = None
@@ -584,15 +597,6 @@ class TaskLife(WaitingTask):
         children = self.children = self.children or {}
         children[child] = None
 
-    def disown(self, child: "TaskLife") -> None:
-        """Let go of a child that has ended, and of this task if that was the last one."""
-        self.let_go(child)
-        self._leave_guardian()
-
-    def runs_as(self, task: "Task[None]") -> None:
-        """Event *producer has begun*: ``task`` is about to run its first step."""
-        self.task = task
-
     def observe(self, watch: RunWatch) -> None:
         """Report it to observers from now on, first that it was inquired.
 
@@ -627,9 +631,7 @@ class TaskLife(WaitingTask):
             self.work_ended()
         self.ended = True
         self.task = None  # its contextvars refer to this object; dropping them avoids a garbage collection
-        # It may have gone on because a row of it was cancelled before it; then a run above it stops the rest.
-        stopping = bool(self.children) and self._is_stopped_above()
-        for child in () if stopping else tuple(self.children or ()):
+        for child in tuple(self.children or ()):
             if not (child.part or child.ended):
                 self.let_go(child)
         if self.children:
@@ -637,10 +639,6 @@ class TaskLife(WaitingTask):
         self.parent = None
         self.buffer.context.discard(self)
         self.buffer.when_closed(self._leave_guardian)
-
-    def _is_stopped_above(self) -> bool:
-        above = self.guardian
-        return above is not None and ((above._stopping and not above.ended) or above._is_stopped_above())  # noqa: SLF001 - of its class
 
     def let_go(self, child: "TaskLife") -> None:
         """Stop ``child`` no more when this task is stopped."""
@@ -670,6 +668,48 @@ class TaskLife(WaitingTask):
                 yield child, left_behind
                 if child.ended:
                     nodes.append((child, True))
+
+    # -- its waits, for `_deadlocks` -----------------------------------------------------------------------
+
+    def mark_as_current(self) -> None:
+        """Note that the task has begun: everything that it starts from now on inherits its token.
+
+        Not before: for ten thousand tasks that wait for their first step, the garbage collector would have to
+        traverse thirty thousand objects more.
+        """
+        CURRENT_TOKEN.set(RunToken(self))
+
+    @property
+    def name(self) -> str:
+        """Its name in errors and logs."""
+        raise NotImplementedError
+
+    def blocked_by(self) -> Producer | None:
+        """The producer of the stream for which its own task waits; None if it waits for no stream."""
+        if self.waiting is None or self.waiting_for is None or self.waiting.done():
+            return None
+        return self.waiting_for.producer
+
+    def open_waits_aside(self) -> "list[tuple[Awaited, Future[None]]]":
+        """Return the present waits of tasks that it has made."""
+        waits = [] if self.waits_aside is None else list(self.waits_aside.values())
+        if self.subscriptions and self.blocked_by() is None:  # else its own task waits for something else
+            waits += [(buffer, future) for future, buffer in self.subscriptions.items()]
+        return [(buffer, future) for buffer, future in waits if not future.done()]
+
+    def has_helpers(self) -> bool:
+        """Return whether anything but its own task has its token: a task that it made, or a callback."""
+        if self.variables is None:
+            return False
+        former = (*self._former, ref(cast("RunToken", self.variables[CURRENT_TOKEN])))
+        self.variables.run(CURRENT_TOKEN.set, RunToken(self))
+        self._former = tuple(token for token in former if token() is not None)
+        return bool(self._former)
+
+    def forget_waits(self) -> None:
+        """Note that it has ended. Its variables refer to it; dropping them avoids a garbage collection."""
+        self.waiting = self.waiting_for = self.waits_aside = self.subscriptions = self.variables = None
+        self._former = ()
 
     # -- being stopped -----------------------------------------------------------------------------------
 
@@ -719,12 +759,18 @@ class TaskLife(WaitingTask):
         if self._abandoned:
             self._give_up()
             return
-        for child, _ in tuple(self.begun()):
+        for child, left_behind in tuple(self.begun()):
             over = child.ended and child.buffer.closed
-            if not over and not any(each.readers for each in child.seen()):
+            if left_behind and not over and not child._is_replied():  # noqa: SLF001 - of its class
+                child.give_up()  # the input of a run that goes on
+            elif not over and not any(each.readers for each in child.seen()):
                 child.cancel()
             if child.ended and child.buffer.closed:
                 child.give_up()
+
+    def _is_replied(self) -> bool:
+        """Whether what it writes is among the replies of its guardian."""
+        return self.guardian is None or any(each is self.buffer for each in self.guardian.replied())
 
     def has_failed(self, replied: "Container[int]") -> None:
         """Event *run failed*: as if abandoned, except for what it had replied, which goes on.
@@ -760,3 +806,9 @@ class TaskLife(WaitingTask):
     def replied(self) -> "Iterable[Lifetime[object]]":
         """Return what it has replied: the pieces of its stream, and what still waits to become one."""
         return self.buffer.pieces_held()
+
+
+def current_producer() -> TaskLife | None:
+    """Return the producing task in which the caller runs, or that has made the task of the caller."""
+    token = CURRENT_TOKEN.get()
+    return None if token is None else token.producer

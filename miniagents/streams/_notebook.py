@@ -33,39 +33,6 @@ class _Shell(Protocol):
     events: _Events
 
 
-class InterruptedCells:
-    """Cancels what a cell has begun in a context when the cell is interrupted.
-
-    Args:
-        context: an app-wide context.
-        shell: the shell of IPython that runs the cells.
-    """
-
-    def __init__(self, context: "Context", shell: _Shell) -> None:
-        self._context = context
-        self._events = shell.events
-        self._before: dict[OwnedTask, None] = dict(context.tasks)
-        self._events.register("pre_run_cell", self._begins)
-        self._events.register("post_run_cell", self._ended)
-        context.on_close(self.stop)
-
-    async def stop(self) -> None:
-        """Watch no more cells."""
-        self._events.unregister("pre_run_cell", self._begins)
-        self._events.unregister("post_run_cell", self._ended)
-
-    def _begins(self, *_: object) -> None:
-        self._before = dict(self._context.tasks)
-
-    def _ended(self, result: _Result | None) -> None:
-        error = KeyboardInterrupt() if result is None else result.error_in_exec
-        if isinstance(error, KeyboardInterrupt | CancelledError):
-            for task in tuple(self._context.tasks):
-                if task not in self._before:
-                    task.cancel()
-        self._before = {}
-
-
 def watch_cells(context: "Context") -> None:
     """Have interrupted cells stop what they have begun, if this program runs in IPython.
 
@@ -76,5 +43,28 @@ def watch_cells(context: "Context") -> None:
     """
     get_shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
     shell = None if get_shell is None else cast("_Shell | None", get_shell())
-    if shell is not None:
-        InterruptedCells(context, shell)
+    if shell is None:
+        return
+    events = shell.events
+    before: dict[OwnedTask, None] = dict(context.tasks)
+
+    def begins(*_: object) -> None:
+        nonlocal before
+        before = dict(context.tasks)
+
+    def ended(result: _Result | None) -> None:
+        nonlocal before
+        error = KeyboardInterrupt() if result is None else result.error_in_exec
+        if isinstance(error, KeyboardInterrupt | CancelledError):
+            for task in tuple(context.tasks):
+                if task not in before:
+                    task.cancel()
+        before = {}
+
+    async def stop() -> None:
+        events.unregister("pre_run_cell", begins)
+        events.unregister("post_run_cell", ended)
+
+    events.register("pre_run_cell", begins)
+    events.register("post_run_cell", ended)
+    context.on_close(stop)

@@ -61,15 +61,13 @@ class RunInfo:
     """One run, as observers see it: the same object in each of its events.
 
     Args:
-        alias: of the agent, or the name of the tool.
-        kind: ``"agent"``, ``"model"`` (an agent that itself calls a language model) or ``"tool"``.
-        parent: the run that began it, if that is observed too.
+        alias, kind, parent: see below.
         keywords: the keywords of the call.
         anchor: the origin of its number and its times.
 
     Attributes:
         alias: of the agent, or the name of the tool.
-        kind: ``"agent"``, ``"model"`` or ``"tool"``.
+        kind: ``"agent"``, ``"model"`` (an agent that itself calls a language model) or ``"tool"``.
         parent: the run that began it; None if no run did, or if that run is not observed.
         number: unique among the runs of its outermost context; later runs have higher numbers.
         epoch: a time of an event plus this number is seconds since 1970.
@@ -169,31 +167,41 @@ class ModelAsked:
 
 
 @lazy_dataclass(frozen=True, slots=True)
-class FirstPart:
-    """The first part of a run has come; observers get it at once.
+class PartSeen:
+    """A part that observers get at once: the first part of a run, and what a model says about its answer.
+
+    These are :class:`~miniagents.parts.ResponseHeaders`, :class:`~miniagents.parts.Retry` (the call is going
+    to be sent again), and :class:`~miniagents.parts.Usage`, which replaces an earlier one of the message.
 
     Attributes:
-        run: the run.
-        at: when, in seconds of the event loop.
+        run, at: the run; when, in seconds of the event loop.
+        message: which message of the run; see :class:`PartsCame`.
         part: a text, or another part.
+        first: whether it is the first of the run; headers and retries come before it.
+        model: the name of the model, or None.
 
     Example:
-        >>> from miniagents import MiniAgents
-        >>> from miniagents.observers import FirstPart, Observer
+        >>> from miniagents import AssistantMessage, MiniAgents, Usage
+        >>> from miniagents.observers import Observer, PartSeen
         >>> from miniagents.testing import scripted_model
         >>> class Printer(Observer):
         ...     def on_event(self, event):
-        ...         if isinstance(event, FirstPart):
-        ...             print(repr(event.part))
+        ...         if isinstance(event, PartSeen):
+        ...             print(event.first, type(event.part).__name__)
+        >>> answer = AssistantMessage("Hi", usage=Usage(output_tokens=2))
         >>> async def main():
-        ...     await scripted_model("Hi there").inquire("Hello")
+        ...     await scripted_model(answer).inquire("Hello")
         >>> MiniAgents(observers=[Printer()]).run(main())
-        'Hi '
+        True str
+        False Usage
     """
 
     run: RunInfo
     at: float
+    message: int
     part: Part
+    first: bool
+    model: str | None
 
 
 @lazy_dataclass(frozen=True, slots=True)
@@ -230,109 +238,16 @@ class PartsCame:
 
 
 @lazy_dataclass(frozen=True, slots=True)
-class UsageCame:
-    """A model has reported the usage of its answer so far; a later report in the same message replaces it.
-
-    Attributes:
-        run: the run.
-        at: when, in seconds of the event loop.
-        message: which message of the run; see :class:`PartsCame`.
-        usage: the tokens.
-        model: the name of the model; None if it is not known.
-
-    Example:
-        >>> from miniagents import AssistantMessage, MiniAgents, Usage
-        >>> from miniagents.observers import Observer, UsageCame
-        >>> from miniagents.testing import scripted_model
-        >>> class Counter(Observer):
-        ...     def on_event(self, event):
-        ...         if isinstance(event, UsageCame):
-        ...             print(event.usage.output_tokens)
-        >>> answer = AssistantMessage('Hi', usage=Usage(output_tokens=1))
-        >>> async def main():
-        ...     await scripted_model(answer).inquire("Hello")
-        >>> MiniAgents(observers=[Counter()]).run(main())
-        1
-    """
-
-    run: RunInfo
-    at: float
-    message: int
-    usage: Usage
-    model: str | None
-
-
-@lazy_dataclass(frozen=True, slots=True)
-class HeadersCame:
-    """A provider has answered; its headers have the rate limits.
-
-    Attributes:
-        run: the run.
-        at: when, in seconds of the event loop.
-        headers: the values of the headers.
-
-    Example:
-        >>> HeadersCame.__slots__
-        ('run', 'at', 'headers')
-    """
-
-    run: RunInfo
-    at: float
-    headers: ResponseHeaders
-
-
-@lazy_dataclass(frozen=True, slots=True)
-class RunRetried:
-    """A call of a model is going to be sent again, since the last attempt failed before any part came.
-
-    Attributes:
-        run: the run.
-        at: when, in seconds of the event loop.
-        retry: why, and when it is sent again.
-
-    Example:
-        >>> from miniagents import AssistantMessage, MiniAgents, Retry, miniagent
-        >>> from miniagents.observers import Observer, RunRetried
-        >>> class Printer(Observer):
-        ...     def on_event(self, event):
-        ...         if isinstance(event, RunRetried):
-        ...             print(event.retry.reason)
-        >>> async def parts(metadata_so_far):
-        ...     yield Retry(1, 0.5, "refused with status 429")
-        ...     yield "Hi"
-        >>> @miniagent
-        ... async def busy(ctx):
-        ...     ctx.reply(AssistantMessage.promise_of_parts(parts))
-        >>> async def main():
-        ...     await busy.inquire("Hello")
-        >>> MiniAgents(observers=[Printer()]).run(main())
-        refused with status 429
-    """
-
-    run: RunInfo
-    at: float
-    retry: Retry
-
-
-@lazy_dataclass(frozen=True, slots=True)
 class RunEnded:
     """A run has ended: its function, and every message that it had replied. It comes once for each run.
 
-    If runs end at the same time, the event of a run comes after those of the runs that it began. (If they are
-    stopped, the event of the outer run may come first, since the inner runs may still clean up.)
-
     Attributes:
-        run: the run.
-        at: when, in seconds of the event loop.
+        run, at: the run; when, in seconds of the event loop.
         outcome: ``"done"``, ``"failed"``, ``"cancelled"`` (by a call of ``cancel``, or with its context) or
             ``"abandoned"`` (its replies could have no reader any more).
         error: the error if it failed; else None.
-        messages: the data of each message that it wrote itself, without its text: ``model``,
-            ``finish_reason``, ``response_id`` and anything that its writer added, except data named like a
-            secret.
-        received: the messages that it was sent.
-        replied: the messages that it has replied, as far as they were complete; both are empty if no observer
-            has `content`.
+        messages: the data of each message that it wrote itself, without its text and without secrets.
+        received, replied: the messages that it was sent, and its replies; empty without `content`.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -343,7 +258,7 @@ class RunEnded:
         ...         if isinstance(event, RunEnded):
         ...             print(event.run.alias, event.outcome, event.error)
         >>> async def main():
-        ...     await scripted_model("Hi there").inquire("Hello")
+        ...     await scripted_model("Hi").inquire()
         >>> MiniAgents(observers=[Printer()]).run(main())
         SCRIPTED_MODEL done None
     """
@@ -357,9 +272,7 @@ class RunEnded:
     replied: tuple[Frozen, ...] = ()
 
 
-RunEvent: TypeAlias = (
-    RunBegan | ModelAsked | HeadersCame | FirstPart | PartsCame | UsageCame | RunRetried | RunEnded
-)
+RunEvent: TypeAlias = RunBegan | ModelAsked | PartSeen | PartsCame | RunEnded
 """An event that observers get."""
 
 
@@ -544,25 +457,20 @@ class RunWatch:
             part: the part.
             at: when it came.
         """
-        if isinstance(part, Retry):
-            self.observers.tell(RunRetried(self.info, at, part))
-            return
-        if isinstance(part, ResponseHeaders):
-            self.observers.tell(HeadersCame(self.info, at, part))
-            return
-        if not self.began_to_write:
-            self.began_to_write = True
-            self.observers.tell(FirstPart(self.info, at, part))
-        if isinstance(part, Usage):
-            self._tell_usage(message, part, at)
-        elif isinstance(part, Finish):
+        about = isinstance(part, Retry | ResponseHeaders)  # not about what it writes
+        first = not (about or self.began_to_write)
+        if isinstance(part, Finish):
             self._finished[message] = part.reason
+        if about or first or isinstance(part, Usage):
+            self.began_to_write |= first
+            self._see(message, part, at, first=first)
 
-    def _tell_usage(self, message: int, usage: Usage, at: float) -> None:
-        self._usage_told.add(message)
+    def _see(self, message: int, part: Part, at: float, *, first: bool = False) -> None:
+        if isinstance(part, Usage):
+            self._usage_told.add(message)
         model = self._data[message].get("model")
         name = model if isinstance(model, str) else None
-        self.observers.tell(UsageCame(self.info, at, message, usage, name))
+        self.observers.tell(PartSeen(self.info, at, message, part, first, name))
 
     def message_ended(self, message: int) -> None:
         """Report a usage that is only in the data of a message.
@@ -572,7 +480,7 @@ class RunWatch:
         """
         usage = self._data[message].get("usage")
         if isinstance(usage, Usage) and message not in self._usage_told:
-            self._tell_usage(message, usage, self.clock())
+            self._see(message, usage, self.clock())
 
     def replied(self, parts: Sequence[Part], data: Mapping[str, object]) -> None:
         """Report a message that was complete when it was replied.

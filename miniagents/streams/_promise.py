@@ -30,7 +30,7 @@ from ._context import WITHIN_HANDLER, Context, current_context
 from ._lifetime import NO_RESULT, Lease
 from ._protocols import Sink
 from ._pump import fill
-from ._readers import iterate, raise_error, until_closed
+from ._readers import iterate, raise_error, settled, until_closed
 from ._run_task import ProducerTask
 from ._stream import Stream
 
@@ -57,7 +57,7 @@ def post_event(context: Context, event: Event) -> None:
     if not context.handling_events:
         context.handling_events = True
         buffer: ReplayBuffer[object] = ReplayBuffer(context)
-        task = ProducerTask("event handlers", context, buffer, buffer, part=True, orphan=True)
+        task = ProducerTask("event handlers", buffer, buffer, part=True, orphan=True)
         task.start(partial(_handle_events, context))
 
 
@@ -76,12 +76,6 @@ async def _guarded(event: Event) -> None:
         await event()
     except Exception:
         logger.exception("A handler raised; the run that it was called for is not affected.")
-
-
-async def notify_resolved(context: Context, promise: "Promise[object]", result: object) -> None:
-    """Call the handlers of ``context``, those of its parents first, with ``promise`` and its value."""
-    for each in context.notified():
-        await call_handlers(each.resolved_handlers, promise, result)
 
 
 async def call_handlers(handlers: Sequence[Handler[P, R]], promise: P, result: R) -> None:
@@ -151,29 +145,19 @@ class Promise(Lease, Generic[T_co]):
             buffer.append(await compute())
 
         name = getattr(resolver, "__name__", "resolver")
-        ProducerTask(name, context, buffer, buffer, part=True).start(body)
+        ProducerTask(name, buffer, buffer, part=True).start(body)
         self.take(buffer)
 
     @classmethod
-    def over(cls, buffer: ReplayBuffer[T]) -> Self:
+    def over(cls, buffer: ReplayBuffer[T], *, announced: bool = True) -> Self:
         """Return a new promise of ``buffer``, whatever fills it.
 
         Args:
             buffer: the stream; this promise is one more that shows it.
+            announced: whether to call the handlers of the context for this promise.
         """
         promise = cls.__new__(cls)
-        promise.take(buffer)
-        return promise
-
-    @classmethod
-    def quietly_over(cls, buffer: ReplayBuffer[T]) -> Self:
-        """Return a new promise as :meth:`over` does, but do not call handlers for it.
-
-        Args:
-            buffer: the stream; this promise is one more that shows it.
-        """
-        promise = cls.__new__(cls)
-        promise.take(buffer, announced=False)
+        promise.take(buffer, announced=announced)
         return promise
 
     def _view(self, name: str, make: Callable[[], V]) -> V:
@@ -197,7 +181,8 @@ class Promise(Lease, Generic[T_co]):
         again = self._again()
 
         async def tell(view: "Promise[T_co]") -> None:
-            await notify_resolved(context, view, view._resolve())  # noqa: SLF001 - same class
+            for each in context.notified():  # the outermost one first
+                await call_handlers(each.resolved_handlers, view, view._resolve())  # noqa: SLF001 - same class
 
         def complete(parts: Sequence[ReplayBuffer[object]]) -> None:
             view = again()
@@ -211,14 +196,7 @@ class Promise(Lease, Generic[T_co]):
 
     def _again(self) -> "Callable[[], Promise[T_co]]":
         """Return a function that makes another promise of the same buffer, and does not hold this one."""
-        kind, buffer = type(self), self.buffer
-
-        def view() -> Promise[T_co]:
-            promise = kind.__new__(kind)
-            promise.take(buffer, announced=False)
-            return promise
-
-        return view
+        return partial(type(self).over, self.buffer, announced=False)
 
     # -- waiting for it ----------------------------------------------------------------------------------
 
@@ -228,6 +206,8 @@ class Promise(Lease, Generic[T_co]):
 
     async def _whole(self) -> T_co:
         await until_closed(self.buffer)
+        if self.buffer.error is not None:
+            await settled(self.buffer)
         raise_error(self.buffer)
         return self._resolve()
 
@@ -330,28 +310,21 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
 
     * When does it start? At once, as a task of the active context.
     * How often? Once, for any number of readers.
-    * What is kept? Every piece: each reader starts at the first one and reads at its own pace.
-    * What does ``break`` do? It ends that reader. When no reader is left and none can come any more, the
-      source is stopped and closed.
-    * When does an error come? After every piece that came before it; every reader gets the same exception
-      object.
-
-    Attributes:
-        buffer: the stream of the promise, for code of this layer; users read the promise.
+    * What is kept? Every piece: each reader starts at the first one.
+    * What does ``break`` do? It ends that reader. When none is left or can come, the source is stopped.
+    * When does an error come? After every piece before it; every reader gets the same exception object.
 
     Args:
+        buffer: the stream; for this library.
         streamer: called once; it returns an async iterable of the pieces.
         prefill_pieces: all the pieces, instead of a streamer.
-        resolver: called once with the tuple of all pieces; it returns the whole. Without it, the whole is the
-            tuple.
-        replay: keep every piece for later readers. If it is False, a piece is dropped when all present
-            readers have taken it, and a later reader begins with the oldest piece that is kept. To get the
-            whole, await the promise before the first piece is dropped; from then on every piece is kept.
+        resolver: makes the whole of the tuple of all pieces.
+        replay: False: a piece is dropped when all readers have taken it.
 
     Raises:
         NoActiveContextError: no context is active.
         TypeError: both a streamer and pieces were given, or neither.
-        UnresolvedPromiseError: when awaited, with ``replay=False``, after the first pieces were dropped.
+        UnresolvedPromiseError: the first pieces were dropped.
 
     Example:
         >>> from miniagents.streams import PromisingContext, StreamedPromise
@@ -384,7 +357,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
             else NoReplayBuffer(context, pieces, closed=streamer is None)
         )
         if streamer is not None:
-            start_pump(context, getattr(streamer, "__name__", "streamer"), streamer, buffer)
+            start_pump(getattr(streamer, "__name__", "streamer"), streamer, buffer)
         self._resolver = resolver
         self.take(buffer)
 
@@ -417,14 +390,13 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
 
 
 def start_pump(
-    context: Context,
     name: str,
     streamer: Callable[[], AsyncIterable[T]],
     buffer: ReplayBuffer[T],
     sink: Sink | None = None,
 ) -> None:
-    """Fill ``buffer`` from the iterable of ``streamer``, in a task of ``context``; the task ends ``sink``."""
-    task = ProducerTask(name, context, buffer, sink or buffer, part=True)
+    """Fill ``buffer`` from the iterable of ``streamer``, in a task of its context; the task ends ``sink``."""
+    task = ProducerTask(name, buffer, sink or buffer, part=True)
     task.start(lambda: fill(buffer, streamer()))
 
 

@@ -76,7 +76,7 @@ class Upstream(Protocol):
         >>> from miniagents.streams._buffer import ReplayBuffer
         >>> from miniagents.streams._context import Context
         >>> class Doubling:
-        ...     def pass_demand_on(self, buffer, *, waiting):
+        ...     def pass_demand_on(self, *, waiting):
         ...         print(f"{buffer.credit()} more", "now" if waiting else "at most")
         >>> buffer = ReplayBuffer(Context(prefetch=5))
         >>> buffer.write_from(Doubling())
@@ -84,12 +84,11 @@ class Upstream(Protocol):
         8 more at most
     """
 
-    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+    def pass_demand_on(self, *, waiting: bool) -> None:
         """Pass on how much is requested now: more than before, or less, since a reader has left.
 
         Args:
-            buffer: the stream that it writes; it knows how much is requested.
-            waiting: whether a reader of that stream waits for the next piece.
+            waiting: whether a reader of the stream that it writes waits for the next piece.
         """
         ...
 

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterator
 from itertools import repeat
-from typing import Generic, Literal, Protocol, Self, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 from miniagents.values import StreamOverflowError, lazy_dataclass
 
@@ -98,71 +98,6 @@ async def fill(buffer: ReplayBuffer[T], source: AsyncIterable[T]) -> None:
                 if not await buffer.may_go_on():
                     break
                 limit = buffer.check_at
-                ticks = repeat(None, limit - len(items) - 1)
-    finally:
-        await close(iterator)
-
-
-class Notes(Protocol):
-    """Notes of the times at which pieces came.
-
-    Attributes:
-        look_at: the number of pieces at which :meth:`look` must be called.
-    """
-
-    look_at: int
-
-    @property
-    def times(self) -> list[float]:
-        """The time of each piece."""
-        ...
-
-    def drop_last(self) -> None:
-        """Remove the last time: its piece came after the end."""
-        ...
-
-    def look(self, piece: str, /) -> None:
-        """Take note that so many pieces have come, and of the last one."""
-        ...
-
-
-async def fill_and_note(
-    buffer: ReplayBuffer[str], source: AsyncIterable[str], notes: Notes, clock: Callable[[], float]
-) -> None:
-    """Do what :func:`fill` does, and note the time of each piece.
-
-    It is a second loop, so that observing costs nothing if there are no observers.
-
-    Args:
-        buffer: the buffer to fill; it is not ended.
-        source: iterated once; its iterator is always closed.
-        notes: takes the times.
-        clock: returns the time.
-    """
-    iterator = aiter(source)
-    items, note = buffer.items, notes.times.append
-    limit = min(buffer.check_at, notes.look_at)
-    ticks = repeat(None, limit - len(items) - 1)
-    try:
-        async for piece in iterator:
-            items.append(piece)
-            note(clock())
-            if buffer.notify_next:
-                if buffer.closed:
-                    items.pop()
-                    notes.drop_last()
-                buffer.notify()
-                if buffer.check_at < limit:
-                    limit = buffer.check_at
-                    ticks = repeat(None, limit - len(items))
-            for _ in ticks:
-                break
-            else:
-                if len(items) >= notes.look_at and not buffer.closed:  # at the end all times were reported
-                    notes.look(piece)
-                if len(items) >= buffer.check_at and not await buffer.may_go_on():
-                    break
-                limit = min(buffer.check_at, notes.look_at)
                 ticks = repeat(None, limit - len(items) - 1)
     finally:
         await close(iterator)

@@ -15,13 +15,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from itertools import islice
 from typing import Final, TypeVar, cast
 
+from miniagents.values import AgentTimeoutError, InquiryCancelledError
+
 from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
-from ._deadlocks import current_producer, record_wait
+from ._deadlocks import record_wait
+from ._lifetime import Lifetime, current_producer
 from ._run_task import ProducerTask
 
 T = TypeVar("T")
 
 REST = 64
+LEVELS: Final = 32
+"""So many levels of runs a cancellation goes down before a run sees that what it reads was cancelled."""
 
 
 class _NextTurn:
@@ -161,6 +166,8 @@ async def _read(  # noqa: C901 - calls of helpers would cost more than the branc
                 hot = buffer.requested - half
     finally:
         buffer.reader_left()
+    if buffer.error is not None:
+        await settled(buffer)
     raise_error(buffer, items)
 
 
@@ -179,6 +186,7 @@ async def _read_without_replay(buffer: NoReplayBuffer[T], owner: object) -> Asyn
     finally:
         buffer.quit(reader)
         buffer.reader_left()
+    await settled(buffer)
     raise_error(buffer)
 
 
@@ -251,6 +259,27 @@ async def until_closed(buffer: ReplayBuffer[T]) -> None:
         buffer.reader_left()
 
 
+def was_stopped(buffer: Lifetime[T]) -> bool:
+    """Return whether ``buffer`` was cancelled, or stopped by a time limit, but not with its context."""
+    return (
+        isinstance(buffer.error, InquiryCancelledError | AgentTimeoutError) and not buffer.context.cancelling
+    )
+
+
+async def settled(buffer: ReplayBuffer[T]) -> None:
+    """Let the reading run be stopped first, if what it reads was stopped together with it.
+
+    A cancellation ends messages at once and goes down one level of runs in a turn of the event loop. A run
+    that is to be stopped gets its own cancellation, and does not handle that of what it reads.
+
+    Args:
+        buffer: it has ended, and its reader has left it.
+    """
+    if was_stopped(buffer) and current_producer() is not None:
+        for _ in range(LEVELS):
+            await NEXT_TURN
+
+
 def raise_error(buffer: ReplayBuffer[T], items: object = None) -> None:
     """Raise the error of a closed ``buffer``, the same object, if it has one.
 
@@ -276,8 +305,11 @@ def raise_error(buffer: ReplayBuffer[T], items: object = None) -> None:
     """
     if buffer.error is None:
         withdrawn = buffer.withdrawn(items)
-        if withdrawn is not None:
-            raise withdrawn
+        try:
+            if withdrawn is not None:
+                raise withdrawn
+        finally:
+            del withdrawn  # its traceback has this frame: a circle that would keep the reader alive
         return
     producer = current_producer()
     if isinstance(producer, ProducerTask) and not producer.ended:

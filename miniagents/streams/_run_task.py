@@ -20,9 +20,7 @@ from typing_extensions import override
 from miniagents.values import InquiryCancelledError
 
 from ._buffer import ReplayBuffer
-from ._context import Context
-from ._deadlocks import current_producer
-from ._lifetime import Ancestry, Lifetime, TaskLife, extend_chain
+from ._lifetime import Ancestry, Lifetime, TaskLife, current_producer, extend_chain
 from ._protocols import Sink
 
 T = TypeVar("T")
@@ -39,8 +37,7 @@ class ProducerTask(TaskLife):
 
     Args:
         name: its name in errors: the alias of an agent, or a name of the source.
-        context: the owner of the task.
-        buffer: the stream that readers read.
+        buffer: the stream that readers read; its context owns the task.
         sink: takes the results; often the buffer itself.
         part: whether it is a part of the run that started it (a message that the run writes), not a run of
             its own.
@@ -61,7 +58,7 @@ class ProducerTask(TaskLife):
         ...     buffer = ReplayBuffer(current_context())
         ...     async def body():
         ...         buffer.append("one")
-        ...     ProducerTask("writer", buffer.context, buffer, buffer).start(body)
+        ...     ProducerTask("writer", buffer, buffer).start(body)
         ...     await until_closed(buffer)
         ...     print(buffer.items)
         >>> MiniAgents().run(main())
@@ -75,15 +72,13 @@ class ProducerTask(TaskLife):
     def __init__(
         self,
         name: str,
-        context: Context,
         buffer: ReplayBuffer[T],
         sink: Sink,
         *,
         part: bool = False,
         orphan: bool = False,
     ) -> None:
-        del context  # that of the buffer
-        parent: TaskLife | None = None if orphan else current_producer()  # type: ignore[assignment]  # all are
+        parent = None if orphan else current_producer()
         _begin_life(self, buffer, parent, part=part)
         self._name = name
         self.sink: Sink = sink
@@ -109,7 +104,9 @@ class ProducerTask(TaskLife):
         drive = self._drive()
         drive.send(None)  # run it up to `_BEGUN`: from there on `_drive` handles every end of the task
         # Not `loop.create_task`: an eager task factory would run it here, on the stack of the caller.
-        self.runs_as(Task(drive, loop=self.context.loop, name=self._name, context=self.variables))
+        self.task: Task[None] | None = Task(
+            drive, loop=self.context.loop, name=self._name, context=self.variables
+        )
 
     async def _drive(self) -> None:
         try:
@@ -160,7 +157,7 @@ class ProducerTask(TaskLife):
         drop_frames(error, self.received)
         replied = {id(stream) for stream in self.replied()}
         if self.received is not None and self.received[0] is error:
-            self.buffer.takes_error_of(self.received[2])
+            self.buffer.takes_error_of(self.received[2], self)
         self.failed(error, self._chain_of(error))
         self.pass_error_on(error)
         self.has_failed(replied)
@@ -173,6 +170,7 @@ class ProducerTask(TaskLife):
             error: its error.
         """
         self._handle_received()
+        self.error_handled = False
         self.received = error, stream.chain, cast("Lifetime[object]", stream)
         if not isinstance(error, InquiryCancelledError):
             stream.context.unhandled.watch(self, error)
@@ -231,9 +229,23 @@ class ProducerTask(TaskLife):
         traceback = None if error is None else error.__traceback__
         for each in pending:
             each.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        try:
+            await asyncio.gather(*pending, return_exceptions=True)
+        except CancelledError:
+            if isinstance(error, Exception):  # stopped while it was failing
+                self._lose(error)
+            raise
         if error is not None:
             error.__traceback__ = traceback  # a reader of another stream with this error could have raised it
+
+    def _lose(self, error: Exception) -> None:
+        """Log the error that it was failing with when it was stopped, if no reader has got that."""
+        drop_frames(error, self.received)
+        if self.received is not None and self.received[0] is error:
+            self.pass_error_on(error)
+        else:
+            self.buffer.expect_error(error)
+            self.buffer.lose_error(error)
 
     def refuse_result(self, returned: object) -> None:
         """Handle a value that the work returned, although no reader can get it; a subclass may raise.
@@ -303,7 +315,7 @@ class TasklessPart(TaskLife):
     __slots__ = ()
 
     def __init__(self, buffer: Lifetime[T], *, part: bool) -> None:
-        parent: TaskLife | None = current_producer()  # type: ignore[assignment]  # all are
+        parent = current_producer()
         super().__init__(buffer, parent, part=part)
         self.forget_waits()  # it never waits, and must hold no variables of the run
         if parent is not None:
@@ -316,12 +328,6 @@ class TasklessPart(TaskLife):
     @override
     def abandon(self) -> None:
         self.buffer.abandon()
-
-    def ends(self) -> None:
-        """Event *producer has ended*; idempotent."""
-        self.ended = True
-        if self.guardian is not None:
-            self.guardian.disown(self)
 
 
 def drop_frames(error: BaseException, received: Received | None = None) -> None:

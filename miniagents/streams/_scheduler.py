@@ -9,7 +9,6 @@ Operators pass the scheduler of a subscription on to what they subscribe to, so 
 """
 
 from asyncio import Handle, get_running_loop
-from collections.abc import Callable
 from contextvars import copy_context
 from copy import copy
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from reactivex import abc, typing
-from reactivex.disposable import MultipleAssignmentDisposable, SingleAssignmentDisposable
+from reactivex.disposable import Disposable, MultipleAssignmentDisposable
 from reactivex.internal.basic import default_now
 from reactivex.internal.constants import UTC_ZERO
 from reactivex.scheduler import CurrentThreadScheduler
@@ -103,7 +102,8 @@ class LoopScheduler(PeriodicScheduler):
     @override
     def schedule(self, action: abc.ScheduledAction[S], state: S | None = None) -> abc.DisposableBase:
         """Run an action at once, or after the undelayed one that is running."""
-        item = _Undelayed(self, action, state)
+        # In its order among the work of other schedulers.
+        item: ScheduledItem = ScheduledItem(_ALWAYS, (self, state), action, default_now())
         if get_ident() == self._thread:
             self._trampoline.run(item)
         else:
@@ -124,12 +124,23 @@ class LoopScheduler(PeriodicScheduler):
         """Run an action in a turn of the loop, at a time."""
         # By dates in whole microseconds, so that what is due at the same time has the same time.
         due = max(self.to_datetime(duetime), self.now)
-        timer = _Timer(self, partial(self.invoke_action, action, state), (due - self._epoch) / _SECOND)
+        begun = MultipleAssignmentDisposable()  # of the timer, then of what the action begins
+
+        def start() -> None:
+            if not begun.is_disposed:
+                when = (due - self._epoch) / _SECOND
+                handle = self._loop.call_at(when, run, context=self._variables.copy())
+                begun.disposable = Disposable(partial(self._cancel, handle))
+
+        def run() -> None:
+            if not begun.is_disposed:
+                begun.disposable = self.invoke_action(action, state)
+
         if get_ident() == self._thread:
-            timer.start()
+            start()
         else:
-            self._loop.call_soon_threadsafe(timer.start, context=self._variables)
-        return timer
+            self._loop.call_soon_threadsafe(start, context=self._variables)
+        return begun
 
     @override
     def schedule_periodic(
@@ -164,55 +175,12 @@ class LoopScheduler(PeriodicScheduler):
         other.gauge = gauge
         return other
 
-    def call_at(self, when: float, callback: typing.Action) -> Handle:
-        """Call back on the loop at a time of its clock, in the context variables of the subscriber."""
-        return self._loop.call_at(when, callback, context=self._variables.copy())
-
-    def on_thread(self) -> bool:
-        """Return whether this is the thread of the loop."""
-        return get_ident() == self._thread
-
-    def call_soon(self, callback: typing.Action) -> None:
-        """Call back on the thread of the loop; never if the loop is closed."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(callback)
-
-
-class _Timer(abc.DisposableBase):
-    """One delayed action; disposing it, from any thread, keeps it from running or disposes what it began."""
-
-    __slots__ = ("_action", "_begun", "_handle", "_scheduler", "_when")
-
-    def __init__(
-        self, scheduler: LoopScheduler, action: Callable[[], abc.DisposableBase], when: float
-    ) -> None:
-        self._scheduler = scheduler
-        self._action: Callable[[], abc.DisposableBase] | None = action
-        self._when = when
-        self._handle: Handle | None = None
-        self._begun = SingleAssignmentDisposable()
-
-    def start(self) -> None:
-        """Set the timer of the loop."""
-        if self._action is not None:
-            self._handle = self._scheduler.call_at(self._when, self._run)
-
-    def _run(self) -> None:
-        action, self._action, self._handle = self._action, None, None
-        if action is not None:
-            self._begun.disposable = action()
-
-    @override
-    def dispose(self) -> None:
-        """Cancel it; idempotent."""
-        self._action = None
-        self._begun.dispose()
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            if self._scheduler.on_thread():
-                handle.cancel()
-            else:
-                self._scheduler.call_soon(handle.cancel)
+    def _cancel(self, handle: Handle) -> None:
+        """Cancel a timer, from any thread."""
+        if get_ident() == self._thread:
+            handle.cancel()
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(handle.cancel)
 
 
 class _Always:
@@ -222,25 +190,12 @@ class _Always:
 
     now: datetime = datetime.max.replace(tzinfo=UTC_ZERO.tzinfo)
 
+    def invoke_action(
+        self, action: abc.ScheduledAction[S], state: "tuple[LoopScheduler, S | None]"
+    ) -> abc.DisposableBase | None:
+        """Do the work with its own scheduler; return what disposes of what it has begun."""
+        begun = action(*state)
+        return begun if isinstance(begun, abc.DisposableBase) else None
+
 
 _ALWAYS = cast("PeriodicScheduler", _Always())  # the trampoline needs no more of a scheduler
-
-
-class _Undelayed(ScheduledItem):
-    """Undelayed work on the trampoline, in its order among the work of other schedulers.
-
-    Args:
-        scheduler: what the action gets as its scheduler.
-        action: the work.
-        state: what the action gets.
-    """
-
-    def __init__(self, scheduler: LoopScheduler, action: abc.ScheduledAction[S], state: S | None) -> None:
-        super().__init__(_ALWAYS, state, action, default_now())
-        self._owner = scheduler
-
-    @override
-    def invoke(self) -> None:
-        disposable = self.action(self._owner, self.state)
-        if isinstance(disposable, abc.DisposableBase):
-            self.disposable.disposable = disposable

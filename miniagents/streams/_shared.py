@@ -1,4 +1,4 @@
-"""``Shared``: one subscription for several subscribers, whose demand the source knows."""
+"""``shared``: one subscription for several subscribers, whose demand the source knows."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentD
 from typing_extensions import override
 
 from ._context import context_here
-from ._gauge import NO_LIMIT, Gauge, Held, gauge_of
+from ._gauge import NO_LIMIT, Gauge, gauge_of
 from ._safe_observer import SafeObserver
 from ._scheduler import LoopScheduler
 
@@ -48,19 +48,10 @@ class SharedGauge(Gauge):
         return max(rooms) if self._pace == "fastest" else min(rooms)
 
     @override
-    def hold(self, source: Held) -> None:
-        self.held[source] = None
+    def _wait(self) -> None:
         for gauge in self.gauges:
             if gauge is not None and gauge.room() <= 0:
                 gauge.hold(self)
-
-    def go_on(self) -> None:
-        """Look again, because a subscriber has read, or one has come or left."""
-        if self.held and self.room() > 0:
-            self.release()
-        elif self.held:
-            for source in tuple(self.held):
-                self.hold(source)
 
     def join(self, gauge: Gauge | None) -> None:
         """Count one more subscriber."""
@@ -76,8 +67,8 @@ class SharedGauge(Gauge):
         self.go_on()
 
 
-class Shared(Observable[T]):
-    """The source, subscribed to once for all subscribers that there are.
+def shared(source: Observable[T], replay: int | None, grace: float, pace: Pace) -> Observable[T]:
+    """Return the source, subscribed to once for all subscribers that there are.
 
     Args:
         source: what is shared.
@@ -85,29 +76,24 @@ class Shared(Observable[T]):
         grace: seconds that the subscription lives on without subscribers.
         pace: whom the source waits for.
     """
+    run: _Run[T] | None = None
 
-    def __init__(self, source: Observable[T], replay: int | None, grace: float, pace: Pace) -> None:
-        super().__init__()
-        self._source = source
-        self._replay = replay
-        self._grace = grace
-        self._pace: Pace = pace
-        self._run: _Run[T] | None = None
+    def forget() -> None:
+        nonlocal run
+        run = None
 
-    @override
-    def _subscribe_core(
-        self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+    def subscribe(
+        observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
-        run = self._run
+        nonlocal run
         if run is not None:
             return run.join(observer, scheduler)
-        run = self._run = _Run(self._replay, self._grace, self._pace, self._forget)
-        leaving = run.join(observer, scheduler)
-        run.follow(self._source, scheduler)
+        begun = run = _Run[T](replay, grace, pace, forget)
+        leaving = begun.join(observer, scheduler)
+        begun.follow(source, scheduler)
         return leaving
 
-    def _forget(self) -> None:
-        self._run = None
+    return Observable(subscribe)
 
 
 class _Run(Generic[T]):

@@ -23,7 +23,7 @@ from ._context import PassingError
 from ._deadlocks import record_subscription
 from ._gauge import Gauge, gauge_of
 from ._lifetime import Lease
-from ._readers import iterate, raise_error, until_closed
+from ._readers import iterate, raise_error, settled, until_closed
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -37,23 +37,19 @@ def _ignore(*_: object) -> None: ...
 class Stream(Observable[T_co]):
     """The pieces of a stream, which can be read in three ways; ``promise.tokens`` is one.
 
-    * ``stream.pipe(...)`` and ``stream.subscribe(...)``: it is a hot Observable that replays all pieces to
-      every subscriber.
-    * ``async for piece in stream``: each loop is a reader of its own, from the first piece on.
-    * ``await stream``: a tuple of all pieces. (``await`` of other Observables gives the last item.)
+    ``stream.pipe(...)`` and ``stream.subscribe(...)`` use it as an Observable; ``async for piece in stream``
+    reads it; ``await stream`` is a tuple of all pieces (of other Observables: the last one).
 
-    * When does it start? The source runs already. A derived stream (the tokens of all messages of a sequence,
-      the elements of a list) is made at its first read, not when the attribute is used.
+    * When does it start? The source runs already; a derived stream is made at its first read.
     * How often? Once, for any number of readers.
     * What is kept? Every piece, as long as the stream, its promise or a reader exists.
-    * What does ``break`` do? It ends that reader; disposing a subscription is idempotent. When the last
-      reader has left and none can come any more, the source is stopped.
-    * When does an error come? After every piece that came before it; every reader gets the same exception
-      object.
+    * What does ``break`` do? It ends that reader. When none is left and none can come any more, the source is
+      stopped.
+    * When does an error come? After every piece before it; every reader gets the same exception object.
 
     Args:
         source: the buffer, or a function that makes it at the first read.
-        items: the list to read, if the buffer has more than one.
+        items: the list to read, if the buffer has several.
 
     Example:
         >>> from miniagents import Message, MiniAgents
@@ -99,7 +95,9 @@ class Stream(Observable[T_co]):
     if not TYPE_CHECKING:  # for type checkers no Observable has it; without it `for` would never end
 
         def __iter__(self) -> NoReturn:
-            raise _no_items(self)
+            raise TypeError(
+                f"A {type(self).__name__} has no items yet: read it with `async for`, or await it first."
+            )
 
     @override
     def __await__(self) -> Generator[object, None, tuple[T_co, ...]]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] # the last item is no whole
@@ -145,16 +143,11 @@ class TokenStream(Stream[str]):
     """A stream of text tokens; where messages are accepted, it is one message, not one for each token."""
 
 
-def _no_items(stream: object) -> TypeError:
-    return TypeError(
-        f"A {type(stream).__name__} has no items yet: read it with `async for`, or await it first."
-    )
-
-
 async def _all(buffer: ReplayBuffer[T], lease: object, items: list[T]) -> tuple[T, ...]:
     """Return all the pieces; keep ``lease`` until they have come."""
     buffer.keep_all()
     await until_closed(buffer)
+    await settled(buffer)
     raise_error(buffer, items)
     whole = tuple(items)
     del lease  # if it was the last one, the items are dropped

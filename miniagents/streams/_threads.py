@@ -18,6 +18,7 @@ from collections.abc import (
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 from typing_extensions import override
@@ -90,38 +91,29 @@ def iterate_from_thread(context: "Context", function: Callable[[], AsyncIterable
         NoActiveContextError: the context ended before the call began.
         RuntimeError: an event loop runs on this thread; the iteration would block it.
     """
-    return _items(context, call_from_thread(context, lambda: _Reading(aiter(function()))))
+    # In a list: an iterator that is awaitable, too, must not be awaited.
+    (iterator,) = call_from_thread(context, lambda: [aiter(function())])
+    return _items(context, iterator)
 
 
-class _Reading(Generic[T]):
-    """A reader of another thread. It is no awaitable, which would be awaited when a thread gets it."""
-
-    def __init__(self, iterator: AsyncIterator[T]) -> None:
-        self._iterator = iterator
-
-    async def next(self) -> list[T]:
-        """The next item; none at the end."""
-        async for item in self._iterator:
-            return [item]
-        return []
-
-    def close(self) -> None:
-        """Leave, on the event loop."""
-        leave = cast("Callable[[], Awaitable[None]] | None", getattr(self._iterator, "aclose", None))
-        if leave is not None:
-            self._closing = asyncio.ensure_future(leave())
-        del self._iterator
-
-
-def _items(context: "Context", reading: _Reading[T]) -> Iterator[T]:
+def _items(context: "Context", iterator: AsyncIterator[T]) -> Iterator[T]:
     try:
         while True:
-            items: list[T] = call_from_thread(context, reading.next)
+            items: list[T] = call_from_thread(context, partial(_next, iterator))
             if not items:
                 return
             yield from items
     finally:  # in this thread, and perhaps in a finalizer: it cannot wait
-        context.call_soon(reading.close)
+        leave = cast("Callable[[], Awaitable[None]] | None", getattr(iterator, "aclose", None))
+        if leave is not None:
+            ThreadCall[None](context, leave).send()
+
+
+async def _next(iterator: AsyncIterator[T]) -> list[T]:
+    """Return the next item; none at the end."""
+    async for item in iterator:
+        return [item]
+    return []
 
 
 class ThreadCall(Generic[T]):

@@ -1,9 +1,9 @@
-"""``Until``: passes items on until a signal comes."""
+"""``follow_until``: passes items on until a signal comes."""
 
 import asyncio
 from collections.abc import Awaitable
 from inspect import isawaitable, iscoroutine
-from typing import Generic, Protocol, TypeVar, cast, runtime_checkable
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
@@ -75,48 +75,48 @@ class Signal:
             self._waiting.cancel()
 
 
-class Until(Generic[T]):
-    """One subscription: passes items on until the signal comes.
+def follow_until(
+    signal: Signal,
+    source: Observable[T],
+    observer: abc.ObserverBase[T],
+    scheduler: abc.SchedulerBase | None,
+) -> Disposable:
+    """Pass items on until the signal comes.
 
     Args:
         signal: ends it.
-        observer: gets the items.
+        source: where the items come from.
+        observer: gets them.
+        scheduler: of the subscription.
     """
+    waiting = signal.begin()
+    subscription = SingleAssignmentDisposable()
 
-    def __init__(self, signal: Signal, observer: abc.ObserverBase[T]) -> None:
-        self._signal = signal
-        self._waiting = signal.begin()
-        self._source = SingleAssignmentDisposable()
-        self._subscriber = SafeObserver(observer, self._leave)
-
-    def follow(self, source: Observable[T], scheduler: abc.SchedulerBase | None) -> Disposable:
-        """Wait for the signal, and subscribe to the source."""
-        if self._waiting.done():
-            self._end(self._waiting)
+    def next_item(item: T) -> None:
+        if signal.has_come():
+            subscriber.complete()
         else:
-            self._waiting.add_done_callback(self._end)
-            self._source.disposable = source.subscribe(
-                self._next,
-                self._subscriber.fail,
-                self._subscriber.complete,
-                scheduler=LoopScheduler() if scheduler is None else scheduler,
-            )
-        return Disposable(self._subscriber.dispose)
+            subscriber.next(item)
 
-    def _next(self, item: T) -> None:
-        if self._signal.has_come():
-            self._subscriber.complete()
-        else:
-            self._subscriber.next(item)
-
-    def _end(self, waiting: "asyncio.Future[object]") -> None:
+    def end(waiting: "asyncio.Future[object]") -> None:
         error = None if waiting.cancelled() else waiting.exception()
         if isinstance(error, Exception):
-            self._subscriber.fail(error)
+            subscriber.fail(error)
         else:
-            self._subscriber.complete()
+            subscriber.complete()
 
-    def _leave(self) -> None:
-        self._waiting.remove_done_callback(self._end)
-        self._signal.end()
-        self._source.dispose()
+    def leave() -> None:
+        waiting.remove_done_callback(end)
+        signal.end()
+        subscription.dispose()
+
+    subscriber = SafeObserver(observer, leave)
+    if waiting.done():
+        end(waiting)
+    else:
+        waiting.add_done_callback(end)
+        scheduler = LoopScheduler() if scheduler is None else scheduler
+        subscription.disposable = source.subscribe(
+            next_item, subscriber.fail, subscriber.complete, scheduler=scheduler
+        )
+    return Disposable(subscriber.dispose)

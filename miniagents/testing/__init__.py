@@ -5,13 +5,12 @@ pytest loads the plugin by itself; see docs/testing.md.
 
 from ._cassettes import Cassette, cassette
 from ._marbles import Marbles
-from ._scripted_model import Answer, ScriptedModel, scripted_model
+from ._scripted_model import ScriptedModel, scripted_model
 from ._scripted_models import ScriptedModels
 from ._step_reader import StepReader
 from ._virtual_time import VirtualClock, virtual_time
 
 __all__ = [
-    "Answer",
     "Cassette",
     "Marbles",
     "ScriptedModel",

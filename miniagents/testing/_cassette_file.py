@@ -2,18 +2,15 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Final, cast
 
-from miniagents.runs import Json, RecordedEvent
+from miniagents.runs import CASSETTE_VERSION, Json, RecordedEvent, cassette_lines
 from miniagents.values import MiniAgentsError
 
-__all__ = ["CassetteError", "RecordedCall", "read_calls", "write_calls"]
-
-_VERSION: Final = 1
 _LATEST: Final = 10_000_000.0  # seconds; a time after this is a mistake
 
 
@@ -64,22 +61,9 @@ def write_calls(path: Path, calls: Sequence[RecordedCall]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("w", encoding="utf-8", newline="\n") as file:
-        for line in _lines(calls):
+        for line in cassette_lines((call.request, call.events) for call in calls if call.ended):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     beside.replace(path)
-
-
-def _lines(calls: Sequence[RecordedCall]) -> Iterator[dict[str, Json]]:
-    yield {"cassette": _VERSION}
-    for number, call in enumerate((call for call in calls if call.ended), start=1):
-        yield {"call": number, "request": call.request}
-        for event in call.events:
-            line: dict[str, Json] = {"call": number, "at": round(event.at, 6), "what": event.what}
-            if event.message is not None:
-                line["message"] = event.message
-            if event.data is not None:
-                line["data"] = event.data
-            yield line
 
 
 def read_calls(path: Path) -> list[RecordedCall]:
@@ -124,8 +108,10 @@ def _object(line: str) -> dict[str, Json]:
 def _read_line(line: dict[str, Json], number: int, calls: list[RecordedCall]) -> None:
     if number == 1:
         version = line.get("cassette")
-        if version != _VERSION:
-            raise ValueError(f"its version is {version!r}, but this miniagents reads version {_VERSION}")
+        if version != CASSETTE_VERSION:
+            raise ValueError(
+                f"its version is {version!r}, but this miniagents reads version {CASSETTE_VERSION}"
+            )
         return
     request = line.get("request")
     if isinstance(request, dict):

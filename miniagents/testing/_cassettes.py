@@ -10,18 +10,20 @@ from typing import Final, Literal, Never, Self, TypeAlias, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message, MessagePromise
-from miniagents.runs import CallPlayer, Json, RecordedEvent, error_data, part_data
-from miniagents.values import Part
-
-from ._cassette_data import (
+from miniagents.runs import (
+    CallPlayer,
+    Json,
+    RecordedEvent,
     class_by_name,
     data_of,
+    error_data,
     name_of_class,
+    part_data,
     request_data,
 )
-from ._cassette_file import CassetteError, RecordedCall, read_calls, write_calls
+from miniagents.values import Part
 
-__all__ = ["Cassette", "CassetteMode", "cassette"]
+from ._cassette_file import CassetteError, RecordedCall, read_calls, write_calls
 
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
 

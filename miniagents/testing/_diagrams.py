@@ -12,8 +12,6 @@ from typing import Final, Literal, TypeAlias
 
 from miniagents.values import MiniAgentsError
 
-__all__ = ["Diagram", "DiagramError", "EventKind", "MarbleEvent", "differences", "drawn", "read_diagram"]
-
 EventKind: TypeAlias = Literal["next", "complete", "error", "began", "left"]
 
 _SIGNS: Final[Mapping[str, EventKind]] = MappingProxyType(

@@ -15,8 +15,6 @@ from ._diagrams import Diagram, DiagramError, EventKind, MarbleEvent, difference
 from ._recorder import Readable, Recorder
 from ._virtual_time import VirtualClock
 
-__all__ = ["Expectation", "MarbleError", "Marbles", "ReadExpectation"]
-
 _FRAME: Final = 0.001  # seconds
 _GRACE: Final = 1000  # frames after the diagram that are still recorded, for the picture of a failure
 

@@ -12,8 +12,6 @@ from miniagents.streams import Promise, StreamedPromise, loop_scheduler
 
 from ._diagrams import EventKind
 
-__all__ = ["Happening", "Readable", "Recorder", "as_source", "now"]
-
 T = TypeVar("T")
 
 Readable: TypeAlias = Observable[T] | AsyncIterable[T] | Promise[T]

@@ -145,9 +145,7 @@ class ScriptedModel:
             conversation, and returns any of these. An `AssistantMessage` keeps its own data.
         then: the answer to all further requests; without it they fail with `ScriptEndedError`.
         alias: the name of the agent in errors and records.
-        delay: seconds before each piece of an answer: each word of a text, each token and part of a sequence,
-            each exception. With it a test or a page can stop an answer in its middle. It costs no time in
-            virtual time.
+        delay: seconds before each piece of an answer. It costs no time in virtual time.
 
     Attributes:
         agent: the model as an agent; it takes any keywords, since it replaces agents of all providers.
@@ -158,15 +156,13 @@ class ScriptedModel:
 
     Example:
         >>> from miniagents import MiniAgents
-        >>> scripted = ScriptedModel("Hello!", ["Good", "bye."])
+        >>> scripted = ScriptedModel("Hello!")
         >>> async def main():
         ...     print(await scripted.agent.inquire("Hi", temperature=0.5))
         ...     print(scripted.requests[0].messages, scripted.requests[0].keywords["temperature"])
-        ...     print([token async for reply in scripted.agent.inquire("Bye") async for token in reply])
         >>> MiniAgents().run(main())
         Hello!
         Hi 0.5
-        ['Good', 'bye.']
     """
 
     __slots__ = ("_answers", "_delay", "_requests", "_then", "agent")

@@ -6,8 +6,6 @@ from miniagents.models import ModelAgent
 
 from ._scripted_model import Answer, ModelRequest, ScriptedModel
 
-__all__ = ["ScriptedModels"]
-
 _ALIAS: Final = "SCRIPTED_MODEL"
 
 

@@ -14,8 +14,6 @@ from miniagents.streams import Promise, Stream, StreamedPromise, to_async_iter
 from ._diagrams import shown
 from ._recorder import Readable, as_source
 
-__all__ = ["StepReader"]
-
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
 

@@ -228,6 +228,7 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, now: Now, io_patience: float) -> None:
         self._now = now
+        self._began = time.time() - now.seconds
         self._jobs = 0
         self._processes: WeakSet[asyncio.SubprocessTransport] = WeakSet()
         self._when_idle: list[Callable[[], bool]] = []
@@ -238,6 +239,10 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Seconds of the virtual clock."""
         return self._now.seconds
+
+    def wall_time(self) -> float:
+        """Seconds since 1970."""
+        return self._began + self._now.seconds
 
     @override
     def call_at(

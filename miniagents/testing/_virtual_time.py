@@ -72,24 +72,18 @@ class VirtualClock:
 def virtual_time(*, io_patience: float = 0.05) -> Generator[VirtualClock]:
     """Give virtual time to all event loops that are made inside the block, so that no test waits for a clock.
 
-    When nothing on the loop is ready, its clock jumps to the next timer. So ``asyncio.sleep(3600)`` returns
-    at once, and a timeout of an hour can be tested; the order of events is the same as in real time.
+    When nothing on the loop is ready, its clock jumps to the next timer: ``asyncio.sleep(3600)`` returns at
+    once.
 
-    * When does it start? With the event loops that are made in the block: by ``asyncio.run``,
-      ``asyncio.Runner`` or ``MiniAgents().run``. Inside a running event loop it raises an error, since that
-      loop has real time.
-    * How often? All loops that are made in the block have the same clock. Blocks may be nested.
-    * What about real I/O? It works. Between a server and a client on one loop it takes no virtual time.
-      While data may come from outside (a pipe, another process, a socket with another peer, a job of
-      ``asyncio.to_thread`` or ``run_in_executor``), the clock does not jump: it runs as a real clock.
+    * When does it start? With loops that are made in the block, by ``asyncio.run`` or ``MiniAgents().run``.
+    * How often? All loops of the block have one clock. Blocks may be nested.
+    * What about real I/O? While data may come from outside, the clock runs as a real one.
     * What does leaving do? Loops that are made afterwards have real time.
-    * When does an error come? If nothing is ready, no timer is set and no I/O is under way, all tasks would
-      wait forever: ``asyncio.run`` raises :class:`StuckLoopError`, which names the tasks and where they wait.
-      A thread that asyncio does not run does not count: the error comes even if it would wake the loop.
+    * When does an error come? If all tasks would wait forever, ``asyncio.run`` raises a
+      :class:`StuckLoopError`, which names them.
 
     Args:
-        io_patience: seconds of real time without data after which sockets that a loop has connected to itself
-            count as quiet.
+        io_patience: seconds of real time after which sockets between tasks of a loop count as quiet.
 
     Yields:
         The clock.

@@ -12,8 +12,6 @@ from urllib.parse import urlsplit
 from ._lazy_dataclass import lazy_dataclass
 from ._part_value import PartValue
 
-__all__ = ["Attachment", "File", "Image", "media_type_of"]
-
 # The first bytes of the formats that all providers take; the ending of a file's name may be wrong or missing.
 _MAGIC: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),

@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 from ._lazy_dataclass import lazy_dataclass
 
-__all__ = ["Backoff"]
-
 
 @lazy_dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:

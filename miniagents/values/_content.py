@@ -34,8 +34,6 @@ from ._parts import (
     Usage,
 )
 
-__all__ = ["Content", "ContentField", "ToolCall", "content_of", "part_from_data", "parts_of_content"]
-
 
 @lazy_dataclass(frozen=True, slots=True)
 class ToolCall(PartValue):
@@ -62,35 +60,13 @@ class ToolCall(PartValue):
     kind: Literal["tool_call"] = field(default="tool_call", kw_only=True, repr=False)
 
 
-Content: TypeAlias = (
-    str
-    | Reasoning
-    | Refusal
-    | ToolCall
-    | ToolResult
-    | ServerToolCall
-    | ServerToolResult
-    | Citation
-    | Image
-    | File
+_Block: TypeAlias = (
+    Reasoning | Refusal | ToolCall | ToolResult | ServerToolCall | ServerToolResult | Citation | Image | File
 )
+Content: TypeAlias = str | _Block
 """An item of the `parts` of a message: a whole text or block, an image or a file."""
 
-ContentField: TypeAlias = (
-    str
-    | Annotated[
-        Reasoning
-        | Refusal
-        | ToolCall
-        | ToolResult
-        | ServerToolCall
-        | ServerToolResult
-        | Citation
-        | Image
-        | File,
-        Field(discriminator="kind"),
-    ]
-)
+ContentField: TypeAlias = str | Annotated[_Block, Field(discriminator="kind")]
 """`Content` for a declared field: the `kind` in the JSON decides the class."""
 
 
@@ -284,7 +260,7 @@ def _field(name: str, value: object) -> object:
             return tuple(_field("", each) for each in cast("Iterable[object]", value))
         case Mapping() if "kind" in value:
             return part_from_data(cast("Mapping[str, object]", value))
-        case Mapping() if "resets_in" in value:
+        case Mapping() if "limit" in value:
             return RateLimit(**cast("dict[str, int]", value))
         case _:
             return value

@@ -6,8 +6,6 @@ This module only calculates; clocks and timers belong to the callers.
 from math import inf, isfinite
 from typing import NamedTuple, Self
 
-__all__ = ["Deadline", "check_seconds", "is_limit"]
-
 
 class Deadline(NamedTuple):
     """The moment at which a time limit expires. ``min`` of several deadlines is the one that expires first.

@@ -283,9 +283,9 @@ def depth_of(value: object) -> int:
         return 0
     if isinstance(value, FrozenValue):
         return value.__frozen_depth__()
-    if _is_mapping(value):
+    if is_mapping(value):
         return 1 + max(map(depth_of, (*value.keys(), *value.values())), default=0)
-    if _is_tuple(value) or _is_set(value) or _is_list(value):  # a list is in a model that is not `Frozen`
+    if _is_tuple(value) or is_set(value) or _is_list(value):  # a list is in a model that is not `Frozen`
         return 1 + max(map(depth_of, value), default=0)
     if isinstance(value, BaseModel):
         return 1 + max(map(depth_of, model_data(value).values()), default=0)
@@ -330,13 +330,13 @@ class _Freezer:
             self._open.discard(me)
 
     def _content(self, value: object, path: DataPath) -> object:
-        if _is_mapping(value):
+        if is_mapping(value):
             return self._mapping(value, path)
         if _is_tuple(value):
             return self._tuple(value, path)
         if _is_list(value):
             return tuple(self._items(value, path))
-        if _is_set(value):
+        if is_set(value):
             return self._set(value, path)
         if isinstance(value, BaseModel):
             return self._model(value, path)
@@ -432,7 +432,8 @@ def _type_name(value: object) -> str:
 
 
 # After a bare `isinstance` type checkers do not know the type of the items.
-def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
+def is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
+    """Return whether a value is a mapping."""
     return isinstance(value, Mapping)
 
 
@@ -444,5 +445,6 @@ def _is_list(value: object) -> TypeGuard[list[object]]:
     return isinstance(value, list)
 
 
-def _is_set(value: object) -> TypeGuard[set[object] | frozenset[object]]:
+def is_set(value: object) -> TypeGuard[set[object] | frozenset[object]]:
+    """Return whether a value is a set, frozen or not."""
     return isinstance(value, set | frozenset)

@@ -9,7 +9,7 @@ Merkle tree.
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -22,7 +22,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from ._errors import MessageValidationError
-from ._freeze import DataPath, FrozenValue, Index, model_data
+from ._freeze import DataPath, FrozenValue, Index, is_mapping, is_set, model_data
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -63,11 +63,11 @@ class HashWalk:
         if isinstance(value, BaseModel):
             self.lasting = False
             return {"$model": [class_name_of(type(value)), self._str_mapping(model_data(value), path)]}
-        if _is_mapping(value):
+        if is_mapping(value):
             return self._mapping(value, path)
         if _is_sequence(value):
             return [self._json(each, DataPath(path, Index(at))) for at, each in enumerate(value)]
-        if _is_set(value):
+        if is_set(value):
             return {"$set": sorted((self._json(each, path) for each in value), key=_dumps)}
         return _scalar(value, path)
 
@@ -179,20 +179,12 @@ def _check_finite(path: DataPath, *, finite: bool) -> None:
 
 
 # `isinstance` alone leaves the type of the items unknown to type checkers.
-def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
-    return isinstance(value, Mapping)
-
-
 def _has_str_keys(value: object) -> TypeGuard[Mapping[str, object]]:
-    return _is_mapping(value) and all(type(key) is str for key in value)
+    return is_mapping(value) and all(type(key) is str for key in value)
 
 
 def _is_sequence(value: object) -> TypeGuard[tuple[object, ...] | list[object]]:
     return isinstance(value, tuple | list)
-
-
-def _is_set(value: object) -> TypeGuard[Iterable[object]]:
-    return isinstance(value, set | frozenset)
 
 
 _dumps: Final[Callable[[object], str]] = json.JSONEncoder(

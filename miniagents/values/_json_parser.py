@@ -16,18 +16,6 @@ from typing import Final, TypeAlias
 
 from ._lazy_dataclass import lazy_dataclass
 
-__all__ = [
-    "JsonEnd",
-    "JsonError",
-    "JsonEvent",
-    "JsonFrame",
-    "JsonParser",
-    "JsonPath",
-    "JsonString",
-    "JsonText",
-    "bare_value",
-]
-
 JsonPath: TypeAlias = tuple[str | int, ...]
 """The keys and indexes that lead from the document to a value in it."""
 
@@ -283,19 +271,6 @@ class JsonParser:
         >>> machine.finish()
         {'city': 'Oslo', 'degrees': -3}
     """
-
-    __slots__ = (
-        "_bare",
-        "_depth",
-        "_events",
-        "_ignore_rest",
-        "_key",
-        "_next",
-        "_read",
-        "_root",
-        "_string",
-        "frames",
-    )
 
     frames: list[JsonFrame]
     _string: JsonString | None

@@ -10,8 +10,6 @@ from dataclasses import FrozenInstanceError, dataclass, fields
 from types import FunctionType, MappingProxyType
 from typing import Final, Literal, TypeVar, cast
 
-__all__ = ["lazy_dataclass"]
-
 C = TypeVar("C", bound=type[object])
 
 # The arguments with which `dataclass` compiles only this method (and those of `frozen`).

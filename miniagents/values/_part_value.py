@@ -9,8 +9,6 @@ from typing_extensions import override
 from ._freeze import DataPath, FrozenValue, depth_of
 from ._hash_key import HashWalk, class_name_of
 
-__all__ = ["PartValue"]
-
 
 class PartValue(FrozenValue):
     """The base class of frozen dataclasses that a message may contain.

@@ -17,25 +17,6 @@ from ._attachments import File, Image
 from ._lazy_dataclass import lazy_dataclass
 from ._part_value import PartValue
 
-__all__ = [
-    "AgentPart",
-    "Citation",
-    "Finish",
-    "Part",
-    "RateLimit",
-    "Reasoning",
-    "Refusal",
-    "ResponseHeaders",
-    "Restart",
-    "ResultContent",
-    "Retry",
-    "ServerToolCall",
-    "ServerToolResult",
-    "ToolCallDelta",
-    "ToolResult",
-    "Usage",
-]
-
 
 @lazy_dataclass(frozen=True, slots=True)
 class Reasoning(PartValue):
@@ -435,6 +416,25 @@ class ResponseHeaders(PartValue):
     kind: Literal["response_headers"] = field(default="response_headers", kw_only=True, repr=False)
 
 
+_OwnPart: TypeAlias = (
+    str
+    | Reasoning
+    | Refusal
+    | ToolCallDelta
+    | ToolResult
+    | ServerToolCall
+    | ServerToolResult
+    | Citation
+    | Image
+    | File
+    | Usage
+    | Finish
+    | Restart
+    | Retry
+    | ResponseHeaders
+)
+
+
 @lazy_dataclass(frozen=True, slots=True)
 class AgentPart(PartValue):
     """What an agent that the model called as a tool streams before its result is complete.
@@ -452,42 +452,9 @@ class AgentPart(PartValue):
     """
 
     agents: tuple[str, ...]
-    part: (
-        str
-        | Reasoning
-        | Refusal
-        | ToolCallDelta
-        | ToolResult
-        | ServerToolCall
-        | ServerToolResult
-        | Citation
-        | Image
-        | File
-        | Usage
-        | Finish
-        | Restart
-        | Retry
-        | ResponseHeaders
-    )
+    part: _OwnPart
     kind: Literal["agent_part"] = field(default="agent_part", kw_only=True, repr=False)
 
 
-Part: TypeAlias = (
-    str
-    | Reasoning
-    | Refusal
-    | ToolCallDelta
-    | ToolResult
-    | ServerToolCall
-    | ServerToolResult
-    | Citation
-    | Image
-    | File
-    | Usage
-    | Finish
-    | AgentPart
-    | Restart
-    | Retry
-    | ResponseHeaders
-)
+Part: TypeAlias = _OwnPart | AgentPart
 """A piece of a model's answer; type checkers see that a `match` over all its classes is complete."""

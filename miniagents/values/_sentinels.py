@@ -11,7 +11,9 @@ from typing_extensions import override
 
 
 class AwaitType(Enum):
-    """The type of `AWAIT`, for functions that take lists of agents.
+    """`AWAIT` in the list of `achain_loop`: all that has come is awaited before the next agent is called.
+
+    Without it, the loop would begin turns for ever. This is its type.
 
     Example:
         >>> AWAIT, isinstance(AWAIT, AwaitType)
@@ -30,7 +32,9 @@ class AwaitType(Enum):
 
 
 class ClearType(Enum):
-    """The type of `CLEAR`, for functions that take lists of agents.
+    """`CLEAR` in the list of `achain_loop`: what has come is forgotten, and the next agent gets no messages.
+
+    This is its type.
 
     Example:
         >>> CLEAR, isinstance(CLEAR, ClearType)

@@ -1,6 +1,7 @@
 """`adialog_loop`: a user and an assistant, and one history that somebody keeps."""
 
 import asyncio
+import random
 
 import pytest
 
@@ -19,7 +20,11 @@ from miniagents import (
     adialog_loop,
     miniagent,
 )
+from miniagents.ext.chat_history import InMemoryChatHistory
 from miniagents.ext.history_agents import in_memory_history_agent
+from miniagents.ext.journal import MemoryJournal, durable
+from miniagents.testing import ScriptedModel, scripted_model
+from miniagents.types import InputMessage
 from tests.support.typewriter import Typewriter
 
 
@@ -277,3 +282,119 @@ async def test_a_cancelled_dialog() -> None:
         await asyncio.wait([dialog])
         await stopped.wait()
     assert dialog.cancelled()
+
+
+class Speaker:
+    """A user who says things at certain times, whatever is being written; then reads it, and leaves.
+
+    Attributes:
+        plan: seconds to wait, and what is said then, again and again.
+    """
+
+    def __init__(self, *plan: tuple[float, MessageType]) -> None:
+        self.plan = list(plan)
+        speaker = self
+
+        @miniagent
+        async def speaker_agent(ctx: InteractionContext, interactive: bool = False) -> None:
+            assert interactive
+            while speaker.plan:
+                wait, said = speaker.plan.pop(0)
+                await asyncio.sleep(wait)
+                ctx.reply(said)
+                if not ctx.messages.buffer.items:  # the question
+                    return
+            await ctx.messages
+            raise StopLoop
+
+        self.agent = speaker_agent
+
+
+def kept(messages: Messages) -> list[str]:
+    """The messages as texts, each with what it is."""
+    return [f"{type(each).__name__[:1]}: {each.text}" for each in messages]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_what_is_said_while_it_answers() -> None:
+    """What is said meanwhile is taken meanwhile, and kept where it was taken; a cut answer is kept as cut."""
+    history, model = InMemoryChatHistory(), ScriptedModel(["One, ", "two"], "Sure.", "Bye.", delay=1)
+    stop, later = InputMessage("Stop!", when="interrupt"), InputMessage("Later?", when="queue")
+    user = Speaker((0, "Count!"), (1.5, stop), (0, later))
+    async with MiniAgents():
+        last = await adialog_loop(user.agent, model.agent, history.agent, interactive=True)
+    wanted = ["U: Count!", "A: One, ", "I: Stop!", "A: Sure.", "I: Later?", "A: Bye."]
+    assert wanted == kept(await history.load())
+    assert wanted[1:] == kept(last)
+    assert [wanted[:1], wanted[:3], wanted[:5]] == [kept(each.messages) for each in model.requests]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_rollback_leaves_the_conversation() -> None:
+    """The history has what was rolled back; later requests do not have it, also after a restart."""
+    history, model = InMemoryChatHistory(), ScriptedModel(["One, ", "two"], then="Yes.", delay=1)
+    users = Speaker((0, "Wrong?"), (1.5, InputMessage("Right?", when="rollback"))), Speaker((0, "Well?"))
+    async with MiniAgents():
+        for user in users:
+            await adialog_loop(user.agent, model.agent, history.agent, interactive=True)
+    wanted = ["U: Wrong?", "A: One, ", "I: Right?", "A: Yes.", "U: Well?", "A: Yes."]
+    assert wanted == kept(await history.load())
+    assert wanted[2:5] == kept(model.requests[2].messages)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_what_is_said_is_kept_if_the_answer_fails() -> None:
+    """The error is raised; what came of the answer before, and what the user said, are in the history."""
+    history = InMemoryChatHistory()
+    user = Speaker((0, "Hi"), (0.5, InputMessage("And?", when="queue")))
+    async with MiniAgents():
+        model = scripted_model(["a", ValueError("no")], delay=1)
+        with pytest.raises(ValueError, match="no"):
+            await adialog_loop(user.agent, model, history.agent, interactive=True)
+    assert ["U: Hi", "U: And?"] == kept(await history.load())
+
+
+@pytest.mark.loop(virtual=True)
+async def test_whenever_something_is_said() -> None:
+    """At any moment, also when an answer ends: each message is kept and sent once, in order, and answered."""
+    for seed in range(60):
+        chance = random.Random(seed)  # noqa: S311 - when something is said
+        said = [str(number) for number in range(6)]
+        modes = ["steer", "queue", "interrupt"]
+        plan = [
+            (chance.choice([0, 0.5, 1, 2, 3]), InputMessage(text, when=chance.choice(modes)))  # type: ignore[arg-type]
+            for text in said
+        ]
+        history, model = InMemoryChatHistory(), ScriptedModel(then=["a", "b"], delay=1)
+
+        @miniagent
+        async def helper(ctx: InteractionContext, agent: MiniAgent = model.agent) -> None:
+            await adialog_loop(Speaker(*plan).agent, agent, history.agent, interactive=True)  # noqa: B023
+
+        async with MiniAgents():
+            await helper.inquire()
+        conversation = await history.load()
+        users = [each for each in conversation if isinstance(each, UserMessage)]
+        assert said == sorted(map(str, users)), f"seed {seed}"
+        for when in modes:
+            order = [int(str(each)) for each in users if getattr(each, "when", "queue") == when]
+            assert sorted(order) == order, f"seed {seed}: {when}"
+        assert isinstance(conversation[-1], AssistantMessage), f"seed {seed}"
+        last = model.requests[-1].messages
+        assert list(map(str, conversation[: len(last)])) == list(map(str, last)), f"seed {seed}"
+
+
+async def test_live_input_in_a_durable_block() -> None:
+    """A user agent would say again what is in the log, so this is refused, with what to do instead."""
+    async with MiniAgents():
+        with pytest.raises(TypeError, match=r"Call the agent with \.interactive\(\) there"):
+            async with durable(MemoryJournal(), run_id="7"):
+                await adialog_loop(Talk().user_agent, scripted_model("Hi"), interactive=True)
+
+
+async def test_an_agent_that_listens_already() -> None:
+    """The loop makes the agent interactive itself."""
+    model = scripted_model("Hi")
+    async with MiniAgents():
+        with pytest.raises(TypeError, match=r"give it the agent without \.interactive\(\)"):
+            await adialog_loop(Talk().user_agent, model.interactive(), interactive=True)

@@ -243,7 +243,7 @@ async def read_its_tokens(sequence: Sequence) -> list[str]:
     return ["".join([token async for token in to_async_iter(sequence.tokens)])]
 
 
-@settings(max_examples=amount(25, 60))
+@settings(max_examples=amount(12, 60))
 @given(
     lengths=st.lists(st.integers(0, 8), max_size=8),
     steps=st.lists(st.sampled_from([*STEPS, upper]), max_size=4),

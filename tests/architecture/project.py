@@ -39,8 +39,8 @@ FOREIGN: Final = MappingProxyType(
         "openai": r"miniagents\.ext\.llm\.(openai|openai_responses|_openai_sdk)",
         "anthropic": r"miniagents\.ext\.llm\.anthropic",
         "opentelemetry": r"miniagents\.ext\.otel",
-        "mcp": r"miniagents\.ext\.mcp\._sdk",
-        "mcp_types": r"miniagents\.ext\.mcp\._sdk",
+        "mcp": r"miniagents\.ext\.mcp\._(sdk|serve|session|questions)",
+        "mcp_types": r"miniagents\.ext\.mcp\._(sdk|serve|session|questions|results)",
         # Both come with the SDK of MCP, one of them also with what serves a page.
         "uvicorn": r"miniagents\.(ext\.mcp\._serve|cli\._server\._(serve|connections))",
         "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
@@ -67,6 +67,28 @@ EXTENSIONS_NEED: Final = MappingProxyType(
         "miniagents.ext.web._chat: miniagents.models.TOOL_CONTEXT": (
             "what a tool knows of the user whose request it answers is set where the request is known"
         ),
+        "miniagents.cli._chat: miniagents.models.CARRIER": (
+            "the user at the terminal answers the questions of agents; other programs have Runs and journals"
+        ),
+        "miniagents.cli._journal: miniagents.runs.cassette_of_run": (
+            "the command is the whole feature: a program replays what `Cassette` has recorded"
+        ),
+        "miniagents.ext.mcp._serve: miniagents.models.CARRIER": (
+            "the same, for the person at the client of a server"
+        ),
+        "miniagents.ext.mcp._session: miniagents.models.CARRIER": (
+            "what a server asks is a question of the run that calls its tool"
+        ),
+        "miniagents.ext.mcp._questions: miniagents.models.Carrier": "the same",
+        "miniagents.ext.web._durable_runs: miniagents.runs.LoggedCalls": (
+            "the log of a run is written and read by `Runs` and `durable`; users get it by these"
+        ),
+        "miniagents.ext.web._durable_runs: miniagents.runs.RunRequest": "the same",
+        "miniagents.ext.web._frames: miniagents.runs.part_of_data": "the same",
+        "miniagents.ext.web._live_run: miniagents.runs.RunLog": "the same",
+        "miniagents.ext.web._runs: miniagents.runs.LoggedCalls": "the same",
+        "miniagents.ext.web._runs: miniagents.runs.RunLog": "the same",
+        "miniagents.ext.web._runs: miniagents.runs.RunRequest": "the same",
         "miniagents.ext.ray._runs: miniagents.messages._parts.current_watch": (
             "a run of another process is reported to the observers of this one as if it were here"
         ),

@@ -22,7 +22,7 @@ from typing import cast
 import psycopg
 
 from miniagents import InteractionContext, MiniAgent, MiniAgents, miniagent
-from miniagents.ext.journal import CallKey, Journal, JournalEntry, PostgresJournal, RunHead, recorded
+from miniagents.ext.journal import CallKey, Journal, JournalEntry, PostgresJournal, RunRecord, recorded
 from miniagents.runs import RecordedFunction
 from tests.support.postgres import postgres_server
 
@@ -64,7 +64,7 @@ async def _tokens(place: Place, *, paced: bool) -> None:
     async with _journal(place) as journal:
 
         async def write(run: str, tokens: int) -> None:
-            await journal.begin(RunHead(run), [["began", 0, {"text": "Hi"}]])
+            await journal.begin(RunRecord(run), [["began", 0, {"text": "Hi"}]])
             for at in range(tokens):
                 began = time.perf_counter()
                 await journal.append(run, [["parts", 1, 0, ["token "], [1_700_000_000_000_000 + at]]])
@@ -97,7 +97,7 @@ async def _hard(place: Place, writers: int) -> None:
     async with _journal(place) as journal:
 
         async def write(run: str) -> None:
-            await journal.begin(RunHead(run), [])
+            await journal.begin(RunRecord(run), [])
             while time.perf_counter() < end:
                 began = time.perf_counter()
                 await journal.append(run, [["question", 1, {"value": 7}]], hard=True)
@@ -113,7 +113,7 @@ def _write_times(place: Place, end: Connection, writers: int, prefix: str) -> No
     """In another process: 64 runs whose events are the times at which they are written."""
 
     async def write(journal: Journal | PostgresJournal, run: str, tokens: int) -> None:
-        await journal.begin(RunHead(run, restart="server"), [])
+        await journal.begin(RunRecord(run, restart="server"), [])
         end.send(run)
         await asyncio.sleep(0.5)
         for _ in range(tokens):

@@ -1,33 +1,46 @@
 """What `miniagents serve` serves in the tests: an agent that does what it is told.
 
 * ``count 100``: counts, twenty numbers a second;
+* ``wait 40``: counts, and waits behind 3 until there is a file ``go`` in its folder;
 * ``tokens 10000``: that many tokens of Markdown, some thousand a second;
 * ``shop``, ``Do you ...``: a clerk with tools thinks, calls four of them, one of which fails, and answers;
 * ``explain``, ``What ...``: thinks, and answers with all that Markdown has, at the speed of a model;
 * ``both``: two agents answer;
 * ``data``: sends data to the page, some of them anew, and answers;
+* ``pay``: calls a tool that needs approval, which asks for more;
 * ``fail``: fails in the middle;
 * anything else is said back, four characters at a time.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, MutableMapping
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
 
 from miniagents import (
     AssistantMessage,
     InteractionContext,
+    Messages,
     MiniAgent,
     Part,
     Reasoning,
+    ToolCall,
     ToolCallDelta,
+    ToolMessage,
     Usage,
     miniagent,
     tool,
 )
 from miniagents.ext.web import PageData
+from miniagents.testing import scripted_model
+from miniagents.tools import approval, ask
 from tests.gallery.runs import Speaker
 
-__all__ = ["guide"]
+__all__ = ["guide", "listener"]
 
 EXPLAINED = """\
 A **stream** is a list that takes its time. You can read it while it is being written:
@@ -84,20 +97,51 @@ def clerk() -> MiniAgent:
     return Speaker("CLERK", 0.05, 0.01, calls, answer).agent.with_tools(stock, price)
 
 
+class Reason(BaseModel):
+    """Why something is paid."""
+
+    text: Annotated[str, Field(description="For the books.")]
+    kind: Literal["damaged", "late", "lost"]
+    when: date
+    weight: float | None = None
+    tell: bool = True
+    tags: list[str] = []
+
+
+@tool
+async def refund(order: int, cents: int, note: str = "") -> str:
+    """Give money back to a customer."""
+    reason = await ask("Why is it refunded?", Reason)
+    return f"{cents} cents for order {order} {note}: {reason.model_dump_json()}"
+
+
+def support() -> MiniAgent:
+    """A model whose tool needs approval."""
+    call = ToolCall("call-1", "refund", '{"order": 4711, "cents": 10000, "note": "Sorry!"}')
+    answer = AssistantMessage(parts=["I would like to give it back.", call])
+
+    def reply(seen: Messages) -> AssistantMessage | str:
+        """From the conversation alone: after a restart of the server the first answer is not requested again."""
+        return f"Result: {seen[-1]}" if isinstance(seen[-1], ToolMessage) else answer
+
+    model = scripted_model(then=reply, alias="SUPPORT")
+    return model.with_tools(refund, approve=approval()).bind()
+
+
 @miniagent(alias="GUIDE")
 async def guide(ctx: InteractionContext) -> None:
     """Does what the last message says."""
     said = str((await ctx.messages)[-1])
     word, _, number = said.partition(" ")
     match word:
-        case "shop" | "Do":
-            ctx.reply(clerk().inquire(said))
+        case "shop" | "Do" | "pay" | "Please":
+            ctx.reply((clerk() if word in {"shop", "Do"} else support()).inquire(said))
         case "explain" | "What":
             pieces: list[Part] = [Reasoning(each) for each in _pieces(THOUGHT, 12)]
             pieces += _pieces(EXPLAINED, 6)
             ctx.reply(Speaker("WRITER", 0.1, 0.01, pieces).agent.inquire(said))
-        case "count":
-            ctx.reply(AssistantMessage.promise_of_parts(_streamed(_numbers(int(number)), 0.05)))
+        case "count" | "wait":
+            ctx.reply(AssistantMessage.promise_of_parts(partial(_counting, int(number), word == "wait")))
         case "tokens":
             ctx.reply(AssistantMessage.promise_of_parts(_streamed(_tokens(int(number)), 0.003, burst=20)))
         case "both":
@@ -115,12 +159,24 @@ async def guide(ctx: InteractionContext) -> None:
             ctx.reply(AssistantMessage.promise_of_parts(_streamed(_pieces(said, 4), 0.005)))
 
 
+listener = guide.interactive().described(alias="GUIDE")
+"""The same agent, to which one can say something while it works."""
+
+
 def _pieces(text: str, size: int) -> list[str]:
     return [text[at : at + size] for at in range(0, len(text), size)]
 
 
 def _numbers(count: int) -> Iterable[Part]:
     return [*(f"{number} " for number in range(1, count + 1)), Usage(7, count)]
+
+
+async def _counting(count: int, waits: bool, _: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+    for at, part in enumerate(_numbers(count)):
+        while waits and at == 3 and not Path("go").exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
+            await asyncio.sleep(0.02)
+        yield part
+        await asyncio.sleep(0 if waits else 0.05)
 
 
 def _tokens(count: int) -> Iterable[Part]:

@@ -25,6 +25,7 @@ SCREENSHOTS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "serve.png": (1100, 760),
         "serve-tools.png": (1540, 860),
         "serve-phone.png": (390, 760),
+        "serve-question.png": (900, 560),
         "web-chat.png": (700, 460),
     }
 )
@@ -68,6 +69,12 @@ async def _draw_page(folder: Path, scratch: Path, chromium: Browser) -> None:
         page = await _opened(chromium, server.address, "serve.png")
         await _say(page, "What is a stream?", 1)
         await page.screenshot(path=folder / "serve.png")
+
+        page = await _opened(chromium, server.address, "serve-question.png")
+        await page.locator("#box").fill("Please pay for order 4711, it arrived broken.")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name="Allow")).to_be_visible()
+        await page.screenshot(path=folder / "serve-question.png")
 
         page = await _opened(chromium, server.address, "serve-tools.png", dark=True)
         await _say(page, "Do you have a lamp and a desk?", 1)

@@ -1,6 +1,7 @@
 """The page of `miniagents serve` in a real browser, served by the real command: what people do with it."""
 
 import asyncio
+import json
 import re
 import signal
 from collections.abc import AsyncGenerator
@@ -22,10 +23,13 @@ COUNTED = "".join(f"{number} " for number in range(1, 41)).strip()
 
 
 @asynccontextmanager
-async def opened(folder: Path, *words: str) -> AsyncGenerator[tuple[PageServer, Browser, Page]]:
+async def opened(
+    folder: Path, *words: str, agent: str = "guide"
+) -> AsyncGenerator[tuple[PageServer, Browser, Page]]:
     """A server, a browser and its first page; whatever goes wrong in its scripts fails the test."""
     expect.set_options(timeout=SOON)
-    async with page_server(folder, *words) as server, browser() as chromium:
+    served = page_server(folder, *words, agent=f"tests.browser.agents:{agent}")
+    async with served as server, browser() as chromium:
         page = await (await chromium.new_context()).new_page()
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -53,18 +57,19 @@ class TestTalk:
     async def test_type_and_stream(self, tmp_path: Path) -> None:
         """What is typed is asked; the answer is shown while it comes, at the end with time and tokens."""
         async with opened(tmp_path) as (_, _, page):
-            await say(page, "count 40")
-            await expect(page.locator(".question .said")).to_have_text("count 40")
+            await say(page, "wait 40")
+            await expect(page.locator(".question .said")).to_have_text("wait 40")
             await expect(page.locator(".text")).to_contain_text("1 2 3")
             await expect(page.locator(".answer")).to_have_attribute("aria-busy", "true")
             await expect(page.locator("#stop")).to_be_visible()
+            (tmp_path / "go").touch()
             await answered(page)
             assert COUNTED == await page.locator(".text").inner_text()
             await expect(page.locator(".figures")).to_have_text(
-                re.compile(r"^\d\.\d s · 7 tokens in, 40 out$")
+                re.compile(r"^[\d.]+ m?s · 7 tokens in, 40 out$")
             )
             await expect(page.locator("#send")).to_be_visible()
-            await expect(page).to_have_title("count 40 \N{EN DASH} GUIDE")
+            await expect(page).to_have_title("wait 40 \N{EN DASH} GUIDE")
 
     async def test_shift_enter(self, tmp_path: Path) -> None:
         """Shift+Enter breaks the line, and the box grows; Enter sends."""
@@ -101,14 +106,16 @@ class TestTalk:
     async def test_stop_at_once(self, tmp_path: Path) -> None:
         """Who stops before the server has said that it begins, stops the answer all the same."""
         async with opened(tmp_path) as (_, _, page):
+            stopped = asyncio.Event()
 
             async def late(route: Route) -> None:
-                await asyncio.sleep(0.5)
+                await stopped.wait()
                 await route.continue_()
 
             await page.route("**/runs", late)
             await say(page, "count 1000")
             await page.keyboard.press("Escape")
+            stopped.set()
             await answered(page)
             await expect(page.locator(".notice")).to_have_text("Stopped.")
             await expect(page.locator("#send")).to_be_visible()
@@ -127,8 +134,13 @@ class TestTalk:
                     "so **it** is:\n```\na\n  b\n```",
                 ),
             ):
+                await button.evaluate(
+                    "(button) => (window.label = new Promise((done) => new MutationObserver("
+                    "() => done(button.textContent)).observe(button, { childList: true })))"
+                    " && undefined"
+                )
                 await button.click()
-                await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+                assert "Copied" == await page.evaluate("label")
                 assert copied == await page.evaluate("navigator.clipboard.readText()")
                 await expect(page.get_by_role("button", name="Copied")).to_have_count(0)
 
@@ -253,12 +265,13 @@ class TestMistakes:
     async def test_enter_during_an_answer(self, tmp_path: Path) -> None:
         """P4: Enter while an answer comes keeps the text, and says what to do; the sentence goes with the answer."""
         async with opened(tmp_path) as (_, _, page):
-            await say(page, "count 40")
+            await say(page, "wait 40")
             await expect(page.locator(".text")).to_contain_text("1 2 3")
             await page.locator("#box").fill("more")
             await page.keyboard.press("Enter")
             await expect(page.get_by_role("alert")).to_contain_text("The answer is not complete yet.")
             await expect(page.locator("#box")).to_have_value("more")
+            (tmp_path / "go").touch()
             await answered(page)
             await expect(page.get_by_role("alert")).to_be_hidden()
 
@@ -405,11 +418,12 @@ class TestChats:
     async def test_elsewhere(self, tmp_path: Path) -> None:
         """An answer goes on while another chat is read; the list shows that, and it is whole later."""
         async with opened(tmp_path) as (_, _, page):
-            await say(page, "count 40")
+            await say(page, "wait 40")
             await expect(page.locator(".text")).to_contain_text("1 2 3")
             await page.locator("#new").click()
             await expect(page.locator("#welcome")).to_be_visible()
             await expect(page.get_by_role("img", name="is being answered")).to_be_visible()
+            (tmp_path / "go").touch()
             await expect(page.get_by_role("img", name="is being answered")).to_have_count(0)
             await page.locator("#threads a").click()
             await answered(page)
@@ -439,14 +453,188 @@ class TestChats:
             two = await chromium.new_page()
             await two.goto(one.url)
             await answered(two)
-            await say(two, "count 40")
+            await say(two, "wait 40")
             await expect(two.locator(".text").last).to_contain_text("1 2 3")
             await say(one, "mine")
-            await expect(one.locator(".question .said")).to_have_text(["one", "count 40"])
+            await expect(one.locator(".question .said")).to_have_text(["one", "wait 40"])
             await expect(one.locator("#box")).to_have_value("mine")
+            (tmp_path / "go").touch()
             for page in (one, two):
                 await answered(page, 2)
                 assert COUNTED == await page.locator(".text").last.inner_text()
+
+
+class TestLive:
+    async def test_say_while_it_works(self, tmp_path: Path) -> None:
+        """Enter says what comes next, Ctrl+Enter corrects, Esc with a message interrupts; a reload shows the same."""
+        async with opened(tmp_path, agent="listener") as (_, _, page):
+            await say(page, "count 200")
+            await expect(page.locator(".text")).to_contain_text("1 2 3")
+            await say(page, "what is next")
+            await expect(page.locator(".waits")).to_have_text("what is next")
+            await page.locator("#box").press_sequentially("stop it")
+            await page.keyboard.press("Escape")
+            await answered(page, 3)
+            said = page.locator(".question .said")
+            await expect(said).to_have_text(["count 200", "stop it", "what is next"])
+            await expect(page.locator(".answer").first.locator(".notice")).to_have_text("Interrupted.")
+            await expect(page.locator(".text")).to_have_text(
+                [re.compile("^1 2 3"), "stop it", "what is next"]
+            )
+            await say(page, "count 100")
+            await page.locator("#box").press_sequentially("and more")
+            await page.keyboard.press("Control+Enter")
+            await answered(page, 5)
+            await page.reload()
+            await expect(said).to_have_text(["count 200", "stop it", "what is next", "count 100", "and more"])
+
+    async def test_say_before_it_has_begun(self, tmp_path: Path) -> None:
+        """What is said before the server has said that it begins is sent then; nothing is lost if it refuses."""
+        async with opened(tmp_path, agent="listener") as (_, _, page):
+            refused, typed = False, asyncio.Event()
+
+            async def late(route: Route) -> None:
+                await typed.wait()
+                await (route.abort() if refused else route.continue_())
+
+            await page.route("**/runs", late)
+            await say(page, "count 200")
+            await page.locator("#box").press_sequentially("stop it")
+            await page.keyboard.press("Escape")
+            typed.set()
+            await answered(page, 2)
+            said = page.locator(".question .said")
+            await expect(said).to_have_text(["count 200", "stop it"])
+            await expect(page.locator(".text").last).to_have_text("stop it")
+            refused = True
+            typed.clear()
+            await say(page, "first")
+            await say(page, "second")
+            await page.keyboard.type("thi")
+            typed.set()
+            await expect(page.locator("#box")).to_have_value("thi\nfirst\nsecond")
+            await page.keyboard.type("rd")
+            await expect(page.locator("#box")).to_have_value("third\nfirst\nsecond")
+            await expect(said).to_have_text(["count 200", "stop it"])
+
+
+class TestQuestions:
+    async def test_allow_after_a_restart(self, tmp_path: Path) -> None:
+        """A call waits through a restart of the server; it is allowed with other arguments, and asks for more."""
+        async with opened(tmp_path) as (server, _, page):
+            await say(page, "pay")
+            asked = page.get_by_role("region", name="A question to you")
+            await expect(asked).to_contain_text("May I call refund?")
+            await expect(page.get_by_role("status").first).to_contain_text("May I call refund?")
+            call = page.locator("details.call")
+            await expect(call.locator("summary")).to_have_text(
+                "refund 4711, 10000, Sorry! waits for your answer"
+            )
+            await server.end(signal.SIGKILL)
+            await server.start()
+            await page.reload()
+            await expect(asked).to_have_count(1)
+            await asked.get_by_role("button", name="Edit").click()
+            await expect(asked.get_by_label("order")).to_be_focused()
+            await asked.get_by_label("cents").fill("many")
+            await page.keyboard.press("Enter")
+            await expect(asked.get_by_text("“many” is not a number.")).to_be_visible()
+            await asked.get_by_label("cents").fill("0.5")
+            await asked.get_by_role("button", name="Allow").click()
+            await expect(asked).to_contain_text("cents: Input should be a valid integer")
+            await asked.get_by_label("cents").fill("500")
+            await asked.get_by_role("button", name="Allow").click()
+            await expect(asked.first).to_contain_text("Allowed, as edited.")
+            waiting = "refund 4711, 500, Sorry! edited \N{MIDDLE DOT} waits for your answer"
+            await expect(call.locator("summary")).to_have_text(waiting)
+            form = asked.nth(1)
+            await expect(form).to_contain_text("Why is it refunded?")
+            await form.get_by_role("button", name="Answer").click()
+            await expect(form).to_contain_text("Text is missing.")
+            await form.get_by_label("text").fill("It broke.")
+            await form.get_by_label("kind").select_option("damaged")
+            await form.get_by_label("when").fill("2026-02-03")
+            await form.get_by_label("tags").fill("no list")
+            await form.get_by_role("button", name="Answer").click()
+            await expect(form).to_contain_text("This is not JSON:")
+            await form.get_by_label("tags").fill('["a"]')
+            await form.get_by_role("button", name="Answer").click()
+            await answered(page)
+            result = '{"text":"It broke.","kind":"damaged","when":"2026-02-03","weight":null,"tell":true,"tags":["a"]}'
+            said = f"Result: 500 cents for order 4711 Sorry!: {result}"
+            for _ in range(2):
+                await expect(page.locator(".answer .text").last).to_have_text(said)
+                await call.locator("summary").click()
+                await expect(call).to_contain_text("Arguments, as edited")
+                await expect(call.locator("pre").first).to_contain_text('"cents": 500,')
+                await expect(call.locator("summary")).to_contain_text(
+                    "500, Sorry! edited \N{MIDDLE DOT} done"
+                )
+                await page.reload()
+
+    async def test_cut_off(self, tmp_path: Path) -> None:
+        """A call that a kill of the server has cut off asks what became of it: a result, a failure, or once more."""
+        async with opened(tmp_path) as (server, _, page):
+            await page.set_viewport_size({"width": 380, "height": 740})
+            asked = page.get_by_role("region", name="A question to you")
+            for number in range(3):
+                await say(page, "pay")
+                await asked.get_by_role("button", name="Edit").click()
+                await page.keyboard.press("Escape")
+                await asked.get_by_role("button", name="Allow").click()
+                await expect(asked.last).to_contain_text("Why is it refunded?")
+                await expect(asked.last.get_by_role("button", name="Answer")).to_be_in_viewport()
+                await server.end(signal.SIGKILL)
+                await server.start()
+                await expect(asked.last).to_contain_text("The call of refund was cut off")
+                await expect(asked.last).to_contain_text('"cents": 10000')
+                if number < 2:
+                    button, text = [("Enter its result", "Paid."), ("It failed", "Not paid.")][number]
+                    await asked.last.get_by_role("button", name=button).click()
+                    await page.keyboard.type(text)
+                    await page.keyboard.press("Enter")
+                    await answered(page, number + 1)
+                    await expect(page.locator(".answer .text").last).to_have_text(f"Result: {text}")
+                else:
+                    await asked.last.get_by_role("button", name="Call again").click()
+                    await expect(asked.last.get_by_label("text")).to_be_visible()
+
+    async def test_reject(self, tmp_path: Path) -> None:
+        """A call is rejected with a reason, with the keyboard; Escape closes the form and stops nothing."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "pay")
+            asked = page.get_by_role("region", name="A question to you")
+            await expect(asked).to_be_visible()
+            await say(page, "Why?")
+            await expect(page.get_by_role("alert")).to_contain_text("waits for your answer to its question.")
+            await asked.get_by_role("button", name="Reject").focus()
+            await page.keyboard.press("Enter")
+            await page.keyboard.press("Escape")
+            await expect(asked.get_by_role("button", name="Reject")).to_be_focused()
+            await page.keyboard.press("Enter")
+            await page.keyboard.type("Too much.")
+            await page.keyboard.press("Enter")
+            await answered(page)
+            await expect(asked).to_be_focused()
+            for _ in range(2):
+                await expect(page.locator(".answer .text").last).to_have_text("Result: Too much.")
+                await expect(page.locator("details.call summary")).to_contain_text("rejected")
+                await page.reload()
+
+    async def test_stop(self, tmp_path: Path) -> None:
+        """Who stops the answer needs not answer; another tab that answers first closes the question here."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "pay")
+            await expect(page.get_by_role("button", name="Allow")).to_be_visible()
+            await page.locator("#stop").click()
+            await answered(page)
+            await expect(page.locator(".asked")).to_contain_text("This was not answered.")
+            await say(page, "pay")
+            await expect(page.get_by_role("button", name="Allow")).to_be_visible()
+            other = await page.context.new_page()
+            await other.goto(page.url)
+            await other.get_by_role("button", name="Allow").click()
+            await expect(page.locator(".asked").nth(-2)).to_contain_text("Allowed.")
 
 
 class TestCuts:
@@ -473,10 +661,13 @@ class TestCuts:
                 async with browser(there) as chromium:
                     page = await chromium.new_page()
                     await page.goto(f"http://localhost:{port}/")
-                    await say(page, "count 40")
+                    await say(page, "wait 40")
                     await expect(page.locator(".text")).to_contain_text("1 2 3")
+                    cuts.closed = True
                     cuts.cut()
                     await expect(page.get_by_text("The connection is lost. Trying again…")).to_be_visible()
+                    (tmp_path / "go").touch()
+                    cuts.closed = False
                     await expect(page.get_by_text("The connection is lost. Trying again…")).to_be_hidden()
                     await answered(page)
                     assert COUNTED == await page.locator(".text").inner_text()
@@ -574,7 +765,7 @@ class TestSafety:
             await expect(stranger.locator(".question .said")).to_have_text("hello")
 
     async def test_another_token(self, tmp_path: Path) -> None:
-        """A page that is open when the server comes back with another token asks for it, and says only that."""
+        """A server that comes back with another token: its page asks for it, and answers what is sent early."""
         expect.set_options(timeout=SOON)
         async with page_server(tmp_path, "--token", "first") as server, browser() as chromium:
             page = await chromium.new_page()
@@ -589,28 +780,39 @@ class TestSafety:
             await expect(field).to_be_visible()
             await expect(page.locator("#problem")).to_be_hidden()
             await field.fill("second")
-            async with page.expect_response("**/api/info"):
+            sent = asyncio.Event()
+
+            async def held(route: Route) -> None:
+                await sent.wait()
+                await route.continue_()
+
+            await page.route("**/api/info", held)
+            async with page.expect_request("**/api/info"):
                 await field.press("Enter")
             await expect(page.locator("#box")).to_have_value("hello")
             await page.locator("#box").press("Enter")
+            sent.set()
             await answered(page)
+            await expect(page.locator(".question .said")).to_have_text("hello")
 
 
 class TestSpeed:
     async def test_many_tokens(self, tmp_path: Path) -> None:
         """10,000 tokens of Markdown do not freeze the page: no task takes a quarter of a second."""
-        async with opened(tmp_path) as (_, _, page):
-            await page.evaluate(
-                "() => { window.long = []; new PerformanceObserver((list) => {"
-                " for (const each of list.getEntries()) long.push(each.duration); }).observe({ type: 'longtask' }); }"
-            )
+        async with opened(tmp_path) as (_, chromium, page):
+            await chromium.start_tracing(page=page, categories=["toplevel"])
             await say(page, "tokens 10000")
             await answered(page)
             await expect(page.locator(".text")).to_contain_text("t9999")
-            took = sorted(await page.evaluate("long"))
-            print("long tasks (ms):", took)  # noqa: T201 - shown if it fails
-            assert [each for each in took if each > 250] == []
-            assert sum(took) < 2_500
+            traced = json.loads(await chromium.stop_tracing())["traceEvents"]
+            # In milliseconds of the processor: what else the machine does is no fault of the page.
+            took = sorted(
+                each.get("tdur", 0) / 1000
+                for each in traced
+                if each["name"] == "ThreadControllerImpl::RunTask"
+            )
+            assert 0 < took[-1] < 250
+            assert sum(each for each in took if each > 50) < 2_500
             assert 10_000 == len(set(re.findall(r"t\d+", await page.locator(".text").inner_text())))
 
 
@@ -654,9 +856,10 @@ class TestEverybody:
         async with opened(tmp_path) as (_, _, page):
             status = page.get_by_role("status")
             await expect(status).to_have_attribute("aria-live", "polite")
-            await say(page, "count 40")
+            await say(page, "wait 40")
             await expect(page.locator(".text")).to_contain_text("1 2 3")
             await expect(status).to_have_text("")
+            (tmp_path / "go").touch()
             await answered(page)
             await expect(status).to_have_text(re.compile("^GUIDE: 1 2 3 .* 40$"))
             await expect(page.get_by_role("article", name="You")).to_have_count(1)
@@ -698,6 +901,9 @@ class TestEverybody:
             await answered(page)
             await say(page, "fail")
             await answered(page, 2)
+            await say(page, "pay")
+            await page.get_by_role("button", name="Edit").last.click()
+            await expect(page.get_by_label("cents")).to_be_visible()
             for scheme, dark in (("dark", True), ("light", False)):
                 await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
                 light, low = await page.evaluate(contrast)
@@ -717,6 +923,12 @@ class TestEverybody:
                 await page.keyboard.insert_text(text)
                 await page.locator("#send").tap()
                 await answered(page, count)
+            await page.keyboard.insert_text("pay")
+            await page.locator("#send").tap()
+            await page.locator(".asked").get_by_role("button", name="Allow").tap()
+            await expect(page.locator(".asked .what").last).to_be_in_viewport()
+            await page.get_by_role("button", name="Answer").tap()
+            await expect(page.get_by_text("Text is missing.")).to_be_in_viewport()
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             assert await page.evaluate("scroller.scrollWidth <= innerWidth")
             await expect(page.locator("#threads")).not_to_be_in_viewport()

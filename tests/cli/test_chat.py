@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, MutableMapping
+from datetime import UTC, datetime
 
 import pytest
 from typing_extensions import override
@@ -18,13 +19,17 @@ from miniagents import (
     MessageType,
     MiniAgent,
     MiniAgents,
+    ToolCall,
     UserMessage,
     miniagent,
 )
-from miniagents.cli._chat import Chat, PrintedAnswer
+from miniagents.cli._chat import Chat
 from miniagents.cli._models import ChatModel
+from miniagents.cli._printed import PrintedAnswer
 from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
-from miniagents.ext.console import Asker, OutputError, Screen
+from miniagents.ext.console import OutputError, Screen
+from miniagents.testing import scripted_model
+from miniagents.tools import approval, ask, sleep_until, tool, wait_for_event
 
 
 async def two_words(metadata: MutableMapping[str, object]) -> AsyncGenerator[str]:
@@ -165,8 +170,7 @@ def new_chat(agent: MiniAgent[Message, Message], history: ChatHistory, so_far: l
     return Chat(
         ChatModel(agent, "test", "BOT"),
         history,
-        Screen(sys.stdout, is_terminal=False),
-        Asker(EOFError),
+        Screen(sys.stdout, is_terminal=False, interrupt=EOFError),
         so_far,
     )
 
@@ -264,6 +268,64 @@ async def test_ctrl_c_in_an_answer_stops_the_answer_only(
     assert ["one", "Hel", "two", "fine"] == [str(message) for message in kept]
     assert AssistantMessage("Hel", finish_reason="interrupted") == kept[1]
     assert ("BOT: Hel\n(stopped)\nBOT: fine\n", "") == capsys.readouterr()
+
+
+@tool
+async def pay(amount: int) -> str:
+    """Ask two things at the same time."""
+    number = asyncio.create_task(ask("How many?", int))
+    what = await ask("For what?", str, expires=60)
+    return f"{amount} for {await number} {what}"
+
+
+_QUESTIONS = """\
+BOT: I try.
+May it call pay {"amount": 100}? Write yes, or no and the reason, or other arguments as JSON.
+"""
+_ASKED = """\
+For what?
+How many? (JSON of the schema {"type": "integer"})
+"""
+
+
+_WRONG = "This does not fit: Write yes, or no and the reason, or other arguments as JSON.\n"
+_NO_NUMBER = "This does not fit: Input should be a valid integer, unable to parse string as an integer\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "out", "fine"),
+    [
+        (
+            'perhaps\n{"amount": 5}\nbooks\nmany\n3\n',
+            f"{_WRONG}{_ASKED}{_NO_NUMBER}BOT: 5 for 3 books\n",
+            True,
+        ),
+        ("no, too much\n", "BOT: too much\n", True),
+        ("yes\nbooks\n", f"{_ASKED}(stopped)\n", False),
+        ("", "(stopped)\n", False),
+    ],
+)
+async def test_questions(
+    said: str, out: str, fine: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next line answers a question, one after the other; if none comes, the answer stops."""
+    call = AssistantMessage("I try.", parts=[ToolCall("1", "pay", '{"amount": 100}')])
+    model = scripted_model(call, lambda conversation: str(conversation[-1]))
+    went_well, _ = await talk(monkeypatch, f"one\n{said}", model.with_tools(pay, approve=approval()).bind())
+    assert (_QUESTIONS + out, fine) == (capsys.readouterr().out, went_well)
+
+
+async def test_waiting(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """At the terminal a time comes by itself, and the user says what an event was."""
+
+    @miniagent
+    async def waiting_agent(ctx: InteractionContext) -> None:
+        await sleep_until(datetime.now(UTC))
+        ctx.reply(AssistantMessage(f"paid: {await wait_for_event('payment-17', int)}"))
+
+    assert (await talk(monkeypatch, "one\n250\n", waiting_agent.bind()))[0]
+    asked = 'What is the event payment-17? (JSON of the schema {"type": "integer"})\n'
+    assert f"{asked}BOT: paid: 250\n" == capsys.readouterr().out
 
 
 async def test_what_cannot_be_kept_is_told_and_the_chat_goes_on(

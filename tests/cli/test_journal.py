@@ -1,5 +1,6 @@
 """``miniagents journal``."""
 
+import asyncio
 import json
 import os
 import sys
@@ -7,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from miniagents import MiniAgents
+from miniagents import AssistantMessage, MiniAgents, SystemMessage, ToolCall, Usage, tool
 from miniagents.cli import main
-from miniagents.ext.journal import Journal, recorded
-from miniagents.testing import scripted_model
+from miniagents.ext.journal import Journal, durable, recorded
+from miniagents.ext.web import MessagePart, Runs
+from miniagents.parts import ToolResult
+from miniagents.testing import Cassette, scripted_model
+from miniagents.tools import approval, ask
+from miniagents.types import ModelAgent
 
 
 @pytest.fixture
@@ -79,6 +84,11 @@ def test_prune(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["prune", "{file}", "--older-than", "tomorrow"], "'tomorrow' is not a time"),
         (["prune", "{file}", "--max-size", "12"], "'12' is not a size"),
         (["look", "{file}"], "invalid choice"),
+        (["questions", "{folder}/none"], "none does not exist."),
+        (["answer", "{file}", "RUN", "Q"], "one of the arguments --allow --arguments --reject --value"),
+        (["answer", "{file}", "RUN", "Q", "--value", "Friday"], "write a text in quotes"),
+        (["answer", "{file}", "RUN", "Q", "--arguments", "5"], "is not a JSON object"),
+        (["answer", "{file}", "RUN", "Q", "--allow"], "no run has the id 'RUN'"),
     ],
 )
 def test_wrong_input(path: Path, words: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,3 +107,90 @@ def test_in_use(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Journal(path):
         assert 0 == main(["journal", "prune", str(path), "--older-than", "0s"])
     assert "calls removed" in capsys.readouterr().out
+
+
+@tool
+async def pay(amount: int) -> str:
+    """Pay."""
+    return f"{amount} paid, {await ask('For what?')}"
+
+
+async def run_command(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """Run the command beside the server of this process: its exit code, and what it wrote."""
+    code = await asyncio.to_thread(main, ["journal", *words])
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+async def test_questions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A question is a line with all that is asked; the run goes on at once when it is answered from here."""
+    file = tmp_path / "runs.journal"
+    call = AssistantMessage(parts=[ToolCall("1", "pay", '{"amount": 100}')])
+    model = scripted_model(call, "Done.", call, "Done.").with_tools(pay, approve=approval())
+
+    async def line(after: str = "") -> list[str]:
+        """The first question that is not the one after which it comes."""
+        for _ in range(1000):
+            shown = (await run_command(capsys, "questions", str(file)))[1].split(maxsplit=2)
+            if shown and shown[1] != after:
+                return shown
+            await asyncio.sleep(0.01)
+        raise AssertionError("no question is shown")
+
+    async def answered(*words: str) -> tuple[int, str]:
+        return await run_command(capsys, "answer", str(file), *(await line())[:2], *words)
+
+    async def result(run: str) -> str:
+        parts = [each.part async for _, each in runs.frames(run) if isinstance(each, MessagePart)]
+        (found,) = (each.text for each in parts if isinstance(each, ToolResult))
+        return found
+
+    async with Journal(file) as journal, MiniAgents():
+        runs = Runs(journal, agents={"payer": model.bind()})
+        run = await runs.begin("payer", "Pay.")
+        shown = await line()
+        assert (run, 'approval pay {"amount": 100}\n') == (shown[0], shown[2])
+        code, why = await answered("--value", "1")
+        assert (2, True) == (code, "neither allows nor rejects the call" in why), why
+        assert (0, "answered\n") == await answered("--arguments", '{"amount": 5}')
+        assert (0, "answered\n") == await run_command(
+            capsys, "answer", str(file), run, shown[1], "--arguments", '{"amount": 5}'
+        )
+        shown = await line(after=shown[1])
+        assert 'question For what? {"type": "string"}\n' == shown[2]
+        assert (0, "answered\n") == await answered("--value", '"a book"')
+        assert "5 paid, a book" == await result(run)
+        code, why = await run_command(capsys, "answer", str(file), run, shown[1], "--value", '"a pen"')
+        assert (2, True) == (code, "answered already" in why), why
+        run = await runs.begin("payer", "Pay.")
+        assert (0, "answered\n") == await answered("--reject", "Too much.")
+        assert "Too much." == await result(run)
+
+
+def test_cassette(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The calls of models in a run are a cassette: a test replays them without a model, with their pauses."""
+
+    @tool
+    async def look(what: str) -> str:
+        return f"{what} is blue"
+
+    asks = AssistantMessage(parts=["I look.", ToolCall("1", "look", '{"what": "sky"}')])
+    answer = AssistantMessage("It is blue.", model="gpt-4o", usage=Usage(7, 3))
+
+    async def run(model: ModelAgent[...], where: Path) -> list[str]:
+        async with Journal(where) as journal, durable(journal, run_id="r"):
+            looker = model.fork(temperature=0.5).with_tools(look)
+            replies = await (looker | model).inquire(["Which colour?", SystemMessage("Be short.")])
+            return [f"{type(each).__name__} {each}" for each in replies]
+
+    model = scripted_model(asks, answer, "Yes.", delay=0.01, alias="MODEL")
+    made = MiniAgents().run(run(model, tmp_path / "first"))
+    assert 0 == main(["journal", "cassette", str(tmp_path / "first"), "r"])
+    lines = capsys.readouterr().out
+    (cassette := tmp_path / "run.jsonl").write_text(lines)
+    with Cassette(cassette) as player:
+        again = MiniAgents().run(run(player(scripted_model(alias="MODEL")), tmp_path / "again"))
+    assert made == again
+    assert 0 == main(["journal", "export", str(tmp_path / "first"), "r"])
+    assert (2, 1) == (lines.count("Be short."), capsys.readouterr().out.count("Be short."))
+    assert max(json.loads(line).get("at", 0) for line in lines.splitlines()) >= 0.02

@@ -378,7 +378,7 @@ WRONG = [
     (f"{JOB} --journal no/j", "--journal: the folder no does not exist"),
     (f"{JOB} --journal rows.jsonl", "--journal: rows.jsonl is also the file of INPUT"),
     (f"{JOB} --errors ./o.jsonl", "--errors: o.jsonl is also the file of -o"),
-    (f"{JOB} --errors ''", "--errors needs the name of a file"),
+    (f"{JOB} --errors ''", "--errors: it needs the name of a file"),
     (f"{JOB} --price 3", "'3' is not a price; give dollars per million tokens"),
     (f"{JOB} --budget 0", "'0' is not a sum of money"),
     (f"{JOB} --budget nan", "'nan' is not a sum of money"),

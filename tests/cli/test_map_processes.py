@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from miniagents.cli import main
 from tests.cli.processes import at_terminal, environment, on_pipe
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import CHAT
@@ -176,7 +177,7 @@ async def _interrupted(folder: Path, seconds: float, times: int, *words: str) ->
 async def test_ctrl_c_at_any_moment(tmp_path: Path) -> None:
     """J8: at any moment, also before its first row, Ctrl-C ends the command with a line and exit 130."""
     (tmp_path / "slow_agents.py").write_text(SLOW)
-    (tmp_path / "rows.jsonl").write_text(ROWS)
+    (tmp_path / "rows.jsonl").write_text(ROWS * 20)  # more than all of these programs together can answer
     words = (
         "slow_agents:slow",
         "rows.jsonl",
@@ -191,6 +192,40 @@ async def test_ctrl_c_at_any_moment(tmp_path: Path) -> None:
         code, err = await _interrupted(tmp_path, 0.02 + step * 0.05, 1 + step % 2, *words)
         assert "Traceback" not in err, f"after {step * 0.05:.2f} s: {err}"
         assert (130, True) == (code, "stopped" in err), f"after {step * 0.05:.2f} s: {err}"
+
+
+IMPORTED = """
+import signal, weakref
+
+def interrupt(_=None):
+    signal.raise_signal(signal.SIGINT)
+
+class Attribute:
+    def __set_name__(self, owner, name):
+        interrupt()  # Python 3.11 makes a RuntimeError of what is raised here
+
+class Agent:
+    attribute = Attribute()
+
+agent = Agent()
+watched = weakref.ref(agent, interrupt)
+del agent  # and what is raised here is lost
+open("imported", "x").close()
+"""
+
+
+def test_ctrl_c_during_an_import(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """J8: Ctrl-C does not break off an import, where Python and C code lose it; it stops at its end."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "interrupted_agents.py").write_text(IMPORTED)
+    (tmp_path / "rows.jsonl").write_text(ROWS)
+    assert 130 == main(["map", "interrupted_agents:Agent", "rows.jsonl", "-o", "out.jsonl"])
+    assert "miniagents: stopped before any row was sent.\n" == capsys.readouterr().err
+    assert (tmp_path / "imported").exists()
+    assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
 
 
 async def test_a_full_disk_at_the_output(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
         (["my_broken_talkers:echo"], "cannot be imported: ZeroDivisionError: division by zero"),
         (["my_talkers:nobody"], "the module my_talkers has no nobody"),
         (["my_talkers:now"], "my_talkers:now is a tool; name an agent to talk with"),
-        (["my_talkers:waiter"], "my_talkers:waiter cannot be served: Agent WAITER needs a value for: table"),
+        (["my_talkers:waiter"], "my_talkers:waiter cannot answer: Agent WAITER needs a value for: table"),
         (["my_talkers:asyncio"], "my_talkers:asyncio is a module; name an agent"),
         (["my_talkers:echo", "--model", "eliza"], "my_talkers:echo answers, so --model has no effect"),
         (["--model", "acme:m"], "unknown provider 'acme'"),
@@ -314,7 +314,7 @@ async def test_ctrl_c_at_a_terminal(tmp_path: Path) -> None:
                 began = loop.time()
                 terminal.type("\x03")
                 code = await terminal.end()
-                assert (130, True) == (code, loop.time() - began < 5.0)
+                assert (130, True) == (code, loop.time() - began < 15.0)
         assert "Traceback" not in terminal.shown
         assert 2 == terminal.shown.replace("^C", "").strip().count("\n") + 1
 
@@ -400,7 +400,7 @@ async def test_reload(tmp_path: Path) -> None:
         began = loop.time()
         process.send_signal(signal.SIGTERM)
         assert 128 + signal.SIGTERM == await process.wait()
-        assert loop.time() - began < 5.0
+        assert loop.time() - began < 15.0
         assert b"" == await process.stderr.read()
 
 
@@ -427,11 +427,10 @@ async def test_eliza(tmp_path: Path) -> None:
         frames = await page.say(await page.thread(), "hello")
         text = "".join(each["part"] for each in frames if each["type"] == "part")
         assert "Hello. How are you today?" == text
-        async with asyncio.timeout(5):
-            while not (tmp_path / "opened").exists():  # noqa: ASYNC110 - what is waited for sets no event
+        async with asyncio.timeout(20):
+            opened = tmp_path / "opened"
+            while not (opened.exists() and f'url={page.address}"' in opened.read_text()):  # noqa: ASYNC110 - no event
                 await asyncio.sleep(0.05)
-            await asyncio.sleep(0.05)
-        assert f'url={page.address}"' in (tmp_path / "opened").read_text()
         assert "token" not in (tmp_path / "asked").read_text()  # other users see command lines
         assert page.address.endswith("/#token=a%20b")
         process.send_signal(signal.SIGTERM)

@@ -17,6 +17,7 @@ async def kept(path: Path) -> list[tuple[str, str]]:
     return [(message.role, str(message)) for message in await ChatHistoryMD(path).load()]
 
 
+@pytest.mark.gate("a process with a terminal")
 async def test_at_a_terminal(tmp_path: Path) -> None:
     """Prompt, colours, an answer, two lines, Ctrl-C in an answer, Ctrl-C at the prompt: exit 0."""
     async with at_terminal(tmp_path) as terminal:
@@ -41,6 +42,52 @@ async def test_at_a_terminal(tmp_path: Path) -> None:
     assert isinstance(answer, AssistantMessage)
     assert str(answer).startswith("No. I am")
     assert "interrupted" == answer.finish_reason
+
+
+_PAYER = """
+from miniagents import AssistantMessage, ToolCall
+from miniagents.testing import scripted_model
+from miniagents.tools import approval, ask, tool
+
+@tool
+async def pay(amount: int) -> str:
+    return f"{amount} paid: {await ask('For what?')}"
+
+def calls():
+    return AssistantMessage("I pay.", parts=[ToolCall("1", "pay", '{"amount": 100}')])
+
+model = scripted_model(*[calls(), lambda seen: str(seen[-1])] * 3, alias="PAYER")
+payer = model.with_tools(pay, approve=approval())
+"""
+
+
+@pytest.mark.gate("a process with a terminal")
+async def test_questions(tmp_path: Path) -> None:
+    """An agent asks at the terminal: other arguments, a reason, a text; Ctrl-C stops the answer only."""
+    (tmp_path / "paying.py").write_text(_PAYER)
+    async with at_terminal(tmp_path, "paying:payer", "--no-history") as terminal:
+        await terminal.expect(PROMPT)
+        for keys, shown in (('{"amount": 5}', "For what?"), ("no, too much", "PAYER_WITH_TOOLS: too much")):
+            terminal.type("Pay." + ENTER)
+            await terminal.expect("PAYER_WITH_TOOLS: I pay.")
+            await terminal.expect('May it call pay {"amount": 100}? Write yes, or no')
+            await terminal.expect(PROMPT)
+            terminal.type(keys + ENTER)
+            await terminal.expect(shown)
+            await terminal.expect(PROMPT)
+            if shown == "For what?":
+                terminal.type("a book" + ENTER)
+                await terminal.expect("PAYER_WITH_TOOLS: 5 paid: a book")
+                await terminal.expect(PROMPT)
+        terminal.type("Pay." + ENTER)
+        await terminal.expect("May it call")
+        await terminal.expect(PROMPT)
+        terminal.type(CTRL_C)
+        await terminal.expect("(stopped)")
+        await terminal.expect(PROMPT)
+        terminal.type(CTRL_D)
+        assert 0 == await terminal.end()
+        assert "Traceback" not in terminal.shown
 
 
 @pytest.mark.gate("starts programs")

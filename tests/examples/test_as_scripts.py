@@ -14,11 +14,13 @@ EXPECTED = Path(__file__).parent / "expected"
 WITHOUT_A_MODEL = {
     "agent_classes.py",
     "budget.py",
+    "correct_it.py",
     "hello.py",
     "helpdesk.py",
     "custom_message.py",
     "custom_provider.py",
     "errors.py",
+    "refund_chat.py",
     "test_with_marbles.py",
     "third_provider.py",
     "timeline.py",

@@ -23,6 +23,7 @@ from miniagents import (
 from miniagents.ext import misc_agents
 from miniagents.ext.chat_history import InMemoryChatHistory
 from miniagents.ext.console_user_agent import console_user_agent, create_console_user_agent
+from miniagents.types import InputMessage
 
 
 @miniagent
@@ -150,3 +151,43 @@ def test_the_module_is_not_shadowed() -> None:
     """`miniagents.ext.console_user_agent` is a module, and `misc_agents` has the agent of it."""
     assert inspect.ismodule(miniagents.ext.console_user_agent)
     assert misc_agents.console_user_agent is console_user_agent
+
+
+async def test_what_is_typed_while_it_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In an interactive dialog each line is said at once, and answered in order; `exit` waits for that."""
+    type_in(monkeypatch, "one\ntwo\nthree\nexit\n")
+    history = InMemoryChatHistory()
+    user = create_console_user_agent(chat_history=history)
+    async with MiniAgents():
+        await adialog_loop(user, echo_agent, interactive=True)
+    wanted = [each for text in ("one", "two", "three") for each in (text, f"you said {text}")]
+    assert wanted == [str(each) for each in await history.load()]
+    assert "".join(f"ASSISTANT: {each}\n" for each in wanted[1::2]) == capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no terminals of this kind")
+async def test_keys_while_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a terminal Enter queues a line, Tab before it steers, and Esc before it interrupts."""
+    keyboard, terminal = os.openpty()
+    go = asyncio.Event()
+
+    async def tokens(_metadata: MutableMapping[str, object]) -> AsyncGenerator[str]:
+        yield "Hel"
+        await go.wait()
+
+    with os.fdopen(keyboard, "wb"), os.fdopen(terminal, "r+b", buffering=0) as raw:
+        for name in ("stdin", "stdout"):
+            monkeypatch.setattr(sys, name, io.TextIOWrapper(raw, write_through=True))
+        async with MiniAgents():
+            replies = console_user_agent.inquire(AssistantMessage.promise(tokens), interactive=True)
+            os.write(keyboard, b"Later?\nTexas!\t\n\x1b\nStop!\x1b\n")
+            said = aiter(replies)
+            for wanted in (
+                InputMessage("Later?", when="queue"),
+                InputMessage("Texas!", when="steer"),
+                InputMessage("Stop!", when="interrupt"),
+            ):
+                assert wanted == await (await anext(said))
+            replies.cancel()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -34,13 +35,14 @@ from miniagents import (
     race,
     tool,
 )
+from miniagents.ext.journal import MemoryJournal, durable, events_of_run
 from miniagents.ext.llm import ModelCall, SDKErrors, Wire, reply_with
 from miniagents.ext.llm._transport import Response
 from miniagents.ext.otel import tracing
 from miniagents.models import model_agent
 from miniagents.observers import Observer
 from miniagents.operators import map_agent
-from miniagents.testing import scripted_model
+from miniagents.testing import scripted_model, virtual_time
 
 
 class Traced:
@@ -362,3 +364,45 @@ def test_a_collector() -> None:
     names = [span.name for each in resources for scope in each.scope_spans for span in scope.spans]
     assert {"chat MODEL", "invoke_agent LEAF"} <= set(names)
     assert len(names) == 3
+
+
+def test_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans and metrics of the log of a run are those of the live run; its times have microseconds."""
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.0)  # rounding depends on it
+
+    @tool
+    async def look(what: str) -> str:
+        return f"{what} is blue"
+
+    asks = AssistantMessage(parts=["I look.", ToolCall("1", "look", '{"what": "sky"}')])
+    model = scripted_model(asks, AssistantMessage("Blue.", model="gpt-4o", usage=Usage(7, 3)), delay=1 / 64)
+    fails = scripted_model(LLMError("no"), alias="FAILS")
+
+    async def main() -> None:
+        journal = MemoryJournal()
+        with pytest.raises(LLMError, match="no"):
+            async with durable(journal, run_id="7"), MiniAgents(observers=[live.observer]):
+                await (model.with_tools(look) | fails).inquire("Which colour?")
+        await events_of_run(journal, "7", logged.observer)
+
+    live, logged = Traced(), Traced()
+    with virtual_time():
+        MiniAgents().run(main())
+    assert (live.tree, _facts(live)) == (logged.tree, _facts(logged))
+
+
+def _facts(traced: Traced) -> list[object]:
+    """What stands in spans, but their ids and the traceback of errors, and in metrics."""
+    return [
+        *sorted(
+            (
+                span.name,
+                [round((each or 0) / 1e3) for each in (span.start_time, span.end_time)],
+                sorted((span.attributes or {}).items()),
+                span.status.status_code.name,
+                [event.name for event in span.events],
+            )
+            for span in traced.exporter.get_finished_spans()
+        ),
+        {name: [round(each, 5) for each in sorted(sums)] for name, sums in traced.metrics.items()},
+    ]

@@ -20,7 +20,18 @@ Copy one of these programs and change it. Each runs without a key and without a 
 call a real one: `OPENAI_API_KEY=... python examples/tools.py`. `OPENAI_MODEL` and `ANTHROPIC_MODEL` select
 the model.
 """
-_MOST_LINES: Final = 24
+_MOST_LINES: Final = 6
+_GROUPS: Final = {
+    "First steps": ("hello", "llm_example", "conversation", "parallel", "chain", "custom_message", "errors"),
+    "Pipelines": ("pipeline", "many_rows"),
+    "Tools, typed answers, teams": ("tools", "mcp_tools", "extraction", "research_team", "agent_classes"),
+    "Apps": ("web_chat", "refund_chat", "correct_it", "helpdesk", "notebook"),
+    "Jobs, and programs that go on": ("job", "ray_job", "durable_graph", "persist_messages", "budget"),
+    "Tests, and what ran": ("test_with_marbles", "timeline", "tracing"),
+    "Providers of your own": ("custom_provider", "third_provider"),
+    "Programs for this library": ("improve_function", "write_readme"),
+}
+"""What a reader builds -> the examples for it."""
 _PICTURES: Final = {
     "web_chat.py": "![The page of the web chat: two questions with answers, and a third answer that the "
     "agent is writing, with a button to stop it](pictures/web-chat.png)"
@@ -30,11 +41,16 @@ _PICTURES: Final = {
 
 def examples_page() -> str:
     """What must stand on the page."""
-    found = [*_EXAMPLES.rglob("*.py"), *_EXAMPLES.rglob("*.ipynb")]
-    scripts = sorted(found, key=lambda path: path.relative_to(_EXAMPLES).as_posix())
-    rows = "".join(_row(script) for script in scripts)
+    found = {path.stem: path for path in [*_EXAMPLES.rglob("*.py"), *_EXAMPLES.rglob("*.ipynb")]}
+    named = [name for names in _GROUPS.values() for name in names]
+    if sorted(named) != sorted(found):
+        raise ValueError(f"Write each example once into _GROUPS: {set(named) ^ found.keys()}.")
+    rows = "".join(
+        f"| **{title}** | | |\n{''.join(_row(found[name]) for name in names)}"
+        for title, names in _GROUPS.items()
+    )
     table = f"| example | what it shows | lines |\n|---|---|---|\n{rows}"
-    return "\n".join([_HEAD, table, *(part for script in scripts for part in _outputs(script))])
+    return "\n".join([_HEAD, table, *(part for name in named for part in _outputs(found[name]))])
 
 
 def _row(script: Path) -> str:

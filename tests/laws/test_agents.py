@@ -111,7 +111,7 @@ async def test_law(law: Law, a: Recipe, b: Recipe, c: Recipe, messages: list[lis
 
 
 @pytest.mark.loop(virtual=True)
-@settings(max_examples=amount(15, 40))
+@settings(max_examples=amount(8, 40))
 @given(recipe=agents, messages=INPUTS)
 async def test_all_faces_are_equal(recipe: Recipe, messages: list[list[str]]) -> None:
     """All readers get what the first one got; who awaits gets the texts, or the first error."""
@@ -122,7 +122,7 @@ async def test_all_faces_are_equal(recipe: Recipe, messages: list[list[str]]) ->
 
 
 @pytest.mark.loop(virtual=True)
-@settings(max_examples=amount(15, 40))
+@settings(max_examples=amount(8, 40))
 @given(recipe=agents, messages=INPUTS)
 async def test_cold_is_hot(recipe: Recipe, messages: list[list[str]]) -> None:
     """In a pipe an agent replies what it replies when it is inquired."""
@@ -133,7 +133,7 @@ async def test_cold_is_hot(recipe: Recipe, messages: list[list[str]]) -> None:
 
 
 @pytest.mark.loop(virtual=True)
-@settings(max_examples=amount(15, 40))
+@settings(max_examples=amount(8, 40))
 @given(recipe=agents, messages=INPUTS, seconds=st.sampled_from([0.0, 0.5, 2.5, 4.5]))
 async def test_cancelling_the_whole(recipe: Recipe, messages: list[list[str]], seconds: float) -> None:
     """When the whole is cancelled, all its parts are: none of them lives on, not for a moment."""
@@ -150,7 +150,7 @@ async def test_cancelling_the_whole(recipe: Recipe, messages: list[list[str]], s
 
 
 @pytest.mark.loop(virtual=True)
-@settings(max_examples=amount(15, 40))
+@settings(max_examples=amount(8, 40))
 @given(recipe=agents, messages=INPUTS)
 async def test_leaving_the_whole(recipe: Recipe, messages: list[list[str]]) -> None:
     """When the last reader has left and no other one can come, all its parts are stopped."""

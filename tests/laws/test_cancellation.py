@@ -25,13 +25,13 @@ from typing_extensions import override
 
 from miniagents import AgentTimeoutError, InquiryCancelledError, MiniAgents, NoActiveContextError, StopLoop
 from miniagents.streams._context import CURRENT_CONTEXT
-from miniagents.streams._deadlocks import current_producer
+from miniagents.streams._lifetime import current_producer
 from tests.laws.graph import JOBS, Job, PlannedError, ReaderLeftError
 from tests.laws.stepped import SteppedLoop
 from tests.support.amounts import amount
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-GRAPHS = 300 if NIGHTLY else amount(10, 25)
+GRAPHS = 300 if NIGHTLY else amount(5, 25)
 POINTS = 14
 JOBS_AT_ONCE = 4
 KINDS = ("context", "body", "inquiry", "reader", "leave", "task", "all")

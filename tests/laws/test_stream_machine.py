@@ -346,7 +346,7 @@ def same_end(one: End | BaseException, other: End) -> bool:
     return one is other or all(isinstance(end, InquiryCancelledError) for end in (one, other))
 
 
-EXAMPLES = {"nightly": 10_000, "ci": 500}.get(settings.get_current_profile_name(), 30)
+EXAMPLES = {"nightly": 10_000, "ci": 500}.get(settings.get_current_profile_name(), 15)
 TestStreamMachine = StreamMachine.TestCase
 TestStreamMachine.settings = settings(max_examples=EXAMPLES, stateful_step_count=20)
 pytestmark = [pytest.mark.loop(timeout=120), pytest.mark.logs("No reader ever saw this error")]

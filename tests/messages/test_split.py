@@ -65,7 +65,7 @@ TEXT = st.lists(PARTS, max_size=12).map("".join)
 MESSAGES = st.lists(st.tuples(TEXT, st.lists(st.integers(0, 1_000), max_size=8)), max_size=4)
 
 
-@settings(max_examples=amount(40, 200))
+@settings(max_examples=amount(20, 200))
 @given(
     messages=MESSAGES,
     delimiter=st.sampled_from(["\n\n", "--", "a", "\n"]),

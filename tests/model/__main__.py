@@ -2,6 +2,7 @@
 
 python -m tests.model --count 100000            what a night does
 python -m tests.model --pipes --count 100000    the same of pipes of operators (tests/model/pipes.py)
+python -m tests.model --live --count 100000     the same of live input (tests/model/live.py)
 python -m tests.model --only 4711               one program: its text, and what is wrong with it
 python -m tests.model --tree ../other           the miniagents of another folder
 
@@ -34,20 +35,20 @@ CHUNK: Final = 250
 SHOWN: Final = 10
 
 
-class Pipes(Protocol):
-    """The module `tests.model.pipes`, imported when needed: the library of `--tree` may lack its names."""
+class Others(Protocol):
+    """`tests.model.pipes` or `live`, imported when needed: the library of `--tree` may lack its names."""
 
-    def pipe_of(self, seed: int) -> object:
-        """Return the pipe of a seed."""
+    def drawn(self, seed: int) -> object:
+        """Return the pipe, or the schedule, of a seed."""
         ...
 
-    def check(self, pipe: object, loops: str) -> Outcome:
-        """Run a pipe; what differs from the model."""
+    def check(self, other: object, loops: str) -> Outcome:
+        """Run it; what differs from the model."""
         ...
 
 
-def _pipes() -> Pipes:
-    return cast("Pipes", import_module("tests.model.pipes"))
+def _others(name: str) -> Others:
+    return cast("Others", import_module(f"tests.model.{name}"))
 
 
 @dataclass
@@ -71,11 +72,11 @@ class Tally:
         self.failed += other.failed
 
 
-def run(seeds: range, loops: str, pipes: bool = False) -> Tally:
-    """Run the programs of some seeds, or the pipes."""
+def run(seeds: range, loops: str, others: str = "") -> Tally:
+    """Run the programs of some seeds, or the `pipes`, or the schedules of `live` input."""
     tally = Tally()
     for seed in seeds:
-        outcome = _check_pipe(seed, loops) if pipes else check(program_of(seed), loops)
+        outcome = _check_other(seed, loops, others) if others else check(program_of(seed), loops)
         tally.programs += 1
         tally.undecided += outcome.undecided
         if outcome.wrong:
@@ -83,8 +84,8 @@ def run(seeds: range, loops: str, pipes: bool = False) -> Tally:
     return tally
 
 
-def _check_pipe(seed: int, loops: str) -> Outcome:
-    return _pipes().check(_pipes().pipe_of(seed), loops)
+def _check_other(seed: int, loops: str, others: str) -> Outcome:
+    return _others(others).check(_others(others).drawn(seed), loops)
 
 
 def kinds(wrong: Sequence[str]) -> set[str]:
@@ -92,16 +93,18 @@ def kinds(wrong: Sequence[str]) -> set[str]:
     return {line.split(":")[0].split()[0] for line in wrong}
 
 
-def described(seed: int, loops: str, pipes: bool = False) -> str:
+def described(seed: int, loops: str, others: str = "") -> str:
     """Return the smallest program, or pipe, that fails as that of a seed, as Python."""
-    if pipes:
-        pipe = _pipes().pipe_of(seed)
-        same = _kinds_of(pipe, loops)
-        least = shrunk(cast("p.Program", pipe), lambda each: bool(same & _kinds_of(each, loops)))
-        wrong = "\n".join(f"#   {line}" for line in _pipes().check(least, loops).wrong)
-        return (
-            f"# seed {seed}\n{wrong}\nfrom tests.model.pipes import *\n\nprint(check({least!r}, {loops!r}))\n"
-        )
+    if others:
+        same = kinds(_check_other(seed, loops, others).wrong)
+
+        def fails_too(smaller: p.Program) -> bool:
+            return bool(same & kinds(_others(others).check(smaller, loops).wrong))
+
+        least = shrunk(cast("p.Program", _others(others).drawn(seed)), fails_too)
+        wrong = "\n".join(f"#   {line}" for line in _others(others).check(least, loops).wrong)
+        module = f"tests.model.{others}"
+        return f"# seed {seed}\n{wrong}\nfrom {module} import *\n\nprint(check({least!r}, {loops!r}))\n"
     program = program_of(seed)
     ways = kinds(check(program, loops).wrong)
 
@@ -118,10 +121,6 @@ def described(seed: int, loops: str, pipes: bool = False) -> str:
     )
 
 
-def _kinds_of(pipe: object, loops: str) -> set[str]:
-    return kinds(_pipes().check(pipe, loops).wrong)
-
-
 def chunks(first: int, count: int) -> Iterator[range]:
     """Yield seeds, some at a time."""
     for begin in range(first, first + count, CHUNK):
@@ -135,7 +134,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="the seed of the first one")
     parser.add_argument("--only", type=int, help="the seed of the only one")
     parser.add_argument("--loop", choices=LOOPS, default="asyncio", help="the event loop")
-    parser.add_argument("--pipes", action="store_true", help="pipes of operators, without agents")
+    for name, what in (("pipes", "pipes of operators, without agents"), ("live", "live input")):
+        parser.add_argument(
+            f"--{name}", dest="others", action="store_const", const=name, default="", help=what
+        )
     parser.add_argument("--jobs", type=int, default=1, help="how many processes")
     parser.add_argument("--tree", type=Path, help="the folder of another miniagents")
     options = parser.parse_args(arguments)
@@ -144,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.tree is not None:
         return _in_tree(options.tree, list(sys.argv[1:] if arguments is None else arguments))
     if options.only is not None:
-        only = _pipes().pipe_of(options.only) if options.pipes else program_of(options.only)
+        only = _others(options.others).drawn(options.only) if options.others else program_of(options.only)
         sys.stdout.write(f"{only!r}\n")
         options.seed, options.count = options.only, 1
     tally = Tally()
@@ -152,14 +154,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = list(chunks(options.seed, options.count))
     if options.jobs == 1:
         for each in seeds:
-            tally.add(run(each, options.loop, options.pipes))
+            tally.add(run(each, options.loop, options.others))
     else:
         with ProcessPoolExecutor(options.jobs) as pool:
-            for done in pool.map(run, seeds, repeat(options.loop), repeat(options.pipes)):
+            for done in pool.map(run, seeds, repeat(options.loop), repeat(options.others)):
                 tally.add(done)
     seconds = time.monotonic() - begun
     for seed in tally.failed[:SHOWN]:
-        sys.stdout.write(described(seed, options.loop, options.pipes))
+        sys.stdout.write(described(seed, options.loop, options.others))
     sys.stdout.write(
         f"{tally.programs} programs on {options.loop}, {len(tally.failed)} failed"
         f"{' (seeds ' + ', '.join(map(str, tally.failed[:100])) + ')' if tally.failed else ''}"

@@ -29,6 +29,7 @@ from miniagents import (
     split_messages,
     tool,
 )
+from miniagents.ext.chat_history import compact
 from miniagents.operators import map_agent
 from miniagents.tools import ToolSpec
 from miniagents.types import AnswerSchema, ModelAgent
@@ -187,9 +188,14 @@ class Built:
             case p.Catching():
                 return make(agent.agent).catching(partial(self._handle, agent.handler))
             case p.Backed():
-                return make(agent.agent).catching(make(agent.other), hold=agent.hold)
+                other = make(agent.other)
+                return make(agent.agent).catching(other, hold=agent.hold, restart=agent.restart)
             case p.Guarded():
-                return make(agent.agent).guard(during=_finds_nothing, hold=agent.hold)
+                replacement = p.REPLACEMENT if agent.replaces else None
+                check = partial(_finds, agent.trips)
+                return make(agent.agent).guard(during=check, hold=agent.hold, replacement=replacement)
+            case p.Compacted():
+                return compact(model_limit=1 if agent.short else 10**9, keep=1, by=make(agent.by))
             case p.Retry():
                 policy = RetryPolicy(attempts=agent.attempts, delay=agent.delay, jitter=0.0, factor=1.0)
                 return make(agent.agent).retry(policy)
@@ -315,8 +321,9 @@ async def _upper(promise: MessagePromise[Message], _: object) -> AsyncIterator[s
         yield token.upper()
 
 
-def _finds_nothing(text: str) -> None:
-    """Let every text pass."""
+def _finds(letter: str | None, text: str) -> str | None:
+    """Refuse a letter."""
+    return "it says so" if letter is not None and letter in text.lower() else None
 
 
 async def _around(way: str, ctx: Context, call: Real) -> None:

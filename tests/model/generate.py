@@ -1,6 +1,6 @@
 """Makes a program of a number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from tests.model import programs as p
@@ -10,7 +10,7 @@ __all__ = ["program_of"]
 
 def program_of(seed: int) -> p.Program:
     """Return the program of a seed."""
-    return Generator(Random(seed)).program()  # noqa: S311 - no secret
+    return Generator(Random(seed), Random(f"answers {seed}")).program()  # noqa: S311 - no secret
 
 
 _PASSING = (
@@ -28,11 +28,13 @@ class Generator:
 
     Attributes:
         random: what draws.
+        more: draws what came later, so that the programs without it are the same as before.
         errors: how many errors have names.
         pieces: how many texts.
     """
 
     random: Random
+    more: Random
     errors: int = 0
     pieces: int = 0
 
@@ -218,11 +220,12 @@ class Generator:
                 return p.Route(some(depth - 1), some(depth - 1) if self.chance(0.7) else None)
             case 8 | 9:
                 if self.chance(0.3):
-                    return p.Backed(some(depth - 1), some(depth - 1), self.chance(0.4))
+                    backed = p.Backed(some(depth - 1), some(depth - 1), self.chance(0.4))
+                    return replace(backed, restart=self.more.random() < 0.6)
                 return p.Catching(some(depth - 1), self.handler(depth - 1))
             case 10:
                 if self.chance(0.5):
-                    return p.Guarded(some(depth - 1), self.random.choice([0, 1, 3, 40]))
+                    return self.guarded(p.Guarded(some(depth - 1), self.random.choice([0, 1, 3, 40])))
                 return p.Retry(some(depth - 1), self.random.randrange(1, 4), self.pause())
             case 11:
                 return self.timeout(depth)
@@ -232,6 +235,21 @@ class Generator:
                 return p.ErrorsAsMessages(some(depth - 1))
             case _:
                 return self.leaf(depth)
+
+    def guarded(self, guarded: p.Guarded) -> p.Guarded:
+        """Draw what a guard finds."""
+        if self.more.random() < 0.3:
+            return guarded
+        trips, replaces = self.more.choice("abcdefgh"), self.more.random() < 0.5
+        # An answer with a type cannot be replaced by a text, which is said when the agent is made.
+        return replace(guarded, trips=trips, replaces=replaces and "Typed(" not in repr(guarded))
+
+    def compacted(self) -> p.Agent:
+        """Draw what makes conversations shorter; each call of it is the first one."""
+        seconds = round(self.more.uniform(0.01, 5.0), 4)
+        last = p.Raise(self.error()) if self.more.random() < 0.2 else p.Reply(p.Text(self.text()))
+        compacted = p.Compacted(p.Function((p.Sleep(seconds), last)), self.more.random() < 0.8)
+        return p.Function((p.Reply(p.Asked(compacted, p.Received())),))
 
     def late(self, depth: int) -> p.Agent:
         """Draw an agent of which no two are ready at the same time."""
@@ -250,6 +268,8 @@ class Generator:
 
     def leaf(self, depth: int) -> p.Agent:
         """Draw a function, or something that needs no other agent."""
+        if self.more.random() < 0.06:
+            return self.compacted()
         if self.chance(0.15):
             return p.Identity()
         if self.chance(0.1):

@@ -8,7 +8,7 @@ Four things are left open, so each question has two answers, an early and a `lat
 between them. An operator may hold its input as long as it runs, or only as long as it could still send it to
 an agent. What a run that nobody reads has passed on may go on to its end, or stop with the run. An inquiry
 that an agent was sent and does not read may run to its end, or stop with the agent. When a run is cancelled,
-what it began and forgot, and what that reads, may run to its end.
+what it began and forgot, and what that reads, or could still read, may run to its end.
 """
 
 from dataclasses import dataclass, field
@@ -56,10 +56,13 @@ class Life:
         failed: when the function of a run has failed.
         fails: when the replies of a run end with an error.
         cancelled: when it is cancelled.
+        canceller: the run that cancels it; None for the program.
         cancels: whether it cancels what it has begun when it is stopped.
         expected: whether it counts as read before anything reads it: what an agent was sent, and the
             replies that a chain hands to its next stage.
         run: whether it is a run of an agent.
+        forgets: whether what it begins now is forgotten: nothing reads it.
+        forgotten: whether it is, or belongs to, what a run has begun and forgotten.
         holders: what holds it.
     """
 
@@ -71,12 +74,18 @@ class Life:
     failed: float = NEVER
     fails: float = NEVER
     cancelled: float = NEVER
+    canceller: "Life | None" = None
     cancels: bool = False
     expected: bool = False
     run: bool = False
+    forgets: bool = False
+    forgotten: bool = field(init=False, default=False)
     holders: list["Holder"] = field(default_factory=list["Holder"])
     _known: dict[tuple[str, bool], float] = field(default_factory=dict[tuple[str, bool], float])
     _reads: dict[bool, bool] = field(default_factory=dict[bool, bool])
+
+    def __post_init__(self) -> None:
+        self.forgotten = self.parent is not None and (self.parent.forgets or self.parent.forgotten)
 
     def held_by_program(self, until: float) -> None:
         """The program holds the promise, and reads it."""
@@ -112,9 +121,15 @@ class Life:
         """A task reads it, or holds it and does not read it; `late` if it may let it go early."""
         self.holders.append(Holder(holder, until, since, reads=reads, late=late))
 
-    def cancel(self, at: float) -> None:
-        """It is stopped, whoever holds it."""
-        self.cancelled = min(self.cancelled, at)
+    def cancel(self, at: float, by: "Life | None" = None) -> None:
+        """It is stopped, also while it is held; by a run, if that still goes on then."""
+        if at < self.cancelled:
+            self.cancelled, self.canceller = at, by
+
+    def _own_cancellation(self, *, late: bool) -> float:
+        if self.canceller is not None and self.canceller.stopped(late=not late) < self.cancelled - LATER:
+            return NEVER
+        return self.cancelled
 
     def read(self, *, late: bool) -> bool:
         """Return whether it is ever read, or certain to be: by a task, or as a piece of what is read.
@@ -130,12 +145,7 @@ class Life:
         key = "held", late
         if key not in self._known:
             holders = [each for each in self.holders if late or not each.late]
-            last = (
-                max([self.begun, *(each.lets_go(late=late) for each in holders)])
-                if self.read(late=late)
-                else NEVER
-            )
-            self._known[key] = last
+            self._known[key] = max([self.begun, *(each.lets_go(late=late) for each in holders)])
         return self._known[key]
 
     @property
@@ -168,20 +178,28 @@ class Life:
         return self._known[key]
 
     def _stopped(self, *, late: bool) -> float:
-        left = self.held(late=late)
+        answers = [
+            self._stopped_if(read=read, late=late) for read in {self.read(late=True), self.read(late=False)}
+        ]
+        return max(answers) if late else min(answers)
+
+    def _stopped_if(self, *, read: bool, late: bool) -> float:
+        left = self.held(late=late) if read else NEVER
         # Its task may go on, and is not stopped by that. What lets a message go could have read its end.
         ended = self.ended + (-LATER if late else LATER if self.run else 2 * AFTER)
         stopped = min(self._cancelled(late=late), left if left < ended else NEVER)
-        if self.parent is not None and not self.read(late=late):
+        if self.parent is not None and not read:
             # Nobody else reads it, so it ends with the run that began it, if that is stopped before its end.
             end = self.parent.stopped(late=late) if late else self.parent.stopped_above()
             unread = not late and bool(self.holders) and not self.parent.read(late=late)
-            if end < NEVER and (unread or end < self.parent.task_end + (-LATER if late else LATER)):
+            behind = not late and self.task_end < self.parent.task_end + LATER  # only messages of it are open
+            if end < NEVER and (unread or behind or end < self.parent.task_end + (-LATER if late else LATER)):
                 stopped = min(stopped, end)
-            if not self.holders:
+            if not self.holders and self.parent.failed + LATER < self.ended:
                 stopped = min(stopped, self.parent.failed)
-        elif self.parent is not None and not late and self._only_in_unread():
-            stopped = min(stopped, self.parent.stopped_above())
+        elif self.parent is not None and not late and (self.forgotten or self._only_in_unread()):
+            above = self.parent.stopped_above()
+            stopped = min(stopped, above if above < ended else NEVER)
         return stopped
 
     def _only_in_unread(self) -> bool:
@@ -193,34 +211,38 @@ class Life:
     def stopped_above(self) -> float:
         """Return when it, or a run above it, is stopped at the earliest."""
         above = NEVER if self.parent is None else self.parent.stopped_above()
-        return min(self.stopped(late=False), self.fails, above)
+        return min(self.stopped(late=False), self.fails, self.failed, above)
 
     def cancelled_at(self) -> float:
         """Return when a cancellation reaches it."""
         return min(self.cancelled, NEVER if self.parent is None else self.parent.cancelled_at())
 
+    def _is_below_ended(self, at: float) -> bool:
+        """Return whether a run between it and what is cancelled at a time has ended: it is only let go."""
+        if self.parent is None or self.cancelled < at + LATER:
+            return False
+        return self.parent.task_end < at + LATER or self.parent._is_below_ended(at)
+
     def _cancelled(self, *, late: bool) -> float:
         key = "cancelled", late
         if key not in self._known:
             self._known[key] = self._cancelled_above(late=late)
-        return min(self.cancelled, self._known[key])
+        return min(self._own_cancellation(late=late), self._known[key])
 
     def _cancelled_above(self, *, late: bool) -> float:
-        if self.parent is None:
+        if self.parent is None or (late and self.forgotten and not self.parent.forgotten):
             return NEVER
         above = self.parent._cancelled(late=late)
         if self.parent.cancels and self.parent.stopped(late=late) < self.parent.task_end + LATER:
             above = min(above, self.parent.stopped(late=late))
         if late:
             holders = [each for each in self.holders if each.lets_go(late=True) > above - LATER]
-            if self.run:
-                holders = [
-                    each
-                    for each in holders
-                    if each.counts(late=True) or (each.reads and each.counts(late=False))
-                ]
+            reads = any(each.reads and each.counts(late=False) for each in holders)
+            if self.run and not reads and not self.parent._is_below_ended(above):
+                holders = [each for each in holders if each.counts(late=True) or each.is_forgotten()]
             left = self.parent.task_end < above + LATER  # behind by a run that has ended
-            if any(not each.is_cancelled(self) for each in holders) or (left and not holders):
+            held = any(each.lets_go(late=True) > above + LATER for each in holders)  # else perhaps let go
+            if any(not each.is_cancelled(self, above) for each in holders) or (left and not held):
                 return NEVER  # fire and forget, or what that holds
         return above
 
@@ -247,8 +269,8 @@ class Holder:
     late: bool = False
     appears: float = 0.0
 
-    def is_cancelled(self, held: Life) -> bool:
-        """Return whether a cancellation reaches what holds a stream."""
+    def is_cancelled(self, held: Life, above: float) -> bool:
+        """Return whether the cancellation at a time reaches what holds a stream."""
         if self.life is None:
             return True
         at = self.life._cancelled(late=True)
@@ -258,10 +280,14 @@ class Holder:
             and not (held.within(self.life) or self.life.read(late=True))
         ):
             return False  # a run that nothing reads has passed it on, and has ended
-        if at == NEVER:
+        if at > above + LATER:
             return False
         others = self.life.holders if self.piece else []
-        return all(each.is_cancelled(held) for each in others if each.lets_go(late=True) > at + LATER)
+        return all(each.is_cancelled(held, above) for each in others if each.lets_go(late=True) > at + LATER)
+
+    def is_forgotten(self) -> bool:
+        """Return whether a run holds it that was forgotten, and could still read it."""
+        return self.life is not None and self.life.forgotten
 
     def counts(self, *, late: bool) -> bool:
         """Return whether the stream counts as read."""
@@ -269,6 +295,8 @@ class Holder:
             -LATER if late else LATER
         ):
             return False
+        if self.late and self.life is None:
+            return not late
         if self.piece and not self.reads:
             return self.life is not None and self.life.read(late=late)
         return self.reads or not late
@@ -285,7 +313,8 @@ class Holder:
         if self.appears > life.stopped(late=late) + LATER:
             return min(self.until, life.stopped(late=late))
         if self.reads:  # until its pieces are pieces of that one
-            return min(self.until, life.held(late=late), life.stopped(late=late))
+            held = life.held(late=late) if life.read(late=late) else NEVER
+            return min(self.until, held, life.stopped(late=late))
         if life.read(late=late):
             return min(self.until, life.held(late=late))
         return self.until if late else min(self.until, life.ended, life.stopped(late=late))

@@ -9,7 +9,7 @@ README.md beside this file.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -24,12 +24,10 @@ Token: TypeAlias = tuple[float, str]
 
 LIBRARY_ERRORS: Final = (
     *("AgentTimeoutError", "InquiryCancelledError", "RaceLostError", "MessageValidationError"),
-    "MessageValidationError",
+    *("GuardError", "WithdrawnError"),
 )
 
 _TEXT_OF_LIBRARY = re.compile(rf"\b({'|'.join(LIBRARY_ERRORS)})\b[^\n+]*", re.IGNORECASE)
-
-_RAISED = re.compile(r"Raise\(error='(\w+)'")
 
 _NUMBER = re.compile(r"#\d+")
 
@@ -52,6 +50,8 @@ class Said:
         fixed: whether it is of a class that is no `Note` and cannot become one.
         result: the result of a tool, a text that is no token.
         calls: of tools, with the seconds that each takes.
+        summary: whether it stands for other messages.
+        instead: the text that has taken the place of the tokens, which were withdrawn.
     """
 
     tokens: tuple[Token, ...]
@@ -62,11 +62,19 @@ class Said:
     fixed: bool = False
     result: str = ""
     calls: tuple[float, ...] = ()
+    summary: bool = False
+    instead: tuple[Token, ...] | None = None
 
     @property
     def text(self) -> str:
         """All tokens, or the result."""
-        return "".join(text for _, text in self.tokens) + self.result
+        stands = self.tokens if self.instead is None else self.instead
+        return "".join(text for _, text in stands) + self.result
+
+    @property
+    def told(self) -> str | None:
+        """The error for readers of tokens: a text cannot be withdrawn from them."""
+        return self.error or (None if self.instead is None else "WithdrawnError")
 
     @property
     def begins(self) -> float:
@@ -90,7 +98,7 @@ class Replies:
     error: str | None = None
     life: Life | None = None
 
-    def with_error(self) -> Iterable[tuple[float, Said]]:
+    def with_error(self) -> Iterator[tuple[float, Said]]:
         """Return the messages; an error of the sequence is one more, which fails."""
         yield from self.items
         if self.error is not None:
@@ -216,18 +224,22 @@ class Model:
         raised: every error, where it comes to be.
         seen: every error, where something handles it.
         mended: the errors that become messages, or that a handler gets.
-        at_stops: the errors that something may raise when what it reads is cancelled.
+        again: the errors that were raised a second time, with what they were the first time.
         named: errors with a note that names an agent.
         calls: of each `Flaky`.
+        limits: when time limits expire that end a message.
+        forgetters: the runs that have begun something that nothing reads.
     """
 
     written: list[Written] = field(default_factory=list[Written])
     raised: list[Moment] = field(default_factory=list[Moment])
     seen: list[Moment] = field(default_factory=list[Moment])
     mended: set[str] = field(default_factory=set[str])
-    at_stops: set[str] = field(default_factory=set[str])
+    again: dict[str, str] = field(default_factory=dict[str, str])
     named: set[str] = field(default_factory=set[str])
     calls: dict[int, int] = field(default_factory=dict[int, int])
+    limits: list[float] = field(default_factory=list[float])
+    forgetters: list[Life] = field(default_factory=list[Life])
 
     def begin(self, program: p.Program) -> tuple[Replies, Replies, Life]:
         """Return what a program sends, the replies of its agent, and the life of the program."""
@@ -251,6 +263,23 @@ class Model:
         error = f"{error}#{len(self.raised)}"
         self.raised.append(Moment(error, at, life))
         return error
+
+    def _raises_again(self, error: str, at: float, life: Life) -> str:
+        """Return an error that something has handled, and with which a stream fails after that."""
+        again = self._raises(error.partition("#")[0], at, life)
+        self.again[again] = self.again.get(error, error)
+        return again
+
+    def all_seen(self) -> Iterator[Moment]:
+        """Return `seen`; what handles an error after it was raised again handles all that it has ended."""
+        yield from self.seen
+        for raised in self.raised:
+            first = self.again.get(raised.error)
+            for each in self.seen:
+                same = first is not None and self.again.get(each.error, each.error) == first
+                if same and each.error != raised.error and each.at > raised.at - LATER:
+                    surely = each.surely and each.at > raised.at + 2 * AFTER
+                    yield Moment(raised.error, each.at, each.life, surely)
 
     # -- forms --------------------------------------------------------------------------------------------
 
@@ -337,6 +366,8 @@ class Model:
                 tokens.append((now, text))
             now = max(now, said.end)
             error = said.error
+            if error is None and said.told is not None:
+                error = self._raises(said.told, now, life)
             if error is not None:
                 break
         else:
@@ -410,6 +441,7 @@ class Model:
                 flat = Flat(life)
                 for each in (agent.first, agent.second):
                     flat.add(at, self.inquire(each, sent, at, life))
+                life.task_ended = at
                 return flat.end(at)
             case p.Race():
                 return self._race(agent, sent, at, life)
@@ -419,16 +451,18 @@ class Model:
                 return self._route(agent, sent, at, life)
             case p.Catching():
                 replies = self.inquire(agent.agent, sent, at, life)
-                if isinstance(agent.handler, str):
-                    self.at_stops.add(agent.handler)
                 handle = partial(self._handled, agent.handler, sent, life)
                 return self._mended(replies, handle, life, relays=isinstance(agent.handler, p.Agent))
             case p.Backed():
                 replies = self.inquire(agent.agent, sent, at, life)
                 handle = partial(self._handled, agent.other, sent, life)
-                return self._mended(replies, handle, life, relays=True, backed=True, hold=agent.hold)
+                return self._mended(
+                    replies, handle, life, relays=True, backed=True, hold=agent.hold, restart=agent.restart
+                )
             case p.ErrorsAsMessages() | p.Guarded() | p.Retry() | p.Timeout() | p.Around() | p.Fork():
                 return self._wrapped(agent, sent, at, life)
+            case p.Compacted():
+                return self._compacted(agent, sent, at, life)
             case p.Prompt():
                 return self._prompt(agent, sent, at, life)
             case p.Typed():
@@ -469,25 +503,116 @@ class Model:
 
     def _guarded(self, agent: p.Guarded, sent: Replies, at: float, life: Life) -> Replies:
         """Write each message anew: a token is shown when so many characters have come behind it."""
-        replies = self.inquire(agent.agent, sent, at, life)
+        on_model = _on_model(agent.agent, agent)
+        if on_model is not None:
+            return self._wrapper(on_model, sent, at, life)
+        return self._judged(agent, self.inquire(agent.agent, sent, at, life), at, life)
+
+    def _judged(self, agent: p.Guarded, replies: Replies, at: float, life: Life) -> Replies:
         flat = Flat(life)
         _read(replies, life, at)
         now = at
+        stops = self._tripped(agent, replies, at)
         for appears, said in replies.items:
             now = max(now, appears)
-            flat.add(now, self._held_back(said, now, life, agent.hold))
-        return flat.end(max(now, replies.end), replies.error)
+            if stops < NEVER and not before(now, stops):
+                break  # the agent was stopped
+            trips = _trip(agent, said, now)
+            if trips == stops < NEVER:
+                flat.add(now, self._refused(agent, said, now, life, trips))
+            else:
+                if stops < NEVER and not before(max(said.end, now), stops):
+                    raise UndecidedError  # it is open, and is stopped or not
+                flat.add(now, self._held_back(said, now, life, agent.hold))
+        if stops == NEVER:
+            return flat.end(max(now, replies.end), replies.error)
+        _stop(replies, stops, life)
+        if replies.error is not None and not before(stops, replies.end):
+            return flat.end(replies.end, replies.error)
+        return flat.end(min(stops, max(now, replies.end)))
+
+    def _tripped(self, agent: p.Guarded, replies: Replies, at: float) -> float:
+        """Return when the first message trips."""
+        now, trips = at, [NEVER]
+        for appears, said in replies.items:
+            now = max(now, appears)
+            trips.append(_trip(agent, said, now))
+        if (agent.replaces or min(trips) < NEVER) and _is_of_model(agent):
+            raise UndecidedError  # with tools the guard is on the model, and a value is not replaced
+        if min(trips) < NEVER and trips.count(min(trips)) > 1:
+            raise UndecidedError  # the first one that trips stops the other one
+        return min(trips)
+
+    def _refused(self, agent: p.Guarded, said: Said, at: float, run: Life, trips: float) -> Said:
+        """Return what is said of a message that trips."""
+        life = Life(run, at, trips)
+        if said.life is not None:
+            said.life.held_by_task(life, since=at)
+        held = self._held_back(replace(said, life=None), at, Life(run, at), agent.hold)
+        shown = tuple(token for token in held.tokens if before(token[0], trips))
+        error = None if agent.replaces else self._raises("GuardError", trips, life)
+        instead = ((trips, p.REPLACEMENT),) if agent.replaces else None
+        if instead is not None and not shown:
+            shown, instead = instead, None
+        return replace(said, tokens=shown, end=trips, error=error, life=life, instead=instead)
 
     def _held_back(self, said: Said, at: float, run: Life, hold: int) -> Said:
-        copied = self._rewritten(said, at, run)
+        copied = self._copied(said, at, run)
+        if said.instead is not None and hold:
+            raise UndecidedError  # what takes the place of a text lets it go as well
         came: list[tuple[float, int]] = []  # when so many characters have come
         for time, text in said.tokens:
             came.append((max(time, at), len(text) + (came[-1][1] if came else 0)))
         shown = [
-            next((time for time, count in came if count >= before + hold), copied.end) for _, before in came
+            next((time for time, count in came if count >= before + hold), copied.ended) for _, before in came
         ]
         tokens = tuple((time, text) for time, (_, text) in zip(shown, said.tokens, strict=True))
-        return replace(said, tokens=tokens, end=copied.end, life=copied.life)
+        return replace(said, tokens=tokens, end=copied.ended, life=copied)
+
+    def _copied(self, said: Said, at: float, run: Life) -> Life:
+        life = Life(run, at, max(said.end, at))
+        if said.life is not None:
+            said.life.held_by_task(life, since=at)
+        return life
+
+    def _compacted(self, agent: p.Compacted, sent: Replies, at: float, life: Life) -> Replies:
+        """Return all messages; or a summary, and the last one, with the call that it answers."""
+        flat = Flat(life)
+        now, error = sent.whole(at)
+        _read_until(sent, life, at, now)
+        whole = [
+            replace(
+                said,
+                tokens=((now, said.text),) if said.text and not said.result else (),
+                end=now,
+                life=None,
+                instead=None,
+            )
+            for _, said in sent.items
+        ]
+        cut = _cut(whole)
+        if error is not None:
+            self._perhaps_sees(error, now, life)
+        elif not agent.short:
+            flat.add(now, sent)
+        else:
+            if cut:
+                only = Flat(Life(life, now, now))
+                only.add(now, finished("", now))
+                replies = self.inquire(agent.by, only.end(now), now, life)
+                since = now
+                now, error = replies.whole(now)
+                _read_until(replies, life, since, now)
+                if error is not None:
+                    self._perhaps_sees(error, now, life)
+                text = f"Summary of the conversation so far:\n\n{replies.text}"
+                whole = [Said(((now, text),), now, fixed=True, summary=True), *whole[cut:]]
+            for said in whole if error is None else ():
+                flat.add(now, replace(said, tokens=tuple((now, text) for _, text in said.tokens), end=now))
+        life.task_ended = life.released = now
+        if error is not None:
+            life.failed = now
+        return flat.end(now, error)
 
     def _relayed(self, replies: Replies, at: float, life: Life) -> Replies:
         """Pass replies on, with their error."""
@@ -498,8 +623,6 @@ class Model:
     # A function ends with the error that it raises, after everything that it has replied.
 
     def _function(self, steps: Sequence[p.Step], sent: Replies, at: float, life: Life) -> Replies:
-        if any(isinstance(step, p.Rows) for step in steps):
-            self.at_stops |= {step.error for step in steps if isinstance(step, p.Raise)}
         flat = Flat(life)
         now, error, closed = at, None, None
         for step in steps:
@@ -545,7 +668,10 @@ class Model:
             case p.WaitFor():
                 flat.open_until = max(flat.open_until, now + step.seconds)
             case p.Forget():
+                life.forgets = True
                 self.inquire(step.agent, self._sent(step.form, now, sent, life), now, life)
+                life.forgets = False
+                self.forgetters.append(life)
             case p.Rows():
                 now = self._rows(step, now, flat, sent)
             case p.FinishEarly():
@@ -555,8 +681,6 @@ class Model:
     def _rows(self, step: p.Rows, now: float, flat: Flat, sent: Replies) -> float:
         """Map an agent over items: the next item is read when fewer than `concurrency` are under way."""
         mapper = Life(flat.life, now, cancels=True)
-        # If a row is cancelled before the function, the function goes on: the next row begins, or it ends.
-        self.at_stops |= set(_RAISED.findall(repr(step.agent)))
         rows: list[tuple[float, float, Replies, Said]] = []  # when each begins and ends, and its item
         for pause, item in step.items:
             ends = sorted(end for _, end, _, _ in rows if end > now)
@@ -614,7 +738,10 @@ class Model:
         if said.life is not None:
             said.life.held_by_task(life, since=at)
         tokens = tuple((max(time, at), text.upper()) for time, text in said.tokens)
-        return Said(tokens, end, said.error, life=life)
+        error = said.error
+        if error is None and said.told is not None:
+            error = self._raises(said.told, end, life)
+        return Said(tokens, end, error, life=life)
 
     def _prompt(self, agent: p.Prompt, sent: Replies, at: float, life: Life) -> Replies:
         flat = Flat(life)
@@ -651,6 +778,24 @@ class Model:
         life.ended = life.task_ended = life.released = now
         return flat.end(now, error)
 
+    def _guarded_model(  # noqa: PLR0917 - those of `_model`
+        self,
+        guards: tuple[p.Guarded, ...],
+        answer: p.Streamed | None,
+        sent: Replies,
+        at: float,
+        by: Life,
+        calls: tuple[float, ...] = (),
+    ) -> Replies:
+        if not guards:
+            return self._model(answer, sent, at, by, calls)
+        life = Life(by, at, run=True)
+        inner = self._guarded_model(guards[:-1], answer, sent, at, life, calls)
+        replies = self._judged(guards[-1], inner, at, life)
+        life.ended = replies.end
+        life.fails = NEVER if replies.error is None else replies.end
+        return replies
+
     def _typed(self, agent: p.Typed, sent: Replies, at: float, life: Life) -> Replies:
         written = Life(life, at)
         replies = self._model(p.as_json(agent.answer), sent, at, written)
@@ -666,17 +811,17 @@ class Model:
 
     def _tools(self, agent: p.Tools, sent: Replies, at: float, life: Life) -> Replies:
         flat = Flat(life)
-        now = sent.whole(at)[0]
+        now, error = sent.whole(at)
         _read_until(sent, life, at, now)
-        if sent.items and sent.items[-1][1].calls:  # that have no results yet
+        if error is None and sent.items and sent.items[-1][1].calls:  # that have no results yet
             now = self._called(sent.items[-1][1].calls, now, flat)
         for calls in agent.turns:
-            turn = self._model(None, sent, now, life, calls)
+            turn = self._guarded_model(agent.guards, None, sent, now, life, calls)
             flat.add(now, turn)
             if turn.error is not None:
                 return self._ended(flat, now)
             now = self._called(calls, now, flat)
-        turn = self._model(agent.answer, sent, now, life)
+        turn = self._guarded_model(agent.guards, agent.answer, sent, now, life)
         flat.add(now, turn)
         return self._ended(flat, turn.whole(now)[0])
 
@@ -706,14 +851,14 @@ class Model:
             elif error is None:
                 before(end, other)
                 _read(entrant, life, at)
-                _stop(entrant, end)
+                _stop(entrant, end, life)
             else:
                 _read_until(entrant, life, at, min(other, end), end)
                 if good and abs(other - end) < LATER:
                     self._perhaps_sees(error, other, life)
                 elif other <= end:
                     self.sees(error, other, life)
-                _stop(entrant, end)
+                _stop(entrant, end, life)
         if not good:
             return Flat(life).end(end, self._raises("RaceLostError", end, life))
         return self._shown_from(end, entrants[winner], life)
@@ -740,24 +885,22 @@ class Model:
         if error is not None and second_error is not None:
             self._perhaps_sees(error, begun, life)
             self.sees(second_error, then, life)
-            _stop(second, max(begun, then))
+            _stop(second, max(begun, then), life)
             return self._shown_from(max(begun, then), first, life)
         if error is not None and before(begun, then):
             self.sees(error, begun, life)
         if second_error is not None and before(then, begun):
             self.sees(second_error, then, life)
         if second_error is not None or (error is None and before(begun, then)):
-            _stop(second, begun)
+            _stop(second, begun, life)
             return self._shown_from(begun, first, life)
-        _stop(first, then)
+        _stop(first, then, life)
         return self._shown_from(then, second, life)
 
     def _route(self, agent: p.Route, sent: Replies, at: float, life: Life) -> Replies:
         flat = Flat(life)
         _read(sent, life, at)
         now = at
-        if agent.rest is None:
-            self.at_stops.add("MessageValidationError")
         for appears, said in sent.items:
             now = max(now, appears)
             if not said.note and not said.fixed:  # it could still become a note
@@ -778,7 +921,7 @@ class Model:
         life.task_ended = max(now, sent.end)
         return flat.end(max(now, sent.end), sent.error)
 
-    def _mended(  # noqa: C901 - one loop over what happens to each message
+    def _mended(  # noqa: C901, PLR0912 - one loop over what happens to each message
         self,
         replies: Replies,
         handle: Callable[[str, float], "Said | Replies | str"],
@@ -787,6 +930,7 @@ class Model:
         relays: bool,
         backed: bool = False,
         hold: bool = False,
+        restart: bool = False,
     ) -> Replies:
         """Pass messages on one after the other, each from its first token; replace each error.
 
@@ -797,6 +941,7 @@ class Model:
             relays: whether the error of what replaces the error of the sequence ends the sequence.
             backed: whether nothing follows what replaces an error.
             hold: whether a message is shown when it is complete, and not at all if it fails.
+            restart: whether what replaces an error takes the place of what was shown of the message.
         """
         flat = Flat(life)
         if not backed:
@@ -813,6 +958,9 @@ class Model:
             copied = Life(life, now, end)
             if said.life is not None:
                 said.life.held_by_task(copied, since=now)
+            if restart and said.tokens and not hold and isinstance(handled, Replies):
+                _read_until(replies, life, life.begun, end)
+                return self._rewritten_by(handled, said, copied, now, flat)
             kept = replace(said, error=None, life=copied)
             if isinstance(handled, str):
                 flat.add(now, replace(kept, error=handled))
@@ -840,6 +988,45 @@ class Model:
         flat.add(now, handled)
         return flat.end(now)
 
+    def _rewritten_by(self, other: Replies, said: Said, copied: Life, now: float, flat: Flat) -> Replies:
+        """Let a message that has failed go on with the first reply of another agent; the others follow."""
+        since = copied.ended
+        _read(other, flat.life, since)
+        first = next(other.with_error(), (other.end, replace(said, end=other.end)))
+        then, one = max(since, first[0]), first[1]
+        copied.ended = max(then, one.end)
+        if one.note != said.note:
+            raise UndecidedError  # it is of the class of the first one until it is complete
+        if one.life is not None:
+            one.life.held_by_task(copied, since=then)
+        stands = one.tokens if one.instead is None else one.instead
+        instead: tuple[Token, ...] | None = tuple((max(then, time), text) for time, text in stands)
+        error = one.error
+        if not other.items and other.error is None:  # nothing takes its place: it is not withdrawn
+            instead = said.instead
+            error = None if error is None else self._raises_again(error, then, copied)
+        if not other.items and other.error is not None:
+            self._perhaps_sees(other.error, then, flat.life)
+        flat.add(
+            now,
+            replace(
+                one,
+                tokens=said.tokens,
+                end=copied.ended,
+                error=error,
+                instead=instead,
+                life=copied,
+                fixed=said.fixed,
+            ),
+        )
+        now = copied.ended
+        if not other.items:
+            return flat.end(now)
+        for appears, rest in other.items[1:]:
+            now = max(now, appears)
+            flat.add(now, rest)
+        return flat.end(max(now, other.end), other.error)
+
     def _handled(
         self, handler: "p.Form | p.Agent | str", sent: Replies, life: Life, error: str, now: float
     ) -> "Said | Replies | str":
@@ -859,7 +1046,7 @@ class Model:
             if error is None or attempt == agent.attempts - 1:
                 return self._shown_from(begun, replies, life)
             self.sees(error, begun, life)
-            _stop(replies, begun)
+            _stop(replies, begun, life)
             now = begun + agent.delay
         raise AssertionError("no attempt")
 
@@ -868,7 +1055,7 @@ class Model:
         _read_until(replies, life, at, max(at, replies.end) + AFTER)
         signs: list[float] = []
         for appears, said in replies.items:
-            signs += [max(appears, time) for time, _ in said.tokens]
+            signs += [max(appears, time) for time, _ in (*said.tokens, *(said.instead or ()))]
             signs.append(max(appears, said.end))
         last = life.task_ended = max([replies.end, *signs])
         if sent.life is not None:
@@ -880,7 +1067,7 @@ class Model:
                 (appears, _watched(said, max(at, appears), life)) for appears, said in replies.items
             )
             return self._relayed(replace(replies, items=items, end=end), at, life)
-        _stop(replies, expires)
+        _stop(replies, expires, life)
         life.task_ended = expires
         # After the end of the replies a limit ends only what is still open of them.
         error = self._raises("AgentTimeoutError", expires, life if expires <= replies.end else NOWHERE)
@@ -888,10 +1075,13 @@ class Model:
         for appears, said in replies.items:
             if before(appears, expires) and max(appears, said.end) > expires:
                 before(expires, max(appears, said.end))
+                if said.instead is not None:
+                    raise UndecidedError  # the model does not know when its text was withdrawn
                 tokens = tuple(token for token in said.tokens if before(max(appears, token[0]), expires))
                 cut = Life(life, appears, expires)
                 if said.life is not None:
                     said.life.held_by_task(cut, since=appears)
+                self.limits.append(expires)
                 self.raised.append(Moment(error, expires, cut))
                 flat.add(appears, Said(tokens, expires, error, said.note, cut, said.fixed))
             elif appears < expires:
@@ -932,6 +1122,36 @@ class Model:
         return flat.end(at)
 
 
+def _trip(agent: p.Guarded, said: Said, at: float) -> float:
+    """Return when a guard finds its letter in a message; never if it does not."""
+    text = ""
+    for time, token in said.tokens if said.instead is None else (*said.tokens, (NEVER, ""), *said.instead):
+        text = text + token.lower() if time < NEVER else ""  # what was withdrawn is judged no more
+        if agent.trips is not None and (agent.trips in text or _TEXT_OF_LIBRARY.search(text)):
+            if _TEXT_OF_LIBRARY.search(text):
+                raise UndecidedError  # here the sentences of the library are short
+            return max(time, at)
+    return NEVER
+
+
+def _is_of_model(agent: p.Agent) -> bool:
+    while isinstance(agent, p.Guarded | p.Retry | p.Timeout | p.Around | p.Fork | p.ErrorsAsMessages):
+        agent = agent.agent
+    return isinstance(agent, p.Tools | p.Typed)
+
+
+def _cut(whole: Sequence[Said]) -> int:
+    """Return how many messages a summary replaces: all but the last one, with the call that it answers."""
+    if any(said.summary for said in whole):
+        raise UndecidedError  # it may stand for messages that are here
+    if not whole or not whole[-1].result:
+        return max(len(whole) - 1, 0)
+    places = [at for at, said in enumerate(whole) if said.calls]
+    if len(places) != 1:
+        raise UndecidedError  # which of them it answers
+    return places[0]
+
+
 def _makes_messages(agent: p.Agent) -> bool:
     """Return whether the errors of an agent become messages."""
     if isinstance(agent, p.Guarded | p.Retry | p.Timeout | p.Around | p.Fork):
@@ -944,6 +1164,16 @@ def _raising(agent: p.Agent) -> p.Agent:
     if isinstance(agent, p.Guarded | p.Retry | p.Timeout | p.Around | p.Fork):
         return replace(agent, agent=_raising(agent.agent))
     return _raising(agent.agent) if isinstance(agent, p.ErrorsAsMessages) else agent
+
+
+def _on_model(agent: p.Agent, guard: p.Guarded) -> p.Agent | None:
+    """Return an agent with tools with a guard on its model; None if it has no tools."""
+    if isinstance(agent, p.Tools):
+        return replace(agent, guards=(*agent.guards, guard))
+    if isinstance(agent, p.Guarded | p.Retry | p.Timeout | p.Around | p.Fork | p.ErrorsAsMessages):
+        inner = _on_model(agent.agent, guard)
+        return None if inner is None else replace(agent, agent=inner)
+    return None
 
 
 def _watched(said: Said, at: float, life: Life) -> Said:
@@ -975,6 +1205,6 @@ def _read_until(replies: Replies, by: Life, since: float, early: float, late: fl
             replies.life.held_by_task(by, late, since=since, late=True)
 
 
-def _stop(replies: Replies, at: float) -> None:
+def _stop(replies: Replies, at: float, by: Life) -> None:
     if replies.life is not None:
-        replies.life.cancel(at)
+        replies.life.cancel(at, by)

@@ -25,7 +25,7 @@ from miniagents.streams import from_async, to_async_iter
 from tests.model.loops import loop_of
 from tests.support.timed import END, scheduled
 
-__all__ = ["Outcome", "Pipe", "check", "pipe_of"]
+__all__ = ["Outcome", "Pipe", "check", "drawn"]
 
 NEAR: Final = 0.002
 """Seconds: two times that are nearer decide nothing."""
@@ -494,7 +494,7 @@ class Pipe:
 # -- the generator ----------------------------------------------------------------------------------------
 
 
-def pipe_of(seed: int) -> Pipe:
+def drawn(seed: int) -> Pipe:
     """Return the pipe of a seed."""
     random = Random(seed)  # noqa: S311 - no secret
     flow = random.random() < 0.4

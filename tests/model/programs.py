@@ -8,9 +8,10 @@ The `repr` of a program is Python: `python -m tests.model --only SEED` prints it
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 __all__ = [
+    "REPLACEMENT",
     "Agent",
     "Around",
     "Asked",
@@ -19,6 +20,7 @@ __all__ = [
     "Both",
     "Catching",
     "Chain",
+    "Compacted",
     "EachMessage",
     "ErrorsAsMessages",
     "Failure",
@@ -58,6 +60,9 @@ __all__ = [
     "WaitFor",
 ]
 
+
+REPLACEMENT: Final = "No."
+"""What a guard says instead."""
 
 # -- What is sent and replied ----------------------------------------------------------------------------
 
@@ -310,19 +315,38 @@ class Catching:
 
 @dataclass(frozen=True)
 class Backed:
-    """`agent.catching(other, hold=hold)`; `hold`: a message is shown when it is complete, or not at all."""
+    """`agent.catching(other, hold=hold, restart=restart)`.
+
+    `hold`: a message is shown when it is complete, or not at all. `restart`: what was shown of a message that
+    fails is withdrawn, and it goes on with the first reply of the other agent.
+    """
 
     agent: "Agent"
     other: "Agent"
     hold: bool
+    restart: bool = False
 
 
 @dataclass(frozen=True)
 class Guarded:
-    """`agent.guard(during=..., hold=hold)`, whose check finds nothing: `hold` characters wait."""
+    """`agent.guard(during=..., hold=hold)`: `hold` characters wait.
+
+    `trips`: a letter that must not be said; with None the check finds nothing. `replaces`: whether another
+    text takes the place of the message.
+    """
 
     agent: "Agent"
     hold: int
+    trips: str | None = None
+    replaces: bool = False
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """`compact(keep=1, by=by)`, a new one; `short`: everything but the last message becomes a summary."""
+
+    by: "Agent"
+    short: bool
 
 
 @dataclass(frozen=True)
@@ -388,11 +412,13 @@ class Typed:
 class Tools:
     """`model.with_tools(wait)`: the model calls tools, perhaps in some turns, and then streams an answer.
 
-    `turns`: of each turn the calls; of each call the seconds that it takes.
+    `turns`: of each turn the calls; of each call the seconds that it takes. `guards`: those of
+    the model.
     """
 
     turns: tuple[tuple[float, ...], ...]
     answer: Streamed
+    guards: tuple[Guarded, ...] = ()
 
 
 Agent: TypeAlias = (
@@ -407,6 +433,7 @@ Agent: TypeAlias = (
     | Catching
     | Backed
     | Guarded
+    | Compacted
     | Retry
     | Timeout
     | Around

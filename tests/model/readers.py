@@ -97,7 +97,7 @@ def _iterating(reader: p.Reader, replies: Replies) -> Iterator[Event]:
             yield Event(time, "token", token[1])
             time += reader.slow
         time = max(time, said.end)
-        yield Event(time, "end", said.error or "")
+        yield Event(time, "end", said.told or "")
     yield Event(max(time, replies.end), "end", replies.error or "")
 
 
@@ -120,8 +120,8 @@ def _all_tokens(replies: Replies) -> tuple[float, str | None, list[Token]]:
             time = max(time, token[0])
             arrived.append((time, token[1]))
         time = max(time, said.end)
-        if said.error is not None:
-            return time, said.error, arrived
+        if said.told is not None:
+            return time, said.told, arrived
     return max(time, replies.end), replies.error, arrived
 
 

@@ -48,14 +48,16 @@ class Outcome:
 
 
 class Log(logging.Handler):
-    """Keeps what is logged."""
+    """Keeps what is logged, and the errors: nothing that they hold may go on because of it."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.lines: list[str] = []
+        self.records: list[logging.LogRecord] = []
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
         self.lines.append(f"{record.name}: {record.getMessage()}")
 
 
@@ -102,6 +104,8 @@ def check_flow(program: p.Program, loops: str) -> Outcome:
         sent, replies, _ = model.begin(program)
     except UndecidedError:
         return Outcome(undecided=True)
+    if program.input_readers and isinstance(program.form, p.Asked) and sent.life is not None:
+        sent.life.held_by_program(NEVER)
     built = Built()
     later: list[int] = []
     with _watched() as (lines, raised):
@@ -143,7 +147,7 @@ def _other_flow(program: p.Program, model: Model, made: list[Made], later: list[
     return wrong
 
 
-_EAGER = ("Forget(", "AwaitInput(", "'watch'", "Both(", "Asked(")
+_EAGER = ("Forget(", "AwaitInput(", "'watch'", "Both(", "Asked(", "Typed(", "Tools(")
 
 
 def bound(program: p.Program) -> int | None:
@@ -232,14 +236,14 @@ class Wanted:
     Attributes:
         model: has interpreted it.
         events: what each reader gets.
-        stops: whether something in it may be cancelled, and so handlers get a cancellation.
         drains: whether its context may log that something had not ended in time.
+        left_open: the errors that something forgotten may raise when a run above it was stopped.
     """
 
     model: Model
     events: list[list[Event]]
-    stops: bool
     drains: bool
+    left_open: frozenset[str]
 
     @classmethod
     def of(cls, program: p.Program) -> "Wanted":
@@ -253,6 +257,8 @@ class Wanted:
             model.seen += [Moment(error, stops, None, surely=False) for error in later]
             _stops_at(stops, model, stopped)
             replies = replies.cancelled(stops)
+            if "Timeout(" in repr(program.form) and any(stops < at for at in model.limits):
+                raise UndecidedError  # a limit counts no more when its run is stopped; its messages go on
         events: list[list[Event]] = []
         gone = 0.0
         for reader in program.readers:
@@ -267,8 +273,12 @@ class Wanted:
             _stops_at(stops, model, main)
         if replies.life is not None:
             replies.life.held_by_program(max(gone, program.cancelled or 0.0) if program.dropped else NEVER)
-        stopping = any(f"{each}(" in repr(program) for each in ("Race", "Hedge", "Retry", "Timeout"))
-        return cls(model, events, stopping or stops is not None, program.drain is not None)
+        stopped_above = any(each.stopped_above() < NEVER for each in model.forgetters)
+        left_open = {*LIBRARY_ERRORS, *_HANDLERS.findall(repr(program))} if stopped_above else ()
+        return cls(model, events, program.drain is not None, frozenset(left_open))
+
+
+_HANDLERS = re.compile(r"handler='(\w+)'")
 
 
 def _stops_at(stops: float, model: Model, life: Life) -> None:
@@ -344,7 +354,9 @@ def _other_sources(written: list[Written], made: list[Made], *, times: bool) -> 
     wrong: list[str] = []
     for form in dict.fromkeys([*(each.form for each in written), *(each.form for each in made)]):
         wanted = [each for each in written if each.form == form]
-        wanted.sort(key=lambda each: (each.life.begun, each.life.stopped(late=False)))
+        wanted.sort(
+            key=lambda each: (each.life.begun, *(each.life.stopped(late=late) for late in (True, False)))
+        )
         real = [each for each in made if each.form == form]
         real.sort(key=lambda each: (each.at, NEVER if each.closed is None else each.closed))
         must = [each for each in wanted if _is_surely_made(each.life)]
@@ -395,15 +407,16 @@ _ERROR = re.compile(rf"\b(?:ValueError\('(\w+)'\)|({'|'.join(LIBRARY_ERRORS)}))"
 def _other_log(wanted: Wanted, lines: list[str]) -> list[str]:
     """Compare what was logged with the errors that nobody handles."""
     model = wanted.model
-    surely = {each.error for each in model.seen if each.surely and _happens(each, -2 * AFTER)}
-    perhaps = {each.error for each in model.seen if _happens(each, LATER)} | model.mended
+    seen = list(model.all_seen())
+    surely = {each.error for each in seen if each.surely and _happens(each, -2 * AFTER)}
+    perhaps = {each.error for each in seen if _happens(each, LATER)} | model.mended
     must, may = Counter[str](), Counter[str]()
     for error in dict.fromkeys(each.error for each in model.raised):
         name, moments = error.split("#")[0], [each for each in model.raised if each.error == error]
         must[name] += error not in perhaps and any(_happens(each, -2 * AFTER) for each in moments)
         may[name] += error not in surely and any(_happens(each, LATER) for each in moments)
-    if wanted.stops:
-        may.update(model.at_stops)
+    must["WithdrawnError"], may["WithdrawnError"] = 0, len(lines)  # of readers of tokens that had left
+    may.update(dict.fromkeys(wanted.left_open, len(lines)))
     got = Counter[str]()
     wrong: list[str] = []
     for line in lines:

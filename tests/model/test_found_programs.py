@@ -198,6 +198,21 @@ FOUND = {
         cancelled=2.0,
         dropped=True,
     ),
+    "N2 what a forgotten run was sent goes on with it": p.Program(
+        p.Catching(
+            p.Chain(
+                function(p.Sleep(2.0)),
+                p.Both(
+                    function(writing(2.0), p.Forget(function(p.Sleep(3.0)), p.Received())),
+                    function(p.Sleep(2.0)),
+                ),
+            ),
+            p.Received(),
+        ),
+        p.Streamed((), ends=3.0),
+        READ,
+        cancelled=1.0,
+    ),
     "N2 a forgotten run that has replied what it was sent": p.Program(
         function(
             p.Forget(function(p.Reply(p.Asked(function(PASS, WHOLE), p.Streamed((), (2.0, "e"))))), NOTHING),
@@ -243,6 +258,233 @@ FOUND = {
     "C7 an error of a model with tools that was forgotten": p.Program(
         function(p.Forget(p.Tools((), p.Streamed((), (1.0, "e"))), SENT)), NOTHING, READ
     ),
+    "C3 what is left of an agent whose answer another one begins anew": p.Program(
+        p.Backed(
+            function(p.Kept(p.Streamed((), ends=2.0), (p.Reply(p.Streamed(((1.0, "c"),), (0.0, "e"))),))),
+            function(writing(2.5)),
+            hold=False,
+            restart=True,
+        ),
+        NOTHING,
+        AWAIT,
+    ),
+    "C4 a reader of tokens that were withdrawn kept what came behind them": p.Program(
+        p.Backed(
+            function(p.Reply(p.Streamed(((0.0, "h"),), (0.0, "e1")))),
+            p.Both(p.Identity(), p.Retry(function(failing(1.0, "e2")), 3, 0.0)),
+            hold=False,
+            restart=True,
+        ),
+        SENT,
+        (p.Reader("subscribe tokens"),),
+        dropped=True,
+        order=8,
+    ),
+    "C2 a function that goes on behind its rows when it loses a race": p.Program(
+        p.Race(
+            (
+                p.Chain(
+                    function(p.Rows(function(writing(1.0)), ((0.0, SENT),), 3, ordered=True), p.Raise("e")),
+                    p.Identity(),
+                ),
+                function(p.Sleep(0.5)),
+            )
+        ),
+        NOTHING,
+        (p.Reader("subscribe"),),
+        dropped=True,
+    ),
+    "C2 a function that goes on behind its rows when a time limit stops them": p.Program(
+        p.Timeout(
+            p.Chain(
+                function(p.Rows(function(writing(5.0)), ((0.0, SENT),), 1, ordered=True), p.Raise("e")),
+                p.Identity(),
+            ),
+            total=1.0,
+        ),
+        NOTHING,
+        (p.Reader("subscribe tokens"),),
+        dropped=True,
+    ),
+    "C2 a handler that gets the cancellation of what it reads before its own": p.Program(
+        p.Chain(
+            p.Around(function(p.Reply(p.Streamed(((3.0, "a"),), ends=2.0))), "watch"),
+            p.Both(p.Identity(), p.Catching(p.Identity(), "e")),
+        ),
+        NOTHING,
+        READ,
+        cancelled=4.9,
+        order=1,
+        dropped=True,
+    ),
+    "C2 a function that goes on when the generator that it was sent is stopped with it": p.Program(
+        p.Timeout(
+            function(
+                p.Kept(
+                    p.Asked(function(p.EachMessage("echo"), p.Raise("e")), p.Generated(((5.0, SENT),))),
+                    (p.Sleep(5.5),),
+                )
+            ),
+            total=1.0,
+        ),
+        NOTHING,
+        TOKENS,
+        order=1,
+    ),
+    "C2 a function that goes on behind a cancellation that became a message": p.Program(
+        p.Chain(
+            p.ErrorsAsMessages(function(p.Reply(p.Streamed(((2.0, "a"),), ends=2.1)))),
+            p.Around(
+                function(p.Kept(p.Received(), (p.EachMessage("echo"),)), p.Raise("e")),
+                "watch",
+            ),
+        ),
+        NOTHING,
+        AWAIT,
+        cancelled=2.5,
+        order=2,
+        dropped=True,
+    ),
+    "C2 the input of a forgotten race, which goes on when the run that began it is stopped": p.Program(
+        p.Race(
+            (
+                function(p.Sleep(0.5)),
+                p.Chain(
+                    function(
+                        p.Forget(
+                            p.Race((p.Identity(), function(p.Reply(p.Failure("e"))))),
+                            p.Listed((p.Streamed((), ends=1.0), p.Streamed((), ends=1.2))),
+                        )
+                    ),
+                    function(p.Sleep(1.5)),
+                ),
+            )
+        ),
+        NOTHING,
+        TOKENS,
+        dropped=True,
+    ),
+    "C7 an error that was handled while a time limit waits to pass it on": p.Program(
+        p.Hedge(
+            p.Identity(),
+            p.Timeout(
+                function(p.Reply(p.Streamed(((1.0, "a"),), (1.1, "f"))), p.AwaitInput(replies=False)),
+                total=3.0,
+            ),
+            after=1.5,
+        ),
+        p.Streamed((), (0.0, "e")),
+        TOKENS,
+        dropped=True,
+    ),
+    "C7 an error with which a function was failing when it was stopped": p.Program(
+        p.Retry(
+            p.Chain(
+                p.Timeout(function(p.Reply(p.Streamed(((2.0, "a"), (5.0, "b")))), p.Raise("e")), total=5.5),
+                function(p.WaitFor(5.7), p.Kept(p.Received(), (p.EachMessage("echo"),))),
+            ),
+            3,
+            0.0,
+        ),
+        NOTHING,
+        READ,
+        cancelled=2.1,
+        order=3,
+    ),
+    "C7 an error of a function that was stopped keeps nothing alive in the log": p.Program(
+        p.Race(
+            (
+                p.Identity(),
+                p.Chain(
+                    p.Chain(
+                        p.Chain(p.Identity(), function(p.WaitFor(0.0), p.Raise("e1"))),
+                        function(),
+                    ),
+                    function(p.Sleep(1.0)),
+                ),
+            )
+        ),
+        p.Asked(p.Both(p.Identity(), p.Identity()), p.Streamed((), (2.0, "e3"))),
+        (p.Reader("iterate"),),
+        dropped=True,
+        order=1,
+    ),
+    "N4 a reader that has got a withdrawn message, and leaves, keeps nothing alive": p.Program(
+        p.Chain(
+            p.Both(
+                p.Both(
+                    p.Backed(
+                        function(
+                            p.Reply(p.Text("n")),
+                            p.Reply(p.Streamed(((0.44, "o"),), (0.0, "e4"))),
+                        ),
+                        function(p.Reply(p.Text("x"))),
+                        hold=False,
+                        restart=True,
+                    ),
+                    SLOTS,
+                ),
+                p.Around(p.Identity(), "not"),
+            ),
+            p.Both(p.Identity(), p.Race((p.Identity(), function(p.Sleep(1.0), PASS)))),
+        ),
+        p.Received(),
+        (p.Reader("iterate", leave=p.Leave("break", count=4)),),
+        dropped=True,
+    ),
+    "N4 a message that fails, and nothing takes its place, keeps its text": p.Program(
+        p.ErrorsAsMessages(p.Backed(SLOTS, p.Identity(), hold=False, restart=True)),
+        p.Received(),
+        AWAIT,
+        dropped=True,
+    ),
+    "N4 an error of a handler keeps nothing alive (Python 3.12)": p.Program(
+        p.Chain(
+            p.Catching(
+                p.Identity(),
+                p.Catching(
+                    function(p.EachMessage("echo"), p.Reply(p.Streamed(((2.0, "f"),)))),
+                    "e2",
+                ),
+            ),
+            function(p.Sleep(4.6)),
+        ),
+        p.Streamed(((2.9, "p"),), (0.0, "e3")),
+        READ,
+    ),
+    "N4 a message that fails again when nothing takes its place is logged": p.Program(
+        p.Backed(p.Identity(), function(p.Sleep(1.0)), hold=False, restart=True),
+        p.Asked(p.Backed(p.Identity(), SLOTS, hold=True, restart=False), p.Failure("e")),
+        (p.Reader("subscribe"),),
+    ),
+    "N4 what takes over from a message, and fails, lets the input go (Python 3.12)": p.Program(
+        p.Backed(p.Identity(), function(p.Raise("e2")), hold=False, restart=True),
+        p.Generated(((0.0, p.Streamed(((0.0, "a"),), (1.0, "e1"))), (2.0, p.Streamed((), ends=1.0)))),
+        READ,
+    ),
+    "N4 what takes over from a message gets the input as it was, also its error": p.Program(
+        p.Backed(p.Identity(), p.Identity(), hold=False, restart=True),
+        p.Split(p.Streamed(((0.0, "z"),), (0.0, "e8"))),
+        READ,
+        dropped=True,
+    ),
+    "N3 a guard of a model with tools whose errors become messages": p.Program(
+        p.Guarded(p.Timeout(p.ErrorsAsMessages(p.Tools((), p.Streamed((), ends=1.0))), total=0.9), 0),
+        NOTHING,
+        AWAIT,
+        dropped=True,
+    ),
+    "C1 a subscriber that leaves withdraws the demand of an agent that waits for the next message": p.Program(
+        p.Identity(),
+        p.Asked(
+            p.Both(p.Identity(), p.ErrorsAsMessages(p.Identity())),
+            p.Streamed(((0.0, "b"), (1.0, "c"), (0.0, "z"))),
+        ),
+        (p.Reader("subscribe"),),
+        prefetch=3,
+        input_readers=(p.Reader("subscribe", leave=p.Leave("cancel", at=0.5)),),
+        flow=True,
+    ),
     "D1 a message that nothing reads, in front of one that is needed through two agents": p.Program(
         p.Chain(p.Chain(function(PASS), function(PASS)), function(p.EachMessage("echo"))),
         p.Asked(p.Catching(function(UPPER), p.Received()), SENT),
@@ -259,6 +501,11 @@ FOUND = {
         (p.Reader("subscribe"),),
         prefetch=1,
         flow=True,
+    ),
+    "a model with tools calls none for an input that fails and ends with calls": p.Program(
+        p.Route(p.Identity(), p.Chain(function(failing(1.0, "e"), PASS), p.Tools((), p.Streamed(())))),
+        p.Asked(p.Tools(((2.0,),), p.Streamed(())), SENT),
+        READ,
     ),
 }
 

@@ -23,7 +23,6 @@ from miniagents import (
     tool,
 )
 from miniagents.models import ToolReplies
-from miniagents.models._agent_kinds import as_kind
 from miniagents.streams import Promise
 
 
@@ -45,7 +44,7 @@ async def echo(ctx: InteractionContext, mark: str = ".") -> None:
 
 async def test_the_same_agent() -> None:
     """It runs as before, with its alias, description and defaults, and can do more."""
-    loud = as_kind(Loud, echo.fork(mark="?"))
+    loud = echo.fork(mark="?")._as_kind(Loud)  # pyright: ignore[reportPrivateUsage]
     assert (loud.shout(), loud.alias, loud.description, dict(loud.defaults)) == (
         "ECHO!",
         "ECHO",

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -19,6 +19,7 @@ from miniagents import (
     MaxTurnsError,
     Message,
     Messages,
+    MiniAgent,
     MiniAgents,
     NestingError,
     Part,
@@ -40,6 +41,7 @@ from miniagents.models._tool_loop import Toolbox, ToolCalls
 from miniagents.parts import ServerToolCall
 from miniagents.testing import ScriptedModel, scripted_model
 from miniagents.tools import ToolContext
+from miniagents.types import ModelAgent
 
 
 @tool
@@ -220,6 +222,20 @@ async def test_approval() -> None:
     ]
 
 
+async def test_edited_arguments() -> None:
+    """A call runs with the arguments that the approval has changed; its message has them for the model."""
+
+    async def approve(call: ToolCall) -> ToolCall:
+        return replace(call, arguments='{"number": 3}')
+
+    call = ToolCall("call-1", "double", '{"number": 2}')
+    async with MiniAgents():
+        message = await ToolCalls(BOX, None, approve).start(call)
+        unchanged = await ToolCalls(BOX, None, approve).start(replace(call, arguments='{"number": 3}'))
+    assert ("6", '{"number": 3}') == (message.text, message.model_dump()["edited_arguments"])
+    assert "edited_arguments" not in unchanged.model_dump()
+
+
 @pytest.mark.parametrize("arguments", ['{"number": ', "{'number': 2}", '{"number": 2}}', "[2]", "2", "null"])
 @pytest.mark.parametrize("name", ["double", "fail", "BROKEN"])
 async def test_arguments_that_are_no_object(name: str, arguments: str) -> None:
@@ -309,6 +325,18 @@ async def test_an_approval_that_is_not_async() -> None:
 
     with pytest.raises(SchemaError, match="approve returned a bool for a call of double, which can"):
         await called("double", '{"number": 2}', approve=approve)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def test_an_approval_of_other_arguments() -> None:
+    """A call that is allowed with other arguments keeps its id; what says neither yes nor no is an error."""
+
+    async def approve(call: ToolCall) -> bool | str | ToolCall:
+        return ToolCall("other", "double", '{"number": 3}') if call.name == "double" else cast("bool", 1)
+
+    result = await called("double", '{"number": 2}', approve=approve)
+    assert ("call-1", "6") == (result.call_id, result.content)
+    with pytest.raises(SchemaError, match="approve returned a int for a call of fail; return True, a reason"):
+        await called("fail", approve=approve)
 
 
 @tool
@@ -638,6 +666,43 @@ async def test_calls_without_a_result_are_made_first() -> None:
         replies = await model.with_tools(shout, approve=approve).inquire(history)
     assert (["2"], "T2") == (approved, str(replies[0]))
     assert str(replies[1]).endswith("T1 T2")
+
+
+@pytest.mark.loop(virtual=True)
+async def test_calls_that_a_wrapper_drops(caplog: pytest.LogCaptureFixture) -> None:
+    """A8: a function of `around` that makes a message of tokens drops the calls; the log says so, once."""
+
+    async def only_text(ctx: InteractionContext, call: MiniAgent) -> None:
+        async def tokens(_: object) -> AsyncGenerator[str]:
+            async for token in call.inquire(ctx.messages).tokens:
+                yield token
+
+        ctx.reply(AssistantMessage.promise(tokens))
+
+    async def as_it_is(ctx: InteractionContext, call: MiniAgent) -> None:
+        ctx.reply(call.inquire(ctx.messages))
+
+    def refused(text: str) -> str | None:
+        return "a look" if "see" in text else None
+
+    async def replied(model: ModelAgent[...]) -> list[str]:
+        caplog.clear()
+        return [str(each) for each in await model.with_tools(look).inquire("?")]
+
+    def model() -> ModelAgent[...]:
+        called = AssistantMessage(parts=["Let me see. ", ToolCall("1", "look", '{"where": "up"}')])
+        return scripted_model(called, then="Dark.")
+
+    async with MiniAgents():
+        assert ["Let me see. "] == await replied(model().around(only_text))
+        (line,) = caplog.messages
+        assert line.startswith("SCRIPTED_MODEL called tools, but what wraps it replied an answer without")
+        made = ["Let me see. ", "dark up", "Dark."]
+        assert (made, []) == (await replied(model()), caplog.messages)
+        assert (made, []) == (await replied(model().around(as_it_is)), caplog.messages)
+        for guarded in ("during", "after"):
+            careful = model().guard(replacement="No.", **{guarded: refused})  # type: ignore[arg-type]
+            assert (["No."], []) == (await replied(careful), caplog.messages)
 
 
 async def test_an_answer_has_a_limit_of_calls() -> None:

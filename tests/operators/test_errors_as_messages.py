@@ -12,10 +12,16 @@ from miniagents import (
     InteractionContext,
     Message,
     MiniAgents,
+    Reasoning,
     StopLoop,
+    ToolCallDelta,
+    Usage,
+    fallback,
     miniagent,
 )
 from miniagents.operators import as_messages, errors_as_messages, resolve, to_async_iter, tokens
+from miniagents.parts import Part
+from miniagents.testing import scripted_model
 from tests.support.pipes import Outcome, Promises, outcomes, promises, texts, typed, written
 from tests.support.typewriter import Typewriter
 
@@ -127,3 +133,26 @@ def test_a_message_promise_of_messages_is_data() -> None:
     message = Message(None, n=1)
     (got,) = MiniAgents().run(tolerant(promises(message)).pipe(resolve()))
     assert got is message
+
+
+async def test_all_parts_are_kept() -> None:
+    """What is not text streams, too; an answer that begins anew stays one; a failed one keeps what stands."""
+    parts: list[Part | Exception] = [
+        Reasoning("Hm."),
+        "Hello",
+        Usage(1, 2),
+        ToolCallDelta(0, "1", "look", "{}"),
+    ]
+    first: list[Part | Exception] = ["He", ConnectionError("cut")]
+    failing: list[Part | Exception] = ["Hal", ConnectionError("cut again")]
+    async with MiniAgents():
+        for agent in (
+            scripted_model(then=parts),
+            fallback(scripted_model(then=first), scripted_model(then=parts)),
+        ):
+            (plain,) = [each async for each in agent.inquire("?")]
+            (same,) = [each async for each in agent.errors_as_messages().inquire("?")]
+            assert await plain.parts == await same.parts
+            assert await plain == await same
+        both = fallback(scripted_model(then=first), scripted_model(then=failing)).errors_as_messages()
+        assert ["Hal", "ConnectionError: cut again"] == [str(each) for each in await both.inquire("?")]

@@ -95,9 +95,9 @@ from starlette.applications import Starlette
 Starlette(routes=chat_routes(eliza_agent, runs=Runs(Journal("runs.journal"))))
 """
 
+# The agents of providers use it, and their SDKs are other extras.
 _FAST: Final = """
 import aiohttp
-from miniagents.ext.llm.openai import openai_agent
 """
 
 _POSTGRES: Final = """

@@ -1,12 +1,13 @@
 """``durable``: a run of many agents that was killed goes on from its finished calls."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import pytest
+from typing_extensions import override
 
 from miniagents import (
     AssistantMessage,
@@ -19,7 +20,7 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.ext.journal import Journal, JournalError, durable, recorded
+from miniagents.ext.journal import Event, Journal, JournalError, MemoryJournal, durable, recorded
 from miniagents.models import ModelAgent
 from miniagents.runs import DurableRun
 from miniagents.testing import scripted_model
@@ -180,6 +181,25 @@ async def test_two_at_once(path: Path) -> None:
                 assert "order-4711" == run.run_id
 
 
+async def test_cancelled_while_it_begins(path: Path) -> None:
+    """A block that is cancelled at any moment of its beginning leaves its run: the same id begins again."""
+
+    async def begin(journal: Journal, run_id: str) -> None:
+        async with MiniAgents(), durable(journal, run_id=run_id):
+            pass
+
+    with Journal(path) as journal:
+        for turns in range(8):
+            for run_id in ("known", f"new {turns}"):
+                task = asyncio.create_task(begin(journal, run_id))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait((task,))
+                await begin(journal, run_id)
+        assert {"ended"} == {each.state for each in await journal.find()}
+
+
 def test_empty_id(path: Path) -> None:
     """A run has an id."""
     with Journal(path) as journal, pytest.raises(ValueError, match="its own id"):
@@ -255,3 +275,42 @@ def test_kills(path: Path, tmp_path: Path) -> None:
     for _ in range(steps):
         text = f"{(f'{text}.' * 3)[:9]}."
     assert f"answer {text}" == lines[-1]
+
+
+class _Lost(MemoryJournal):
+    """A journal in which another process may have taken the run over."""
+
+    is_lost = False
+
+    @override
+    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+        if self.is_lost:
+            raise JournalError(f"another process writes the run {run!r}.", "taken")
+        await super().append(run, events, hard=hard)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_process_that_was_asleep() -> None:
+    """Law 2: a process that wakes after its lease requests nothing, because its run goes on elsewhere."""
+    journal, model = _Lost(), scripted_model("one", "two", "three")
+    async with MiniAgents():
+        async with durable(journal, run_id="r") as run:
+            await model.inquire("Hi")
+            await asyncio.sleep(5)
+            await model.inquire("Hi again")
+            journal.is_lost = True
+            await asyncio.sleep(5)
+            with pytest.raises(JournalError, match="another process"):
+                await model.inquire("And again")
+        assert 2 == run.made
+        assert "three" == str(await model.inquire("Here"))
+
+
+async def test_another_version() -> None:
+    """With another version, all calls are made again; with the former one, its answers are played."""
+    journal = MemoryJournal()
+    texts = list[str]()
+    for version, answer in (("1", "one"), ("2", "two"), ("1", "three")):
+        async with MiniAgents(), durable(journal, run_id="report", version=version):
+            texts.append(str(await scripted_model(answer).inquire("Hi")))
+    assert ["one", "two", "one"] == texts

@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 
 import pytest
 
@@ -84,9 +83,12 @@ async def calls_for(
             await asyncio.sleep(0.5)
             limiter.told(ResponseHeaders(200 if accepted else 429), sent=sent)
 
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await asyncio.gather(*(client() for _ in range(concurrency)))
+    _, clients = await asyncio.wait(
+        [asyncio.create_task(client()) for _ in range(concurrency)], timeout=seconds
+    )
+    for each in clients:
+        each.cancel()
+    await asyncio.gather(*clients, return_exceptions=True)
     return taken, refused
 
 

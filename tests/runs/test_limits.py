@@ -25,9 +25,10 @@ from miniagents import (
 from miniagents.errors import BudgetExceededError
 from miniagents.ext.limits import budget, limit, rate_limit
 from miniagents.models import ModelAgent, TypedAgent, model_agent
-from miniagents.parts import RateLimit, ResponseHeaders
 from miniagents.testing import scripted_model
+from miniagents.values import RateLimit, ResponseHeaders
 from tests.support.canaries import PROMPT, shows
+from tests.support.sources import Source
 
 GONE = ConnectionError("gone")
 
@@ -136,6 +137,39 @@ async def test_concurrency_and_cancelling() -> None:
         assert str(await model.inquire("y")) == "word " * 10
         assert now() == pytest.approx(22.5)
     assert provider.most == 1
+
+
+@pytest.mark.parametrize("streams", ["a message", "many messages"])
+async def test_a_reader_that_leaves(streams: str) -> None:
+    """What a limit is around is stopped when its last reader leaves, and the next call has its turn."""
+
+    @miniagent
+    async def endless(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(source) if streams == "a message" else source())
+
+    limited = {
+        "limit": endless.around(limit(concurrency=1)),
+        "rate_limit": endless.around(rate_limit(requests_per_minute=6_000)),
+        "budget": endless.around(budget(tokens=1_000_000)),
+    }
+    gc.disable()  # what only it would let go counts as held
+    try:
+        for name, agent in limited.items():
+            source = Source(["a", "b"], hold_at=1)
+            async with MiniAgents():
+                for calls in (1, 2):
+                    await asyncio.wait_for(_first_token(agent.inquire("Hi")), 5)
+                    await asyncio.sleep(0.1)
+                    assert (name, calls, calls) == (name, source.runs, source.closed)
+    finally:
+        gc.enable()
+
+
+async def _first_token(replies: MessageSequencePromise[Message]) -> str:
+    async for message in replies:
+        async for token in message:
+            return token
+    raise AssertionError("no token")
 
 
 def test_no_concurrency() -> None:

@@ -5,14 +5,18 @@ Crosses modules: tools, runs, journals, the routes of `ext.web`.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx2
 import pytest
 from pydantic import BaseModel
 from starlette.applications import Starlette
+from starlette.requests import Request
+from typing_extensions import override
 
 from miniagents import (
     AssistantMessage,
@@ -27,14 +31,16 @@ from miniagents import (
     tool,
 )
 from miniagents.ext.journal import (
+    Event,
     Journal,
     MemoryJournal,
     Question,
-    RunHead,
+    RunRecord,
     RunStore,
     answer_question,
     durable,
     open_questions,
+    send_event,
 )
 from miniagents.ext.web import (
     MessagePart,
@@ -47,7 +53,7 @@ from miniagents.ext.web import (
 )
 from miniagents.ext.web._frame_view import FrameView
 from miniagents.parts import Restart, ToolResult
-from miniagents.testing import virtual_time
+from miniagents.testing import ScriptedModel, virtual_time
 from miniagents.tools import Allow, QuestionError, Reject, approval, ask
 from tests.support.web import served
 
@@ -150,7 +156,6 @@ async def test_a_value() -> None:
         (Allow({"amount": 5}), [5], "5 paid"),
         (Reject("Too much."), [], "Too much."),
         (Reject(), [], "The user does not allow this call."),
-        (Allow({"amount": "all"}), [], "amount: Input should be a valid integer"),
     ],
 )
 async def test_approval(answer: object, paid: list[int], told: str) -> None:
@@ -162,9 +167,58 @@ async def test_approval(answer: object, paid: list[int], told: str) -> None:
         question = await asked(runs, run)
         assert ("pay", {"amount": 100}) == (question.shown["tool"], question.shown["arguments"])
         assert [] == done
+        with pytest.raises(RequestError, match="amount: Input should be a valid integer") as refused:
+            await runs.answer(run, question.id, Allow({"amount": "all"}))
+        assert 422 == refused.value.status
         await runs.answer(run, question.id, answer)
         said, how = await texts(runs, run)
     assert (paid, "finished", True) == (done, how, any(told in each for each in said)), said
+
+
+async def test_two_answers_while_no_server_runs() -> None:
+    """A second answer is refused while the first is not checked; one that came nevertheless is not lost."""
+    paid: list[int] = []
+    journal = MemoryJournal()
+    async with MiniAgents():
+        run = await Runs(journal, agents={"payer": payer(paid)}).begin("payer", "Pay.")
+        question = await asked(Runs(journal), run)
+        await eventually(lambda: journal.find(run=run, ended=False))
+    await answer_question(journal, run, question.id, Allow({"amount": "all"}))
+    with pytest.raises(QuestionError, match="answered already") as refused:
+        await answer_question(journal, run, question.id, Allow({"amount": 5}))
+    assert "answered" == refused.value.reason
+    await journal.send(
+        run, f"answer:{question.id}:at the same time", {"allow": True, "arguments": {"amount": 5}}
+    )
+    async with MiniAgents():
+        runs = Runs(journal, agents={"payer": payer(paid)})
+        await runs.open()
+        assert "finished" == (await texts(runs, run))[1]
+    assert [5] == paid
+
+
+async def test_edited_arguments_after_a_restart() -> None:
+    """The model gets the arguments that a person has given a call, also after a restart behind its result."""
+    paid: list[int] = []
+
+    @tool
+    async def pay(amount: int) -> str:
+        """Pay an amount."""
+        paid.append(amount)
+        return f"{amount} paid"
+
+    async def approve(call: ToolCall) -> ToolCall:
+        return replace(call, arguments='{"amount": 5}')
+
+    call = AssistantMessage(parts=[ToolCall("c1", "pay", '{"amount": 100}')])
+    model = ScriptedModel(call, ConnectionError("killed"), "Done.", alias="MODEL")
+    journal = MemoryJournal()
+    for end in (ConnectionError, None):
+        with nullcontext() if end is None else pytest.raises(end):
+            async with MiniAgents(), durable(journal, run_id="r"):
+                await model.agent.with_tools(pay, approve=approve).inquire("Pay.")
+    (_, before, after) = [request.messages[-1] for request in model.requests]
+    assert ([5], '{"amount": 5}', before) == (paid, before.model_dump()["edited_arguments"], after)
 
 
 def test_expired() -> None:
@@ -199,13 +253,16 @@ async def test_refused() -> None:
         runs = Runs(agents={"payer": payer([])})
         run = await runs.begin("payer", "Pay.", owner="ada")
         (question,) = await eventually(lambda: runs.questions(owner="ada"))
-        for wrong, code in (
-            ({"run": run, "question": "nothing", "owner": "ada"}, "no_such_question"),
-            ({"run": run, "question": question.id, "owner": "eve"}, "no_such_run"),
-            ({"run": run, "question": question.id, "owner": "ada", "digest": "other"}, "changed"),
-        ):
+        cases: list[tuple[dict[str, Any], str]] = [
+            ({"question": "nothing"}, "no_such_question"),
+            ({"owner": "eve"}, "no_such_run"),
+            ({"digest": "other"}, "changed"),
+            ({"answer": Allow({"amount": "all"})}, "invalid_answer"),
+        ]
+        right: dict[str, Any] = {"question": question.id, "answer": Allow(), "owner": "ada"}
+        for changed, code in cases:
             with pytest.raises(RequestError) as refused:
-                await runs.answer(answer=Allow(), **wrong)
+                await runs.answer(run, **right | changed)
             assert code == refused.value.code
         await runs.answer(run, question.id, Allow(), owner="ada")
         async for _ in runs.frames(run, owner="ada"):
@@ -290,7 +347,7 @@ def test_killed_at_any_write() -> None:
         page = await whole.read(run)
         for cut in range(1, len(page.events)):
             journal = MemoryJournal()
-            await journal.begin(RunHead(run, restart="server"), page.events[:cut])
+            await journal.begin(RunRecord(run, restart="server"), page.events[:cut])
             for key, data in page.sent.items():
                 await journal.send(run, key, data)
             await journal.leave(run)
@@ -298,10 +355,17 @@ def test_killed_at_any_write() -> None:
             async with MiniAgents():
                 runs = Runs(journal, agents=agents)
                 await runs.open()
+                left = [event[0] for event in page.events[:cut]]
+                if "intent" in left and not any(
+                    event[0] == "kept" and event[3] == "pay" for event in page.events[:cut]
+                ):
+                    unknown = await asked(runs, run)  # was it paid? nothing was: it is paid now
+                    assert ("unknown", {"amount": 7}) == (unknown.kind, unknown.shown["arguments"])
+                    await runs.answer(run, unknown.id, Allow())
                 assert end == await texts(runs, run), cut
             assert paid in ([], [7]), cut
             frames = FrameView().take((await journal.read(run)).events)
-            assert 1 == sum(isinstance(each, QuestionAsked) for each in frames), cut
+            assert 1 == sum(isinstance(each, QuestionAsked) and each.kind == "approval" for each in frames)
 
     with virtual_time():
         asyncio.run(main())
@@ -316,18 +380,20 @@ async def test_durable() -> None:
         await answer_question(store, "7", question.id, Flight(number="MA 7", seats=1))
 
     async with MiniAgents():
-        for attempt in range(2):
+        with pytest.raises(QuestionError, match="The run '7' waits for an answer: begin the block") as parked:
             async with durable(journal, run_id="7"):
-                replies = booker.inquire()
-                if not attempt:
-                    await answer(journal)
-                assert "1 seats on MA 7." == str(await replies)
+                await booker.inquire()
+        assert "parked" == parked.value.reason
+        await answer(journal)
+        for _ in range(2):
+            async with durable(journal, run_id="7"):
+                assert "1 seats on MA 7." == str(await booker.inquire())
 
 
 async def test_nobody() -> None:
     """Where nothing carries a question to a person, it is an error that says what to do."""
     async with MiniAgents():
-        with pytest.raises(QuestionError, match=r"run the agent with Runs .* or in a block of durable"):
+        with pytest.raises(QuestionError, match=r"run the agent with Runs .*, in a block of durable"):
             await booker.inquire()
 
 
@@ -357,9 +423,193 @@ async def test_routes() -> None:
     assert ('"type":"question"' in told, '"how":"allowed"' in told) == (True, True)
 
 
+class Deleting(MemoryJournal):
+    """A journal in which the run `gone` is deleted as soon as it is found."""
+
+    @override
+    async def find(self, **which: Any) -> list[RunRecord]:
+        found = await super().find(**which)
+        await self.delete("gone")
+        return found
+
+
+async def test_questions_among_many_runs() -> None:
+    """A question is listed among any number of newer runs; one that is deleted meanwhile has none."""
+    journal = Deleting()
+    async with MiniAgents():
+        runs = Runs(journal, agents={"booker": booker})
+        run = await runs.begin("booker")
+        await asked(runs, run)
+        for number in range(1001):
+            await journal.begin(RunRecord(str(number), restart="program"), [])
+            await journal.end(str(number), [], how="finished")
+        for number in range(1001):
+            await send_event(journal, str(number))
+        await journal.begin(RunRecord("gone"), [])
+        assert [run] == [each.run for each in await runs.questions()]
+        await runs.stop(run)
+
+
+async def test_stopped_while_it_waits(tmp_path: Path) -> None:
+    """A reader of a run that waits, and was parked, learns that it was stopped."""
+    async with Journal(tmp_path / "runs.journal") as journal, MiniAgents():
+        runs = Runs(journal, agents={"payer": payer([])})
+        run = await runs.begin("payer", "Pay.")
+        reading = asyncio.create_task(texts(runs, run))
+        await asked(runs, run)
+        assert await runs.stop(run)
+        async with asyncio.timeout(10):
+            assert "stopped" == (await reading)[1]
+
+
+async def test_answers_to_an_ended_run() -> None:
+    """An answer to a run that has ended is refused; one that it has taken may come again."""
+    journal = MemoryJournal()
+    questions: list[Event] = [["question", 0, key, "question", {"text": "?"}, "", None] for key in "qp"]
+    await journal.begin(RunRecord("r"), [*questions, ["answer", 0, "p", {"value": 1}]])
+    await journal.end("r", [], how="stopped")
+    await answer_question(journal, "r", "p", 1)
+    with pytest.raises(QuestionError, match="the run 'r' has ended") as refused:
+        await answer_question(journal, "r", "q", 1)
+    assert "ended" == refused.value.reason
+    async with MiniAgents():
+        with pytest.raises(RequestError) as over:
+            await Runs(journal).answer("r", "q", 1)
+    assert (409, "run_over") == (over.value.status, over.value.code)
+
+
+async def test_bad_answers() -> None:
+    """Over HTTP, an answer that cannot be used is refused with a code, and the question stays open."""
+    paid: list[int] = []
+    app = Starlette(routes=chat_routes(payer(paid), owner=lambda request: request.headers["user"]))
+    async with (
+        MiniAgents(app_wide=True),
+        served(app) as url,
+        httpx2.AsyncClient(base_url=url, trust_env=False, headers={"user": "ada"}) as client,
+    ):
+        run = (await client.post("/runs", json={"text": "Pay."})).json()["run"]
+
+        async def listed() -> list[dict[str, object]]:
+            found: list[dict[str, object]] = (await client.get(f"/runs/{run}/questions")).json()["questions"]
+            return found
+
+        (question,) = await eventually(listed)
+        allow = {"digest": question["digest"], "allow": True}
+        there = f"/runs/{run}/questions/{question['question']}"
+        cases: list[tuple[int, str, dict[str, object]]] = [
+            (404, "no_such_question", {"url": f"/runs/{run}/questions/nothing"}),
+            (404, "no_such_run", {"url": f"/runs/other/questions/{question['question']}"}),
+            (404, "no_such_run", {"headers": {"user": "eve"}}),
+            (400, "invalid_request", {"json": {"allow": True}}),
+            (400, "invalid_request", {"json": {"digest": question["digest"], "allow": "yes"}}),
+            (400, "invalid_request", {"json": {**allow, "arguments": [1]}}),
+            (409, "changed", {"json": {**allow, "digest": "0"}}),
+            (422, "invalid_answer", {"json": {"digest": question["digest"], "value": 1}}),
+            (422, "invalid_answer", {"json": {**allow, "arguments": {"amount": "all"}}}),
+            (413, "too_large", {"json": {**allow, "reason": "x" * 64_000}}),
+        ]
+        for status, code, changed in cases:
+            sent: dict[str, Any] = {"url": there, "json": allow, **changed}
+            told = await client.post(**sent)
+            assert (status, code) == (told.status_code, told.json()["error"]["code"]), changed
+            if status == 422 and "arguments" in str(changed):
+                assert "amount: Input should be a valid integer" in told.text
+        assert [question] == await listed()
+        assert [204, 204, 409] == [
+            (await client.post(there, json={**allow, "allow": each})).status_code
+            for each in (True, True, False)
+        ]
+        await client.get(f"/runs/{run}")
+    assert [100] == paid
+
+
+def test_too_late() -> None:
+    """An answer after its time is refused with 410."""
+
+    async def main() -> None:
+        async with MiniAgents():
+            runs = Runs(agents={"payer": payer([], expires=60)})
+            run = await runs.begin("payer", "Pay.")
+            question = await asked(runs, run)
+            await asyncio.sleep(100)
+            with pytest.raises(RequestError) as refused:
+                await runs.answer(run, question.id, Allow())
+            assert (410, "expired") == (refused.value.status, refused.value.code)
+
+    with virtual_time():
+        asyncio.run(main())
+
+
+async def test_may_answer() -> None:
+    """A function of the app says who may answer a question, also if it is not the owner of the run."""
+    paid: list[int] = []
+
+    async def is_boss(request: Request, question: Question) -> bool:
+        return request.headers["user"] == "boss" and question.shown["tool"] == "pay"
+
+    app = Starlette(
+        routes=chat_routes(payer(paid), owner=lambda request: request.headers["user"], may_answer=is_boss)
+    )
+    async with (
+        MiniAgents(app_wide=True),
+        served(app) as url,
+        httpx2.AsyncClient(base_url=url, trust_env=False) as client,
+    ):
+        ada, boss = {"user": "ada"}, {"user": "boss"}
+        run = (await client.post("/runs", json={"text": "Pay."}, headers=ada)).json()["run"]
+
+        async def listed() -> list[dict[str, str]]:
+            found: list[dict[str, str]] = (await client.get(f"/runs/{run}/questions", headers=boss)).json()[
+                "questions"
+            ]
+            return found
+
+        (question,) = await eventually(listed)
+        assert [] == (await client.get(f"/runs/{run}/questions", headers=ada)).json()["questions"]
+        where = f"/runs/{run}/questions/{question['question']}"
+        allow = {"digest": question["digest"], "allow": True}
+        assert [404, 204] == [
+            (await client.post(where, json=allow, headers=who)).status_code for who in (ada, boss)
+        ]
+        assert 404 == (await client.get(f"/runs/{run}", headers=boss)).status_code
+        await client.get(f"/runs/{run}", headers=ada)
+    assert [100] == paid
+
+
 async def test_after_the_block() -> None:
     """After a block of durable, a question of the same task is no longer carried by the run."""
     async with durable(MemoryJournal(), run_id="7"):
         pass
     with pytest.raises(QuestionError, match="nothing carries the question 'Which flight"):
         await ask("Which flight?", expires=1)
+
+
+def test_the_client_of_a_response() -> None:
+    """A run that ends with its client does not go on in the next server, unless it waits for an approval."""
+
+    async def main() -> None:
+        whole, paid = MemoryJournal(), list[int]()
+        agents = {"payer": payer(paid)}
+        async with MiniAgents():
+            runs = Runs(whole, agents=agents)
+            run = await runs.begin("payer", "Pay.", topic="of its client")
+            question = await asked(runs, run)
+            await runs.answer(run, question.id, Allow())
+            await texts(runs, run)
+        events = (await whole.read(run)).events
+        at = {str(event[0]): at for at, event in enumerate(events, start=1)}
+        for cut, how in ((1, "lost"), (at["question"], "finished"), (at["answer"], "lost")):
+            journal = MemoryJournal()
+            await journal.begin(RunRecord(run, topic="of its client", restart="server"), events[:cut])
+            await journal.leave(run)
+            paid.clear()
+            async with MiniAgents():
+                runs = Runs(journal, agents=agents)
+                await runs.open()
+                if how == "finished":
+                    await runs.answer(run, question.id, Allow())
+                assert how == (await texts(runs, run))[1], cut
+            assert ([100] if how == "finished" else []) == paid
+
+    with virtual_time():
+        asyncio.run(main())

@@ -5,13 +5,18 @@ Crosses modules: runs, the frames of `ext.web`, timelines, usage.
 
 import asyncio
 import json
+import re
+from collections.abc import AsyncGenerator, MutableMapping, Sequence
+from dataclasses import replace
 
 import pytest
+from typing_extensions import override
 
 from miniagents import (
     AssistantMessage,
     InteractionContext,
     LLMStatusError,
+    Message,
     MiniAgent,
     MiniAgents,
     Reasoning,
@@ -20,13 +25,15 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.ext.journal import Event, JournalError, MemoryJournal, durable, events_of_run
+from miniagents.ext.journal import Event, JournalError, MemoryJournal, RunRecord, durable, events_of_run
 from miniagents.ext.timeline import Timeline
 from miniagents.ext.usage import RunUsage
-from miniagents.ext.web import Frame, MessagePart, Runs
+from miniagents.ext.web import Frame, MessagePart, RunEnded, Runs
 from miniagents.ext.web._frame_view import FrameView
+from miniagents.models import model_agent
 from miniagents.testing import scripted_model, virtual_time
 from miniagents.tools import ToolContext
+from miniagents.values import Part, ToolCallDelta
 
 _TICK = 1 / 64  # seconds: sums of it are exact
 
@@ -72,7 +79,7 @@ async def logged(agent: MiniAgent) -> tuple[MemoryJournal, str]:
     return journal, run
 
 
-@pytest.mark.logs("A run failed", "No reader ever saw")
+@pytest.mark.logs("A run failed")
 @pytest.mark.parametrize("fails", [False, True])
 def test_prefixes(*, fails: bool) -> None:
     """A prefix of the log gives a prefix of the frames, at each cut; and what clients saw is all of them."""
@@ -138,11 +145,47 @@ def test_views(*, fails: bool) -> None:
     assert (Usage() if fails else Usage(7, 3), 4) == (summed.total, summed.requests)
 
 
+async def test_killed() -> None:
+    """Calls of a process that was killed end with their last part, once the run has ended; else now."""
+    whole, run = await logged(team())
+    page = await whole.read(run)
+    part = next(number for number, event in enumerate(page.events) if event[0] == "parts")
+    journal = MemoryJournal()
+    async with journal:
+        await journal.begin(replace(page.record, state="live", how=""), page.events[: part + 1])
+        await asyncio.sleep(0.1)
+        pictures = [Timeline(), Timeline()]
+        await events_of_run(journal, run, pictures[0])
+        first = str(pictures[0]).splitlines()[0]
+        assert re.search(r"runs in [0-9.]+ (µs|ms|s), 1 part, \d still running$", first), first
+        await journal.end(run, [["ended", 0, "lost", "It is gone."]], how="lost")
+        await events_of_run(journal, run, pictures[1])
+    last = str(pictures[1]).splitlines()[0]
+    assert re.search(r"runs in [0-9.]+ (µs|ms|s), 1 part, \d left by their readers$", last), last
+
+
 async def test_no_such_run() -> None:
     """The events of a run that does not exist are an error with the reason."""
     with pytest.raises(JournalError, match="no run has the id '8'") as caught:
         await events_of_run(MemoryJournal(), "8", Timeline())
     assert "unknown" == caught.value.reason
+
+
+async def test_a_call_without_a_beginning() -> None:
+    """A log that has something of a call, but not that it began, is refused with a sentence."""
+    journal = MemoryJournal()
+    events: list[Event] = [
+        ["model", 1, 0, "p", "m", "", True],
+        ["parts", 1, 0, [], [0]],
+        ["call_end", 1, 0, "done", None, []],
+        ["call", 1, 0],
+    ]
+    for number, event in enumerate(events):
+        run = str(number)
+        await journal.begin(RunRecord(run), [event])
+        await journal.end(run, [], how="finished")
+        with pytest.raises(JournalError, match=rf"The run '{run}' cannot be read: its log is damaged"):
+            await events_of_run(journal, run, Timeline())
 
 
 def test_no_secrets() -> None:
@@ -191,3 +234,51 @@ async def test_the_owner() -> None:
         async for _ in runs.frames(run, owner="ada"):
             pass
     assert [(run, "ada", "Ada")] == seen
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.logs("cannot be recorded")
+@pytest.mark.parametrize(
+    "part", ["x" * 1_000_000, Reasoning("x" * 1_000_000), ToolCallDelta(0, arguments="x" * 1_000_000)]
+)
+async def test_a_slow_store(part: Part) -> None:
+    """A run whose parts, of any kind, have 16 million characters that wait for its store begins again."""
+    slow = _SlowJournal()
+    told = 0
+
+    @model_agent(alias="TALKER")
+    async def talker(
+        ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[object, ...] = ()
+    ) -> None:
+        del tools
+
+        async def parts(_: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+            nonlocal told
+            while told < 40:
+                await asyncio.sleep(0.01)
+                yield part
+                told += 1
+
+        ctx.reply(AssistantMessage.promise_of_parts(parts))
+
+    async with MiniAgents():
+        runs = Runs(slow, agents={"agent": talker})
+        run = await runs.begin("agent", "Hi")
+        await asyncio.sleep(1.0)
+        assert told < 20
+        slow.go.set()
+        assert RunEnded("finished") == [frame async for _, frame in runs.frames(run)][-1]
+
+
+class _SlowJournal(MemoryJournal):
+    """A journal that takes long to write parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+
+    @override
+    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+        if any(event[0] == "parts" for event in events):
+            await self.go.wait()
+        await super().append(run, events, hard=hard)

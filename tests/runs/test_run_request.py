@@ -7,8 +7,7 @@ from decimal import Decimal
 import pytest
 
 from miniagents import AssistantMessage, Image, Message, ToolCall, ToolMessage, ToolResult, UserMessage
-from miniagents.ext.journal import RunRequest
-from miniagents.runs import Json
+from miniagents.runs import Json, RunRequest
 
 
 class Order(Message):
@@ -42,6 +41,8 @@ def test_what_cannot_be_kept() -> None:
     """A client or a function among the keywords is refused, with what can be kept."""
     with pytest.raises(TypeError, match="cannot keep a value of type object; make it text"):
         RunRequest("a", (), {"client": object()}).as_data()
+    with pytest.raises(TypeError, match="api_key= would be written"):
+        RunRequest("a", (), {"api_key": "x"}).as_data()
 
 
 def test_what_is_no_request() -> None:

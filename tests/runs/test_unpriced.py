@@ -20,7 +20,7 @@ from miniagents import (
 from miniagents.ext.llm.anthropic import anthropic_agent
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.models import ModelAgent
-from miniagents.runs import unpriced_models
+from miniagents.runs import RunUsage
 from miniagents.testing import scripted_model
 
 
@@ -97,4 +97,4 @@ def test_unpriced(
 ) -> None:
     """Models are found in all parts of an agent, with the keywords that they are asked with."""
     monkeypatch.setenv("ANTHROPIC_MODEL", "claude-set")
-    assert unpriced_models(agent, price) == unknown
+    assert RunUsage(price).unpriced(agent) == unknown

@@ -20,7 +20,7 @@ from miniagents import (
     miniagent,
 )
 from miniagents.operators import as_messages, map_messages, map_tokens, resolve, to_async_iter
-from miniagents.streams._deadlocks import current_producer
+from miniagents.streams._lifetime import current_producer
 from tests.support.sse_server import serve, sse, wait
 from tests.support.wires import ANTHROPIC, CHAT, KEY, Wire
 

@@ -21,7 +21,17 @@ from miniagents.cli._server._messages import (
     turn_in,
     user_message,
 )
-from miniagents.ext.web import DataPart, Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frames_of
+from miniagents.ext.web import (
+    DataPart,
+    Frame,
+    MessageBegan,
+    MessageEnded,
+    MessagePart,
+    QuestionAnswered,
+    QuestionAsked,
+    RunEnded,
+    frames_of,
+)
 from miniagents.parts import Finish, Reasoning, Restart, ToolCall, ToolCallDelta, ToolResult, Usage
 
 
@@ -72,6 +82,29 @@ def test_a_whole_run() -> None:
     assert ("A tree.", Image(data=b"GIF89a")) == third.content
     assert [{"run": "r"}, {"run": "r"}] == [dict(note(each)) for each in (first, second)]
     assert {"run": "r", "ended": "finished", "sentence": "", "seconds": 1.5} == dict(note(third))
+
+
+async def test_edited_arguments() -> None:
+    """A call that a person has edited is kept, shown and sent on with the arguments that ran, and marked."""
+    frames: list[Frame] = []
+    for number in (0, 2):  # some models use the ids of their calls again
+        frames += [
+            MessageBegan(number, "assistant"),
+            MessagePart(number, ToolCallDelta(0, "c", "pay", '{"cents": 9}')),
+            MessageEnded(number),
+            QuestionAsked(f"q{number}", "approval", {"tool": "pay", "call": "c"}, ""),
+            QuestionAnswered(f"q{number}", "allowed", {"cents": 5} if number else None),
+            *(MessageBegan(number + 1, "tool", call="c"), MessagePart(number + 1, ToolResult("c", "paid"))),
+            MessageEnded(number + 1),
+        ]
+    told = messages_of_run("r", frames, None)
+    expected = ['{"cents": 9}', '{"cents": 5}']
+    sent = [each for each in conversation_of(told) if isinstance(each, AssistantMessage)]
+    assert expected == [call.arguments for each in sent for call in each.tool_calls]
+    async with MiniAgents():
+        seen = [each for each in shown(told, bool) if each["role"] == "assistant"]
+    assert [None, {"c": "edited"}] == [each["decided"] for each in seen]
+    assert expected == [cast("list[dict[str, object]]", each["parts"])[0]["arguments"] for each in seen]
 
 
 def test_data_of_the_agent() -> None:

@@ -58,6 +58,23 @@ async def test_an_error_comes_last() -> None:
     assert 1 == source.closed
 
 
+async def test_a_generator_that_was_read() -> None:
+    """A subscription to an async generator that was read before gets an error, and no empty stream."""
+
+    async def failing() -> AsyncGenerator[int]:
+        yield 1
+        raise ValueError("broken")
+
+    recorder = Recorder[int]()
+    async with PromisingContext():
+        from_async(failing()).pipe(ops.retry(2)).subscribe(recorder)
+    (error,) = recorder.errors
+    assert ([1], 0) == (recorder.items, recorder.completed)
+    assert "failing): this async generator was read before, and can be read once. Make a new one" in str(
+        error
+    )
+
+
 async def test_without_a_context() -> None:
     """Without an active context the subscription owns its task."""
     source, recorder, left = Source(range(2)), Recorder[int](), Recorder[int]()

@@ -94,11 +94,11 @@ async def test_drain_waits_for_what_is_started_meanwhile() -> None:
     async def first() -> None:
         await turns(3)
         buffer: ReplayBuffer[int] = ReplayBuffer(context)
-        ProducerTask("second", context, buffer, buffer).start(second)
+        ProducerTask("second", buffer, buffer).start(second)
         ended.append("first")
 
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    ProducerTask("first", context, buffer, buffer).start(first)
+    ProducerTask("first", buffer, buffer).start(first)
     await context.drain()
     assert ["first", "second"] == ended
 
@@ -131,11 +131,11 @@ async def test_cancel_all() -> None:
             await turns(3)
             ended.append("body")
             if len(ended) == 1:
-                ProducerTask("last", context, buffers[2], buffers[2], orphan=True).start(last)
+                ProducerTask("last", buffers[2], buffers[2], orphan=True).start(last)
                 await turns(1)
 
     for buffer in buffers[:2]:
-        ProducerTask("body", context, buffer, buffer).start(body)
+        ProducerTask("body", buffer, buffer).start(body)
     await turns(2)
     await context.cancel_all()
     assert ["body", "body", "last"] == ended
@@ -155,7 +155,7 @@ async def test_a_stubborn_task_is_left_behind(caplog: pytest.LogCaptureFixture, 
             except asyncio.CancelledError:
                 continue
 
-    ProducerTask("stubborn", context, buffer, buffer).start(stubborn)
+    ProducerTask("stubborn", buffer, buffer).start(stubborn)
     await turns(2)
     with caplog.at_level(logging.ERROR, "miniagents"):
         await context.cancel_all()
@@ -221,7 +221,7 @@ async def test_tasks_cancelled_by_hand_before_they_began() -> None:
     async def body() -> None:
         raise AssertionError("it never begins")
 
-    ProducerTask("writer", context, buffer, buffer).start(body)
+    ProducerTask("writer", buffer, buffer).start(body)
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
     async with asyncio.timeout(5):
@@ -285,7 +285,7 @@ async def test_a_context_that_is_opened_again() -> None:
         context.open()
         source: Source[int] = Source(range(10))
         buffer: ReplayBuffer[int] = ReplayBuffer(context)
-        ProducerTask("pump", context, buffer, buffer).start(partial(fill, buffer, source))
+        ProducerTask("pump", buffer, buffer).start(partial(fill, buffer, source))
         await turns(10)
         assert 2 == source.produced
         await context.drain()

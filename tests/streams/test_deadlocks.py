@@ -14,7 +14,8 @@ import pytest
 
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._deadlocks import WaitingTask, current_producer, waits_for
+from miniagents.streams._deadlocks import waits_for
+from miniagents.streams._lifetime import TaskLife, current_producer
 from miniagents.streams._protocols import Producer
 from miniagents.streams._readers import iterate, until_closed
 from miniagents.streams._run_task import ProducerTask
@@ -35,7 +36,7 @@ def open_context() -> Context:
 def start(context: Context, name: str, body: Body) -> ReplayBuffer[int]:
     """The buffer that a new run ends."""
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    ProducerTask(name, context, buffer, buffer).start(body)
+    ProducerTask(name, buffer, buffer).start(body)
     return buffer
 
 
@@ -97,7 +98,7 @@ async def test_a_task_between_links() -> None:
     context = open_context()
     waiter = Link("A")
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    task = ProducerTask("T", context, buffer, buffer)
+    task = ProducerTask("T", buffer, buffer)
     assert waits_for(cast("Producer", task), waiter) is None
     context.close()
 
@@ -122,7 +123,7 @@ async def test_what_a_run_waits_for() -> None:
 
 async def test_what_its_tasks_wait_for() -> None:
     """What a task that it has made waits for is noted beside, and forgotten with the wait."""
-    context, go, runs = open_context(), asyncio.Event(), list[WaitingTask]()
+    context, go, runs = open_context(), asyncio.Event(), list[TaskLife]()
     source = start(context, "source", cast("Body", go.wait))
 
     async def body() -> None:
@@ -145,7 +146,7 @@ async def test_what_its_tasks_wait_for() -> None:
 @pytest.mark.loop(virtual=True)
 async def test_helpers() -> None:
     """A task, a timer and a callback of a run carry its token, at every look; one that is alone has none."""
-    context, runs, steps = open_context(), list[WaitingTask](), asyncio.Queue[Callable[[], object]]()
+    context, runs, steps = open_context(), list[TaskLife](), asyncio.Queue[Callable[[], object]]()
     kept: list[object] = []
 
     async def body() -> None:
@@ -181,7 +182,7 @@ async def test_helpers() -> None:
 
 async def test_a_run_that_has_ended_has_no_helpers() -> None:
     """Of a run that has ended nothing is known, whatever task it has left behind."""
-    context, runs, tasks = open_context(), list[WaitingTask](), list[asyncio.Task[None]]()
+    context, runs, tasks = open_context(), list[TaskLife](), list[asyncio.Task[None]]()
 
     async def body() -> None:
         run = current_producer()
@@ -246,7 +247,7 @@ async def test_waiting_for_oneself() -> None:
     context, loop = open_context(), asyncio.get_running_loop()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
     begun = loop.time()
-    ProducerTask("A", context, buffer, buffer).start(lambda: until_closed(buffer))
+    ProducerTask("A", buffer, buffer).start(lambda: until_closed(buffer))
     with pytest.raises(DeadlockError, match=r"^A → A"):
         await anext(iterate(buffer, None))
     assert begun == loop.time()
@@ -262,7 +263,7 @@ def test_within_a_second(*, debug: bool) -> None:
         context, loop = open_context(), asyncio.get_running_loop()
         buffer: ReplayBuffer[int] = ReplayBuffer(context)
         begun = loop.time()
-        ProducerTask("A", context, buffer, buffer).start(lambda: until_closed(buffer))
+        ProducerTask("A", buffer, buffer).start(lambda: until_closed(buffer))
         with pytest.raises(DeadlockError, match=r"^A → A"):
             await anext(iterate(buffer, None))
         await ended(context)
@@ -289,7 +290,7 @@ async def test_three_runs() -> None:
         return body
 
     for name, other in ("AB", "BC", "CA"):
-        ProducerTask(name, context, buffers[name], buffers[name]).start(waits(name, other))
+        ProducerTask(name, buffers[name], buffers[name]).start(waits(name, other))
     await ended(context)
     assert 1 == len(caught)
     assert caught[0] in {"A: A → B → C → A", "B: B → C → A → B", "C: C → A → B → C"}
@@ -301,7 +302,7 @@ async def test_a_circle_through_a_link() -> None:
     context = open_context()
     own: ReplayBuffer[int] = ReplayBuffer(context)
     linked: ReplayBuffer[int] = ReplayBuffer(context)
-    task = ProducerTask("A", context, own, own)
+    task = ProducerTask("A", own, own)
     linked.produce_with(Link("", cast("Producer", task)))
     task.start(lambda: until_closed(linked))
     with pytest.raises(DeadlockError, match=r"^A → A"):
@@ -326,7 +327,7 @@ async def test_two_circles() -> None:
         return body
 
     for name, other in ("AB", "BA", "CD", "DC"):
-        ProducerTask(name, context, buffers[name], buffers[name]).start(waits(other))
+        ProducerTask(name, buffers[name], buffers[name]).start(waits(other))
     await ended(context)
     assert 2 == len(caught)
     assert {frozenset("AB"), frozenset("CD")} == {frozenset(each.split(" → ")) for each in caught}
@@ -351,8 +352,8 @@ async def test_a_wait_that_is_over_closes_no_circle(caplog: pytest.LogCaptureFix
         await gave_up.wait()
         await until_closed(first)
 
-    ProducerTask("first", context, first, first).start(first_body)
-    ProducerTask("second", context, second, second).start(second_body)
+    ProducerTask("first", first, first).start(first_body)
+    ProducerTask("second", second, second).start(second_body)
     await until_closed(second)
     assert (None, []) == (second.error, caplog.records)
     await ended(context)
@@ -371,13 +372,13 @@ async def test_who_was_told_waits_no_more() -> None:
             told.append(str(error))
         await go.wait()
 
-    ProducerTask("A", context, buffer, buffer).start(body)
+    ProducerTask("A", buffer, buffer).start(body)
     await asyncio.sleep(1)
     assert ["A → A"] == told
     run = buffer.producer
     assert run is not None
     assert run.blocked_by() is None
-    ProducerTask("B", context, other, other).start(lambda: until_closed(buffer))
+    ProducerTask("B", other, other).start(lambda: until_closed(buffer))
     await asyncio.sleep(5)
     go.set()
     await ended(context)
@@ -421,7 +422,7 @@ async def test_a_task_of_the_run(
                 await task
 
     with caplog.at_level(logging.WARNING, "miniagents"):
-        ProducerTask("A", context, buffer, buffer).start(body)
+        ProducerTask("A", buffer, buffer).start(body)
         await ended(context)
     (record,) = caplog.records
     assert record.getMessage().startswith("A → A: these may wait for each other for ever.")
@@ -449,7 +450,7 @@ async def test_helpers_that_may_reply(caplog: pytest.LogCaptureFixture) -> None:
         await task
 
     with caplog.at_level(logging.WARNING, "miniagents"):
-        ProducerTask("A", context, buffer, buffer).start(body)
+        ProducerTask("A", buffer, buffer).start(body)
         await ended(context)
     assert ([0, 1, 2], None) == (got, buffer.error)
     assert 1 == len(caplog.records)
@@ -466,7 +467,7 @@ async def test_a_helper_that_has_ended() -> None:
         asyncio.get_running_loop().call_later(30, list)
         await until_closed(buffer)
 
-    ProducerTask("A", context, buffer, buffer).start(body)
+    ProducerTask("A", buffer, buffer).start(body)
     with pytest.raises(DeadlockError, match="A → A"):
         async with asyncio.timeout(600):
             await anext(iterate(buffer, None))
@@ -490,7 +491,7 @@ async def test_a_wait_of_a_task_that_is_over(caplog: pytest.LogCaptureFixture) -
     async def body() -> None:
         await asyncio.create_task(patient())
 
-    ProducerTask("A", context, buffer, buffer).start(body)
+    ProducerTask("A", buffer, buffer).start(body)
     await ended(context)
     assert ([True], None, []) == (given_up, buffer.error, caplog.records)
 
@@ -508,7 +509,7 @@ async def test_a_task_may_wait_for_its_run() -> None:
         await asyncio.sleep(0)
         buffer.append(1)
 
-    ProducerTask("A", context, buffer, buffer).start(body)
+    ProducerTask("A", buffer, buffer).start(body)
     await context.drain()
     assert 1 == await tasks[0]
     context.close()
@@ -529,7 +530,7 @@ async def test_a_task_that_outlives_its_run() -> None:
         tasks.append(asyncio.create_task(waits()))
         await asyncio.sleep(0)
 
-    ProducerTask("A", context, buffer, buffer).start(body)
+    ProducerTask("A", buffer, buffer).start(body)
     await context.drain()
     await turns()
     other.finish()
@@ -590,7 +591,7 @@ def test_two_runs_of_virtual_time() -> None:
             async def main() -> None:
                 context.open()
                 buffer: ReplayBuffer[int] = ReplayBuffer(context)
-                ProducerTask("A", context, buffer, buffer).start(lambda: until_closed(buffer))
+                ProducerTask("A", buffer, buffer).start(lambda: until_closed(buffer))
                 with pytest.raises(DeadlockError):
                     await anext(iterate(buffer, None))
                 await ended(context)
@@ -614,7 +615,7 @@ async def test_long_chains() -> None:
         return body
 
     for number in range(count):
-        ProducerTask(str(number), context, buffers[number], buffers[number]).start(waits(number))
+        ProducerTask(str(number), buffers[number], buffers[number]).start(waits(number))
     await ended(context)
     (circle,) = found
     assert count + 1 == len(circle.split(" → "))

@@ -18,7 +18,7 @@ class Link:
         self.request = Request()
         target.write_from(self)
 
-    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+    def pass_demand_on(self, *, waiting: bool) -> None:
         """Ask for more."""
         self.request.pass_on(self.source, len(self.target.items), self.target.credit(), waiting=waiting)
 

@@ -146,9 +146,8 @@ class Source:
     def __init__(self) -> None:
         self.asked = 0
 
-    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+    def pass_demand_on(self, *, waiting: bool) -> None:
         """Somebody wants more."""
-        del buffer
         self.asked += waiting
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._lifetime import Ancestry, Fate, Lease
+from miniagents.streams._lifetime import Ancestry, Lease
 from miniagents.streams._readers import iterate
 from tests.support.sources import turns
 
@@ -95,20 +95,40 @@ async def test_each_reader_has_the_traceback_of_the_error() -> None:
         assert error.__traceback__ is first
 
 
-def test_fate() -> None:
-    """What becomes of a stream: it is kept, runs on, is stopped, or is forgotten."""
+class Source:
+    """A producer that notes that it was stopped."""
+
+    name = "a source"
+
+    def __init__(self) -> None:
+        self.stopped = 0
+
+    def blocked_by(self) -> None:
+        """It waits for no producer."""
+
+    def cancel(self) -> None:
+        """Stop."""
+        self.stopped += 1
+
+    abandon = cancel
+
+
+async def test_what_becomes_of_a_stream() -> None:
+    """What nothing can read runs on if nothing ever has, is stopped if it was read, dropped if it ended."""
     context = Context()
-    assert Fate.KEEP is ReplayBuffer(context).fate()
-    unread: ReplayBuffer[int] = ReplayBuffer(context)
-    Lease(unread)  # and dropped
-    assert Fate.RUN_ON is unread.fate()
-    read: ReplayBuffer[int] = ReplayBuffer(context)
+    context.open()
+    unread, read = ReplayBuffer[int](context), ReplayBuffer[int](context)
+    ended = ReplayBuffer[int](context, [1], closed=True)
     read.expect_reader()
-    Lease(read)  # and dropped
-    assert Fate.STOP is read.fate()
-    ended: ReplayBuffer[int] = ReplayBuffer(context, [1], closed=True)
-    Lease(ended)  # and dropped
-    assert Fate.FORGET is ended.fate()
+    ended.expect_reader()
+    sources = [Source(), Source()]
+    for buffer, source in zip((unread, read), sources, strict=True):
+        buffer.produce_with(source)
+    leases = [Lease(each) for each in (unread, read, ended)]
+    assert ([0, 0], [1]) == ([each.stopped for each in sources], ended.items)
+    leases.clear()
+    assert ([0, 1], []) == ([each.stopped for each in sources], ended.items)
+    assert (1, 0) == (unread.unlimited, read.unlimited)
 
 
 def test_leases_are_counted() -> None:

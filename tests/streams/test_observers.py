@@ -31,15 +31,13 @@ from miniagents import (
 from miniagents.messages._parts import run_of
 from miniagents.models import model_agent
 from miniagents.observers import (
-    FirstPart,
     Observer,
     PartsCame,
+    PartSeen,
     RunBegan,
     RunEnded,
     RunEvent,
     RunInfo,
-    RunRetried,
-    UsageCame,
     run_events,
 )
 from miniagents.operators import map_agent
@@ -87,8 +85,8 @@ class Told(Observer):
 def short(event: RunEvent) -> str:
     """The name of an event, with what it carries."""
     name, at = type(event).__name__, "" if isinstance(event, PartsCame) else f" {event.at:g}"
-    if isinstance(event, FirstPart):
-        return f"{name}{at} {event.part}"
+    if isinstance(event, PartSeen):
+        return f"{name}{at} {event.part if type(event.part) is str else type(event.part).__name__}"
     if isinstance(event, PartsCame):
         return f"{name} {event.message}: {list(zip(event.parts, event.times, strict=True))}"
     return f"{name}{at} {event.outcome}" if isinstance(event, RunEnded) else f"{name}{at}"
@@ -126,13 +124,14 @@ async def test_one_answer_of_a_model() -> None:
     (*_, usage, _, _), (*_, ended) = told.events, told.events
     assert [short(event) for event in told.events] == [
         "RunBegan 0",
-        "FirstPart 1 0 ",
-        "UsageCame 2",
+        "PartSeen 1 0 ",
+        "PartSeen 2 Usage",
         f"PartsCame 0: {[*parts, (Usage(input_tokens=7, output_tokens=3), 2.0), (Finish('stop'), 2.0)]}",
         "RunEnded 2 done",
     ]
-    assert isinstance(usage, UsageCame)
-    assert (usage.model, usage.usage.output_tokens) == ("slow-1", 3)
+    assert isinstance(usage, PartSeen)
+    assert isinstance(usage.part, Usage)
+    assert (usage.model, usage.part.output_tokens) == ("slow-1", 3)
     assert isinstance(ended, RunEnded)
     assert [dict(message) for message in ended.messages] == [{"model": "slow-1", "finish_reason": "stop"}]
     assert {event.run for event in told.events} == set(told.runs)
@@ -155,7 +154,7 @@ async def test_a_message_that_is_there() -> None:
         await whole_agent.inquire()
     assert [short(event) for event in told.events] == [
         "RunBegan 0",
-        "FirstPart 2 one",
+        "PartSeen 2 one",
         "PartsCame 0: [('one', 2.0)]",
         "PartsCame 1: [('two', 2.0)]",
         "PartsCame 2: [('three', 2.0)]",
@@ -189,7 +188,7 @@ async def test_tokens_of_an_agent() -> None:
     assert told.tree == ["PASSING_AGENT", "PASSING_AGENT/SLOW_MODEL", "PASSING_AGENT/SHOUTING_AGENT"]
     assert [short(event) for event in told.of("SHOUTING_AGENT")] == [
         "RunBegan 0",
-        "FirstPart 1 0 ",
+        "PartSeen 1 0 ",
         "PartsCame 0: [('0 ', 1.0), ('1 ', 2.0)]",
         "RunEnded 2 done",
     ]
@@ -243,11 +242,12 @@ async def test_broken_off(how: str) -> None:
     else:
         await block()
     usage, parts = (
-        next(event for event in told.events if isinstance(event, kind)) for kind in (UsageCame, PartsCame)
+        next(event for event in told.events if isinstance(event, kind)) for kind in (PartSeen, PartsCame)
     )
     ended = told.events[-1]
-    assert isinstance(usage, UsageCame)
-    assert usage.usage.input_tokens == 5
+    assert isinstance(usage, PartSeen)
+    assert usage.part == Usage(input_tokens=5)
+    assert usage.first
     assert isinstance(parts, PartsCame)
     assert parts.parts == (Usage(input_tokens=5), "one")
     assert isinstance(ended, RunEnded)
@@ -275,10 +275,11 @@ async def test_retries() -> None:
 
     async with MiniAgents(observers=[told]):
         await busy_model.inquire()
-    assert [short(event) for event in told.events[:3]] == ["RunBegan 0", "RunRetried 0", "FirstPart 2 Hi"]
+    assert [short(event) for event in told.events[:3]] == ["RunBegan 0", "PartSeen 0 Retry", "PartSeen 2 Hi"]
     retried = told.events[1]
-    assert isinstance(retried, RunRetried)
-    assert retried.retry.reason == "busy"
+    assert isinstance(retried, PartSeen)
+    assert isinstance(retried.part, Retry)
+    assert retried.part.reason == "busy"
 
 
 @pytest.mark.loop(virtual=True)
@@ -368,7 +369,7 @@ async def test_a_reader_that_leaves_at_the_first_part(kind: str) -> None:
     async with MiniAgents(observers=[told]):
         assert await endless_agent.inquire().tokens.pipe(ops.take(1), ops.to_list()) == ["x"]
         await asyncio.sleep(0.01)
-    assert [type(event) for event in told.events] == [RunBegan, FirstPart, PartsCame, RunEnded]
+    assert [type(event) for event in told.events] == [RunBegan, PartSeen, PartsCame, RunEnded]
     assert told.ends == {"ENDLESS_AGENT": "abandoned"}
 
 
@@ -402,7 +403,7 @@ async def test_batches(size: int) -> None:
         assert [len(batch.parts) for batch in batches] == [size] * (1100 // size) + [1100 % size] * (
             1100 % size > 0
         )
-    assert sum(isinstance(event, FirstPart) for event in told.events) == 1
+    assert sum(isinstance(event, PartSeen) and event.first for event in told.events) == 1
 
 
 async def test_context_variables() -> None:
@@ -469,7 +470,7 @@ async def test_run_events() -> None:
         await slow_model.inquire(size=2)
     names = [type(event).__name__ for event in await events]
     parts = ["PartsCame"] * 2
-    assert names == ["RunBegan", "FirstPart", *parts, "UsageCame", *parts, "RunEnded"]
+    assert names == ["RunBegan", "PartSeen", *parts, "PartSeen", *parts, "RunEnded"]
 
 
 async def test_run_events_that_nobody_reads() -> None:

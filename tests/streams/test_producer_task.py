@@ -7,8 +7,7 @@ import pytest
 
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._deadlocks import WaitingTask, current_producer
-from miniagents.streams._lifetime import Lease, TaskLife
+from miniagents.streams._lifetime import Lease, TaskLife, current_producer
 from miniagents.streams._readers import iterate, until_closed
 from miniagents.streams._run_task import ProducerTask
 from miniagents.values import InquiryCancelledError, WrongLoopError
@@ -27,7 +26,7 @@ def open_context() -> Context:
 def start(context: Context, name: str, body: Body, *, part: bool = False) -> ReplayBuffer[int]:
     """The buffer that a new producer task ends."""
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    ProducerTask(name, context, buffer, buffer, part=part).start(body)
+    ProducerTask(name, buffer, buffer, part=part).start(body)
     return buffer
 
 
@@ -57,7 +56,7 @@ async def test_the_end_of_the_body_is_the_end_of_the_buffer() -> None:
     async def body() -> None:
         buffer.append(1)
 
-    producer = ProducerTask("writer", context, buffer, buffer)
+    producer = ProducerTask("writer", buffer, buffer)
     producer.start(body)
     writer = buffer.producer
     assert writer is producer
@@ -148,7 +147,7 @@ async def test_a_second_cancel_does_not_disturb_the_clean_up() -> None:
     """To cancel again, from wherever, does not interrupt a clean-up that waits."""
     context, ended = open_context(), list[str]()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    producer = ProducerTask("hanging", context, buffer, buffer)
+    producer = ProducerTask("hanging", buffer, buffer)
     producer.start(hanging(ended))
     await turns()
     producer.cancel()
@@ -264,7 +263,7 @@ async def test_an_orphan_is_nobodys_child() -> None:
 
     async def parent() -> None:
         buffer: ReplayBuffer[int] = ReplayBuffer(context)
-        ProducerTask("orphan", context, buffer, buffer, orphan=True).start(hanging(ended))
+        ProducerTask("orphan", buffer, buffer, orphan=True).start(hanging(ended))
         await asyncio.sleep(0)
         raise asyncio.CancelledError
 
@@ -356,7 +355,7 @@ async def test_cancel_ends_the_messages_that_are_read() -> None:
 async def test_what_has_ended_is_forgotten_by_who_started_it() -> None:
     """A run that goes on keeps nothing of those that it started and that have ended."""
     context, go = open_context(), asyncio.Event()
-    producers: list[WaitingTask] = []
+    producers: list[TaskLife] = []
 
     async def nothing() -> None:
         pass
@@ -384,7 +383,7 @@ async def test_what_has_ended_is_forgotten_by_who_started_it() -> None:
 def keeping(context: Context, *awaitables: Awaitable[object]) -> ReplayBuffer[int]:
     """The buffer of a run that has nothing to do but to wait for these."""
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    task = ProducerTask("keeping", context, buffer, buffer)
+    task = ProducerTask("keeping", buffer, buffer)
 
     async def body() -> None:
         for awaitable in awaitables:
@@ -407,7 +406,7 @@ async def test_what_is_added_meanwhile_is_waited_for_too() -> None:
     context, loop = open_context(), asyncio.get_running_loop()
     second = loop.create_future()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    task = ProducerTask("keeping", context, buffer, buffer)
+    task = ProducerTask("keeping", buffer, buffer)
 
     async def first() -> None:
         task.keep_open_for(second)
@@ -458,7 +457,7 @@ async def test_kept_open_from_elsewhere() -> None:
     """A run is kept open on its own event loop only; from another thread it is a typed error."""
     context, loop = open_context(), asyncio.get_running_loop()
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    task = ProducerTask("keeping", context, buffer, buffer)
+    task = ProducerTask("keeping", buffer, buffer)
     future = loop.create_future()
     with pytest.raises(WrongLoopError):
         await asyncio.to_thread(task.keep_open_for, future)
@@ -471,7 +470,7 @@ def test_a_task_without_work() -> None:
     async def main() -> None:
         context = open_context()
         buffer: ReplayBuffer[int] = ReplayBuffer(context)
-        ProducerTask("idle", context, buffer, buffer).start()
+        ProducerTask("idle", buffer, buffer).start()
         with pytest.raises(TypeError, match=r"The task idle was started without a body\."):
             await read(buffer)
 

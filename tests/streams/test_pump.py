@@ -28,7 +28,7 @@ def start(context: Context, source: Source[int]) -> ReplayBuffer[int]:
     """The buffer that `source` is pumped into."""
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
     vars(context)[f"lease {id(buffer)}"] = Lease(buffer)  # as a promise of it would be
-    ProducerTask("pump", context, buffer, buffer).start(lambda: fill(buffer, source))
+    ProducerTask("pump", buffer, buffer).start(lambda: fill(buffer, source))
     return buffer
 
 
@@ -203,7 +203,7 @@ async def test_a_source_that_goes_on_after_the_end() -> None:
             closed.append(True)
 
     buffer: ReplayBuffer[int] = ReplayBuffer(context)
-    ProducerTask("stubborn", context, buffer, buffer).start(lambda: fill(buffer, stubborn()))
+    ProducerTask("stubborn", buffer, buffer).start(lambda: fill(buffer, stubborn()))
     await turns(3)
     assert buffer.producer is not None
     buffer.producer.cancel()

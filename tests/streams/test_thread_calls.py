@@ -82,6 +82,24 @@ async def test_a_stream() -> None:
     assert (["a", "b", "c"], 1) == (seen, source.closed)
 
 
+async def test_the_search_for_deadlocks_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a call of a thread runs, waits of runs are still looked at."""
+    monkeypatch.setattr("miniagents.streams._deadlocks.INTERVAL", 0.001)
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, failed: errors.append(failed["exception"]))
+
+    async def slow() -> int:
+        await asyncio.sleep(0.02)
+        return 1
+
+    async def waits() -> int:
+        return await Promise(slow)
+
+    async with PromisingContext(app_wide=True):
+        assert 1 == await in_thread(lambda: PromisingContext.from_thread(lambda: Promise(waits)))
+    assert [] == errors
+
+
 async def test_a_stream_that_is_left() -> None:
     """A12: a thread that breaks leaves the stream, and its source ends."""
     source = Source("abc", hold_at=2)

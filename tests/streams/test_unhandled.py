@@ -1,12 +1,15 @@
 import pytest
 
-from miniagents.streams._context import UnhandledErrors
+from miniagents import InteractionContext, MiniAgents, miniagent
+from miniagents.streams._context import PromisingContext, UnhandledErrors
 
 
 class Stream:
     """A stream that failed."""
 
-    error_handled = False
+    def __init__(self) -> None:
+        self.error_handled = False
+        self.context = PromisingContext()
 
 
 def test_reported_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -58,3 +61,27 @@ def test_equal_errors_are_two(caplog: pytest.LogCaptureFixture) -> None:
     unseen.watch(Stream(), ValueError("same"))
     unseen.report()
     assert len(caplog.records) == 2
+
+
+@miniagent
+async def failing_agent(ctx: InteractionContext) -> None:
+    """Fail."""
+    raise ValueError("lost")
+
+
+@miniagent
+async def nesting_agent(ctx: InteractionContext) -> None:
+    """Fail with an error out of a context of its own."""
+    async with MiniAgents():
+        await failing_agent.inquire()
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_out_of_a_nested_context(*, read: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """An error that a run gets in a nested context is logged only if no reader of the run gets it."""
+    async with MiniAgents():
+        replies = nesting_agent.inquire()
+        if read:
+            with pytest.raises(ValueError, match="lost"):
+                await replies
+    assert (not read) == caplog.text.count("No reader ever saw this error")

@@ -12,11 +12,15 @@ class Cuts:
 
     Args:
         port: of the server.
+
+    Attributes:
+        closed: whether new connections are cut at once.
     """
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._open: set[asyncio.Transport] = set()
+        self.closed = False
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[str]:
@@ -37,6 +41,9 @@ class Cuts:
         self._open.clear()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.closed:
+            writer.transport.abort()
+            return
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
         self._open |= {writer.transport, back.transport}  # type: ignore[arg-type]
         async with asyncio.TaskGroup() as tasks:

@@ -4,9 +4,10 @@ In each turn the model thinks; in the first two it calls a tool, and in the thir
 knows what its server sends, streamed or whole, what must come of it, and what the server needs back: it
 refuses a request that does not have exactly that. `source` is the page of the provider where the form stands.
 
-Compared word by word with that page, or with the code or SDK of the provider: OpenRouter, DeepSeek, MiniMax,
-Gemini, Mistral, Groq, Together, vLLM, Ollama, OpenAI, Anthropic. Of the others only the page is known: GLM,
-Kimi's place of the usage, xAI, Perplexity, Qwen, Fireworks, Bedrock's tag, LM Studio and SGLang.
+How far that goes: the fields were compared with the SDK or the code of the provider for OpenAI, Anthropic,
+Mistral, Groq, Together, Fireworks, GLM, Perplexity, Ollama, SGLang and vLLM, and with the text of the page
+for OpenRouter, DeepSeek, MiniMax and the signatures of Gemini. Of Kimi (where the usage is), xAI, Qwen,
+Bedrock (the tag), Azure, LM Studio and LiteLLM only the page is known, of Gemini's tag what users report.
 
 Why so long: it is a table.
 """
@@ -549,6 +550,15 @@ _FORMS: Final = (
         call=lambda n: {"extra_content": {"google": {"thought_signature": f"sign {n}"}}},
         usage=_outside(159),
         counted=Usage(30, 171, reasoning_tokens=159),
+    ),
+    Dialect(
+        "gemini-thoughts",  # with `include_thoughts`
+        "https://ai.google.dev/gemini-api/docs/openai",
+        thought=_tagged("thought"),
+        call=lambda n: {"extra_content": {"google": {"thought_signature": f"sign {n}"}}},
+        usage=_outside(159),
+        counted=Usage(30, 171, reasoning_tokens=159),
+        options={"thinking_tag": "thought"},
     ),
     Dialect("gemini-text", _GEMINI, thought=SIGNED_TEXT, ids=lambda _: None),
     Dialect(

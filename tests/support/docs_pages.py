@@ -41,7 +41,7 @@ ROOT: Final = Path(__file__).parents[2]
 ELSEWHERE: Final = frozenset(
     {
         *("docs/examples.md", "docs/gallery.md", "docs/jobs.md", "docs/scale.md", "docs/serve.md"),
-        *("docs/web.md", "docs/web-runs.md"),
+        "docs/web.md",
     }
 )
 """Pages whose blocks need servers, data or pictures of their own: each has a test module that runs them."""

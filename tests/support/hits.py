@@ -19,7 +19,7 @@ LEASE: Final = 1.0
 _RUNS: Final = 16
 _PROGRAM: Final = """
 import asyncio, os, random, sys, time
-from miniagents.ext.journal import Journal, JournalError, PostgresJournal, RunHead
+from miniagents.ext.journal import Journal, JournalError, PostgresJournal, RunRecord
 
 where, schema, note, first, lease = sys.argv[1:]
 out = os.open(note, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -44,7 +44,7 @@ async def main():
     journal = PostgresJournal(where, schema=schema, **how) if schema else Journal(where, **how)
     async with journal, asyncio.TaskGroup() as group:
         for run in range(int(first)):
-            await journal.begin(RunHead(str(run), restart="server"), [])
+            await journal.begin(RunRecord(str(run), restart="server"), [])
             group.create_task(work(journal, str(run), 0))
         left = asyncio.Event()
         await journal.join("1", left.set)

@@ -82,7 +82,8 @@ async def check_any_run(
         ]
         ended = frames[-1]
         assert isinstance(ended, RunEnded)
-        assert [ended.how == "finished"] * 2 == [each is not None for each in told], (seed, frames)
+        assert (ended.how == "finished") == (told[1] is not None), (seed, frames)
+        # Chat Completions cannot withdraw a text.
         if not any(isinstance(frame, MessagePart) and frame.part == Restart() for frame in frames):
             assert _facts(told[0]) == _facts(told[1]), (seed, frames)
 

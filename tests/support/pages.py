@@ -14,8 +14,7 @@ import httpx2
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from miniagents import Message
-from miniagents.agents import Stage
+from miniagents import Message, MiniAgent
 from miniagents.cli._server import About, Place, Serving, address_of, listen
 from miniagents.cli._server._app import page_app
 from miniagents.cli._server._serve import config_of
@@ -75,7 +74,7 @@ class Page:
 
 @asynccontextmanager
 async def page_of(
-    agent: Stage[Message, Message],
+    agent: MiniAgent[Message, Message, ...],
     folder: Path,
     *,
     token: str | None = None,

@@ -3,7 +3,7 @@
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
-const { AbstractChat, DefaultChatTransport } = await import(pathToFileURL(process.argv[2]).href);
+const { AbstractChat, DefaultChatTransport, lastAssistantMessageIsCompleteWithApprovalResponses: isApproved } = await import(pathToFileURL(process.argv[2]).href);
 
 class State {
   status = "ready";
@@ -46,6 +46,7 @@ function open({ id, messages, fetch, ...transport }) {
     id,
     messages,
     transport: new DefaultChatTransport({ ...transport, fetch }),
+    sendAutomaticallyWhen: given => isApproved(given),
     onData: part => said.data.push(part),
     onToolCall: ({ toolCall }) => void said.calls.push(toolCall),
     onFinish: ({ isAbort, isDisconnect, isError, finishReason }) =>
@@ -59,11 +60,20 @@ const commands = {
   resume: () => void (pending = chat.resumeStream()),
   regenerate: () => void (pending = chat.regenerate()),
   output: ({ tool, call, output }) => chat.addToolOutput({ tool, toolCallId: call, output }),
+  approve: ({ id, approved, reason }) => void (pending = chat.addToolApprovalResponse({ id, approved, reason })),
+  look: () => {},
+  // Wait for what it has sent by itself.
+  settle: async () => {
+    while (!["ready", "error"].includes(chat.state.status)) await new Promise(resolve => setTimeout(resolve, 10));
+  },
   again: () => void (pending = chat.sendMessage()),
   until: ({ text }) => chat.state.until(text),
   wait: () => pending,
   leave: () => chat.stop(),
-  fetch: async ({ url, method }) => ({ http: (await fetch(url, { method })).status }),
+  fetch: async ({ url, method, body }) => {
+    const headers = { "content-type": "application/json" };
+    return { http: (await fetch(url, { method, headers, body: body && JSON.stringify(body) })).status };
+  },
   // What it makes of a stream that is there whole.
   read: async ({ stream }) => {
     open({ id: "read", api: "http://127.0.0.1/", fetch: async () => new Response(Buffer.from(stream, "base64")) });

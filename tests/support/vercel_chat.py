@@ -26,12 +26,17 @@ from typing import Final, NoReturn
 
 import pytest
 
-__all__ = ["AI_VERSION", "Shown", "VercelChat", "vercel_chat"]
+__all__ = ["AI_6", "AI_VERSION", "Shown", "VercelChat", "build_vercel_page", "vercel_chat"]
 
 AI_VERSION: Final = "7.0.173"
 """Of the npm package ``ai``."""
 
+AI_6: Final = "6.0.326"
+"""The version before."""
+
+_FOR_PAGES: Final = ("@ai-sdk/react@4.0.177", "react@19.3.1", "react-dom@19.3.1", "esbuild@0.28.2")
 _SCRIPT: Final = Path(__file__).with_suffix(".mjs")
+_PAGE: Final = Path(__file__).with_name("vercel_page.jsx")
 _LONGEST_LINE: Final = 2**24
 
 
@@ -108,9 +113,9 @@ class VercelChat:
 
 
 @asynccontextmanager
-async def vercel_chat() -> AsyncGenerator[VercelChat]:
+async def vercel_chat(version: str = AI_VERSION) -> AsyncGenerator[VercelChat]:
     """Start the process; skip the test where there is no node, but never in CI."""
-    node, module = _installed()
+    node, module = _installed(version)
     process = await asyncio.create_subprocess_exec(
         node,
         str(_SCRIPT),
@@ -128,21 +133,39 @@ async def vercel_chat() -> AsyncGenerator[VercelChat]:
         await process.wait()
 
 
-def _installed() -> tuple[str, Path]:
+def build_vercel_page(to: Path) -> None:
+    """Write the script of a page with their `useChat`; skip the test where there is no node, but never in CI.
+
+    Args:
+        to: the file.
+    """
+    node, module = _installed(AI_VERSION)
+    modules = module.parents[2]
+    words = ("--bundle", "--format=esm", "--jsx=automatic", "--log-level=warning", f"--outfile={to}")
+    subprocess.run(  # noqa: S603 - esbuild, of an exact version
+        [node, str(modules / "esbuild" / "bin" / "esbuild"), str(_PAGE), *words],
+        env={**os.environ, "NODE_PATH": str(modules)},
+        check=True,
+    )
+
+
+def _installed(version: str) -> tuple[str, Path]:
     """The program and the module of the package; what is missing is installed."""
     node, npm = _node()
-    folder = Path(tempfile.gettempdir()) / f"miniagents-tests-{os.getuid()}" / f"ai-{AI_VERSION}"
-    module = folder / "node_modules" / "ai" / "dist" / "index.js"
+    packages = (f"ai@{version}", *(_FOR_PAGES if version == AI_VERSION else ()))
+    known = "-".join(packages).replace("/", "-")
+    folder = Path(tempfile.gettempdir()) / f"miniagents-tests-{os.getuid()}" / known
+    module = folder / "node_modules" / "ai" / "dist" / ("index.js" if version >= "7" else "index.mjs")
     if module.exists() and folder.parent.stat().st_uid == os.getuid():
         return node, module
     folder.parent.mkdir(mode=0o700, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        words = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", scratch, f"ai@{AI_VERSION}")
+        words = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", scratch, *packages)
         ran = subprocess.run(  # noqa: S603 - npm, of an exact version
             [node, npm, "install", *words], capture_output=True, text=True, check=False
         )
         if ran.returncode:
-            _skip(f"npm cannot install ai@{AI_VERSION}: {ran.stderr[-500:]}")
+            _skip(f"npm cannot install {packages}: {ran.stderr[-500:]}")
         try:
             Path(scratch).rename(folder)
         except OSError:  # another process was faster

@@ -10,20 +10,23 @@ from miniagents import (
     AssistantMessage,
     InteractionContext,
     Message,
+    Messages,
     MiniAgents,
     ToolCall,
+    ToolMessage,
     Usage,
     miniagent,
     tool,
 )
 from miniagents.agents import MiniAgent
-from miniagents.ext.web import Runs, anyone, chat_routes
+from miniagents.ext.web import Runs, chat_routes
 from miniagents.testing import scripted_model
+from miniagents.tools import approval, ask
 from miniagents.values import Finish, Part, Reasoning
 
 from .web import served
 
-__all__ = ["SECRET", "Gate", "chatting", "failing", "forecaster", "poet"]
+__all__ = ["SECRET", "Gate", "chatting", "failing", "forecaster", "payer", "poet"]
 
 SECRET = "sk-1234567890abcdefghijklmnop"  # noqa: S105 - nobody's
 
@@ -67,6 +70,43 @@ def forecaster() -> MiniAgent[Message, Message]:
     return (
         scripted_model(call, "It is 12 °C.", alias="model").with_tools(weather).described(alias="forecaster")
     )
+
+
+def payer(paid: list[int], *, ask_why: bool = True) -> MiniAgent[Message, Message]:
+    """An agent that looks up a price, and pays 100 and 5 if it may; it asks what the 100 are for.
+
+    Args:
+        paid: gets the amounts.
+        ask_why: whether it asks.
+    """
+
+    @tool
+    def price() -> int:
+        """Look it up."""
+        return 105
+
+    @tool
+    async def pay(amount: int) -> str:
+        """Pay an amount."""
+        why = await ask("For what?") if ask_why and amount > 50 else "tip"
+        paid.append(amount)
+        return f"{amount} for {why}"
+
+    calls = AssistantMessage(
+        parts=[
+            "Let me pay.",
+            ToolCall("c0", "price", "{}"),
+            *(ToolCall(f"c{amount}", "pay", f'{{"amount": {amount}}}') for amount in (100, 5)),
+        ]
+    )
+
+    def reply(seen: Messages) -> AssistantMessage | str:
+        results = [str(each) for each in seen if isinstance(each, ToolMessage)]
+        return "; ".join(results) if results else calls
+
+    approve = approval(needs=lambda call: call.name == "pay")
+    model = scripted_model(then=reply, alias="model")
+    return model.with_tools(price, pay, approve=approve).described(alias="payer")
 
 
 class Gate:
@@ -117,7 +157,7 @@ async def chatting(*agents: MiniAgent[Message, Message], runs: Runs | None = Non
         runs=runs,
         prefix="/chat",
         protocols=["vercel", "openai"],
-        owner=anyone,
+        owner="anyone",
         system_messages=True,
     )
     async with served(Starlette(routes=routes, lifespan=lifespan)) as url:

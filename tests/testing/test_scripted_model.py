@@ -9,8 +9,8 @@ from hypothesis import given, strategies as st
 from miniagents import AssistantMessage, Messages, MiniAgents, SystemMessage, miniagent, partial_text, tool
 from miniagents.messages import Message
 from miniagents.parts import Reasoning, ToolCallDelta, Usage
-from miniagents.testing import Answer, ScriptedModel, ScriptedModels, scripted_model
-from miniagents.testing._scripted_model import ScriptedAnswer, ScriptEndedError, words
+from miniagents.testing import ScriptedModel, ScriptedModels, scripted_model
+from miniagents.testing._scripted_model import Answer, ScriptedAnswer, ScriptEndedError, words
 
 NOTHING = Messages[Message]()
 

@@ -14,7 +14,7 @@ from miniagents import (
 )
 from miniagents.ext.chat_history import compact
 from miniagents.messages import Summary
-from miniagents.types import ModelAgent
+from miniagents.types import Delivery, InputMessage, InteractiveAgent, InteractiveCall, ModelAgent
 from miniagents.values import FrozenMapping
 from tests.typing.agent_kinds import answering_agent, any_agent, asking_agent, keyed_agent, tuned_agent
 from tests.typing.message_classes import Answer, HardQuestion, Question
@@ -89,6 +89,24 @@ async def a_call_that_is_still_open(question: Question) -> None:
     any_agent.initiate_inquiry("a")  # type: ignore[call-arg]
     any_agent.initiate_inquiry().send_message(1)  # type: ignore[call-overload]
     call.reply_sequence(False)  # type: ignore[call-arg]  # noqa: FBT003
+
+
+async def an_agent_that_can_be_spoken_to_while_it_works(question: Question) -> None:
+    agent = answering_agent.interactive(unmarked="queue", idle=600)
+    assert_type(agent, InteractiveAgent[Question, Answer | InputMessage, []])
+    assert_type(agent.timeout(total=3600).retry(), InteractiveAgent[Question, Answer | InputMessage, []])
+    assert_type(await agent.inquire(question), Messages[Answer | InputMessage])
+    call = agent.initiate_inquiry()
+    assert_type(call, InteractiveCall[Question, Answer | InputMessage])
+    call.send_message(question)
+    assert_type(await call.steer("I meant Paris, Texas.", id="7"), Delivery)
+    assert_type((await call.rollback(question)).position, int | None)
+    assert_type(call.reply_sequence(), MessageSequencePromise[Answer | InputMessage])
+    keyed_agent.interactive().initiate_inquiry("k", tries=1).queue("a")
+    keyed_agent.interactive().initiate_inquiry()  # type: ignore[call-arg]
+    agent.interactive(unmarked="later")  # type: ignore[arg-type]
+    call.interrupt(1)  # type: ignore[arg-type]
+    call.send_message("a")  # type: ignore[arg-type]
 
 
 def agents_and_promises_are_what_their_type_says(hard: HardQuestion) -> None:

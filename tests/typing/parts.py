@@ -21,7 +21,8 @@ from miniagents import (
     ToolResult,
     Usage,
 )
-from miniagents.parts import RateLimit, ResponseHeaders, ServerToolCall, ServerToolResult
+from miniagents.parts import ResponseHeaders, ServerToolCall, ServerToolResult
+from miniagents.values import RateLimit
 
 
 def kind_of(part: Part) -> str:  # noqa: C901, PLR0911, PLR0912 - one line for each kind

@@ -73,7 +73,7 @@ MARKS = st.text("ab\n", min_size=1, max_size=4)
 CUTS = st.lists(st.integers(0, 10_000), max_size=20)
 
 
-@settings(max_examples=amount(100, 500))
+@settings(max_examples=amount(40, 500))
 @given(TEXTS, MARKS, MARKS | st.none(), CUTS)
 @example("a\n```", "\n```\n-", "```", [2])
 @example("a\n```\n-b", "\n```\n-", "```", [2])

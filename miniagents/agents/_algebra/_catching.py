@@ -4,7 +4,7 @@ It is the one engine for an answer that goes wrong in the middle: what was shown
 withdrawn by a `Restart` and written anew in the same message (``restart``), or is continued (``continues``).
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
@@ -13,7 +13,7 @@ from miniagents.messages._copies import MessageCopy
 from miniagents.messages._message import failed_message
 from miniagents.messages._parts import text_so_far
 from miniagents.streams._context import Context
-from miniagents.streams._readers import until_closed
+from miniagents.streams._readers import settled, until_closed
 from miniagents.streams._run_task import drop_frames
 from miniagents.values import Restart, name_of
 
@@ -34,6 +34,7 @@ from ._operands import (
 
 # The handler returns replies, an agent, or a coroutine of one of these; the public method is typed.
 Handler: TypeAlias = Callable[[Exception, ReplyContext], object]
+_Replies: TypeAlias = list[AsyncGenerator[MessagePromise[Message]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,11 @@ class Catching:
         """Pass the replies on, and in place of each error the result of the handler."""
         # An error of the handler refers to the frames of its callers (`f_back`, from Python 3.12 on for those
         # of coroutines), and is stored: so these let go of what they have read when they end.
-        replies, promise = aiter(self.agent.inquire(ctx.messages)), None
+        replies, promise = [aiter(self.agent.inquire(ctx.messages))], None
         try:
             while True:
                 try:
-                    promise = await anext(replies, None)
+                    promise = await anext(replies[0], None)
                 except Exception as error:  # noqa: BLE001 - the handler decides which errors it can handle
                     result = await self._handled(error, ctx)
                     if isinstance(result, Operand):
@@ -101,15 +102,18 @@ class Catching:
                     else:
                         ctx.reply(result)
                     return
-                if promise is None or await self._pass_on(promise, ctx):
+                if promise is None or await self._pass_on(promise, ctx, replies):
                     return
         finally:
             del ctx, replies, promise
 
-    async def _pass_on(self, promise: MessagePromise[Message], ctx: ReplyContext) -> bool:
+    async def _pass_on(self, promise: MessagePromise[Message], ctx: ReplyContext, replies: _Replies) -> bool:
         """Reply a message from its first token on; return whether it failed and another agent took over."""
         copy = None
         try:
+            if promise.given is not None:  # it is complete, and cannot fail
+                ctx.reply(promise)
+                return False
             if self.hold:
                 await until_closed(promise.buffer)
             elif await _says_something(promise):
@@ -118,7 +122,8 @@ class Catching:
                 with WhileNeeded(copy.target):
                     await until_over(promise.buffer)
             if promise.buffer.error is not None:
-                return await self._mend(promise, copy, ctx)
+                await settled(promise.buffer)
+                return await self._mend(promise, copy, ctx, replies)
             if copy is None:
                 ctx.reply(promise)
             return False
@@ -126,12 +131,19 @@ class Catching:
             if copy is not None:
                 copy.release()  # also if this run loses its readers: the copy may still have readers
                 copy.target.give_up()
-            del promise, copy, ctx
+            del promise, copy, ctx, replies
 
     async def _mend(
-        self, promise: MessagePromise[Message], copy: MessageCopy | None, ctx: ReplyContext
+        self,
+        promise: MessagePromise[Message],
+        copy: MessageCopy | None,
+        ctx: ReplyContext,
+        replies: _Replies,
     ) -> bool:
-        """Replace a failed message by the result of the handler; if that raises, by its error."""
+        """Replace a failed message by the result of the handler; if that raises, by its error.
+
+        If the result is another agent, ``replies`` loses its item: what is left of the first one is stopped.
+        """
         error, chain = cast("Exception", promise.buffer.error), promise.buffer.chain
         try:
             result = await self._handled(error, ctx)
@@ -147,9 +159,11 @@ class Catching:
                 copy.fail(raised, chain)
             if again:
                 promise.buffer.pass_error_on()
-            del promise, copy, ctx
+            del promise, copy, ctx, replies
             return False
         promise.buffer.mark_error_handled()
+        if result is self.handler:
+            replies.clear()
         if copy is not None and self.restart:
             await self._rewrite(copy, result, error, ctx)
         else:
@@ -163,17 +177,20 @@ class Catching:
     ) -> None:
         """Let a message that has begun go on with the first reply of the result; the others follow it."""
         begun, restart = text_so_far(copy.target), Restart(f"{type(error).__name__}: {error}")
-        sent: list[MessageType] = [ctx.messages]
+        sent: MessageType = ctx.messages  # in a list, an error of the input would be one of a message
         goes_on = self.continues and bool(begun) and copy.only_text
         if goes_on:
-            sent.append(AssistantMessage(begun))
+            sent = [sent, AssistantMessage(begun)]
         replies = result.inquire(sent) if isinstance(result, Operand) else MessageSequencePromise(result)
         following = aiter(replies)
         try:
-            first = await anext(following, None) or failed_message(Context.current(), error, (self.alias,))
+            first = await anext(following, None)
+            if first is None:  # nothing takes its place: what came is kept
+                copy.fail(error, (self.alias,))
+                return
         except Exception as raised:  # noqa: BLE001 - it becomes the error of this message
-            drop_frames(raised)
             first = failed_message(Context.current(), raised, replies.buffer.chain)
+            replies.buffer.pass_error_on(first.buffer)  # with its traceback, which has no frame of this run
         copy.follow(first, None if goes_on else restart)
         with WhileNeeded(copy.target):
             await until_over(first.buffer)

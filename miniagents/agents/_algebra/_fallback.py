@@ -53,35 +53,18 @@ def fallback(
 def fallback(*agents: object, on: Errors = (Exception,), hold: bool = False) -> object:
     """Return an agent that asks several agents one after the other until one does not fail.
 
-    It is ``a.catching(b, restart=True).catching(c, restart=True)``. If an agent fails before its first token,
-    the next one answers. If it fails in the middle, readers of ``parts`` get a ``Restart``, which withdraws
-    what they have shown, and the next one answers anew in the same message. So the message has one text.
-    Readers of tokens get a :class:`WithdrawnError` at its end.
-
     Args:
-        *agents: two or more agents; give their required keywords before, with ``bind``.
-        on: the errors after which the next one is asked: a tuple of classes, or a function of the error.
-        hold: whether a message is shown only when it is complete; then nothing is ever withdrawn.
-
-    Returns:
-        An agent; it takes messages that all of them take, and replies what one of them replies. If all are
-        models, it is a model too: with ``with_tools`` and ``as_type``, and the keywords of the first one.
+        *agents: two or more; ``bind`` their required keywords.
+        on: after which errors: classes, or a function.
+        hold: whether messages are shown when complete.
 
     Raises:
-        TypeError: fewer than two agents are given, an argument is not an agent or lacks a required keyword,
-            or ``on`` is a class.
+        TypeError: an argument does not fit.
 
     Example:
-        >>> from miniagents import MiniAgents, fallback
-        >>> from miniagents.testing import scripted_model
-        >>> cheap = scripted_model(["The answer", " is", ConnectionError("gone")])
-        >>> async def main():
-        ...     replies = fallback(cheap, scripted_model("It is 42.")).inquire("What is it?")
-        ...     print([part async for part in replies.parts])
-        ...     print(await replies)
-        >>> MiniAgents().run(main())
-        ['The answer', ' is', Restart(reason='ConnectionError: gone'), 'It ', 'is ', '42.']
-        It is 42.
+        >>> from miniagents.ext.eliza import eliza_agent
+        >>> fallback(eliza_agent, eliza_agent).alias
+        'fallback(ELIZA_AGENT, ELIZA_AGENT)'
     """
     if len(agents) < 2:  # noqa: PLR2004 - one has nothing to fall back to
         msg = f"fallback() is made of two agents or more, and this one of {len(agents)}."

@@ -7,15 +7,29 @@ the agent is stopped, and what waits is dropped.
 
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias, cast
 
 from typing_extensions import override
 
-from miniagents.messages import AssistantMessage, Message, MessagePromise, MessageSequencePromise
-from miniagents.messages._message import MessageSink
-from miniagents.messages._parts import PartBuffer, new_part_buffer, shown_text, start_part_pump
+from miniagents.messages import (
+    AssistantMessage,
+    InputMessage,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+)
+from miniagents.messages._message import CALLS_MADE, MessageSink, message_of
+from miniagents.messages._parts import (
+    PartBuffer,
+    is_content,
+    new_part_buffer,
+    parts_in,
+    shown_text,
+    start_part_pump,
+)
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.values import (
@@ -28,7 +42,7 @@ from miniagents.values import (
     name_of,
 )
 
-from ._operands import Operand, ReplyContext, is_content, named, until_read
+from ._operands import Operand, ReplyContext, named, until_read
 
 Check: TypeAlias = Callable[[str], "str | Awaitable[str | None] | None"] | Operand
 """Gets a text; returns None if it may be said, else the reason. An agent replies OK, or the reason."""
@@ -82,7 +96,8 @@ class Guarding:
         """Pass the replies on, each through the checks; the input is judged while the agent works."""
         replies = call.inquire(ctx.messages)
         if self.before is not None:
-            reason = await _reason(_function_of(self.before), str(await ctx.messages))
+            before = _function_of(self.before)
+            reason = await _reason(before, before(str(await ctx.messages)))
             if reason is not None:
                 replies.cancel()
                 if self.replacement is None:
@@ -92,7 +107,8 @@ class Guarding:
         run = _Guarded(self, replies.buffer)
         try:
             async for promise in replies:
-                ctx.reply(run.message(promise))
+                said_to_it = promise.message_class is InputMessage  # a tool loop replies what it has taken
+                ctx.reply(promise if said_to_it else run.message(promise))
                 await until_read()
         except InquiryCancelledError:
             if not run.tripped:
@@ -126,7 +142,7 @@ class _Guarded:
         context, metadata = Context.current(), dict(promise.preliminary_metadata)
         buffer = new_part_buffer(context, metadata)
         sink = _Sink(buffer, promise.message_class, metadata)
-        start_part_pump(context, "guard", partial(self._parts, promise, sink), buffer, sink)
+        start_part_pump("guard", partial(self._parts, promise, sink), buffer, sink)
         return MessagePromise.of_tokens(buffer, promise.message_class, promise.preliminary_metadata)
 
     async def _parts(  # noqa: C901 - calls of helpers would cost more than the branches
@@ -134,8 +150,9 @@ class _Guarded:
     ) -> AsyncGenerator[Part]:
         """Yield each part when it may be shown; then the error, or the replacement."""
         buffer, reason, position, read = promise.buffer, None, 0, 0
-        waiting = _Waiting(self._hold)
-        came = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
+        waiting, during = _Waiting(self._hold), self._during
+        held = waiting.parts
+        came = parts_in(buffer)
         text = thoughts = ""  # names of this function: only these grow without a copy of what is there
         try:
             async for _ in promise.parts:
@@ -147,13 +164,16 @@ class _Guarded:
                     text = thoughts = ""
                 position += count
                 text += said
-                reason = await _reason(self._during, text) if said else None
+                verdict = during(text) if said else None
+                reason = None if verdict is None else await _reason(during, verdict)
                 if thought and reason is None:
                     thoughts += thought
-                    reason = await _reason(self._during, thoughts)
+                    reason = await _reason(during, during(thoughts))
                 if reason is not None:
                     break
-                for part in waiting.ready():
+                while held and held[0][0] <= waiting.seen:
+                    part = held.popleft()[1]
+                    waiting.shown = waiting.shown or is_content(part)
                     yield part
         except Exception as error:
             # With a check of the whole, nothing has judged what came.
@@ -161,11 +181,10 @@ class _Guarded:
                 yield part
             raise
         if reason is None:
-            reason = await _reason(self._after, text)
+            reason = await _reason(self._after, self._after(text))
         for part in waiting.all() if reason is None else self._instead(reason, waiting):
             yield part
-        if reason is None:
-            sink.whole = buffer.result
+        sink.whole = buffer.result if reason is None else self._replaced(sink)
 
     def _instead(self, reason: str, waiting: "_Waiting") -> Iterator[Part]:
         """Stop the agent, and yield the replacement.
@@ -174,12 +193,19 @@ class _Guarded:
             GuardError: there is none.
         """
         self.tripped = True
+        (CALLS_MADE.get() or set()).clear()  # these are not made on purpose
         MessageSequencePromise.over(self._replies).cancel()
         if self._replacement is None:
             raise GuardError(reason)
         if waiting.shown:
             yield Restart(reason)
         yield self._replacement
+
+    def _replaced(self, sink: "_Sink") -> Message:
+        """Return the replacement as a message; of the same class, unless that requires other data."""
+        with suppress(Exception):
+            return message_of(sink.message_class, self._replacement or "", dict(sink.metadata))
+        return AssistantMessage(self._replacement)
 
 
 class _Waiting:
@@ -189,26 +215,28 @@ class _Waiting:
         hold: how many characters must follow a part.
 
     Attributes:
+        parts: each with the number of characters that lets it go.
+        seen: how many characters have come.
         shown: whether any content was shown.
     """
 
-    __slots__ = ("_hold", "_parts", "_seen", "shown")
+    __slots__ = ("_hold", "parts", "seen", "shown")
 
     def __init__(self, hold: float) -> None:
         self._hold = hold
-        self._parts: deque[tuple[float, Part]] = deque()  # each with the number of characters that lets it go
-        self._seen = 0
+        self.parts: deque[tuple[float, Part]] = deque()
+        self.seen: int = 0
         self.shown: bool = False
 
     def add(self, parts: Sequence[Part], since: int) -> tuple[int, str, str]:
         """Take new parts, up to the next `Restart`; return how many, what was said, and what was thought."""
         said = thought = ""
-        count, seen, hold = 0, self._seen, self._hold
+        count, seen, hold = 0, self.seen, self._hold
         for part in parts[since:]:
             if type(part) is str:  # the most frequent case
                 said += part
                 seen += len(part)
-                self._parts.append((seen + hold, part))
+                self.parts.append((seen + hold, part))
             elif count and isinstance(part, Restart):
                 break
             else:
@@ -216,29 +244,21 @@ class _Waiting:
                 said, thought = said + refused, thought + thought_of
                 seen += len(refused) + len(thought_of)
                 until = seen + hold if refused or thought_of else 0
-                self._parts.append((_NEVER if isinstance(part, ToolCallDelta) else until, part))
+                self.parts.append((_NEVER if isinstance(part, ToolCallDelta) else until, part))
             count += 1
-        self._seen = seen
+        self.seen = seen
         return count, said, thought
-
-    def ready(self) -> Iterator[Part]:
-        """Remove the parts that may be shown now, one by one."""
-        parts, seen = self._parts, self._seen
-        while parts and parts[0][0] <= seen:
-            part = parts.popleft()[1]
-            self.shown = self.shown or is_content(part)
-            yield part
 
     def all(self) -> Iterator[Part]:
         """Yield all parts."""
-        return (part for _, part in self._parts)
+        return (part for _, part in self.parts)
 
 
 class _Sink(MessageSink[Message]):
-    """Ends a message with the message that was guarded, the same object, unless it was replaced.
+    """Ends a message with the message that was guarded, the same object, or with the replacement.
 
     Attributes:
-        whole: the message that was guarded.
+        whole: this message.
     """
 
     __slots__ = ("whole",)
@@ -271,9 +291,8 @@ async def _by_agent(check: Operand, text: str) -> str | None:
     return None if answer.rstrip(".!").upper() in {"", "OK"} else answer
 
 
-async def _reason(check: Callable[[str], object], text: str) -> str | None:
-    """Return the reason why a text may not be said; None if it may."""
-    verdict = check(text)
+async def _reason(check: Callable[[str], object], verdict: object) -> str | None:
+    """Return the reason that a check gives, which may have to be awaited; None if the text may be said."""
     if verdict is None:
         return None
     if isinstance(verdict, Awaitable):

@@ -5,19 +5,19 @@ the replies of another one ends as that one ends.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeAlias, cast, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
-from miniagents.messages import Message, MessagePromise, MessageSequencePromise, MessageType
-from miniagents.messages._parts import PartBuffer
+from miniagents.messages import InputMessage, Message, MessagePromise, MessageSequencePromise, MessageType
+from miniagents.messages._parts import is_content, parts_in
 from miniagents.streams._buffer import NoReplayBuffer, ReplayBuffer
-from miniagents.streams._deadlocks import current_producer, record_wait
+from miniagents.streams._deadlocks import record_wait
 from miniagents.streams._demand import UNBOUNDED, Request
+from miniagents.streams._lifetime import current_producer
 from miniagents.streams._pump import until_requested
-from miniagents.streams._readers import until_closed, until_more
+from miniagents.streams._readers import settled, until_closed, until_more
 from miniagents.streams._run_task import ProducerTask
-from miniagents.values import Finish, Part, ResponseHeaders, Retry, Usage
 
 Errors: TypeAlias = tuple[type[Exception], ...] | Callable[[Exception], bool]
 """Which errors an operator handles: those of some classes, or those for which a function returns true."""
@@ -180,20 +180,26 @@ async def first_sign(replies: MessageSequencePromise) -> None:
     buffer = replies.buffer
     buffer.reader_came()
     try:
-        while not buffer.items and not buffer.closed:
+        while (first := _first_of(replies)) is None and not buffer.closed:
             await until_more(buffer)
     finally:
         buffer.reader_left()
-    if buffer.items:
-        await has_begun(buffer.items[0])
+    if first is not None:
+        await has_begun(first)
     else:
+        await settled(buffer)
         buffer.raise_error()
+
+
+def _first_of(replies: MessageSequencePromise) -> MessagePromise[Message] | None:
+    """Return the first message of an agent itself; before it, a tool loop may have replied its input."""
+    return next((each for each in replies.buffer.items if each.message_class is not InputMessage), None)
 
 
 def handle_first_error(replies: MessageSequencePromise) -> None:
     """Note that the error that :func:`first_sign` has raised is handled."""
-    buffer = replies.buffer
-    (buffer.items[0].buffer if buffer.items else buffer).mark_error_handled()
+    first = _first_of(replies)
+    (replies.buffer if first is None else first.buffer).mark_error_handled()
 
 
 async def has_begun(promise: MessagePromise[Message]) -> bool:
@@ -206,7 +212,7 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
     """
     # A loop and not a reader: most often the parts have come already.
     buffer = promise.buffer
-    parts = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
+    parts = parts_in(buffer)
     position = 0
     buffer.reader_came(reads=False)  # it only looks: a message that nothing else reads is not paused
     try:
@@ -220,13 +226,9 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
             await until_more(buffer)
     finally:
         buffer.reader_left()
+    await settled(buffer)
     buffer.raise_error()
     return False
-
-
-def is_content(part: Part) -> bool:
-    """Return whether a part is content of a message; headers, usage, finish and retries are not."""
-    return not isinstance(part, Usage | Finish | ResponseHeaders | Retry)
 
 
 def is_complete(messages: MessageSequencePromise) -> bool:
@@ -262,79 +264,26 @@ class WhileNeeded:
         """Begin to pass demand on."""
         if self._replies is not None:
             self._replies.write_from(self)
-            self.pass_demand_on(self._replies, waiting=False)
+            self.pass_demand_on(waiting=False)
 
     def __exit__(self, *_: object) -> None:
         """Take the requests back."""
         for request, _message in self._requests:
             request.release()
         if self._replies is not None and self._replies.upstream is self:
-            self._replies.upstream = self._former
+            self._replies.write_from(self._former)
 
-    def pass_demand_on(self, buffer: object, *, waiting: bool) -> None:
+    def pass_demand_on(self, *, waiting: bool) -> None:
         """Pass on that what comes next is needed, or is not needed any more."""
-        del buffer, waiting
+        del waiting
         if self._replies is not None:
             credit = UNBOUNDED if self._replies.needed else 0
             for request, message in self._requests:
                 request.pass_on(message, 0, credit)
 
 
-class InputEnd:
-    """Calls a function when all messages of an input have ended, with or without an error.
-
-    In a chain all agents begin at once, but the time limit of an agent begins when its input is complete. So
-    this object is a reader that requests everything: otherwise, if an agent is stuck before it reads, its
-    input would be paused, and its time limit would never begin.
-
-    Args:
-        messages: the input.
-        then: called once, at the end of the input, unless :meth:`leave` was called before.
-
-    Attributes:
-        position: always 0, since it takes no pieces.
-    """
-
-    __slots__ = ("_current", "_left", "_messages", "_then", "position")
-
-    def __init__(self, messages: MessageSequencePromise, then: Callable[[], None]) -> None:
-        self._messages = messages.buffer  # not the promise, so that this keeps nothing going
-        self._left: Iterator[ReplayBuffer[str]] | None = None
-        self._current: ReplayBuffer[object] | None = None
-        self._then = then
-        self.position: int = 0
-
-    def begin(self) -> None:
-        """Begin to read."""
-        self._listen_to(cast("ReplayBuffer[object]", self._messages))
-
-    def _listen_to(self, buffer: ReplayBuffer[object]) -> None:
-        self._current = buffer
-        buffer.attach(self)
-        self.deliver()
-
-    def deliver(self) -> None:
-        """Go on with the next message if the current one has ended."""
-        if self._current is None or not self._current.closed:
-            return
-        if self._left is None:
-            self._left = iter([promise.buffer for promise in self._messages.items])
-        self.leave()
-        following = next((each for each in self._left if not each.closed), None)
-        if following is None:
-            self._then()
-        else:
-            self._listen_to(cast("ReplayBuffer[object]", following))
-
-    def leave(self) -> None:
-        """Stop reading; idempotent."""
-        current, self._current = self._current, None
-        if current is not None:
-            current.detach(self)
-
-
 def input_complete(messages: MessageSequencePromise) -> "asyncio.Task[None]":
-    """Return a Future that is done at an :class:`InputEnd`; cancel it to stop waiting."""
+    """Return a task that ends when all messages have ended, with or without an error."""
     return asyncio.ensure_future(_until_ended(messages))
 
 

@@ -137,34 +137,26 @@ def race(
 def race(*agents: Stage[A, Message], win: AnyPredicate | None = None) -> MiniAgent[A]:
     """Return an agent that inquires several agents at once and replies the first good reply.
 
-    All agents are sent the same messages. The first one whose complete reply is good wins. So the reply comes
-    as a whole and not token by token. The other agents are cancelled, and the ``on_persist_message`` handlers
-    of the context get a :class:`RaceReport` with their cost. A race of one agent is that agent.
+    The reply is complete when it comes. The other agents are cancelled, and the ``on_persist_message``
+    handlers of the context get a :class:`RaceReport` with their cost.
 
     Args:
         *agents: the agents; give their required keywords before, with ``bind``.
         win: called with the complete reply of an agent; it returns whether the reply is good, and may be
-            async. By default every reply without an error is good. If it raises, the race fails with its
-            error.
-
-    Returns:
-        An agent; it takes messages that all of them take, and replies what one of them replies.
+            async. By default every reply without an error is good. If it raises, the race fails.
 
     Raises:
-        TypeError: no agent is given, an argument is not an agent or lacks a required keyword, or ``win``
-            cannot be called.
+        TypeError: no agent, or an argument that is none or lacks a keyword; ``win`` cannot be called.
         RaceLostError: readers get it if all agents have lost; it has the reason for each.
 
     Example:
         >>> from miniagents import MiniAgents, race
         >>> from miniagents.testing import scripted_model
-        >>> def is_long(replies):
-        ...     return len(str(replies)) > 5
-        >>> careful = race(scripted_model("No."), scripted_model("No, because."), win=is_long)
+        >>> careful = race(scripted_model("No."), scripted_model("Why?"), win=lambda each: str(each) != "No.")
         >>> async def main():
         ...     print(await careful.inquire("Is it so?"))
         >>> MiniAgents().run(main())
-        No, because.
+        Why?
     """
     if not agents:
         msg = "race() is made of agents: give it at least one."

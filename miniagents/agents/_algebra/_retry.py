@@ -29,21 +29,19 @@ _FINAL = (InquiryCancelledError, StopLoop, EOFError, DeadlockError)
 class RetryPolicy(Backoff):
     """How often an agent is inquired, after which errors, and with which pauses.
 
-    The pauses are those of a :class:`Backoff`.
+    There is never a retry after a cancellation, a deadlock, or a signal that ends a loop (``StopLoop``,
+    ``EOFError``). The pauses are those of a :class:`Backoff`.
 
     Attributes:
         attempts: how often it is inquired at most, including the first time.
-        errors: the errors after which it is inquired again: classes, or a function that gets the error. There
-            is never a retry after a cancellation, a deadlock, or a signal that ends a loop (``StopLoop``,
-            ``EOFError``).
-        delay: the first pause, in seconds.
+        errors: after which it is inquired again: classes, or a function that gets the error.
+        delay, max_delay: the first and the longest pause, in seconds.
         factor: each further pause is this many times as long as the one before.
-        max_delay: the longest pause, in seconds.
         jitter: from 0 (pauses are exact) to 1 (a pause is random between 0 and its full length).
         chance: a function that returns random numbers from 0 to 1, for the jitter.
 
     Raises:
-        ValueError: a number is out of its range; the text names it.
+        ValueError: a number is out of its range.
         TypeError: ``errors`` is a class and not a tuple.
 
     Example:

@@ -9,26 +9,26 @@ its replies, so an agent with a limit is paused like any other one.
 """
 
 import asyncio
-from collections.abc import Sequence
 from contextvars import Context as Variables
 from dataclasses import dataclass
-from typing import cast
+from functools import partial
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._copies import MessageCopy
-from miniagents.messages._parts import PartBuffer
+from miniagents.messages._message import message_buffers
+from miniagents.messages._parts import is_content, parts_in
+from miniagents.messages._sequence import WholeRequest
 from miniagents.streams._buffer import ReplayBuffer
-from miniagents.streams._deadlocks import current_producer
+from miniagents.streams._lifetime import current_producer
+from miniagents.streams._promise import when_complete
 from miniagents.streams._run_task import current_ancestry, pass_error_on
-from miniagents.values import AgentTimeoutError, Part, check_seconds, set_partial_text
+from miniagents.values import AgentTimeoutError, check_seconds, set_partial_text
 
 from ._operands import (
-    InputEnd,
     Operand,
     ReplyContext,
     WhileNeeded,
     is_complete,
-    is_content,
     named,
     replies_closed,
     until_read,
@@ -140,7 +140,7 @@ class Clock:
         self._paused_since: float | None = None
         self._signs = 0  # tokens and ends of messages
         self._tokens = 0  # of messages that have ended
-        self._input: InputEnd | None = None
+        self._input: WholeRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._block: asyncio.Timeout | None = None
         self._ended: asyncio.Future[None] | None = None
@@ -155,8 +155,10 @@ class Clock:
         if is_complete(messages):
             self._waiting_since = self._began
         else:
-            self._input = InputEnd(messages, self._input_ended)
-            self._input.begin()
+            # In a chain all agents begin at once, but the limit begins when the input is complete; so it is
+            # requested here: if the agent is stuck before it reads, the input would be paused for ever.
+            self._input = WholeRequest(messages.buffer)
+            when_complete(messages.buffer, partial(message_buffers, messages.buffer), self._input_ended)
         self._set_timer()
 
     def stop(self) -> None:
@@ -165,7 +167,7 @@ class Clock:
             self._timer.cancel()
         if self._input is not None:
             self._input.leave()
-            self._input = None  # it refers to this object
+        self._input = self._block = self.replies = None  # its input may hold this object
         for each in self.open:
             each.leave()
         self.open.clear()  # the same
@@ -249,8 +251,8 @@ class Clock:
 
     # -- the limits ----------------------------------------------------------------------------------------
 
-    def _input_ended(self) -> None:
-        if self._waiting_since is None:
+    def _input_ended(self, _: object) -> None:
+        if self._waiting_since is None and self._input is not None:
             if self._paused_since is not None:
                 self.resume()  # the pause before the limit began
                 self.pause()
@@ -319,7 +321,7 @@ class WatchedMessage:
     def __init__(self, clock: Clock, buffer: ReplayBuffer[str]) -> None:
         self._clock = clock
         self.buffer = buffer
-        self._parts = cast("Sequence[Part]", buffer.parts if isinstance(buffer, PartBuffer) else buffer.items)
+        self._parts = parts_in(buffer)
         self.position: int = 0
 
     def begin(self) -> None:

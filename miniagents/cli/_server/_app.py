@@ -21,20 +21,17 @@ except ModuleNotFoundError as _error:
         name=_error.name,
     ) from _error
 
-from miniagents import MiniAgents
+from miniagents import MiniAgent, MiniAgents
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
 from miniagents.ext.journal import Journal, JournalError
 from miniagents.ext.web import Runs, chat_routes
-from miniagents.ext.web_guard import Guard, Hosts, Login
+from miniagents.ext.web_guard import Guard
 from miniagents.messages import Message
-from miniagents.types import Stage
 from miniagents.utils import strip_control
 
 from ._page import FOLDER, page_routes
 from ._routes import About, api_routes
 from ._threads import Threads
-
-__all__ = ["Place", "ServeError", "Serving", "journal_beside", "page_app"]
 
 _KEEP_RUNS: Final = 86_400.0  # seconds; after that, the history alone has the messages
 _LAST_STEPS: Final = 0.5  # seconds that runs get for their clean-up when the server ends
@@ -95,7 +92,7 @@ class Serving:
         True
     """
 
-    agent: Stage[Message, Message]
+    agent: MiniAgent[Message, Message, ...]
     about: About
     history: Path | None = None
     journal: Path | None = None
@@ -131,18 +128,19 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
                 raise ServeError(str(error)) from error
             threads = Threads(serving.agent.alias, history, runs)
             context.on_close(threads.close)  # after the runs have ended, before their file is closed
-            login = None if place.token is None else Login(place.token, port)
+            guard = Guard(
+                place.host, address, port, place.names, token=place.token, public=_PUBLIC, how=_LOG_IN
+            )
             app = Starlette(
                 routes=[
                     *page_routes(serving.page),
-                    *api_routes(threads, journal, serving.about, login),
+                    *api_routes(threads, journal, serving.about, guard),
                     *(each for each in chat_routes(serving.agent, runs=runs) if each.path not in _NOT_PAGES),
                 ]
             )
             app.router.redirect_slashes = False
             try:
-                hosts = Hosts.of(place.host, address, port, place.names)
-                yield Guard(app, hosts, login, _PUBLIC, how=_LOG_IN)
+                yield guard.around(app)
             except asyncio.CancelledError as error:  # a normal end for the runs: their answers are kept
                 cancelled = error
     if cancelled is not None:

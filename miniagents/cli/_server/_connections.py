@@ -8,8 +8,6 @@ from typing import Final, cast
 from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["SilentConnections", "protocol_of"]
-
 _PATIENCE: Final = 20.0
 _MOST: Final = 200
 

@@ -4,8 +4,9 @@ The messages of a turn have a note in their data (`served`), which agents do not
 names the turn; in the last message of the answer it says how the run ended.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
@@ -18,6 +19,7 @@ from miniagents.ext.web import (
     QuestionAnswered,
     QuestionAsked,
     RunEnded,
+    RunParked,
     frames_of,
 )
 from miniagents.messages import (
@@ -28,16 +30,18 @@ from miniagents.messages import (
     ToolMessage,
     UserMessage,
 )
-from miniagents.parts import Content, File, Finish, Image, Part, ToolCall, ToolResult, Usage, content_of
-
-__all__ = [
-    "conversation_of",
-    "messages_of_run",
-    "run_in",
-    "shown",
-    "turn_in",
-    "user_message",
-]
+from miniagents.parts import (
+    Content,
+    File,
+    Finish,
+    Image,
+    Part,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+    Usage,
+    content_of,
+)
 
 M = TypeVar("M", bound=Message)
 
@@ -135,16 +139,38 @@ class _Draft:
     parts: list[Part] = field(default_factory=list[Part])
     attachments: list[Content] = field(default_factory=list[Content])
     data: DataPart | None = None
+    decided: dict[str, QuestionAnswered] = field(default_factory=dict[str, QuestionAnswered])  # by call
     ended: bool = False
+
+    def take(self, part: Part | Content | DataPart) -> None:
+        """Take the next part; data have a place of their own."""
+        if isinstance(part, Image | File):
+            self.attachments.append(part)
+        elif not isinstance(part, DataPart):
+            self.parts.append(cast("Part", part))
+
+    def calls(self, call: str) -> bool:
+        """Whether the message has a call."""
+        return any(isinstance(part, ToolCall | ToolCallDelta) and part.id == call for part in self.parts)
+
+    def _decided(self, content: Content) -> Content:
+        """A call with the arguments with which it ran; all else as it is."""
+        answer = self.decided.get(content.id) if isinstance(content, ToolCall) else None
+        if answer is None or answer.arguments is None:
+            return content
+        return replace(cast("ToolCall", content), arguments=json.dumps(answer.arguments, ensure_ascii=False))
 
     def message(self, run: str) -> Message | None:
         """The message; None if it was cut before anything of it came, or has no data that are kept."""
-        content = (*content_of(self.parts), *self.attachments)
+        content = (*map(self._decided, content_of(self.parts)), *self.attachments)
         if not content and self.data is None and (not self.ended or self.began.role == "data"):
             return None
         note: dict[str, object] = {"run": run}
         if self.data is not None:
             note["data"] = {"name": self.data.name, "data": self.data.data, "id": self.data.id}
+        words = {call: "edited" if each.arguments else each.how for call, each in self.decided.items()}
+        if words := {call: word for call, word in words.items() if word != "allowed"}:
+            note["decided"] = words
         data: dict[str, object] = {
             "model": self.began.model,
             "agent_alias": self.began.agent,
@@ -165,7 +191,7 @@ class _Draft:
 
 
 def messages_of_run(run: str, frames: Iterable[Frame], seconds: float | None) -> list[Message]:
-    """Return the messages of a run for the history.
+    """Return the messages of a run for the history; calls have the arguments with which they ran.
 
     There is always at least one message; the last one says how the run ended.
 
@@ -182,24 +208,23 @@ def messages_of_run(run: str, frames: Iterable[Frame], seconds: float | None) ->
     """
     drafts: dict[int, _Draft] = {}
     places: dict[tuple[str, str], int] = {}  # of data with an id: the message that has them
+    asked: dict[str, str] = {}  # question -> the call that needs approval
     ending = RunEnded("lost")
     for frame in frames:
         match frame:
             case MessageBegan():
                 drafts[frame.message] = _Draft(frame)
-            case MessagePart(number, (Image() | File()) as attachment):
-                drafts[number].attachments.append(cast("Content", attachment))
-            case MessagePart(number, DataPart() as data):
-                if not data.transient:
-                    at = number if data.id is None else places.setdefault((data.name, data.id), number)
-                    drafts[at].data = data
+            case MessagePart(number, DataPart(name, id=key, transient=False) as data):
+                drafts[number if key is None else places.setdefault((name, key), number)].data = data
             case MessagePart(number, part):
-                drafts[number].parts.append(cast("Part", part))
+                drafts[number].take(part)
             case MessageEnded(number):
                 drafts[number].ended = True
+            case QuestionAsked() | QuestionAnswered():
+                _decide(drafts, asked, frame)
             case RunEnded():
                 ending = frame
-            case _:
+            case RunParked():
                 pass
     messages: list[Message] = [
         message for each in drafts.values() if (message := each.message(run)) is not None
@@ -217,6 +242,20 @@ def messages_of_run(run: str, frames: Iterable[Frame], seconds: float | None) ->
         messages[-1], **{_NOTE: {name: each for name, each in note.items() if each is not None}}
     )
     return messages
+
+
+def _decide(
+    drafts: Mapping[int, _Draft], asked: dict[str, str], frame: QuestionAsked | QuestionAnswered
+) -> None:
+    """Note in the message with a call what a person has decided about it."""
+    match frame:
+        case QuestionAsked(question, _, {"call": str(call)}):
+            asked[question] = call
+        case QuestionAnswered(question) if question in asked:
+            for each in [each for each in drafts.values() if each.calls(asked[question])][-1:]:
+                each.decided[asked[question]] = frame
+        case _:
+            pass
 
 
 # -- from the history to the agent ---------------------------------------------------------------------------
@@ -302,7 +341,7 @@ def shown(messages: Sequence[Message], has_picture: Callable[[str], bool]) -> li
                 pass
             case MessagePart():
                 cast("list[object]", all_shown[-1]["parts"]).append(frame.as_data()["part"])
-            case MessageEnded() | QuestionAsked() | QuestionAnswered() | RunEnded():
+            case MessageEnded() | QuestionAsked() | QuestionAnswered() | RunParked() | RunEnded():
                 pass
     for each in all_shown:
         sentence = each["sentence"]
@@ -323,4 +362,5 @@ def _shown(message: Message, has_picture: Callable[[str], bool]) -> dict[str, ob
         "ended": _text(note.get("ended")) or None,
         "sentence": _text(note.get("sentence")),
         "run": run if has_picture(run) else None,
+        "decided": note.get("decided"),
     }

@@ -15,8 +15,6 @@ from starlette.routing import Route
 
 from miniagents.ext.web import RequestError, refusing
 
-__all__ = ["FOLDER", "page_routes"]
-
 FOLDER: Final[Traversable] = resources.files("miniagents.cli._server") / "page"
 """The folder with the files of the page."""
 

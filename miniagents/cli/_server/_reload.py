@@ -13,8 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-__all__ = ["serve_again"]
-
 _LOOK_EVERY: Final = 0.3  # seconds
 _PATIENCE: Final = 3.0  # seconds that the server gets to end
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")

@@ -17,12 +17,10 @@ from miniagents.ext.chat_history_sqlite import HistoryThread
 from miniagents.ext.journal import JournalError, RunStore, events_of_run
 from miniagents.ext.timeline import Timeline
 from miniagents.ext.web import RequestError, json_body, refusing
-from miniagents.ext.web_guard import Login
+from miniagents.ext.web_guard import Guard
 
 from ._messages import shown
 from ._threads import BeingAnsweredError, Threads
-
-__all__ = ["About", "api_routes"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,27 +43,29 @@ class About:
         agent: the name of the agent.
         model: the model behind it, None if that is not known.
         opening: its message at the start, None for none.
+        interactive: whether it takes what is said to it while it works.
 
     Example:
         >>> About("POET", "gpt-5.4-mini")
-        About(agent='POET', model='gpt-5.4-mini', opening=None)
+        About(agent='POET', model='gpt-5.4-mini', opening=None, interactive=False)
     """
 
     agent: str
     model: str | None = None
     opening: str | None = None
+    interactive: bool = False
 
 
-def api_routes(threads: Threads, journal: RunStore, about: About, login: Login | None) -> list[Route]:
+def api_routes(threads: Threads, journal: RunStore, about: About, guard: Guard) -> list[Route]:
     """Return the routes under ``/api``.
 
     Args:
         threads: the conversations.
         journal: has the logs of the runs.
         about: what the page shows about the agent.
-        login: checks the token; None if clients need none.
+        guard: of the server; it checks the token.
     """
-    api = _Api(threads, journal, about, login)
+    api = _Api(threads, journal, about, guard)
     endpoints = [
         ("/api/info", api.info, "GET"),
         ("/api/login", api.log_in, "POST"),
@@ -90,13 +90,13 @@ class _Api:
         threads: the conversations.
         journal: has the logs of the runs.
         about: what the page shows about the agent.
-        login: checks the token; None if clients need none.
+        guard: of the server; it checks the token.
     """
 
     threads: Threads
     journal: RunStore
     about: About
-    login: Login | None
+    guard: Guard
 
     async def info(self, _: Request) -> Response:
         """Return what the page shows about the agent."""
@@ -105,6 +105,7 @@ class _Api:
                 "agent": self.about.agent,
                 "model": self.about.model,
                 "opening": self.about.opening,
+                "interactive": self.about.interactive,
                 "version": version("miniagents"),
                 "timelines": True,
             }
@@ -190,16 +191,17 @@ class _Api:
         """Return a cookie if the token is right."""
         body = await json_body(request, max_body=10_000, body_timeout=5.0)
         token = body.get("token")
-        if self.login is None:
+        login = self.guard.login
+        if login is None:
             return Response(status_code=204)
         try:
-            right = isinstance(token, str) and self.login.accepts(token)
+            right = isinstance(token, str) and login.accepts(token)
         except HTTPException as error:
             raise RequestError(error.detail, error.status_code, code="too_many_attempts") from None
         if not right:
             raise RequestError("This is not the token of this server.", 401, code="wrong_token")
         encrypted = request.headers.get("origin", "").startswith("https://")
-        return Response(status_code=204, headers={"set-cookie": self.login.cookie(secure=encrypted)})
+        return Response(status_code=204, headers={"set-cookie": login.cookie(secure=encrypted)})
 
 
 class _JSON(JSONResponse):

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import quote
@@ -18,15 +18,12 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 from starlette.types import ASGIApp
-from typing_extensions import override
 
 from miniagents.ext.web import end_responses
-from miniagents.ext.web_guard import Hosts
+from miniagents.ext.web_guard import Guard
 
 from ._app import Place, ServeError, Serving, page_app
 from ._connections import SilentConnections, protocol_of
-
-__all__ = ["address_of", "config_of", "listen", "serve_page"]
 
 _LAST_RESPONSES: Final = 0.15  # seconds that open responses get when the server ends
 _HIGHEST_PORT: Final = 65_535
@@ -57,7 +54,7 @@ def listen(place: Place) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a valid host name"
         raise ServeError(f"{place.host} is not an address of this machine: {reason}.") from error
-    wrong = next((each for each in place.names if not Hosts.is_name(each)), None)
+    wrong = next((each for each in place.names if not Guard.is_name(each)), None)
     if wrong is not None:
         raise ServeError(f"{wrong} is not a host name; write it like chat.example.com.")
     if place.token is None and place.names:
@@ -158,31 +155,24 @@ def config_of(app: ASGIApp) -> uvicorn.Config:
 
 
 async def _served(app: ASGIApp, listener: socket.socket) -> None:
-    web = _WebServer(config_of(app))
+    web = uvicorn.Server(config_of(app))
+    web.capture_signals = nullcontext  # type: ignore[assignment, method-assign]  # the program around it handles them
     server = asyncio.create_task(web.serve(sockets=[listener]))
     try:
         await asyncio.shield(server)
     finally:
         end_responses()
         web.should_exit = True
-        cutting = asyncio.get_running_loop().call_later(_LAST_RESPONSES, web.cut)
+        cutting = asyncio.get_running_loop().call_later(_LAST_RESPONSES, _cut, web)
         while not server.done():
             await asyncio.wait((server,))
         cutting.cancel()
 
 
-class _WebServer(uvicorn.Server):
-    """Does not handle signals; the calling program does."""
-
-    @contextmanager
-    @override
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-    def cut(self) -> None:
-        """Close the connections that are still open."""
-        for connection in tuple(self.server_state.connections):
-            connection.transport.abort()
+def _cut(web: uvicorn.Server) -> None:
+    """Close the connections that are still open."""
+    for connection in tuple(web.server_state.connections):
+        connection.transport.abort()
 
 
 def _is_loopback(address: str) -> bool:

@@ -20,8 +20,6 @@ from miniagents.messages import Message
 
 from ._messages import conversation_of, messages_of_run, run_in, turn_in, user_message
 
-__all__ = ["BeingAnsweredError", "Threads"]
-
 logger = logging.getLogger(__name__)
 
 _TITLE: Final = 80

@@ -144,17 +144,15 @@ class InMemoryChatHistory(ChatHistory):
 class ChatHistoryMD(ChatHistory):
     """Keeps a conversation in a Markdown file, which people can read and edit.
 
-    Every text is read back byte for byte, with its data and its class; no text of a message can forge another
-    message. A crash damages no message that was kept. Several objects, threads and processes may append to
-    one file. You may edit the file, and add a message as a line `## user` and a text. Old plain files (`user`
-    over a line of `=`) are read too. A new file is private (mode 0600). A damaged or edited message is no
-    error: it is logged when the file is loaded.
+    Every text is read back byte for byte, with its data and its class. A crash damages no message that was
+    kept. Several objects, threads and processes may append to one file. You may edit the file, and add a
+    message as a line `## user` and a text. A new file is private (mode 0600). A damaged or edited message is
+    logged when the file is loaded.
 
     Args:
         path: the file; it is created with the first message. Its folder must exist.
-        message_classes: subclasses of `Message` that are read back as such; others become `Message` with all
-            their data.
-        lock_timeout: how long to wait while another process writes, in seconds.
+        message_classes: subclasses of `Message` that are read back as such.
+        lock_timeout: seconds to wait while another process writes.
 
     Raises:
         TypeError: one of the classes is not a subclass of `Message`.
@@ -228,15 +226,13 @@ class ChatHistorySQLite(ChatHistory):
     """Keeps many conversations (threads) in one SQLite file, which many processes may use.
 
     A message is on the disk when `append` returns, with its data and its class. Readers never wait; writers
-    wait for each other. A new file is private (mode 0600). To read it by hand: ``sqlite3 CHAT.db "SELECT
-    thread, role, text FROM message ORDER BY number"``.
+    wait for each other.
 
     Args:
         path: the file; it is created with the first message. Its folder must exist.
         thread: the name of the conversation of this object.
-        message_classes: subclasses of `Message` that are read back as such; others become `Message` with all
-            their data.
-        lock_timeout: how long to wait while another process writes, in seconds.
+        message_classes: subclasses of `Message` that are read back as such.
+        lock_timeout: seconds to wait while another process writes.
 
     Raises:
         TypeError: one of the classes is not a subclass of `Message`.
@@ -244,18 +240,13 @@ class ChatHistorySQLite(ChatHistory):
 
     Example:
         >>> import asyncio, tempfile
-        >>> from miniagents import AssistantMessage, UserMessage
         >>> async def main(path):
         ...     poems = ChatHistorySQLite(path, "poems")
-        ...     await poems.append([UserMessage("A poem!"), AssistantMessage("Roses ...")])
+        ...     await poems.append(["A poem!", "A long one."])
         ...     await poems.in_thread("bills").append("How much is it?")
-        ...     print(await ChatHistorySQLite(path, "poems").load())
         ...     print([(thread.name, thread.messages) for thread in await poems.threads()])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     asyncio.run(main(f"{folder}/CHAT.db"))
-        A poem!
-        <BLANKLINE>
-        Roses ...
         [('bills', 1), ('poems', 2)]
     """
 

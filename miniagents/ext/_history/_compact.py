@@ -33,18 +33,14 @@ def compact(
     """Return an agent that replies the messages that it gets, the first ones as a summary if they are long.
 
     ``history | compact(...) | model`` keeps a conversation within the limit of a model; ``adialog_loop`` and
-    the history agents take it as ``compact=``, and keep the summaries too.
-
-    The tokens are those that the last answer reports, and an estimate of what came after it. Below the limit
-    the same messages are replied. Above it, the first ones become a :class:`Summary`, a message of the user.
-    System messages stay. A call of a tool stays with its results, or goes with them. For a conversation that
-    has grown, the same summary is used until it is too long again.
+    the history agents take it as ``compact=``. Above the limit the first messages become a :class:`Summary`.
+    System messages stay, and calls of tools stay with their results.
 
     Args:
         model_limit: how many tokens the model takes.
         at: which part of them may be used, from 0 to 1.
-        keep: how many messages at the end stay; fewer if they do not fit.
-        by: writes a summary: an agent that gets the conversation as one text, for example the model.
+        keep: how many messages at the end stay.
+        by: writes a summary: an agent that gets the conversation as one text.
 
     Raises:
         ValueError: a number makes no sense.
@@ -64,14 +60,12 @@ def compact(
         user ['is', '3.']
     """
     if model_limit < 1 or not 0 < at <= 1 or keep < 1:
-        msg = (
+        raise ValueError(
             f"compact(model_limit={model_limit}, at={at}, keep={keep}): the limit and keep are 1 or more, "
             "and at is above 0 and at most 1."
         )
-        raise ValueError(msg)
     if not isinstance(by, MiniAgent):
-        msg = f"compact(by={by!r}): give an agent that writes a summary, for example the model."
-        raise TypeError(msg)
+        raise TypeError(f"compact(by={by!r}): give an agent that writes a summary, for example the model.")
     summarizer = cast("MiniAgent[Message, Message]", by).as_operand(strict=True)
     compaction = Compaction(int(model_limit * at), keep, summarizer)
     return miniagent(alias=f"compact({by.alias})", description="Shortens a long conversation.")(compaction)

@@ -1,15 +1,13 @@
 """The calls of a journal, in SQL that SQLite and Postgres have in common. Every call blocks."""
 
 import logging
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
 from miniagents.runs import CallKey, JournalEntry, JournalError, RecordedEvent, RecordedFunction
-from miniagents.values import redact_keys
 
-from ._codec import call_data, call_events, compressed
+from ._codec import Codec, Place
 from ._database import Database, marks
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
@@ -85,23 +83,27 @@ class CallTables:
         database: the connection.
         place: the journal, in errors.
         clock: returns the time in seconds since 1970.
-        texts: whether to keep the messages for agents.
+        codec: makes bytes of what is kept.
     """
 
-    def __init__(self, database: Database, place: str, clock: Callable[[], float], *, texts: bool) -> None:
+    def __init__(self, database: Database, place: str, clock: Callable[[], float], codec: Codec) -> None:
         self._database = database
         self._place = place
         self._clock = clock
-        self._texts = texts
+        self._codec = codec
         self._used: set[int] = set()
-        self._pending: dict[CallKey, _Row] = {}
+        self._pending: dict[Place, _Row] = {}
 
     def know(self, function: RecordedFunction) -> str:
         """Register a function, and return the hash of its source that is kept.
 
         Raises:
-            JournalError: another function has the same name and version.
+            JournalError: another function has the same name and version, or no answers are kept.
         """
+        if self._codec.content == "off":
+            raise JournalError(
+                f"{self._place} keeps no answers (content='off'), so {function.name} cannot be recorded."
+            )
         self._database.execute(
             "INSERT INTO functions (name, version, function, source) VALUES (?, ?, ?, ?) "
             "ON CONFLICT DO NOTHING",
@@ -133,18 +135,19 @@ class CallTables:
         Raises:
             JournalError: one that belongs to a scope cannot be read.
         """
-        entries: dict[CallKey, JournalEntry] = {}
+        entries: dict[Place, JournalEntry] = {}
+        places = [*map(self._codec.place, keys)]
         for at in range(0, len(keys), _AT_ONCE):
-            some = keys[at : at + _AT_ONCE]
+            some = places[at : at + _AT_ONCE]
             statement = _FIND.format(", ".join(marks(len(some), 3)))
-            values = [value for key in some for value in (key.digest, key.scope, key.number)]
+            values = [value for place in some for value in place]
             for digest, scope, n, number, name, version, used, failed, output in cast(
                 "Iterable[tuple[bytes, str, int, int, str, str, float, int, bytes]]",
                 self._database.execute(statement, values).fetchall(),
             ):
-                key = CallKey(digest, scope, n)
+                place = digest, scope, n
                 try:
-                    events = call_events(key, output)
+                    events = self._codec.call_events(place, output)
                 except ValueError as error:
                     if scope:  # it is no answer that can be made again
                         raise JournalError(
@@ -158,19 +161,20 @@ class CallTables:
                     continue
                 if self._clock() - used > _FRESH:
                     self._used.add(number)
-                entries[key] = JournalEntry(
+                entries[place] = JournalEntry(
                     RecordedFunction(name, version, ""), "", events, failed=bool(failed)
                 )
-        return [entries.get(key) for key in keys]
+        return [*map(entries.get, places)]
 
     def keep_all(self, calls: Sequence[tuple[CallKey, JournalEntry]]) -> None:
         """Keep calls at the end of the transaction."""
         now = self._clock()
         for key, entry in calls:
-            asked = compressed(_redacted(entry.question)) if self._texts else None
-            function, data = entry.function, call_data(key, entry.events)
-            self._pending[key] = (
-                *(key.digest, key.scope, key.number, function.name, function.version),
+            asked = self._codec.question_data(entry.question)
+            place, function = self._codec.place(key), entry.function
+            data = self._codec.call_data(place, entry.events)
+            self._pending[place] = (
+                *(*place, function.name, function.version),
                 *(now, now, int(entry.failed), asked, data),
             )
 
@@ -213,32 +217,29 @@ class CallTables:
         return removed
 
 
-def stored_calls(page: Callable[[str, int], list[_Row]], place: str) -> Iterator[StoredCall]:
+def stored_calls(page: Callable[[str, int], list[_Row]], place: str, codec: Codec) -> Iterator[StoredCall]:
     """Yield all calls in the order in which they were kept; one that cannot be read is left out.
 
     Args:
         page: runs a statement that returns some calls behind a number, and returns its rows.
         place: the journal, in warnings.
+        codec: of the journal.
     """
     last = 0
     while rows := page(_PAGE, last):
         last = cast("int", rows[-1][0])
         for number, *row in rows:
             try:
-                yield _stored(tuple(row))
-            except (ValueError, zlib.error) as error:
+                yield _stored(tuple(row), codec)
+            except ValueError as error:
                 _LOG.warning("Call %s of %s cannot be read: %s.", number, place, error)
 
 
-def _stored(row: _Row) -> StoredCall:
+def _stored(row: _Row, codec: Codec) -> StoredCall:
     key, scope, n, name, version, at, used, failed, asked, output = cast(
         "tuple[bytes, str, int, str, str, float, float, int, bytes | None, bytes]", row
     )
-    question = None if asked is None else zlib.decompress(asked).decode(errors="surrogatepass")
-    events = call_events(CallKey(key, scope, n), output)
+    question = None if asked is None else codec.question(asked)
+    events = codec.call_events((key, scope, n), output)
     size = len(output) + len(asked or b"") + 300
     return StoredCall(key.hex(), scope, n, name, version, at, used, bool(failed), question, events, size)
-
-
-def _redacted(question: str) -> bytes:
-    return redact_keys(question).encode(errors="surrogatepass")

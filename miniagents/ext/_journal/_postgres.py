@@ -8,45 +8,28 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import Final, Literal, Protocol, cast
+from typing import Final, Protocol, cast
 
 from typing_extensions import override
 
 from miniagents.runs import JournalError
 from miniagents.values import redact_keys
 
+from ._codec import Codec, Content, Hook, Keep
 from ._database import Database, Rows
 from ._runs import Block, RunTables
 from ._store import JournalInDatabase
+from ._tables import tables
 
 _VERSION: Final = 1
-_TABLES: Final = """
-CREATE TABLE servers (server TEXT PRIMARY KEY, process TEXT NOT NULL, versions TEXT NOT NULL,
-    seen DOUBLE PRECISION NOT NULL, news BIGINT NOT NULL) WITH (fillfactor = 50);
-CREATE TABLE runs (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, run TEXT NOT NULL UNIQUE,
-    owner TEXT NOT NULL, topic TEXT NOT NULL, version TEXT NOT NULL, restart TEXT NOT NULL,
-    server TEXT NOT NULL, attempts BIGINT NOT NULL, last BIGINT NOT NULL, began DOUBLE PRECISION NOT NULL,
-    ended DOUBLE PRECISION, until DOUBLE PRECISION, free_since DOUBLE PRECISION NOT NULL DEFAULT 0,
-    how TEXT NOT NULL);
-CREATE INDEX runs_of_topic ON runs (topic, owner, id);
-CREATE INDEX runs_live ON runs (server) WHERE ended IS NULL;
-CREATE INDEX runs_ended ON runs (ended) WHERE ended IS NOT NULL;
-CREATE INDEX runs_until ON runs (until) WHERE until IS NOT NULL;
-CREATE TABLE inbox (run BIGINT NOT NULL, key TEXT NOT NULL, data TEXT NOT NULL, PRIMARY KEY (run, key));
-CREATE TABLE texts (digest TEXT PRIMARY KEY, data BYTEA NOT NULL);
-CREATE TABLE text_uses (run BIGINT NOT NULL, digest TEXT NOT NULL REFERENCES texts,
-    PRIMARY KEY (run, digest));
-CREATE INDEX text_uses_of ON text_uses (digest);
-CREATE TABLE events (run BIGINT NOT NULL, first BIGINT NOT NULL, last BIGINT NOT NULL, data BYTEA NOT NULL,
-    PRIMARY KEY (run, last));
-CREATE TABLE functions (name TEXT NOT NULL, version TEXT NOT NULL, function TEXT NOT NULL,
-    source TEXT NOT NULL, PRIMARY KEY (name, version));
-CREATE TABLE calls (number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key BYTEA NOT NULL,
-    scope TEXT NOT NULL, n BIGINT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
-    at DOUBLE PRECISION NOT NULL, used DOUBLE PRECISION NOT NULL, failed SMALLINT NOT NULL, asked BYTEA,
-    output BYTEA NOT NULL, UNIQUE (key, scope, n));
-CREATE TABLE journal (version INTEGER NOT NULL);
-"""
+_NUMBER: Final = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+_TABLES: Final = (
+    *tables(number=_NUMBER, count=_NUMBER, octets="BYTEA"),
+    (
+        "CREATE TABLE events (run BIGINT NOT NULL, first BIGINT NOT NULL, last BIGINT NOT NULL, "
+        "data BYTEA NOT NULL, PRIMARY KEY (run, last))"
+    ),
+)
 _LOCK: Final = 0x6D696E6A  # "minj": of those that make the tables
 _ROWS: Final = "unnest(?::bigint[], ?::bigint[], ?::bigint[], ?::bytea[]) AS new (run, first, last, data)"
 _INSERT: Final = f"INSERT INTO events (run, first, last, data) SELECT * FROM {_ROWS}"  # noqa: S608 - a constant
@@ -56,7 +39,9 @@ _AT_ONCE: Final = (
     f"SELECT run, first, last, data FROM {_ROWS}, safe WHERE EXISTS (SELECT FROM me)"
 )
 _PATIENCE: Final = 10  # seconds for a connection
-_AGAIN: Final = frozenset({"40001", "40P01", "23503"})  # two transactions were in each other's way
+_AGAIN: Final = frozenset(
+    {"40001", "40P01", "23503", "25P03"}  # in each other's way, or suspended before the commit
+)
 
 
 class _Connection(Protocol):
@@ -120,8 +105,9 @@ class PostgresDatabase(Database):
         there = connection.execute("SELECT to_regclass('journal') IS NOT NULL").fetchone()
         if there == (False,):
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
-            connection.execute(_TABLES)
-            connection.execute("INSERT INTO journal VALUES (%s)", (_VERSION,))
+            for statement in _TABLES:
+                connection.execute(statement)
+            connection.execute("INSERT INTO journal VALUES (%s, NULL)", (_VERSION,))
         version = connection.execute("SELECT max(version) FROM journal").fetchone()
         connection.execute("COMMIT")
         if version != (_VERSION,):
@@ -133,8 +119,9 @@ class PostgresDatabase(Database):
 
     def _connection(self) -> _Connection:
         if self._connected is None or self._connected.closed:
-            # A process that is suspended in a transaction does not hold others for longer than its lease.
-            limit = f"-c idle_in_transaction_session_timeout={max(1, round(1000 * self._lease))}"
+            # A process that is suspended in a transaction does not hold others for longer than its lease; one
+            # that only has to wait for a processor is not suspended.
+            limit = f"-c idle_in_transaction_session_timeout={max(1000, round(1000 * self._lease))}"
             self._connected = cast(
                 "_Connection",
                 self._psycopg.connect(
@@ -237,7 +224,9 @@ class PostgresRuns(RunTables):
     row of this server is gone, or was changed by others: then all is done again, step by step.
     """
 
+    pause = 0.1  # each look is a query
     packs = False
+    if_there = "(digest) DO UPDATE SET digest = excluded.digest"  # which waits for those that delete it
     _step_by_step = False
 
     @override
@@ -336,8 +325,17 @@ class PostgresRuns(RunTables):
         )
 
     @override
+    def _pack_rows(self, number: int, blocks: Sequence[Block]) -> None:
+        for first, last, body in blocks:
+            self._insert([(number, first, last, self._codec.row(number, first, last, body))])
+
+    @override
     def _forget(self, numbers: Collection[int]) -> None:
         self._database.execute("DELETE FROM events WHERE run = ANY(?)", ([*numbers],))
+
+    @override
+    def _wait_for(self, digest: object) -> None:
+        self._all("SELECT 1 FROM texts WHERE digest = ? FOR UPDATE", digest)
 
 
 class PostgresJournal(JournalInDatabase):
@@ -348,9 +346,10 @@ class PostgresJournal(JournalInDatabase):
     Args:
         dsn: where the server is, such as ``postgresql://user@host/database``.
         schema: has the tables. It is made if it does not exist.
-        keep: what to keep of the messages for agents whose calls are recorded: ``"hash"`` or ``"text"``.
-        lease: seconds after which other processes may take over the runs of one that shows no sign of life.
-            One of the same machine that has ended is noticed at once.
+        keep, content: of messages: ``"hash"`` or ``"text"``; of runs: ``"keep"``, ``"run"`` or ``"off"``.
+        lease: seconds without a sign of life after which other processes take over runs.
+        seal, unseal: make and undo what is written of data, such as an encryption. Ids, owners, topics,
+            versions, names and times are not sealed.
 
     Raises:
         JournalError: the server cannot be reached, or the schema cannot be used.
@@ -367,14 +366,15 @@ class PostgresJournal(JournalInDatabase):
         dsn: str,
         *,
         schema: str = "miniagents",
-        keep: Literal["hash", "text"] = "hash",
+        keep: Keep = "hash",
+        content: Content = "keep",
         lease: float = 3.0,
+        seal: Hook | None = None,
+        unseal: Hook | None = None,
     ) -> None:
-        if keep not in {"hash", "text"}:
-            raise JournalError(f"keep={keep!r} of a journal is neither 'hash' nor 'text'.")
+        codec = Codec(keep, content, seal, unseal)
         if not schema.isidentifier():
             raise JournalError(f"{schema!r} is no name of a schema; give letters, digits and underscores.")
         database = PostgresDatabase(dsn, schema, lease)
-        super().__init__(
-            database, PostgresRuns, f"the schema {schema}", keep=keep, lease=lease, clock=database.clock
-        )
+        place = f"the schema {schema}"
+        super().__init__(database, PostgresRuns, place, codec, lease=lease, clock=database.clock)

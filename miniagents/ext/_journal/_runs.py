@@ -19,15 +19,13 @@ from miniagents.runs import (
     JournalError,
     Json,
     Restart,
-    RunHead,
     RunPage,
     RunRecord,
     RunState,
-    unknown_run,
 )
 
 from ._calls import CallTables
-from ._codec import Batch, compressed, decompressed, digest_of, events_of, opened, sealed
+from ._codec import Batch, Codec, events_of
 from ._database import Database, marks
 from ._followers import Follower, Mail, Over
 from ._processes import is_gone, this_process
@@ -47,6 +45,8 @@ _RECORD: Final = (
     "SELECT id, run, owner, topic, version, restart, server, attempts, last, began, ended, how FROM runs "
 )
 _LEFT: Final = "server = '' AND ended IS NULL AND restart <> 'program'"
+_PARKED: Final = "parked"  # the server of a run that waits for something to be sent
+_WAITS: Final = f"server = '{_PARKED}' AND ended IS NULL"
 _KEPT: Final = "(until IS NULL OR until > ?)"
 
 
@@ -60,6 +60,7 @@ class OwnRun:
         last: the position of its last event.
         blocks: its events that are not packed yet, without checksums.
         size: of these, in bytes.
+        abandoned: whether this process has ended its work on it, and could not write that.
         listener: gets what is sent to the run, in its event loop.
         heard: the keys of what it got.
         bodies: of what is written at the end of the transaction.
@@ -71,6 +72,7 @@ class OwnRun:
     last: int
     blocks: list[Block] = field(default_factory=list[Block])
     size: int = 0
+    abandoned: bool = False
     listener: tuple[AbstractEventLoop, Sent] | None = None
     heard: set[str] = field(default_factory=set[str])
     bodies: list[bytes] = field(default_factory=list[bytes])
@@ -95,6 +97,7 @@ class RunTables:
         clock: returns the time in seconds since 1970, the same in all processes.
         lease: seconds without a heartbeat after which a server counts as dead.
         mail: takes what is for event loops.
+        codec: makes bytes of what is kept.
         calls: of the same journal.
 
     Attributes:
@@ -108,6 +111,7 @@ class RunTables:
         clock: Callable[[], float],
         lease: float,
         mail: Mail,
+        codec: Codec,
         calls: CallTables,
     ) -> None:
         self.calls: CallTables = calls
@@ -116,14 +120,17 @@ class RunTables:
         self._clock = clock
         self._lease = lease
         self._mail = mail
+        self._codec = codec
         self._server = ""
         self._news = 0  # how often others have changed something of ours
         self._stale = False
+        self._unread = False  # others have changed something, and to read it has failed
         self._seen = 0.0  # monotonic time of the last heartbeat
         self._own: dict[str, OwnRun] = {}
-        self._joined: dict[object, tuple[str, AbstractEventLoop, Callable[[], None]]] = {}
+        self._joined: dict[object, tuple[str, bool, AbstractEventLoop, Callable[[], None]]] = {}
         self._watched: dict[int, _Watched] = {}
         self._observed: dict[str, tuple[float, float, float]] = {}  # server -> its sign of life, since, until
+        self._absent: dict[str, float] = {}  # version that no server joins with -> since when
         self._pending: list[OwnRun] = []  # those with events that are not written yet
         self._pushes: list[tuple[int, Sequence[Event] | Over]] = []
         self._undo: list[Callable[[], object]] = []
@@ -131,8 +138,14 @@ class RunTables:
 
     # -- what differs between the databases ------------------------------------------------------------
 
+    pause: ClassVar[float] = _POLL
+    """Seconds between two looks at what others have changed, while this process only serves."""
+
     packs: ClassVar[bool] = True
     """Whether new events are kept in memory until they are packed."""
+
+    if_there: ClassVar[str] = "DO NOTHING"
+    """What is done about a text that is kept already."""
 
     def _renew(self) -> int | None:
         """Send a heartbeat, and return how often others have changed something of ours; None: all is lost."""
@@ -166,12 +179,19 @@ class RunTables:
     def _fold_of(self, server: str) -> None:
         """Pack the runs of a server that has ended."""
 
+    def _pack_rows(self, number: int, blocks: Sequence[Block]) -> None:
+        """Write events of a run as one row; they are given without checksums."""
+        raise NotImplementedError
+
     def _cut(self) -> None:
         """Remove what was packed."""
 
     def _forget(self, numbers: Collection[int]) -> None:
         """Remove the events of runs."""
         raise NotImplementedError
+
+    def _wait_for(self, digest: object) -> None:
+        """Others that write a text just now are waited for, so that it is seen that they use it."""
 
     # -- transactions ------------------------------------------------------------------------------------
 
@@ -206,7 +226,7 @@ class RunTables:
             body, events = b",".join(own.bodies), own.events
             own.bodies, own.events = [], []
             first, last = own.last + 1, own.last + len(events)
-            rows.append((own.number, first, last, sealed(own.number, first, last, body)))
+            rows.append((own.number, first, last, self._codec.row(own.number, first, last, body)))
             self._undo.append(partial(self._shorten, own, own.last, own.size))
             own.last = last
             own.size += len(body)
@@ -228,8 +248,6 @@ class RunTables:
         for number, batch in self._pushes:
             self._push(number, batch)
         self._pushes.clear()
-        if self._stale:
-            self._read_news()
 
     def undo(self) -> None:
         """A transaction was undone."""
@@ -262,31 +280,38 @@ class RunTables:
             self._tidy_at = self._seen + _TIDY
             self._database.execute(
                 "INSERT INTO servers (server, process, versions, seen, news) VALUES (?, ?, ?, ?, 0)",
-                (self._server, this_process(), self._versions(), self._clock()),
+                (self._server, this_process(), json.dumps(self._versions()), self._clock()),
             )
             self._undo.append(partial(setattr, self, "_server", ""))
 
-    def _versions(self) -> str:
-        return json.dumps(sorted({version for version, _, _ in self._joined.values()}))
+    def _versions(self) -> list[str]:
+        return sorted({version for version, *_ in self._joined.values()})
 
-    def join(self, key: object, version: str, loop: AbstractEventLoop, on_left: Callable[[], None]) -> None:
+    def join(
+        self,
+        key: object,
+        version: str,
+        loop: AbstractEventLoop,
+        on_left: Callable[[], None],
+        waiting: bool,
+    ) -> None:
         """Serve runs of a version."""
-        self._joined[key] = version, loop, on_left
+        self._joined[key] = version, waiting, loop, on_left
         self._poll_at = self._look_at = 0.0
         self._renew_versions()
 
     def part(self, key: object) -> None:
         """Serve them no more."""
-        del self._joined[key]
+        self._joined.pop(key, None)
         self._renew_versions()
 
     def _renew_versions(self) -> None:
         self._register()
         self._database.execute(
-            "UPDATE servers SET versions = ? WHERE server = ?", (self._versions(), self._server)
+            "UPDATE servers SET versions = ? WHERE server = ?", (json.dumps(self._versions()), self._server)
         )
 
-    def begin(self, head: RunHead, batch: Batch) -> None:
+    def begin(self, head: RunRecord, batch: Batch) -> None:
         """Keep a new run."""
         self._register()
         now = self._clock()
@@ -298,15 +323,14 @@ class RunTables:
             values,
         )
         if not made.rowcount:
-            raise JournalError(
-                f"a run already has the id {head.run!r}; give each run an id of its own.", "exists"
-            )
+            raise JournalError.exists(head.run)
         self._obtain(OwnRun(head.run, self._number(head.run), 0))
         self.append(head.run, batch)
 
     def _obtain(self, own: OwnRun) -> None:
         self._opened(own.number)
         self._own[own.run] = own
+        self._pushes.append((own.number, "behind"))  # what another process wrote was perhaps not read here
         self._undo.append(partial(self._own.pop, own.run, None))
 
     def append(self, run: str, batch: Batch) -> None:
@@ -321,9 +345,9 @@ class RunTables:
         own.bodies.append(batch.body)
         own.events += batch.events
         for digest, text in batch.texts.items():
-            data = compressed(text.encode(errors="surrogatepass"))
             self._database.execute(
-                "INSERT INTO texts (digest, data) VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, data)
+                f"INSERT INTO texts (digest, data) VALUES (?, ?) ON CONFLICT {self.if_there}",  # noqa: S608
+                (digest, self._codec.text_data(text)),
             )
             self._database.execute(
                 "INSERT INTO text_uses (run, digest) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -333,9 +357,9 @@ class RunTables:
     def _refusal(self, run: str) -> JournalError:
         found = self._find("run = ? AND " + _KEPT, run, self._clock())
         if not found:
-            return unknown_run(run)
+            return JournalError.unknown(run)
         if found[0].ended:
-            return JournalError(f"the run {run!r} has ended; nothing can be added to its log.", "ended")
+            return JournalError.ended(run)
         return JournalError(
             f"another process writes the run {run!r}; this one can add nothing to its log.", "taken"
         )
@@ -354,19 +378,51 @@ class RunTables:
     def end(self, run: str, batch: Batch, how: str, keep: float | None) -> None:
         """Keep the last events of a run."""
         own, now = self._release(run, batch), self._clock()
+        until = None if keep is None else now + keep
+        texts_until = now + _TIDY if self._codec.content == "run" else None  # readers elsewhere get the end
         self._database.execute(
-            "UPDATE runs SET ended = ?, how = ?, until = ?, last = ? WHERE id = ?",
-            (now, how, None if keep is None else now + keep, own.last, own.number),
+            "UPDATE runs SET ended = ?, how = ?, until = ?, texts_until = ?, last = ? WHERE id = ?",
+            (now, how, until, texts_until, own.last, own.number),
         )
         self._pushes.append((own.number, "ended"))
 
-    def leave(self, run: str, batch: Batch) -> None:
-        """Let the next process take a run."""
+    def leave(self, run: str, batch: Batch, wake_at: float | None, heard: int, counts: bool) -> None:
+        """Let the next process take a run, or park it."""
         own = self._release(run, batch)
+        # The row is locked before it is known what was sent: who sends something changes it after that.
         self._database.execute(
-            "UPDATE runs SET server = '', free_since = ?, attempts = attempts - 1, last = ? WHERE id = ?",
-            (self._clock(), own.last, own.number),
+            "UPDATE runs SET server = ?, wake_at = ?, attempts = attempts - ?, last = ? WHERE id = ?",
+            ("" if wake_at is None else _PARKED, wake_at, int(not counts), own.last, own.number),
         )
+        if wake_at is None or len(self._inbox(own.number)) > heard:
+            self._wake("id = ?", own.number)
+            self._look_at = 0.0
+
+    def abandon(self, run: str) -> None:
+        """Leave a run later: this process has ended its work on it, and could not write that."""
+        if run in self._own:
+            self._own[run].abandoned = True
+
+    def _leave_abandoned(self, run: str) -> None:
+        self._check_own()  # it may be written nevertheless, and another process have it
+        if run in self._own:
+            self.leave(run, self._codec.batch_of([]), None, 0, counts=True)
+
+    def _wake(self, which: str, *values: object) -> None:
+        """Let runs be taken, and all servers look for them."""
+        self._database.execute(f"UPDATE runs SET server = '' WHERE {_WAITS} AND {which}", values)  # noqa: S608
+        self._database.execute(
+            "UPDATE servers SET news = news + 1 WHERE versions <> '[]' AND server <> ?", (self._server,)
+        )
+
+    def wake_due(self) -> None:
+        """Let runs of the versions of this process be taken whose time has come."""
+        for version in self._versions():
+            self._wake("version = ? AND wake_at <= ?", version, self._clock())
+
+    def _is_due(self) -> bool:
+        query = f"{_WAITS} AND version = ? AND wake_at <= ? LIMIT 1"
+        return any(self._numbers(query, version, self._clock()) for version in self._versions())
 
     def bury(self) -> None:
         """Make the runs of servers that have ended free."""
@@ -377,44 +433,68 @@ class RunTables:
 
     def _free(self, server: str) -> None:
         self._fold_of(server)
-        self._database.execute(
-            "UPDATE runs SET server = '', free_since = ? WHERE server = ? AND ended IS NULL",
-            (self._clock(), server),
-        )
+        self._database.execute("UPDATE runs SET server = '' WHERE server = ? AND ended IS NULL", (server,))
 
     def _servers(self) -> list[tuple[str, str, float]]:
-        return cast("list[tuple[str, str, float]]", self._all("SELECT server, process, seen FROM servers"))
+        found = cast("list[tuple[str, str, float]]", self._all("SELECT server, process, seen FROM servers"))
+        self._observed = {name: self._observed[name] for name, *_ in found if name in self._observed}
+        return found
 
-    def takeable(self, version: str, limit: int) -> list[int]:
+    def takeable(self, version: str, limit: int, *, waiting: bool = False) -> list[int]:
         """Return the numbers of runs that may be taken.
 
         In a deploy, the servers of a version may all be gone for a moment: its runs wait for them.
         """
         served = {each for (text,) in self._all("SELECT versions FROM servers") for each in _list(text)}
-        patience = self._clock() - _PATIENCE * self._lease
-        columns = "id, version, restart, free_since"
+        now = time.monotonic()
+        columns = "id, version, restart, wake_at"
         query = f"SELECT {columns} FROM runs WHERE {_LEFT} ORDER BY id"  # noqa: S608 - constants
-        left = cast("list[tuple[int, str, str, float]]", self._all(query))
+        rows = self._all(query)
+        if waiting:
+            known = sorted(served | {version})
+            query = (
+                f"SELECT {columns} FROM runs WHERE {_WAITS} AND version NOT IN "  # noqa: S608 - constants
+                f"({', '.join(marks(len(known)))}) ORDER BY id LIMIT ?"
+            )
+            rows += self._all(query, *known, limit)
+        left = cast("list[tuple[int, str, str, float | None]]", rows)
+        absent = {its for _, its, _, _ in left} - served - {version}
+        since = {its: at for its, at in self._absent.items() if its not in served}  # also of other queries
+        self._absent = dict.fromkeys(absent, now) | since
+        patience = now - _PATIENCE * self._lease
         fit = [
             number
-            for number, its, restart, free_since in left
-            if its == version or (its not in served and (restart == "never" or free_since < patience))
+            for number, its, restart, wake_at in left
+            if its == version
+            or (
+                its in absent
+                and (restart == "never" or self._absent[its] < patience)
+                and (waiting or wake_at is None)
+            )
         ]
         return fit[:limit]
 
-    def take(self, numbers: Sequence[int], *, ended: bool = False) -> list[RunRecord]:
-        """Become the writer of runs that no process writes, and that have not ended, or may have."""
+    def take(
+        self, numbers: Sequence[int], *, version: str | None = None, ended: bool = False
+    ) -> list[RunRecord]:
+        """Become the writer of runs that no process writes, and that have not ended, or may have.
+
+        From now on they are runs of this version; their records are those of before.
+        """
         self._register()
         taken: list[RunRecord] = []
-        free = "(server = '' OR ended IS NOT NULL)" if ended else "server = '' AND ended IS NULL"
+        idle = f"server IN ('', '{_PARKED}')"
+        free = f"({idle} OR ended IS NOT NULL)" if ended else f"{idle} AND ended IS NULL"
         for number in numbers:
             mine = self._database.execute(
-                "UPDATE runs SET server = ?, attempts = attempts + 1, ended = NULL, how = '', until = NULL "  # noqa: S608
-                f"WHERE id = ? AND {free}",
+                "UPDATE runs SET server = ?, wake_at = NULL, attempts = attempts + 1, ended = NULL, "  # noqa: S608
+                f"how = '', until = NULL, texts_until = NULL WHERE id = ? AND {free}",
                 (self._server, number),
             )
             if mine.rowcount:
                 (record,) = self._find("id = ?", number)
+                if version is not None and record.version != version:
+                    self._database.execute("UPDATE runs SET version = ? WHERE id = ?", (version, number))
                 self._obtain(OwnRun(record.run, number, record.last))
                 taken.append(record)
         return taken
@@ -446,14 +526,26 @@ class RunTables:
         """Whether this process is the writer of a run."""
         return run in self._own
 
-    def send(self, run: str, key: str, data: str) -> None:
+    def send(self, run: str, key: str, data: bytes) -> None:
         """Keep something for the writer of a run."""
         sent = self._database.execute(
             "INSERT INTO inbox (run, key, data) SELECT id, ?, ? FROM runs WHERE run = ? AND ended IS NULL "
             "ON CONFLICT DO NOTHING",
             (key, data, run),
         )
-        if sent.rowcount:
+        if not sent.rowcount:
+            before = "SELECT 1 FROM inbox WHERE run = (SELECT id FROM runs WHERE run = ?) AND key = ?"
+            if not self._all(before, run, key):
+                raise self._refusal(run)
+            return
+        self._database.execute(
+            f"UPDATE runs SET server = CASE server WHEN '{_PARKED}' THEN '' ELSE server END WHERE run = ?",  # noqa: S608
+            (run,),
+        )
+        if self._numbers("run = ? AND server = ''", run):
+            self._wake("run = ?", run)
+            self._look_at = 0.0
+        else:
             self._disturb(run)
 
     def _disturb(self, run: str) -> None:
@@ -464,12 +556,17 @@ class RunTables:
         )
         self._stale = self._stale or run in self._own
 
-    def delete(self, run: str) -> None:
-        """Delete a run."""
+    def delete(self, run: str, topic: str | None = None) -> None:
+        """Delete a run, if it belongs to a topic."""
+        numbers = self._numbers("run = ? AND topic = coalesce(?, topic)", run, topic)
+        if not numbers:
+            return
         self._disturb(run)
-        numbers = self._numbers("run = ?", run)
-        if run in self._own:
-            self._undo.append(partial(self._own.__setitem__, run, self._own.pop(run)))
+        own = self._own.pop(run, None)
+        if own is not None:
+            self._undo.append(partial(self._own.__setitem__, run, own))
+            self._pending = [each for each in self._pending if each is not own]
+            own.bodies, own.events = [], []
         self._remove(numbers)
         for number in numbers:
             self._pushes.append((number, "unknown"))
@@ -485,19 +582,38 @@ class RunTables:
         if numbers:
             self._forget(numbers)
         for number in sorted(numbers):
-            texts = self._all("SELECT digest FROM text_uses WHERE run = ?", number)
-            self._database.execute("DELETE FROM text_uses WHERE run = ?", (number,))
-            for (digest,) in texts:
-                self._database.execute(
-                    "DELETE FROM texts WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM text_uses "
-                    "WHERE text_uses.digest = texts.digest)",
-                    (digest,),
-                )
-            self._database.execute("DELETE FROM inbox WHERE run = ?", (number,))
+            self._remove_texts(number)
             self._database.execute("DELETE FROM runs WHERE id = ?", (number,))
+
+    def _remove_texts(self, number: int) -> None:
+        """Remove the long texts of a run, and what was sent to it."""
+        texts = self._all("SELECT digest FROM text_uses WHERE run = ?", number)
+        self._database.execute("DELETE FROM text_uses WHERE run = ?", (number,))
+        for (digest,) in texts:
+            self._wait_for(digest)
+            self._database.execute(
+                "DELETE FROM texts WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM text_uses "
+                "WHERE text_uses.digest = texts.digest)",
+                (digest,),
+            )
+        self._database.execute("DELETE FROM inbox WHERE run = ?", (number,))
 
     def _purge(self) -> None:
         self._remove(self._numbers("until <= ? ORDER BY id LIMIT ?", self._clock(), _PURGED))
+        self._drop_texts(self._numbers("texts_until <= ? ORDER BY id LIMIT ?", self._clock(), _PURGED))
+
+    def _drop_texts(self, numbers: Collection[int]) -> None:
+        """Keep of runs that have ended what happened when, without texts."""
+        for number in numbers:
+            self._database.execute("UPDATE runs SET texts_until = NULL WHERE id = ?", (number,))
+            try:
+                batch = self._codec.batch_of(self._events("", number, 0, 0), texts=False)
+            except JournalError:  # it is damaged: its readers get the error, as its last event is missing
+                batch = self._codec.batch_of([])
+            self._forget([number])
+            self._remove_texts(number)
+            if batch.events:
+                self._pack_rows(number, [(1, len(batch.events), batch.body)])
 
     def _pack(self) -> None:
         """Pack what the runs of this process have written, and what is no longer kept."""
@@ -515,6 +631,8 @@ class RunTables:
             self._database.execute("DELETE FROM servers WHERE server = ?", (self._server,))
             self._own.clear()
             self._cut()
+            if all(map(self._is_over, self._servers())):  # else one of the others does it when it is due
+                self._drop_texts(self._numbers("texts_until IS NOT NULL"))
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -523,16 +641,16 @@ class RunTables:
         with self._database.snapshot():
             found = self._find("run = ? AND " + _KEPT, run, self._clock())
             if not found:
-                raise unknown_run(run)
+                raise JournalError.unknown(run)
             number = self._number(run)
-            return RunPage(found[0], self._events(run, number, after), self._inbox(number))
+            return RunPage(found[0], self._events(run, number, after, found[0].last), self._inbox(number))
 
     def _number(self, run: str) -> int:
         for number in self._numbers("run = ?", run):
             return number
-        raise unknown_run(run)
+        raise JournalError.unknown(run)
 
-    def _events(self, run: str, number: int, after: int) -> list[Event]:
+    def _events(self, run: str, number: int, after: int, end: int) -> list[Event]:
         bodies: list[bytes] = []
         position = first = after
         try:
@@ -541,12 +659,14 @@ class RunTables:
                     first = position = begin - 1
                 if begin != position + 1:
                     raise ValueError(f"there is nothing behind position {position}")  # noqa: TRY301
-                bodies.append(opened(number, begin, last, data))
+                bodies.append(self._codec.body(number, begin, last, data))
                 position = last
             events = events_of(bodies, self._texts)
-            if len(events) != position - first or first > after:
+            if len(events) != position - first or first > after or position < end:
                 raise ValueError("events are missing")  # noqa: TRY301
         except (ValueError, RecursionError) as error:
+            if not self._numbers("id = ?", number):
+                raise JournalError.unknown(run) from None  # it was deleted while it was read
             raise JournalError(
                 f"The run {run!r} of {self._place} cannot be read: its log is damaged ({error})."
             ) from None
@@ -557,8 +677,7 @@ class RunTables:
             f"SELECT data FROM texts WHERE digest IN ({', '.join(marks(len(digests)))})",  # noqa: S608
             *digests,
         )
-        texts = (decompressed(cast("bytes", data)).decode(errors="surrogatepass") for (data,) in found)
-        return {digest_of(text): text for text in texts}
+        return self._codec.texts(cast("bytes", data) for (data,) in found)
 
     def follow(self, run: str, after: int, follower: Follower) -> RunPage:
         """Return the events of a run behind a position; the follower gets those that come."""
@@ -579,14 +698,17 @@ class RunTables:
                 if not watched.followers:
                     del self._watched[number]
 
-    def find(self, run: str | None, topic: str | None, owner: str | None, limit: int) -> list[RunRecord]:
+    def find(
+        self, run: str | None, topic: str | None, owner: str | None, ended: bool | None, limit: int
+    ) -> list[RunRecord]:
         """Return records, newest first."""
         wanted = [
             (name, value)
             for name, value in (("run", run), ("topic", topic), ("owner", owner))
             if value is not None
         ]
-        where = " AND ".join([*(f"{name} = ?" for name, _ in wanted), _KEPT])
+        states = [] if ended is None else ["ended IS NOT NULL" if ended else "ended IS NULL"]
+        where = " AND ".join([*(f"{name} = ?" for name, _ in wanted), *states, _KEPT])
         return self._find(
             f"{where} ORDER BY id DESC LIMIT ?", *(value for _, value in wanted), self._clock(), limit
         )
@@ -598,9 +720,16 @@ class RunTables:
             "list[tuple[int, str, str, str, str, Restart, str, int, int, float, float | None, str]]",
             self._all(f"{_RECORD} WHERE {where}", *values),
         ):
-            state: RunState = "ended" if ended is not None else "live" if server else "left"
+            state: RunState = "live" if server else "left"
+            if ended is not None:
+                state = "ended"
+            elif server == _PARKED:
+                state = "parked"
             found[number] = RunRecord(run, owner, topic, version, restart, state, attempts, last, began, how)
             own = self._own.get(run)
+            if own is not None and own.number == number and server != self._server:
+                self._lose()  # this process was suspended, and reads before it has tried to write
+                own = None
             if own is not None and own.number == number:
                 found[number] = replace(found[number], last=own.last)
             elif state == "live":
@@ -611,25 +740,28 @@ class RunTables:
         return [*found.values()]
 
     def _inbox(self, number: int) -> dict[str, Json]:
-        rows = cast("list[tuple[str, str]]", self._all("SELECT key, data FROM inbox WHERE run = ?", number))
-        return {key: cast("Json", json.loads(data)) for key, data in rows}
+        rows = cast("list[tuple[str, bytes]]", self._all("SELECT key, data FROM inbox WHERE run = ?", number))
+        return {key: self._codec.sent(data) for key, data in rows}
 
     def listen(self, run: str, loop: AbstractEventLoop, on_sent: Sent) -> None:
         """Have a function called with what is sent to a run of this process."""
         own = self._own.get(run)
         if own is not None:
             own.listener, own.heard = (loop, on_sent), set()
-            self._hear(own)
+            self._hear()
             self._poll_at = 0.0
 
-    def _hear(self, own: OwnRun) -> None:
-        if own.listener is None:
-            return
-        loop, on_sent = own.listener
-        for key, data in self._inbox(own.number).items():
-            if key not in own.heard:
-                own.heard.add(key)
-                self._mail.post(loop, partial(on_sent, key, data))
+    def _hear(self) -> None:
+        """Pass on what was sent to the runs of this process; one query for all of them."""
+        query = "SELECT i.run, i.key, i.data FROM runs AS r JOIN inbox AS i ON i.run = r.id "
+        found = self._all(f"{query} WHERE r.server = ? AND r.ended IS NULL", self._server)
+        own = {each.number: each for each in self._own.values()} if found else {}
+        for number, key, data in cast("list[tuple[int, str, bytes]]", found):
+            its = own.get(number)
+            if its is not None and its.listener is not None and key not in its.heard:
+                its.heard.add(key)
+                loop, on_sent = its.listener
+                self._mail.post(loop, partial(on_sent, key, self._codec.sent(data)))
 
     def _numbers(self, where: str, *values: object) -> list[int]:
         found = self._all(f"SELECT id FROM runs WHERE {where}", *values)  # noqa: S608 - constants
@@ -643,6 +775,8 @@ class RunTables:
     def tick(self, write: Callable[[Callable[[], object]], None]) -> float | None:
         """Read what other processes have written, and keep the tables tidy, as far as that is due."""
         now = time.monotonic()
+        if self._stale:
+            self._read_news()
         foreign = [each for each in self._watched.values() if each.run not in self._own]
         waits = bool(foreign) or any(each.listener for each in self._own.values())
         if self._joined and not self._server:  # it was asleep for so long that others took its runs over
@@ -650,22 +784,32 @@ class RunTables:
         if not (waits or self._server):
             return 1.0 if self._joined else None
         if now >= self._poll_at:
-            self._poll_at = now + (_POLL if waits else _LOOK)
-            if self._database.changed():
+            self._poll_at = now + (_POLL if waits else self.pause if self._joined else _LOOK)
+            self._unread = self._database.changed() or self._unread
+            if self._unread:
                 with self._database.snapshot():
                     self._poll()
+                self._unread = False
         if now >= self._look_at:
             self._look_at = now + min(_LOOK, self._lease / 3)
-            if self.some_gone():
-                write(self.bury)
-            self._tell_left()
+            self._look(write)
         if self._server and now >= self._seen + self._lease / 3:
             write(self._beat if self._own or self._joined else self._rest)
         if self._server and now >= self._tidy_at:
             self._tidy_at = now + _TIDY
             write(self._pack)
+            for run in [each.run for each in self._own.values() if each.abandoned]:
+                write(partial(self._leave_abandoned, run))
         due = min(self._poll_at, self._look_at, self._seen + self._lease / 3 if self._server else math.inf)
         return max(0.0, due - time.monotonic())
+
+    def _look(self, write: Callable[[Callable[[], object]], None]) -> None:
+        """Look for runs that may be taken."""
+        if self.some_gone():
+            write(self.bury)
+        if self._is_due():
+            write(self.wake_due)
+        self._tell_left()
 
     def _is_over(self, server: tuple[str, str, float]) -> bool:
         """Whether a server has ended, or has sent no heartbeat for a lease.
@@ -686,14 +830,17 @@ class RunTables:
         self._database.execute("UPDATE servers SET seen = ? WHERE server = ?", (self._clock(), self._server))
 
     def _rest(self) -> None:
-        """Send no heartbeats while there is nothing to keep alive."""
+        """Send no heartbeats while there is nothing to keep alive, or to tidy soon."""
+        if self._numbers("texts_until IS NOT NULL LIMIT 1"):
+            self._beat()
+            return
         self._cut()
         self._database.execute("DELETE FROM servers WHERE server = ?", (self._server,))
         self._server = ""
 
     def _tell_left(self) -> None:
-        if self._joined and self._numbers(f"{_LEFT} LIMIT 1"):
-            for _, loop, on_left in self._joined.values():
+        for version, waiting, loop, on_left in self._joined.values():
+            if self.takeable(version, 1, waiting=waiting):
                 self._mail.post(loop, on_left)
 
     def _poll(self) -> None:
@@ -712,7 +859,7 @@ class RunTables:
             watched = self._watched.get(number)
             if watched is not None and first == watched.last + 1:
                 try:
-                    self._push(number, events_of([opened(number, first, last, data)], self._texts))
+                    self._push(number, events_of([self._codec.body(number, first, last, data)], self._texts))
                 except ValueError:
                     self._push(number, "behind")  # read again, it is refused with a sentence
         states = self._all(
@@ -730,12 +877,12 @@ class RunTables:
 
     def _read_news(self) -> None:
         self._stale = False
+        self._look_at = 0.0
         found = self._all("SELECT news FROM servers WHERE server = ?", self._server)
         if found:
             self._news = cast("int", found[0][0])
             self._check_own()
-            for own in self._own.values():
-                self._hear(own)
+            self._hear()
 
 
 def _list(text: object) -> list[str]:

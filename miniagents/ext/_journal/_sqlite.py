@@ -26,32 +26,26 @@ from .._sqlite import (
     transaction,
 )
 from ._database import Database, Rows
-from ._sqlite_runs import RUN_TABLES
+from ._sqlite_runs import EVENT_TABLES
+from ._tables import tables
 
-_FUNCTIONS: Final = (
-    "CREATE TABLE functions (name TEXT NOT NULL, version TEXT NOT NULL, function TEXT NOT NULL, "
-    "source TEXT NOT NULL, PRIMARY KEY (name, version)) WITHOUT ROWID"
-)
-_CALLS: Final = (
-    (
-        "CREATE TABLE calls (number INTEGER PRIMARY KEY, key BLOB NOT NULL, scope TEXT NOT NULL, "
-        "n INTEGER NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, at REAL NOT NULL, "
-        "used REAL NOT NULL, failed INTEGER NOT NULL, asked BLOB, output BLOB NOT NULL)"
-    ),
-    "CREATE UNIQUE INDEX calls_by_key ON calls (key, scope, n)",
+_TABLES: Final = (
+    *tables(number="INTEGER PRIMARY KEY AUTOINCREMENT", count="INTEGER PRIMARY KEY", octets="BLOB"),
+    *EVENT_TABLES,
 )
 _TO_3: Final = (
-    *_CALLS,
+    *_TABLES,
+    "INSERT INTO journal VALUES (1, x'')",
     "INSERT INTO calls SELECT number, key, run, n, name, version, at, used, failed, asked, output FROM call",
+    "INSERT INTO functions SELECT name, version, function, source FROM function",
     "DROP TABLE call",
-    "ALTER TABLE function RENAME TO functions",
+    "DROP TABLE function",
     "DROP TABLE IF EXISTS unfinished",
-    *RUN_TABLES,
 )
 _FORM: Final = DatabaseForm(
     0x6D696E6A,  # "minj", which identifies a journal
     3,
-    (_FUNCTIONS, *_CALLS, *RUN_TABLES),
+    (*_TABLES, "INSERT INTO journal VALUES (1, NULL)"),
     upgrades=((), _TO_3),
 )
 _PATIENCE: Final = 30.0  # seconds that another process may hold the file
@@ -85,13 +79,15 @@ class SQLiteDatabase(Database):
 
     Args:
         path: of the file; it is made.
+        erases: whether what is deleted is overwritten.
 
     Raises:
         JournalError: it cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, erases: bool) -> None:
         self._path = path
+        self._erases = erases
         self._hard = True
         self._version = 0
         beside = path.with_name(f"{path.name}-lock")
@@ -119,7 +115,7 @@ class SQLiteDatabase(Database):
                     "Other users of this machine can write the journal %s; `chmod 600` it.", self._path
                 )
             with file_lock(self._lock, exclusive=True, timeout=_PATIENCE):
-                return _connected(self._path)
+                return _connected(self._path, erases=self._erases)
         except WrongFileError as error:
             raise JournalError(f"The journal cannot be used: {error}.") from None
         except sqlite3.Error as error:
@@ -192,12 +188,13 @@ class SQLiteDatabase(Database):
         os.close(self._lock)
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connected(path: Path, *, erases: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         prepare(connection, path, _FORM, lock_timeout=_PATIENCE)
         # Much of what is written is removed soon; then it is not written twice.
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute(f"PRAGMA secure_delete = {erases:d}")
     except BaseException:
         connection.close()
         raise
@@ -230,6 +227,8 @@ def read_page(path: Path, statement: str, last: int) -> list[tuple[object, ...]]
                 raise JournalError(f"{path} is not a journal; give the path of one.")
             if number_of(connection, "user_version") < _FORM.version:
                 statement = statement.replace("scope", "run AS scope").replace("FROM calls", "FROM call")
+            elif connection.execute("SELECT secret > x'' FROM journal").fetchone() == (1,):
+                raise JournalError(f"The journal {path} is sealed; open it with its seal= and unseal=.")
             return cast("list[tuple[object, ...]]", connection.execute(statement, (last,)).fetchall())
     except sqlite3.Error as error:
         raise JournalError(f"The journal {path} cannot be read: {error}.") from None

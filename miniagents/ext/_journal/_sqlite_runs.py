@@ -11,36 +11,10 @@ from typing import Final, cast
 
 from typing_extensions import override
 
-from ._codec import opened, sealed
 from ._database import marks
 from ._runs import Block, OwnRun, RunTables
 
-RUN_TABLES: Final = (
-    (
-        "CREATE TABLE servers (server TEXT PRIMARY KEY, process TEXT NOT NULL, versions TEXT NOT NULL, "
-        "seen REAL NOT NULL, news INTEGER NOT NULL) WITHOUT ROWID"
-    ),
-    (
-        "CREATE TABLE runs (id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL UNIQUE, "
-        "owner TEXT NOT NULL, topic TEXT NOT NULL, version TEXT NOT NULL, restart TEXT NOT NULL, "
-        "server TEXT NOT NULL, attempts INTEGER NOT NULL, last INTEGER NOT NULL, "
-        "tail_from INTEGER NOT NULL DEFAULT 0, began REAL NOT NULL, ended REAL, until REAL, "
-        "free_since REAL NOT NULL DEFAULT 0, how TEXT NOT NULL)"
-    ),
-    "CREATE INDEX runs_of_topic ON runs (topic, owner, id)",
-    "CREATE INDEX runs_live ON runs (server) WHERE ended IS NULL",
-    "CREATE INDEX runs_ended ON runs (ended) WHERE ended IS NOT NULL",
-    "CREATE INDEX runs_until ON runs (until) WHERE until IS NOT NULL",
-    (
-        "CREATE TABLE inbox (run INTEGER NOT NULL, key TEXT NOT NULL, data TEXT NOT NULL, "
-        "PRIMARY KEY (run, key)) WITHOUT ROWID"
-    ),
-    "CREATE TABLE texts (digest TEXT PRIMARY KEY, data BLOB NOT NULL)",
-    (
-        "CREATE TABLE text_uses (run INTEGER NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (run, digest)) "
-        "WITHOUT ROWID"
-    ),
-    "CREATE INDEX text_uses_of ON text_uses (digest)",
+EVENT_TABLES: Final = (
     (
         "CREATE TABLE tail (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, "
         "first INTEGER NOT NULL, last INTEGER NOT NULL, data BLOB NOT NULL)"
@@ -93,19 +67,28 @@ class SQLiteRuns(RunTables):
             return [
                 *blocks,
                 *(
-                    (first, last, sealed(number, first, last, body))
+                    (first, last, self._codec.row(number, first, last, body))
                     for first, last, body in own.blocks
                     if last > after
                 ),
             ]
         return blocks + self._rows(
             "SELECT first, last, data FROM tail WHERE id >= (SELECT tail_from FROM runs WHERE id = ? AND "
-            "server <> '' AND ended IS NULL) AND run = ? AND last > ? ORDER BY id",
+            "server NOT IN ('', 'parked') AND ended IS NULL) AND run = ? AND last > ? ORDER BY id",
             *(number, number, max([after, *(last for _, last, _ in blocks)])),
         )
 
     def _rows(self, statement: str, *values: object) -> list[Block]:
         return cast("list[Block]", self._all(statement, *values))
+
+    @override
+    def _poll(self) -> None:
+        before = self._cursor
+        try:
+            super()._poll()
+        except BaseException:
+            self._cursor = before  # the next look reads the same again
+            raise
 
     @override
     def _fresh(self, watched: Mapping[int, int]) -> Iterable[tuple[int, int, int, bytes]]:
@@ -143,11 +126,12 @@ class SQLiteRuns(RunTables):
     def _unfold(self, own: OwnRun, blocks: list[Block], size: int) -> None:
         own.blocks, own.size = blocks, size
 
+    @override
     def _pack_rows(self, number: int, blocks: Sequence[Block]) -> None:
         first, last, body = blocks[0][0], blocks[-1][1], b",".join(body for _, _, body in blocks)
         self._database.execute(
             "INSERT INTO packed (run, last, first, data) VALUES (?, ?, ?, ?)",
-            (number, last, first, sealed(number, first, last, body)),
+            (number, last, first, self._codec.row(number, first, last, body)),
         )
 
     @override
@@ -173,7 +157,7 @@ class SQLiteRuns(RunTables):
         size = 0
         for first, last, data in rows:
             try:
-                body = opened(number, first, last, data)
+                body = self._codec.body(number, first, last, data)
             except ValueError:  # the reader of this run gets the error
                 self._database.execute(
                     "INSERT OR IGNORE INTO packed (run, last, first, data) VALUES (?, ?, ?, ?)",
@@ -193,7 +177,8 @@ class SQLiteRuns(RunTables):
     @override
     def _cut(self) -> None:
         (needed,) = self._all(
-            f"SELECT coalesce(min(tail_from), {_NEXT}) FROM runs WHERE server <> '' AND ended IS NULL"  # noqa: S608
+            f"SELECT coalesce(min(tail_from), {_NEXT}) FROM runs WHERE ended IS NULL "  # noqa: S608
+            "AND server IN (SELECT server FROM servers)"
         )[0]
         # The last row stays, though without events, so that no number is used twice.
         self._database.execute("UPDATE tail SET run = 0, data = x'' WHERE id < ?", (needed,))

@@ -1,13 +1,12 @@
 """What journals in a database have in common: the protocols of `miniagents.runs`, over a thread."""
 
 import asyncio
-import json
 import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Final, Literal, Self, TypeVar
+from typing import Final, Self, TypeVar, cast
 from weakref import finalize
 
 from miniagents.runs import (
@@ -17,14 +16,12 @@ from miniagents.runs import (
     JournalError,
     Json,
     RecordedFunction,
-    RunHead,
     RunPage,
     RunRecord,
-    unknown_run,
 )
 
 from ._calls import CallTables, StoredCall, stored_calls
-from ._codec import batch_of
+from ._codec import Codec
 from ._database import Database
 from ._followers import Follower, Mail
 from ._runs import RunTables
@@ -43,7 +40,7 @@ class JournalInDatabase:
         database: the connection.
         runs: makes the tables of runs.
         place: the journal, in errors.
-        keep: what to keep of the messages for agents: ``"hash"`` or ``"text"``.
+        codec: makes bytes of what is kept.
         lease: seconds without a heartbeat after which a process counts as dead.
         clock: returns the time in seconds since 1970.
     """
@@ -53,21 +50,39 @@ class JournalInDatabase:
         database: Database,
         runs: type[RunTables],
         place: str,
+        codec: Codec,
         *,
-        keep: Literal["hash", "text"],
         lease: float,
         clock: Callable[[], float],
     ) -> None:
         mail = Mail()
+        self._codec = codec
         self._process = os.getpid()
         self._place = place
         self._lease = lease
         self._database = database
         self._expected: tuple[type[Exception], ...] = (*database.failures, ValueError)
-        self._calls = CallTables(database, place, clock, texts=keep == "text")
-        self._runs = runs(database, place, clock, lease, mail, self._calls)
+        self._calls = CallTables(database, place, clock, codec)
+        self._runs = runs(database, place, clock, lease, mail, codec, self._calls)
         self._thread = JournalThread(database, self._runs, mail)
         self._close = finalize(self, self._thread.close)
+        try:
+            self._wait(self._unlock, "hard")
+        except BaseException:
+            self.close()
+            raise
+
+    def _unlock(self) -> None:
+        """Find the secret of the journal, or make one for a new journal."""
+        (kept,) = self._secret()
+        if kept is None:
+            made = self._codec.unlock(None, self._place)
+            self._database.execute("UPDATE journal SET secret = ? WHERE secret IS NULL", (made,))
+            (kept,) = self._secret()  # another process may have been faster
+        self._codec.unlock(cast("bytes", kept), self._place)
+
+    def _secret(self) -> tuple[object, ...]:
+        return self._database.execute("SELECT secret FROM journal").fetchall()[0]
 
     def close(self) -> None:
         """Write all that is pending, and close the journal; other processes may take its runs. Idempotent."""
@@ -95,34 +110,47 @@ class JournalInDatabase:
 
     # -- runs ----------------------------------------------------------------------------------------------
 
-    async def join(self, version: str, on_left: Callable[[], None], /) -> Callable[[], None]:
+    async def join(
+        self, version: str, on_left: Callable[[], None], /, *, waiting: bool = False
+    ) -> Callable[[], None]:
         """Say that this process serves runs of a version, until the function that is returned is called.
 
         Args:
             version: of the agents.
             on_left: called in this event loop whenever there may be runs for :meth:`take`.
+            waiting: whether :meth:`take` will be called so.
 
         Raises:
             JournalError: the journal cannot be written.
         """
         key, loop = object(), asyncio.get_running_loop()
-        await self._ask(partial(self._runs.join, key, version, loop, on_left), "soft")
-        return partial(self._thread.tell, partial(self._runs.part, key), "soft")
+        part = partial(self._thread.tell, partial(self._runs.part, key), "soft")
+        joining = loop.create_task(
+            self._ask(partial(self._runs.join, key, version, loop, on_left, waiting), "soft")
+        )
+        try:
+            await asyncio.shield(joining)
+        except BaseException:  # if this is cancelled, the thread joins nevertheless
+            joining.add_done_callback(lambda _: part())
+            raise
+        return part
 
-    async def take(self, version: str, limit: int, /) -> list[RunRecord]:
+    async def take(self, version: str, limit: int, /, *, waiting: bool = False) -> list[RunRecord]:
         """Become the writer of runs that a server left or died with, oldest first.
 
         Args:
             version: of the agents.
             limit: how many at most.
+            waiting: whether runs of other versions that wait for an answer are taken, too.
 
         Raises:
             JournalError: the journal cannot be written.
         """
         if await self._ask(self._runs.some_gone, "read"):
             await self._ask(self._runs.bury, "hard")
-        numbers = await self._ask(partial(self._runs.takeable, version, limit), "read")
-        return await self._ask(partial(self._runs.take, numbers), "hard") if numbers else []
+        numbers = await self._ask(partial(self._runs.takeable, version, limit, waiting=waiting), "read")
+        take = partial(self._runs.take, numbers, version=version)
+        return await self._ask(take, "hard") if numbers else []
 
     async def claim(self, run: str, /) -> RunRecord | None:
         """Become the writer of one run, also of one that has ended, which is live again then.
@@ -152,7 +180,7 @@ class JournalInDatabase:
             else:
                 await asyncio.sleep(_LOOK_EVERY)
 
-    async def begin(self, head: RunHead, events: Sequence[Event], /) -> None:
+    async def begin(self, head: RunRecord, events: Sequence[Event], /) -> None:
         """Keep a new run; it survives a loss of power when this returns.
 
         Args:
@@ -162,7 +190,7 @@ class JournalInDatabase:
         Raises:
             JournalError: a run with this id exists.
         """
-        await self._ask(partial(self._runs.begin, head, batch_of(events)), "hard")
+        await self._ask(partial(self._runs.begin, head, self._codec.batch_of(events)), "hard")
 
     async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
         """Keep events; when this returns, readers can see them, and they survive a crash of this process.
@@ -175,7 +203,7 @@ class JournalInDatabase:
         Raises:
             JournalError: the run has ended, does not exist, or another process has taken it over.
         """
-        batch = batch_of(events)
+        batch = self._codec.batch_of(events)
         urgency: Urgency = "hard" if hard else "soft"
         await self._ask(partial(self._runs.append, run, batch), urgency, len(batch.body))
 
@@ -191,19 +219,41 @@ class JournalInDatabase:
         Raises:
             JournalError: the run has ended, does not exist, or another process has taken it over.
         """
-        await self._ask(partial(self._runs.end, run, batch_of(events), how, keep), "hard")
+        await self._let_go(run, partial(self._runs.end, run, self._codec.batch_of(events), how, keep))
 
-    async def leave(self, run: str, events: Sequence[Event] = (), /) -> None:
-        """Let the next process take a run at once; this one does not count as an attempt.
+    async def leave(
+        self,
+        run: str,
+        events: Sequence[Event] = (),
+        /,
+        *,
+        wake_at: float | None = None,
+        heard: int = 0,
+        counts: bool = False,
+    ) -> None:
+        """Let the next process take a run.
 
         Args:
             run: a run of which this process is the writer.
             events: the last ones of this process.
+            wake_at: when it can be taken, unless something is sent to it before; None: at once.
+            heard: how many of the things that were sent to it this process has heard.
+            counts: whether this process counts as an attempt.
 
         Raises:
             JournalError: the run has ended, does not exist, or another process has taken it over.
         """
-        await self._ask(partial(self._runs.leave, run, batch_of(events)), "hard")
+        batch = self._codec.batch_of(events)
+        await self._let_go(run, partial(self._runs.leave, run, batch, wake_at, heard, counts))
+
+    async def _let_go(self, run: str, do: Callable[[], None]) -> None:
+        """Write the last events of this process; if that fails, its thread lets go of the run later."""
+        try:
+            await self._ask(do, "hard")
+        except JournalError as error:
+            if error.reason is None:
+                self._thread.tell(partial(self._runs.abandon, run))
+            raise
 
     async def read(self, run: str, after: int = 0, /) -> RunPage:
         """Return the events of a run behind a position, all that are there.
@@ -245,12 +295,18 @@ class JournalInDatabase:
             if batch == "ended":
                 return
             if batch == "unknown":
-                raise unknown_run(run)
+                raise JournalError.unknown(run)
             if batch == "closed":
                 raise JournalError(f"{self._place} was closed.")
 
     async def find(
-        self, *, run: str | None = None, topic: str | None = None, owner: str | None = None, limit: int = 100
+        self,
+        *,
+        run: str | None = None,
+        topic: str | None = None,
+        owner: str | None = None,
+        ended: bool | None = None,
+        limit: int = 100,
     ) -> list[RunRecord]:
         """Return the records of runs, newest first.
 
@@ -258,9 +314,10 @@ class JournalInDatabase:
             run: the id; None for any.
             topic: what they belong to; None for anything.
             owner: whose they are; None for anybody's.
+            ended: whether they have ended; None for both.
             limit: how many at most.
         """
-        return await self._ask(partial(self._runs.find, run, topic, owner, limit), "read")
+        return await self._ask(partial(self._runs.find, run, topic, owner, ended, limit), "read")
 
     async def send(self, run: str, key: str, data: Json, /) -> None:
         """Send something to a run, which its writer gets, now or when it takes the run over.
@@ -269,8 +326,11 @@ class JournalInDatabase:
             run: its id.
             key: names it within the run, such as ``"stop"``.
             data: any JSON.
+
+        Raises:
+            JournalError: the run has ended, or there is none.
         """
-        await self._ask(partial(self._runs.send, run, key, json.dumps(data)), "hard")
+        await self._ask(partial(self._runs.send, run, key, self._codec.sent_data(key, data)), "hard")
 
     def listen(self, run: str, on_sent: Callable[[str, Json], None], /) -> None:
         """Be called in this event loop with the key and data of what is sent to a run, until it ends here.
@@ -281,13 +341,14 @@ class JournalInDatabase:
         """
         self._thread.tell(partial(self._runs.listen, run, asyncio.get_running_loop(), on_sent))
 
-    async def delete(self, run: str, /) -> None:
+    async def delete(self, run: str, /, *, topic: str | None = None) -> None:
         """Delete a run; nothing happens if there is none. Its writer can append nothing any more.
 
         Args:
             run: its id.
+            topic: what it has to belong to, else it is not deleted; None for anything.
         """
-        await self._ask(partial(self._runs.delete, run), "hard")
+        await self._ask(partial(self._runs.delete, run, topic), "hard")
 
     # -- calls ---------------------------------------------------------------------------------------------
 
@@ -368,26 +429,32 @@ class JournalInDatabase:
                 lambda: self._database.execute(statement, (last,)).fetchall(), "read"
             ),
             self._place,
+            self._codec,
         )
 
     # -- the thread ----------------------------------------------------------------------------------------
 
     async def _ask(self, do: Callable[[], R], urgency: Urgency, size: int = 0) -> R:
-        if self._process != os.getpid():
-            raise JournalError(
-                f"{self._place} was opened by process {self._process}, and this is a fork of that "
-                "process; open a journal in the process that uses it."
-            )
+        self._check_process()
         try:
             return await self._thread.ask(do, urgency, size)
         except self._expected as error:
             raise self._failure(error, "read" if urgency == "read" else "written") from None
 
     def _wait(self, do: Callable[[], R], urgency: Urgency) -> R:
+        self._check_process()
         try:
             return self._thread.ask_and_wait(do, urgency)
         except self._expected as error:
             raise self._failure(error, "read" if urgency == "read" else "written") from None
+
+    def _check_process(self) -> None:
+        """In a fork there is no thread that would answer."""
+        if self._process != os.getpid():
+            raise JournalError(
+                f"{self._place} was opened by process {self._process}, and this is a fork of that "
+                "process; open a journal in the process that uses it."
+            )
 
     def _failure(self, error: Exception, what: str) -> JournalError:
         return JournalError(self._database.sentence(error, what))

@@ -25,6 +25,7 @@ Urgency: TypeAlias = Literal["read", "soft", "hard"]
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _LARGEST: Final = 1000  # jobs of a group
 _PAUSE: Final = 0.02  # seconds between two groups of soft writes
+_TRIES: Final = 100  # of a transaction that is in the way of another one
 _MUCH: Final = 65536  # bytes that do not wait for that
 
 
@@ -123,11 +124,12 @@ class JournalThread:
         return await future
 
     def _collect(self, loop: asyncio.AbstractEventLoop, job: _Job[object], size: int) -> None:
-        waiting = self._latest
-        if waiting is None or waiting.loop is not loop:
-            self._waiting = {one: its for one, its in self._waiting.items() if not one.is_closed()}
-            waiting = self._latest = self._waiting.setdefault(loop, _Waiting(loop))
-        waiting.jobs.append(job)
+        with self._closing:
+            waiting = self._latest
+            if waiting is None or waiting.loop is not loop:
+                self._waiting = {one: its for one, its in self._waiting.items() if not one.is_closed()}
+                waiting = self._latest = self._waiting.setdefault(loop, _Waiting(loop))
+            waiting.jobs.append(job)
         waiting.size += size
         urgent = job.urgency == "hard" or waiting.size > _MUCH
         if waiting.timer is None or (urgent and not waiting.urgent):
@@ -174,6 +176,9 @@ class JournalThread:
         with self._closing:
             if not self._closed:
                 self._closed = True
+                for waiting in self._waiting.values():
+                    jobs, waiting.jobs = waiting.jobs, []
+                    self._jobs.put(jobs)
                 self._jobs.put(None)
         self._thread.join()
 
@@ -234,28 +239,30 @@ class JournalThread:
                 job.fail(error)
         self._answer(jobs)
 
-    def _write(self, jobs: list[_Job[object]]) -> None:
+    def _write(self, jobs: list[_Job[object]], tries: int = _TRIES) -> None:
         database, service = self._database, self._service
-        try:
-            with database.transaction(hard=any(each.urgency == "hard" for each in jobs)):
-                service.fence()
+        while True:
+            tries -= 1
+            try:
+                with database.transaction(hard=any(each.urgency == "hard" for each in jobs)):
+                    service.fence()
+                    for job in jobs:
+                        job.run(database.failures)
+                    service.flush()
+            except Exception as error:  # noqa: BLE001 - for the tasks that wait
+                service.undo()
+                if tries and database.is_passing(error):
+                    continue
+                if len(jobs) > 1 and database.may_be_of_one(error):
+                    for job in jobs:
+                        self._write([job])
+                    return
                 for job in jobs:
-                    job.run(database.failures)
-                service.flush()
-        except Exception as error:  # noqa: BLE001 - for the tasks that wait
-            service.undo()
-            if database.is_passing(error):
-                self._write(jobs)
-                return
-            if len(jobs) > 1 and database.may_be_of_one(error):
-                for job in jobs:
-                    self._write([job])
-                return
-            for job in jobs:
-                job.fail(error)
-        else:
-            service.done()
-        self._answer(jobs)
+                    job.fail(error)
+            else:
+                service.done()
+            self._answer(jobs)
+            return
 
     def _answer(self, jobs: list[_Job[object]]) -> None:
         for job in jobs:

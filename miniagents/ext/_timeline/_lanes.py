@@ -100,25 +100,6 @@ class Lane:
         asked: what it was sent last, its keywords, and the text of its error; empty if texts are not kept.
     """
 
-    __slots__ = (
-        "again",
-        "alias",
-        "asked",
-        "began",
-        "dots",
-        "ended",
-        "ending",
-        "error",
-        "first",
-        "kind",
-        "model",
-        "number",
-        "parent",
-        "parts",
-        "said",
-        "usage",
-    )
-
     def __init__(self, run: RunInfo, at: float, parent: "Lane | None", *, content: bool) -> None:
         self.alias = run.alias
         self.kind = run.kind

@@ -1,18 +1,21 @@
-"""The screen: replies as they stream, under the alias of their agent.
+"""The screen: replies as they stream, under the alias of their agent, and the question for the next message.
 
 Characters that could control the terminal are removed.
 """
 
 import sys
-from dataclasses import dataclass
-from typing import Self, TextIO
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, Self, TextIO
 
 from miniagents.values import strip_control
 
+from ._read_line import read_line
+
 try:
-    from ._prompt import write_styled
+    from ._prompt import KEYS, new_prompt, write_styled
 except ModuleNotFoundError:  # the extra `chat` is not installed
-    from ._plain import write_styled
+    from ._plain import KEYS, new_prompt, write_styled
 
 
 class OutputError(OSError):
@@ -30,13 +33,15 @@ class OutputError(OSError):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Screen:
-    r"""Where to write, and how.
+    r"""Where to write, and how; and where to ask the user.
 
     Attributes:
         out: usually `sys.stdout`. What its encoding does not have is written as `?`.
         is_terminal: whether people look at it as it comes: colours, and a blank line between turns.
+        interrupt: what Ctrl-C at the prompt raises.
+        keys: what the keys do at a terminal, as the beginning of a sentence.
 
     Every method raises `OutputError` when `out` cannot be written.
 
@@ -46,19 +51,26 @@ class Screen:
         No text can clear the screen: [2J
     """
 
+    keys: ClassVar[str] = KEYS
+
     out: TextIO
     is_terminal: bool
+    interrupt: type[BaseException] = KeyboardInterrupt
+    _prompt: Callable[[str], Awaitable[str]] | None = field(default=None, init=False, repr=False)
 
     @classmethod
-    def of_process(cls) -> Self:
+    def of_process(cls, interrupt: type[BaseException] = KeyboardInterrupt) -> Self:
         """Make the screen of this process: a terminal only when its input is one, too.
+
+        Args:
+            interrupt: what Ctrl-C at the prompt raises.
 
         Raises:
             OutputError: the process has no standard output.
         """
         if sys.stdout is None:
             raise OutputError("there is no standard output")
-        return cls(sys.stdout, is_terminal())
+        return cls(sys.stdout, is_terminal(), interrupt)
 
     def alias(self, alias: str) -> None:
         """Begin a reply.
@@ -111,6 +123,35 @@ class Screen:
             self._styled([("ansibrightblack", strip_control(text)), ("", "\n")])
         else:
             self.text(f"{text}\n")
+
+    async def ask(self, alias: str) -> str:
+        r"""Ask until there is something to send: a text that is not blank. On a pipe nothing is written.
+
+        Args:
+            alias: the name shown in front of what the user types.
+
+        Raises:
+            EOFError: the user typed `exit`, or the input has ended (Ctrl-D).
+
+        Example:
+            >>> import asyncio, io, sys
+            >>> stdin, sys.stdin = sys.stdin, io.StringIO("Hello!\n\nHow are you?\n")
+            >>> screen = Screen(sys.stdout, is_terminal=False)
+            >>> asyncio.run(screen.ask("USER")), asyncio.run(screen.ask("USER"))
+            ('Hello!', 'How are you?')
+            >>> sys.stdin = stdin
+        """
+        text = ""
+        while not text.strip():
+            if not self.is_terminal:
+                text = await read_line(sys.stdin)
+                continue
+            if self._prompt is None:
+                self._prompt = new_prompt(self.interrupt)
+            text = await self._prompt(alias)
+        if text.strip().lower() == "exit":
+            raise EOFError("the user left the dialog")
+        return text
 
     def _styled(self, parts: list[tuple[str, str]]) -> None:
         try:

@@ -8,8 +8,6 @@ from miniagents.messages import AssistantMessage, Message
 from miniagents.parts import Finish, Reasoning, Refusal
 from miniagents.types import ParsedMessage
 
-__all__ = ["ACCEPTABLE", "Acceptable", "finish_of", "problem_of"]
-
 Acceptable: TypeAlias = Literal["length", "empty", "refusal"]
 """What an answer can be that is an error of its row: cut off, without content, or a refusal."""
 

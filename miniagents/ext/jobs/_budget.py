@@ -5,8 +5,6 @@ from typing import Final, Literal
 
 from miniagents.errors import BudgetExceededError
 
-__all__ = ["JobBudget"]
-
 _NOTHING: Final = Decimal()
 
 

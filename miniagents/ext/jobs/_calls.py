@@ -14,8 +14,6 @@ from ..journal import CallKey, CallRecords, JournalEntry
 from ._occurrences import Occurrences
 from ._row_message import message_of_row
 
-__all__ = ["CallMaker", "Figures", "Json", "RowCall"]
-
 RowT = TypeVar("RowT")
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -23,7 +21,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 _SENT: Final = (str, Mapping, BaseModel, Exception, Iterable, AsyncIterable, Observable, type(None))
 
-_COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
 class RowCall(Generic[RowT]):
@@ -167,7 +165,7 @@ class Figures(NamedTuple):
             data["attempts"] = self.attempts
         if self.requests:
             data["requests"] = self.requests
-            data["usage"] = [cast("int | None", getattr(self.usage, name)) for name in _COUNTS]
+            data["usage"] = [cast("int | None", getattr(self.usage, name)) for name in COUNTS]
         if self.cost != 0:
             data["cost"] = None if self.cost is None else str(self.cost)
         if self.partial:
@@ -201,7 +199,7 @@ def _number(data: Json, otherwise: int) -> int:
 
 def _usage(data: Json) -> Usage:
     counts = [each if isinstance(each, int) else None for each in data] if isinstance(data, list) else []
-    sent, answered, cached, written, thought = [*counts, *[None] * len(_COUNTS)][: len(_COUNTS)]
+    sent, answered, cached, written, thought = [*counts, *[None] * len(COUNTS)][: len(COUNTS)]
     return Usage(sent, answered, cached, reasoning_tokens=thought, cache_write_tokens=written)
 
 

@@ -11,8 +11,6 @@ from miniagents.utils import redact_keys
 
 from ._rows import Row
 
-__all__ = ["ErrorsFile"]
-
 _LONGEST: Final = 10_000  # characters of a text that is quoted
 
 

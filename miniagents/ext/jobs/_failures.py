@@ -12,8 +12,6 @@ from miniagents.errors import (
     MiniAgentsError,
 )
 
-__all__ = ["TooManyFailuresError", "is_final", "may_pass"]
-
 _NOT_ALLOWED: Final = frozenset({401, 403})
 _PASSING: Final = frozenset({408, 409, 425, 429})
 

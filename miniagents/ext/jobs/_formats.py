@@ -33,26 +33,11 @@ from ._row_files import (
     sha256_of,
 )
 
-__all__ = ["TextRows", "json_line", "read_rows", "row_writer"]
-
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _LONGEST_FIELD: Final = 64 * 2**20
 _SHOWN: Final = 40
 _ROWS: Final = 256
-
-
-class _Parquet(Protocol):
-    """What is used of the module for Parquet."""
-
-    def ParquetRows(self, path: Path, name: str) -> RowSource:  # noqa: N802 - a class
-        """What reads."""
-        ...
-
-    def ParquetWriter(  # noqa: N802 - a class
-        self, path: Path, source: RowSource | None, texts: Iterable[str]
-    ) -> RowWriter:
-        """What writes."""
-        ...
+_PARQUET: Final = "miniagents.ext.jobs._parquet"  # it needs pyarrow
 
 
 def read_rows(source: str | Path, *, name: str | None = None) -> RowSource:
@@ -82,7 +67,8 @@ def read_rows(source: str | Path, *, name: str | None = None) -> RowSource:
     called = str(source) if name is None else name
     form = form_of(path)
     if form.name == "parquet":
-        return _parquet().ParquetRows(path, called)
+        rows: Callable[[Path, str], RowSource] = import_module(_PARQUET).ParquetRows
+        return rows(path, called)
     return TextRows(path, called, form)
 
 
@@ -108,12 +94,10 @@ def row_writer(
     """
     path = Path(path)
     if form.name == "parquet":
-        return _parquet().ParquetWriter(path, source, texts)
+        writer: Callable[[Path, RowSource | None, Iterable[str]], RowWriter]
+        writer = import_module(_PARQUET).ParquetWriter
+        return writer(path, source, texts)
     return _JSONLines(path, source.objects() if isinstance(source, TextRows) else None, zipped=form.zipped)
-
-
-def _parquet() -> _Parquet:
-    return cast("_Parquet", import_module("miniagents.ext.jobs._parquet"))
 
 
 # -- reading ---------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from asyncio import Future, Task
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing, suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Final, Generic, TypeVar, cast
 
 from miniagents import MiniAgent, MiniAgents
@@ -23,6 +24,7 @@ from ..usage import RunUsage, dollars
 from ._answers import finish_of, problem_of
 from ._budget import JobBudget
 from ._calls import CallMaker, Figures, RowCall
+from ._errors_file import ErrorsFile
 from ._failures import is_final
 from ._kept_rows import JobState, KeptRow, KeptRows
 from ._meter import Meter
@@ -33,8 +35,6 @@ from ._row_clock import RowClocks, TimedLimits
 from ._rows import Progress, Row, Stopped
 from ._tally import Tally
 from ._waiting_rows import WaitingRows
-
-__all__ = ["Job"]
 
 RowT = TypeVar("RowT")
 
@@ -169,8 +169,9 @@ class Job(Generic[RowT]):
                 stack.callback(reporting.cancel)
             if self._sends:
                 await self._begin()
-                self._tally.open()
-                stack.callback(self._tally.close)
+                if self._settings.errors is not None:
+                    errors = self._tally.errors = ErrorsFile(Path(self._settings.errors))
+                    stack.callback(errors.close)
             await self._send_and_keep()
 
     async def _send_and_keep(self) -> None:
@@ -315,18 +316,14 @@ class Job(Generic[RowT]):
                 "have not changed are not sent again."
             )
 
-    @property
-    def _unsafe(self) -> int:
-        """The most calls that are made again if the process is killed now."""
-        return self._open + self._uncommitted
-
     async def _its_turn(self, *, paid: bool) -> bool:
         """Wait until one more row may begin, or the job stops; False if a retry comes first."""
         while not self.stopped and self._failure is None:
             if len(self._attempts) < self._settings.concurrency or not paid:
                 if self._retries.due and len(self._attempts) < self._settings.concurrency:
                     return False
-                if self._unsafe < self._most_unsafe and self._begun - self._handed_out < _MOST_WAITING:
+                unsafe = self._open + self._uncommitted  # made again if the process is killed now
+                if unsafe < self._most_unsafe and self._begun - self._handed_out < _MOST_WAITING:
                     turn = self._budget.reserve() if paid else "go"
                     if turn == "go":
                         return True
@@ -425,7 +422,7 @@ class Job(Generic[RowT]):
             self._tally.count_calls(requests, usage)
             cost = report.dollars
             call.cost = None if call.cost is None or cost is None else call.cost + cost
-            self._settings.check_report(report)
+            self._settings.check_calls(report.model_names, told=not report.untold, priced=cost is not None)
 
     async def _ended(
         self,

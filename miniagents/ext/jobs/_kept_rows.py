@@ -11,8 +11,6 @@ from miniagents.messages import Message
 from ..journal import CallKey, CallRecords, Journal, JournalEntry
 from ._calls import Figures, Json, dollars_of
 
-__all__ = ["JOB", "JobState", "KeptRow", "KeptRows"]
-
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 
 JOB = ":job"

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -32,8 +32,8 @@ from miniagents.types import ParsedMessage, Stage
 from miniagents.utils import redact_keys
 
 from .._file_lock import lock_file
-from ..journal import CallKey, Journal, JournalEntry
-from ._calls import CallMaker, Figures, Json
+from ..journal import CallKey, CallRecords, Journal, JournalEntry
+from ._calls import COUNTS, CallMaker, Figures, Json
 from ._failures import TooManyFailuresError
 from ._formats import TextRows, read_rows, row_writer
 from ._job import Job
@@ -44,14 +44,9 @@ from ._row_files import FileForm, Row as FileRow, RowsError, RowSource, form_of,
 from ._rows import JobResult, Row
 from ._sources import batches_of
 
-__all__ = ["ADDABLE", "added_columns", "map_file"]
-
 ADDABLE: Final = ("finish", "usage", "cost")
 
 _PLAIN: Final = frozenset({Message, UserMessage, AssistantMessage, SystemMessage, ToolMessage, ErrorMessage})
-_COUNTS: Final = (
-    *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
-)
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _MANY: Final = 0.1  # of the rows: so many answers are those of a job, and not only of an estimate
 _LOOKED_AT: Final = 100  # first rows that are compared to recognise a finished job
@@ -70,64 +65,33 @@ async def map_file(
     confirm: Callable[[str], bool] | None = None,
     **options: Unpack[JobOptions],
 ) -> JobResult:
-    r"""Send each row of a file to an agent, and write the rows with their answers into another file.
+    """Send each row of a file to an agent, and write the rows with their answers into another file.
 
-    ``out`` has every row once, in the order of the input, with two more columns: the answer (a text, or an
-    object with the fields of a typed answer), and the error if there is no answer. When all rows have ended,
-    ``out`` is written from the journal next to its place and then moved there, so it is never half a file.
-    Run again after a stop or a crash, the job continues, and sends no row again that has an answer. A job
-    that is done is recognised by the hashes of both files.
+    ``out`` has every row once, in order, with the answer or the error. Run again, the job continues.
 
     Args:
-        agent: its keywords must all have values.
-        source: a ``.jsonl``, ``.csv`` or ``.parquet`` file, the first two also with ``.gz``; or a
-            :class:`RowSource`.
-        out: a ``.jsonl``, ``.jsonl.gz`` or ``.parquet`` file.
-        id: the column that identifies a row; see :func:`map_rows`.
-        message: makes the message for the agent from a row; by default a message with the columns as fields.
-        output_column: the name of the column for the answer.
-        error_column: the name of the column for the error.
-        columns: further columns: ``"finish"`` (why the answer ended), ``"usage"`` (the tokens of its
-            model calls) and ``"cost"`` (in dollars). Their names begin with ``output_column`` if
-            that is not "output".
-        confirm: is called with a sentence if the journal has answers for many rows, and none of them fits a
-            row of this job, because its prompt, model, ``id`` or another option has changed, so that all rows
-            would be paid again; if it returns False, no row is sent. By default, that is logged as a warning.
-        **options: see :class:`JobOptions`. By default the journal is ``out`` with ``.journal`` added to its
-            name, and ``errors`` is ``out`` with ``.errors.jsonl`` added.
+        agent: with all its keywords.
+        source: a ``.jsonl``, ``.csv`` or ``.parquet`` file.
+        out: not a ``.csv`` file.
+        id: the column that identifies a row.
+        message: makes a message of a row.
+        output_column: for the answer.
+        error_column: for the error.
+        columns: more of them.
+        confirm: asks whether to pay again.
+        **options: see :class:`JobOptions`.
 
     Returns:
-        The result of the job. If the budget is spent, or too many rows have failed, ``stopped`` says so, and
-        ``out`` was not written.
+        The result; ``stopped``: ``out`` was not written.
 
     Raises:
-        RowsError: a file cannot be used; no row was sent.
-        TypeError: a keyword of the agent has no value, or an option is unknown.
-        ValueError: a number is out of range, the input already has one of the new columns, or it does not
-            have the column ``id``.
-        LookupError: there is a budget, and the price of a model is not known.
-        ModuleNotFoundError: there is a budget, and no price list is installed.
-        JournalError: the journal cannot be used; another job writes `out`; or the input was changed while the
-            job ran.
-        OSError: ``out`` cannot be written.
-        LLMError: an error that every row would get, such as a wrong key.
+        RowsError, JournalError, OSError: a file cannot be used.
+        TypeError, ValueError, LookupError, ModuleNotFoundError: a wrong argument, or no price.
+        LLMError: every row would get it.
 
     Example:
-        >>> import tempfile
-        >>> from pathlib import Path
-        >>> from miniagents import MiniAgents
-        >>> from miniagents.testing import scripted_model
-        >>> async def main(folder):
-        ...     path = Path(folder, "reviews.csv")
-        ...     _ = path.write_text("stars,text\n5,Lovely.\n1,Broken.\n")
-        ...     model, out = scripted_model(then="fine"), Path(folder, "out.jsonl")
-        ...     result = await map_file(model, path, out, message=lambda row: str(row["text"]))
-        ...     print(result.done, out.read_text())
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     MiniAgents().run(main(folder))
-        2 {"stars": "5", "text": "Lovely.", "output": "fine", "error": null}
-        {"stars": "1", "text": "Broken.", "output": "fine", "error": null}
-        <BLANKLINE>
+        >>> from miniagents.ext.eliza import eliza_agent
+        >>> map_file(eliza_agent, "in.csv", "out.jsonl").close()  # a program awaits it
     """
     began = time.monotonic()
     out = Path(out)
@@ -157,12 +121,13 @@ async def map_file(
         if journal is None:
             raise ValueError("map_file cannot work without a journal; give journal= a path, or leave it out.")
         job = _FileJob(
-            bound,
-            rows,
-            out,
-            settings,
-            journal,
+            agent=bound,
+            rows=rows,
+            out=out,
             form=form,
+            settings=settings,
+            journal=journal,
+            records=settings.records(bound),
             row_id=id,
             message=message,
             columns=added,
@@ -185,39 +150,25 @@ def added_columns(output: str, error: str, more: Sequence[str]) -> dict[str, str
     return {"output": output, "error": error, **named}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _FileJob:
     """One run of :func:`map_file`."""
 
-    def __init__(
-        self,
-        agent: MiniAgent[Message, Message],
-        rows: RowSource,
-        out: Path,
-        settings: JobSettings,
-        journal: Journal,
-        *,
-        form: FileForm,
-        row_id: str | None,
-        message: Callable[[FileRow], MessageType] | None,
-        columns: Mapping[str, str],
-        confirm: Callable[[str], bool] | None,
-    ) -> None:
-        self._agent = agent
-        self._rows = rows
-        self._out = out
-        self._form = form
-        self._settings = settings
-        self._journal = journal
-        self._row_id = row_id
-        self._message = message
-        self._columns = columns
-        self._confirm = confirm
-        self._records = settings.records(agent)
-        self._texts = [columns[what] for what in ("output", "error", "finish") if what in columns]
+    agent: MiniAgent[Message, Message]
+    rows: RowSource
+    out: Path
+    form: FileForm
+    settings: JobSettings
+    journal: Journal
+    records: CallRecords
+    row_id: str | None
+    message: Callable[[FileRow], MessageType] | None
+    columns: Mapping[str, str]
+    confirm: Callable[[str], bool] | None
 
     async def run(self) -> JobResult:
         """Send the rows without an answer, and write the file."""
-        source = await asyncio.to_thread(self._rows.sha256)
+        source = await asyncio.to_thread(self.rows.sha256)
         finished = await self._finished(source)
         if finished is not None:
             return finished
@@ -238,15 +189,15 @@ class _FileJob:
         Raises:
             RowsError: a row has a column that would be overwritten.
         """
-        if not isinstance(self._rows, TextRows):  # all rows have the same columns
-            return self._rows.count()
-        new, count = frozenset(self._columns.values()), 0
-        for row in self._rows:
+        if not isinstance(self.rows, TextRows):  # all rows have the same columns
+            return self.rows.count()
+        new, count = frozenset(self.columns.values()), 0
+        for row in self.rows:
             count += 1
             if not new.isdisjoint(row):
                 column = ", ".join(sorted(new & row.keys()))
                 raise RowsError(
-                    f"{self._rows.name}, row {count} already has a column {column!r}; give another "
+                    f"{self.rows.name}, row {count} already has a column {column!r}; give another "
                     "output_column=."
                 )
         return count
@@ -273,15 +224,15 @@ class _FileJob:
         )
 
     def _job(self, *, sends: bool, total: int | None = None, source: str = "") -> Job[FileRow]:
-        settings = replace(self._settings, journal=self._journal)
+        settings = replace(self.settings, journal=self.journal)
         if not sends:
             settings = replace(settings, progress=None, budget=None, max_failures=None)
         return Job(
-            self._agent,
-            cast("AsyncGenerator[list[FileRow]]", batches_of(self._rows)),
+            self.agent,
+            cast("AsyncGenerator[list[FileRow]]", batches_of(self.rows)),
             settings,
-            row_id=self._row_id,
-            message=self._message,
+            row_id=self.row_id,
+            message=self.message,
             ordered=not sends,
             total=total,
             source=source,
@@ -292,30 +243,30 @@ class _FileJob:
 
     async def _confirmed(self, total: int) -> bool:
         """Whether to go on: False if all rows would be paid again, and ``confirm`` does not allow that."""
-        if self._settings.refresh or await self._knows_a_row():
+        if self.settings.refresh or await self._knows_a_row():
             return True
         answers, cost, tokens = await asyncio.to_thread(self._answers)
         if not tokens and not cost:
             return True  # nothing was paid, or the journal is new
         price = "" if cost is None else f", for about {float(cost) / answers * total:,.2f} dollars"
         text = (
-            f"The journal {self._journal.path} has {answers:,} answers of {self._records.function.name}, and "
+            f"The journal {self.journal.path} has {answers:,} answers of {self.records.function.name}, and "
             "none of them fits a row of this job: its prompt, model, id or another option has changed. "
             f"All {total:,} rows are sent and paid again{price} ({tokens // answers * total:,} tokens)."
         )
-        if self._confirm is None or answers < total * _MANY:
+        if self.confirm is None or answers < total * _MANY:
             _LOG.warning("%s", text)
             return True
-        return self._confirm(text)
+        return self.confirm(text)
 
     async def _knows_a_row(self) -> bool:
         """Whether the journal is empty, or has any row of this job."""
-        if next(self._journal.calls(), None) is None:
+        if next(self.journal.calls(), None) is None:
             return True
-        kept = KeptRows(self._journal, self._records)
-        maker = CallMaker[FileRow](self._records, self._row_id, self._message)
+        kept = KeptRows(self.journal, self.records)
+        maker = CallMaker[FileRow](self.records, self.row_id, self.message)
         index = 0
-        async for batch in batches_of(self._rows):
+        async for batch in batches_of(self.rows):
             rows = cast("list[FileRow]", batch)
             calls = [await maker.call(index + at, row) for at, row in enumerate(rows)]
             if any(each is not None for each in await kept.find_all([cast("CallKey", c.key) for c in calls])):
@@ -327,10 +278,10 @@ class _FileJob:
         """Return how many answers of this agent the journal has, and their cost and tokens."""
         answers, cost, tokens = 0, Decimal(), 0
         known = True
-        for call in self._journal.calls():
-            if call.scope or call.failed or call.name != self._records.function.name:
+        for call in self.journal.calls():
+            if call.scope or call.failed or call.name != self.records.function.name:
                 continue
-            figures = Figures.of(JournalEntry(self._records.function, "", call.events))
+            figures = Figures.of(JournalEntry(self.records.function, "", call.events))
             answers += 1
             tokens += (figures.usage.input_tokens or 0) + (figures.usage.output_tokens or 0)
             known = known and figures.cost is not None
@@ -346,8 +297,9 @@ class _FileJob:
             JournalError: the input was changed.
             OSError: it cannot be written.
         """
-        beside = self._out.with_name(f"{self._out.name}.part")
-        writer = row_writer(beside, self._form, source=self._rows, texts=self._texts)
+        beside = self.out.with_name(f"{self.out.name}.part")
+        texts = [self.columns[what] for what in ("output", "error", "finish") if what in self.columns]
+        writer = row_writer(beside, self.form, source=self.rows, texts=texts)
         try:
             async for row in self._job(sends=False).rows():
                 writer.write(row.input, self._added(row))
@@ -357,8 +309,8 @@ class _FileJob:
             writer.discard()
             beside.unlink(missing_ok=True)
             raise
-        beside.replace(self._out)
-        sync_folder(self._out.parent)
+        beside.replace(self.out)
+        sync_folder(self.out.parent)
 
     async def _check_unchanged(self, source: str) -> None:
         """Check that the input has not changed.
@@ -366,9 +318,9 @@ class _FileJob:
         Raises:
             JournalError: it has.
         """
-        if source != await asyncio.to_thread(self._rows.sha256):
+        if source != await asyncio.to_thread(self.rows.sha256):
             raise JournalError(
-                f"{self._rows.name} was changed while the job ran. Run the job again; rows that have not "
+                f"{self.rows.name} was changed while the job ran. Run the job again; rows that have not "
                 "changed are not sent again."
             )
 
@@ -379,45 +331,45 @@ class _FileJob:
             "output": None if row.error is not None else output_of(row.value),
             "error": error,
             "finish": row.finish,
-            "usage": {name: count for name in _COUNTS if (count := getattr(row.usage, name)) is not None},
+            "usage": {name: count for name in COUNTS if (count := getattr(row.usage, name)) is not None},
             "cost": None if row.cost is None else float(row.cost),
         }
-        return {name: values[what] for what, name in self._columns.items()}
+        return {name: values[what] for what, name in self.columns.items()}
 
     # -- a job that is done --------------------------------------------------------------------------------
 
     def _finished_key(self, source: str) -> CallKey:
-        columns = tuple(self._columns.values())
-        data = [source, self._row_id, columns, self._form.name, self._form.zipped]
-        accept = sorted(self._settings.accept)
+        columns = tuple(self.columns.values())
+        data = [source, self.row_id, columns, self.form.name, self.form.zipped]
+        accept = sorted(self.settings.accept)
         text = json.dumps([*data, accept] if accept else data)
-        return CallKey(self._records.key(f"finished {text}").digest, JOB)
+        return CallKey(self.records.key(f"finished {text}").digest, JOB)
 
     async def _first_rows(self) -> str:
         """A hash of the messages for the first rows, which differs after a change of the prompt."""
-        maker = CallMaker[FileRow](self._records, self._row_id, self._message)
+        maker = CallMaker[FileRow](self.records, self.row_id, self.message)
         seen = hashlib.sha256()
-        for index, row in enumerate(islice(self._rows, _LOOKED_AT)):
+        for index, row in enumerate(islice(self.rows, _LOOKED_AT)):
             seen.update(cast("CallKey", (await maker.call(index, row)).key).digest)
         return seen.hexdigest()
 
     async def _finished(self, source: str) -> JobResult | None:
         """The result of a job that is done; None if there is something left to do."""
-        if self._settings.refresh:
+        if self.settings.refresh:
             return None
-        (entry,) = await self._journal.find_all([self._finished_key(source)])
-        match None if entry is None else self._records.note_of(entry):
+        (entry,) = await self.journal.find_all([self._finished_key(source)])
+        match None if entry is None else self.records.note_of(entry):
             case {"rows": int(rows), "failed": int(failed), "out": str(written), "asks": str(asks)}:
                 pass
             case _:
                 return None
-        if failed and self._settings.retry_failed:
+        if failed and self.settings.retry_failed:
             return None
-        if asks != await self._first_rows() or not self._out.is_file():
+        if asks != await self._first_rows() or not self.out.is_file():
             return None
-        if written != await asyncio.to_thread(sha256_of, self._out):
+        if written != await asyncio.to_thread(sha256_of, self.out):
             return None
-        state = await KeptRows(self._journal, self._records).begin()
+        state = await KeptRows(self.journal, self.records).begin()
         return JobResult(
             rows=rows,
             done=rows - failed,
@@ -432,11 +384,11 @@ class _FileJob:
         note: dict[str, Json] = {
             "rows": result.rows,
             "failed": result.failed,
-            "out": await asyncio.to_thread(sha256_of, self._out),
+            "out": await asyncio.to_thread(sha256_of, self.out),
             "asks": await self._first_rows(),
         }
-        entry = self._records.noted(JournalEntry(self._records.function, "finished", ()), note)
-        await self._journal.keep_all([(self._finished_key(source), entry)])
+        entry = self.records.noted(JournalEntry(self.records.function, "finished", ()), note)
+        await self.journal.keep_all([(self._finished_key(source), entry)])
 
 
 def output_of(message: Message) -> object:

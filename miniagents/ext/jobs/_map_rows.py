@@ -15,8 +15,6 @@ from ._options import JobOptions, JobSettings
 from ._rows import Progress, Row
 from ._sources import Table, batches_of, count_of
 
-__all__ = ["RowStream", "map_rows"]
-
 Item = TypeVar("Item", covariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
 Out = TypeVar("Out", bound=Message, covariant=True)  # noqa: PLC0105
 RowT = TypeVar("RowT")
@@ -156,60 +154,33 @@ def map_rows(
 ) -> RowStream[object, Message]:
     """Send each row to an agent, with a journal, limits and a budget if you like.
 
-    Run again with the same journal, the job continues: rows that have an answer are not sent again. A row is
-    recognised by the message for the agent, by the alias, version and keywords of the agent, and by its
-    ``id``. Without an ``id``, rows with the same message are told apart by their order. So a row that you
-    insert costs only itself, and a row that you change is sent again.
+    A row with an answer in the journal is not sent again. The page "Data jobs" has the rest.
 
     * When does it start? When the first row is requested.
-    * How often? Once.
-    * What is kept? The rows that have begun and were not read yet: a thousand, or twice ``concurrency`` if
-      that is more. With a journal, 24 bytes of every row. So memory does not grow with the answers.
-    * What does ``break`` do? It cancels calls that have not ended; rows that have ended are in the journal.
-    * When does an error come? The error of a row is in ``row.error``, and other rows continue. An error that
-      every row would get (such as a wrong key), an error of the source or of the journal, and a spent budget
-      end the iteration, after all rows that are safely kept.
-
-    Calls are made at least once. If the process is killed, the next run repeats calls that had not ended, and
-    those of the last 256 rows if they were not on the disk yet.
+    * How often? Once; after a crash, rows on their way are sent again.
+    * What is kept? The rows that were not read: a thousand, or twice ``concurrency``.
+    * What does ``break`` do? It cancels what runs.
+    * When does an error come? As ``row.error``; one that every row would get ends the rows.
 
     Args:
         agent: its keywords must all have values.
-        rows: an iterable, an async iterable, or a table of pandas, polars or Arrow.
-        id: the column (or attribute) that identifies a row, or a function of the row.
-        message: makes the message for the agent from a row. Without it, the row itself is sent: a text, a
-            message, or a mapping, which becomes a message with these fields.
-        ordered: whether rows come in their order; else they come as they end.
+        rows: any iterable, or a table.
+        id: a column, or a function of the row.
+        message: makes the message from a row.
+        ordered: False: as they end.
         **options: see :class:`JobOptions`.
 
-    Returns:
-        An async iterator of :class:`Row`.
-
     Raises:
-        TypeError: ``rows`` is not iterable, a keyword of the agent has no value, or an option is unknown.
-        ValueError: a number is out of range.
-        LookupError: there is a budget, and the price of a model is not known.
-        ModuleNotFoundError: there is a budget, and no price list is installed.
+        TypeError, ValueError: a wrong argument.
+        LookupError, ModuleNotFoundError: there is no price.
 
     Example:
-        >>> import tempfile
-        >>> from miniagents import MiniAgents, miniagent
-        >>> @miniagent
-        ... async def judge(ctx):
-        ...     text = str(await ctx.messages)
-        ...     print("asked:", text)
-        ...     ctx.reply("long" if len(text) > 3 else "short")
-        >>> async def main(path, words):
-        ...     async for row in map_rows(judge, words, journal=path, concurrency=1):
-        ...         print(row.index, row.input, row.value)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     MiniAgents().run(main(f"{folder}/words.journal", ["yes"]))
-        ...     MiniAgents().run(main(f"{folder}/words.journal", ["yes", "maybe"]))
-        asked: yes
-        0 yes short
-        0 yes short
-        asked: maybe
-        1 maybe long
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     print([str(row.value) async for row in map_rows(scripted_model("fine"), ["one"])])
+        >>> MiniAgents().run(main())
+        ['fine']
     """
     bound, settings = complete(agent), JobSettings.of(options)
     settings.check_price(bound)

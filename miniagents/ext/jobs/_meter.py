@@ -11,8 +11,6 @@ from ._options import ProgressHandler
 from ._rows import Progress
 from ._tally import Tally
 
-__all__ = ["Meter"]
-
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _WINDOW: Final = 60.0  # seconds
 

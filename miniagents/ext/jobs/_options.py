@@ -1,12 +1,12 @@
 """The options of a job: its limits, its budget, and where it keeps its answers."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from math import isfinite
 from pathlib import Path
-from typing import Final, Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from typing_extensions import TypedDict
 
@@ -15,21 +15,15 @@ from miniagents.messages import Message
 from miniagents.parts import Usage
 
 from ..journal import CallRecords, Journal
-from ..usage import UsageReport, dollars, unpriced_models
+from ..usage import RunUsage, dollars
 from ._answers import ACCEPTABLE
 from ._rows import Progress
-
-__all__ = ["JobOptions", "JobSettings", "Limits", "ProgressHandler"]
 
 ProgressHandler: TypeAlias = Callable[[Progress], object]
 """Is called with the progress of a job."""
 
 Price: TypeAlias = Callable[[Usage, str, str | None], Decimal | None]
 """Returns the dollars of tokens from the usage, the model and its provider; None if it does not know them."""
-
-_CONCURRENCY: Final = 64
-_RETRIES: Final = 3
-_STALL: Final = 600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +55,18 @@ class Limits:
 class JobOptions(TypedDict, total=False):
     """The keywords that :func:`map_rows` and :func:`map_file` have in common.
 
+    The page "Data jobs" has their details.
+
     Attributes:
-        journal: the journal that keeps the answers, or its path; with it, a job that stopped can continue.
-        keep: what a journal that is given as a path keeps of each message for the agent: ``"hash"`` or
-            ``"text"``.
-        version: the version of the agent; after a change, every row is sent again.
-        name: the name under which the calls are kept; by default the alias of the agent.
-        message_classes: classes of replies that the agent does not declare. From a journal, replies of other
-            classes come as plain messages with the same data.
-        concurrency: how many rows are in work at the same time (64 by default).
-        retries: how often a row is sent again after an error that may pass (3 by default); or a policy, which
-            also says after which errors.
-        limits: how fast the job may call models.
-        budget: the most dollars for all runs on the same journal.
-        price: returns the price of tokens; by default the price list of the extra ``prices``.
-        accept: answers that count although they are by default errors of their rows: ``"length"`` for those
-            that the model had to cut off, ``"empty"``, and ``"refusal"`` for those that it or a filter
-            refused.
-        timeout: seconds for one attempt of a row, without the time in which it waits for limits; None for no
-            limit, which is the default. Models have limits of their own.
-        stall_timeout: seconds in which a row must give a sign of life: a part of an answer, or a call of an
-            agent or a model that begins or ends (600 by default); None for no limit. Time in which it waits
-            for limits does not count.
-        max_failures: the job stops when more rows have failed: a number of rows; or, below 1, a share of the
-            rows that have ended, which counts from the hundredth row on.
-        refresh: whether to send every row, also those with an answer in the journal.
-        retry_failed: whether to send the rows again that failed in an earlier run.
-        errors: the path of a file of JSON lines for the rows that failed, with their errors.
-        progress: is called with the progress four times a second, and once at the end.
+        journal, keep, name, version: keeps the answers, or its path; what of messages; of the calls.
+        message_classes: of replies that the agent does not declare.
+        concurrency, retries, limits: rows at once (64); retries of a row (3); how fast to call.
+        budget, price: dollars for all runs on the journal; the price of tokens.
+        accept: cut, empty or refused answers that count.
+        timeout, stall_timeout: seconds for an attempt; seconds without a sign of life (600).
+        max_failures: how many rows may fail, or a share.
+        refresh, retry_failed: whether all rows, or failed ones, are sent again.
+        errors, progress: a file for failed rows; called often.
 
     Example:
         >>> options: JobOptions = {"concurrency": 8, "budget": Decimal(5)}
@@ -123,14 +101,14 @@ class JobSettings:
     version: str = "1"
     name: str | None = None
     message_classes: Sequence[type[Message]] = ()
-    concurrency: int = _CONCURRENCY
-    retries: int | RetryPolicy = _RETRIES
+    concurrency: int = 64
+    retries: int | RetryPolicy = 3
     limits: Limits | None = None
     budget: Decimal | float | str | None = None
     price: Price | None = None
     accept: Collection[str] = ()
     timeout: float | None = None
-    stall_timeout: float | None = _STALL
+    stall_timeout: float | None = 600.0
     max_failures: float | None = None
     refresh: bool = False
     retry_failed: bool = False
@@ -195,22 +173,27 @@ class JobSettings:
             return
         if self.price is None:
             dollars(Usage(input_tokens=1), "")
-        unknown = unpriced_models(agent, self.price or dollars)
+        unknown = RunUsage(self.price).unpriced(agent)
         if unknown:
             raise LookupError(
                 f"The price of {', '.join(unknown)} is not known, so a budget cannot be kept; give price=."
             )
 
-    def check_report(self, report: UsageReport) -> None:
+    def check_calls(self, models: Iterable[str], *, told: bool, priced: bool) -> None:
         """Check that a budget can still be kept, after calls of models.
+
+        Args:
+            models: their names.
+            told: whether each answer reports its tokens.
+            priced: whether the prices are known.
 
         Raises:
             LookupError: the price of a model is not known, or an answer does not report its tokens.
         """
-        if self.dollars is None or not (report.untold or report.dollars is None):
+        if self.dollars is None or (told and priced):
             return
-        names = ", ".join(report.model_names)
-        if report.untold:
+        names = ", ".join(models)
+        if not told:
             raise LookupError(
                 f"An answer of {names} does not report its tokens, so a budget cannot be kept; use a server "
                 "that reports them, or continue without a budget."

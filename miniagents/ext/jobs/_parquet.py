@@ -6,252 +6,27 @@ beside the file in Arrow's own form, each batch with the types that it has, and 
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, time
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Final, Protocol, cast
+from typing import IO, Any, Final, TypeAlias, cast
 
 from ._row_files import AT_ONCE, Row, RowsError, RowSource, file_errors, sha256_of
-
-__all__ = ["ParquetRows", "ParquetWriter"]
 
 _BATCH: Final = 1000
 
 
-class _Type(Protocol):
-    """A type of Arrow."""
-
-    @property
-    def unit(self) -> str:
-        """Of a time."""
-        ...
-
-
-class _Field(Protocol):
-    """A column of a schema."""
-
-    @property
-    def name(self) -> str:
-        """Of the column."""
-        ...
-
-    @property
-    def type(self) -> _Type:
-        """Of its values."""
-        ...
-
-
-class _Schema(Protocol):
-    """The columns of a table."""
-
-    @property
-    def names(self) -> list[str]:
-        """Of the columns."""
-        ...
-
-    def append(self, field: _Field) -> "_Schema":
-        """The same with one more column."""
-        ...
-
-    def __iter__(self) -> Iterator[_Field]:
-        """Its columns."""
-        ...
-
-
-class _Array(Protocol):
-    """The values of a column."""
-
-    @property
-    def type(self) -> _Type:
-        """Of the values."""
-        ...
-
-    def to_pylist(self) -> list[object]:
-        """The values."""
-        ...
-
-    def cast(self, kind: _Type, *, safe: bool = True) -> "_Array":
-        """The same in another type."""
-        ...
-
-
-class _Batch(Protocol):
-    """Some rows."""
-
-    @property
-    def schema(self) -> _Schema:
-        """Its columns."""
-        ...
-
-    @property
-    def columns(self) -> list[_Array]:
-        """Their values."""
-        ...
-
-    def slice(self, offset: int, length: int | None = None) -> "_Batch":
-        """Some of the rows."""
-        ...
-
-    @property
-    def num_rows(self) -> int:
-        """How many rows."""
-        ...
-
-    @property
-    def nbytes(self) -> int:
-        """How large they are."""
-        ...
-
-
-class _File(Protocol):
-    """A file of Parquet that is read."""
-
-    @property
-    def schema_arrow(self) -> _Schema:
-        """Its columns."""
-        ...
-
-    @property
-    def metadata(self) -> "_Metadata":
-        """What stands at its end."""
-        ...
-
-    def iter_batches(self, *, batch_size: int) -> Iterator[_Batch]:
-        """Its rows."""
-        ...
-
-    def close(self) -> None:
-        """Close it."""
-        ...
-
-
-class _Metadata(Protocol):
-    """What stands at the end of a file."""
-
-    @property
-    def num_rows(self) -> int:
-        """How many rows it has."""
-        ...
-
-    @property
-    def num_row_groups(self) -> int:
-        """How many groups they stand in."""
-        ...
-
-    def row_group(self, at: int) -> "_Group":
-        """One of them."""
-        ...
-
-
-class _Group(Protocol):
-    """Some rows of a file."""
-
-    @property
-    def total_byte_size(self) -> int:
-        """How large they are, uncompressed."""
-        ...
-
-
-class _Out(Protocol):
-    """What writes batches."""
-
-    def write_batch(self, batch: _Batch) -> None:
-        """Write some rows."""
-        ...
-
-    def write_table(self, table: object) -> None:
-        """Write a row group."""
-        ...
-
-    def close(self) -> None:
-        """Write the end."""
-        ...
-
-
-class _IPC(Protocol):
-    """What is used of ``pyarrow.ipc``."""
-
-    def new_stream(self, sink: IO[bytes], schema: _Schema) -> _Out:
-        """What writes batches into a file."""
-        ...
-
-    def open_stream(self, source: IO[bytes]) -> Iterable[_Batch]:
-        """The batches of a file."""
-        ...
-
-
-class _Arrow(Protocol):
-    """What is used of ``pyarrow``."""
-
-    ArrowException: type[Exception]
-
-    def array(self, values: Sequence[object], type: _Type | None = None) -> _Array:  # noqa: A002 - its name
-        """A column of values."""
-        ...
-
-    def field(self, name: str, type: _Type) -> _Field:  # noqa: A002 - its name
-        """A column of a schema."""
-        ...
-
-    def schema(self, fields: Sequence[_Field]) -> _Schema:
-        """Columns."""
-        ...
-
-    def record_batch(self, arrays: Sequence[_Array], *, schema: _Schema) -> _Batch:
-        """Rows."""
-        ...
-
-    def unify_schemas(self, schemas: Sequence[_Schema], *, promote_options: str) -> _Schema:
-        """Columns that the values of all of them fit into."""
-        ...
-
-    def string(self) -> _Type:
-        """The type of texts."""
-        ...
-
-    def timestamp(self, unit: str, tz: str | None = None) -> _Type:
-        """The type of moments."""
-        ...
-
-    def time64(self, unit: str) -> _Type:
-        """The type of times of a day."""
-        ...
-
-    def duration(self, unit: str) -> _Type:
-        """The type of durations."""
-        ...
-
-    def int64(self) -> _Type:
-        """The type of whole numbers."""
-        ...
-
-
-class _ParquetModule(Protocol):
-    """What is used of ``pyarrow.parquet``."""
-
-    def ParquetFile(self, path: str) -> _File:  # noqa: N802 - its name
-        """Open a file."""
-        ...
-
-    def ParquetWriter(self, path: str, schema: _Schema, *, compression: str) -> _Out:  # noqa: N802 - its name
-        """Make a file."""
-        ...
-
-
-class _Tables(Protocol):
-    """What makes tables."""
-
-    def from_batches(self, batches: Sequence[_Batch], schema: _Schema) -> object:
-        """A table of some batches."""
-        ...
-
-
-_ARROW: Final = cast("_Arrow", import_module("pyarrow"))
-_IPC_MODULE: Final = cast("_IPC", import_module("pyarrow.ipc"))
-_PARQUET: Final = cast("_ParquetModule", import_module("pyarrow.parquet"))
-_TABLES: Final = cast("_Tables", getattr(_ARROW, "Table"))  # noqa: B009 - a class among the functions
+# Values of pyarrow, which has no types.
+_Type: TypeAlias = Any
+_Schema: TypeAlias = Any
+_Array: TypeAlias = Any
+_Batch: TypeAlias = Any
+
+_ARROW: Final = import_module("pyarrow")
+_IPC: Final = import_module("pyarrow.ipc")
+_PARQUET: Final = import_module("pyarrow.parquet")
 
 
 class ParquetRows:
@@ -274,7 +49,7 @@ class ParquetRows:
             file = _PARQUET.ParquetFile(str(path))
             self.schema: _Schema = file.schema_arrow
             groups = file.metadata
-            self._rows = groups.num_rows
+            self._rows: int = groups.num_rows
             size = sum(groups.row_group(at).total_byte_size for at in range(groups.num_row_groups))
             file.close()
         self._batch = max(1, min(_BATCH, AT_ONCE * max(self._rows, 1) // max(size, 1)))
@@ -320,12 +95,13 @@ def _values(column: _Array) -> list[object]:
     if kind.startswith(("timestamp[ns", "time64[ns", "duration[ns")):
         return _with_nanoseconds(column, kind)
     try:
-        return column.to_pylist()
+        values: list[object] = column.to_pylist()
     except ValueError as error:  # nanoseconds in a list or an object
         raise RowsError(
             f"A column of type {kind} has nanoseconds, which its values cannot have in Python; write the "
             "column with microseconds."
         ) from error
+    return values
 
 
 def _with_nanoseconds(column: _Array, kind: str) -> list[object]:
@@ -356,22 +132,15 @@ def _exact(value: object, number: int) -> str:
             return f"PT{number // 10**9}.{digits}S"
 
 
-class _parquet_errors:  # noqa: N801 - a block
-    """What goes wrong with a file becomes one clear error."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Look at what went wrong."""
-        if isinstance(error, _ARROW.ArrowException):
-            reason = " ".join(str(error).split())
-            raise RowsError(f"{self._name} cannot be read as Parquet: {reason}") from None
-        if isinstance(error, OSError):
-            raise RowsError(f"{self._name} cannot be read: {error.strerror or error}.") from None
+@contextmanager
+def _parquet_errors(name: str) -> Generator[None]:
+    """Turn the errors of reading a file into a RowsError."""
+    try:
+        with file_errors(name):
+            yield
+    except _ARROW.ArrowException as error:
+        reason = " ".join(str(error).split())
+        raise RowsError(f"{name} cannot be read as Parquet: {reason}") from None
 
 
 class ParquetWriter:
@@ -424,10 +193,10 @@ class ParquetWriter:
         for batch in batches:
             group.append(batch)
             if sum(each.nbytes for each in group) > AT_ONCE:
-                out.write_table(_TABLES.from_batches(group, whole))
+                out.write_table(_ARROW.Table.from_batches(group, whole))
                 group.clear()
         if group:
-            out.write_table(_TABLES.from_batches(group, whole))
+            out.write_table(_ARROW.Table.from_batches(group, whole))
         out.close()
         self._file.close()
         self._beside.unlink(missing_ok=True)
@@ -449,7 +218,7 @@ class ParquetWriter:
         arrays = [self._array(name, [row.get(name) for row in self._rows]) for name in names]
         fields = [_ARROW.field(name, each.type) for name, each in zip(names, arrays, strict=True)]
         schema = _ARROW.schema(fields)
-        stream = _IPC_MODULE.new_stream(self._file, schema)
+        stream = _IPC.new_stream(self._file, schema)
         stream.write_batch(_ARROW.record_batch(arrays, schema=schema))
         stream.close()
         self._rows = []
@@ -484,7 +253,7 @@ class ParquetWriter:
         end = self._file.seek(0, os.SEEK_END)
         self._file.seek(0)
         while self._file.tell() < end:
-            yield from _IPC_MODULE.open_stream(self._file)
+            yield from _IPC.open_stream(self._file)
 
     def _fitted(self, batch: _Batch, schema: _Schema) -> _Batch:
         """The same rows in the types of the whole file."""

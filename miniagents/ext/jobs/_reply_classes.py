@@ -7,8 +7,6 @@ from miniagents.messages import Message
 
 from ..journal import CallRecords, JournalEntry
 
-__all__ = ["ReplyClasses"]
-
 logger = logging.getLogger("miniagents.jobs")
 
 

@@ -13,8 +13,6 @@ from miniagents.types import ModelAgent, TypedAgent
 from ._calls import RowCall
 from ._failures import may_pass
 
-__all__ = ["Retries", "without_retries"]
-
 RowT = TypeVar("RowT")
 
 

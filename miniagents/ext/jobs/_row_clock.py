@@ -13,8 +13,6 @@ from miniagents.errors import AgentTimeoutError
 from miniagents.messages import Message
 from miniagents.observers import Observer, PartsCame, RunBegan, RunEnded, RunEvent, RunInfo
 
-__all__ = ["RowClock", "RowClocks", "TimedLimits"]
-
 _LONGEST_TICK: Final = 1.0  # seconds
 
 

@@ -13,19 +13,6 @@ from typing import IO, Final, Literal, Protocol, TypeAlias, cast
 
 from miniagents.errors import MiniAgentsError
 
-__all__ = [
-    "AT_ONCE",
-    "FileForm",
-    "Row",
-    "RowSource",
-    "RowWriter",
-    "RowsError",
-    "file_errors",
-    "form_of",
-    "lines_of",
-    "opened",
-]
-
 Row: TypeAlias = dict[str, object]
 """The columns of a row, by their names."""
 

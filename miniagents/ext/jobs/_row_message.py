@@ -8,8 +8,6 @@ from typing_extensions import override
 
 from miniagents.messages import Message, MessageSequencePromise, MessageType
 
-__all__ = ["RowMessage", "message_of_row"]
-
 _CHAT: Final = frozenset({"role", "content"})
 
 

@@ -9,8 +9,6 @@ from typing_extensions import TypeVar, override
 
 from miniagents.parts import Usage
 
-__all__ = ["JobResult", "Progress", "Row", "Stopped"]
-
 RowT = TypeVar("RowT", covariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
 Value = TypeVar("Value", covariant=True)  # noqa: PLC0105
 
@@ -23,38 +21,26 @@ class Row(Generic[RowT, Value]):
     """A row of a job, with its answer or its error.
 
     Args:
-        index: its position among all rows, from 0.
-        item: the row as it was given.
+        index, item, row_id: its position; the row; its id.
         value: returns the answer; called when the answer is read.
-        error: why there is no answer.
-        row_id: its id.
-        usage: the tokens of its model calls.
-        cost: their cost in dollars.
-        finish: why the answer ended.
-        attempts: how often the row was sent.
-        cached: whether the answer or the error is from the journal.
+        error, usage, cost, finish, attempts, cached: see below.
 
     Attributes:
-        index: its position among all rows, from 0.
-        input: the row as it was given.
-        id: its id, by ``id=``; None without ``id=``.
+        index, input, id: its position among all rows, from 0; the row as it was given; its id or None.
         error: why there is no answer; None if there is one.
-        usage: the tokens of its model calls, failed attempts included.
-        cost: their cost in dollars; None if a price is not known.
-        finish: why the answer ended, in the word of the provider; None if that is not known.
+        usage, cost: the tokens of its model calls, failed attempts included; dollars, or None.
+        finish: why the answer ended, in the word of the provider, or None.
         attempts: how often the row was sent.
-        cached: whether the answer or the error is from the journal, so that this run did not pay for it.
+        cached: whether the answer or the error is from the journal, so not paid by this run.
 
     Example:
         >>> from miniagents import MiniAgents
         >>> from miniagents.ext.jobs import map_rows
         >>> from miniagents.testing import scripted_model
         >>> async def main():
-        ...     async for row in map_rows(scripted_model(then="fine"), ["one", "two"]):
-        ...         print(row.index, row.input, row.value.text)
+        ...     print([str(row.value) async for row in map_rows(scripted_model("fine"), ["one"])])
         >>> MiniAgents().run(main())
-        0 one fine
-        1 two fine
+        ['fine']
     """
 
     __slots__ = ("_value", "attempts", "cached", "cost", "error", "finish", "id", "index", "input", "usage")
@@ -103,25 +89,16 @@ class Row(Generic[RowT, Value]):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of a job.
+    """The progress of a job; a number that is not known is None.
 
     Attributes:
-        done: rows with an answer, those of the journal included.
-        failed: rows that have failed, those of the journal included.
-        cached: rows of both kinds that came from the journal.
-        total: the number of all rows, None if it is not known.
-        seconds: the time since the job began.
-        rows_per_second: rows that ended in the last minute, without those of the journal.
-        requests_per_minute: model calls in the last minute.
-        requests_limit: the most model calls per minute; None if no limit is known.
-        tokens_per_minute: tokens of prompts and answers in the last minute.
-        tokens_limit: the most tokens per minute; None if no limit is known.
-        requests: all model calls of this run, retries included.
-        usage: the tokens of these calls.
-        cost: dollars of all runs on the journal; None if a price is not known.
-        projected_cost: the estimated dollars for all rows; None if it cannot be estimated.
-        seconds_left: the estimated time until the end; None if it cannot be estimated.
-        last_error: the error of the last row that failed; empty if none has.
+        done, failed, cached: rows with an answer; that failed; of both, those from the journal.
+        total, seconds: the number of all rows; the time since the job began.
+        rows_per_second: in the last minute, without those of the journal.
+        requests_per_minute, tokens_per_minute, requests_limit, tokens_limit: and the most.
+        requests, usage: all model calls of this run, and their tokens.
+        cost, projected_cost: dollars of all runs on the journal, and the estimate for all rows.
+        seconds_left, last_error: the estimated time; the error of the last row that failed.
 
     Example:
         >>> Progress(done=3, total=4).done
@@ -151,9 +128,7 @@ class JobResult:
     """The result of a job.
 
     Attributes:
-        rows: how many rows have ended.
-        done: how many have an answer.
-        failed: how many have failed.
+        rows, done, failed: how many rows have ended; have an answer; have failed.
         cached: how many of both came from the journal.
         repeated: how many calls at most an earlier run had begun and not kept, so that they were made again.
         changed: whether the input differs from that of the last run on the same journal.

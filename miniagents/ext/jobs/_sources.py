@@ -8,8 +8,6 @@ from pydantic import BaseModel
 
 from miniagents.messages import Message
 
-__all__ = ["ArrowTable", "PandasTable", "PolarsTable", "Table", "batches_of"]
-
 T = TypeVar("T")
 
 _BATCH: Final = 100  # rows that are looked up at once

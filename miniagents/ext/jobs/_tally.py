@@ -1,6 +1,5 @@
 """The counts of a job: rows that have ended, failures, calls of models and tokens."""
 
-from pathlib import Path
 from typing import Final
 
 from miniagents.parts import Usage
@@ -9,8 +8,6 @@ from ._errors_file import ErrorsFile
 from ._failures import TooManyFailuresError
 from ._options import JobSettings
 from ._rows import Row
-
-__all__ = ["Tally"]
 
 _EARLY: Final = 100  # rows from which on a share of failures counts
 
@@ -28,9 +25,7 @@ class Tally:
         requests: calls of models.
         usage: their tokens.
         last_error: the error of the last row that failed; empty if none has.
-
-    Raises:
-        OSError: the file of an earlier run cannot be removed.
+        errors: the file of the rows that fail; None if there is none.
     """
 
     def __init__(self, settings: JobSettings) -> None:
@@ -41,8 +36,7 @@ class Tally:
         self.usage: Usage = Usage()
         self.last_error: str = ""
         self._most = settings.max_failures
-        self._errors_path = None if settings.errors is None else Path(settings.errors)
-        self._errors: ErrorsFile | None = None
+        self.errors: ErrorsFile | None = None
 
     def count(self, row: Row[object, object]) -> None:
         """Count a row that has ended.
@@ -56,27 +50,13 @@ class Tally:
             return
         self.failed += 1
         self.last_error = f"{type(row.error).__name__}: {row.error}"
-        if self._errors is not None:
-            self._errors.add(row)
+        if self.errors is not None:
+            self.errors.add(row)
 
     def count_calls(self, requests: int, usage: Usage) -> None:
         """Count the model calls of a row."""
         self.requests += requests
         self.usage += usage
-
-    def open(self) -> None:
-        """Begin a new file of errors.
-
-        Raises:
-            OSError: the file of an earlier run cannot be removed.
-        """
-        if self._errors_path is not None:
-            self._errors = ErrorsFile(self._errors_path)
-
-    def close(self) -> None:
-        """Close the file of errors."""
-        if self._errors is not None:
-            self._errors.close()
 
     @property
     def ended(self) -> int:

@@ -12,8 +12,6 @@ from miniagents.messages import Message
 
 from ._rows import Row
 
-__all__ = ["WaitingRows"]
-
 RowT = TypeVar("RowT")
 
 _IN_MEMORY: Final = 1000
@@ -39,17 +37,7 @@ class WaitingRows(Generic[RowT]):
         if self._ordered and row.index != self._next and len(self._rows) >= _IN_MEMORY and row.error is None:
             stored = self._stored(row.value)
             if stored is not None:
-                row = Row(
-                    row.index,
-                    row.input,
-                    stored,
-                    row_id=row.id,
-                    usage=row.usage,
-                    cost=row.cost,
-                    finish=row.finish,
-                    attempts=row.attempts,
-                    cached=row.cached,
-                )
+                row._value = stored  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is not handed out yet
         self._rows[row.index] = row
 
     def take(self) -> Row[RowT, Message] | None:

@@ -8,16 +8,16 @@ parts:
 
 1. `Provider`: the name (its environment variables are `NAME_MODEL`, `NAME_API_KEY`, `NAME_BASE_URL`), and its
    address.
-2. *encode*: a pure function from a `Conversation` and the keywords to a request. `conversation_of` collects
-   the system texts and removes empty messages; `loaded` reads images and files from their paths.
+2. *encode*: a pure function from a `Conversation` and the keywords to a request. `Conversation.of`
+   collects the system texts and removes empty messages; `conversation.loaded()` reads images and files
+   from their paths.
 3. *decode*: a pure function from one `ServerEvent` to parts: text as `str`, the other parts of `miniagents`,
    and `Identity`, `Count` and `Progress`. `parsed` checks the JSON against a typed model, and raises a
-   `WireError` if it does not fit the protocol. `error_of` finds the errors among the events, and decode
-   raises them. `Finish` comes only from the end marker: a stream without one is an `LLMTruncatedError`. If
-   answers of a provider may continue after their finish reason, decode returns `Reason` and `End` instead.
+   `WireError` if it does not fit the protocol. `event.error` is the error in an event, and decode raises
+   it. `Finish` comes only from the end marker: a stream without one is an `LLMTruncatedError`.
 4. `Wire`: the meaning of the exceptions of the SDK (`SDKErrors`), the decoders, and the name of the header
    with the id of the request.
-5. The agent: `@miniagent`, the keywords, `own_client` for a client that the user gives, else `shared_client`,
+5. The agent: `@miniagent`, the keywords, the client that the user gives, else one of yours,
    one line that calls the network (the SDK's ``with_streaming_response``), and
    ``reply_with(ctx, ModelCall(...))``. With `@model_agent` and the keywords `tools`, `tool_choice` and
    `answer_schema`, which `Wanted.of` checks, it has `with_tools` and `as_type` too.
@@ -33,38 +33,28 @@ A model that needs none of this can be simpler: an agent that replies
 ``AssistantMessage.promise(token_streamer)``.
 """
 
-from ._answer import Count, End, Identity, Progress, Reason
+from ._answer import Count, Identity, Progress
 from ._call import ModelCall, Wire, reply_with
-from ._conversation import Conversation, conversation_of, loaded
+from ._conversation import Conversation
 from ._errors import SDKErrors
 from ._json import WireError, parsed
 from ._options import ModelOptions, Wanted
-from ._settings import Endpoint, Provider, server_of
-from ._sse import ServerEvent, error_of
-from ._transport import own_client, shared_client
+from ._settings import Provider
+from ._sse import ServerEvent
 
 __all__ = [
     "Conversation",
     "Count",
-    "End",
-    "Endpoint",
     "Identity",
     "ModelCall",
     "ModelOptions",
     "Progress",
     "Provider",
-    "Reason",
     "SDKErrors",
     "ServerEvent",
     "Wanted",
     "Wire",
     "WireError",
-    "conversation_of",
-    "error_of",
-    "loaded",
-    "own_client",
     "parsed",
     "reply_with",
-    "server_of",
-    "shared_client",
 ]

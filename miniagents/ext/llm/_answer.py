@@ -36,18 +36,6 @@ from ._json import ProviderError, SurrogateJoiner, WireError, encodable
 from ._opaque import Origin, made_id
 from ._sse import ServerEvent
 
-__all__ = [
-    "AnswerAssembler",
-    "Count",
-    "Decode",
-    "Decoded",
-    "End",
-    "Identity",
-    "Progress",
-    "Reason",
-    "is_failure",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -164,31 +152,6 @@ class AnswerAssembler:
         usage_known: whether the provider has reported its last numbers of tokens.
         progressed: whether the last event had a part of the answer.
     """
-
-    __slots__ = (
-        "_begun",
-        "_behind_reason",
-        "_calls",
-        "_decode",
-        "_ended",
-        "_joiner",
-        "_metadata",
-        "_needs_finish",
-        "_origin",
-        "_prompt",
-        "_reason_is_last",
-        "_resumed",
-        "_thoughts",
-        "_told",
-        "_usage",
-        "failure",
-        "finish_reason",
-        "finished",
-        "may_go_on",
-        "progressed",
-        "refused",
-        "usage_known",
-    )
 
     def __init__(
         self,

@@ -12,8 +12,6 @@ from typing import Final
 from ._json import WireError, look, untyped
 from ._sse import MAX_EVENT, MAX_STREAM, ServerEvent
 
-__all__ = ["AWS_EVENT_STREAM", "AWSEventDecoder"]
-
 AWS_EVENT_STREAM: Final = "application/vnd.amazon.eventstream"
 _PRELUDE: Final = 12
 _CHECKSUM: Final = 4

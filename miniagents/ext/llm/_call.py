@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from pydantic import SecretStr
@@ -29,11 +30,9 @@ from ._json import WireError
 from ._opaque import Origin
 from ._prompt_cache import at_once
 from ._retries import ask_or_retry
-from ._sse import STRAY, ServerEvent, error_of
+from ._sse import STRAY, ServerEvent
 from ._timeouts import Clock, Timeouts
 from ._transport import EventSource, Response
-
-__all__ = ["ModelCall", "Wire", "reply_with"]
 
 _REFUSED: Final = frozenset({"refusal", "content_filter"})
 
@@ -71,39 +70,21 @@ class ModelCall:
     """A call that is ready to be made; `parts` is the streamer of the message that it makes.
 
     Attributes:
-        wire: the protocol of the provider.
-        ask: makes the network call of its SDK.
-        model: the name of the model.
-        server: host and port of the server, for error texts.
-        secrets: are removed from all texts.
-        prompt: the text that is sent; no error text quotes it.
-        attached: whether images or files are sent.
-        schemas: whether tools or the schema of an answer are sent.
-        stream: whether the answer comes piece by piece.
-        timeouts: of the call.
-        max_retries: how often to try again if the call fails before the first piece.
-        needs_finish: True: an answer is complete only with a finish reason. False: the end marker of the
-            protocol, or the last count of tokens, is enough.
-        refusal_is_error: whether it is an error if the model refuses to answer.
-        goes_ahead: waits until the call may begin; returns a function that is called when its answer has
-            begun, or when it has ended in any way.
+        wire, ask: the protocol of the provider; makes the network call of its SDK.
+        model, server: its name; host and port, for error texts.
+        secrets: removed from all texts.
+        prompt, attached, schemas: the text; whether files; whether tools or a schema are sent.
+        stream, timeouts, max_retries: of the call.
+        needs_finish, refusal_is_error: whether its end has a reason; a refusal is raised.
+        goes_ahead: waits until it may begin; returns what is called with its answer.
 
     Example:
-        >>> from miniagents import AssistantMessage, LLMConnectionError, MiniAgents
         >>> from miniagents.ext.llm import SDKErrors
         >>> class AcmeError(Exception): ...
         >>> errors = SDKErrors(AcmeError, TimeoutError, ConnectionError, AcmeError, AcmeError)
         >>> wire = Wire("acme", errors, lambda: lambda _: [], lambda _: [], "x-id", "end")
-        >>> def ask():
-        ...     raise ConnectionError("no route")
-        >>> call = ModelCall(wire, ask, model="m-1", server="api.acme.example", max_retries=0)
-        >>> async def main():
-        ...     try:
-        ...         await AssistantMessage.promise_of_parts(call.parts)
-        ...     except LLMConnectionError as error:
-        ...         print(error.provider, error.model, error.attempts)
-        >>> MiniAgents().run(main())
-        acme m-1 1
+        >>> ModelCall(wire, print, model="m-1", server="api.acme.example").model
+        'm-1'
     """
 
     wire: Wire
@@ -150,22 +131,28 @@ class ModelCall:
         reading: _Reading | None = None
         try:
             while reading is None:
-                step = await self._ask(call, clock, metadata_so_far)
+                step = await ask_or_retry(
+                    partial(self._begin, call, clock, metadata_so_far),
+                    call,
+                    clock,
+                    self.wire.sdk,
+                    self.max_retries,
+                )
                 if call.headers is not None:
                     yield call.headers
+                if isinstance(step, LLMError):
+                    raise step
                 if isinstance(step, Retry):
                     yield step
                     await self._wait(step, call, clock)
                 else:
-                    reading = _begun(step)
+                    reading = step
             has_begun()
             while True:
                 for part in reading.parts:
                     call.note(part)
                     yield part
-                if reading.over:
-                    break
-                if not await self._go_on(reading, call):
+                if reading.over or not await self._go_on(reading, call):
                     break
             for part in self._end(reading, call):
                 call.note(part)
@@ -175,17 +162,6 @@ class ModelCall:
             clock.stop()
             if reading is not None:
                 await reading.source.release()
-
-    async def _ask(
-        self, call: CallRecord, clock: Clock, metadata: MutableMapping[str, object]
-    ) -> "_Reading | Retry | LLMError":
-        """Send the request once; return an answer that has begun, a `Retry`, or the error to raise."""
-        try:
-            return await ask_or_retry(
-                lambda: self._begin(call, clock, metadata), call, clock, self.wire.sdk, self.max_retries
-            )
-        except LLMError as error:  # the caller yields the headers before it raises the error
-            return error
 
     async def _wait(self, retry: Retry, call: CallRecord, clock: Clock) -> None:
         """Wait until the next attempt."""
@@ -263,13 +239,6 @@ class ModelCall:
         )
 
 
-def _begun(answer: "_Reading | LLMError") -> "_Reading":
-    """Return an answer that has begun; raise it if it is an error."""
-    if isinstance(answer, LLMError):
-        raise answer
-    return answer
-
-
 class _Reading:
     """An answer while it is read.
 
@@ -336,7 +305,7 @@ class _Reading:
         if not isinstance(exc, WireError):
             return exc
         # It may be an error in another form: gateways send errors with status 200.
-        return None if self.source.may_be_cut else error_of(ServerEvent(STRAY, event.data)) or exc
+        return None if self.source.may_be_cut else ServerEvent(STRAY, event.data).error or exc
 
     def _finished(self) -> None:
         """Note that the end marker has come."""

@@ -45,14 +45,11 @@ from miniagents.values import (
 
 from ._answer import Count, Decoded, End, Identity, Reason, is_failure
 from ._chat_thoughts import Thoughts, attachment_in, thought_in
-from ._fields import list_of, with_thoughts
+from ._fields import identifier, list_of, raise_error, with_thoughts
 from ._json import ProviderError, WireError, integer_at, look, parsed
 from ._opaque import opaque
 from ._reasons import reason_in
-from ._sse import STRAY, ServerEvent, error_of
-
-__all__ = ["ChunkDecoder", "decode_completion"]
-
+from ._sse import STRAY, ServerEvent
 
 _Anything: TypeAlias = object  # one of the fields has this name
 
@@ -150,7 +147,8 @@ class ChunkDecoder:
     def __call__(self, event: ServerEvent) -> list[Decoded]:
         """Return the parts of an event; none if it has none."""
         if event.name in _ERRORS:
-            return _raise(error_of(event))
+            raise_error(event)
+            return []
         if event.data[:1] != b"{" and event.data.strip(b'" ').upper() == b"[DONE]":
             return [*self._thoughts.owed(calls=self._calls.begun), End()]
         chunk = parsed(_CHUNK, event.data)
@@ -179,10 +177,10 @@ class ChunkDecoder:
             parts += [*self._thoughts.owed(calls=self._calls.begun), Reason(finish)]
         elif choice is None:
             parts += self._thoughts.owed(calls=self._calls.begun)
-        answer_id = _name(chunk.get("id"))
+        answer_id = identifier(chunk.get("id")) or ""
         if answer_id != self._id:
             self._id = answer_id
-            parts.append(Identity(answer_id, _name(chunk.get("model")) or None))
+            parts.append(Identity(answer_id, identifier(chunk.get("model"))))
         if (usage := _counted(chunk, choice)) is not None:
             # The last count is in a chunk without choices, or in that of the reason; some servers count in
             # each.
@@ -242,7 +240,7 @@ def decode_completion(event: ServerEvent) -> list[Decoded]:
     text = None if choice is None else choice.get("text")
     if choice is None or (said is None and text is None and not _reason_in(choice)):
         raise WireError("the answer has no choices")
-    parts: list[Decoded] = [Identity(_name(answer.get("id")), _name(answer.get("model")) or None)]
+    parts: list[Decoded] = [Identity(identifier(answer.get("id")) or "", identifier(answer.get("model")))]
     calls, thoughts = _Calls(), Thoughts()
     parts += _parts_of(said, calls, thoughts, whole=True)
     parts += thoughts.owed(calls=calls.begun)
@@ -263,17 +261,11 @@ _ERRORS: Final = frozenset({"error", STRAY})
 _NO_REASON: Final = frozenset({"null", "none"})
 
 
-def _raise(error: ProviderError | None) -> list[Decoded]:
-    if error is not None:
-        raise error
-    return []
-
-
 def _check_error(chunk: _Chunk, event: ServerEvent) -> None:
     if chunk.get("error") or chunk.get("object") == "error":  # the second is vLLM's flat form
-        _raise(error_of(ServerEvent("error", event.data)))
+        raise_error(ServerEvent("error", event.data))
     if not chunk.get("choices"):
-        _raise(error_of(ServerEvent(STRAY, event.data)))
+        raise_error(ServerEvent(STRAY, event.data))
 
 
 def _first(chunk: _Chunk) -> _Choice | None:
@@ -295,13 +287,6 @@ def _failure(error: object) -> ProviderError:
     """Return the error in a choice."""
     reason = reason_in(error)
     return ProviderError(reason.kind, reason.text)
-
-
-def _name(value: object) -> str:
-    """Return a name, which may be a number; ``""`` if there is none."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) else ""
 
 
 def _parts_of(
@@ -389,7 +374,8 @@ class _Piece(NamedTuple):
         extra, fields = call.get("extra_content"), call.get("provider_specific_fields")
         kept = {name: each for name, each in zip(_KEPT, (extra, fields), strict=True) if each}
         told = opaque(call=kept) if kept else None
-        return cls(call.get("index"), _name(call.get("id")), given.get("name") or "", arguments, told)
+        call_id = identifier(call.get("id")) or ""
+        return cls(call.get("index"), call_id, given.get("name") or "", arguments, told)
 
 
 _KEPT: Final = ("extra_content", "provider_specific_fields")
@@ -469,7 +455,7 @@ class _Calls:
             WireError: a piece may belong to several calls.
         """
         self._events += 1
-        if whole and self._taken and not all(_name(each.get("id")) for each in pieces):
+        if whole and self._taken and not all(identifier(each.get("id")) for each in pieces):
             raise WireError("whole calls came behind pieces of calls, and may repeat them")
         for each in pieces:
             piece = _Piece.of(each)
@@ -481,9 +467,9 @@ class _Calls:
             begins = call is None or self._is_another(call, piece)
             call = self._begin(piece) if call is None or begins else call
             named, call.name = bool(call.name) and not begins, call.name or piece.name
-            if identifier := call.id or piece.id:
-                call.id = identifier
-                self._by_id[identifier] = call
+            if call_id := call.id or piece.id:
+                call.id = call_id
+                self._by_id[call_id] = call
             call.pieces.append(piece.arguments)
             call.event = self._events
             self._last = call

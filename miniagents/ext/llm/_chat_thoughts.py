@@ -22,8 +22,6 @@ from ._fields import list_of
 from ._json import look
 from ._opaque import opaque
 
-__all__ = ["Thoughts", "attachment_in", "thought_in"]
-
 _FIELDS: Final = MappingProxyType({name: opaque(field=name) for name in ("reasoning_content", "reasoning")})
 _LISTS: Final = ("reasoning_details", "thinking_blocks")
 _TEXTS: Final = ("text", "summary", "thinking")

@@ -6,7 +6,7 @@
 * Error messages are not sent: they are for people and programs, and no one in the conversation wrote them.
 * Blank texts are not sent: providers refuse them.
 * An answer with tool calls in the middle (its parts contain their results) becomes several turns again.
-* Images and files with paths are read (`loaded`) before the provider is called.
+* Images and files with paths are read (`Conversation.loaded`) before the provider is called.
 """
 
 import asyncio
@@ -36,18 +36,6 @@ from miniagents.values import (
 
 from ._json import encodable
 from ._opaque import Origin
-
-__all__ = [
-    "Conversation",
-    "Role",
-    "Turn",
-    "conversation_of",
-    "data_url",
-    "encoded",
-    "joined_turns",
-    "loaded",
-    "name_of",
-]
 
 Role: TypeAlias = Literal["user", "assistant", "tool"]
 """The role of a turn; a turn of ``tool`` contains results of tool calls."""
@@ -92,12 +80,65 @@ class Conversation:
     Example:
         >>> from miniagents import AssistantMessage, UserMessage
         >>> said = [UserMessage("Hi"), AssistantMessage("Hello!"), UserMessage("How are you?")]
-        >>> [turn.role for turn in conversation_of(said).turns]
+        >>> [turn.role for turn in Conversation.of(said).turns]
         ['user', 'assistant', 'user']
     """
 
     system: str
     turns: tuple[Turn, ...]
+
+    @classmethod
+    def of(
+        cls, messages: Iterable[Message], system: str | None = None, origin: Origin | None = None
+    ) -> "Conversation":
+        r"""Convert messages to a conversation.
+
+        Args:
+            messages: that the agent was sent; complete.
+            system: the system text of the agent; it comes before the system messages.
+            origin: the server that gets it; what came from another one and is opaque is left out. None:
+                nothing is left out.
+
+        Returns:
+            The system texts joined by a blank line, and the turns; turns of the same role are not joined.
+
+        Raises:
+            LLMConfigError: there is no message to answer, or a role is unknown.
+
+        Example:
+            >>> from miniagents.messages import Message, SystemMessage
+            >>> Conversation.of([SystemMessage("Be brief."), Message("Hi")], system="You are Bo.")
+            Conversation(system='You are Bo.\n\nBe brief.', turns=(Turn(role='user', content=('Hi',)),))
+        """
+        systems = [encodable(system)] if system and system.strip() else []
+        turns: list[Turn] = []
+        errors = 0
+        for position, message in enumerate(messages):
+            role: object = message.role  # from the data of the message, else from its class
+            content = _content_of(message)
+            if origin is not None:
+                content = tuple(origin.adapt(content))
+            edited: object = getattr(message, "edited_arguments", None)
+            if isinstance(edited, str):
+                content = tuple(_with_edit(part, edited) for part in content)
+            if role == "error":
+                errors += 1
+            elif role in _SYSTEM_ROLES:
+                systems += [part for part in content if isinstance(part, str)]
+            elif role == "tool" and not any(isinstance(part, ToolResult) for part in content):
+                raise LLMConfigError(
+                    f"message {position} has the role tool and no results; send a ToolMessage with parts"
+                )
+            elif role == "user" or role == "assistant" or role == "tool":  # noqa: PLR1714 - this form narrows
+                turns += _turns_of(role, content)
+            else:
+                raise LLMConfigError(
+                    f"message {position} has the unknown role {role!r}; use user, assistant, "
+                    "tool, system or error"
+                )
+        if not turns:
+            raise LLMConfigError(_nothing_to_answer(errors))
+        return cls(_BETWEEN.join(systems), tuple(turns))
 
     @property
     def prompt(self) -> str:
@@ -114,55 +155,25 @@ class Conversation:
             for part in turn.content
         )
 
+    async def loaded(self) -> "Conversation":
+        """Return the conversation with the bytes of its images and files in place of paths and data URLs.
 
-def conversation_of(
-    messages: Iterable[Message], system: str | None = None, origin: Origin | None = None
-) -> Conversation:
-    r"""Convert messages to a conversation.
+        Raises:
+            LLMConfigError: a file cannot be read, is empty, or is larger than 64 MB; or a data URL contains
+                no data.
 
-    Args:
-        messages: that the agent was sent; complete.
-        system: the system text of the agent; it comes before the system messages.
-        origin: the server that gets it; what came from another one and is opaque is left out. None: nothing
-            is left out.
-
-    Returns:
-        The system texts joined by a blank line, and the turns; turns of the same role are not joined.
-
-    Raises:
-        LLMConfigError: there is no message to answer, or a role is unknown.
-
-    Example:
-        >>> from miniagents.messages import Message, SystemMessage
-        >>> conversation_of([SystemMessage("Be brief."), Message("Hi")], system="You are Bo.")
-        Conversation(system='You are Bo.\n\nBe brief.', turns=(Turn(role='user', content=('Hi',)),))
-    """
-    systems = [encodable(system)] if system and system.strip() else []
-    turns: list[Turn] = []
-    errors = 0
-    for position, message in enumerate(messages):
-        role: object = message.role  # from the data of the message, else from its class
-        content = _content_of(message)
-        if origin is not None:
-            content = tuple(origin.adapt(content))
-        if role == "error":
-            errors += 1
-        elif role in _SYSTEM_ROLES:
-            systems += [part for part in content if isinstance(part, str)]
-        elif role == "tool" and not any(isinstance(part, ToolResult) for part in content):
-            raise LLMConfigError(
-                f"message {position} has the role tool and no results; send a ToolMessage with parts"
-            )
-        elif role == "user" or role == "assistant" or role == "tool":  # noqa: PLR1714 - this form narrows
-            turns += _turns_of(role, content)
-        else:
-            raise LLMConfigError(
-                f"message {position} has the unknown role {role!r}; use user, assistant, "
-                "tool, system or error"
-            )
-    if not turns:
-        raise LLMConfigError(_nothing_to_answer(errors))
-    return Conversation(_BETWEEN.join(systems), tuple(turns))
+        Example:
+            >>> import asyncio
+            >>> talk = Conversation("", (Turn("user", ("Hi",)),))
+            >>> asyncio.run(talk.loaded()) == talk
+            True
+        """
+        if not self.attached:
+            return self
+        turns = [
+            Turn(turn.role, tuple([await _loaded(part) for part in turn.content])) for turn in self.turns
+        ]
+        return replace(self, turns=tuple(turns))
 
 
 def joined_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
@@ -199,6 +210,15 @@ def _content_of(message: Message) -> tuple[Content, ...]:
         return tuple(map(_encodable, said))
     text = message.text if type(message.text) is str else str(message)  # most messages are a text
     return (encodable(text),) if text.strip() else ()
+
+
+def _with_edit(part: Content, arguments: str) -> Content:
+    """Return the result of a tool with the arguments that a person gave the call."""
+    if not isinstance(part, ToolResult):
+        return part
+    note = f"(A person changed the arguments of this call: it ran with {encodable(arguments)}.)"
+    content = f"{note}\n{part.content}" if isinstance(part.content, str) else (note, *part.content)
+    return replace(part, content=content)
 
 
 def _encodable(part: Content) -> Content:
@@ -256,30 +276,6 @@ def _nothing_to_answer(errors: int) -> str:
 
 
 # -- images and files ------------------------------------------------------------------------------------
-
-
-async def loaded(conversation: Conversation) -> Conversation:
-    """Return the conversation with the bytes of its images and files in place of paths and data URLs.
-
-    Args:
-        conversation: its images and files may have paths or data URLs.
-
-    Raises:
-        LLMConfigError: a file cannot be read, is empty, or is larger than 64 MB; or a data URL contains no
-            data.
-
-    Example:
-        >>> import asyncio
-        >>> talk = Conversation("", (Turn("user", ("Hi",)),))
-        >>> asyncio.run(loaded(talk)) == talk
-        True
-    """
-    if not conversation.attached:
-        return conversation
-    turns = [
-        Turn(turn.role, tuple([await _loaded(part) for part in turn.content])) for turn in conversation.turns
-    ]
-    return replace(conversation, turns=tuple(turns))
 
 
 async def _loaded(part: Content) -> Content:

@@ -14,8 +14,6 @@ from typing import Final, Protocol, TypeAlias, cast
 from ._json import WireError, look
 from ._unpacking import unpacker
 
-__all__ = ["bound_errors"]
-
 _FIRST_ERROR_STATUS: Final = 400
 _LONGEST: Final = 2**18
 """Bytes that are read: a reason is a sentence, and the rest may repeat the request."""

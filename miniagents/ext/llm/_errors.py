@@ -30,8 +30,6 @@ from ._json import ProviderError, WireError, encodable, integer_at, look
 from ._reasons import Reason, reason_in
 from ._refusals import advice, can_pass, reason_of
 
-__all__ = ["CallRecord", "Overdue", "SDKErrors", "error_from", "headers_of", "may_pass"]
-
 E = TypeVar("E", bound=LLMError)
 
 _LONGEST_QUOTE: Final = 500

@@ -13,18 +13,7 @@ from miniagents.values import Usage
 
 from ._answer import Identity
 from ._json import WireError
-from ._sse import ServerEvent, error_of
-
-__all__ = [
-    "arguments_of",
-    "identifier",
-    "identity_of",
-    "list_of",
-    "object_of",
-    "raise_error",
-    "text_of",
-    "with_thoughts",
-]
+from ._sse import ServerEvent
 
 
 def identifier(value: object) -> str | None:
@@ -74,7 +63,7 @@ def identity_of(answer: Mapping[str, object]) -> Identity:
 
 def raise_error(event: ServerEvent) -> None:
     """If an event is an error, raise it."""
-    if (error := error_of(event)) is not None:
+    if (error := event.error) is not None:
         raise error
 
 

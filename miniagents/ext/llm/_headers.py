@@ -15,8 +15,6 @@ from typing import Final
 
 from miniagents.values import RateLimit, ResponseHeaders
 
-__all__ = ["response_headers", "retry_after"]
-
 _COUNT: Final = re.compile(r"[0-9]{1,15}(?:\.0*)?")
 _SECONDS: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _DURATION: Final = re.compile(

@@ -15,20 +15,6 @@ from typing import Final, Never, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-__all__ = [
-    "ProviderError",
-    "SurrogateJoiner",
-    "WireError",
-    "arguments_as_text",
-    "arguments_object",
-    "encodable",
-    "integer_at",
-    "look",
-    "parsed",
-    "plain",
-    "untyped",
-]
-
 T = TypeVar("T")
 
 _HIGH_SURROGATES: Final = range(0xD800, 0xDC00)

@@ -42,9 +42,6 @@ from ._opaque import opaque
 from ._pieces import CallPieces, missing
 from ._sse import STRAY, ServerEvent
 
-__all__ = ["MessagesDecoder", "decode_message"]
-
-
 _EVENT: Final = TypeAdapter(Event)
 _OBJECT: Final = TypeAdapter(dict[str, object])
 _ERRORS: Final = frozenset({"error", STRAY})
@@ -99,23 +96,6 @@ class MessagesDecoder:
         >>> decode(ServerEvent("", b'{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}'))
         [Finish(reason='end_turn')]
     """
-
-    __slots__ = (
-        "_announced",
-        "_blocks",
-        "_calls",
-        "_counted",
-        "_ended",
-        "_finished",
-        "_last",
-        "_next",
-        "_number",
-        "_others",
-        "_said",
-        "_spoke",
-        "_text",
-        "_whole",
-    )
 
     def __init__(self) -> None:
         self._blocks: dict[int, _Block] = {}  # the last block of each index

@@ -13,20 +13,6 @@ from ._fields import identifier
 from ._json import arguments_object, integer_at, look
 from ._opaque import opaque
 
-__all__ = [
-    "CALL",
-    "SPEAKERS",
-    "TEXT",
-    "THOUGHTS",
-    "Counts",
-    "Delta",
-    "Event",
-    "citation_of",
-    "kind_of",
-    "of_server",
-    "rest_of",
-]
-
 TEXT: Final = "text"
 CALL: Final = "tool_use"
 THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})

@@ -25,8 +25,6 @@ from miniagents.values import (
     ToolResult,
 )
 
-__all__ = ["Origin", "made_id", "opaque", "opened"]
-
 _FROM: Final = "from"
 _LENGTH_OF_ID: Final = 9
 P = TypeVar("P", Reasoning, ToolCallDelta, ServerToolCall, ServerToolResult, Citation)

@@ -17,8 +17,6 @@ from miniagents.values import LLMConfigError
 from ._json import look, plain
 from ._timeouts import Timeouts
 
-__all__ = ["NOTHING_WANTED", "Extras", "ModelOptions", "Wanted", "beside", "check_numbers", "options_of"]
-
 _HIGHEST_TEMPERATURE: Final = 2
 _OF_THE_SDK: Final = frozenset({"extra_headers", "extra_query", "extra_body"})
 
@@ -27,37 +25,16 @@ _OF_THE_SDK: Final = frozenset({"extra_headers", "extra_query", "extra_body"})
 class ModelOptions:
     """The keywords that the agents of all providers take.
 
+    The page "Models and servers" has their defaults and details.
+
     Attributes:
-        model: the name of the model; by default the environment variable `OPENAI_MODEL` or `ANTHROPIC_MODEL`.
-        stream: True: the answer comes piece by piece. False: as a whole, and of the timeouts only
-            `total_timeout` applies.
-        max_tokens: the maximum number of tokens of the answer.
-        temperature: from 0 to 2.
-        system: the system text.
-        client: a client of your own, from the SDK of the provider. The agent uses its address, key and
-            transport, and never closes it. It must belong to this event loop.
-        api_key: by default the environment variable `OPENAI_API_KEY` or `ANTHROPIC_API_KEY`. Only servers of
-            the provider itself require one.
-        base_url: the address of the server; by default the environment variable `OPENAI_BASE_URL` or
-            `ANTHROPIC_BASE_URL`, else the address of the provider.
-        first_token_timeout: seconds until the first piece of the answer or its reasoning; None for no limit.
-        stall_timeout: seconds between two pieces; comments, pings and empty events do not count as pieces.
-            None for no limit.
-        total_timeout: seconds for the whole call; time in which readers pause the stream does not count. None
-            for no limit.
-        max_retries: how often to try again if a call fails before the first piece; by default as the client
-            is configured, else 2.
-        refusal_is_error: whether it is an error if the model refuses to answer or a filter stops the answer.
-        tools: the tools that the model may call. The calls are in the `tool_calls` of its answer.
-            `with_tools` sets this, and calls the tools.
-        tool_choice: the name of the tool that the model must call.
-        answer_schema: the JSON schema of the answer. `as_type` sets this, and validates the answer.
-        cache_prompt: ``"auto"`` lets the provider cache what many calls begin with: the tools, the system
-            text and the earlier messages. Of calls that begin in the same way, the first one goes ahead until
-            its answer begins, so that the others find it in the cache.
-        extra: other fields of the request (`seed`, `top_k`, `{"reasoning": {"effort": "high"}}`), also fields
-            that the SDK does not know. A field that is None is not sent. `tools` are added to those of the
-            agent. `extra_headers` are sent as headers, and `extra_query` as query parameters.
+        model, system, temperature, max_tokens: of the answer.
+        stream: False: the answer comes as a whole.
+        client, api_key, base_url: of the server.
+        first_token_timeout, stall_timeout, total_timeout: seconds; None for no limit.
+        max_retries, refusal_is_error: how often; whether it is raised.
+        tools, tool_choice, answer_schema: set by `with_tools` and `as_type`.
+        cache_prompt, extra: caching; other fields of the request.
 
     Example:
         >>> ModelOptions(model="m-1", total_timeout=30).timeouts

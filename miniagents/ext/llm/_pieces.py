@@ -13,8 +13,6 @@ from miniagents.values import ToolCallDelta
 from ._json import WireError, encodable
 from ._opaque import opaque
 
-__all__ = ["CallPieces", "missing", "same_json"]
-
 
 def missing(pieces: Sequence[str], whole: str, *, of: str, at_end: bool = False) -> str:
     """Return the whole text if no piece of it came, else ``""``; refuse pieces that differ from it.

@@ -15,8 +15,6 @@ from ._conversation import Conversation
 from ._json import plain
 from ._options import Wanted
 
-__all__ = ["Warming", "at_once", "beginning_of", "key_of"]
-
 _SHORTEST: Final = 3_000  # characters; providers cache nothing that is shorter than 1,024 tokens
 _SECONDS: Final = 240.0  # providers keep a prefix for five minutes after its last use
 _MOST: Final = 1_000

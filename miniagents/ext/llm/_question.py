@@ -18,7 +18,7 @@ from miniagents.messages import AssistantMessage, Message
 from miniagents.streams import PromisingContext
 
 from ._call import ModelCall, Wire
-from ._conversation import Conversation, conversation_of, loaded
+from ._conversation import Conversation
 from ._json import look
 from ._opaque import Origin
 from ._options import Extras, ModelOptions, Wanted
@@ -26,8 +26,6 @@ from ._prompt_cache import Warming, at_once, beginning_of, key_of
 from ._settings import NO_KEY, Endpoint, Provider, server_of
 from ._timeouts import Timeouts
 from ._transport import Closable, MakesHTTPClient, Response, http_client, own_client, shared_client
-
-__all__ = ["Connection", "Question", "connected", "prepared"]
 
 C = TypeVar("C")
 _UNREAD: Final = "X-Stainless-Raw-Response"
@@ -235,5 +233,5 @@ async def prepared(
     extras = Extras.of(options.extra, reserved)
     connection = connect(options)
     origin = Origin(provider.name, server_of(connection.base_url), provider.ids_at(connection.base_url))
-    conversation = conversation_of(messages, options.system, origin)
-    return Question(options, model, connection, await loaded(conversation), wanted, extras, timeouts)
+    conversation = Conversation.of(messages, options.system, origin)
+    return Question(options, model, connection, await conversation.loaded(), wanted, extras, timeouts)

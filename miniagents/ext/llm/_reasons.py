@@ -15,8 +15,6 @@ from typing_extensions import override
 
 from ._json import look
 
-__all__ = ["Reason", "reason_in"]
-
 _TEXTS: Final = (
     *("message", "msg", "error_msg", "error_message", "errorMessage", "status_msg", "Message", "faultstring"),
     *("detail", "error_description", "description", "reason", "title", "error"),

@@ -20,8 +20,6 @@ from ._json import WireError, untyped
 from ._reasons import Reason, reason_in
 from ._sse import SSEDecoder
 
-__all__ = ["advice", "can_pass", "is_at_fault", "reason_of"]
-
 _LONGEST_PAGE: Final = 2**14
 _SCRIPT: Final = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 _TITLE: Final = re.compile(r"<title[^<>]*>([^<>]*)</title", re.IGNORECASE)

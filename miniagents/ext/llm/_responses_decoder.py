@@ -7,6 +7,8 @@ it wrong.** What a healthy server omits or adds is ignored. So
 * the whole text or arguments in a ``.done`` event, or at the end, must be equal to the pieces: if they are
   longer or different, the answer is refused. If no piece came, they are used, if they come in order;
 * the end may have less than the pieces: no output, no status, or only the first piece of a text;
+* a message that ended as incomplete, and is not in the output at the end, was withdrawn: `Restart`, and then
+  the output;
 * these are refused: an answer that begins a second time, a piece for an item that has ended, and a call
   without a name;
 * events of unknown types are ignored.
@@ -18,7 +20,7 @@ from typing import Final, TypeAlias
 
 from pydantic import TypeAdapter
 
-from miniagents.values import Finish, Reasoning, Refusal
+from miniagents.values import Finish, Reasoning, Refusal, Restart
 
 from ._answer import Decoded, Progress
 from ._fields import arguments_of, identifier, identity_of, list_of, object_of, raise_error, text_of
@@ -45,8 +47,6 @@ from ._responses_fields import (
 )
 from ._responses_items import CALL, MESSAGE, THOUGHT, Item, Items
 from ._sse import STRAY, ServerEvent
-
-__all__ = ["ResponsesDecoder", "decode_response"]
 
 _EVENT: Final = TypeAdapter(Event)
 _OBJECT: Final = TypeAdapter(dict[str, object])
@@ -85,7 +85,7 @@ class ResponsesDecoder:
         [Finish(reason='completed')]
     """
 
-    __slots__ = ("_ended", "_items", "_name", "_others", "_pieces", "_spoke")
+    __slots__ = ("_ended", "_items", "_name", "_others", "_pieces", "_spoke", "_unsure")
 
     def __init__(self) -> None:
         self._items = Items()
@@ -93,6 +93,7 @@ class ResponsesDecoder:
         self._name: tuple[object, ...] = ()  # how the last piece of text named its item
         self._pieces: list[str] = []  # the pieces of that text
         self._others = False  # there were pieces of unknown types
+        self._unsure: set[object] = set()  # the ids of messages that ended as incomplete
         self._ended = False
 
     def __call__(self, event: ServerEvent) -> list[Decoded]:
@@ -247,6 +248,8 @@ class ResponsesDecoder:
         item = self._items.whole(item_name(fields, event.get("output_index")))
         yield from self._whole_item(item, fields)
         item.ended = True
+        if item.kind == MESSAGE and fields.get("status") == "incomplete":
+            self._unsure.add(fields.get("id"))
 
     def _whole_item(
         self, item: Item, fields: Mapping[str, object], *, at_end: bool = False
@@ -324,6 +327,9 @@ class ResponsesDecoder:
     def _output(self, answer: Mapping[str, object]) -> Iterator[Decoded]:
         """Take all items of an answer."""
         output = [object_of(each) for each in list_of(answer.get("output"))]
+        if output and self._unsure - {each.get("id") for each in output}:
+            yield Restart("the server has withdrawn a message")
+            self._items, self._spoke = Items(), -1
         told = "".join(whole_text(said_in(each), TEXT) for each in output if kind_of(each) == MESSAGE)
         # The text may be divided into items in another way than its pieces.
         same = bool(told) and told == "".join(piece for item in self._items for piece in item.said(TEXT))

@@ -16,25 +16,6 @@ from ._json import WireError, integer_at, look
 from ._opaque import opaque
 from ._responses_items import CALL, MESSAGE, THOUGHT, ItemName
 
-__all__ = [
-    "REFUSAL",
-    "TEXT",
-    "THINKING",
-    "Event",
-    "citations_in",
-    "count_of",
-    "item_name",
-    "kind_of",
-    "name_in",
-    "of_server",
-    "part_number",
-    "rest_of",
-    "said_in",
-    "said_in_part",
-    "thought_in",
-    "whole_text",
-]
-
 TEXT: Final = "text"
 REFUSAL: Final = "refusal"
 THINKING: Final = "thinking"

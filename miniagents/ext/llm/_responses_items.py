@@ -14,8 +14,6 @@ from typing import Final
 from ._json import WireError
 from ._pieces import CallPieces, missing
 
-__all__ = ["CALL", "MESSAGE", "THOUGHT", "ContentPart", "Item", "ItemName", "Items"]
-
 MESSAGE: Final = "message"
 CALL: Final = "function_call"
 THOUGHT: Final = "reasoning"
@@ -73,21 +71,6 @@ class Item:
         cited: whether a citation has come.
         call: the pieces of a call.
     """
-
-    __slots__ = (
-        "_part",
-        "_parts",
-        "announced",
-        "call",
-        "cited",
-        "confirmed",
-        "ended",
-        "id",
-        "index",
-        "kind",
-        "number",
-        "steady",
-    )
 
     def __init__(self, number: int, name: ItemName) -> None:
         self.number = number

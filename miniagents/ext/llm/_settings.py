@@ -14,8 +14,6 @@ from pydantic import SecretStr
 from miniagents.models import AskedModel
 from miniagents.values import LLMConfigError
 
-__all__ = ["NO_KEY", "Endpoint", "Provider", "server_of"]
-
 NO_KEY: Final = "no-key"
 """The API key for a server that needs none, since the SDKs require one."""
 

@@ -6,8 +6,8 @@ and comments are ignored (https://html.spec.whatwg.org/multipage/server-sent-eve
 event and of the whole stream is limited.
 
 Two dialects that the standard ignores are passed on, since they contain errors: a field called ``error``
-(llama.cpp), and a line that is JSON by itself. `error_of` makes an exception of them. Events with blank data,
-with which gateways keep connections alive, are ignored.
+(llama.cpp), and a line that is JSON by itself. `ServerEvent.error` makes an exception of them. Events with
+blank data, with which gateways keep connections alive, are ignored.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,6 @@ from typing import Final, NamedTuple, cast
 
 from ._json import ProviderError, WireError, integer_at, look, untyped
 from ._reasons import reason_in
-
-__all__ = ["MAX_EVENT", "MAX_STREAM", "STRAY", "SSEDecoder", "ServerEvent", "error_of"]
 
 MAX_EVENT: Final = 16 * 2**20
 """Bytes that one event, or one line, may have; an image comes in one event."""
@@ -47,6 +45,29 @@ class ServerEvent(NamedTuple):
     name: str
     data: bytes
 
+    @property
+    def error(self) -> ProviderError | None:
+        """The error in an event of a dialect; None if it is another event.
+
+        Such events have the type ``error``, or are lines that are JSON by themselves. Their error has one of
+        the forms that servers use: under ``error``, or flat (``detail``, ``code`` and ``msg``, ...).
+
+        Example:
+            >>> ServerEvent("error", b'{"error": {"type": "busy", "message": "Later."}}').error
+            ProviderError('busy: Later.')
+        """
+        try:
+            value = untyped(self.data)
+        except WireError:
+            return ProviderError("", self.data.decode("utf-8", "replace")) if self.name == "error" else None
+        inner = look(value, "error")
+        if inner is None and (self.name == "error" or (self.name == STRAY and _tells(value))):
+            inner = value
+        if inner is None:
+            return None
+        reason = reason_in(inner)
+        return ProviderError(reason.kind, reason.text)
+
 
 # Faster than the constructor of the class, which takes twice as long: there is an event for each token.
 _event: Final = cast("Callable[[type[ServerEvent], tuple[str, bytes]], ServerEvent]", tuple.__new__)  # pyright: ignore[reportUnknownMemberType] - of any tuple
@@ -67,18 +88,6 @@ class SSEDecoder:
         >>> decoder.feed(b"data: on"), decoder.feed(b"e\r"), decoder.feed(b"\n\r\n: ping\n\n")
         ([], [], [ServerEvent(name='', data=b'one')])
     """
-
-    __slots__ = (
-        "_after_cr",
-        "_begun",
-        "_between_events",
-        "_data",
-        "_left",
-        "_max_event",
-        "_name",
-        "_partial",
-        "_size",
-    )
 
     def __init__(self, max_event: int = MAX_EVENT, max_stream: int = MAX_STREAM) -> None:
         self._max_event = max_event
@@ -218,32 +227,6 @@ def _whole_events(chunk: bytes) -> list[ServerEvent] | None:
 
 def _name_of(value: bytes) -> str:
     return value.decode("utf-8", "replace").replace(STRAY, "")
-
-
-def error_of(event: ServerEvent) -> ProviderError | None:
-    """Return the error in an event of a dialect; None if it is another event.
-
-    Such events have the type ``error``, or are lines that are JSON by themselves. Their error has one of the
-    forms that servers use: under ``error``, or flat (``detail``, ``code`` and ``msg``, ...).
-
-    Args:
-        event: of the stream.
-
-    Example:
-        >>> error_of(ServerEvent("error", b'{"error": {"type": "busy", "message": "Later."}}'))
-        ProviderError('busy: Later.')
-    """
-    try:
-        value = untyped(event.data)
-    except WireError:
-        return ProviderError("", event.data.decode("utf-8", "replace")) if event.name == "error" else None
-    inner = look(value, "error")
-    if inner is None and (event.name == "error" or (event.name == STRAY and _tells(value))):
-        inner = value
-    if inner is None:
-        return None
-    reason = reason_in(inner)
-    return ProviderError(reason.kind, reason.text)
 
 
 def _tells(value: object) -> bool:

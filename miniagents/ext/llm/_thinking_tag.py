@@ -8,8 +8,6 @@ from ._answer import Count, Decode, Decoded, Identity, Progress
 from ._opaque import opaque
 from ._sse import ServerEvent
 
-__all__ = ["TaggedThoughts"]
-
 
 class TaggedThoughts:
     """Decodes as another decoder does, but the thoughts at the beginning of the text are `Reasoning`.

@@ -14,9 +14,6 @@ from miniagents.values import Deadline, LLMConfigError, is_limit
 
 from ._errors import Overdue
 
-__all__ = ["Clock", "Timeouts"]
-
-_DEFAULTS: Final = (120.0, 60.0, 600.0)
 # In seconds. After the end marker the message is complete. Then only the count of tokens may come, and the
 # end of the body, after which the connection can be used again. Neither is worth a long wait.
 _FOR_USAGE: Final = 5.0
@@ -51,8 +48,6 @@ class Timeouts:
     def __post_init__(self) -> None:
         """Check the limits."""
         limits = (self.first_token, self.stall, self.total)
-        if limits == _DEFAULTS:  # as in most calls
-            return
         for name, limit in zip(("first_token", "stall", "total"), limits, strict=True):
             if limit is not None and not is_limit(limit):
                 raise LLMConfigError(
@@ -71,21 +66,6 @@ class Clock:
         timeouts: the limits.
         streaming: whether the answer comes in pieces; if not, only `total` applies.
     """
-
-    __slots__ = (
-        "_cancelled_before",
-        "_fired",
-        "_left_at",
-        "_loop",
-        "_next_at",
-        "_next_limit",
-        "_now",
-        "_stall",
-        "_task",
-        "_timeouts",
-        "_timer",
-        "_total_at",
-    )
 
     def __init__(self, timeouts: Timeouts, *, streaming: bool) -> None:
         self._loop = asyncio.get_running_loop()

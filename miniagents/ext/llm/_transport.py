@@ -29,16 +29,6 @@ from ._settings import Endpoint
 from ._sse import MAX_EVENT, STRAY, ServerEvent, SSEDecoder
 from ._unpacking import unpacker
 
-__all__ = [
-    "ClientPool",
-    "EventSource",
-    "HTTPResponse",
-    "Response",
-    "http_client",
-    "own_client",
-    "shared_client",
-]
-
 _SECONDS_TO_CLOSE: Final = 5.0
 
 
@@ -257,20 +247,6 @@ class EventSource:
         ended: whether the body has ended.
         may_be_cut: whether the last event came without its end, so that a part of it may be missing.
     """
-
-    __slots__ = (
-        "_damage",
-        "_http",
-        "_sse",
-        "_unpack",
-        "_whole",
-        "body",
-        "content_type",
-        "ended",
-        "headers",
-        "may_be_cut",
-        "spoke",
-    )
 
     def __init__(self, response: Response, *, stream: bool, request_id_header: str) -> None:
         self._http = response.http_response

@@ -6,8 +6,6 @@ from typing import Final, TypeAlias
 
 from ._json import WireError
 
-__all__ = ["Unpack", "unpacker"]
-
 Unpack: TypeAlias = Callable[[bytes], Iterable[bytes]]
 
 _STEP: Final = 2**16  # bytes

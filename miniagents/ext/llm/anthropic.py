@@ -130,29 +130,18 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
 ) -> None:
     """Answers a conversation with a model of Anthropic.
 
-    The agent sends the whole conversation, with images and files, and streams one `AssistantMessage`. This
-    has `model`, `response_id`, `finish_reason` (as Anthropic sends it, such as "end_turn"; "max_tokens" means
-    that `max_tokens` was too small), `usage` (the input includes cached tokens), and, if there are any,
-    `reasoning` and `tool_calls`.
-
-    `system` and all system messages become the system text of the request. Anthropic requires that the roles
-    alternate. So consecutive messages of one role are joined with a blank line, and a short user turn is
-    added before a conversation that begins with the assistant. Messages without text, and error messages, are
-    not sent.
+    It sends the whole conversation, and streams one `AssistantMessage`.
 
     Args:
         ctx: the conversation.
         model, stream, temperature, system, client, api_key, base_url: see `ModelOptions`.
         first_token_timeout, stall_timeout, total_timeout, max_retries: see `ModelOptions`.
         refusal_is_error, tools, tool_choice, answer_schema, cache_prompt, extra: see `ModelOptions`.
-        max_tokens: the maximum number of tokens of the answer; Anthropic requires a number, so the default is
-            8192.
+        max_tokens: of the answer; 8192 by default.
 
     Raises:
-        LLMConfigError: there is no model, no API key or no message to answer, or a keyword makes no sense;
-            nothing was sent.
-        SchemaError: the tools make no sense; nothing was sent.
-        LLMError: errors after that are errors of the reply, after the text that has come.
+        LLMConfigError, SchemaError: a keyword or the tools make no sense.
+        LLMError: readers get it.
     """
     options = options_of(locals())
     asked = await prepared(ctx, options, _PROVIDER, _RESERVED, _connection)

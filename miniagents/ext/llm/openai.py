@@ -96,33 +96,20 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
 ) -> None:
     """Answers a conversation with a model of OpenAI, or of any server that is compatible with it.
 
-    The agent sends the whole conversation, with images and files, and streams one `AssistantMessage`. This
-    has `model`, `response_id`, `finish_reason` (as the server sends it; "length" means that `max_tokens` was
-    too small), `usage`, and, if there are any, `reasoning` and `tool_calls`.
-
-    `system` and all system messages become one system message, which comes first. Messages without text, and
-    error messages, are not sent.
+    It sends the whole conversation, and streams one `AssistantMessage`.
 
     Args:
         ctx: the conversation.
         model, stream, temperature, system, client, api_key, base_url: see `ModelOptions`.
         first_token_timeout, stall_timeout, total_timeout, max_retries: see `ModelOptions`.
-        refusal_is_error, tools, tool_choice, answer_schema, cache_prompt, extra: see `ModelOptions`.
-        max_tokens: the maximum number of tokens of the answer. It is sent to OpenAI as
-            `max_completion_tokens`, and to other servers as `max_tokens`, since many know only that name.
-        needs_finish_reason: whether an answer without a `finish_reason` is an error. Set it to False for a
-            server that never sends one. Then ``[DONE]``, or the count of tokens, marks the end of a stream,
-            and an answer that does not stream is complete if its JSON is. The agent cannot notice then that
-            the answer was cut at `max_tokens` or by a filter, or that a proxy lost the connection to the
-            model and sent ``[DONE]`` nevertheless.
-        thinking_tag: the name of a tag, such as "think", for a server that writes the thoughts of the model
-            into the text: ``<think>...</think>`` at its beginning becomes `Reasoning`, while it streams.
+        max_tokens, refusal_is_error, tools, tool_choice, answer_schema: see `ModelOptions`.
+        cache_prompt, extra: see `ModelOptions`.
+        needs_finish_reason: False for a server that sends none.
+        thinking_tag: such as "think", for thoughts in the text.
 
     Raises:
-        LLMConfigError: there is no model, no API key or no message to answer, or a keyword makes no sense;
-            nothing was sent.
-        SchemaError: the tools make no sense; nothing was sent.
-        LLMError: errors after that are errors of the reply, after the text that has come.
+        LLMConfigError, SchemaError: a keyword or the tools make no sense.
+        LLMError: readers get it.
     """
     options = options_of(locals())
     asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)

@@ -85,28 +85,20 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
 ) -> None:
     """Answers a conversation with a model of OpenAI that reasons before it answers.
 
-    The agent sends the whole conversation, with images and files, and streams one `AssistantMessage`. This
-    has `model`, `response_id`, `finish_reason` ("completed", or the reason why it is not complete, such as
-    "max_output_tokens"), `usage`, and, if there are any, `reasoning` and `tool_calls`.
-
-    `system` and all system messages become the instructions of the request. Messages without text, and error
-    messages, are not sent.
+    It sends the whole conversation, and streams one `AssistantMessage`.
 
     Args:
         ctx: the conversation.
         model, stream, system, client, api_key, base_url, first_token_timeout: see `ModelOptions`.
         stall_timeout, total_timeout, max_retries, refusal_is_error: see `ModelOptions`.
         tools, tool_choice, answer_schema, cache_prompt, extra: see `ModelOptions`.
-        max_tokens: the maximum number of tokens of the answer, including its reasoning.
-        temperature: from 0 to 2; reasoning models do not accept it.
-        keep_reasoning: whether to request the reasoning in encrypted form, so that later turns can send it
-            back. Set it to False for a model that does not reason: such models refuse this request.
+        max_tokens: of the answer and its reasoning.
+        temperature: not for reasoning models.
+        keep_reasoning: False for a model that does not reason.
 
     Raises:
-        LLMConfigError: there is no model, no API key or no message to answer, or a keyword makes no sense;
-            nothing was sent.
-        SchemaError: the tools make no sense; nothing was sent.
-        LLMError: errors after that are errors of the reply, after the text that has come.
+        LLMConfigError, SchemaError: a keyword or the tools make no sense.
+        LLMError: readers get it.
     """
     options = options_of(locals())
     asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)

@@ -8,6 +8,7 @@ Needs ``pip install 'miniagents[mcp]'``, the official SDK.
     await serve_mcp(agent)  # or, on the command line: miniagents mcp MODULE:AGENT
 """
 
+from . import _sdk as _sdk  # first: it says what to install, if that is missing
 from ._serve import serve_mcp
 from ._session import mcp_tools
 

@@ -2,8 +2,6 @@
 
 from miniagents.errors import MiniAgentsError
 
-__all__ = ["MCPServerError", "MCPToolError"]
-
 
 class MCPServerError(MiniAgentsError, ConnectionError):
     """An MCP server cannot be reached, has gone, or violates the protocol; the text names the server.

@@ -10,8 +10,6 @@ from typing import Final
 
 from miniagents.errors import SchemaError
 
-__all__ = ["tool_names"]
-
 _LONGEST: Final = 64
 _REFUSED: Final = re.compile(r"[^A-Za-z0-9_-]")
 _DIGITS: Final = 8

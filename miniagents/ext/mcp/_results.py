@@ -9,9 +9,7 @@ from typing import TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
-from miniagents import File, Image
-
-from ._sdk import (
+from mcp_types import (
     AudioContent,
     BlobResourceContents,
     CallToolResult,
@@ -21,7 +19,7 @@ from ._sdk import (
     TextContent,
 )
 
-__all__ = ["Result", "block_of", "result_of"]
+from miniagents import File, Image
 
 Block: TypeAlias = TextContent | ImageContent | AudioContent | ResourceLink | EmbeddedResource
 Result: TypeAlias = str | list[str | Image | File]

@@ -2,45 +2,46 @@
 
 import asyncio
 import json
+import secrets
 import socket
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AsyncExitStack, aclosing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, aclosing, nullcontext
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Final, cast
 
 import anyio
 import uvicorn
+from mcp.server import Server, ServerRequestContext
+from mcp.server.stdio import stdio_server
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    InputRequiredResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool as ServerTool,
+)
 from starlette.types import ASGIApp
-from typing_extensions import override
 
 from miniagents import MiniAgents
 from miniagents.errors import NoActiveContextError, SchemaError
+from miniagents.models import CARRIER
 from miniagents.parts import AgentPart, File, Image
 from miniagents.streams import PromisingContext
 from miniagents.tools import AnyTool, Toolbox
 from miniagents.utils import redact_keys
 
-from ..web_guard import Guard, Hosts, Login
+from ..web_guard import Guard
+from ._questions import Elicitation
 from ._results import block_of
-from ._sdk import (
-    CallToolRequestParams,
-    CallToolResult,
-    ListToolsResult,
-    PaginatedRequestParams,
-    Server,
-    ServerRequestContext,
-    ServerTool,
-    TextContent,
-    stdio_server,
-)
 from ._stdin import lines_of_stdin
 
-__all__ = ["serve_mcp"]
-
 _LOG_IN: Final = "Send the token of this server: Authorization: Bearer TOKEN."
+_PATIENCE: Final = 3_600.0  # seconds that a client has to answer a question
 _GRACE: Final = 1
 """Seconds that clients have to receive their last answers when an HTTP server ends."""
 
@@ -56,39 +57,27 @@ async def serve_mcp(
 ) -> None:
     """Serve agents and tools as the tools of an MCP server, until the client leaves or this is cancelled.
 
-    Each tool has the name, description and arguments that a model gets from `with_tools`. If the client asks
-    for progress, the answer of an agent streams as progress, token by token. The result is the text of all
-    replies. If an agent fails, the result is an error with its text. If a client cancels a call or leaves,
-    the agent is cancelled at once. Agents run in the `MiniAgents` context that is active here, else in a new
-    one.
-
-    Over stdio, stdout is used for the protocol: all other output of the program goes to stderr.
+    Answers of agents stream as progress; the result is the text of all replies. If a client cancels a call or
+    leaves, its agent is cancelled.
 
     Args:
         *agents: agents, and functions with `@tool`.
-        name: the name of the server.
-        instructions: a text about the server for the model of a client.
-        http: ``"127.0.0.1:8000"`` serves streamable HTTP at ``http://127.0.0.1:8000/mcp``; port 0 takes a
-            free port. None serves stdio. Requests under another host name, and from pages of other sites,
-            are refused.
-        token: the secret that clients must send, as ``Authorization: Bearer ...``; None: every program on
-            this machine can use the agents, and ``http`` must be an address of this machine alone.
-        hosts: the host names of proxies in front of the server, such as one with TLS.
-        on_start: is called with the address (or ``"stdio"``) when clients can connect.
+        name: of the server.
+        instructions: for the model of a client.
+        http: ``"127.0.0.1:8000"`` serves ``http://127.0.0.1:8000/mcp``; None serves stdio.
+        token: the secret of ``Authorization: Bearer ...``; other machines need one.
+        hosts: the host names of proxies in front of the server.
+        on_start: called with the address.
 
     Raises:
-        SchemaError: there are no agents, two have the same name, or one cannot be a tool.
-        ValueError: ``http`` is not a host and a port, other machines could reach it without a token, or one
-            of the ``hosts`` is no host name.
+        SchemaError: no agents, or they cannot be tools.
+        ValueError: ``http`` or a host is wrong, or a token is needed.
         OSError: the server cannot listen on the address.
 
     Example:
-        >>> from miniagents import miniagent
-        >>> @miniagent
-        ... async def echo(ctx):
-        ...     ctx.reply(ctx.messages)
+        >>> from miniagents.ext.eliza import eliza_agent
         >>> try:
-        ...     asyncio.run(serve_mcp(echo, http="localhost"))
+        ...     asyncio.run(serve_mcp(eliza_agent, http="localhost"))
         ... except ValueError as error:
         ...     print(error)
         'localhost' is not an address to listen on; write it like 127.0.0.1:8000.
@@ -106,6 +95,7 @@ async def serve_mcp(
         except NoActiveContextError:
             await stack.enter_async_context(MiniAgents())
         served = _Served(toolbox)
+        stack.push_async_callback(served.close)
         server = Server(
             name,
             version=version("miniagents"),
@@ -126,9 +116,13 @@ class _Served:
 
     Attributes:
         toolbox: the agents and tools.
+        waiting: the calls whose clients have to answer a question first, by the state that they send back.
     """
 
     toolbox: Toolbox
+    waiting: dict[str, tuple[asyncio.Task[CallToolResult], Elicitation]] = field(
+        default_factory=dict[str, "tuple[asyncio.Task[CallToolResult], Elicitation]"]
+    )
 
     async def list_tools(
         self, _: ServerRequestContext, _page: PaginatedRequestParams | None
@@ -147,24 +141,54 @@ class _Served:
             ]
         )
 
-    async def call_tool(self, request: ServerRequestContext, call: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(
+        self, request: ServerRequestContext, call: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
         if call.name not in self.toolbox.callees:
             names = ", ".join(self.toolbox.callees)
             return _failed(f"There is no tool called {call.name!r}; there are: {names}.")
-        # With the context variables of the request, so that traces of the client continue in the agent.
-        work = asyncio.create_task(self._answer(call, request))
+        work, questions = self.waiting.pop(call.request_state or "", (None, Elicitation(request)))
+        if work is None:
+            if call.request_state:
+                return _failed("This call does not wait for an answer any more; call the tool again.")
+            # With the context variables of the request, so that traces of the client continue in the agent.
+            work = asyncio.create_task(self._answer(call, questions))
+        questions.answer(request, call.input_responses or {})
+        more = asyncio.create_task(questions.more.wait())
         try:
-            return await work
+            await asyncio.wait((work, more), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return await work
+            state, waiting = secrets.token_urlsafe(16), work
+            self.waiting[state] = waiting, questions
+            asyncio.get_running_loop().call_later(_PATIENCE, self._give_up, state)
+            work = None
+            return InputRequiredResult(input_requests=questions.take(), request_state=state)
         finally:
-            if not work.done():
+            more.cancel()
+            if work is not None and not work.done():
                 work.cancel()
                 # The scope of the request cancels again and again; the agent must be cancelled only once.
                 with anyio.CancelScope(shield=True):
                     await asyncio.wait((work,))
 
-    async def _answer(self, call: CallToolRequestParams, request: ServerRequestContext) -> CallToolResult:
+    def _give_up(self, state: str) -> None:
+        work, _ = self.waiting.pop(state, (None, None))
+        if work is not None:
+            work.cancel()
+
+    async def close(self) -> None:
+        """Stop the calls that wait for answers."""
+        calls = [work for work, _ in self.waiting.values()]
+        for work in calls:
+            work.cancel()
+        if calls:
+            await asyncio.wait(calls)
+
+    async def _answer(self, call: CallToolRequestParams, questions: Elicitation) -> CallToolResult:
         callee = self.toolbox.callees[call.name]
         arguments = json.dumps(call.arguments or {})
+        CARRIER.set(questions)  # this task has context variables of its own
         streamed = 0
         result: str | tuple[str | Image | File, ...] = ""
         try:
@@ -174,7 +198,7 @@ class _Served:
                         result = piece
                     elif (token := _token(piece)) is not None:
                         streamed += 1
-                        await request.session.report_progress(streamed, None, token)
+                        await questions.request.session.report_progress(streamed, None, token)
         except Exception as error:  # noqa: BLE001 - the client gets every error of an agent
             return _failed(redact_keys(f"{type(error).__name__}: {error}".removesuffix(": ")))
         blocks = (result,) if isinstance(result, str) else result
@@ -206,20 +230,17 @@ def _listener(http: str, token: str | None, hosts: Sequence[str]) -> socket.sock
     host, colon, port = http.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest port
-        msg = f"{http!r} is not an address to listen on; write it like 127.0.0.1:8000."
-        raise ValueError(msg)
-    wrong = next((each for each in hosts if not Hosts.is_name(each)), None)
+        raise ValueError(f"{http!r} is not an address to listen on; write it like 127.0.0.1:8000.")
+    wrong = next((each for each in hosts if not Guard.is_name(each)), None)
     if wrong is not None:
-        msg = f"{wrong!r} is not a host name; write it like chat.example.com."
-        raise ValueError(msg)
+        raise ValueError(f"{wrong!r} is not a host name; write it like chat.example.com.")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
         if token is None and (hosts or not _is_loopback(str(address[0]))):
-            msg = (
+            raise ValueError(
                 f"Other machines can reach {', '.join(hosts) or http}, so it needs a token: token=... here, "
                 "--token or MINIAGENTS_TOKEN for the command."
             )
-            raise ValueError(msg)
         listener = socket.create_server((str(address[0]), int(port)), family=family, backlog=128)
     except OSError as error:
         raise OSError(error.errno, f"{http} cannot be listened at: {error.strerror or error}") from error
@@ -232,21 +253,11 @@ def _is_loopback(address: str) -> bool:
     return ip_address(address.partition("%")[0]).is_loopback
 
 
-class _WebServer(uvicorn.Server):
-    """A server that does not handle signals: the program around it does."""
-
-    @contextmanager
-    @override
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
 def _guarded(server: Server, listener: socket.socket, token: str | None, hosts: Sequence[str]) -> ASGIApp:
     """The app behind the guard of `miniagents serve`; the SDK has one for three loopback addresses only."""
     address, port = listener.getsockname()[:2]
-    app = server.streamable_http_app(host="")
-    login = None if token is None else Login(token, port)
-    return Guard(app, Hosts.of(address, address, port, hosts), login, how=_LOG_IN)
+    guard = Guard(address, address, port, hosts, token=token, how=_LOG_IN)
+    return guard.around(server.streamable_http_app(host=""))
 
 
 async def _serve_http(
@@ -257,7 +268,8 @@ async def _serve_http(
     config = uvicorn.Config(
         app, log_config=None, access_log=False, ws="none", lifespan="on", timeout_graceful_shutdown=_GRACE
     )
-    web = _WebServer(config)
+    web = uvicorn.Server(config)
+    web.capture_signals = nullcontext  # type: ignore[assignment, method-assign]  # the program around it handles them
     before = _watchers()
     # The socket listens already: a client that connects now waits until the server runs.
     if on_start is not None:

@@ -11,33 +11,35 @@ import math
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from math import inf
 from pathlib import PurePath
 from typing import Final, Protocol, TextIO, TypeAlias, cast
 from urllib.parse import urlsplit
 
+from mcp.client import Client, Transport
+from mcp.client.session import ClientRequestContext, ElicitationFnT
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    CONNECTION_CLOSED,
+    INVALID_REQUEST,
+    CallToolResult,
+    ElicitRequestParams,
+    ElicitResult,
+    Tool as ServerTool,
+)
+
 from miniagents.errors import SchemaError
+from miniagents.models import CARRIER
 from miniagents.tools import Tool, ToolContext
 from miniagents.utils import redact_keys
 
 from ._errors import MCPServerError, MCPToolError
 from ._names import tool_names
+from ._questions import answer_of
 from ._results import Result, result_of
-from ._sdk import (
-    CONNECTION_CLOSED,
-    INVALID_REQUEST,
-    CallToolResult,
-    Client,
-    MCPError,
-    ServerTool,
-    StdioServerParameters,
-    Transport,
-    stdio_client,
-)
-
-__all__ = ["MCPServerLike", "MCPTool", "mcp_tools"]
 
 MCPServerLike: TypeAlias = str | StdioServerParameters | Transport | Client
 """A server: its address, the command that starts it, or a transport or client of the SDK that was not entered
@@ -52,6 +54,8 @@ _LEAVING: Final = 10.0
 """Seconds that a server may take to end its session; after that, the session is cancelled."""
 _NO_CALL: Final = ToolContext()
 _LONGEST_NOTE: Final = 100_000  # characters
+_LONGEST_DESCRIPTION: Final = 10_000  # characters
+_LONGEST_SCHEMA: Final = 100_000  # characters
 _LONGEST_REASON: Final = 500  # characters
 _NO_SESSION: Final = "Session terminated"
 """What the SDK makes of a server's answer that it does not know the session, because it was started again."""
@@ -66,64 +70,42 @@ def mcp_tools(
     max_tools: int = 1_000,
     max_result: int = 100_000,
 ) -> AbstractAsyncContextManager[tuple[MCPTool, ...]]:
-    """Connect to an MCP server, and get its tools, for ``async with``.
+    """Connect to an MCP server for an ``async with`` block, and get its tools.
 
-    The session lasts as long as the block. Any task may leave the block, and several blocks may be left in
-    any order. Calls may come from any task, and run at the same time. The progress that a server reports
-    streams as `AgentPart`s under the name of the tool. A call that is cancelled or takes too long is also
-    cancelled on the server, and the session continues. If a tool fails, or the server has gone, the model is
-    sent the error.
-
-    A call that finds that the server has gone connects again, once, and lists the tools again: a tool that
-    is not as the model knows it is not called. A call during which the server goes is not sent again, since
-    the server may have carried it out; the next call connects. This needs an address or a program: a client
-    or transport of the SDK can be entered once only.
-
-    Names that providers refuse (``files.list``, more than 64 characters) are changed; different names stay
-    different. A tool whose schema cannot be used or has more than 100,000 characters is omitted, and so is
-    one that can only be called as a task; a description is cut after 10,000 characters; each with a warning
-    in the log. A server that was started as a process is stopped at the end of the block; its stderr is that
-    of this program.
+    Calls may come from any task, and run at the same time. A call that finds the server gone connects again,
+    once.
 
     Args:
-        server: its address, such as ``"https://example.org/mcp"``, or `StdioServerParameters`. For headers,
-            sign-on and the like: a transport or client of the SDK that was not entered yet.
-        prefix: is added before each name, so that the tools of two servers have different names.
-        timeout: seconds that a call may take; None: the timeout of `with_tools` applies.
-        connect_timeout: seconds that the server may take to start and list its tools.
-        max_tools: how many tools the server may have.
-        max_result: how many characters of a result the model gets; if there are more, it is told so.
-
-    Returns:
-        A context manager; it returns the tools, in the order of the server.
+        server: an address, `StdioServerParameters`, or a client or transport of the SDK.
+        prefix: of each name, so that tools of two servers differ.
+        timeout: seconds for a call; None: that of `with_tools`.
+        connect_timeout: seconds to start and list the tools.
+        max_tools: how many the server may have.
+        max_result: how many characters of a result the model gets.
 
     Raises:
         SchemaError: the prefix or the timeout makes no sense.
-        MCPServerError: when entered: the server cannot be reached or started, does not answer in time, or has
-            more than ``max_tools`` tools.
+        MCPServerError: when entered: it cannot be reached, is too slow, or has too many tools.
 
     Example:
-        >>> from miniagents import AssistantMessage, MiniAgents, ToolCall
-        >>> from miniagents.testing import scripted_model
+        >>> from miniagents import MiniAgents
         >>> from mcp.server.mcpserver import MCPServer
         >>> server = MCPServer("sums")  # where yours is a program or an address
         >>> @server.tool()
         ... def add(a: int, b: int) -> int:
         ...     return a + b
-        >>> call = ToolCall("1", "my_add", '{"a": 2, "b": 3}')
-        >>> model = scripted_model(AssistantMessage(parts=[call]), "It is 5.")
         >>> async def main():
         ...     async with mcp_tools(Client(server), prefix="my_") as tools:
-        ...         print([str(each) for each in await model.with_tools(*tools).inquire("What is 2 + 3?")])
+        ...         print([each.spec.name for each in tools])
         >>> MiniAgents().run(main())
-        ['', '5', 'It is 5.']
+        ['my_add']
     """
     tool_names((), prefix)  # refuses the prefix
-    if timeout is not None and not 0 < timeout < inf:
+    if timeout is not None and not 0 < timeout < math.inf:
         raise SchemaError(
             f"timeout={timeout!r} of mcp_tools is not a positive number; give seconds above 0, or None."
         )
-    return _entered(_Session(server, prefix, timeout, _Limits(max_tools, max_result)), connect_timeout)
+    return _entered(_Session(server, prefix, timeout, max_tools, max_result), connect_timeout)
 
 
 @asynccontextmanager
@@ -190,11 +172,12 @@ class _Session:
         server: as the user gave it.
         prefix: of the names of its tools.
         timeout: seconds for each call.
-        limits: of what the server may send.
+        max_tools: how many tools the server may have.
+        max_result: how many characters of a result the model gets.
         name: of the server, in errors.
         seconds: how long the server may take to start and list its tools.
         left: whether the block has ended.
-        calls: the running calls.
+        calls: the running calls, with their context variables.
         connection: the last one.
         tools: name on the server -> tool, as the model knows it.
         connecting: is held by the call that connects again.
@@ -203,11 +186,12 @@ class _Session:
     server: MCPServerLike
     prefix: str
     timeout: float | None
-    limits: "_Limits"
+    max_tools: int
+    max_result: int
     name: str = ""
     seconds: float = 0.0
     left: bool = False
-    calls: set[asyncio.Task[Result]] = field(default_factory=set[asyncio.Task[Result]])
+    calls: dict[asyncio.Task[Result], Context] = field(default_factory=dict[asyncio.Task[Result], Context])
     connection: _Connection = field(default_factory=_Connection)
     tools: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
     connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -248,12 +232,12 @@ class _Session:
             raise found.exceptions[0] from None
 
     async def _owned(self, connection: _Connection, ready: "asyncio.Future[None]") -> None:
-        async with _client(self.server) as client:
+        async with _client(self.server, self._asked) as client:
             info = client.server_info
             if info is not None and info.name:
                 where = _name_of(self.server).removeprefix("The MCP server").strip()
                 self.name = f"The MCP server {_short(info.name)!r}" + (f" ({where})" if where else "")
-            connection.tools = await _listed(client, self.name, self.limits.tools)
+            connection.tools = await _listed(client, self.name, self.max_tools)
             connection.client = client
             ready.set_result(None)
             await connection.leave.wait()
@@ -277,6 +261,19 @@ class _Session:
                 raise MCPServerError(f"{self.name} has gone, and cannot be reached again: {error}") from error
             _LOG.warning("%s had gone, and was connected to again.", self.name)
 
+    async def _asked(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        """Have a person answer what the server asks in one of the running calls."""
+        del context  # it does not say in which
+        carriers = {id(found): (found, each) for each in self.calls.values() if (found := each.get(CARRIER))}
+        if len(carriers) > 1:
+            _LOG.warning("%s asks a person, and several runs call it; it is not known which one.", self.name)
+        carrier, variables = next(iter(carriers.values())) if len(carriers) == 1 else (None, Context())
+        asking = asyncio.create_task(answer_of(carrier, self.name, params), context=variables.copy())
+        try:
+            return await asking
+        finally:
+            asking.cancel()
+
     async def stop(self) -> None:
         """End the session, and wait for its end, even if this is cancelled meanwhile; it may take seconds."""
         self.left = True
@@ -299,18 +296,18 @@ class _Session:
             raise SchemaError("it can only be called as a task, which is not supported.")
         schema = cast("dict[str, object]", listed.input_schema)
         size = len(json.dumps(schema, ensure_ascii=False))
-        if size > self.limits.schema:
-            raise SchemaError(f"its schema has {size:,} characters; {self.limits.schema:,} are the most.")
+        if size > _LONGEST_SCHEMA:
+            raise SchemaError(f"its schema has {size:,} characters; {_LONGEST_SCHEMA:,} are the most.")
         description = listed.description or listed.title or ""
-        if len(description) > self.limits.description:
+        if len(description) > _LONGEST_DESCRIPTION:
             _LOG.warning(
                 "%s: the description of the tool %r is cut: it has %s characters, and %s are the most.",
                 self.name,
                 _short(own),
                 f"{len(description):,}",
-                f"{self.limits.description:,}",
+                f"{_LONGEST_DESCRIPTION:,}",
             )
-            description = f"{description[: self.limits.description]}..."
+            description = f"{description[:_LONGEST_DESCRIPTION]}..."
         return Tool.from_schema(
             name, description, schema, partial(self._call, own, name), timeout=self.timeout
         )
@@ -326,8 +323,8 @@ class _Session:
             ctx.progress(message[:_LONGEST_NOTE] if message else f"{progress:g}{of_all}")
 
         call = asyncio.ensure_future(self._called(own, name, arguments, note))
-        self.calls.add(call)
-        call.add_done_callback(self.calls.discard)
+        self.calls[call] = copy_context()
+        call.add_done_callback(self.calls.pop)
         try:
             await asyncio.wait((call,))
         finally:
@@ -358,7 +355,7 @@ class _Session:
                 result = await self._sent(own, name, arguments, note)
             except _NotSentError:
                 raise self._has_gone(name) from None
-        found = result_of(result, self.limits.result)
+        found = result_of(result, self.max_result)
         if result.is_error:
             texts = [found] if isinstance(found, str) else [each for each in found if isinstance(each, str)]
             raise MCPToolError("\n\n".join(texts) or f"{name} failed, and its server does not say why.")
@@ -419,16 +416,6 @@ class _NotSentError(Exception):
     """The server had gone before the call."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    """How much a server may send: tools, and characters."""
-
-    tools: int
-    result: int
-    description: int = 10_000
-    schema: int = 100_000
-
-
 class _Note(Protocol):
     async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
 
@@ -459,12 +446,12 @@ async def _listed(client: Client, name: str, most: int) -> Mapping[str, ServerTo
     raise MCPServerError(f"{name} lists its tools on more than {_MOST_PAGES:,} pages; it is broken.")
 
 
-def _client(server: MCPServerLike) -> Client:
+def _client(server: MCPServerLike, asked: ElicitationFnT) -> Client:
     if isinstance(server, Client):
         return server
     if isinstance(server, StdioServerParameters):
-        return Client(stdio_client(server, errlog=_errors_of_processes()))
-    return Client(server)
+        server = stdio_client(server, errlog=_errors_of_processes())
+    return Client(server, elicitation_callback=asked)
 
 
 def _errors_of_processes() -> TextIO:
@@ -489,11 +476,10 @@ def _name_of(server: MCPServerLike) -> str:
     if isinstance(server, str):
         parts = urlsplit(server)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            msg = (
+            raise ValueError(
                 f"{_short(redact_keys(server))!r} is not the address of an MCP server; write it like "
                 "https://example.org/mcp, and a program as StdioServerParameters(command=..., args=[...])."
             )
-            raise ValueError(msg)
         return f"The MCP server {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     return "The MCP server"
 

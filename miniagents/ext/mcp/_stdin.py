@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Final, cast
 if TYPE_CHECKING:
     import anyio
 
-__all__ = ["lines_of_stdin"]
-
 _CHUNK: Final = 65_536  # bytes
 _AHEAD: Final = 16  # chunks
 

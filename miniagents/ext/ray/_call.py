@@ -31,8 +31,6 @@ from ._wire import (
     data_of,
 )
 
-__all__ = ["RemoteCall"]
-
 _SHARE: Final = 2  # more credit is given when half of it is used up
 
 
@@ -200,7 +198,7 @@ class RemoteCall:
         stream = self._streams.get(number)
         if stream is not None:  # of an attempt before this one
             if isinstance(frame, Whole):
-                stream.put_whole(frame.value)
+                stream.whole = frame.value
                 self._end_message(number, data_of(frame.value), None)
             elif frame.kind is not stream.kind:
                 text = f"{self.agent} was made again, and replied {frame.kind.__name__} where it had begun "
@@ -319,29 +317,14 @@ class _Stream:
     Attributes:
         kind: its class.
         number: which one it is.
+        call: to which it belongs.
+        whole: the message from which its parts are taken, if it came complete.
     """
-
-    __slots__ = (
-        "_call",
-        "_data",
-        "_ending",
-        "_error",
-        "_granted",
-        "_known",
-        "_lost",
-        "_more",
-        "_parts",
-        "_read",
-        "_received",
-        "_whole",
-        "kind",
-        "number",
-    )
 
     def __init__(self, call: RemoteCall, number: int, began: Began) -> None:
         self.kind: type[Message] = began.kind
         self.number: int = number
-        self._call = call
+        self.call: RemoteCall = call
         self._known = began.data
         self._parts: deque[Part] = deque()
         self._received = 0  # parts of this attempt
@@ -351,20 +334,12 @@ class _Stream:
         self._data: Mapping[str, object] = {}
         self._error: Exception | None = None
         self._ending = False
-        self._whole: Message | None = None
+        self.whole: Message | None = None
         self._more = asyncio.Event()
 
     def promise(self) -> MessagePromise[Message]:
         """The message, for the run that replies it."""
         return self.kind.promise_of_parts(_Streamer(self), **self._known)
-
-    def put_whole(self, message: Message) -> None:
-        """Take its parts from a message that is complete.
-
-        Args:
-            message: what this one would have become.
-        """
-        self._whole = message
 
     def put(self, position: int, parts: Sequence[Part]) -> None:
         """Add parts.
@@ -392,7 +367,7 @@ class _Stream:
             self._lost = f"A worker was lost. {why}".rstrip()
         self._parts.clear()
         self._received = self._read = 0
-        self._granted = self._call.window
+        self._granted = self.call.window
         self._more.set()
 
     def end(self, data: Mapping[str, object], error: Exception | None) -> None:
@@ -407,7 +382,7 @@ class _Stream:
 
     async def parts(self, metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
         """Its parts, as they are asked for."""
-        call, parts = self._call, self._parts
+        call, parts = self.call, self._parts
         try:
             while True:
                 while parts or self._lost is not None:
@@ -422,8 +397,8 @@ class _Stream:
                         call.send(Credit(call.id, self.number, self._granted))
                     yield part
                 if self._ending:
-                    if self._whole is not None:
-                        async for part in self._whole.as_promise.parts:
+                    if self.whole is not None:
+                        async for part in self.whole.as_promise.parts:
                             yield part
                     if self._error is not None:
                         raise self._error
@@ -433,10 +408,6 @@ class _Stream:
                 await self._more.wait()
         finally:
             call.leave(self.number)
-
-    def never_read(self) -> None:
-        """Nobody has begun to read it, and nobody will."""
-        self._call.leave_soon(self.number)
 
 
 class _Streamer:
@@ -454,4 +425,4 @@ class _Streamer:
 
     def __del__(self) -> None:
         if not self._begun:
-            self._stream.never_read()
+            self._stream.call.leave_soon(self._stream.number)

@@ -15,18 +15,17 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import Context as Variables
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Final, cast
 
 from miniagents.messages import Message
 
 from ._call import RemoteCall
 from ._errors import RemoteError
-from ._library import ActorHandle, Frames, Ray, ray_library
+from ._library import ActorClass, ActorHandle, Frames, ray_library
 from ._runs import RunWatch
 from ._wire import Call, Command, Frame
 from ._worker import Worker
-
-__all__ = ["Dispatcher", "Plan"]
 
 logger = logging.getLogger("miniagents.ext.ray")
 
@@ -43,7 +42,6 @@ class Plan:
     Attributes:
         agent: its alias.
         pickled: makes what workers make it of.
-        settings: of the context of each worker.
         replicas: how many workers.
         concurrency: how many calls each of them makes at once.
         attempts: how often a call is made whose worker is lost.
@@ -52,7 +50,6 @@ class Plan:
 
     agent: str
     pickled: Callable[[], bytes]
-    settings: Mapping[str, object]
     replicas: int
     concurrency: int
     attempts: int
@@ -64,15 +61,17 @@ class Dispatcher:
 
     Args:
         plan: how the agent is to be run.
+        settings: of the context of each worker.
 
     Raises:
         RemoteError: Ray is not initialised, or the agent cannot be sent to workers.
         ImportError: Ray is not installed.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, settings: Mapping[str, object]) -> None:
         self.plan: Plan = plan
-        self.ray: Ray = ray_library()
+        self.settings: Mapping[str, object] = settings
+        self.ray: ModuleType = ray_library()
         if not self.ray.is_initialized():
             raise RemoteError(
                 f"Ray is not initialised, so {plan.agent} has no workers: call ray.init(...) before the "
@@ -86,7 +85,7 @@ class Dispatcher:
                 "locks and open files made by the agent's function, and not where the agent is made."
             ) from error
         options = {"max_restarts": 0, "max_task_retries": 0, "scheduling_strategy": "SPREAD"}
-        self._actors = self.ray.remote(**{**options, **plan.options})(Worker)
+        self._actors: ActorClass = self.ray.remote(**{**options, **plan.options})(Worker)
         self._loop = asyncio.get_running_loop()
         self._workers: list[_Host] = []
         self._waiting: deque[RemoteCall] = deque()
@@ -125,7 +124,7 @@ class Dispatcher:
         if self._closed or not (self._waiting or self._alone):
             return
         while len(self._workers) < self.plan.replicas:
-            self._workers.append(self._start())
+            self._workers.append(_Host(self, self._actors.remote, self._failed_starts * _PAUSE))
         ready = [each for each in self._workers if each.ready]
         if not ready and self._warning is None:
             self._warning = self._loop.call_later(_SLOW_START, self._warn)
@@ -145,9 +144,6 @@ class Dispatcher:
                 break
             least.make(self._waiting.popleft(), next(self._numbers))
             _drop_those_that_are_over(self._waiting)
-
-    def _start(self) -> "_Host":
-        return _Host(self, self._actors.remote, self._failed_starts * _PAUSE)
 
     def _warn(self) -> None:
         self._warning = None
@@ -268,13 +264,13 @@ class _Host:
     # -- its life ----------------------------------------------------------------------------------------
 
     async def _live(self) -> None:
-        plan, ray = self._dispatcher.plan, self._dispatcher.ray
+        ray = self._dispatcher.ray
         try:
             if self._delay:
                 await asyncio.sleep(self._delay)
             actor = self._actor = self._start()
             try:
-                await actor.open.remote(self._dispatcher.pickled, dict(plan.settings))
+                await actor.open.remote(self._dispatcher.pickled, dict(self._dispatcher.settings))
             except ray.exceptions.RayTaskError as error:
                 self._give_up(error)
                 return
@@ -315,7 +311,7 @@ class _Host:
 
     async def _send(self, actor: ActorHandle, commands: list[Command]) -> None:
         """Send commands; if a call among them cannot be sent, that one fails."""
-        unavailable = self._dispatcher.ray.exceptions.RayActorError
+        unavailable: type[Exception] = self._dispatcher.ray.exceptions.RayActorError
         try:
             await actor.send.remote(commands)
         except unavailable:
@@ -362,15 +358,12 @@ class _Host:
         with suppress(Exception):  # it is gone already, or Ray is
             if self._actor is not None and self._frames is not None:
                 ray.cancel(self._frames)  # to drop it would not stop it
-                await asyncio.wait_for(_awaited(self._actor), _TO_CLOSE)
+                async with asyncio.timeout(_TO_CLOSE):
+                    await self._actor.close.remote()
         self._kill()
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
-
-
-async def _awaited(actor: ActorHandle) -> None:
-    await actor.close.remote()
 
 
 def _load(host: _Host) -> int:

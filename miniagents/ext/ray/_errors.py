@@ -11,8 +11,6 @@ from miniagents.utils import redact_keys
 from ._pickles import dumps, loads
 from ._wire import PackedError
 
-__all__ = ["RemoteError", "pack_error", "unpack_error"]
-
 _SHOWN: Final = 6  # frames of a traceback
 
 

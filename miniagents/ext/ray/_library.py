@@ -3,11 +3,10 @@
 It does so when a worker starts, because importing Ray takes most of a second.
 """
 
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Generator
 from importlib import import_module
-from typing import Protocol, cast
-
-__all__ = ["ActorHandle", "Frames", "Ray", "ray_library"]
+from types import ModuleType
+from typing import Protocol
 
 
 class Ref(Protocol):
@@ -41,25 +40,10 @@ class StreamMethod(Protocol):
 class ActorHandle(Protocol):
     """A `Worker`, in a process of its own."""
 
-    @property
-    def open(self) -> Method:
-        """Begin."""
-        ...
-
-    @property
-    def send(self) -> Method:
-        """Take commands."""
-        ...
-
-    @property
-    def frames(self) -> StreamMethod:
-        """Give frames."""
-        ...
-
-    @property
-    def close(self) -> Method:
-        """Stop everything."""
-        ...
+    open: Method
+    send: Method
+    frames: StreamMethod
+    close: Method
 
 
 class ActorClass(Protocol):
@@ -70,56 +54,14 @@ class ActorClass(Protocol):
         ...
 
 
-class _Exceptions(Protocol):
-    @property
-    def RayActorError(self) -> type[Exception]: ...  # noqa: N802 - its name
-    @property
-    def RayTaskError(self) -> type[Exception]: ...  # noqa: N802 - its name
-
-
-class _Pickles(Protocol):
-    @property
-    def CloudPickler(self) -> type: ...  # noqa: N802 - its name
-
-
-class Ray(Protocol):
-    """The module ``ray``."""
-
-    @property
-    def exceptions(self) -> _Exceptions:
-        """Its errors."""
-        ...
-
-    @property
-    def cloudpickle(self) -> _Pickles:
-        """Its pickles."""
-        ...
-
-    def is_initialized(self) -> bool:
-        """Whether this process belongs to a cluster."""
-        ...
-
-    def remote(self, **options: object) -> Callable[[type], ActorClass]:
-        """Make a class one of actors."""
-        ...
-
-    def cancel(self, waitable: Frames, /) -> None:
-        """Stop a generator."""
-        ...
-
-    def kill(self, actor: ActorHandle, /) -> None:
-        """End the process of an actor."""
-        ...
-
-
-def ray_library() -> Ray:
+def ray_library() -> ModuleType:
     """The library.
 
     Raises:
         ImportError: it is not installed.
     """
     try:
-        return cast("Ray", import_module("ray"))
+        return import_module("ray")
     except ImportError as error:
         raise ImportError(
             "remote(...) needs Ray, which is not installed; pip install 'miniagents[ray]'"

@@ -18,8 +18,6 @@ from miniagents import MiniAgent
 
 from ._library import ray_library
 
-__all__ = ["dumps", "loads"]
-
 
 class _Pickler(Protocol):
     reducer_override: Callable[[object], object]

@@ -15,8 +15,6 @@ from ._library import ray_library
 from ._pickles import dumps
 from ._runs import current_watch
 
-__all__ = ["remote"]
-
 AnyAgent = MiniAgent[Message, Message, ...]
 _AT_ONCE: Final = 16  # messages of a call that are passed on before a reader asks for them
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
@@ -27,29 +25,15 @@ class RemoteCalls:
 
     Args:
         agent: the agent that the workers run.
-        replicas: how many workers.
-        concurrency: how many calls each worker makes at the same time.
-        attempts: how often a call is made if its worker is lost.
-        options: options of the Ray actors.
+        plan: how they run it.
     """
 
     runs_elsewhere = True
     """Limits, journals and observers of this process treat the agent as they would without workers."""
 
-    def __init__(
-        self,
-        agent: AnyAgent,
-        *,
-        replicas: int,
-        concurrency: int,
-        attempts: int,
-        options: Mapping[str, object],
-    ) -> None:
+    def __init__(self, agent: AnyAgent, plan: Plan) -> None:
         self._agent = agent
-        self._replicas = replicas
-        self._concurrency = concurrency
-        self._attempts = attempts
-        self._options = options
+        self._plan = plan
         self._pickled: tuple[Mapping[str, object], bytes] = ({}, b"")  # the keywords of the last call
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
@@ -93,16 +77,7 @@ class RemoteCalls:
         settings: dict[str, object] = {"prefetch": context.prefetch}
         if isinstance(context, MiniAgents):
             settings["errors_as_messages"] = context.errors_as_messages
-        plan = Plan(
-            agent=self._agent.alias,
-            pickled=partial(dumps, self._agent),
-            settings=settings,
-            replicas=self._replicas,
-            concurrency=self._concurrency,
-            attempts=self._attempts,
-            options=self._options,
-        )
-        return Dispatcher(plan)
+        return Dispatcher(self._plan, settings)
 
 
 def remote(
@@ -116,33 +91,16 @@ def remote(
 ) -> A:
     """Return the same agent, but workers make its calls: processes of Ray, on one or many machines.
 
-    Needs ``pip install 'miniagents[ray]'`` on every machine, and ``ray.init(...)`` before the first call. The
-    first call starts the workers, spread over the machines; they end with the outermost ``MiniAgents`` of the
-    program. Each worker makes many calls at the same time. A reply streams to this process while the agent
-    writes it. A slow reader slows the agent down, and a reader that leaves stops it.
-
-    If a worker crashes, another one takes its place and repeats the calls that had not ended, up to
-    ``attempts`` times in all. A call is repeated only if none of its messages is complete yet. Otherwise, and
-    after the last attempt, its readers get a :class:`RemoteError`. A message that was streaming begins
-    again, with a :class:`~miniagents.Restart` among its parts if a reader had got some of it (a reader of
-    tokens gets a ``WithdrawnError`` at the end). So an agent with side effects may have them more than once;
-    with ``attempts=1``, no call is repeated.
-
-    An error of the agent is raised here: with the same class and data if it can be pickled, otherwise as a
-    :class:`RemoteError` with its text.
+    Call ``ray.init(...)`` before. Replies stream, a slow reader slows the agent down, and one that leaves
+    stops it. If a worker is lost, its unfinished calls are made again. The page "Many machines" has the rest.
 
     Args:
-        agent: any agent. It is pickled, so its function must create clients and locks itself. It gets its
-            messages when all of them have come.
+        agent: any agent that can be pickled; its function makes clients and locks itself.
         replicas: how many workers.
-        num_cpus: the share of a processor that Ray reserves for each worker.
-        concurrency: how many calls each worker makes at the same time; others wait in this process.
-        attempts: how often a call is made if its worker is lost.
-        options: further options of Ray's actors: ``{"num_gpus": 1}``, ``{"resources": {...}}``,
-            ``{"runtime_env": {...}}``.
-
-    Returns:
-        The same agent: its class, alias, keywords and types.
+        num_cpus: the share of a processor for each.
+        concurrency: how many calls each worker makes at once.
+        attempts: how often a call is made if its worker is lost; 1: never again.
+        options: of Ray's actors, such as ``{"num_gpus": 1}``.
 
     Raises:
         ImportError: Ray is not installed.
@@ -167,11 +125,14 @@ def remote(
         raise ValueError(f"remote(num_cpus={num_cpus}) is not a number of processors; give 0 or more.")
     if find_spec("ray") is None:
         ray_library()
-    calls = RemoteCalls(
-        cast("AnyAgent", agent).errors_as_messages(enabled=False),
+    local = cast("AnyAgent", agent).errors_as_messages(enabled=False)
+    plan = Plan(
+        agent=local.alias,
+        pickled=partial(dumps, local),
         replicas=replicas,
         concurrency=concurrency,
         attempts=attempts,
         options={"num_cpus": num_cpus, **(options or {})},
     )
+    calls = RemoteCalls(local, plan)
     return agent.around(cast("Callable[[InteractionContext, AnyAgent], Awaitable[None]]", calls))

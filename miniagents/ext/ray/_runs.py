@@ -12,7 +12,8 @@ from typing import Final
 from typing_extensions import override
 
 from miniagents.messages._parts import current_watch
-from miniagents.observers import ModelAsked, Observer, RunBegan, RunEnded, RunEvent, RunInfo, UsageCame
+from miniagents.observers import ModelAsked, Observer, PartSeen, RunBegan, RunEnded, RunEvent, RunInfo
+from miniagents.parts import Usage
 from miniagents.streams._observers import RunWatch
 
 from ._errors import pack_error, unpack_error
@@ -51,8 +52,8 @@ class RunReporter(Observer):
         run = event.run.number
         if isinstance(event, ModelAsked):
             self._tell(RunCall(call, run, event.provider, event.model, event.server, event.stream))
-        elif isinstance(event, UsageCame):
-            self._tell(RunUsed(call, run, event.message, event.usage, event.model))
+        elif isinstance(event, PartSeen) and isinstance(event.part, Usage):
+            self._tell(RunUsed(call, run, event.message, event.part, event.model))
         elif isinstance(event, RunEnded):
             del self._calls[event.run]
             error = None if event.error is None else pack_error(event.error)

@@ -9,28 +9,6 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from miniagents.messages import Message
 from miniagents.parts import Part, Usage
 
-__all__ = [
-    "REPLIES",
-    "Began",
-    "Call",
-    "Command",
-    "Credit",
-    "Ended",
-    "Failed",
-    "Frame",
-    "Leave",
-    "Outcome",
-    "PackedError",
-    "Pieces",
-    "RunBegun",
-    "RunCall",
-    "RunDone",
-    "RunFrame",
-    "RunUsed",
-    "Whole",
-    "data_of",
-]
-
 REPLIES: Final = -1
 """In the place of the number of a message: the sequence of all messages of a call."""
 

@@ -31,8 +31,6 @@ from ._wire import (
     data_of,
 )
 
-__all__ = ["Worker"]
-
 AnyAgent = MiniAgent[Message, Message, ...]
 
 _PAUSE: Final = 0.004  # seconds between two batches of frames: what comes meanwhile goes together

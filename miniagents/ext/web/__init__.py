@@ -4,7 +4,6 @@ Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same fu
 """
 
 from ._bodies import json_body
-from ._chat import anyone
 from ._endpoints import refusing
 from ._frames import (
     Frame,
@@ -14,11 +13,10 @@ from ._frames import (
     QuestionAnswered,
     QuestionAsked,
     RunEnded,
-    frame_from_data,
+    RunParked,
 )
 from ._open_responses import end_on_signals, end_responses
 from ._page_data import DataPart, PageData
-from ._protocols import Encoder
 from ._request_errors import RequestError
 from ._response import stream_response
 from ._routes import chat_routes
@@ -27,7 +25,6 @@ from ._source import frames_of
 
 __all__ = [
     "DataPart",
-    "Encoder",
     "Frame",
     "MessageBegan",
     "MessageEnded",
@@ -37,12 +34,11 @@ __all__ = [
     "QuestionAsked",
     "RequestError",
     "RunEnded",
+    "RunParked",
     "Runs",
-    "anyone",
     "chat_routes",
     "end_on_signals",
     "end_responses",
-    "frame_from_data",
     "frames_of",
     "json_body",
     "refusing",

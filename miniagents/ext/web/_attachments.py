@@ -6,8 +6,6 @@ from urllib.parse import urlsplit
 
 from miniagents.parts import File, Image
 
-__all__ = ["address_of"]
-
 _ADDRESSES: Final = frozenset({"http", "https"})
 
 

@@ -14,8 +14,6 @@ except ModuleNotFoundError as _error:
 
 from ._request_errors import RequestError
 
-__all__ = ["json_body"]
-
 _LONGEST_NUMBER: Final = 15  # digits
 
 

@@ -1,32 +1,29 @@
 """The part that the routes of all protocols share: agents, runs, owners, and the limits of a request."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, cast
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from miniagents import MiniAgent
-from miniagents.messages import Message, MessageSequencePromise
+from miniagents.messages import InputMessage, Message, MessageSequencePromise
 from miniagents.models import TOOL_CONTEXT
-from miniagents.tools import ToolContext
+from miniagents.tools import Allow, Reject, ToolContext
 
-from ..journal import RunRecord
+from ..journal import Question, RunRecord
 from ._bodies import json_body
 from ._durable_runs import Agent
 from ._feeds import AttachedFeed, Feed, frames_of_feed
 from ._frames import Positioned
 from ._protocols import Encoder
-from ._request_errors import RequestError
+from ._request_errors import RequestError, no_run
 from ._response import PING_EVERY, WAITING_LIMIT, FrameResponse
 from ._runs import Runs
-from ._seal import Seal
 from ._source import ErrorText
-
-__all__ = ["Chat", "Keywords", "Owner", "anyone"]
 
 Owner: TypeAlias = Callable[[Request], str | Awaitable[str]]
 """Returns the id of the user who sends a request, never empty; it may raise an HTTPException to refuse."""
@@ -34,23 +31,13 @@ Owner: TypeAlias = Callable[[Request], str | Awaitable[str]]
 Keywords: TypeAlias = Callable[[Request], Mapping[str, object] | Awaitable[Mapping[str, object]]]
 """Returns the keywords of the agent for a request: plain data, which a restart of the server keeps."""
 
+MayAnswer: TypeAlias = Callable[[Request, Question], bool | Awaitable[bool]]
+"""Returns whether the client that sends a request may answer a question."""
+
+_When: TypeAlias = Literal["steer", "queue", "interrupt", "rollback"]
+_WAYS: Final[tuple[_When, ...]] = ("steer", "queue", "interrupt", "rollback")
 _MAX_ID: Final = 200
-
-
-def anyone(request: Request, /) -> str:
-    """Say on purpose, as `owner=`, that any client may use runs whose id, or the id of whose chat, it knows.
-
-    Args:
-        request: any.
-
-    Example:
-        >>> from miniagents.ext.web import chat_routes
-        >>> from miniagents.testing import scripted_model
-        >>> len(chat_routes(scripted_model("Hi"), protocols=["vercel"], owner=anyone))
-        3
-    """
-    del request
-    return ""
+_MAX_ANSWER: Final = 64_000  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +49,7 @@ class Chat:
         runs: the detached runs.
         owner: returns the user of a request; None: every client that knows the id of a run may use it.
         keywords: returns the keywords of the agent for a request; None: there are none.
+        may_answer: returns whether a client may answer a question; None: the owner of the run may.
         urls: whether messages may have addresses of images and files.
         system_messages: whether clients may give instructions.
         key: signs what clients keep and send back.
@@ -76,6 +64,7 @@ class Chat:
     runs: Runs
     owner: Owner | None = None
     keywords: Keywords | None = None
+    may_answer: MayAnswer | None = None
     urls: bool = False
     system_messages: bool = False
     key: bytes = b""
@@ -94,7 +83,7 @@ class Chat:
         Raises:
             RequestError: `owner` returned no user.
         """
-        if self.owner is None or self.owner is anyone:
+        if self.owner is None:
             return ""
         found = self.owner(request)
         name = found if isinstance(found, str) else await found
@@ -113,14 +102,6 @@ class Chat:
         found = self.keywords(request)
         return found if isinstance(found, Mapping) else await found
 
-    def seal(self, owner: str) -> Seal:
-        """Return the seal for what a user keeps and sends back.
-
-        Args:
-            owner: the user.
-        """
-        return Seal(self.key, owner)
-
     def agent(self, name: object) -> tuple[str, Agent]:
         """Return an agent with its name.
 
@@ -137,17 +118,19 @@ class Chat:
         known = ", ".join(self.agents)
         raise RequestError(f'"agent" must be one of: {known}.', 404, code="no_such_agent", param="agent")
 
-    async def body(self, request: Request) -> dict[str, object]:
+    async def body(self, request: Request, max_body: int | None = None) -> dict[str, object]:
         """Return the body of a request, a JSON object within the limits.
 
         Args:
             request: the request.
+            max_body: the most bytes, if they are fewer than usual.
 
         Raises:
             RequestError: it is too large, too slow, or not a JSON object, or its content type is not JSON.
             starlette.requests.ClientDisconnect: the client left.
         """
-        body = await json_body(request, max_body=self.max_body, body_timeout=self.body_timeout)
+        most = self.max_body if max_body is None else min(max_body, self.max_body)
+        body = await json_body(request, max_body=most, body_timeout=self.body_timeout)
         messages = body.get("messages")
         if isinstance(messages, list) and len(cast("list[object]", messages)) > self.max_messages:
             raise RequestError(
@@ -160,35 +143,17 @@ class Chat:
 
     # -- attached ----------------------------------------------------------------------------------------
 
-    async def attached(
-        self, request: Request, agent: Agent, messages: tuple[Message, ...], encoder: Encoder
-    ) -> Response:
-        """Return the response that streams an answer; if the client leaves, the run is stopped.
-
-        Args:
-            request: the request.
-            agent: the agent that answers.
-            messages: the messages for it.
-            encoder: the encoder of the response.
-        """
-        feed = await self._attached_feed(request, agent, messages)
-        return FrameResponse(feed, encoder, ping=self.ping)
-
     @asynccontextmanager
-    async def whole(
-        self, request: Request, agent: Agent, messages: tuple[Message, ...]
-    ) -> AsyncGenerator[AsyncGenerator[Positioned]]:
-        """Run an agent for a response that does not stream; if the client leaves, the run is stopped.
+    async def whole(self, request: Request, feed: Feed) -> AsyncGenerator[AsyncGenerator[Positioned]]:
+        """Read a feed for a response that does not stream; if the client leaves, the feed is closed.
 
         Args:
             request: the request whose client is watched.
-            agent: the agent that answers.
-            messages: the messages for it.
+            feed: of the run.
 
         Returns:
             A context manager that gives the frames; after the client has left, their last one is `stopped`.
         """
-        feed = await self._attached_feed(request, agent, messages)
         more = asyncio.Event()
         feed.open(more.set)
         watcher = asyncio.create_task(_until_gone(request, feed))
@@ -199,13 +164,17 @@ class Chat:
             feed.close()
             await asyncio.wait((watcher,))
 
-    async def _attached_feed(
-        self, request: Request, agent: Agent, messages: tuple[Message, ...]
-    ) -> AttachedFeed:
+    async def attached(self, request: Request, agent: Agent, messages: tuple[Message, ...]) -> Feed:
+        """Run an agent for one response; if its client leaves, the run is stopped.
+
+        Args:
+            request: the request.
+            agent: the agent that answers.
+            messages: the messages for it.
+        """
         owner, keywords = await self.owner_of(request), await self.keywords_of(request)
         TOOL_CONTEXT.set(ToolContext(owner=owner or None))  # this task has context variables of its own
-        any_agent = cast("MiniAgent[Message, Message, ...]", agent)
-        replies = any_agent.inquire(MessageSequencePromise(messages), **keywords)
+        replies = agent.inquire(MessageSequencePromise(messages), **keywords)
         return AttachedFeed(replies, agent=agent.alias, limit=WAITING_LIMIT, error_text=self.error_text)
 
     # -- detached ----------------------------------------------------------------------------------------
@@ -245,6 +214,120 @@ class Chat:
             return None
         return record.run
 
+    async def turn(
+        self,
+        run: str,
+        answered: Collection[str] = (),
+        seen: Collection[str] = (),
+        *,
+        owner: str = "",
+        stops: bool = False,
+    ) -> tuple[list[Positioned], Feed]:
+        """Return the feed of a run up to where it waits for approvals; and before it, what the client has.
+
+        Args:
+            run: its id.
+            answered: the approvals that the client has answered now; it has what came before them.
+            seen: the ids of the calls whose results it has.
+            owner: the user who asks.
+            stops: whether the run stops if the client leaves.
+
+        Raises:
+            RequestError: the run does not exist.
+        """
+        await self.find(run, owner=owner)
+        found = await self.runs.turn(run, answered, seen, stops=stops)
+        if found is None:
+            raise no_run()
+        return found
+
+    async def say(self, request: Request, run: str, *, ways: tuple[_When, ...] = _WAYS) -> str:
+        """Say something to the agent of a run while it works, as the body of a request says.
+
+        Args:
+            request: the request.
+            run: the id of the run.
+            ways: the values of `when` that the protocol has.
+
+        Returns:
+            The id of what was said.
+
+        Raises:
+            RequestError: the body has no text, or the run does not exist, is over, or takes nothing.
+        """
+        owner, body = await self.owner_of(request), await self.body(request)
+        text, when, key = body.get("text"), body.get("when", "steer"), body.get("id", secrets.token_hex(8))
+        if not isinstance(text, str) or not text.strip():
+            raise RequestError('"text" must be a text.', param="text")
+        if when not in ways:
+            raise RequestError(f'"when" must be one of: {", ".join(ways)}.', param="when")
+        if not isinstance(key, str) or not 0 < len(key) <= _MAX_ID:
+            raise RequestError(f'"id" must be a text of 1 to {_MAX_ID} characters.', param="id")
+        await self.find(run, owner=owner)
+        await self.runs.say(run, InputMessage(text, when=when, input_id=key), owner=owner)
+        return key
+
+    # -- questions ---------------------------------------------------------------------------------------
+
+    async def questions(self, request: Request, run: str) -> list[Question]:
+        """Return the open questions of a run that the client may answer.
+
+        Args:
+            request: the request.
+            run: the id of the run.
+
+        Raises:
+            RequestError: the run does not exist, or it has another owner who alone may answer.
+        """
+        owner = await self.owner_of(request)
+        if self.may_answer is None:
+            await self.find(run, owner=owner)
+            return await self.runs.questions(run, owner=owner)
+        found = await self.runs.questions(run, owner=None) if len(run) <= _MAX_ID else []
+        return [each for each in found if await _is_true(self.may_answer(request, each))]
+
+    async def answer(
+        self, request: Request, run: str, question: str, answer: object, digest: str | None = None
+    ) -> None:
+        """Answer a question of a run.
+
+        Args:
+            request: the request.
+            run: the id of the run.
+            question: the id of the question.
+            answer: `Allow` or `Reject` for the call of a tool; else a value.
+            digest: of the question as it was shown; None if that is not known.
+
+        Raises:
+            RequestError: there is no such question for this client, or it cannot be answered like this.
+        """
+        owner: str | None = await self.owner_of(request)
+        if self.may_answer is None:
+            await self.find(run, owner=owner or "")
+        else:
+            found = await self.runs.question(run, question) if len(run) <= _MAX_ID else None
+            if found is None or not await _is_true(self.may_answer(request, found)):
+                raise RequestError("There is no such question.", 404, code="no_such_question")
+            owner = None
+        await self.runs.answer(run, question, answer, digest=digest, owner=owner)
+
+    async def take_answer(self, request: Request, run: str) -> Response:
+        """Answer a question as the body of a request says, and return the response.
+
+        Args:
+            request: the request; its path names the question.
+            run: the id of the run.
+
+        Raises:
+            RequestError: the body is no answer, or the question cannot be answered like this.
+        """
+        body = await self.body(request, _MAX_ANSWER)
+        digest = body.get("digest")
+        if not isinstance(digest, str):
+            raise RequestError('"digest" must be that of the question that was shown.', param="digest")
+        await self.answer(request, run, request.path_params["question"], _answer_in(body), digest)
+        return Response(status_code=204)
+
     async def find(self, run: str, *, owner: str = "") -> RunRecord:
         """Return the record of a run.
 
@@ -257,7 +340,7 @@ class Chat:
         """
         record = await self.runs.find(run, owner=owner) if len(run) <= _MAX_ID else None
         if record is None:
-            raise RequestError("This run does not exist.", 404, code="no_such_run")
+            raise no_run()
         return record
 
     async def response(self, run: str, encoder: Encoder, after: int = 0, *, owner: str = "") -> Response:
@@ -272,10 +355,9 @@ class Chat:
         Raises:
             RequestError: the run does not exist.
         """
-        await self.find(run, owner=owner)
-        feed: Feed | None = await self.runs.read(run, after, owner=owner)
+        feed = await self.runs.read(run, after, owner=owner)
         if feed is None:
-            raise RequestError("This run does not exist.", 404, code="no_such_run")
+            raise no_run()
         return FrameResponse(feed, encoder, ping=self.ping)
 
     async def stop(self, run: str, *, owner: str = "") -> bool:
@@ -293,6 +375,24 @@ class Chat:
         """
         await self.find(run, owner=owner)
         return await self.runs.stop(run, owner=owner)
+
+
+def _answer_in(body: Mapping[str, object]) -> object:
+    """The answer in the body of a request."""
+    if "value" in body:
+        return body["value"]
+    allow, reason, arguments = body.get("allow"), body.get("reason"), body.get("arguments")
+    if not isinstance(allow, bool):
+        raise RequestError('An answer has a "value", or "allow": true or false.', param="allow")
+    if not allow:
+        return Reject(reason) if isinstance(reason, str) and reason else Reject()
+    if arguments is not None and not isinstance(arguments, dict):
+        raise RequestError('"arguments" must be a JSON object.', param="arguments")
+    return Allow(None if arguments is None else cast("dict[str, object]", arguments))
+
+
+async def _is_true(found: bool | Awaitable[bool]) -> bool:
+    return found if isinstance(found, bool) else await found
 
 
 async def _until_gone(request: Request, feed: Feed) -> None:

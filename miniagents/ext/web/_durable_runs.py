@@ -13,9 +13,8 @@ from miniagents import InteractionContext, MiniAgent, miniagent
 from miniagents.errors import MiniAgentsError
 from miniagents.messages import Message, MessageSequencePromise
 from miniagents.parts import File, Image, Part, Restart, content_of
-from miniagents.types import Stage
+from miniagents.runs import LoggedCalls, RunRequest
 
-from ..journal import Event, LoggedCalls, RunHead, RunLog, RunRecord, RunRequest
 from ._frames import (
     Frame,
     FramePart,
@@ -25,15 +24,14 @@ from ._frames import (
     QuestionAnswered,
     QuestionAsked,
     RunEnded,
+    RunParked,
     json_of,
 )
 from ._page_data import DataPart
 from ._source import ReplyOf
 
-__all__ = ["ANOTHER_WAY", "Agent", "AnotherWayError", "Retelling", "ask_logged"]
-
-Agent: TypeAlias = Stage[Message, Message]
-"""Any agent that takes messages and needs no keywords."""
+Agent: TypeAlias = MiniAgent[Message, Message, ...]
+"""Any agent that takes messages; what it needs of keywords, its run has."""
 
 ANOTHER_WAY: Final = RunEnded(
     "lost",
@@ -46,25 +44,20 @@ def ask_logged(
     agent: Agent,
     request: RunRequest,
     *,
-    log: RunLog,
-    head: RunHead | RunRecord,
-    events: Sequence[Event] = (),
+    block: LoggedCalls,
 ) -> MessageSequencePromise[Message]:
     """Run an agent in a block whose calls are written to a log, and replayed from it after a restart.
 
     Args:
         agent: the agent that answers.
         request: the messages and keywords for it.
-        log: of the run.
-        head: what is known of the run.
-        events: what is in the log already.
+        block: the block.
     """
 
     @miniagent(alias=agent.alias)
     async def in_a_block(ctx: InteractionContext) -> None:
-        async with LoggedCalls(log, head, events):
-            any_agent = cast("MiniAgent[Message, Message, ...]", agent)
-            replies = any_agent.inquire(ctx.messages, **request.keywords)
+        async with block:
+            replies = agent.inquire(ctx.messages, **request.keywords)
             ctx.reply(replies)
             await replies  # an error ends the block, as it ends the run
 
@@ -72,10 +65,11 @@ def ask_logged(
 
 
 def _content(parts: Sequence[FramePart]) -> list[bytes]:
-    """The content of a message, independent of its division into parts, and of JSON."""
+    """The content of a message, without what was withdrawn, independent of its parts, and of JSON."""
     whole = (Image, File, DataPart)
-    content = content_of(cast("Part", each) for each in parts if not isinstance(each, whole))
-    shown = [each for each in parts if isinstance(each, whole)]
+    since = max((at for at, each in enumerate(parts) if isinstance(each, Restart)), default=0)
+    content = content_of(cast("Part", each) for each in parts[since:] if not isinstance(each, whole))
+    shown = [each for each in parts[since:] if isinstance(each, whole)]
     return [json_of(MessagePart(0, each).as_data()) for each in (*content, *shown)]
 
 
@@ -138,11 +132,12 @@ class Retelling:
         """How many messages clients have got, also in parts."""
         return len(self._known)
 
-    def take(self, frames: Sequence[Frame | ReplyOf]) -> list[Frame | ReplyOf]:
+    def take(self, frames: Sequence[Frame | ReplyOf], *, all_kept: bool = False) -> list[Frame | ReplyOf]:
         """Return the frames that clients get now.
 
         Args:
             frames: the next frames of the run.
+            all_kept: whether all calls that ended are kept, so that no end has to be held back.
 
         Raises:
             AnotherWayError: a message that clients have completely is different now.
@@ -151,7 +146,7 @@ class Retelling:
         self._held = None
         for frame in frames:
             new.extend(self._new(frame))
-        if new and isinstance(last := new[-1], MessageEnded):
+        if not all_kept and new and isinstance(last := new[-1], MessageEnded):
             self._held = last
             new.pop()
         return new
@@ -161,8 +156,8 @@ class Retelling:
             if frame.how == "finished" and self._begun < len(self._known):
                 raise AnotherWayError("the run has ended with fewer messages than before")
             yield frame
-        elif isinstance(frame, QuestionAsked | QuestionAnswered | ReplyOf) or frame.message >= len(
-            self._known
+        elif isinstance(frame, QuestionAsked | QuestionAnswered | RunParked | ReplyOf) or (
+            frame.message >= len(self._known)
         ):
             yield frame
         else:

@@ -9,8 +9,6 @@ from ._openai_responses import ResponseEncoder
 from ._protocols import Encoder, JSONLinesEncoder, SSEEncoder, TextEncoder
 from ._vercel import VercelEncoder
 
-__all__ = ["ProtocolName", "encoder_of"]
-
 ProtocolName: TypeAlias = Literal["sse", "ndjson", "text", "vercel", "openai", "responses"]
 """The protocols of `stream_response`."""
 
@@ -45,6 +43,5 @@ def encoder_of(protocol: str) -> Encoder:
     """
     make = _ENCODERS.get(protocol)
     if make is None:
-        msg = f"{protocol!r} is not a protocol; give one of {', '.join(_ENCODERS)}."
-        raise ValueError(msg)
+        raise ValueError(f"{protocol!r} is not a protocol; give one of {', '.join(_ENCODERS)}.")
     return make()

@@ -9,8 +9,6 @@ from starlette.responses import JSONResponse, Response
 
 from ._request_errors import RequestError
 
-__all__ = ["Endpoint", "json_refusal", "refusing"]
-
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 """The function of a route."""
 

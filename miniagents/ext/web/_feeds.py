@@ -11,10 +11,8 @@ from miniagents.streams import PromisingContext
 
 from ..journal import JournalError, RunStore
 from ._frame_view import FrameView
-from ._frames import BATCH, Positioned, RunEnded
+from ._frames import BATCH, Positioned, RunEnded, ending_of
 from ._source import ErrorText, FrameSource, Replies
-
-__all__ = ["SHUT_DOWN", "AttachedFeed", "Feed", "LogFeed", "frames_of_feed"]
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +179,7 @@ class LogFeed:
         self._task = asyncio.create_task(self._follow(), name=f"frames of {self._run}")
 
     async def _follow(self) -> None:
-        view, position = FrameView(), 0
+        view, position, ended = FrameView(), 0, False
         try:
             async with aclosing(self._journal.follow(self._run)) as batches:
                 async for events in batches:
@@ -189,13 +187,19 @@ class LogFeed:
                         return
                     for frame in view.take(events):
                         position += 1
+                        ended = isinstance(frame, RunEnded)
                         # The last frame is for a reader beyond it, too, which has not seen it.
-                        if position > self._after or isinstance(frame, RunEnded):
+                        if position > self._after or ended:
                             self._read.append((position, frame))
                     self._wake()
                     while len(self._read) >= BATCH:  # so that memory does not grow
                         self._taken.clear()
                         await self._taken.wait()
+            if not ended:  # a run of `durable` has no last frame: its record says how it ended
+                (record,) = await self._journal.find(run=self._run)
+                sentence = "" if record.how == "finished" else "The end of this run was not recorded."
+                self._read.append((position + 1, RunEnded(ending_of(record.how), sentence)))
+                self._wake()
         except Exception as error:
             if isinstance(error, JournalError) and error.reason == "unknown":
                 self._end("This run is not kept any more.")

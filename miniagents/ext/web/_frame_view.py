@@ -1,10 +1,12 @@
 """The frames of a run, made of the events of its log: those that its server and other processes show."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
-from ..journal import Event, JournalError, part_of_data
+from miniagents.parts import Part
+
+from ..journal import Event, JournalError
 from ._frames import (
     Frame,
     FramePart,
@@ -13,12 +15,12 @@ from ._frames import (
     QuestionAnswered,
     QuestionAsked,
     RunEnded,
+    RunParked,
     ending_of,
     frame_from_data,
+    part_of,
 )
 from ._source import ReplyOf, for_clients
-
-__all__ = ["FrameView", "event_of"]
 
 
 def event_of(item: "Frame | ReplyOf") -> Event:
@@ -42,9 +44,10 @@ class FrameView:
         MessagePart(message=0, part='Hello')
     """
 
-    __slots__ = ("_current", "_parts", "_reply")
+    __slots__ = ("_asked", "_current", "_parts", "_reply")
 
     def __init__(self) -> None:
+        self._asked: dict[str, Mapping[str, object]] = {}  # question -> what is shown of it
         self._parts: defaultdict[tuple[int, int], list[FramePart]] = defaultdict(list)
         self._current: tuple[int, int] | None = None  # whose parts are those of the reply that is being shown
         self._reply = 0
@@ -69,7 +72,8 @@ class FrameView:
     def _take(self, event: Event, frames: list[Frame]) -> None:
         match event:
             case ["parts", int(span), int(number), list(parts), _]:
-                shown = [each for part in parts if (each := for_clients(part_of_data(part))) is not None]
+                came = (cast("Part", part_of(part)) for part in parts)
+                shown = [each for part in came if (each := for_clients(part)) is not None]
                 if self._current == (span, number):
                     self._show(shown, frames)
                 else:
@@ -82,12 +86,25 @@ class FrameView:
                 if isinstance(frame, MessageEnded):
                     self._current = None
                 frames.append(frame)
-            case ["question", _, str(key), str(kind), dict(shown), str(digest), due]:
-                frames.append(QuestionAsked(key, kind, shown, digest, cast("float | None", due)))
-            case ["answer", _, str(key), dict(answer)]:
-                frames.append(QuestionAnswered(key, _how(answer)))
             case ["ended", 0, str(how), str(sentence), int()]:
                 frames.append(RunEnded(ending_of(how), sentence))
+            case _:
+                frames += self._of_question(event)
+
+    def _of_question(self, event: Event) -> Iterator[Frame]:
+        match event:
+            case ["question", _, str(key), str(kind), dict(shown), str(digest), due, *_]:
+                if kind not in {"sleep", "event"}:  # which no person answers
+                    self._asked[key] = cast("Mapping[str, object]", shown)
+                    yield QuestionAsked(key, kind, shown, digest, cast("float | None", due))
+            case ["answer", _, str(key), dict(answer)] if key in self._asked:
+                arguments = cast("Mapping[str, object] | None", answer.get("arguments"))
+                edited = arguments if arguments != self._asked[key].get("arguments") else None
+                yield QuestionAnswered(key, _how(answer), edited)
+            case ["void", _, str(key)] if key in self._asked:
+                yield QuestionAnswered(key, "void")
+            case ["parked", 0, until]:
+                yield RunParked(cast("float | None", until))
             case _:
                 pass
 

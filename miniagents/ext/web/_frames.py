@@ -8,44 +8,19 @@ A `Restart` part withdraws what its message streamed before. Frames go through J
 """
 
 import json
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, fields as fields_of
-from functools import cache
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Final, Literal, Protocol, TypeAlias, cast, get_args, runtime_checkable
+from typing import ClassVar, Final, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
-from miniagents.parts import AgentPart, Content, Part, RateLimit
+from typing_extensions import override
+
+from miniagents.parts import Content, Part
+from miniagents.runs import part_of_data
 
 from ._page_data import DataPart
-
-__all__ = [
-    "BATCH",
-    "FRAMES_VERSION",
-    "LOST",
-    "STOPPED",
-    "Ending",
-    "Frame",
-    "FrameError",
-    "FramePart",
-    "MessageBegan",
-    "MessageEnded",
-    "MessagePart",
-    "Positioned",
-    "QuestionAnswered",
-    "QuestionAsked",
-    "RunEnded",
-    "ending_of",
-    "frame_from_data",
-    "frame_from_json",
-    "frame_json",
-    "json_of",
-    "text_size",
-]
-
-FRAMES_VERSION: Final = 1
-"""The version of the JSON of frames; every file and stream that keeps frames has it."""
 
 FramePart: TypeAlias = Part | Content | DataPart
 """A part of a message, or data for the page."""
@@ -70,7 +45,30 @@ class FrameError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class MessageBegan:
+class _Frame:
+    """What all frames have in common: how they become JSON."""
+
+    _type: ClassVar[str]
+
+    def as_data(self) -> dict[str, object]:
+        """Return the frame as data for JSON."""
+        return {"type": self._type} | {
+            each.name: _part_as_data(getattr(self, each.name)) for each in fields_of(self)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _SparseFrame(_Frame):
+    """A frame whose fields that are None are left out."""
+
+    @override
+    def as_data(self) -> dict[str, object]:
+        """Return the frame as data for JSON, without fields that are None."""
+        return {name: value for name, value in _Frame.as_data(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBegan(_SparseFrame):
     """A message of the run begins.
 
     Attributes:
@@ -80,28 +78,27 @@ class MessageBegan:
         model: the model that wrote it, if one did.
         tool: the name of the tool that was called, if it is the result of a call.
         call: the id of that call.
+        when: how the user said it, if it was said to the agent while it worked (`InputMessage.when`).
+        id: of what was said, if it has one.
 
     Example:
         >>> MessageBegan(0, "assistant", "POET").as_data()["type"]
         'message_began'
     """
 
+    _type = "message_began"
     message: int
     role: str
     agent: str | None = None
     model: str | None = None
     tool: str | None = None
     call: str | None = None
-
-    def as_data(self) -> dict[str, object]:
-        """Return the frame as data for JSON, without fields that are None."""
-        data: dict[str, object] = {"type": "message_began", "message": self.message, "role": self.role}
-        known = {"agent": self.agent, "model": self.model, "tool": self.tool, "call": self.call}
-        return data | {name: value for name, value in known.items() if value is not None}
+    when: str | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class MessagePart:
+class MessagePart(_Frame):
     """A part of a message: a text as `str`, any other part as it is.
 
     Attributes:
@@ -113,16 +110,13 @@ class MessagePart:
         {'type': 'part', 'message': 0, 'part': 'Hello'}
     """
 
+    _type = "part"
     message: int
     part: FramePart
 
-    def as_data(self) -> dict[str, object]:
-        """Return the frame as data for JSON."""
-        return {"type": "part", "message": self.message, "part": _part_as_data(self.part)}
-
 
 @dataclass(frozen=True, slots=True)
-class MessageEnded:
+class MessageEnded(_Frame):
     """A message of the run is complete.
 
     Attributes:
@@ -133,15 +127,12 @@ class MessageEnded:
         {'type': 'message_ended', 'message': 0}
     """
 
+    _type = "message_ended"
     message: int
-
-    def as_data(self) -> dict[str, object]:
-        """Return the frame as data for JSON."""
-        return {"type": "message_ended", "message": self.message}
 
 
 @dataclass(frozen=True, slots=True)
-class RunEnded:
+class RunEnded(_Frame):
     """The last frame of every run, and the only one of its kind.
 
     Attributes:
@@ -153,16 +144,13 @@ class RunEnded:
         {'type': 'run_ended', 'how': 'stopped', 'sentence': ''}
     """
 
+    _type = "run_ended"
     how: Ending
     sentence: str = ""
 
-    def as_data(self) -> dict[str, object]:
-        """Return the frame as data for JSON."""
-        return {"type": "run_ended", "how": self.how, "sentence": self.sentence}
-
 
 @dataclass(frozen=True, slots=True)
-class QuestionAsked:
+class QuestionAsked(_Frame):
     """The run asks a person, and waits; `Runs.answer` answers.
 
     Attributes:
@@ -178,41 +166,55 @@ class QuestionAsked:
         {'text': 'When?'}
     """
 
+    _type = "question"
     question: str
     kind: str
     shown: Mapping[str, object]
     digest: str
     due: float | None = None
 
-    def as_data(self) -> dict[str, object]:
-        """Return the frame as data for JSON."""
-        data: dict[str, object] = {"type": "question", "question": self.question, "kind": self.kind}
-        return data | {"shown": dict(self.shown), "digest": self.digest, "due": self.due}
-
 
 @dataclass(frozen=True, slots=True)
-class QuestionAnswered:
+class QuestionAnswered(_SparseFrame):
     """A question of the run is closed.
 
     Attributes:
         question: its id.
-        how: ``"allowed"``, ``"rejected"``, ``"answered"`` or ``"expired"``.
+        how: ``"allowed"``, ``"rejected"``, ``"answered"``, ``"expired"``, or ``"void"`` (the run does not ask
+            it any more).
+        arguments: with which the call is allowed, if the person has edited them.
 
     Example:
         >>> QuestionAnswered("q", "allowed").as_data()
         {'type': 'question_answered', 'question': 'q', 'how': 'allowed'}
     """
 
+    _type = "question_answered"
     question: str
     how: str
-
-    def as_data(self) -> dict[str, object]:
-        """Return the frame as data for JSON."""
-        return {"type": "question_answered", "question": self.question, "how": self.how}
+    arguments: Mapping[str, object] | None = None
 
 
-Frame: TypeAlias = MessageBegan | MessagePart | MessageEnded | QuestionAsked | QuestionAnswered | RunEnded
-"""Any frame; type checkers know that a `match` over the six classes is complete."""
+@dataclass(frozen=True, slots=True)
+class RunParked(_Frame):
+    """All calls of the run wait for answers, and no process works on it; more frames come when it goes on.
+
+    Attributes:
+        until: when it goes on without an answer, in seconds since 1970; None: never.
+
+    Example:
+        >>> RunParked().as_data()
+        {'type': 'run_parked', 'until': None}
+    """
+
+    _type = "run_parked"
+    until: float | None = None
+
+
+Frame: TypeAlias = (
+    MessageBegan | MessagePart | MessageEnded | QuestionAsked | QuestionAnswered | RunParked | RunEnded
+)
+"""Any frame; type checkers know that a `match` over the seven classes is complete."""
 
 Positioned: TypeAlias = tuple[int, Frame]
 """A frame and its position in its run; the first position is 1."""
@@ -260,26 +262,15 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
     try:
         match kind:
             case "message_began":
-                return MessageBegan(
-                    _number(data),
-                    str(data["role"]),
-                    _text_or_none(data, "agent"),
-                    _text_or_none(data, "model"),
-                    _text_or_none(data, "tool"),
-                    _text_or_none(data, "call"),
-                )
+                known = (data.get(each.name) for each in fields_of(MessageBegan)[2:])
+                texts = [None if each is None else str(each) for each in known]
+                return MessageBegan(_number(data), str(data["role"]), *texts)
             case "part":
-                return MessagePart(_number(data), _part_of(data["part"]))
+                return MessagePart(_number(data), part_of(data["part"]))
             case "message_ended":
                 return MessageEnded(_number(data))
-            case "question":
-                shown = cast("Mapping[str, object]", data["shown"])
-                due = cast("float | None", data.get("due"))
-                return QuestionAsked(
-                    str(data["question"]), str(data["kind"]), shown, str(data["digest"]), due
-                )
-            case "question_answered":
-                return QuestionAnswered(str(data["question"]), str(data["how"]))
+            case "question" | "question_answered" | "run_parked":
+                return _of_question(kind, data)
             case "run_ended":
                 return RunEnded(ending_of(str(data["how"])), str(data.get("sentence", "")))
             case _:
@@ -288,30 +279,19 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
         raise FrameError(f"a frame of type {kind!r} does not fit: {error!r}") from None
     raise FrameError(
         f"{kind!r} is not a type of frame; the types are message_began, part, message_ended, question, "
-        "question_answered and run_ended."
+        "question_answered, run_parked and run_ended."
     )
 
 
-def frame_from_json(text: str | bytes) -> Frame:
-    """Return the frame whose `json_of` this is.
-
-    Args:
-        text: one JSON object.
-
-    Raises:
-        FrameError: the text is not a frame.
-
-    Example:
-        >>> frame_from_json(b'{"type":"message_ended","message":3}')
-        MessageEnded(message=3)
-    """
-    try:
-        data = cast("object", json.loads(text))
-    except ValueError as error:
-        raise FrameError(f"a frame is not JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise FrameError("a frame is not a JSON object.")
-    return frame_from_data(cast("dict[str, object]", data))
+def _of_question(kind: object, data: Mapping[str, object]) -> QuestionAsked | QuestionAnswered | RunParked:
+    if kind == "run_parked":
+        return RunParked(cast("float | None", data.get("until")))
+    question = str(data["question"])
+    if kind == "question_answered":
+        edited = cast("Mapping[str, object] | None", data.get("arguments"))
+        return QuestionAnswered(question, str(data["how"]), edited)
+    shown, due = cast("Mapping[str, object]", data["shown"]), cast("float | None", data.get("due"))
+    return QuestionAsked(question, str(data["kind"]), shown, str(data["digest"]), due)
 
 
 # Made once: `json.dumps` makes an encoder for each call that has separators of its own.
@@ -372,11 +352,6 @@ def _number(data: Mapping[str, object]) -> int:
     return number
 
 
-def _text_or_none(data: Mapping[str, object], name: str) -> str | None:
-    value = data.get(name)
-    return None if value is None else str(value)
-
-
 @runtime_checkable
 class _HasData(Protocol):
     """A part that is not text."""
@@ -387,56 +362,36 @@ class _HasData(Protocol):
 
 
 def _part_as_data(part: object) -> object:
-    if isinstance(part, _HasData):
-        return {name: _part_as_data(value) for name, value in part.as_data().items() if value is not None}
-    if isinstance(part, bytes):
-        return b64encode(part).decode()
-    if isinstance(part, PurePath):
-        return str(part)
-    return [*map(_part_as_data, cast("tuple[object, ...]", part))] if isinstance(part, tuple) else part
-
-
-_LIMITS: Final = ("requests", "tokens", "input_tokens", "output_tokens")
-
-
-@cache
-def _kinds() -> Mapping[str, Callable[..., FramePart]]:
-    """The classes of parts, by the word that their field `kind` has."""
-    classes = [each for each in get_args(Part | Content) if each is not str]
-    return {str(field.default): each for each in classes for field in fields_of(each) if field.name == "kind"}
-
-
-def _content_of(value: object) -> object:
-    """A field of a part; the content of a result may be a list of texts, images and files."""
-    if not isinstance(value, list):
-        return value
-    parts = cast("list[object]", value)
-    return tuple(map(_part_of, parts)) if any(isinstance(each, dict) for each in parts) else parts
-
-
-def _part_of(data: object) -> FramePart:
-    if isinstance(data, str):
-        return data
-    if not isinstance(data, dict):
-        raise TypeError("part is neither a text nor an object")
-    fields = {name: _content_of(value) for name, value in cast("dict[str, object]", data).items()}
-    match fields.get("kind"):
-        case "agent_part":
-            agents = cast("list[object]", fields["agents"])
-            part = _part_of(fields["part"])
-            return AgentPart(tuple(map(str, agents)), part)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # as it was written
-        case "image" | "file" if isinstance(fields.get("data"), str):
-            fields["data"] = b64decode(str(fields["data"]))
-        case "data":
-            del fields["kind"]
-            return DataPart(**fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # as it was written
-        case "response_headers":
-            for name in _LIMITS:
-                if isinstance(fields.get(name), dict):
-                    fields[name] = RateLimit(**cast("dict[str, int]", fields[name]))
+    """A field of a frame, or of a part, as data for JSON."""
+    match part:
+        case _HasData():
+            return {name: _part_as_data(value) for name, value in part.as_data().items() if value is not None}
+        case bytes():
+            return b64encode(part).decode()
+        case PurePath():
+            return str(part)
+        case tuple():
+            return [*map(_part_as_data, cast("tuple[object, ...]", part))]
+        case Mapping():
+            return dict(cast("Mapping[str, object]", part))
         case _:
-            pass
-    kind = _kinds().get(str(fields.get("kind")))
-    if kind is None:
-        raise TypeError(f"{fields.get('kind')!r} is no kind of part")
-    return kind(**fields)
+            return part
+
+
+def part_of(data: object) -> FramePart:
+    """Return the part of a frame, or of an answer in a log, from its data.
+
+    Args:
+        data: a text, or the fields of a part.
+
+    Raises:
+        ValueError: it is no part.
+
+    Example:
+        >>> part_of({"kind": "finish", "reason": "stop"})
+        Finish(reason='stop')
+    """
+    fields = cast("dict[str, object]", data) if isinstance(data, dict) else {}
+    if fields.get("kind") == "data":
+        return DataPart(**{name: value for name, value in fields.items() if name != "kind"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # as it was written
+    return part_of_data(cast("str", data))  # or whatever it is: what is no part is refused

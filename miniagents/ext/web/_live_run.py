@@ -3,21 +3,19 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextvars import Context as Variables
 from typing import Final
 
 from miniagents.messages import Message, MessagePromise
+from miniagents.runs import RunLog
 from miniagents.streams import PromisingContext
 
-from ..journal import Event, JournalError, RunLog, RunStore
+from ..journal import Event, JournalError, RunStore
 from ._durable_runs import ANOTHER_WAY, AnotherWayError, Retelling
 from ._feeds import LogFeed
 from ._frame_view import FrameView, event_of
-from ._frames import BATCH, Frame, Positioned, RunEnded
+from ._frames import BATCH, STOPPED, Frame, Positioned, RunEnded
 from ._open_responses import OpenResponses
-from ._source import ErrorText, FrameSource, Replies, ReplyOf
-
-__all__ = ["LiveFeed", "LiveRun"]
+from ._source import ErrorText, FrameSource, Replies, ReplyOf, server_ends
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +34,13 @@ class LiveRun:
         context: the context of the run.
         resumable: whether it continues in another process if this one ends first.
         keep: for how many seconds it is kept after its end.
+        may_retry: returns whether a run may begin again whose log could not be written.
         events: what is in the log already.
 
     Attributes:
         frames: the frames that are kept.
         log: the log of the run.
+        listens: whether its agent takes what is said to it while it works.
         readers: called when there are more frames.
         closed: done when its log is closed; False if not even its end could be recorded.
         moved: whether it goes on without this process, so that readers get the rest from the journal.
@@ -54,6 +54,7 @@ class LiveRun:
         *,
         resumable: bool,
         keep: float | None,
+        may_retry: Callable[[str], bool],
         events: Sequence[Event] = (),
     ) -> None:
         self.context = context
@@ -62,17 +63,23 @@ class LiveRun:
         self.readers: set[Callable[[], None]] = set()
         self.closed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.log = RunLog(
-            journal, run, events, collect=self._collect, on_kept=self._show, on_error=self._not_kept
+            *(journal, run, events),
+            collect=self._collect,
+            on_kept=self._show,
+            on_end=self._ended,
+            may_begin_again=lambda: resumable and self._stopped is None and may_retry(run),
         )
+        self.log.end.keep = keep
+        self.listens: bool = False
         self.moved: bool = False
         self.run = run
         self.journal = journal
-        self._ending: asyncio.Task[None] | None = None
         self._resumable = resumable
-        self._keep = keep
         self._retelling = Retelling(self.frames) if resumable else None
         self._source: FrameSource | None = None
-        self._stopped = False
+        self._stopped: RunEnded | None = None
+        self._heard: set[str] = set()  # keys of what was sent
+        self._last: RunEnded | None = None  # if it cannot go on
         self._new: list[Frame] = []  # of the batch that is being written
 
     def start(self, replies: Replies, agent: str | None, error_text: ErrorText | None) -> None:
@@ -91,8 +98,8 @@ class LiveRun:
             error_text=error_text,
             origin=self._origin,
         )
-        if self._stopped:
-            self._source.stop()
+        if self._stopped is not None:
+            self._source.stop(self._stopped)
 
     @property
     def started(self) -> bool:
@@ -103,11 +110,15 @@ class LiveRun:
         known = self._retelling is not None and number < self._retelling.known
         return None if known else self.log.origin_of(promise)
 
-    def stop(self) -> None:
-        """Stop it now; before `start`, it stops when it starts."""
-        self._stopped = True
+    def stop(self, ending: RunEnded = STOPPED) -> None:
+        """Stop it now; before `start`, it stops when it starts.
+
+        Args:
+            ending: the last frame; one that is `lost` leaves a run that can continue to the next server.
+        """
+        self._stopped = ending
         if self._source is not None:
-            self._source.stop()
+            self._source.stop(ending)
 
     def on_sent(self, key: str, data: object) -> None:
         """Take what was sent to the run: an answer, or that it stops.
@@ -116,10 +127,40 @@ class LiveRun:
             key: what was sent.
             data: of an answer.
         """
+        if key in self._heard:
+            return
+        self._heard.add(key)
         if key == "stop":
             self.stop()
         else:
-            self.log.questions.on_sent(key, data)
+            self.log.on_sent(key, data)
+
+    def park(self, wake_at: float) -> None:
+        """Let go of it: all its calls wait for answers.
+
+        Args:
+            wake_at: when it goes on without one, in seconds since 1970.
+        """
+        self.log.park(wake_at, len(self._heard))
+
+    def diverged(self, error: Exception) -> None:
+        """End it as lost: after a restart, it does not do the same again.
+
+        Args:
+            error: what it does.
+        """
+        logger.error("A run cannot continue: %s", error)
+        self.end(RunEnded("lost", str(error)))
+        self.stop()
+
+    def end(self, last: RunEnded) -> None:
+        """End it, whatever its agent replies.
+
+        Args:
+            last: the last frame.
+        """
+        self._last = last
+        self.log.wake()
 
     async def stopped(self) -> None:
         """Wait until the last frame of a run that was stopped is kept.
@@ -138,27 +179,35 @@ class LiveRun:
 
     def _collect(self, events: list[Event]) -> list[Event]:
         """Add what is new of the replies to a batch."""
+        end = self.log.end
         items = [] if self._source is None else self._source.take_all()
+        if end.state == "retreating":
+            items = []
+        elif end.state == "giving up":
+            items = [_NOT_KEPT]
+        elif self._resumable and items and _is_left(items[-1]):
+            end.wishes.add("leaves")
+            items = self._untold(items[:-1])
+        else:
+            items = self._untold(items)
         last = items[-1] if items else None
-        leaves = self._resumable and isinstance(last, RunEnded) and last.how == "lost"
-        items = self._untold(items[:-1] if leaves else items)
-        ended = items[-1] if items and isinstance(items[-1], RunEnded) else None
+        ended = last if isinstance(last, RunEnded) else None
         events += map(event_of, items if ended is None else items[:-1])
         self._new = self._view.take(events)
-        if leaves:
-            self.log.ending = "", None
-        elif ended is not None:
+        if ended is not None:
             self._new.append(ended)
-            position = len(self.frames) + len(self._new)
-            events.append(["ended", 0, ended.how, ended.sentence, position])
-            self.log.ending = ended.how, self._keep
+            events.append(["ended", 0, ended.how, ended.sentence, len(self.frames) + len(self._new)])
+            end.how = ended.how
+            end.wishes.add("ends")
         return events
 
     def _untold(self, items: list[Frame | ReplyOf]) -> list[Frame | ReplyOf]:
+        if self._last is not None:
+            return [self._last]
         if self._retelling is None:
             return items
         try:
-            return self._retelling.take(items)
+            return self._retelling.take(items, all_kept="parks" in self.log.end.wishes)
         except AnotherWayError as error:
             logger.error("A run cannot continue: %s.", error)  # noqa: TRY400 - the place in the code does not help
             self.stop()
@@ -166,49 +215,38 @@ class LiveRun:
 
     def _show(self) -> None:
         """Pass the frames of a batch to readers: it is kept."""
-        new, self._new = self._new, []
-        if new:
-            self.frames += new
-            for wake in tuple(self.readers):
-                wake()
-        if self.log.ending is not None:
-            if not self.log.ending[0]:  # the server ends: readers reconnect to the next one
-                self.context.shared(OpenResponses).end()
-                self._move()
-            self._close()
+        self._add(self._new)
 
-    def _move(self) -> None:
-        self.moved = True
+    def _add(self, frames: list[Frame]) -> None:
+        if frames:
+            self.frames += frames
+            self._wake_readers()
+
+    def _wake_readers(self) -> None:
         for wake in tuple(self.readers):
             wake()
 
-    def _not_kept(self, error: JournalError) -> None:
+    def _ended(self) -> None:
+        """Let go of it: the work of this process on it ends, or its log could not be written."""
+        end = self.log.end
         self.stop()
-        self._new = []
-        if error.reason is not None:  # another server took it over, or it was deleted
-            self._move()
-            self._close()
+        if not end.over:
+            logger.error("A run cannot be recorded; it is stopped: %s", self.log.error)
             return
-        self.frames.append(_NOT_KEPT)
-        for wake in tuple(self.readers):
-            wake()
-        logger.error("A run cannot be recorded; it is stopped: %s", error)
-        self._ending = asyncio.create_task(self._end(), name=f"end of run {self.run}", context=Variables())
+        if end.state == "left" and "leaves" in end.wishes:  # readers reconnect to the next server
+            self.context.shared(OpenResponses).end()
+        if end.elsewhere:
+            self.moved = True
+            self._wake_readers()
+        elif end.state == "lost":
+            logger.error("Nor can the end of the run: %s", self.log.error)
+            self._add([_NOT_KEPT])
+        self.closed.set_result(end.state != "lost")
 
-    async def _end(self) -> None:
-        """Try to record that the rest is lost; if that fails too, readers get it from here."""
-        event: Event = ["ended", 0, _NOT_KEPT.how, _NOT_KEPT.sentence, len(self.frames)]
-        try:
-            await self.journal.end(self.run, [event], how=_NOT_KEPT.how, keep=self._keep)
-        except Exception:  # a store of somebody else may raise anything
-            logger.exception("Nor can the end of the run.")
-            self._close(kept=False)
-        else:
-            self._close()
 
-    def _close(self, *, kept: bool = True) -> None:
-        if not self.closed.done():
-            self.closed.set_result(kept)
+def _is_left(last: Frame | ReplyOf) -> bool:
+    """Whether this is the last frame of a run because its server ends."""
+    return isinstance(last, RunEnded) and last.how == "lost"
 
 
 class LiveFeed:
@@ -233,7 +271,7 @@ class LiveFeed:
     def left(self) -> bool:
         """Whether all was read, the server ends, and the next one goes on with the run."""
         live = self._live
-        return live.moved and live.context.draining and self._position >= len(live.frames)
+        return live.moved and server_ends(live.context) and self._position >= len(live.frames)
 
     def open(self, wake: Callable[[], None], /) -> None:
         """Begin to read.
@@ -250,16 +288,14 @@ class LiveFeed:
         position = self._position
         if self._rest is not None:
             return self._rest.take()
-        if position >= len(frames):
-            if self._live.moved and self._wake is not None and not self.left:
-                self._rest = LogFeed(self._live.journal, self._live.run, position, self.context)
-                self._rest.open(self._wake)
-            if position and frames and isinstance(frames[-1], RunEnded):
-                # The reader is beyond the last frame, but has not seen it.
-                return ((len(frames), frames[-1]),)
-            return ()
         taken = frames[position : position + BATCH]
         self._position += len(taken)
+        if self._position >= len(frames) and self._live.moved and self._wake is not None and not self.left:
+            self._rest = LogFeed(self._live.journal, self._live.run, self._position, self.context)
+            self._rest.open(self._wake)
+        if frames and position >= len(frames) and isinstance(frames[-1], RunEnded):
+            # The reader is beyond the last frame, but has not seen it.
+            return ((len(frames), frames[-1]),)
         return list(enumerate(taken, start=position + 1))
 
     def cut(self) -> None:

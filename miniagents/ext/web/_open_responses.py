@@ -10,27 +10,19 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Final, Protocol, TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 from miniagents.streams import PromisingContext
 
-__all__ = ["OpenResponses", "end_on_signals", "end_responses"]
-
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _Handler: TypeAlias = Callable[[int, FrameType | None], object]
-
-
-class _Response(Protocol):
-    def cut(self) -> None:
-        """End the response, because the server ends."""
-        ...
 
 
 class OpenResponses:
     """The responses of a context that are being written; shared by all that are in it."""
 
     def __init__(self) -> None:
-        self._responses: set[_Response] = set()
+        self._responses: set[Callable[[], None]] = set()
         self._loop = asyncio.get_running_loop()
         self._before: dict[signal.Signals, _Handler] = {}
         self._ending = False
@@ -45,29 +37,29 @@ class OpenResponses:
                 self._before[number] = cast("_Handler", handler)
                 signal.signal(number, self._on_signal)
 
-    def add(self, response: _Response) -> None:
+    def add(self, cut: Callable[[], None]) -> None:
         """Add a response when it begins.
 
         Args:
-            response: is cut when the server is about to end; at once if it is already.
+            cut: ends it; called when the server is about to end, at once if it is already.
         """
-        self._responses.add(response)
+        self._responses.add(cut)
         if self._ending:
-            response.cut()
+            cut()
 
-    def discard(self, response: _Response) -> None:
+    def discard(self, cut: Callable[[], None]) -> None:
         """Remove a response when it has ended.
 
         Args:
-            response: one that was added.
+            cut: what was added.
         """
-        self._responses.discard(response)
+        self._responses.discard(cut)
 
     def end(self) -> None:
         """End all responses, and those that begin from now on."""
         self._ending = True
-        for each in tuple(self._responses):
-            each.cut()
+        for cut in tuple(self._responses):
+            cut()
 
     async def close(self) -> None:
         """Restore the handlers of the signals."""

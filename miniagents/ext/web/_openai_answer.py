@@ -25,8 +25,6 @@ from miniagents.parts import (
 from ._frames import Frame, FramePart, MessageBegan, MessagePart, RunEnded
 from ._summary import RunSummary
 
-__all__ = ["FAILED", "Answer", "AnswerHead", "Piece"]
-
 Piece: TypeAlias = str | Reasoning | Refusal | Citation | Restart
 """What an answer tells, piece by piece; a `Restart` withdraws what the present message said."""
 
@@ -69,8 +67,6 @@ class Answer:
 
     Args:
         tools: names of the client's own tools.
-        withdraws: whether what was told can be withdrawn. If not, an answer that begins anew goes on in the
-            same text, behind an empty line.
         apart: whether each message is one of its own for the client. If not, there is an empty line between
             them.
 
@@ -85,26 +81,10 @@ class Answer:
         ['One', '\n\n', 'Two']
     """
 
-    __slots__ = (
-        "_apart",
-        "_before",
-        "_calls",
-        "_gap",
-        "_is_tool",
-        "_spoke",
-        "_thought",
-        "_tools",
-        "_turn",
-        "_withdraws",
-        "ended",
-        "summary",
-    )
-
-    def __init__(self, tools: Collection[str] = (), *, withdraws: bool = True, apart: bool = False) -> None:
+    def __init__(self, tools: Collection[str] = (), *, apart: bool = False) -> None:
         self.summary = RunSummary()
         self.ended: RunEnded | None = None
         self._tools = tools
-        self._withdraws = withdraws
         self._apart = apart
         self._is_tool = False
         self._turn = 0  # messages and new beginnings
@@ -175,11 +155,30 @@ class Answer:
                 self._thought = thought
                 yield part
             case Restart():
-                if self._withdraws:
-                    self._spoke, self._thought = self._before
-                    yield part
+                self._spoke, self._thought = self._before
+                yield part
                 self._begin()
             case Refusal() | Citation():
                 yield part
             case _:
                 pass
+
+
+def url_citation(cited: Citation, length: int) -> dict[str, object]:
+    """Return a citation; where its place is not known, it is where the text has come to.
+
+    Args:
+        cited: what is cited.
+        length: how many characters the text has so far.
+
+    Example:
+        >>> url_citation(Citation("https://example.org", "Title"), 7)
+        {'start_index': 7, 'end_index': 7, 'url': 'https://example.org', 'title': 'Title'}
+    """
+    start = length if cited.start is None else cited.start
+    return {
+        "start_index": start,
+        "end_index": max(start, length) if cited.end is None else cited.end,
+        "url": cited.source,
+        "title": cited.title or cited.source,
+    }

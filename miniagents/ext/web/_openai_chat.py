@@ -1,7 +1,7 @@
 """Chat Completions: a run as the answer of a model, streamed or whole.
 
-The protocol has no word that withdraws what was streamed: where an answer begins anew, it goes on in the same
-text behind an empty line. A whole answer has only what was not withdrawn.
+The protocol has no word that withdraws what was streamed: where a text begins anew, the stream ends with an
+error, as for readers of tokens. A whole answer has only what was not withdrawn.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,15 +10,18 @@ from typing import ClassVar, Final
 
 from miniagents.parts import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
-from ._frames import Frame, MessageBegan, MessagePart, json_of
-from ._openai_answer import Answer, AnswerHead, Piece
+from ._frames import Frame, MessageBegan, MessagePart, RunEnded, json_of
+from ._openai_answer import Answer, AnswerHead, Piece, url_citation
 from ._openai_errors import error_of_run, status_of_run
 from ._protocols import NO_CACHE
 
-__all__ = ["ChatCompletion", "ChatCompletionEncoder"]
-
 _REASONS: Final = MappingProxyType({"": "stop", "length": "length", "content_filter": "content_filter"})
 _DONE: Final = b"data: [DONE]\n\n"
+_WITHDRAWN: Final = RunEnded(
+    "failed",
+    "The text above was withdrawn, and this API cannot stream another one in its place. Repeat the request, "
+    "without stream or with the Responses API.",
+)
 
 _Data = dict[str, object]
 
@@ -48,7 +51,7 @@ class ChatCompletionEncoder:
         usage: bool = False,
         tools: Collection[str] = (),
     ) -> None:
-        self._answer = Answer(tools, withdraws=False)
+        self._answer = Answer(tools)
         self._usage = usage
         self._head = _head(head, "chat.completion.chunk")
         # What stands before and behind the text in most chunks.
@@ -56,6 +59,8 @@ class ChatCompletionEncoder:
         counted = b',"usage":null' if usage else b""
         self._behind = b'},"logprobs":null,"finish_reason":null}]%b}\n\n' % counted
         self._length = 0  # characters of the text so far, which citations count
+        self._began = 0  # where the present message begins among them
+        self._withdrawn = False
 
     def begin(self) -> bytes:
         """Return the chunk that says whose the answer is."""
@@ -64,10 +69,18 @@ class ChatCompletionEncoder:
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return the chunks that a frame is."""
         del position
+        if self._withdrawn:
+            return b""
         if type(frame) is MessagePart and type(frame.part) is str and frame.part and self._answer.flows:
             self._length += len(frame.part)
             return b"%b%b%b" % (self._before, json_of(frame.part), self._behind)  # what comes most
-        return b"".join([self._chunk(self._delta(piece)) for piece in self._answer.pieces(frame)])
+        if type(frame) is MessageBegan and frame.role != "tool":
+            self._began = self._length
+        pieces = list(self._answer.pieces(frame))
+        if self._length > self._began and any(isinstance(piece, Restart) for piece in pieces):
+            self._withdrawn = True
+            return b"data: %b\n\n" % json_of(error_of_run(_WITHDRAWN))
+        return b"".join([self._chunk(self._delta(piece)) for piece in pieces])
 
     def ping(self) -> bytes:
         """Return a comment."""
@@ -76,6 +89,8 @@ class ChatCompletionEncoder:
     def finish(self) -> bytes:
         """Return why the answer ended, the tokens if they were asked for, and the mark of the end."""
         answer = self._answer
+        if self._withdrawn:
+            return _DONE
         if answer.ended is None or answer.ended.how != "finished":
             return b"data: %b\n\n" % json_of(error_of_run(answer.ended)) + _DONE
         calls = [{"index": at, **_call(call)} for at, call in enumerate(answer.calls)]
@@ -193,15 +208,7 @@ def _call(call: ToolCall) -> _Data:
 
 
 def _annotation(cited: Citation, length: int) -> _Data:
-    """Return a citation; where its place is not known, it is where the text has come to."""
-    start = length if cited.start is None else cited.start
-    data = {
-        "start_index": start,
-        "end_index": max(start, length) if cited.end is None else cited.end,
-        "url": cited.source,
-        "title": cited.title or cited.source,
-    }
-    return {"type": "url_citation", "url_citation": data}
+    return {"type": "url_citation", "url_citation": url_citation(cited, length)}
 
 
 def _usage(usage: Usage | None) -> _Data:

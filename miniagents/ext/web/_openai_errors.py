@@ -8,8 +8,6 @@ from ._frames import RunEnded
 from ._openai_answer import FAILED
 from ._request_errors import RequestError
 
-__all__ = ["error_of_request", "error_of_run", "status_of_run"]
-
 _TYPES: Final[Mapping[int, str]] = MappingProxyType(
     {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 )

@@ -4,17 +4,16 @@ Parameters that an agent cannot use are ignored. Parameters that refer to a conv
 refused, because the agent would answer only half of the conversation.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, cast
 
 from miniagents.messages import Message, SystemMessage, UserMessage
+from miniagents.tools import Allow, Reject
 
 from ._request_errors import RequestError
 from ._user_messages import list_in, messages_of_roles, no_instructions
-
-__all__ = ["OpenAIRequest", "read_chat_request", "read_responses_request"]
 
 _KEPT_ELSEWHERE: Final = MappingProxyType(
     {
@@ -25,6 +24,7 @@ _KEPT_ELSEWHERE: Final = MappingProxyType(
 )
 
 _Fields = Mapping[str, object]
+_NOT_SPOKEN: Final = ("reasoning", "mcp_approval_request", "mcp_approval_response")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class OpenAIRequest:
         stream: whether the answer is streamed.
         usage: whether a stream ends with the tokens.
         tools: the names of the tools of the client.
+        approvals: what the user says to calls that need approval, by the ids under which they were asked.
     """
 
     model: str | None
@@ -44,6 +45,7 @@ class OpenAIRequest:
     stream: bool = False
     usage: bool = False
     tools: frozenset[str] = frozenset()
+    approvals: Mapping[str, Allow | Reject] = field(default_factory=dict[str, "Allow | Reject"])
 
 
 def read_chat_request(body: _Fields, *, urls: bool = False, system: bool = False) -> OpenAIRequest:
@@ -97,6 +99,8 @@ def read_responses_request(body: _Fields, *, urls: bool = False, system: bool = 
                 code="unsupported_parameter",
             )
     given = body.get("input")
+    if approvals := {} if isinstance(given, str) else _approvals(list_in(given, "input")):
+        return OpenAIRequest(_model(body), (), body.get("stream") is True, approvals=approvals)
     messages: tuple[Message, ...] = (
         (UserMessage(given),) if isinstance(given, str) else _conversation(given, urls=urls, system=system)
     )
@@ -110,8 +114,30 @@ def read_responses_request(body: _Fields, *, urls: bool = False, system: bool = 
 
 def _conversation(items: object, *, urls: bool, system: bool) -> tuple[Message, ...]:
     # The reasoning of one model is of no use to another one.
-    spoken = [each for each in list_in(items, "input") if _field(each, "type") != "reasoning"]
+    spoken = [each for each in list_in(items, "input") if _field(each, "type") not in _NOT_SPOKEN]
+    if any(_field(each, "type") == "item_reference" for each in spoken):
+        raise RequestError(
+            "input has an item_reference: no responses are kept here; send the item itself (with the AI SDK: "
+            "providerOptions: { openai: { store: false } }).",
+            param="input",
+        )
     return messages_of_roles(spoken, param="input", urls=urls, system=system)
+
+
+def _approvals(items: Sequence[object]) -> dict[str, Allow | Reject]:
+    """The answers at the end of the input."""
+    found: dict[str, Allow | Reject] = {}
+    for each in reversed(items):
+        if _field(each, "type") != "mcp_approval_response":
+            break
+        asked, approve, reason = (_field(each, name) for name in ("approval_request_id", "approve", "reason"))
+        if not isinstance(asked, str) or not isinstance(approve, bool):
+            raise RequestError(
+                "An mcp_approval_response needs approval_request_id and approve.", param="input"
+            )
+        rejected = Reject(reason) if isinstance(reason, str) and reason else Reject()
+        found[asked] = Allow() if approve else rejected
+    return found
 
 
 def _model(body: _Fields) -> str | None:

@@ -11,12 +11,10 @@ from typing import ClassVar, Final, Literal, cast
 
 from miniagents.parts import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
-from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, json_of
-from ._openai_answer import FAILED, Answer, AnswerHead, Piece
+from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, QuestionAsked, RunEnded, json_of
+from ._openai_answer import FAILED, Answer, AnswerHead, Piece, url_citation
 from ._openai_errors import error_of_run, status_of_run
 from ._protocols import NO_CACHE
-
-__all__ = ["ResponseEncoder", "WholeResponse"]
 
 _REASONS: Final = MappingProxyType({"length": "max_output_tokens", "content_filter": "content_filter"})
 
@@ -76,6 +74,11 @@ class _Item:
             return {"id": self.id, "type": "reasoning", "summary": piece, "status": status}
         return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": piece}
 
+    @property
+    def of_part(self) -> str:
+        """The beginning of the words of events about a part of it."""
+        return "response.reasoning_summary_part" if self.kind == "reasoning" else "response.content_part"
+
     def at(self) -> _Data:
         place = "summary_index" if self.kind == "reasoning" else "content_index"
         return {"item_id": self.id, "output_index": self.index, place: len(self.parts) - 1}
@@ -84,7 +87,8 @@ class _Item:
 class _Response:
     """Makes the events of a response out of frames; what they come to is told at the end."""
 
-    def __init__(self, given: AnswerHead | None, tools: Collection[str]) -> None:
+    def __init__(self, given: AnswerHead | None, tools: Collection[str], run: str) -> None:
+        self._run = run
         head = AnswerHead.new("resp_") if given is None else given
         self.answer = Answer(tools, apart=True)
         self._head: _Data = {
@@ -131,6 +135,9 @@ class _Response:
                 self._began = len(self._output)
             case MessageEnded():
                 yield from self._end_item("completed")
+            case QuestionAsked(question, "approval", shown) if self._run:
+                yield from self._end_item("completed")
+                yield from self._approval(f"mcpr_{self._run}_{question}", shown)
             case _:
                 pass
         for piece in self.answer.pieces(frame):
@@ -163,12 +170,7 @@ class _Response:
         if not item.parts or item.parts[-1].kind != part_kind:
             yield from self._end_part(item)
             item.parts.append(_Part(part_kind))
-            added = (
-                "response.reasoning_summary_part.added"
-                if kind == "reasoning"
-                else "response.content_part.added"
-            )
-            yield {"type": added, **item.at(), "part": item.parts[-1].as_data()}
+            yield {"type": f"{item.of_part}.added", **item.at(), "part": item.parts[-1].as_data()}
         item.parts[-1].pieces.append(text)
         extra = _LOGPROBS if part_kind == "output_text" else _NOTHING
         yield {"type": f"{_PIECES[part_kind]}.delta", **item.at(), "delta": text, **extra}
@@ -178,15 +180,7 @@ class _Response:
         if item is None or not item.parts or item.parts[-1].kind != "output_text":
             return  # about no text
         part = item.parts[-1]
-        length = sum(map(len, part.pieces))
-        start = length if cited.start is None else cited.start
-        annotation: _Data = {
-            "type": "url_citation",
-            "start_index": start,
-            "end_index": max(start, length) if cited.end is None else cited.end,
-            "url": cited.source,
-            "title": cited.title or cited.source,
-        }
+        annotation = {"type": "url_citation", **url_citation(cited, sum(map(len, part.pieces)))}
         part.annotations.append(annotation)
         yield {
             "type": "response.output_text.annotation.added",
@@ -215,12 +209,7 @@ class _Response:
         name = "refusal" if part.kind == "refusal" else "text"
         extra = _LOGPROBS if part.kind == "output_text" else _NOTHING
         yield {"type": f"{_PIECES[part.kind]}.done", **item.at(), name: whole[name], **extra}
-        done = (
-            "response.reasoning_summary_part.done"
-            if item.kind == "reasoning"
-            else "response.content_part.done"
-        )
-        yield {"type": done, **item.at(), "part": whole}
+        yield {"type": f"{item.of_part}.done", **item.at(), "part": whole}
 
     def _end_item(self, status: str) -> Iterator[_Data]:
         item, self._item = self._item, None
@@ -254,6 +243,20 @@ class _Response:
         self._output.append(item)
         yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
+    def _approval(self, asked: str, shown: Mapping[str, object]) -> Iterator[_Data]:
+        """Return the request for the approval of a call."""
+        index, self._items = self._items, self._items + 1
+        item: _Data = {
+            "id": asked,
+            "type": "mcp_approval_request",
+            "name": shown["tool"],
+            "arguments": json_of(shown["arguments"]).decode(),
+            "server_label": self._head["model"],
+        }
+        self._output.append(item)
+        for what in ("added", "done"):
+            yield {"type": f"response.output_item.{what}", "output_index": index, "item": item}
+
     def _end(self, ended: RunEnded) -> Iterator[_Data]:
         cut = self.answer.summary.cut
         if ended.how != "finished":
@@ -282,6 +285,7 @@ class ResponseEncoder:
     Args:
         head: what the response says of itself; None: that of a new one.
         tools: names of the client's own tools.
+        run: the id of the run, if the client may answer its questions.
 
     Example:
         >>> encoder = ResponseEncoder()
@@ -293,8 +297,8 @@ class ResponseEncoder:
     headers: ClassVar[Mapping[str, str]] = NO_CACHE
     reconnects: ClassVar[bool] = False
 
-    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = ()) -> None:
-        self._response = _Response(head, tools)
+    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = (), run: str = "") -> None:
+        self._response = _Response(head, tools, run)
         self._events = 0
         self._text: _Part | None = None  # that goes on, and where it stands
         self._place = b""
@@ -345,6 +349,7 @@ class WholeResponse:
     Args:
         head: what the response says of itself; None: that of a new one.
         tools: names of the client's own tools.
+        run: the id of the run, if the client may answer its questions.
 
     Example:
         >>> from miniagents.ext.web._frames import MessagePart
@@ -356,8 +361,8 @@ class WholeResponse:
         (200, 'completed', 'Hi')
     """
 
-    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = ()) -> None:
-        self._response = _Response(head, tools)
+    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = (), run: str = "") -> None:
+        self._response = _Response(head, tools, run)
         self._last: _Data = {}
 
     def take(self, frame: Frame) -> None:

@@ -1,8 +1,7 @@
 """The routes that clients of OpenAI call: agents are the models."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -13,16 +12,16 @@ from starlette.routing import Route
 from ._chat import Chat
 from ._durable_runs import Agent
 from ._endpoints import Endpoint, refusing
+from ._feeds import Feed
 from ._frames import Frame
 from ._openai_answer import AnswerHead
 from ._openai_chat import ChatCompletion, ChatCompletionEncoder
 from ._openai_errors import error_of_request
 from ._openai_requests import OpenAIRequest, read_chat_request, read_responses_request
 from ._openai_responses import ResponseEncoder, WholeResponse
-from ._protocols import Encoder
 from ._request_errors import RequestError
-
-__all__ = ["openai_routes"]
+from ._response import FrameResponse
+from ._turns import OF_ITS_CLIENT
 
 _FIRST_OF_SERVER: Final = 500
 _NO_RETRY: Final[Mapping[str, str]] = MappingProxyType({"x-should-retry": "false"})
@@ -38,7 +37,8 @@ class _Whole(Protocol):
 def openai_routes(chat: Chat) -> list[Route]:
     """Return the routes under ``/v1``: models, chat completions and responses.
 
-    A client that leaves stops its answer.
+    A client that leaves stops its answer. A response ends where its run waits for the approval of calls; the
+    next request of the client has it, and goes on with the run.
 
     Args:
         chat: what they serve.
@@ -53,63 +53,68 @@ def openai_routes(chat: Chat) -> list[Route]:
         name, _ = _agent(chat, request.path_params["model"])
         return JSONResponse(_model(name))
 
+    async def complete(request: Request) -> Response:
+        wanted = read_chat_request(await _body(chat, request), urls=chat.urls, system=chat.system_messages)
+        name, agent = _target(chat, wanted)
+        head = AnswerHead.new("chatcmpl-", name)
+        feed = await chat.attached(request, agent, wanted.messages)
+        if wanted.stream:
+            encoder = ChatCompletionEncoder(head, usage=wanted.usage, tools=wanted.tools)
+            return FrameResponse(feed, encoder, ping=chat.ping)
+        return await _whole(chat, request, feed, ChatCompletion(head, tools=wanted.tools))
+
+    async def respond(request: Request) -> Response:
+        body = await _body(chat, request)
+        wanted = read_responses_request(body, urls=chat.urls, system=chat.system_messages)
+        name, _ = _target(chat, wanted)
+        head = AnswerHead.new("resp_", name)
+        run, feed = await _asking(chat, request, name, wanted)  # the answer has the id of a run that may ask
+        if wanted.stream:
+            return FrameResponse(feed, ResponseEncoder(head, tools=wanted.tools, run=run), ping=chat.ping)
+        return await _whole(chat, request, feed, WholeResponse(head, tools=wanted.tools, run=run))
+
     return [
         Route("/v1/models", _guarded(models), methods=["GET"]),
         Route("/v1/models/{model:path}", _guarded(model), methods=["GET"]),
-        Route("/v1/chat/completions", _guarded(_answering(chat, _CHAT)), methods=["POST"]),
-        Route("/v1/responses", _guarded(_answering(chat, _RESPONSES)), methods=["POST"]),
+        Route("/v1/chat/completions", _guarded(complete), methods=["POST"]),
+        Route("/v1/responses", _guarded(respond), methods=["POST"]),
     ]
 
 
-class _Read(Protocol):
-    def __call__(self, body: Mapping[str, object], /, *, urls: bool, system: bool) -> OpenAIRequest: ...
+async def _body(chat: Chat, request: Request) -> Mapping[str, object]:
+    """The body of a request from a user who is known."""
+    await chat.owner_of(request)
+    return await chat.body(request)
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """How one of the two protocols asks and answers."""
-
-    prefix: str
-    read: _Read
-    stream: Callable[[AnswerHead, OpenAIRequest], Encoder]
-    whole: Callable[[AnswerHead, OpenAIRequest], _Whole]
+def _target(chat: Chat, wanted: OpenAIRequest) -> tuple[str, Agent]:
+    """The agent that a request names, if it is within the limits."""
+    if len(wanted.messages) > chat.max_messages:
+        raise RequestError(f"The request has more than {chat.max_messages} messages.", 413, code="too_large")
+    return _agent(chat, wanted.model)
 
 
-_CHAT: Final = _Words(
-    "chatcmpl-",
-    read_chat_request,
-    lambda head, wanted: ChatCompletionEncoder(head, usage=wanted.usage, tools=wanted.tools),
-    lambda head, wanted: ChatCompletion(head, tools=wanted.tools),
-)
-_RESPONSES: Final = _Words(
-    "resp_",
-    read_responses_request,
-    lambda head, wanted: ResponseEncoder(head, tools=wanted.tools),
-    lambda head, wanted: WholeResponse(head, tools=wanted.tools),
-)
+async def _asking(chat: Chat, request: Request, name: str, wanted: OpenAIRequest) -> tuple[str, Feed]:
+    """Begin a run, or go on with the one whose calls the user allows or rejects; it may wait for a person."""
+    owner = await chat.owner_of(request)
+    asked = {each: each.removeprefix("mcpr_").rpartition("_") for each in wanted.approvals}
+    found = {run for run, _, _ in asked.values()}
+    if len(found) > 1:
+        raise RequestError("All approvals of a request must be of the same response.", param="input")
+    run = (
+        found.pop()
+        if found
+        else await chat.start(request, name, wanted.messages, owner=owner, topic=OF_ITS_CLIENT)
+    )
+    for each, answer in wanted.approvals.items():
+        await chat.answer(request, run, asked[each][2], answer)
+    answered = [question for _, _, question in asked.values()]
+    _, feed = await chat.turn(run, answered, owner=owner, stops=True)
+    return run, feed
 
 
-def _answering(chat: Chat, words: _Words) -> Endpoint:
-    async def answer(request: Request) -> Response:
-        await chat.owner_of(request)
-        wanted = words.read(await chat.body(request), urls=chat.urls, system=chat.system_messages)
-        if len(wanted.messages) > chat.max_messages:
-            raise RequestError(
-                f"The request has more than {chat.max_messages} messages.", 413, code="too_large"
-            )
-        name, agent = _agent(chat, wanted.model)
-        head = AnswerHead.new(words.prefix, name)
-        if wanted.stream:
-            return await chat.attached(request, agent, wanted.messages, words.stream(head, wanted))
-        return await _whole(chat, request, agent, wanted, words.whole(head, wanted))
-
-    return answer
-
-
-async def _whole(
-    chat: Chat, request: Request, agent: Agent, wanted: OpenAIRequest, answer: _Whole
-) -> Response:
-    async with chat.whole(request, agent, wanted.messages) as frames, aclosing(frames):
+async def _whole(chat: Chat, request: Request, feed: Feed, answer: _Whole) -> Response:
+    async with chat.whole(request, feed) as frames, aclosing(frames):
         async for _, frame in frames:
             answer.take(frame)
     status, body = answer.response()

@@ -9,8 +9,6 @@ from pydantic import Field, field_validator
 from miniagents.messages import Message
 from miniagents.values import PartValue
 
-__all__ = ["DataPart", "PageData"]
-
 _NAME: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 
 

@@ -12,14 +12,6 @@ from miniagents.parts import Refusal, Restart
 
 from ._frames import Frame, MessageEnded, MessagePart, RunEnded, frame_json, json_of
 
-__all__ = [
-    "NO_CACHE",
-    "Encoder",
-    "JSONLinesEncoder",
-    "SSEEncoder",
-    "TextEncoder",
-]
-
 NO_CACHE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "cache-control": "no-cache, no-transform",

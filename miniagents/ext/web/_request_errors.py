@@ -6,8 +6,6 @@ from typing import Final
 
 from miniagents.errors import MiniAgentsError
 
-__all__ = ["RequestError"]
-
 _LONGEST: Final = 500
 """Characters of a sentence; it may quote the request, which can be long."""
 
@@ -55,3 +53,8 @@ class RequestError(MiniAgentsError, ValueError):
         self.code: str = code or _CODES.get(status, of_status)
         self.param: str | None = param
         super().__init__(self.sentence)
+
+
+def no_run() -> RequestError:
+    """Return the error for a run that does not exist, or not for this user."""
+    return RequestError("This run does not exist.", 404, code="no_such_run")

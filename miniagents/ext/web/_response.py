@@ -17,8 +17,6 @@ from ._open_responses import OpenResponses
 from ._protocols import Encoder
 from ._source import ErrorText, Replies
 
-__all__ = ["PING_EVERY", "WAITING_LIMIT", "FrameResponse", "stream_response"]
-
 PING_EVERY: Final = 15.0  # seconds
 _STALL_LIMIT: Final = 60.0  # seconds without reading, after which a client is disconnected
 WAITING_LIMIT: Final = 1_000_000
@@ -37,34 +35,28 @@ def stream_response(
 ) -> Response:
     """Return a response that streams the replies of an agent; if the client leaves, the agent is stopped.
 
-    The agent never waits for the client. The end of the response says how the run ended.
-
     Args:
         replies: the result of ``agent.inquire(...)``, or one message of it.
-        protocol: "sse", "ndjson", "text", "vercel", "openai" (chat completions), "responses", or an encoder
-            of your own, made for this response.
-        headers: headers of the response, besides those of the protocol.
+        protocol: "sse", "ndjson", "text", "vercel", "openai" (chat completions), "responses", or an encoder.
+        headers: of the response, besides those of the protocol.
         limit: characters that may wait for a slow client; with more, the run is stopped.
-        ping: seconds of silence after which a ping is sent, so that proxies keep the connection open.
-        error_text: makes the sentence for clients from an error of the agent; None: one without its text.
+        ping: seconds of silence after which a ping is sent.
+        error_text: makes the sentence for clients from an error.
         background: runs after the response.
 
     Raises:
         ValueError: there is no such protocol.
 
     Example:
-        >>> from miniagents import MiniAgents, miniagent
-        >>> @miniagent
-        ... async def hello(ctx):
-        ...     ctx.reply("Hello")
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
         >>> async def main():
-        ...     async def receive():
-        ...         await asyncio.Event().wait()
         ...     async def send(message):
         ...         print(message.get("body", b"").decode(), end="")
-        ...     await stream_response(hello.inquire(), "text")({"type": "http"}, receive, send)
+        ...     response = stream_response(scripted_model("Hi").inquire(), "text")
+        ...     await response({"type": "http"}, asyncio.Event().wait, send)
         >>> MiniAgents().run(main())
-        Hello
+        Hi
     """
     feed = AttachedFeed(replies, limit=limit, error_text=error_text)
     encoder = encoder_of(protocol) if isinstance(protocol, str) else protocol
@@ -126,7 +118,7 @@ class FrameResponse(Response):
         self._timer = loop.call_at(self._sent + self._ping, self._look)
         try:
             self._feed.open(self._wake)
-            responses.add(self)
+            responses.add(self.cut)
             await self._write(send)
         except asyncio.CancelledError:
             if not self._stalled:
@@ -138,7 +130,7 @@ class FrameResponse(Response):
             pass
         finally:
             self._feed.close()
-            responses.discard(self)
+            responses.discard(self.cut)
             self._end_timer()
             self._writer = None
             watcher.cancel()

@@ -7,9 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from starlette.routing import Route
 
-from miniagents import MiniAgent
-
-from ._chat import Chat, Keywords, Owner
+from ._chat import Chat, Keywords, MayAnswer, Owner
 from ._durable_runs import Agent
 from ._openai_routes import openai_routes
 from ._response import PING_EVERY
@@ -17,8 +15,6 @@ from ._runs import Runs
 from ._runs_routes import PLAIN, run_routes
 from ._source import ErrorText
 from ._vercel_routes import vercel_routes
-
-__all__ = ["RouteProtocol", "chat_routes"]
 
 RouteProtocol: TypeAlias = Literal["sse", "ndjson", "text", "vercel", "openai"]
 """The protocols that `chat_routes` can serve."""
@@ -35,8 +31,9 @@ def chat_routes(
     runs: Runs | None = None,
     prefix: str = "",
     protocols: Sequence[RouteProtocol] = ("sse", "ndjson", "text"),
-    owner: Owner | None = None,
+    owner: Owner | Literal["anyone"] | None = None,
     keywords: Keywords | None = None,
+    may_answer: MayAnswer | None = None,
     urls: bool = False,
     system_messages: bool = False,
     secret: str | None = None,
@@ -46,57 +43,34 @@ def chat_routes(
     ping: float = PING_EVERY,
     error_text: ErrorText | None = None,
 ) -> list[Route]:
-    """Return routes through which clients talk to agents.
+    """Return routes through which clients talk to agents, for ``app.router.routes`` of Starlette or FastAPI.
 
-    Add them to ``app.router.routes`` of an app of Starlette or FastAPI.
-
-    With "sse", "ndjson" or "text", ``POST /runs`` starts a run. Its body is ``{"text": ...}`` or
-    ``{"messages": [...]}``, with ``"agent"`` if there are several. ``GET /runs/{id}`` streams the run until
-    it ends, in the protocol of ``Accept`` or ``?protocol=``, from ``Last-Event-ID`` or ``?after=`` on.
-    ``POST /runs/{id}/stop`` stops it.
-
-    "vercel" has the routes for ``useChat`` of the Vercel AI SDK: ``POST /vercel``,
-    ``GET /vercel/{chat}/stream`` and ``POST /vercel/{chat}/stop``. "openai" has ``/v1/models``,
-    ``/v1/chat/completions`` and ``/v1/responses``: the agents are the models, and if the client leaves, the
-    run is stopped.
+    The page "Answers over HTTP" has the rest.
 
     Args:
         agents: an agent, or several by name.
-        runs: the runs that continue without their clients; None: a `Runs` in memory.
-        prefix: begins each path, such as ``/chat``.
-        protocols: the protocols to serve.
-        owner: returns the user of a request, or raises an ``HTTPException`` to refuse it; only this user can
-            read and stop the run. None: every client that knows the id of a run, 128 random bits, can do so.
-            "vercel" needs it, because there the client chooses the id of the chat: `anyone` says on purpose
-            that every client that knows this id can read and stop the answer.
-        keywords: returns the keywords of the agent for a request, plain data, such as the user's name and
-            rights. They are kept with the run, so they are the same after a restart and in another process.
-            A tool gets the id of the user as `ToolContext.owner`.
-        urls: whether messages of clients may have addresses of images and files, which the model's provider
-            fetches. This server never fetches them.
-        system_messages: whether clients may give instructions, in messages of the role ``system`` or
-            ``developer`` or as ``instructions``. If not, requests with such are refused.
-        secret: signs what clients of "vercel" keep and send back for the model's provider, such as encrypted
-            thoughts; what this server did not sign is left out. Give the same text to all servers of an app;
-            None: a random one, so that after a restart these are left out.
-        max_body: the most bytes of a request.
-        max_messages: the most messages of a request.
-        body_timeout: the most seconds until the body of a request has come.
-        ping: seconds of silence after which a ping is sent.
-        error_text: makes the sentence for clients from an error of an agent; None: one without its text.
+        runs: None: in memory.
+        prefix: of each path.
+        protocols: such as "sse", "vercel", "openai".
+        owner: returns the user.
+        keywords: returns those of the agent.
+        may_answer: returns who answers.
+        urls: whether clients may send them.
+        system_messages: the same.
+        secret: signs what clients send back.
+        max_body: bytes of a request.
+        max_messages: of a request.
+        body_timeout: seconds for it.
+        ping: seconds between pings.
+        error_text: makes a sentence for clients.
 
     Raises:
-        ValueError: there is no agent, a protocol does not exist, the prefix is wrong, "vercel" has no
-            ``owner``, or ``runs`` have another agent of the same name.
-        TypeError: an agent needs a keyword that it was not given with ``agent.bind(...)``.
+        ValueError, TypeError: an argument does not fit.
 
     Example:
-        >>> from miniagents import miniagent
-        >>> @miniagent
-        ... async def hello(ctx):
-        ...     ctx.reply("Hello")
-        >>> [route.path for route in chat_routes(hello, prefix="/chat")][:3]
-        ['/chat/runs', '/chat/runs/{run}', '/chat/runs/{run}/stop']
+        >>> from miniagents.ext.eliza import eliza_agent
+        >>> chat_routes(eliza_agent, prefix="/chat")[0].path
+        '/chat/runs'
     """
     named = dict(agents) if isinstance(agents, Mapping) else {agents.alias: agents}
     if not named:
@@ -104,16 +78,18 @@ def chat_routes(
     known = (*PLAIN, *_ROUTES)
     wrong = [each for each in protocols if each not in known]
     if wrong or not protocols:
-        msg = f"{wrong[0] if wrong else protocols!r} is not a protocol; give one of {', '.join(known)}."
-        raise ValueError(msg)
+        raise ValueError(
+            f"{wrong[0] if wrong else protocols!r} is not a protocol; give one of {', '.join(known)}."
+        )
     if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
-        msg = f"The prefix {prefix!r} must begin with a slash and not end with one, such as '/chat'."
-        raise ValueError(msg)
+        raise ValueError(
+            f"The prefix {prefix!r} must begin with a slash and not end with one, such as '/chat'."
+        )
     if "vercel" in protocols and owner is None:
         raise ValueError(
             'The protocol "vercel" needs owner=: its clients choose the ids of their chats, so who knows or '
             "guesses one could read and stop its answer. Give a function that returns the user of a request, "
-            "or owner=anyone (of miniagents.ext.web) if there are no users."
+            "or owner='anyone' if there are no users."
         )
     _check_complete(named if keywords is None else {})
     if runs is None:
@@ -122,8 +98,9 @@ def chat_routes(
     chat = Chat(
         agents=MappingProxyType(named),
         runs=runs,
-        owner=owner,
+        owner=None if owner == "anyone" else owner,
         keywords=keywords,
+        may_answer=may_answer,
         urls=urls,
         system_messages=system_messages,
         key=token_bytes() if secret is None else secret.encode(),
@@ -147,11 +124,9 @@ def _check_complete(agents: Mapping[str, Agent]) -> None:
     """Refuse an agent that would fail at each request."""
     for name, agent in agents.items():
         try:
-            if isinstance(agent, MiniAgent):
-                agent.bind()
+            agent.bind()
         except TypeError as error:
-            msg = (
+            raise TypeError(
                 f"The agent {name!r} cannot be served: {error} Requests have no keywords, so write "
                 "chat_routes(agent.bind(keyword=...), ...), or give keywords=, a function of the request."
-            )
-            raise TypeError(msg) from None
+            ) from None

@@ -3,88 +3,84 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from contextvars import Context as Variables
 from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal
 
 from miniagents.errors import MiniAgentsError
-from miniagents.messages import Message, MessageSequencePromise, MessageType
+from miniagents.messages import InputMessage, Message, MessageSequencePromise, MessageType
+from miniagents.runs import LoggedCalls, RunLog, RunRequest
 from miniagents.streams import PromisingContext
 from miniagents.tools import QuestionError
+from miniagents.types import InteractiveAgent
 
 from ..journal import (
     Event,
     JournalError,
     MemoryJournal,
     Question,
-    RunHead,
+    RunPage,
     RunRecord,
-    RunRequest,
     RunStore,
     answer_question,
     open_questions,
+    send_event,
 )
 from ._durable_runs import Agent, ask_logged
-from ._feeds import Feed, LogFeed, frames_of_feed
+from ._feeds import SHUT_DOWN, Feed, LogFeed, frames_of_feed
 from ._frame_view import FrameView
-from ._frames import LOST, STOPPED, Positioned, RunEnded
+from ._frames import LOST, STOPPED, Frame, Positioned, QuestionAnswered, QuestionAsked, RunEnded
 from ._live_run import LiveFeed, LiveRun
-from ._request_errors import RequestError
-from ._source import ErrorText, Replies
-
-__all__ = ["Runs"]
+from ._request_errors import RequestError, no_run
+from ._source import ErrorText, Replies, server_ends
+from ._turns import OF_ITS_CLIENT, Turn, TurnFeed, end_of_turn
 
 logger = logging.getLogger(__name__)
 
+_RETRIES: Final = 3  # of a run whose log cannot be written: a database may be away for a moment
+_AGAIN: Final = 30.0  # seconds after which a run that cannot continue now is tried again
 _CLOSING: Final = 10.0  # seconds that recording the last frames of all runs may take
 _REFUSALS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
     {
         "unknown": (404, "no_such_question"),
+        "ended": (409, "run_over"),
         "answered": (409, "answered"),
         "changed": (409, "changed"),
         "expired": (410, "expired"),
         "invalid": (422, "invalid_answer"),
     }
 )
-_MOST_ASKED: Final = 1_000  # runs whose questions are listed
+_CHECKED: Final = 1.0  # seconds that an answer waits at most until its run has checked it
 _STOPPING: Final = 5.0  # seconds that another server gets to stop a run that is deleted
 
 
 class Runs:
     """Detached runs: a client may leave, come back and read on from where it was, or stop the run.
 
-    Make one object for an app. It opens when it is first used in a context, and closes when the outermost
-    context ends, after all runs. What a run does is written to a journal. Several processes can use the same
-    journal: each can read, stop and continue the runs of the others.
-
-    Runs that were begun by the name of an agent outlive their server: when it has ended, also by a crash, the
-    next server of the same version continues them. Answers of models and tools come from the journal and are
-    not requested again. A message that was cut off in the middle is withdrawn, and streamed again. A run that
-    cannot continue ends as `lost`.
+    Make one object for an app; it opens at its first use in a context, and closes with it. The page "Runs
+    that outlive their client" has the rest.
 
     Args:
-        journal: keeps what runs do: a `miniagents.ext.journal.Journal` or `PostgresJournal`; None: the memory
-            of this process, so that all runs end with it.
+        journal: None: the memory of this process.
         agents: by name; `chat_routes` adds its own.
-        version: the version of the agents. Change it with their prompts and code: unfinished runs of another
-            version continue only in servers of that version.
-        keep: for how many seconds a run is kept after its end; None: until it is deleted.
-        max_attempts: how often a run may begin before its server crashes; after that it does not continue,
-            because it may be the reason.
-        max_live: how many runs may go on at the same time.
-        error_text: makes the sentence for clients from an error of an agent; None: one without its text.
+        version: of prompts and code: only servers of the same version continue a run.
+        keep, linger: seconds for which a run is kept after its end; waits before it is parked.
+        max_attempts, max_live: how often a run may begin; how many may go on at once.
+        take_over: called with each run of a version that is gone.
+        error_text: makes the sentence for clients from an error.
 
     Example:
-        >>> from miniagents import MiniAgents, miniagent
-        >>> @miniagent
-        ... async def hello(ctx):
-        ...     ctx.reply("Hello")
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
         >>> async def main():
         ...     runs = Runs()
-        ...     run = await runs.start(hello.inquire())
+        ...     run = await runs.start(scripted_model("Hi").inquire())
         ...     print((await runs.find(run)).ended, await runs.stop(run))
         >>> MiniAgents().run(main())
         False True
@@ -99,6 +95,8 @@ class Runs:
         keep: float | None = 3600.0,
         max_attempts: int = 5,
         max_live: int = 1_000,
+        linger: float = 0.0,
+        take_over: Callable[[RunRecord], str | None] | None = None,
         error_text: ErrorText | None = None,
     ) -> None:
         self._journal: RunStore = MemoryJournal() if journal is None else journal
@@ -108,6 +106,8 @@ class Runs:
         self._keep = keep
         self._max_attempts = max_attempts
         self._max_live = max_live
+        self._linger = linger
+        self._take_over = take_over
         self._error_text = error_text
         self._context: PromisingContext | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -115,6 +115,7 @@ class Runs:
         self._left = False  # whether there may be runs to take
         self._depart: Callable[[], None] | None = None
         self._live: dict[str, LiveRun] = {}
+        self._failures: Counter[str] = Counter()  # how often the log of a run could not be written
 
     def add_agents(self, agents: Mapping[str, Agent]) -> None:
         """Add agents by name.
@@ -125,12 +126,16 @@ class Runs:
         Raises:
             ValueError: another agent has one of the names.
         """
+        served = bool(self._agents)
         for name, agent in agents.items():
             if self._agents.setdefault(name, agent) is not agent:
                 raise ValueError(
                     f"These Runs already have another agent called {name!r}, and a run that continues could "
                     "not tell them apart: give one of them another name."
                 )
+        opening = self._opening
+        if agents and not served and self._context is not None and opening is not None and opening.done():
+            self._opening = asyncio.create_task(self._open(self._context), context=Variables())
 
     async def open(self) -> None:
         """Open now, not with the first use, so that unfinished runs of an earlier server continue at once.
@@ -177,9 +182,10 @@ class Runs:
             known = ", ".join(self._agents) or "none"
             raise ValueError(f"These Runs have no agent called {agent!r}; they have: {known}.")
         request = RunRequest(agent, tuple(await MessageSequencePromise[Message](messages)), keywords or {})
-        head = RunHead(secrets.token_urlsafe(16), owner, topic, self._version, self._restart)
+        head = RunRecord(_new_id(), owner, topic, self._version, self._restart)
         live = await self._begin(head, request)
-        replies = ask_logged(found, request, log=live.log, head=head)
+        replies = ask_logged(found, request, block=self._block(live, head))
+        live.listens = _is_interactive(found)
         live.start(replies, found.alias, self._error_text)
         return head.run
 
@@ -202,7 +208,7 @@ class Runs:
             RequestError: as many runs go on as `max_live` allows; this one is stopped.
             JournalError: the log cannot be used; the run is stopped.
         """
-        head = RunHead(secrets.token_urlsafe(16), owner, topic, self._version)
+        head = RunRecord(_new_id(), owner, topic, self._version)
         try:
             live = await self._begin(head, None)
         except BaseException:
@@ -211,38 +217,62 @@ class Runs:
         live.start(replies, agent, self._error_text)
         return head.run
 
-    async def _begin(self, head: RunHead, request: RunRequest | None) -> LiveRun:
+    async def _begin(self, head: RunRecord, request: RunRequest | None) -> LiveRun:
         context = await self._opened()
         if len(self._live) >= self._max_live:
             raise RequestError(f"{len(self._live)} runs go on; try again later.", 429, code="too_many_runs")
-        live = self._add(head.run, context, resumable=head.restart == "server")
+        began: Event = ["began", 0, None if request is None else request.as_data()]
+        live = self._make(head.run, context, resumable=head.restart == "server")
+        self._add(live)
+        beginning = asyncio.create_task(self._journal.begin(head, [began]), context=Variables())
         try:
-            await self._journal.begin(head, [["began", 0, None if request is None else request.as_data()]])
-        except BaseException:
-            del self._live[head.run]
+            await asyncio.shield(beginning)
+            self._journal.listen(head.run, live.on_sent)
+        except asyncio.CancelledError:  # the journal writes it nevertheless
+            beginning.add_done_callback(partial(_end_begun, live))
             raise
-        self._journal.listen(head.run, live.on_sent)
+        except BaseException:
+            live.log.lose()
+            raise
         return live
 
-    def _add(
+    def _block(self, live: LiveRun, head: RunRecord, events: Sequence[Event] = ()) -> LoggedCalls:
+        """The block for the calls of a run."""
+        on_wait = None if self._restart == "never" else live.park
+        return LoggedCalls(
+            live.log, head, events, on_wait=on_wait, linger=self._linger, on_diverged=live.diverged
+        )
+
+    def _make(
         self, run: str, context: PromisingContext, *, resumable: bool, events: Sequence[Event] = ()
     ) -> LiveRun:
-        live = LiveRun(run, self._journal, context, resumable=resumable, keep=self._keep, events=events)
-        self._live[run] = live
+        return LiveRun(
+            *(run, self._journal, context),
+            resumable=resumable,
+            keep=self._keep,
+            may_retry=self._may_retry,
+            events=events,
+        )
+
+    def _add(self, live: LiveRun) -> None:
+        self._live[live.run] = live
 
         def forget(closed: asyncio.Future[bool]) -> None:
-            if closed.result():  # else only this process knows how it has ended
-                self._live.pop(run, None)
+            if closed.result() and self._live.get(live.run) is live:  # else only this process knows its end
+                del self._live[live.run]
 
         live.closed.add_done_callback(forget)
-        return live
 
-    async def find(self, run: str, *, owner: str = "") -> RunRecord | None:
+    def _may_retry(self, run: str) -> bool:
+        self._failures[run] += 1
+        return self._failures[run] <= _RETRIES
+
+    async def find(self, run: str, *, owner: str | None = "") -> RunRecord | None:
         """Return the record of a run; None if there is none, or it has another owner.
 
         Args:
             run: its id.
-            owner: the user who asks.
+            owner: the user who asks; None: a run of anybody.
 
         Raises:
             MiniAgentsError: these runs are open in another context.
@@ -284,7 +314,8 @@ class Runs:
         record = await self.find(run, owner=owner)
         if record is None or record.ended:
             return False
-        await self._journal.send(run, "stop", None)
+        if not await _sent(self._journal.send(run, "stop", None)):
+            return False
         live = self._live.get(run)
         if live is not None:
             live.stop()
@@ -292,27 +323,29 @@ class Runs:
                 await live.stopped()
         return True
 
-    async def questions(self, run: str | None = None, *, owner: str = "") -> list[Question]:
+    async def questions(self, run: str | None = None, *, owner: str | None = "") -> list[Question]:
         """Return the open questions of a run, or of all runs of an owner, oldest run first.
 
         Args:
             run: the id; None for all runs that have not ended.
-            owner: the user who asks.
+            owner: the user who asks; None: of runs of anybody.
 
         Raises:
             MiniAgentsError: the journal cannot be used, or these runs are open in another context.
         """
         await self._opened()
-        found = await self._journal.find(run=run, owner=owner, limit=_MOST_ASKED)
-        return [
-            question
-            for record in reversed(found)
-            if not record.ended
-            for question in await open_questions(self._journal, record.run)
-        ]
+        questions: list[Question] = []
+        found = await self._journal.find(run=run, owner=owner, ended=False, limit=sys.maxsize)
+        for record in reversed(found):
+            try:
+                questions += await open_questions(self._journal, record.run)
+            except JournalError as error:
+                if error.reason != "unknown":  # it was deleted meanwhile
+                    raise
+        return questions
 
     async def answer(
-        self, run: str, question: str, answer: object, *, digest: str | None = None, owner: str = ""
+        self, run: str, question: str, answer: object, *, digest: str | None = None, owner: str | None = ""
     ) -> None:
         """Answer a question of a run, in whatever process the run is.
 
@@ -323,22 +356,71 @@ class Runs:
             question: the id of the question.
             answer: `Allow` or `Reject` for the call of a tool; else a value of the type that was asked for.
             digest: what was shown to who answers; None if that is not known.
-            owner: the user who answers.
+            owner: the user who answers, whose run it is; None: a run of anybody.
 
         Raises:
-            RequestError: there is no such question (404), it was answered or has changed (409), its time is
-                over (410), or the answer does not fit (422).
+            RequestError: there is no such question (404), it was answered or has changed, or its run is over
+                (409), its time is over (410), or the answer does not fit (422).
             MiniAgentsError: the journal cannot be used, or these runs are open in another context.
         """
         if await self.find(run, owner=owner) is None:
-            raise RequestError("This run does not exist.", 404, code="no_such_run")
-        live = self._live.get(run)
-        check = None if live is None else live.log.questions.refusal
-        try:
-            await answer_question(self._journal, run, question, answer, digest=digest, check=check)
-        except QuestionError as error:
-            status, code = _REFUSALS[error.reason or "invalid"]
-            raise RequestError(str(error), status, code=code) from None
+            raise no_run()
+        with _refusing():
+            await answer_question(self._journal, run, question, answer, digest=digest, wait=_CHECKED)
+
+    async def say(self, run: str, message: InputMessage, *, owner: str = "") -> None:
+        """Say something to the interactive agent of a run while it works, in whatever process.
+
+        When this returns, the message is recorded. It is among the frames of the run when it is taken.
+
+        Args:
+            run: the id of the run.
+            message: with an id, it counts once.
+            owner: the user who says it, whose run it is.
+
+        Raises:
+            RequestError: there is no such run (404), it is over, or its agent is not interactive (409).
+            MiniAgentsError: the journal cannot be used, or these runs are open in another context.
+        """
+        record, live = await self.find(run, owner=owner), self._live.get(run)
+        if record is None:
+            raise no_run()
+        if not (self._listens(await self._journal.read(run)) if live is None else live.listens):
+            sentence = "The agent of this run takes nothing while it works; only agent.interactive() does."
+            raise RequestError(sentence, 409, code="not_interactive")
+        is_over = record.ended or not (live is None or live.log.dialogs.open)
+        if not is_over:
+            if not message.input_id:
+                message = message.model_copy(update={"input_id": _new_id()})
+            is_over = not await _sent(self._journal.send(run, *RunLog.saying(message)))
+            is_over = is_over or (live is not None and not live.log.dialogs.say(message))
+        if is_over:
+            raise RequestError("This run is over; begin another one.", 409, code="run_over")
+
+    def _listens(self, page: RunPage) -> bool:
+        match page.events[:1]:
+            case [["began", _, {"agent": str(agent)}]] if agent in self._agents:
+                return _is_interactive(self._agents[agent])
+            case _:
+                return False
+
+    async def send_event(self, name: str, value: object = None, *, expires: float = 86_400.0) -> None:
+        """Say that something has happened for which a run waits (`wait_for_event`), or will wait.
+
+        When this returns, it is recorded: the run goes on with it, in whatever process.
+
+        Args:
+            name: of what has happened.
+            value: of the type that the run waits for.
+            expires: for how many seconds the value is kept if no run waits for it yet.
+
+        Raises:
+            RequestError: another value was sent under this name (409), or it does not fit (422).
+            MiniAgentsError: the journal cannot be used, or these runs are open in another context.
+        """
+        await self._opened()
+        with _refusing():
+            await send_event(self._journal, name, value, expires=expires, wait=_CHECKED)
 
     async def delete(self, run: str, *, owner: str = "") -> bool:
         """Delete all that is kept of a run; if it goes on, it is stopped first, in any process.
@@ -372,20 +454,20 @@ class Runs:
         if live is not None:
             live.stop()
             await asyncio.wait((live.closed,))
-        elif not record.ended:
-            await self._journal.send(run, "stop", None)
+        elif not record.ended and await _sent(self._journal.send(run, "stop", None)):
             # Its server writes the last frames before they are deleted; after that it cannot write any more.
             with suppress(TimeoutError):
-                async with (
-                    asyncio.timeout(_STOPPING),
-                    aclosing(self._journal.follow(run, record.last)) as more,
-                ):
-                    async for _ in more:
-                        pass
+                async with asyncio.timeout(_STOPPING):
+                    await _sent(self._end_of(record))
         await self._journal.delete(run)
         return True
 
-    async def read(self, run: str, after: int = 0, *, owner: str = "") -> Feed | None:
+    async def _end_of(self, record: RunRecord) -> None:
+        async with aclosing(self._journal.follow(record.run, record.last)) as more:
+            async for _ in more:
+                pass
+
+    async def read(self, run: str, after: int = 0, *, owner: str | None = "") -> Feed | None:
         """Return the feed for a response; None if the run does not exist, or has another owner.
 
         Args:
@@ -402,6 +484,53 @@ class Runs:
         if live is not None:
             return LiveFeed(live, after)
         return LogFeed(self._journal, run, after, await self._opened())
+
+    async def question(self, run: str, question: str) -> Question | None:
+        """Return a question of a run, open or not; None if there is none.
+
+        Args:
+            run: the id of the run.
+            question: the id of the question.
+
+        Raises:
+            MiniAgentsError: these runs are open in another context, or the journal cannot be read.
+        """
+        for each in await self._frames_so_far(run):
+            if isinstance(each, QuestionAsked) and each.question == question:
+                return Question(run, question, each.kind, each.shown, each.digest, each.due)
+        return None
+
+    async def _frames_so_far(self, run: str) -> list[Frame]:
+        if await self.find(run, owner=None) is None:
+            return []
+        return FrameView().take((await self._journal.read(run)).events)
+
+    async def turn(
+        self, run: str, answered: Collection[str] = (), seen: Collection[str] = (), *, stops: bool = False
+    ) -> tuple[list[Positioned], Feed] | None:
+        """Return the feed of a run that ends where the run waits for approvals; None if there is no such run.
+
+        Args:
+            run: its id.
+            answered: the approvals that the client has answered now.
+            seen: the ids of the calls whose results it has, besides. It has the frames up to the end of the
+                turn in which all of these came.
+            stops: whether the run stops if the reader leaves before the end of the turn.
+
+        Returns:
+            The frames that the client has, and the feed behind them.
+
+        Raises:
+            MiniAgentsError: these runs are open in another context, or the journal cannot be read.
+        """
+        frames = await self._frames_so_far(run)
+        known = frames[: end_of_turn(frames, {*answered, *seen})] if answered else []
+        feed = await self.read(run, len(known), owner=None)
+        closed = {each.question for each in frames if isinstance(each, QuestionAnswered)}
+        turn = Turn.of(known, {*answered, *closed})
+        live = self._live.get(run) if stops else None
+        on_left = None if live is None else live.stop
+        return None if feed is None else (list(enumerate(known, start=1)), TurnFeed(feed, turn, on_left))
 
     async def frames(self, run: str, after: int = 0, *, owner: str = "") -> AsyncGenerator[Positioned]:
         """Yield the frames of a run with their positions: first those that are kept, then new ones.
@@ -434,7 +563,7 @@ class Runs:
         """
         feed = await self.read(run, after, owner=owner)
         if feed is None:
-            raise JournalError(f"no run has the id {run!r}, or it is no longer kept.", "unknown")
+            raise JournalError.unknown(run)
         more = asyncio.Event()
         feed.open(more.set)
         try:
@@ -488,7 +617,9 @@ class Runs:
     async def _open(self, context: PromisingContext) -> None:
         if not self._agents:
             return  # it only reads, stops and answers what servers do
-        self._depart = await self._journal.join(self._version, self._take_soon)
+        self._depart = await self._journal.join(
+            self._version, self._take_soon, waiting=self._take_over is not None
+        )
         self._taking = asyncio.create_task(self._take(context), name="taking of runs")
         await asyncio.wait((self._taking,))
 
@@ -496,7 +627,7 @@ class Runs:
         """Take runs that other servers have left, in a task of its own."""
         self._left = True
         context = self._context
-        if context is not None and not context.draining and (self._taking is None or self._taking.done()):
+        if context is not None and not server_ends(context) and (self._taking is None or self._taking.done()):
             self._taking = asyncio.create_task(
                 self._take(context), name="taking of runs", context=Variables()
             )
@@ -505,45 +636,76 @@ class Runs:
         await asyncio.sleep(0)  # an eager task would begin within `_take_soon`
         self._left = True
         try:
-            while self._left and not context.draining and (room := self._max_live - len(self._live)) > 0:
+            while self._left and not server_ends(context) and (room := self._max_live - len(self._live)) > 0:
                 self._left = False
-                for record in await self._journal.take(self._version, room):
+                waiting = self._take_over is not None
+                for record in await self._journal.take(self._version, room, waiting=waiting):
                     self._left = True
                     try:
                         await self._go_on(record, context)
-                    except Exception:
+                    except Exception as error:
                         logger.exception("A run of an earlier server cannot continue now.")
+                        await self._let_go(record, error)
         except JournalError:
             logger.exception("Runs of earlier servers cannot continue now.")
 
     async def _go_on(self, record: RunRecord, context: PromisingContext) -> None:
         """Continue a run of an earlier server, or end it if that is not possible."""
+        if (before := self._live.get(record.run)) is not None:
+            before.log.lose()  # this process has slept for so long that it takes its own run over
         page = await self._journal.read(record.run)
-        request, ending = self._request_of(record, page.events[0] if page.events else [])
+        request, ending = (None, LOST) if record.restart == "never" else self._request_of(record, page.events)
         if "stop" in page.sent:
             ending = STOPPED
+        if record.topic == OF_ITS_CLIENT and not _waits(page.events):
+            ending = ending or LOST  # its client has gone, and may have sent the request again
+        live = self._make(record.run, context, resumable=True, events=page.events)
         if request is None or ending is not None:
-            last = ending or LOST
-            position = len(FrameView().take(page.events)) + 1
-            event: Event = ["ended", 0, last.how, last.sentence, position]
-            await self._journal.end(record.run, [event], how=last.how, keep=self._keep)
+            self._add(live)
+            live.end(ending or LOST)
+            await live.closed
             return
-        live = self._add(record.run, context, resumable=True, events=page.events)
-        self._journal.listen(record.run, live.on_sent)
-        agent = self._agents[request.agent]
-        variables = Variables()
-        variables.run(context.make_current)
-        replies = variables.run(
-            partial(ask_logged, agent, request, log=live.log, head=record, events=page.events)
-        )
-        live.start(replies, agent.alias, self._error_text)
-
-    def _request_of(self, record: RunRecord, began: Event) -> tuple[RunRequest | None, RunEnded | None]:
-        """The request of a run, and its last frame if it cannot continue."""
-        if record.restart == "never":
-            return None, LOST
+        block = self._block(live, record, page.events)
+        self._add(live)
         try:
-            request = RunRequest.of_data(began[2] if began[:1] == ["began"] else None)
+            for key, data in page.sent.items():
+                live.on_sent(key, data)
+            self._journal.listen(record.run, live.on_sent)
+            agent = self._agents[request.agent]
+            variables = Variables()
+            variables.run(context.make_current)
+            replies = variables.run(partial(ask_logged, agent, request, block=block))
+            live.listens = _is_interactive(agent)
+            live.start(replies, agent.alias, self._error_text)
+        except BaseException:
+            live.log.lose()
+            raise
+
+    async def _let_go(self, record: RunRecord, error: Exception) -> None:
+        """Leave a run for a while; end it if that was so too often, unless others can continue it."""
+        counts = not isinstance(error, JournalError) or error.reason is None
+        last = _cannot("The server failed whenever it began this answer again, so the answer")
+        if isinstance(error, JournalError):
+            last = _cannot("What was recorded of this answer is damaged, so it")
+        with suppress(Exception):  # another process has it, or takes it over: the journal is away
+            if counts and record.attempts >= self._max_attempts:
+                frames: list[Frame] = []
+                with suppress(JournalError):  # none, if what is damaged cannot be read
+                    frames = FrameView().take((await self._journal.read(record.run)).events)
+                event: Event = ["ended", 0, last.how, last.sentence, len(frames) + 1]
+                await self._journal.end(record.run, [event], how=last.how, keep=self._keep)
+            else:
+                wake_at = time.time() + _AGAIN
+                await self._journal.leave(record.run, wake_at=wake_at, heard=sys.maxsize, counts=counts)
+
+    def _request_of(
+        self, record: RunRecord, events: Sequence[Event]
+    ) -> tuple[RunRequest | None, RunEnded | None]:
+        """The request of a run, and its last frame if it cannot continue."""
+        try:
+            began = events[0] if events else []
+            _, _, data = began  # none if its texts were dropped
+            request = RunRequest.of_data(data)
         except ValueError:
             return None, _cannot("The request of this answer can no longer be read, so the answer")
         if record.attempts > self._max_attempts:
@@ -551,9 +713,13 @@ class Runs:
             return None, _cannot(f"The server ended {times} during this answer, so the answer")
         if request.agent not in self._agents:
             return None, _cannot("The agent of this answer does not exist any more, so the answer")
-        if record.version != self._version:
-            return None, _cannot("The agents have changed since this answer began, so it")
-        return request, None
+        if record.version == self._version:
+            return request, None
+        ending: RunEnded | None = _cannot("The agents have changed since this answer began, so it")
+        if self._take_over is not None and "parked" in (each[0] for each in events):
+            sentence = self._take_over(record)
+            ending = None if sentence is None else RunEnded("lost", sentence)
+        return request, ending
 
     async def _close(self) -> None:
         opening, self._opening = self._opening, None
@@ -567,13 +733,58 @@ class Runs:
         if self._depart is not None:
             self._depart()
         for each in tuple(self._live.values()):
-            each.stop()  # only runs without a context can still be there
+            each.stop(SHUT_DOWN)  # it has no context, or does not end when it is cancelled
         closing = [each.closed for each in self._live.values()]
         if closing:
             _, late = await asyncio.wait(closing, timeout=_CLOSING)
             if late:
                 logger.error("%s runs could not be recorded completely.", len(late))
         self._live.clear()
+
+
+async def _sent(sending: Awaitable[None]) -> bool:
+    """Send something to a run; False if it has ended meanwhile."""
+    try:
+        await sending
+    except JournalError as error:
+        if error.reason not in ("ended", "unknown"):
+            raise
+        return False
+    return True
+
+
+@contextmanager
+def _refusing() -> Generator[None]:
+    """A block whose `QuestionError`s become `RequestError`s."""
+    try:
+        yield
+    except QuestionError as error:
+        status, code = _REFUSALS[error.reason or "invalid"]
+        raise RequestError(str(error), status, code=code) from None
+
+
+def _end_begun(live: LiveRun, beginning: asyncio.Task[None]) -> None:
+    """End a run whose beginning was cancelled, if it was written."""
+    if beginning.cancelled() or beginning.exception() is not None:
+        live.log.lose()
+    else:
+        live.end(STOPPED)
+
+
+def _waits(events: Sequence[Event]) -> bool:
+    """Whether a run was parked, or killed while it waited for approvals."""
+    return events[-1][0] == "parked" or Turn.of(FrameView().take(events)).waits
+
+
+def _new_id() -> str:
+    """Return 128 random bits; programs with arguments would take a first "-" for an option."""
+    return secrets.token_urlsafe(16).replace("-", ".")
+
+
+def _is_interactive(agent: object) -> bool:
+    """Return whether an agent, or one that it is made of, takes what is said to it while it works."""
+    parts: Sequence[object] = getattr(agent, "components", ())
+    return isinstance(agent, InteractiveAgent) or any(map(_is_interactive, parts))
 
 
 def _cannot(reason: str) -> RunEnded:

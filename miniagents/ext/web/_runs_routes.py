@@ -2,13 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-
-from miniagents.tools import Allow, Reject
 
 from ..journal import Question
 from ._chat import Chat
@@ -18,8 +16,6 @@ from ._frames import QuestionAsked
 from ._protocols import JSONLinesEncoder, SSEEncoder, TextEncoder
 from ._request_errors import RequestError
 from ._user_messages import messages_of_body
-
-__all__ = ["PLAIN", "run_routes"]
 
 PLAIN: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -64,27 +60,22 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
         stopped = await chat.stop(request.path_params["run"], owner=owner)
         return JSONResponse({"stopped": stopped})
 
+    async def say(request: Request) -> Response:
+        said = await chat.say(request, request.path_params["run"])
+        return JSONResponse({"id": said}, 202, _NOT_KEPT)
+
     async def questions(request: Request) -> Response:
-        owner = await chat.owner_of(request)
-        record = await chat.find(request.path_params["run"], owner=owner)
-        found = await chat.runs.questions(record.run, owner=owner)
+        found = await chat.questions(request, request.path_params["run"])
         return JSONResponse({"questions": [_question(each) for each in found]}, headers=_NOT_KEPT)
 
     async def answer(request: Request) -> Response:
-        owner = await chat.owner_of(request)
-        body = await chat.body(request)
-        record = await chat.find(request.path_params["run"], owner=owner)
-        digest = body.get("digest")
-        if not isinstance(digest, str):
-            raise RequestError('"digest" must be that of the question that was shown.', param="digest")
-        question = request.path_params["question"]
-        await chat.runs.answer(record.run, question, _answer(body), digest=digest, owner=owner)
-        return Response(status_code=204)
+        return await chat.take_answer(request, request.path_params["run"])
 
     return [
         Route("/runs", refusing(begin), methods=["POST"]),
         Route("/runs/{run}", refusing(read), methods=["GET"]),
         Route("/runs/{run}/stop", refusing(stop), methods=["POST"]),
+        Route("/runs/{run}/say", refusing(say), methods=["POST"]),
         Route("/runs/{run}/questions", refusing(questions), methods=["GET"]),
         Route("/runs/{run}/questions/{question}", refusing(answer), methods=["POST"]),
     ]
@@ -93,20 +84,6 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
 def _question(question: Question) -> dict[str, object]:
     frame = QuestionAsked(question.id, question.kind, question.shown, question.digest, question.due)
     return {name: value for name, value in frame.as_data().items() if name != "type"}
-
-
-def _answer(body: Mapping[str, object]) -> object:
-    """The answer in the body of a request."""
-    if "value" in body:
-        return body["value"]
-    allow, reason, arguments = body.get("allow"), body.get("reason"), body.get("arguments")
-    if not isinstance(allow, bool):
-        raise RequestError('An answer has a "value", or "allow": true or false.', param="allow")
-    if not allow:
-        return Reject(reason) if isinstance(reason, str) and reason else Reject()
-    if arguments is not None and not isinstance(arguments, dict):
-        raise RequestError('"arguments" must be a JSON object.', param="arguments")
-    return Allow(None if arguments is None else cast("dict[str, object]", arguments))
 
 
 def _protocol_of(request: Request, protocols: Collection[str]) -> str:

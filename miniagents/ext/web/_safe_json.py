@@ -8,8 +8,6 @@ import json
 from collections.abc import Iterable
 from typing import Final, Never, cast
 
-__all__ = ["safe_json"]
-
 _DEEPEST: Final = 64
 
 

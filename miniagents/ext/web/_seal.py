@@ -7,8 +7,6 @@ from hashlib import sha256
 
 from miniagents.parts import Reasoning
 
-__all__ = ["Seal"]
-
 
 @dataclass(frozen=True, slots=True)
 class Seal:

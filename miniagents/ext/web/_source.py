@@ -16,8 +16,16 @@ from miniagents.errors import (
     InquiryCancelledError,
     LLMRefusalError,
     LLMTruncatedError,
+    QuestionError,
 )
-from miniagents.messages import ErrorMessage, Message, MessagePromise, MessageSequencePromise, UserMessage
+from miniagents.messages import (
+    ErrorMessage,
+    InputMessage,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    UserMessage,
+)
 from miniagents.parts import (
     AgentPart,
     Citation,
@@ -38,17 +46,6 @@ from miniagents.utils import redact_keys, strip_control
 
 from ._frames import STOPPED, Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, text_size
 from ._page_data import DataPart, PageData
-
-__all__ = [
-    "ErrorText",
-    "FrameSource",
-    "Origin",
-    "Replies",
-    "ReplyOf",
-    "for_clients",
-    "frames_of",
-    "sentence_of",
-]
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +74,7 @@ Origin: TypeAlias = Callable[[int, MessagePromise[Message]], tuple[int, int] | N
 """For a message of a run: the call that writes it into the log, and the number of the message there."""
 
 _SHUT_DOWN: Final = "The server ended before the answer was complete."
-"""The last frame of a run that a client stopped."""
+"""The sentence of a run whose server ended first."""
 _FAILED: Final = "The agent failed; the log of the server says why."
 _SHOWN: Final = ("agent_alias", "model", "tool", "call_id", "parts")
 _TOO_SLOW: Final = "The answer was stopped, because the client did not read it."
@@ -102,6 +99,8 @@ def sentence_of(error: Exception) -> str:
             return "The answer of the model was cut off."
         case BudgetExceededError():
             return "The budget for this is used up."
+        case QuestionError(reason=None):
+            return "The agent asks a person, and a client of this protocol cannot answer."
         case _:
             return _FAILED
 
@@ -121,7 +120,7 @@ def frames_of(messages: Iterable[Message]) -> list[Frame]:
         ...     for frame in frames_of([UserMessage("Hello")]):
         ...         print(frame)
         >>> MiniAgents().run(main())
-        MessageBegan(message=0, role='user', agent=None, model=None, tool=None, call=None)
+        MessageBegan(message=0, role='user', agent=None, model=None, tool=None, call=None, when=None, id=None)
         MessagePart(message=0, part='Hello')
         MessageEnded(message=0)
     """
@@ -153,26 +152,6 @@ class FrameSource:
         MessageEnded(message=0)
         RunEnded(how='finished', sentence='')
     """
-
-    __slots__ = (
-        "_advancing",
-        "_agent",
-        "_complete",
-        "_context",
-        "_error_text",
-        "_frames",
-        "_limit",
-        "_message",
-        "_messages",
-        "_on_more",
-        "_origin",
-        "_replies",
-        "_size",
-        "_subscriptions",
-        "_texts",
-        "_waiting",
-        "ended",
-    )
 
     def __init__(
         self,
@@ -265,14 +244,17 @@ class FrameSource:
         role = "assistant" if kind.role == "user" and not issubclass(kind, UserMessage) else kind.role
         if issubclass(kind, PageData):
             role = "data"
+        said = promise.given if isinstance(promise.given, InputMessage) else None
         self._add(
             MessageBegan(
                 self._messages,
                 role,
-                agent if isinstance(agent, str) else self._agent,
+                agent if isinstance(agent, str) else None if said is not None else self._agent,
                 model if isinstance(model, str) else None,
                 tool=tool if isinstance(tool, str) else None,
                 call=call if isinstance(call, str) else None,
+                when=None if said is None else said.when,
+                id=None if said is None else said.input_id or None,
             )
         )
         origin = None if self._origin is None else self._origin(self._messages, promise)
@@ -308,10 +290,7 @@ class FrameSource:
         if self.ended:
             return
         if isinstance(error, InquiryCancelledError):
-            if self._context.draining:
-                self._end(RunEnded("lost", _SHUT_DOWN))
-            else:
-                self._end(STOPPED)
+            self._end(RunEnded("lost", _SHUT_DOWN) if server_ends(self._context) else STOPPED)
             return
         text = "A run failed; its client gets only a sentence without the error.\n%s"
         # And not `exc_info`: it may have keys and control characters.
@@ -367,6 +346,15 @@ class FrameSource:
         self._on_more()
 
 
+def server_ends(context: PromisingContext) -> bool:
+    """Return whether a context ends: in order, or by an error or a cancellation of its block.
+
+    Args:
+        context: of an app.
+    """
+    return context.draining or context.cancelling
+
+
 def _data_of(message: Message) -> dict[str, object]:
     return {name: getattr(message, name, None) for name in _SHOWN}
 
@@ -387,13 +375,17 @@ def for_clients(part: Part) -> Part | None:
             return Retry(part.attempt, part.delay, "")
         case Restart():
             part = Restart()
-        case ToolResult(content=tuple(content)):
-            part = replace(part, content=tuple(each for each in content if for_clients(each) is not None))
+        case ToolResult(content=tuple(content), is_error=failed):
+            shown = [each for each in content if for_clients(each) is not None]
+            clean = (redact_keys(each) if failed and isinstance(each, str) else each for each in shown)
+            part = replace(part, content=tuple(clean))
         case ToolResult(is_error=True):
             part = replace(part, content=redact_keys(part.text))
         case AgentPart(agents, inner):
-            shown = for_clients(inner)
-            return None if shown is None or isinstance(shown, AgentPart) else AgentPart(agents, shown)
+            of_agent = for_clients(inner)
+            return (
+                None if of_agent is None or isinstance(of_agent, AgentPart) else AgentPart(agents, of_agent)
+            )
         case Reasoning() | ToolCallDelta() | ServerToolCall() | ServerToolResult() | Citation():
             part = replace(part, opaque=None) if part.opaque else part
         case _:

@@ -8,8 +8,6 @@ from miniagents.parts import Finish, Usage
 
 from ._frames import Frame, MessageBegan, MessagePart
 
-__all__ = ["Cut", "RunSummary"]
-
 Cut: TypeAlias = Literal["", "length", "content_filter"]
 """Why the last answer of a run was cut off; ``""`` if it is complete."""
 

@@ -17,8 +17,6 @@ from miniagents.parts import File, Image, Reasoning
 
 from ._request_errors import RequestError
 
-__all__ = ["check_attachments", "list_in", "messages_of_body", "messages_of_roles", "no_instructions"]
-
 # The fields of a message that are read; all others are ignored, as unknown parameters are.
 _TAKEN: Final = frozenset(
     {

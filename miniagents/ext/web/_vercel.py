@@ -39,6 +39,7 @@ from ._frames import (
     QuestionAnswered,
     QuestionAsked,
     RunEnded,
+    RunParked,
     json_of,
 )
 from ._page_data import DataPart
@@ -46,8 +47,6 @@ from ._protocols import NO_CACHE
 from ._safe_json import safe_json
 from ._seal import Seal
 from ._summary import RunSummary
-
-__all__ = ["PROVIDER", "VercelEncoder", "vercel_message_id"]
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +112,7 @@ class VercelEncoder:
         self._summary = RunSummary()
         self._in_step = False
         self._began = MessageBegan(0, "assistant")
+        self._said = ""  # by the user, while the agent works
         self._text = self._thought = ""  # the ids of what is open
         self._thought_index = 0
         self._signature = Reasoning()  # what the client keeps of the open thought, for the next turn
@@ -120,6 +120,10 @@ class VercelEncoder:
         self._sources = 0
         self._calls: dict[int, _Call] = {}  # of this message
         self._known: set[str] = set()  # ids of calls that the client has seen
+        self._approvals: dict[str, Mapping[str, object]] = {}  # question -> what is shown of its call
+        self._denied: set[str] = set()  # ids of calls
+        self._inside: dict[str, str] = {}  # calls of agents that are tools -> the calls of these
+        self._inside_step = False  # whether this step has such calls
         self._ended = False
 
     def begin(self) -> bytes:
@@ -146,22 +150,80 @@ class VercelEncoder:
 
     def _chunks(self, frame: Frame) -> Iterator[_Chunk]:
         match frame:
-            case MessageBegan(role=role):
-                self._began = frame
-                self._calls.clear()
-                if role != "data" and (role != "tool" or not self._in_step):
-                    yield from self._end_step()
-                    yield {"type": "start-step"}
-                    self._in_step = True
+            case MessageBegan():
+                yield from self._begin(frame)
+            case MessagePart(_, part) if self._began.when is not None:
+                self._said += part if isinstance(part, str) else ""
             case MessagePart(_, part):
                 yield from self._part(part)
+            case MessageEnded(number) if self._began.when is not None:
+                parts = [{"type": "text", "text": self._said}]
+                yield {"type": "steering-message", "id": self._began.id or f"said-{number}", "parts": parts}
             case MessageEnded():
                 yield from self._end_calls()
-            case QuestionAsked(question) | QuestionAnswered(question):
-                data = {name: value for name, value in frame.as_data().items() if name != "type"}
-                yield {"type": "data-question", "id": question, "data": data}
+            case QuestionAsked() | QuestionAnswered() | RunParked():
+                yield from self._question(frame)
             case RunEnded():
                 yield from self._end(frame)
+
+    def _begin(self, frame: MessageBegan) -> Iterator[_Chunk]:
+        self._began = frame
+        self._calls.clear()
+        if frame.when is not None:
+            self._said = ""
+            yield from self._end_step()
+        elif frame.role != "data" and (frame.role != "tool" or not self._in_step):
+            yield from self._end_step()
+            yield {"type": "start-step"}
+            self._in_step = True
+
+    def _question(self, frame: QuestionAsked | QuestionAnswered | RunParked) -> Iterator[_Chunk]:
+        """Return the request for the approval of a call that the client has seen; other questions as data."""
+        if (
+            isinstance(frame, QuestionAsked)
+            and frame.kind == "approval"
+            and frame.shown["call"] in (*self._known, *self._inside)
+        ):
+            yield from self._show_inside(str(frame.shown["call"]), frame.shown)
+            self._approvals[frame.question] = frame.shown
+            about = {"digest": frame.digest, **({} if frame.due is None else {"due": frame.due})}
+            yield from self._end_calls()
+            yield {
+                "type": "tool-approval-request",
+                "approvalId": frame.question,
+                "toolCallId": frame.shown["call"],
+                "approvalDescriptor": about,
+            }
+        elif isinstance(frame, QuestionAnswered) and frame.question in self._approvals:
+            shown = self._approvals[frame.question]
+            call = str(shown["call"])
+            if frame.how == "rejected":
+                self._denied.add(call)
+            # Of a call in an earlier step clients would make a second one.
+            elif frame.arguments is not None and (call in self._inside) == self._inside_step:
+                yield self._input_of(shown, frame.arguments, edited=True)
+        elif not isinstance(frame, RunParked):
+            data = {name: value for name, value in frame.as_data().items() if name != "type"}
+            yield {"type": "data-question", "id": frame.question, "data": data}
+
+    def _show_inside(self, call: str, shown: Mapping[str, object]) -> Iterator[_Chunk]:
+        """Show a call of an agent that is a tool, in a step of its own: clients go on if that is answered."""
+        if call in self._known:
+            return
+        if not self._inside_step:
+            yield from self._end_step()
+            yield {"type": "start-step"}
+            self._in_step = self._inside_step = True
+        self._known.add(call)
+        yield self._input_of(shown, shown["arguments"])
+
+    def _input_of(self, shown: Mapping[str, object], arguments: object, **about: object) -> _Chunk:
+        """Show the arguments of a call that needs approval."""
+        call = str(shown["call"])
+        if call in self._inside:
+            about["inside"] = self._inside[call]
+        fields: _Chunk = {"toolCallId": call, "toolName": shown["tool"], "input": arguments}
+        return {"type": "tool-input-available", **fields, "providerMetadata": {PROVIDER: about}}
 
     def _end(self, ended: RunEnded) -> Iterator[_Chunk]:
         self._ended = True
@@ -196,7 +258,7 @@ class VercelEncoder:
         if self._in_step:
             yield from self._end_blocks()
             yield {"type": "finish-step"}
-            self._in_step = False
+            self._in_step = self._inside_step = False
 
     # -- parts -------------------------------------------------------------------------------------------
 
@@ -314,6 +376,10 @@ class VercelEncoder:
     def _of_agent(self, part: AgentPart) -> Iterator[_Chunk]:
         """Return what an agent says while it works as a tool: shown at once, and no part of the message."""
         inner = part.part
+        if isinstance(inner, ToolCallDelta) and inner.id and self._began.call:
+            self._inside[inner.id] = self._began.call
+        elif isinstance(inner, ToolResult) and inner.call_id in self._known & self._inside.keys():
+            yield from self._result(inner)
         if not isinstance(inner, str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Restart):
             return
         fields: object = inner
@@ -382,7 +448,9 @@ class VercelEncoder:
         yield from self._end_calls()
         if result.call_id not in self._known:
             yield from self._input(result.call_id, result.name or self._began.tool or "tool", "{}")
-        if result.is_error:
+        if result.call_id in self._denied:
+            yield {"type": "tool-output-denied", "toolCallId": result.call_id}
+        elif result.is_error:
             yield {"type": "tool-output-error", "toolCallId": result.call_id, "errorText": result.text}
         else:
             output = _output(result.text)

@@ -6,23 +6,21 @@ about it; so is what only a screen shows (sources, `data-*`).
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NoReturn, cast
 
-from miniagents.messages import AssistantMessage, Message, SystemMessage, ToolMessage
+from miniagents.messages import AssistantMessage, Message, SystemMessage, ToolMessage, UserMessage
 from miniagents.parts import Content, Reasoning, ToolCall, ToolResult
+from miniagents.tools import Allow, Reject
 
 from ._request_errors import RequestError
 from ._seal import Seal
 from ._user_messages import list_in, messages_of_roles, no_instructions
 from ._vercel import PROVIDER
 
-__all__ = ["VercelRequest", "read_vercel_request"]
-
 _LONGEST_ID: Final = 128
-_NOT_ALLOWED: Final = "The user did not allow this call."
 
 _Fields = Mapping[str, object]
 _NOTHING: Final[_Fields] = MappingProxyType({})
@@ -36,12 +34,16 @@ class VercelRequest:
         chat: its own id of the conversation, under which the answer is found again.
         messages: the conversation.
         goes_on: the last message is the assistant's, and what is answered belongs to it: a tool has run in
-            the browser.
+            the browser, or the user has answered approvals.
+        approvals: those of the last message that the user has answered, by their ids.
+        results: the ids of the calls of the last message that have a result.
     """
 
     chat: str
     messages: tuple[Message, ...]
     goes_on: bool
+    approvals: Mapping[str, Allow | Reject]
+    results: frozenset[str]
 
 
 def read_vercel_request(
@@ -61,8 +63,8 @@ def read_vercel_request(
 
     Example:
         >>> content = {"id": "m", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
-        >>> read_vercel_request({"id": "chat-1", "messages": [content], "trigger": "submit-message"})
-        VercelRequest(chat='chat-1', messages=(UserMessage(text='Hi', parts=()),), goes_on=False)
+        >>> read_vercel_request({"id": "chat-1", "messages": [content], "trigger": "submit-message"}).messages
+        (UserMessage(text='Hi', parts=()),)
     """
     chat = body.get("id")
     if not isinstance(chat, str) or not 0 < len(chat) <= _LONGEST_ID:
@@ -77,7 +79,20 @@ def read_vercel_request(
     )
     if not messages:
         raise RequestError("messages have nothing to answer.", param="messages")
-    return VercelRequest(chat, messages, goes_on=given[-1].get("role") == "assistant")
+    goes_on = given[-1].get("role") == "assistant"
+    last: Sequence[object] = list_in(given[-1].get("parts"), "parts") if goes_on else []
+    approvals, edited = dict[str, Allow | Reject](), _inside(body, "arguments")
+    results: set[str] = set()
+    for part in (_fields(each, "a part") for each in last):
+        approval, reason = _inside(part, "approval"), _inside(part, "approval").get("reason")
+        if part.get("state") == "approval-responded":
+            key = _str(approval.get("id"), "an approval")
+            rejected = Reject(reason) if isinstance(reason, str) and reason else Reject()
+            allowed = Allow(dict(_fields(edited[key], "arguments")) if key in edited else None)
+            approvals[key] = allowed if approval.get("approved") is True else rejected
+        elif str(part.get("state")).startswith("output-"):
+            results.add(str(part.get("toolCallId")))
+    return VercelRequest(chat, messages, goes_on, approvals, frozenset(results))
 
 
 def _messages(
@@ -127,36 +142,30 @@ def _answer(parts: list[_Fields], where: str, seal: Seal | None) -> Iterator[Mes
     results: list[Content] = []
     for part in [*parts, {"type": "step-start"}]:
         kind = part.get("type")
-        if kind == "step-start":
+        if kind in ("step-start", "steering-message"):
             if content:
-                yield (
-                    AssistantMessage(parts=content)
-                    if _has_more(content)
-                    else AssistantMessage(_text(content))
-                )
+                texts = [each for each in content if isinstance(each, str)]
+                plain = len(texts) == len(content)
+                yield AssistantMessage("".join(texts)) if plain else AssistantMessage(parts=content)
             if results:
                 yield ToolMessage(parts=results)
             content, results = [], []
+            if kind == "steering-message":  # of the user, between two steps
+                said = (_fields(each, where) for each in list_in(part.get("parts"), f"{where}.parts"))
+                texts = [_str(each.get("text"), where) for each in said if each.get("type") == "text"]
+                yield UserMessage("".join(texts))
         elif kind == "text":
             content += [text] if (text := _str(part.get("text"), where)) else []
         elif kind == "reasoning":
             content.append(_thought(part, where, seal))
-        elif part.get("providerExecuted") is True:
-            pass  # only the provider knows what its tools have found, and a client may have changed it
+        elif part.get("providerExecuted") is True or "inside" in _ours(part, "callProviderMetadata"):
+            pass  # only the provider, or the agent that is a tool, knows it, and a client may have changed it
         elif kind == "dynamic-tool" or (isinstance(kind, str) and kind.startswith("tool-")):
             _add_call(part, str(kind), content, results, where)
 
 
-def _has_more(content: list[Content]) -> bool:
-    return any(not isinstance(each, str) for each in content)
-
-
-def _text(content: list[Content]) -> str:
-    return "".join(each for each in content if isinstance(each, str))
-
-
 def _thought(part: _Fields, where: str, seal: Seal | None) -> Reasoning:
-    ours = _inside(_inside(part, "providerMetadata"), PROVIDER)
+    ours = _ours(part, "providerMetadata")
     signature, thought_id = ours.get("signature"), ours.get("id")
     text = _str(part.get("text"), where)
     thought = Reasoning(
@@ -178,7 +187,9 @@ def _add_call(part: _Fields, kind: str, content: list[Content], results: list[Co
         case "output-error":
             result = ToolResult(call_id, _str(part.get("errorText"), where), is_error=True, name=name)
         case "output-denied":
-            result = ToolResult(call_id, _NOT_ALLOWED, is_error=True, name=name)
+            reason = _inside(part, "approval").get("reason")
+            text = reason if isinstance(reason, str) and reason else Reject().reason
+            result = ToolResult(call_id, text, is_error=True, name=name)
         case _:
             return
     given = part.get("input")
@@ -187,6 +198,11 @@ def _add_call(part: _Fields, kind: str, content: list[Content], results: list[Co
     arguments = given if isinstance(given, str) else "{}" if given is None else _json(given)
     content.append(ToolCall(call_id, name, arguments))
     results.append(result)
+
+
+def _ours(part: _Fields, name: str) -> _Fields:
+    """Return what only we understand of a part."""
+    return _inside(_inside(part, name), PROVIDER)
 
 
 def _inside(fields: _Fields, name: str) -> _Fields:

@@ -1,4 +1,4 @@
-"""The routes that ``useChat`` of the Vercel AI SDK calls: ask, come back, stop."""
+"""The routes that ``useChat`` of the Vercel AI SDK calls: ask, come back, answer, say, stop."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -7,17 +7,18 @@ from starlette.routing import Route
 from ._chat import Chat
 from ._endpoints import refusing
 from ._request_errors import RequestError
+from ._response import FrameResponse
+from ._seal import Seal
 from ._vercel import VercelEncoder, vercel_message_id
-from ._vercel_messages import read_vercel_request
-
-__all__ = ["vercel_routes"]
+from ._vercel_messages import VercelRequest, read_vercel_request
 
 
 def vercel_routes(chat: Chat) -> list[Route]:
     """Return the routes under ``/vercel``.
 
     A client that leaves an answer detaches from it: it can come back, which tells the whole answer again, or
-    stop it. A chat answers one question at a time: a new one stops the answer before.
+    stop it. A chat answers one question at a time: a new one stops the answer before. A response ends where
+    its run waits for the approval of calls; the next request of the client has it, and goes on with the run.
 
     Args:
         chat: what they serve.
@@ -26,24 +27,37 @@ def vercel_routes(chat: Chat) -> list[Route]:
     async def ask(request: Request) -> Response:
         owner = await chat.owner_of(request)
         body = await chat.body(request)
-        seal = chat.seal(owner)
+        seal = Seal(chat.key, owner)
         wanted = read_vercel_request(body, urls=chat.urls, system=chat.system_messages, seal=seal)
         agent, _ = chat.agent(body.get("agent"))
         topic = _topic(wanted.chat)
+        if wanted.approvals:
+            return await _approved(chat, request, wanted, seal)
         before = await chat.current(topic, owner=owner)
         if before is not None:
             await chat.stop(before, owner=owner)
         run = await chat.start(request, agent, wanted.messages, owner=owner, topic=topic)
         encoder = VercelEncoder("" if wanted.goes_on else vercel_message_id(run), seal)
-        return await chat.response(run, encoder, owner=owner)
+        _, feed = await chat.turn(run, owner=owner)
+        return FrameResponse(feed, encoder, ping=chat.ping)
+
+    async def answer(request: Request) -> Response:
+        return await chat.take_answer(request, await _current(chat, request))
+
+    async def say(request: Request) -> Response:
+        run = await _current(chat, request)
+        # A rollback is not among them: the client would keep, and send back, what has left the conversation.
+        said = await chat.say(request, run, ways=("steer", "queue", "interrupt"))
+        return JSONResponse({"id": said}, 202)
 
     async def come_back(request: Request) -> Response:
         owner = await chat.owner_of(request)
         run = await chat.current(_topic(request.path_params["chat"]), owner=owner, lost=True)
         if run is None:
             return Response(status_code=204)
-        encoder = VercelEncoder(vercel_message_id(run), chat.seal(owner))
-        return await chat.response(run, encoder, owner=owner)
+        encoder = VercelEncoder(vercel_message_id(run), Seal(chat.key, owner))
+        _, feed = await chat.turn(run, owner=owner)
+        return FrameResponse(feed, encoder, ping=chat.ping)
 
     async def stop(request: Request) -> Response:
         owner = await chat.owner_of(request)
@@ -54,8 +68,33 @@ def vercel_routes(chat: Chat) -> list[Route]:
     return [
         Route("/vercel", refusing(ask, _refusal), methods=["POST"]),
         Route("/vercel/{chat:path}/stream", refusing(come_back, _refusal), methods=["GET"]),
+        Route("/vercel/{chat:path}/questions/{question}", refusing(answer, _refusal), methods=["POST"]),
+        Route("/vercel/{chat:path}/say", refusing(say, _refusal), methods=["POST"]),
         Route("/vercel/{chat:path}/stop", refusing(stop, _refusal), methods=["POST"]),
     ]
+
+
+async def _current(chat: Chat, request: Request) -> str:
+    """The run that answers in the chat of a request."""
+    run = await chat.current(_topic(request.path_params["chat"]), owner=await chat.owner_of(request))
+    if run is None:
+        raise RequestError("Nothing is being answered in this chat.", 404)
+    return run
+
+
+async def _approved(chat: Chat, request: Request, wanted: VercelRequest, seal: Seal) -> Response:
+    """Go on with the run whose approvals a request answers."""
+    owner = await chat.owner_of(request)
+    run = await chat.runs.latest(_topic(wanted.chat), owner=owner)
+    if run is None:
+        raise RequestError("The answer that asks for this approval is no longer kept.", 404)
+    for question, answer in wanted.approvals.items():
+        await chat.answer(request, run, question, answer)
+    encoder = VercelEncoder("", seal)
+    known, feed = await chat.turn(run, tuple(wanted.approvals), wanted.results, owner=owner)
+    for position, frame in known:
+        encoder.encode(position, frame)  # which the client has
+    return FrameResponse(feed, encoder, ping=chat.ping)
 
 
 def _topic(chat: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, MutableMapping, Sequence
 from random import Random
 
 import pytest
+from pydantic import BaseModel
 
 from miniagents import (
     AssistantMessage,
@@ -26,6 +27,12 @@ from miniagents.errors import GuardError, WithdrawnError
 from miniagents.parts import Part
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.speakers import Speaker, heard
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
 
 
 class Source:
@@ -285,6 +292,25 @@ async def test_an_agent_that_judges() -> None:
     assert "Go away." == str(judge.requests[0].messages)
 
 
+class Priced(Message):
+    """A message that needs data."""
+
+    cents: int
+
+
+async def test_a_replacement_of_another_class() -> None:
+    """The replacement is of the class of the message, unless that requires data that a text does not have."""
+
+    @miniagent
+    async def seller(ctx: InteractionContext) -> None:
+        ctx.reply([Priced("A secret", cents=5)])
+
+    async with MiniAgents():
+        for agent in (seller, scripted_model("A secret")):
+            (message,) = await agent.guard(during=no_secret, replacement="No.").inquire("?")
+            assert (AssistantMessage, "No.") == (type(message), str(message))
+
+
 async def test_a_check_that_fails() -> None:
     """The error of a check is that of the message, of which no more is seen; also a wrong result is one."""
 
@@ -323,5 +349,7 @@ def test_what_it_is_called() -> None:
         model.guard()
     with pytest.raises(TypeError, match=r"guard\(during=5\): give during="):
         model.guard(during=5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="AS_CITY answers with a value, and a text cannot take its place"):
+        model.as_type(City).guard(during=no_secret, replacement="No.")
     with pytest.raises(ValueError, match=r"guard\(hold=-1\)"):
         model.guard(during=no_secret, hold=-1)

@@ -22,9 +22,9 @@ from miniagents.agents._algebra._operands import (
     first_sign,
     handle_first_error,
     input_complete,
-    is_content,
     named,
 )
+from miniagents.messages._parts import is_content
 from miniagents.parts import Finish, Part, Reasoning, ResponseHeaders, Retry, Usage
 from miniagents.testing import scripted_model
 from miniagents.values import check_seconds

@@ -17,9 +17,10 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from miniagents.ext.console import Asker, _input
+from miniagents.ext.console import Screen
 from miniagents.ext.console._prompt import new_prompt
 from miniagents.ext.console._read_line import read_line
+from tests.support.amounts import amount
 from tests.support.sources import turns
 
 
@@ -127,7 +128,7 @@ def test_a_long_line_arrives_whole() -> None:
     assert ("300000\n", "") == (done.stdout, done.stderr)
 
 
-@settings(max_examples=25)
+@settings(max_examples=amount(8, 25))
 @given(st.lists(st.text(st.characters(exclude_characters="\n\r", codec="utf-8"), min_size=1)))
 async def test_any_lines_come_back(lines: list[str]) -> None:
     """What was written as lines is read as the same lines, also those with U+2028 or NUL in them."""
@@ -201,7 +202,7 @@ async def test_lines_of_a_pipe_are_messages(
 ) -> None:
     """Each line is a message, blank ones are none; nothing is written; then the input has ended."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("one\n\n  \n two \n"))
-    asker = Asker()
+    asker = Screen(sys.stdout, is_terminal=False)
     assert ["one", " two "] == [await asker.ask("YOU"), await asker.ask("YOU")]
     with pytest.raises(EOFError, match="the input has ended"):
         await asker.ask("YOU")
@@ -212,18 +213,17 @@ async def test_lines_of_a_pipe_are_messages(
 async def test_exit_is_the_end(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
     """`exit` as a whole message leaves, in any case; as a part of one it is text."""
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"exit?\n{word}\nmore\n"))
-    asker = Asker()
+    asker = Screen(sys.stdout, is_terminal=False)
     assert "exit?" == await asker.ask("YOU")
     with pytest.raises(EOFError, match="the user left"):
         await asker.ask("YOU")
 
 
-async def test_at_a_terminal_it_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_at_a_terminal_it_prompts() -> None:
     """At a terminal the prompt asks; Enter on an empty line asks again."""
-    monkeypatch.setattr(_input, "is_terminal", lambda: True)
     with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
         keys.send_text("\rhello\r")
-        assert "hello" == await Asker().ask("YOU")
+        assert "hello" == await Screen(sys.stdout, is_terminal=True).ask("YOU")
         keys.send_text("\x03")
         with pytest.raises(KeyError):
-            await Asker(interrupt=KeyError).ask("YOU")
+            await Screen(sys.stdout, is_terminal=True, interrupt=KeyError).ask("YOU")

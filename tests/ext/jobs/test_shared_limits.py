@@ -8,7 +8,7 @@ from typing_extensions import override
 from miniagents import MiniAgents
 from miniagents.ext.jobs import Limits, Progress, map_rows
 from miniagents.models import ModelAgent
-from miniagents.parts import RateLimit, ResponseHeaders
+from miniagents.values import RateLimit, ResponseHeaders
 from tests.support.amounts import amount
 from tests.support.limited_provider import Provider, model_of, now
 
@@ -95,7 +95,7 @@ class RefillingProvider(Provider):
 async def test_windows_that_are_not_a_minute() -> None:
     """J8: a limit that a provider counts in windows of ten seconds is used nearly in full."""
     provider = WindowProvider(100, 10)
-    begun, count = now(), amount(1_000, 2_000)
+    begun, count = now(), amount(500, 2_000)
     async with MiniAgents():
         assert await job(model_of(provider), count, None, []) == count
     assert provider.refused <= 40

@@ -1,6 +1,7 @@
 """What only a server can do: lose its connections, and restart."""
 
 import asyncio
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import cast
@@ -9,7 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from miniagents.ext.journal import Event, Journal, JournalError, PostgresJournal, RunHead
+from miniagents.ext.journal import Event, Journal, JournalError, PostgresJournal, RunRecord
 from tests.support.postgres import postgres_server
 
 pytestmark = pytest.mark.gate("starts a server")
@@ -38,7 +39,7 @@ async def test_lost_connections(server: str) -> None:
         failed: list[JournalError] = []
 
         async def write(run: str) -> None:
-            await journal.begin(RunHead(run), [])
+            await journal.begin(RunRecord(run), [])
             kept[run] = []
             for number in range(150):
                 try:
@@ -64,6 +65,21 @@ async def test_lost_connections(server: str) -> None:
         assert all(error.reason is None and "cannot be written" in str(error) for error in failed), failed
 
 
+async def test_suspended_in_a_transaction(server: str) -> None:
+    """A process that is suspended within a transaction for longer than its lease does it again."""
+    slow = [0.0]
+
+    def seal(data: bytes) -> bytes:
+        time.sleep(slow.pop() if slow else 0.0)
+        return data
+
+    lease, schema = 0.3, f"t{uuid4().hex}"
+    async with PostgresJournal(server, schema=schema, lease=lease, seal=seal, unseal=bytes) as journal:
+        slow[:] = [1.5]
+        await journal.begin(RunRecord("r"), [["x", 0, 0]])
+        assert [["x", 0, 0]] == [*(await journal.read("r")).events]
+
+
 async def test_wrong_places(server: str, tmp_path: Path) -> None:
     """A server that is not there, and a schema of another version, are refused with a sentence."""
     schema = f"t{uuid4().hex}"
@@ -87,7 +103,7 @@ async def test_as_a_file(server: str, tmp_path: Path) -> None:
     schema = f"t{uuid4().hex}"
     async with PostgresJournal(server, schema=schema) as journal, Journal(tmp_path / "j") as file:
         for each in (journal, file):
-            await each.begin(RunHead("r"), events)
+            await each.begin(RunRecord("r"), events)
             await each.end("r", events, how="finished")
             assert [*events, *events] == [*(await each.read("r")).events]
         with psycopg.connect(server, autocommit=True) as connection:

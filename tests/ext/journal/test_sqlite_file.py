@@ -13,7 +13,7 @@ import pytest
 
 from miniagents import MiniAgents
 from miniagents.ext._journal import _runs, _sqlite
-from miniagents.ext.journal import Event, Journal, JournalError, RunHead, recorded
+from miniagents.ext.journal import Event, Journal, JournalError, RunRecord, recorded
 from miniagents.testing import scripted_model
 
 OLD: Final = Path(__file__).with_name("version_0_2_0.sql")
@@ -50,14 +50,14 @@ async def test_earlier_versions(path: Path, version: int) -> None:
         async with Journal(path) as journal:
             assert ["Hello!", "One, two."] == await texts(journal)
             assert [call.events for call in calls] == [call.events for call in journal.calls()]
-            await journal.begin(RunHead(str(_)), events(1))
+            await journal.begin(RunRecord(str(_)), events(1))
 
 
 async def test_one_damaged_run(path: Path) -> None:
     """A run with a damaged row cannot be read, and a sentence says so; others can, and it can be written."""
     async with Journal(path) as journal:
         for run in "ab":
-            await journal.begin(RunHead(run), events(3))
+            await journal.begin(RunRecord(run), events(3))
         for run in "ab":
             await journal.leave(run)
         with closing(sqlite3.connect(path)) as connection:
@@ -74,6 +74,27 @@ async def test_one_damaged_run(path: Path) -> None:
             _ = [each async for each in journal.follow("a")]
 
 
+async def test_lost_rows(path: Path) -> None:
+    """A run of which events are gone cannot be read, nor followed, also after texts were dropped."""
+    async with Journal(path, content="run") as journal:
+        for run in ("all", "last", "texts"):
+            await journal.begin(RunRecord(run), events(3))
+            await journal.leave(run)
+            await journal.claim(run)
+            await journal.end(run, events(2), how="finished")
+        assert 5 == len((await journal.read("all")).events)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("DELETE FROM packed WHERE run = 1 OR (run = 2 AND last = 5)")
+            connection.execute("UPDATE packed SET data = x'5b5d01020304' WHERE run = 3")
+            connection.commit()
+    async with Journal(path) as journal:
+        for run in ("all", "last", "texts"):
+            with pytest.raises(JournalError, match=rf"The run '{run}' of .* cannot be read: .* damaged"):
+                await journal.read(run)
+            with pytest.raises(JournalError, match=run):
+                _ = [each async for each in journal.follow(run, 1)]
+
+
 @pytest.mark.logs("cannot be read", "cannot be written")
 async def test_bit_flips(path: Path) -> None:
     """Law 6: wherever 20 times three bits of a file flip, no reader gets a wrong event or answer."""
@@ -84,7 +105,7 @@ async def test_bit_flips(path: Path) -> None:
             for each in ("Hi", "Count."):
                 await recorded(scripted_model(f"{each} {each}"), journal, version="1").inquire(each)
         for run in range(20):
-            await journal.begin(RunHead(str(run)), events(20, 100 + run))
+            await journal.begin(RunRecord(str(run)), events(20, 100 + run))
             await journal.end(str(run), [], how="finished")
     right = 0
     for _ in range(20):
@@ -128,13 +149,13 @@ async def _pragma(journal: Journal, text: str) -> None:
 async def test_cannot_write(path: Path, pragma: str, back: str, why: str) -> None:
     """A full disk, or a file that cannot be written, gives a sentence; what was kept is there."""
     async with Journal(path) as journal:
-        await journal.begin(RunHead("a"), events(1))
+        await journal.begin(RunRecord("a"), events(1))
         await _pragma(journal, pragma)
         much: list[Event] = [["part", 1, at, os.urandom(3000).hex()] for at in range(50)]
         for write in (
             journal.append("a", much),
             journal.append("a", much, hard=True),
-            journal.begin(RunHead("b"), [["began", 0, os.urandom(50_000).hex()]]),
+            journal.begin(RunRecord("b"), [["began", 0, os.urandom(50_000).hex()]]),
         ):
             with pytest.raises(JournalError, match=f"The journal .*runs.journal cannot be written: .*{why}"):
                 await write
@@ -160,7 +181,7 @@ async def test_images(path: Path) -> None:
 
         five: list[Event] = [["call_end", 1, [image]] for _ in range(5)]
         for run in "ab":
-            await journal.begin(RunHead(run), [["began", 0, {"image": image}]])
+            await journal.begin(RunRecord(run), [["began", 0, {"image": image}]])
             await journal.end(run, five, how="finished")
         once, packed = await sizes()
         assert 100_000 < once < len(image)
@@ -181,7 +202,7 @@ async def test_packed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             async for batch in other.follow("r"):
                 got.extend(batch)
 
-        await journal.begin(RunHead("r"), [])
+        await journal.begin(RunRecord("r"), [])
         reader = asyncio.create_task(follow())
         for at in range(20):
             await journal.append("r", events(30, 10 if at else 5000))
@@ -233,3 +254,20 @@ async def test_a_fork(path: Path) -> None:
         journal._process = os.getpid() + 1
         with pytest.raises(JournalError, match="this is a fork of that process"):
             await journal.find()
+        for blocking in (journal.prune, lambda: next(journal.calls(), None)):
+            with pytest.raises(JournalError, match="this is a fork of that process"):
+                blocking()
+
+
+async def test_closed_at_once(path: Path) -> None:
+    """What was to be written when a journal is closed is written."""
+    with Journal(path) as journal:
+        await journal.begin(RunRecord("r"), events(1))
+        await journal.append("r", events(1))
+        last = asyncio.create_task(journal.append("r", events(1)))
+        await asyncio.sleep(0)
+    await last
+    async with Journal(path) as journal:
+        assert 3 == len((await journal.read("r")).events)
+        with pytest.raises(JournalError, match="another process"):
+            await journal.append("r", events(1))

@@ -7,6 +7,8 @@ all journals that it opens share what they keep, as processes do.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -32,10 +34,10 @@ from miniagents.runs import (
     Json,
     RecordedEvent,
     RecordedFunction,
-    RunHead,
     RunRecord,
     RunStore,
 )
+from miniagents.runs._stores import wall_time
 from tests.support.postgres import postgres_server
 
 LEASE: Final = 0.6
@@ -131,7 +133,7 @@ class TestRuns:
     async def test_positions(self, make: Make) -> None:
         """Events are read as they were kept, behind any position, and an end ends those who follow."""
         async with make() as store:
-            await store.begin(RunHead("r", "ada", "chat", "2", "server"), EVENTS[:1])
+            await store.begin(RunRecord("r", "ada", "chat", "2", "server"), EVENTS[:1])
             async with asyncio.TaskGroup() as group:
                 early = [group.create_task(followed(store, "r", after)) for after in (0, 0, 2)]
                 await asyncio.sleep(0.01)
@@ -158,9 +160,9 @@ class TestRuns:
     async def test_reasons(self, make: Make) -> None:
         """An id is used once; nothing is added to a run that has ended, was deleted, or never was."""
         async with make() as store:
-            await store.begin(RunHead("r"), EVENTS)
+            await store.begin(RunRecord("r"), EVENTS)
             with refused("exists", "'r'"):
-                await store.begin(RunHead("r"), EVENTS)
+                await store.begin(RunRecord("r"), EVENTS)
             with refused("busy", "'r'"):
                 await store.claim("r")
             await store.end("r", [], how="stopped")
@@ -175,30 +177,35 @@ class TestRuns:
                 store.append("s", EVENTS),
                 store.end("s", EVENTS, how="finished"),
                 store.leave("s"),
+                store.send("s", "stop", 1),
                 store.read("s"),
                 followed(store, "s"),
             ):
                 with refused("unknown", "'s'"):
                     await use
             assert (None, []) == (await store.claim("s"), await store.find(run="s"))
-            await store.send("s", "stop", 1)
             await store.delete("s")
+            await store.delete("r", topic="another")
             assert EVENTS == await whole(store, "r")
 
     async def test_find(self, make: Make) -> None:
-        """Records are found by id, topic and owner, newest first, each as it is now."""
+        """Records are found by id, topic, owner and state, newest first, each as it is now."""
         async with make() as store:
             for run, owner, topic in ("1aX", "2bX", "3aY", "4aX"):
-                await store.begin(RunHead(run, owner, topic), [])
+                await store.begin(RunRecord(run, owner, topic), [])
             await store.append("2", EVENTS)
             await store.end("3", EVENTS, how="failed")
 
             async def found(
-                run: str | None = None, topic: str | None = None, owner: str | None = None
+                run: str | None = None,
+                topic: str | None = None,
+                owner: str | None = None,
+                ended: bool | None = None,
             ) -> str:
-                return "".join(each.run for each in await store.find(run=run, topic=topic, owner=owner))
+                records = await store.find(run=run, topic=topic, owner=owner, ended=ended)
+                return "".join(each.run for each in records)
 
-            assert ("4321", "431", "421", "41", "2", "", "") == (
+            assert ("4321", "431", "421", "41", "2", "", "", "3", "41") == (
                 await found(),
                 await found(owner="a"),
                 await found(topic="X"),
@@ -206,6 +213,8 @@ class TestRuns:
                 await found(run="2"),
                 await found(run="2", owner="a"),
                 await found(topic=""),
+                await found(ended=True),
+                await found(owner="a", topic="X", ended=False),
             )
             latest = await store.find(limit=3)
             assert [("live", 0), ("ended", 3), ("live", 3)] == [(each.state, each.last) for each in latest]
@@ -213,7 +222,7 @@ class TestRuns:
     async def test_claim(self, make: Make) -> None:
         """A run that was left or has ended is claimed, and goes on; who left it in order does not count."""
         async with make() as store:
-            await store.begin(RunHead("r", restart="program"), EVENTS[:1])
+            await store.begin(RunRecord("r", restart="program"), EVENTS[:1])
             await store.leave("r", EVENTS[1:])
             assert ("left", 0, 3) == _state((await store.read("r")).record)
             claimed = await store.claim("r")
@@ -230,10 +239,10 @@ class TestRuns:
             assert [*EVENTS, *EVENTS, *MORE] == await followed(store, "r")
 
     async def test_sent(self, make: Make) -> None:
-        """What is sent to a run arrives once for each key, also what was sent before somebody listened."""
+        """What is sent to a run arrives once for each key, also early; to one that has ended nothing is."""
         async with make() as store:
             heard: list[tuple[str, Json]] = []
-            await store.begin(RunHead("r"), EVENTS)
+            await store.begin(RunRecord("r"), EVENTS)
             await store.send("r", "stop", {"by": "ada"})
             await store.send("r", "stop", "again")
             store.listen("r", lambda key, data: heard.append((key, data)))
@@ -244,13 +253,41 @@ class TestRuns:
             sent: dict[str, Json] = {"stop": {"by": "ada"}, "answer": [1, None]}
             assert (sent, [*sent.items()]) == ((await store.read("r")).sent, heard)
             await store.end("r", [], how="stopped")
-            await store.send("r", "late", 3)
+            await store.send("r", "stop", "once more")
+            with refused("ended", "'r'"):
+                await store.send("r", "late", 3)
             assert (sent, 2) == ((await store.read("r")).sent, len(heard))
+
+    async def test_parked(self, make: Make) -> None:
+        """A run that waits is taken when something is sent, or its time has come; once, and not before."""
+        async with make() as store:
+            left: list[int] = []
+            leave = await store.join("1", lambda: left.append(1))
+            for run in "abcd":
+                await store.begin(RunRecord(run, restart="server"), EVENTS)
+            await store.send("b", "early", 1)
+            await store.leave("a", MORE, wake_at=math.inf)
+            await store.leave("b", wake_at=math.inf, heard=0)  # it has not heard what was sent
+            await store.leave("c", wake_at=time.time() + 0.3)
+            await store.send("d", "early", 1)
+            await store.leave("d", wake_at=math.inf, heard=1)
+            assert [("parked", 0, 3)] * 2 == [_state((await store.find(run=run))[0]) for run in "cd"]
+            assert ["b"] == [each.run for each in await store.take("1", 9)]
+            await store.send("a", "answer", 2)
+            assert [("a", "live", 1, 4)] == [(each.run, *_state(each)) for each in await store.take("1", 9)]
+            left.clear()
+            assert [] == await store.take("1", 9)
+            await until(lambda: bool(left))
+            assert ["c"] == [each.run for each in await store.take("1", 9)]
+            claimed = await store.claim("d")
+            assert claimed is not None
+            assert ("live", 1, 3) == _state(claimed)
+            leave()
 
     async def test_delete(self, make: Make) -> None:
         """A deleted run is unknown to its writer and to its readers; its id can be used again."""
         async with make() as store:
-            await store.begin(RunHead("r"), EVENTS)
+            await store.begin(RunRecord("r"), EVENTS)
             reader = asyncio.create_task(followed(store, "r"))
             await asyncio.sleep(0.02)
             await store.delete("r")
@@ -258,17 +295,26 @@ class TestRuns:
                 await reader
             with refused("unknown"):
                 await store.append("r", EVENTS)
-            await store.begin(RunHead("r"), MORE)
+            await store.begin(RunRecord("r"), MORE)
             await store.end("r", [], how="finished")
             assert MORE == await whole(store, "r")
             await store.delete("r")
             assert [] == await store.find()
 
+    async def test_readers_of_a_closed_journal(self, make: Make) -> None:
+        """Who follows a run when its journal is closed gets an error, and does not wait for ever."""
+        async with make() as store:
+            await store.begin(RunRecord("r"), EVENTS)
+            reader = asyncio.create_task(followed(store, "r"))
+            await asyncio.sleep(0.02)
+        with pytest.raises(JournalError):
+            await asyncio.wait_for(reader, 1)
+
     async def test_keep(self, make: Make) -> None:
         """A run is forgotten when it has been kept as long as its end said, and its id is free then."""
         async with make() as store:
             for run, keep in (("long", 60.0), ("for ever", None), ("short", 0.15)):
-                await store.begin(RunHead(run), EVENTS)
+                await store.begin(RunRecord(run), EVENTS)
                 await store.end(run, [], how="finished", keep=keep)
             assert EVENTS == await whole(store, "short")
             await asyncio.sleep(0.16)
@@ -276,7 +322,7 @@ class TestRuns:
             with refused("unknown"):
                 await store.read("short")
             assert await store.claim("short") is None
-            await store.begin(RunHead("short"), MORE)
+            await store.begin(RunRecord("short"), MORE)
             await store.end("short", [], how="finished")
             assert MORE == await whole(store, "short")
 
@@ -285,7 +331,7 @@ class TestRuns:
         async with make() as store:
 
             async def write(run: str, size: int) -> list[Event]:
-                await store.begin(RunHead(run), [["began", 0, run]])
+                await store.begin(RunRecord(run), [["began", 0, run]])
                 reader = asyncio.create_task(followed(store, run))
                 for at in range(20):
                     await store.append(run, [["part", 1, f"{run}.{at}", "x" * size]], hard=at == 7)
@@ -307,7 +353,7 @@ class TestRuns:
                 ["began", 0, {"image": image, "n": [looks, {looks: 1}, "\0text:", other]}]
             ]
             for run in "ab":
-                await store.begin(RunHead(run), [])
+                await store.begin(RunRecord(run), [])
                 reader = asyncio.create_task(followed(store, run))
                 await store.append(run, expected)
                 await store.append(run, [["call_end", 1, other]])
@@ -319,7 +365,7 @@ class TestRuns:
     async def test_at_once(self, make: Make) -> None:
         """Appends that are not awaited one by one are kept in their order, before the end."""
         async with make() as store:
-            await store.begin(RunHead("r"), [])
+            await store.begin(RunRecord("r"), [])
             events: list[Event] = [["part", 0, number] for number in range(500)]
             await asyncio.gather(
                 *[store.append("r", [each]) for each in events], store.end("r", [], how="ok")
@@ -336,7 +382,7 @@ class TestProcesses:
     async def test_follow(self, make: Make) -> None:
         """What one process writes, readers of another get: all of it, once, up to the end."""
         async with both(make) as (one, two):
-            await one.begin(RunHead("r"), EVENTS[:1])
+            await one.begin(RunRecord("r"), EVENTS[:1])
             async with asyncio.TaskGroup() as group:
                 readers = [group.create_task(followed(two, "r", after)) for after in (0, 1, 3)]
                 for each in EVENTS[1:]:
@@ -350,11 +396,11 @@ class TestProcesses:
     async def test_one_writer(self, make: Make) -> None:
         """A run that another process writes cannot be written, begun or claimed; what was left can be."""
         async with both(make) as (one, two):
-            await one.begin(RunHead("r"), EVENTS)
+            await one.begin(RunRecord("r"), EVENTS)
             with refused("taken"):
                 await two.append("r", EVENTS)
             with refused("exists"):
-                await two.begin(RunHead("r"), EVENTS)
+                await two.begin(RunRecord("r"), EVENTS)
             with refused("busy"):
                 await two.claim("r")
             await one.leave("r")
@@ -371,10 +417,10 @@ class TestProcesses:
             left: list[str] = []
             leave = await two.join("2", lambda: left.append("2"))
             for head in (
-                RunHead("a", version="1", restart="server"),
-                RunHead("b", version="2", restart="never"),
-                RunHead("c", version="2", restart="server"),
-                RunHead("mine", version="2", restart="program"),
+                RunRecord("a", version="1", restart="server"),
+                RunRecord("b", version="2", restart="never"),
+                RunRecord("c", version="2", restart="server"),
+                RunRecord("mine", version="2", restart="program"),
             ):
                 await one.begin(head, EVENTS)
             served = await one.join("1", lambda: left.append("1"))
@@ -396,7 +442,7 @@ class TestProcesses:
         """What any process sends to a run, its writer gets once; a process that takes the run over, too."""
         async with both(make) as (one, two):
             heard: list[list[tuple[str, Json]]] = [[], []]
-            await one.begin(RunHead("r", restart="server"), [])
+            await one.begin(RunRecord("r", restart="server"), [])
             one.listen("r", lambda key, data: heard[0].append((key, data)))
             await two.send("r", "stop", 1)
             await until(lambda: heard[0] == [("stop", 1)])
@@ -411,7 +457,7 @@ class TestProcesses:
     async def test_delete(self, make: Make) -> None:
         """A run that another process deletes is lost to its writer, and to readers."""
         async with both(make) as (one, two):
-            await one.begin(RunHead("r"), EVENTS)
+            await one.begin(RunRecord("r"), EVENTS)
             readers = [asyncio.create_task(followed(store, "r")) for store in (one, two)]
             await asyncio.sleep(0.05)
             await two.delete("r")
@@ -420,16 +466,16 @@ class TestProcesses:
                     await each
             with refused("unknown"):
                 await one.append("r", MORE)
-            await one.begin(RunHead("s"), MORE)
+            await one.begin(RunRecord("s"), MORE)
             assert ["s"] == [each.run for each in await two.find()]
 
     async def test_close(self, make: Make) -> None:
         """The runs of a journal that was closed are free at once, with all that was written."""
         async with make() as two:
             async with make() as one:
-                await one.begin(RunHead("r", restart="program"), EVENTS)
+                await one.begin(RunRecord("r", restart="program"), EVENTS)
                 await one.append("r", MORE)
-                await one.begin(RunHead("s", restart="server"), EVENTS)
+                await one.begin(RunRecord("s", restart="server"), EVENTS)
                 reader = asyncio.create_task(followed(one, "r"))
                 await asyncio.sleep(0.02)
             with pytest.raises(JournalError, match="closed"):
@@ -503,3 +549,54 @@ def entry(text: str, *, failed: bool = False) -> JournalEntry:
 
 def _text(found: JournalEntry | None) -> Json:
     return None if found is None else found.events[1].data
+
+
+@pytest.mark.loop(virtual=True)
+async def test_timers_of_a_closed_journal() -> None:
+    """A journal in memory that was closed does not say any more that a parked run can be taken."""
+    said: list[int] = []
+    async with MemoryJournal() as journal:
+        await journal.join("1", lambda: said.append(1))
+        await journal.begin(RunRecord("r", version="1", restart="server"), EVENTS)
+        await journal.leave("r", wake_at=wall_time() + 5)
+    await asyncio.sleep(10)
+    assert [] == said
+
+
+class _Counted(float):
+    """Seconds that count how often a time that was made of them is compared."""
+
+    compared = 0
+
+    @override
+    def __radd__(self, other: float) -> "_Counted":
+        return _Counted(other + float(self))
+
+    def _count(self) -> float:
+        _Counted.compared += 1
+        return float(self)
+
+    @override
+    def __lt__(self, other: float) -> bool:
+        return self._count() < other
+
+    @override
+    def __le__(self, other: float) -> bool:
+        return self._count() <= other
+
+    @override
+    def __gt__(self, other: float) -> bool:
+        return self._count() > other
+
+
+async def test_ended_runs_cost_nothing() -> None:
+    """To write an event costs the same in a journal in memory with no ended run, and with hundreds."""
+    async with MemoryJournal() as journal:
+        for number in range(500):
+            await journal.begin(RunRecord(str(number)), EVENTS)
+            await journal.end(str(number), [], how="finished", keep=_Counted(60.0))
+        await journal.begin(RunRecord("r"), EVENTS)
+        before = _Counted.compared
+        for _ in range(100):
+            await journal.append("r", EVENTS)
+        assert _Counted.compared - before <= 200

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from miniagents import Citation, Finish, Part, Reasoning, Refusal, ToolCallDelta, Usage
-from miniagents.ext.llm import Count, End, Identity, Progress, Reason, ServerEvent, WireError
-from miniagents.ext.llm._answer import AnswerAssembler, Decoded
+from miniagents.ext.llm import Count, Identity, Progress, ServerEvent, WireError
+from miniagents.ext.llm._answer import AnswerAssembler, Decoded, End, Reason
 
 NOTHING = ServerEvent("", b"")
 

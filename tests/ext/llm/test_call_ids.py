@@ -19,7 +19,7 @@ from miniagents import (
     UserMessage,
     tool,
 )
-from miniagents.ext.llm import conversation_of
+from miniagents.ext.llm import Conversation
 from miniagents.ext.llm._opaque import Origin
 from miniagents.ext.llm._openai_sdk import OPENAI
 from miniagents.ext.llm.anthropic import _PROVIDER as ANTHROPIC_PROVIDER
@@ -123,7 +123,7 @@ def test_ids_that_a_server_refuses(provider: object, url: str, given: str, accep
         AssistantMessage(parts=[ToolCall(given, "look"), ToolCall("other-1", "look")]),
         ToolMessage(parts=[ToolResult(given, "Rain."), ToolResult("other-1", "Sun.")]),
     ]
-    _, calls, results = conversation_of(said, origin=Origin("acme", "there", known.ids_at(url))).turns
+    _, calls, results = Conversation.of(said, origin=Origin("acme", "there", known.ids_at(url))).turns
     names = [part.id for part in calls.content if isinstance(part, ToolCall)]
     assert names == [part.call_id for part in results.content if isinstance(part, ToolResult)]
     assert re.fullmatch(accepted, names[0])

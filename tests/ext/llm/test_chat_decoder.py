@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from miniagents.ext.llm import Count, End, Identity, Progress, Reason, ServerEvent, WireError
-from miniagents.ext.llm._answer import Decoded
+from miniagents.ext.llm import Count, Identity, Progress, ServerEvent, WireError
+from miniagents.ext.llm._answer import Decoded, End, Reason
 from miniagents.ext.llm._chat_decoder import ChunkDecoder, decode_completion
 from miniagents.values import Citation, Finish, Reasoning, Refusal, ToolCallDelta, Usage
 from tests.support.chat_wire import completion

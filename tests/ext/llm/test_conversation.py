@@ -1,5 +1,7 @@
 """Messages become turns; images and files are read before anything is sent."""
 
+from collections.abc import AsyncGenerator, MutableMapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from miniagents import (
     Image,
     LLMConfigError,
     Message,
+    MiniAgents,
+    Part,
     Reasoning,
     SystemMessage,
     ToolCall,
@@ -18,14 +22,14 @@ from miniagents import (
     ToolResult,
     UserMessage,
 )
-from miniagents.ext.llm import Conversation, conversation_of
-from miniagents.ext.llm._conversation import Turn, data_url, joined_turns, loaded, name_of
+from miniagents.ext.llm import Conversation
+from miniagents.ext.llm._conversation import Turn, data_url, joined_turns, name_of
 
 
 def test_roles() -> None:
     """The role is that of the class, or a plain message's own data."""
     messages = [Message("a"), UserMessage("b"), AssistantMessage("c"), Message("d", role="assistant")]
-    conversation = conversation_of(messages)
+    conversation = Conversation.of(messages)
     assert [turn.role for turn in conversation.turns] == ["user", "user", "assistant", "assistant"]
 
 
@@ -33,20 +37,20 @@ def test_system() -> None:
     """The system texts are gathered in order, the agent's own first, wherever they stand."""
     messages = [SystemMessage("one"), Message("a"), SystemMessage("two"), Message("three", role="developer")]
     expected = Conversation("zero\n\none\n\ntwo\n\nthree", (Turn("user", ("a",)),))
-    assert conversation_of(messages, "zero") == expected
+    assert Conversation.of(messages, "zero") == expected
 
 
 def test_left_out() -> None:
     """Errors and messages without text are left out."""
     messages = [Message("a"), ErrorMessage("it broke"), Message("  "), Message(""), AssistantMessage("b")]
-    assert conversation_of(messages, " ") == Conversation(
+    assert Conversation.of(messages, " ") == Conversation(
         "", (Turn("user", ("a",)), Turn("assistant", ("b",)))
     )
 
 
 def test_data_and_templates() -> None:
     """A message without text is shown as its data, as everywhere."""
-    assert conversation_of([Message(number=7)]).turns[0].text == '{"number":7}'
+    assert Conversation.of([Message(number=7)]).turns[0].text == '{"number":7}'
 
 
 @pytest.mark.parametrize(
@@ -56,18 +60,18 @@ def test_data_and_templates() -> None:
 def test_nothing_to_answer(messages: list[Message], hint: str) -> None:
     """A conversation without a word is refused, and why is told."""
     with pytest.raises(LLMConfigError, match=hint):
-        conversation_of(messages)
+        Conversation.of(messages)
 
 
 def test_unknown_role() -> None:
     """An unknown role is refused, with its place."""
     with pytest.raises(LLMConfigError, match="message 1 has the unknown role 'poet'"):
-        conversation_of([Message("a"), Message("b", role="poet")])
+        Conversation.of([Message("a"), Message("b", role="poet")])
 
 
 def test_halves_of_characters() -> None:
     """Text that no request could carry is made encodable."""
-    assert conversation_of([Message("a")], "x\ud83d").system == "x\N{REPLACEMENT CHARACTER}"
+    assert Conversation.of([Message("a")], "x\ud83d").system == "x\N{REPLACEMENT CHARACTER}"
 
 
 def test_joined_turns() -> None:
@@ -85,12 +89,12 @@ def test_parts() -> None:
     """A turn has everything that a message is made of; blank texts are left out."""
     cat = Image(path="cat.png")
     messages = [UserMessage("What?", parts=[cat]), AssistantMessage(parts=[Reasoning("Hm."), " ", CALL])]
-    assert conversation_of(messages).turns == (
+    assert Conversation.of(messages).turns == (
         Turn("user", ("What?", cat)),
         Turn("assistant", (Reasoning("Hm."), CALL)),
     )
-    assert conversation_of(messages).attached
-    assert not conversation_of(messages[1:]).attached
+    assert Conversation.of(messages).attached
+    assert not Conversation.of(messages[1:]).attached
 
 
 def test_tools_in_an_answer() -> None:
@@ -101,19 +105,19 @@ def test_tools_in_an_answer() -> None:
         Turn("tool", (RESULT,)),
         Turn("assistant", ("It is blue.",)),
     )
-    assert conversation_of([answer]).turns == expected
-    assert conversation_of([ToolMessage(parts=[RESULT])]).turns == (Turn("tool", (RESULT,)),)
+    assert Conversation.of([answer]).turns == expected
+    assert Conversation.of([ToolMessage(parts=[RESULT])]).turns == (Turn("tool", (RESULT,)),)
 
 
 def test_tool_without_results() -> None:
     """What a tool says must name the call that it answers."""
     with pytest.raises(LLMConfigError, match="message 0 has the role tool and no results"):
-        conversation_of([Message("blue", role="tool")])
+        Conversation.of([Message("blue", role="tool")])
 
 
 def test_prompt() -> None:
     """The prompt has every text that is sent, also of tools."""
-    prompt = conversation_of(
+    prompt = Conversation.of(
         [SystemMessage("one"), Message("two"), AssistantMessage(parts=[CALL, RESULT])]
     ).prompt
     assert all(text in prompt for text in ("one", "two", "sky", "blue"))
@@ -128,7 +132,7 @@ async def test_loaded(tmp_path: Path) -> None:
     tmp_path.joinpath("notes.txt").write_bytes(b"Hi")
     web = Image(url="https://example.org/cat.png")
     turn = Turn("user", ("Hi", Image(path=tmp_path / "cat"), File(path=str(tmp_path / "notes.txt")), web))
-    (read,) = (await loaded(Conversation("", (turn,)))).turns
+    (read,) = (await Conversation("", (turn,)).loaded()).turns
     assert read.content == (
         "Hi",
         Image(data=PNG, media_type="image/png"),
@@ -149,14 +153,14 @@ async def test_loaded(tmp_path: Path) -> None:
 async def test_address_with_data(address: str, read: Image) -> None:
     """An address that holds its data is those bytes, for providers that read no such addresses."""
     given = Conversation("", (Turn("user", (Image(url=address),)),))
-    assert (Turn("user", (read,)),) == (await loaded(given)).turns
+    assert (Turn("user", (read,)),) == (await given.loaded()).turns
 
 
 @pytest.mark.parametrize("address", ["data:image/png;base64,", "data:image/png;base64,Y2F", "data:image/png"])
 async def test_address_without_data(address: str) -> None:
     """An address that should hold data and does not is refused before anything is sent."""
     with pytest.raises(LLMConfigError, match="contains no data; give the bytes as data="):
-        await loaded(Conversation("", (Turn("user", (Image(url=address),)),)))
+        await Conversation("", (Turn("user", (Image(url=address),)),)).loaded()
 
 
 @pytest.mark.parametrize(("content", "hint"), [(None, "cannot be read"), (b"", "is empty")])
@@ -166,7 +170,7 @@ async def test_not_loaded(tmp_path: Path, content: bytes | None, hint: str) -> N
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(LLMConfigError, match=rf"cat\.png {hint}"):
-        await loaded(Conversation("", (Turn("user", (Image(path=path),)),)))
+        await Conversation("", (Turn("user", (Image(path=path),)),)).loaded()
 
 
 def test_forms() -> None:
@@ -174,3 +178,19 @@ def test_forms() -> None:
     assert data_url(Image(url="https://example.org/a.png")) == "https://example.org/a.png"
     assert data_url(Image(data=b"GIF89a")) == "data:image/gif;base64,R0lGODlh"
     assert name_of(File(data=b"%PDF-")) == "file.pdf"
+
+
+async def test_edited_arguments() -> None:
+    """The model gets the arguments that a person has given a call, before its result."""
+    note = '(A person changed the arguments of this call: it ran with {"amount": 5}.)'
+    picture = Image(data=b"x")
+
+    async def parts(result: ToolResult, metadata: MutableMapping[str, object]) -> AsyncGenerator[Part]:
+        metadata["edited_arguments"] = '{"amount": 5}'
+        yield result
+
+    for content, sent in (("5 paid", f"{note}\n5 paid"), (("5", picture), (note, "5", picture))):
+        async with MiniAgents():
+            message = await ToolMessage.promise_of_parts(partial(parts, ToolResult("1", content)))
+        (turn,) = Conversation.of([message]).turns
+        assert (ToolResult("1", sent),) == turn.content

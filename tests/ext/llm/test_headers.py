@@ -6,7 +6,7 @@ import pytest
 
 from miniagents import LLMStatusError, Part, Retry
 from miniagents.ext.llm._headers import response_headers, retry_after
-from miniagents.parts import RateLimit, ResponseHeaders
+from miniagents.values import RateLimit, ResponseHeaders
 from tests.support.sse_server import answer, sse
 from tests.support.wires import WIRES, Asked, Wire, asking
 

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from miniagents.ext.llm import ServerEvent, WireError, error_of, parsed
+from miniagents.ext.llm import ServerEvent, WireError, parsed
 from miniagents.ext.llm._json import (
     ProviderError,
     SurrogateJoiner,
@@ -81,7 +81,7 @@ def test_plain() -> None:
 )
 def test_errors(event: ServerEvent, text: str | None) -> None:
     """Errors are found in the forms that servers write."""
-    error = error_of(event)
+    error = event.error
     assert (None if error is None else str(error)) == text
     assert error is None or isinstance(error, ProviderError)
 

@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from miniagents.ext.llm import Count, End, Identity, Progress, Reason, ServerEvent, WireError
-from miniagents.ext.llm._answer import Decoded
+from miniagents.ext.llm import Count, Identity, Progress, ServerEvent, WireError
+from miniagents.ext.llm._answer import Decoded, End, Reason
 from miniagents.ext.llm._json import ProviderError
 from miniagents.ext.llm._messages_decoder import MessagesDecoder, decode_message
 from miniagents.values import Citation, Finish, Reasoning, ToolCall, ToolCallDelta, Usage, content_of

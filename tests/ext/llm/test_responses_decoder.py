@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from miniagents import Citation, Finish, Reasoning, Refusal, ToolCallDelta, Usage
-from miniagents.ext.llm import Count, End, Identity, Progress, Reason, ServerEvent, WireError
-from miniagents.ext.llm._answer import Decoded
+from miniagents.ext.llm import Count, Identity, Progress, ServerEvent, WireError
+from miniagents.ext.llm._answer import Decoded, End, Reason
 from miniagents.ext.llm._json import ProviderError
 from miniagents.ext.llm._responses_decoder import ResponsesDecoder, decode_response
 from miniagents.values import ToolCall, content_of

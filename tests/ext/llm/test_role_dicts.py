@@ -4,14 +4,14 @@ from anthropic.types import Message as AnthropicMessage
 from openai.types.chat import ChatCompletionMessage, ChatCompletionMessageParam
 
 from miniagents import MessageSequencePromise, MiniAgents
-from miniagents.ext.llm._conversation import Turn, conversation_of
+from miniagents.ext.llm._conversation import Conversation, Turn
 from miniagents.types import MessageType
 from miniagents.values import Reasoning, ToolCall, ToolResult
 
 
 async def _turns(given: MessageType) -> tuple[Turn, ...]:
     async with MiniAgents():
-        return conversation_of(await MessageSequencePromise(given)).turns
+        return Conversation.of(await MessageSequencePromise(given)).turns
 
 
 async def test_a_conversation_of_openai() -> None:

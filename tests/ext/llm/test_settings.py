@@ -6,9 +6,9 @@ import pytest
 from pydantic import SecretStr
 
 from miniagents import LLMConfigError
-from miniagents.ext.llm import Provider, server_of
+from miniagents.ext.llm import Provider
 from miniagents.ext.llm._options import Extras, check_numbers
-from miniagents.ext.llm._settings import Endpoint
+from miniagents.ext.llm._settings import Endpoint, server_of
 
 ACME = Provider("acme", "https://api.acme.test/v1", ("acme.test",))
 

@@ -64,7 +64,7 @@ PIECES = st.sampled_from(
 @example([b"data: dd\n\n", b"data: a", b"\n", b"event: y\ndata: e\n\n", b"data: dd\n\n", b": c"], [13])
 @example([b": c\n", b"event: x", b"\n", b"data: dd\n\n", b"data: dd\n\n"], [7, 13])
 @example([b": c\n", b"data: a", b"\r", b"data: dd\n\n"], [4])
-@settings(max_examples=amount(80, 300))
+@settings(max_examples=amount(30, 300))
 @given(st.lists(PIECES, max_size=30), st.lists(st.integers(0, 200), max_size=8))
 def test_cuts_do_not_matter(pieces: list[bytes], cuts: list[int]) -> None:
     """The events do not depend on where the bytes are cut; byte by byte, each line is taken for itself."""

@@ -14,7 +14,7 @@ from miniagents import AssistantMessage, Message, MiniAgents, Reasoning, UserMes
 from miniagents.ext.chat_history import InMemoryChatHistory
 from miniagents.ext.chat_history_md import ChatHistoryMD
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
-from miniagents.ext.llm import conversation_of
+from miniagents.ext.llm import Conversation
 from miniagents.ext.llm.anthropic import _encode
 from tests.support.dialects import DIALECTS, Dialect, Turn
 from tests.support.sse_server import Exchange, ScriptedServer, answer, serve, sse
@@ -109,7 +109,17 @@ async def told_elsewhere(wire: Wire, messages: list[Message]) -> bytes:
     return server.requests[0].body
 
 
-@pytest.mark.gate("150 conversations over sockets")
+def test_who_is_there() -> None:
+    """Each of the providers is there with a text, calls and a thought, streamed and whole."""
+    providers = {each.name.split("-")[0] for each in DIALECTS} - {"litellm", "openai", "anthropic"}
+    assert 19 == len(providers)
+    thinking = {(each.name.split("-")[0], each.stream) for each in DIALECTS if each.thought.shown(1)}
+    assert thinking >= {(name, stream) for name in providers for stream in (True, False)}
+    assert {2, 3} == {sum(len(turn.calls) for turn in each.turns) for each in DIALECTS}
+    assert {"It rains in both."} == {each.turns[-1].text for each in DIALECTS}
+
+
+@pytest.mark.gate("160 conversations over sockets")
 @pytest.mark.loop(debug=False, timeout=60)
 @pytest.mark.parametrize("dialect", DIALECTS, ids=repr)
 async def test_three_turns(dialect: Dialect) -> None:
@@ -159,7 +169,7 @@ async def test_every_history_keeps_it(dialect: Dialect, tmp_path: Path) -> None:
 async def test_a_thought_of_a_cut_answer_is_not_sent_to_anthropic() -> None:
     """W2: Anthropic refuses a thought without a signature, so one that was cut does not go back to it."""
     cut = AssistantMessage(parts=[Reasoning("Hm", opaque='{"from": "anthropic api.anthropic.com"}'), "So"])
-    talk = conversation_of([UserMessage("Hi"), cut, UserMessage("Go on.")])
+    talk = Conversation.of([UserMessage("Hi"), cut, UserMessage("Go on.")])
     sent = _encode(talk, temperature=None, signed=True, extra={})
     assert "Hm" not in str(sent)
     assert "Hm" in str(_encode(talk, temperature=None, signed=False, extra={}))

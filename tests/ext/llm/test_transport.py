@@ -19,10 +19,11 @@ from miniagents import (
     MessageSequencePromise,
     MiniAgents,
 )
-from miniagents.ext.llm import ServerEvent, WireError, _transport, own_client, shared_client
+from miniagents.errors import GuardError
+from miniagents.ext.llm import ServerEvent, WireError, _transport
 from miniagents.ext.llm._settings import Endpoint
 from miniagents.ext.llm._sse import MAX_EVENT
-from miniagents.ext.llm._transport import ClientPool, EventSource, http_client
+from miniagents.ext.llm._transport import ClientPool, EventSource, http_client, own_client, shared_client
 from miniagents.values import LLMConfigError
 from tests.support.sse_server import (
     hold,
@@ -266,6 +267,27 @@ async def test_released_by_an_error(wire: Wire) -> None:
         await connection.gone.wait()
         assert connection.gone_at is not None
         assert connection.gone_at - ended_at < ENOUGH
+
+
+@on_each_wire
+@pytest.mark.parametrize("replacement", [None, "No."])
+async def test_released_by_a_guard(wire: Wire, replacement: str | None) -> None:
+    """After a guard has tripped, nothing more is read from the server: the connection is released at once."""
+    async with serve(sse(*wire.begun("The code is "), wire.piece("4711"), hold)) as server, MiniAgents():
+        agent = wire.agent.fork(model="m", api_key=KEY, base_url=server.url + wire.path)
+        replies = agent.guard(
+            during=lambda text: "a secret" if "4711" in text else None, hold=4, replacement=replacement
+        ).inquire("?")
+        if replacement is None:
+            with pytest.raises(GuardError, match="a secret"):
+                await replies
+        else:
+            assert replacement == str(await replies)
+        tripped_at = asyncio.get_running_loop().time()
+        (connection,) = server.connections
+        await connection.gone.wait()
+        assert connection.gone_at is not None
+        assert connection.gone_at - tripped_at < ENOUGH
 
 
 @on_each_wire

@@ -1,6 +1,6 @@
 """A program: two nodes of Ray on this machine, and what happens to remote agents on them.
 
-Crosses modules: it is run by `test_two_nodes.py`, a process of its own for each scenario, and prints JSON.
+Crosses modules: it is run by `test_two_nodes.py`, and prints what came of its scenarios as JSON.
 """
 
 import asyncio
@@ -64,15 +64,16 @@ class Place:
     Attributes:
         cluster: the nodes.
         second: the node that is not the first one.
-        folder: for files of agents.
+        folder: for files of agents, one for each scenario.
     """
 
-    def __init__(self, folder: Path) -> None:
+    folder: Path
+
+    def __init__(self) -> None:
         ray = cast("Ray", import_module("ray"))
         make = cast("Callable[..., Cluster]", import_module("ray.cluster_utils").Cluster)
         quick = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300}
         head = {**_NODE, "_system_config": {**quick, "health_check_failure_threshold": 4}}
-        self.folder = folder
         self.ray = ray
         self.cluster = make(initialize_head=True, head_node_args=head)
         self.second = self.cluster.add_node(**_NODE)
@@ -255,14 +256,25 @@ def listening() -> set[str]:
     return found
 
 
-SCENARIOS: Final = {each.__name__: each for each in (whole, kill, remove_node, leave, cut, command)}
+SCENARIOS: Final = (
+    whole,
+    kill,
+    leave,
+    cut,
+    command,
+    remove_node,
+)  # which ends a node
 
 
 def main() -> None:
-    """Run a scenario, and print what came of it."""
-    place = Place(Path(sys.argv[2]))
+    """Run the scenarios one after the other, and print what came of each."""
+    place = Place()
+    told: dict[str, object] = {}
     try:
-        told = MiniAgents().run(SCENARIOS[sys.argv[1]](place))
+        for scenario in SCENARIOS:
+            place.folder = Path(sys.argv[1]) / scenario.__name__
+            place.folder.mkdir()
+            told[scenario.__name__] = MiniAgents().run(scenario(place))
     finally:
         place.close()
     print("told", json.dumps(told))  # noqa: T201 - for the test

@@ -87,9 +87,28 @@ _VERCEL: Final[Body] = {
                     "state": "output-error",
                     "errorText": "no",
                 },
+                {
+                    "type": "tool-pay",
+                    "toolCallId": "e",
+                    "state": "approval-responded",
+                    "approval": {"id": "q", "approved": False, "reason": "no"},
+                },
                 {"type": "text", "text": "Hello"},
             ],
         },
+    ],
+}
+_APPROVED: Final[Body] = {
+    "model": "poet",
+    "input": [
+        {"type": "mcp_approval_request", "id": "mcpr_r_q", "name": "pay", "arguments": "{}"},
+        {
+            "type": "mcp_approval_response",
+            "approval_request_id": "mcpr_r_q",
+            "approve": False,
+            "reason": "no",
+        },
+        {"type": "mcp_approval_response", "approval_request_id": "mcpr_r_p", "approve": True},
     ],
 }
 
@@ -99,6 +118,7 @@ def _readers() -> Mapping[str, tuple[Callable[[Body], object], Body]]:
     return {
         "chat": (partial(read_chat_request, system=True), _CHAT),
         "responses": (partial(read_responses_request, system=True), _RESPONSES),
+        "approvals": (read_responses_request, _APPROVED),
         "vercel": (read_vercel_request, _VERCEL),
         "runs": (messages_of_body, runs),
     }
@@ -160,5 +180,5 @@ def test_read_or_refused(protocol: str) -> None:
             sentences.add(error.sentence)
         except Exception as error:
             raise AssertionError((seed, tried)) from error
-    assert len(sentences) > 10
+    assert len(sentences) > (4 if protocol == "approvals" else 10)
     assert max(map(len, sentences)) <= 500

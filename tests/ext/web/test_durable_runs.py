@@ -4,7 +4,8 @@ Crosses modules: runs, what is told of them for the second time, journals.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,10 @@ from miniagents.ext.journal import (
     Journal,
     JournalError,
     MemoryJournal,
-    RunHead,
-    RunRequest,
+    RunPage,
+    RunRecord,
     RunStore,
+    durable,
 )
 from miniagents.ext.web import (
     DataPart,
@@ -42,9 +44,9 @@ from miniagents.ext.web import (
 )
 from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
 from miniagents.ext.web._frame_view import FrameView, event_of
-from miniagents.ext.web._frames import frame_from_json, json_of
+from miniagents.ext.web._frames import frame_from_data, json_of
 from miniagents.models import model_agent
-from miniagents.runs import Json
+from miniagents.runs import Json, RunRequest
 from miniagents.testing import scripted_model
 from miniagents.values import Part, Restart, ToolCallDelta, Usage
 
@@ -124,7 +126,7 @@ async def killed(
     asked = request or RunRequest("agent", (UserMessage("Hi"),), keywords or {}).as_data()
     events: list[Event] = [["began", 0, asked], *map(event_of, told)]
     with Journal(folder / "runs.journal") as journal:
-        await journal.begin(RunHead(run, "ada", "chat", version, "server"), events)
+        await journal.begin(RunRecord(run, "ada", "chat", version, "server"), events)
 
 
 async def unfinished(journal: RunStore) -> list[str]:
@@ -158,10 +160,26 @@ async def test_a_server_that_ends_in_order(tmp_path: Path) -> None:
             frames = await everything(runs, run, owner="ada")
             assert await runs.latest("chat", owner="ada") == run
         assert ["The first.", "Once upon a time"] == texts_of(frames)
-        assert [MessagePart(1, "Once"), MessagePart(1, Restart())] == frames[4:6]
+        second = [each for each in frames if isinstance(each, MessagePart) and each.message == 1]
+        assert [MessagePart(1, "Once"), MessagePart(1, Restart())] == second[:2]
         assert RunEnded("finished") == frames[-1]
         assert 2 == halting.asked
         assert [] == await unfinished(journal)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_server_whose_block_is_cut() -> None:
+    """A run is left to the next server, and not stopped, if its server ends by Ctrl-C or an error."""
+    for error in (asyncio.CancelledError(), ValueError("the app failed")):
+        journal, model, run = MemoryJournal(), scripted_model(then="Hello", delay=1.0), ""
+        with pytest.raises(type(error)):  # noqa: PT012 - the block is what is cut
+            async with MiniAgents():
+                run = await runs_of(journal, model).begin("agent", "Hi")
+                await asyncio.sleep(0.5)
+                raise error
+        assert "left" == (await journal.find())[0].state
+        async with MiniAgents():
+            assert "finished" == how_it_ended(await everything(runs_of(journal, model), run))
 
 
 async def test_a_server_that_was_killed(tmp_path: Path) -> None:
@@ -213,7 +231,8 @@ async def test_tools(tmp_path: Path) -> None:
             runs = runs_of(journal, both)
             run = await runs.begin("agent", "Hi")
             await halting.waits.wait()
-            await asyncio.sleep(0.1)
+            while 3 > sum(each[0] == "kept" for each in (await journal.read(run)).events):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         kept = {str(event[3]) for event in (await journal.read(run)).events if event[0] == "kept"}
         assert {"SCRIPTED_MODEL", "pay"} == kept
         async with MiniAgents(app_wide=True):
@@ -405,8 +424,15 @@ def test_retelling_what_went_through_json() -> None:
     data, image = DataPart("x", {"a": (1, 2)}), Image(data=b"x", media_type="image/png")
     parts = [MessagePart(0, each) for each in (data, image, ToolCallDelta(0, "c", "f"))]
     frames: list[Frame] = [MessageBegan(0, "assistant"), *parts, MessageEnded(0)]
-    told = [frame_from_json(json_of(each.as_data())) for each in frames]
+    told = [frame_from_data(json.loads(json_of(each.as_data()))) for each in frames]
     assert [RunEnded("finished")] == Retelling(told).take([*frames, RunEnded("finished")])
+
+
+def test_retelling_what_was_withdrawn() -> None:
+    """An image that was withdrawn with the rest of its message does not make it another message."""
+    part = MessagePart(0, Image(data=b"x", media_type="image/png"))
+    told: list[Frame] = [MessageBegan(0, "assistant"), part, MessagePart(0, Restart()), part, MessageEnded(0)]
+    assert [RunEnded("finished")] == Retelling(told).take([*told[:2], told[-1], RunEnded("finished")])
 
 
 async def test_readers_wait_for_the_next_server(tmp_path: Path) -> None:
@@ -439,7 +465,7 @@ class HeldJournal(MemoryJournal):
         self.error = error
 
     @override
-    async def begin(self, head: RunHead, events: Sequence[Event], /) -> None:
+    async def begin(self, head: RunRecord, events: Sequence[Event], /) -> None:
         await super().begin(head, events)
         self.written.set()
         await self.begun.wait()
@@ -502,6 +528,122 @@ async def test_a_stop_while_it_begins(*, elsewhere: bool) -> None:
         assert "stopped" == how_it_ended(await everything(runs, run))
 
 
+async def test_cancelled_while_it_begins(tmp_path: Path) -> None:
+    """A run whose `begin` or `start` is cancelled at any moment ends, and no agent works on it."""
+    with Journal(tmp_path / "runs.journal") as journal:
+        async with MiniAgents(app_wide=True):
+            model = scripted_model(then="Hello")
+            runs = runs_of(journal, model)
+            await runs.open()
+            for turns in range(8):
+                for begin in (
+                    runs.begin("agent", "Hi", topic="chat"),
+                    runs.start(scripted_model("Hello").inquire("Hi"), topic="chat"),
+                ):
+                    task = asyncio.create_task(begin)
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    task.cancel()
+                    await asyncio.wait((task,))
+                    last = await runs.latest("chat")
+                    if last is not None:
+                        how = "stopped" if task.cancelled() else "finished"
+                        assert how == how_it_ended(await everything(runs, last))
+            assert await runs.latest("chat") is not None
+
+
+class DamagedJournal(MemoryJournal):
+    """A journal that cannot read one run."""
+
+    @override
+    async def read(self, run: str, after: int = 0, /) -> RunPage:
+        if run == "damaged":
+            raise JournalError("The run 'damaged' cannot be read: its log is damaged.")
+        return await super().read(run, after)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.logs("A run of an earlier server cannot continue now")
+async def test_a_log_that_is_not_understood() -> None:
+    """A run with events of a later version is left to others; one with a damaged log is lost."""
+    journal, request = DamagedJournal(), RunRequest("agent", (UserMessage("Hi"),), {}).as_data()
+    for run in ("damaged", "later 1", "later 2"):
+        await journal.begin(RunRecord(run, restart="server"), [["began", 0, request], ["novel", 0]])
+        await journal.leave(run)
+    async with MiniAgents(app_wide=True):
+        runs = runs_of(journal, scripted_model("Hello"), keep=None)
+        await runs.open()
+        assert {"parked"} == {each.state for each in await journal.find()}
+        assert await runs.stop("later 1")
+        assert await runs.delete("later 2")
+        await asyncio.sleep(200.0)
+        assert {"damaged": "lost", "later 1": "stopped"} == {
+            each.run: each.how for each in await journal.find()
+        }
+
+
+class DeafJournal(MemoryJournal):
+    """A journal that fails whenever a server begins a run again."""
+
+    @override
+    def listen(self, run: str, on_sent: Callable[[str, Json], None], /) -> None:
+        raise RuntimeError("no connection is free")
+
+
+async def left_run(journal: MemoryJournal) -> None:
+    """Leave a run of which clients have two frames, as a server does that ends in order."""
+    request = RunRequest("agent", (UserMessage("Hi"),), {}).as_data()
+    told = [event_of(MessageBegan(0, "assistant")), event_of(MessagePart(0, "Hel"))]
+    await journal.begin(RunRecord("r", restart="server"), [["began", 0, request], ["asked", 0, []], *told])
+    await journal.leave("r")
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.logs("A run of an earlier server cannot continue now")
+async def test_what_can_never_go_on() -> None:
+    """A run that no server can begin again ends after `max_attempts`, and a client knows its last frame.
+
+    Those of a server that has ended count, too.
+    """
+    journal = DeafJournal()
+    await left_run(journal)
+    async with MiniAgents(app_wide=True):
+        await runs_of(journal, scripted_model("Hello")).open()
+    async with MiniAgents(app_wide=True):
+        runs = runs_of(journal, scripted_model("Hello"), max_attempts=3, keep=None)
+        await runs.open()
+        async with asyncio.timeout(70):
+            frames = [each async for each in runs.frames("r")]
+        (record,) = await journal.find()
+        assert ([1, 2, 3], "lost", 3) == ([at for at, _ in frames], record.how, record.attempts)
+        assert "failed whenever it began" in str(frames[-1])
+        assert await runs.has_read(record, 3)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.logs("A run of an earlier server cannot continue now")
+async def test_what_cannot_go_on_now() -> None:
+    """A run that a server could not begin again just now is deleted at once, and does not delay its end."""
+    journal = DeafJournal()
+    await left_run(journal)
+    async with MiniAgents(app_wide=True), asyncio.timeout(6):
+        runs = runs_of(journal, scripted_model("Hello"), max_live=1)
+        await runs.open()
+        assert await runs.delete("r")
+        assert [] == await journal.find()
+
+
+@pytest.mark.loop(virtual=True)
+async def test_frames_of_a_block() -> None:
+    """A run of `durable` that has ended has one frame, which says so; its readers do not wait."""
+    journal = MemoryJournal()
+    async with MiniAgents(app_wide=True), asyncio.timeout(1):
+        async with durable(journal, run_id="order-4711"):
+            await scripted_model("Hello").inquire("Hi")
+        frames = [each async for each in Runs(journal).frames("order-4711")]
+    assert [(1, RunEnded("finished"))] == frames
+
+
 async def test_a_stop_that_a_killed_server_did_not_get(tmp_path: Path) -> None:
     """A run that another process has asked to stop ends as stopped when a next server finds it."""
     halting = Halting("Once upon a time")
@@ -519,3 +661,50 @@ def how_it_ended(frames: Sequence[Frame]) -> str:
     last = frames[-1]
     assert isinstance(last, RunEnded)
     return last.how
+
+
+@pytest.mark.loop(virtual=True)
+async def test_its_own_run_again() -> None:
+    """A process that has slept so long that it takes its own run over writes it once, as clients see it."""
+    journal, model = MemoryJournal(), scripted_model("One, two, three.", "One, two, three.", delay=1.0)
+    async with MiniAgents():
+        runs = runs_of(journal, model)
+        run = await runs.begin("agent", "Count.")
+        await asyncio.sleep(1.5)
+        await journal.leave(run)  # as another process does that takes it for dead
+        frames = await everything(runs, run)
+        assert frames == await everything(Runs(journal), run)
+    assert (["One, two, three."], "finished") == (texts_of(frames), how_it_ended(frames))
+    events = (await journal.read(run)).events
+    assert 1 == sum(event[0] == "kept" for event in events)
+
+
+class _FailingJournal(MemoryJournal):
+    """A journal that cannot be written so many times, after so many batches."""
+
+    def __init__(self, failures: int, after: int) -> None:
+        super().__init__()
+        self.failures = failures
+        self.after = after
+
+    @override
+    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+        self.after -= 1
+        if self.after < 0 and self.failures:
+            self.failures -= 1
+            raise JournalError("The journal cannot be written: the server is away.")
+        await super().append(run, events, hard=hard)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.logs("cannot be recorded", "No reader ever saw this error")
+@pytest.mark.parametrize(("failures", "how"), [(2, "finished"), (9, "lost")])
+async def test_a_journal_that_is_away(failures: int, how: str) -> None:
+    """A run whose journal cannot be written for a moment begins again by itself; its client waits."""
+    answer = "One, two, three."
+    journal, model = _FailingJournal(failures, 4), scripted_model(then=answer, delay=1.0)
+    async with MiniAgents():
+        runs = runs_of(journal, model)
+        frames = await everything(runs, await runs.begin("agent", "Count."))
+    assert how == how_it_ended(frames)
+    assert how == "lost" or [answer] == texts_of(frames)

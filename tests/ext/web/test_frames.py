@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from miniagents.ext.web import MessageBegan, MessageEnded, MessagePart, RunEnded
-from miniagents.ext.web._frames import Frame, FrameError, frame_from_data, frame_from_json, json_of
+from miniagents.ext.web._frames import Frame, FrameError, frame_from_data, json_of
 from miniagents.ext.web._protocols import JSONLinesEncoder, SSEEncoder, TextEncoder
 from miniagents.values import (
     AgentPart,
@@ -53,7 +53,7 @@ PARTS = [
 def test_parts(part: object) -> None:
     """Every part comes out of JSON as it went in."""
     frame = MessagePart(3, part)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    assert frame == frame_from_json(json_of(frame.as_data()))
+    assert frame == frame_from_data(json.loads(json_of(frame.as_data())))
 
 
 @given(st.text(), st.text(), st.none() | st.text())
@@ -61,7 +61,7 @@ def test_texts(text: str, role: str, agent: str | None) -> None:
     """Every text comes out of JSON as it went in, and no text can end an event or a line early."""
     frames: list[Frame] = [MessageBegan(0, role, agent), MessagePart(0, text), RunEnded("failed", text)]
     for frame in frames:
-        assert frame == frame_from_json(json_of(frame.as_data()))
+        assert frame == frame_from_data(json.loads(json_of(frame.as_data())))
         event = SSEEncoder().encode(7, frame)
         assert (2, b"\n\n") == (event.count(b"\n") - 1, event[-2:])
         assert b"\r" not in event
@@ -88,13 +88,6 @@ def test_no_frames(data: dict[str, object]) -> None:
     """What is no frame is refused, with a sentence."""
     with pytest.raises(FrameError, match="frame"):
         frame_from_data(data)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "7", "{", "null"])
-def test_no_json(text: str) -> None:
-    """What is no JSON object is refused."""
-    with pytest.raises(FrameError, match=r"is not (JSON|a JSON object)"):
-        frame_from_json(text)
 
 
 def test_text() -> None:

@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import httpx2
 import pytest
@@ -27,12 +28,26 @@ PROGRAM = textwrap.dedent("""
     from contextlib import asynccontextmanager
     import uvicorn
     from starlette.applications import Starlette
-    from miniagents import AssistantMessage, MiniAgents, miniagent
+    from miniagents import AssistantMessage, MiniAgents, ToolCall, ToolMessage, miniagent, tool
     from miniagents.ext.journal import Journal, PostgresJournal
     from miniagents.ext.web import Runs, chat_routes, end_on_signals
     from miniagents.models import model_agent
+    from miniagents.tools import approval
 
     folder, dsn, version, fd = sys.argv[1:]
+
+    @model_agent(alias="PAYER")
+    async def payer(ctx, *, tools=()):
+        messages = await ctx.messages
+        results = [str(each) for each in messages if isinstance(each, ToolMessage)]
+        call = AssistantMessage(parts=[ToolCall("c1", "pay", '{"to": "%s", "amount": 5}' % messages[0])])
+        ctx.reply(AssistantMessage("; ".join(results)) if results else call)
+
+    @tool
+    async def pay(to: str, amount: int) -> str:
+        with open(f"{folder}/paid", "a") as paid:
+            paid.write(f"{to} {amount}\\n")
+        return f"paid {amount}"
 
     @model_agent(alias="WORK")
     async def work(ctx, *, tools=()):
@@ -60,7 +75,8 @@ PROGRAM = textwrap.dedent("""
             print("ready", flush=True)
             yield
 
-    app = Starlette(routes=chat_routes(chat, runs=runs), lifespan=lifespan)
+    agents = {"chat": chat, "payer": payer.with_tools(pay, approve=approval())}
+    app = Starlette(routes=chat_routes(agents, runs=runs), lifespan=lifespan)
     listener = socket.socket(fileno=int(fd))
     uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
 """)
@@ -89,7 +105,7 @@ class Client:
             while not self.how:
                 with suppress(httpx2.HTTPError):
                     if not self.run:
-                        answer = await http.post("/runs", json={"text": self.asked})
+                        answer = await http.post("/runs", json={"text": self.asked, "agent": "chat"})
                         self.run = answer.json()["run"]
                     headers = {"last-event-id": str(self.position)} if self.position else {}
                     async with http.stream("GET", f"/runs/{self.run}", headers=headers) as told:
@@ -176,3 +192,72 @@ async def test_a_rolling_deploy_and_a_kill(
     told = {client.asked: [client.texts[number] for number in sorted(client.texts)] for client in clients}
     assert expected == told, f"seed {seed}"
     record_property("longest pause", max(each.pause for each in clients))
+
+
+async def question_of(http: httpx2.AsyncClient, run: str) -> dict[str, str]:
+    """The question of a run, when it has been put."""
+    while True:
+        listed = (await http.get(f"/runs/{run}/questions")).json()["questions"]
+        if listed:
+            return cast("dict[str, str]", listed[0])
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.gate("starts two servers and Postgres for each kill")
+@pytest.mark.loop(timeout=60 + 20 * kills_wanted(2))
+async def test_asked_on_one_and_answered_through_another(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """A server is killed with approvals open; through another one they are answered, once each.
+
+    It lists the questions at once. A call that is allowed is made once, with the arguments that were allowed.
+    """
+    seed, pauses = 3, list[float]()
+    chance = random.Random(seed)  # noqa: S311 - when it is killed
+    ways: dict[str, tuple[dict[str, object], str]] = {
+        "allowed": ({"allow": True}, "paid 5"),
+        "edited": ({"allow": True, "arguments": {"to": "edited", "amount": 7}}, "paid 7"),
+        "refused": ({"allow": False, "reason": "Too much."}, "Too much."),
+    }
+    with postgres_server() as dsn:
+        for number in range(kills_wanted(2)):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            async with AsyncExitStack() as stack:
+                sockets = [socket.create_server(("127.0.0.1", 0), backlog=100) for _ in range(2)]
+                one, two = [
+                    await stack.enter_async_context(server(folder, dsn, "1", stack.enter_context(each)))
+                    for each in sockets
+                ]
+                first, other = [
+                    await stack.enter_async_context(
+                        httpx2.AsyncClient(
+                            trust_env=False, timeout=20, base_url=f"http://127.0.0.1:{each.getsockname()[1]}"
+                        )
+                    )
+                    for each in sockets
+                ]
+                runs: dict[str, str] = {}
+                for way in ways:
+                    begun = await first.post("/runs", json={"text": way, "agent": "payer"})
+                    runs[way] = begun.json()["run"]
+                listed = {way: await question_of(first, run) for way, run in runs.items()}
+                await asyncio.sleep(chance.choice([0, 0.01, 0.1]))  # some are parked already
+                one.kill()
+                await one.wait()
+                asked = asyncio.get_running_loop().time()
+                for way, run in runs.items():
+                    assert listed[way] == await question_of(other, run), f"seed {seed}"
+                    body: dict[str, object] = {"digest": listed[way]["digest"], **ways[way][0]}
+                    for _ in range(2):  # a client may send it again
+                        answer = await other.post(
+                            f"/runs/{run}/questions/{listed[way]['question']}", json=body
+                        )
+                        assert 204 == answer.status_code, f"seed {seed}: {answer.text}"
+                for way, run in runs.items():
+                    told = (await other.get(f"/runs/{run}?protocol=text")).text
+                    assert ways[way][1] in told, f"seed {seed}: {told}"
+                pauses.append(asyncio.get_running_loop().time() - asked)
+                assert two.returncode is None
+            assert ["allowed 5", "edited 7"] == sorted((folder / "paid").read_text().splitlines())
+    record_property("longest pause", max(pauses))

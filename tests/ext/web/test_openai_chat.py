@@ -116,10 +116,14 @@ class TestStream:
         ]
 
     async def test_an_answer_that_begins_anew(self) -> None:
-        """What was streamed cannot be taken back: the new answer follows behind an empty line."""
-        assert "wrong\n\nright" == said(await chunks(run_of("wrong", Restart(), "right")))
-        frames = [*message(0, "One."), *message(1, "wro", Restart(), "Two."), RunEnded("finished")]
-        assert "One.\n\nwro\n\nTwo." == said(await chunks(frames))
+        """What was streamed cannot be taken back: one text, or an error, and never two texts."""
+        assert "right" == said(await chunks(run_of(Reasoning("hm"), Restart(), "right")))
+        for frames in (
+            run_of("wrong", Restart(), "right"),
+            [*message(0, "One."), *message(1, "wro", Restart(), "Two."), RunEnded("finished")],
+        ):
+            with pytest.raises(APIError, match=r"^The text above was withdrawn"):
+                await chunks(frames)
 
     async def test_messages_stand_apart(self) -> None:
         """Messages are one text, with an empty line between them."""

@@ -99,7 +99,12 @@ class TestResponses:
             read_responses_request({"input": "Hi", name: "x"})
         assert name == raised.value.param
 
-    @pytest.mark.parametrize("body", [{}, {"input": []}, {"input": [{"type": "item_reference", "id": "x"}]}])
+    def test_references(self) -> None:
+        """Of an item that only a server could have kept, the sentence says what to send instead."""
+        with pytest.raises(RequestError, match="store: false"):
+            read_responses_request({"input": [{"type": "item_reference", "id": "x"}]})
+
+    @pytest.mark.parametrize("body", [{}, {"input": []}])
     def test_refused(self, body: dict[str, object]) -> None:
         """A question without an input that can be read is refused."""
         with pytest.raises(RequestError):

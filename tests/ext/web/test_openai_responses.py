@@ -185,6 +185,19 @@ class TestOurAgent:
         assert ("Hello", "North.") == (str(answer), answer.reasoning)
         assert Usage(7, 3, 0, 0) == answer.usage
 
+    @pytest.mark.parametrize("stream", [True, False])
+    async def test_withdrawn(self, *, stream: bool) -> None:
+        """What was withdrawn is not in its answer, and what stands before it is."""
+        frames = [
+            *message(0, Reasoning("North."), "One. "),
+            *message(1, "wrong", Restart(), "Two."),
+            RunEnded("finished"),
+        ]
+        told = streamed(ResponseEncoder(HEAD), frames) if stream else whole(WholeResponse(HEAD), frames)
+        async with client_of(told) as client, MiniAgents():
+            (answer,) = await openai_responses_agent.inquire("Hi", model="poet", client=client, stream=stream)
+        assert ("One. Two.", "North.") == (str(answer), answer.reasoning)
+
     async def test_reads_whatever_we_write(self) -> None:
         """Any run is read, streamed and whole, and only one that did not end well is an error."""
 

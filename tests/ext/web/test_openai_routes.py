@@ -4,6 +4,7 @@ Crosses modules: routes, encoders, sources of frames.
 """
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,18 +16,28 @@ from openai import (
     APIError,
     AsyncOpenAI,
     BadRequestError,
+    ConflictError,
     InternalServerError,
     NotFoundError,
 )
 from openai.types.chat import ChatCompletionMessageParam
-from openai.types.responses import ResponseCompletedEvent, ResponseFailedEvent
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseFailedEvent,
+    ResponseInputItemParam,
+)
+from openai.types.responses.response_output_item import McpApprovalRequest
 from starlette.applications import Starlette
 
-from miniagents import LLMError, MiniAgents
+from miniagents import AssistantMessage, LLMError, MiniAgents, ToolCall
+from miniagents.ext.journal import MemoryJournal
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.ext.llm.openai_responses import openai_responses_agent
+from miniagents.ext.web import Runs
+from miniagents.testing import ScriptedModel
 from tests.support.web import served
-from tests.support.web_agents import SECRET, Gate, chatting, failing, forecaster, poet
+from tests.support.web_agents import SECRET, Gate, chatting, failing, forecaster, payer, poet
 
 
 @asynccontextmanager
@@ -92,6 +103,73 @@ async def test_responses() -> None:
     assert "Far north " == last.response.output_text
 
 
+@pytest.mark.parametrize("parks", [False, True])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_approvals(stream: bool, parks: bool) -> None:
+    """A response has the approvals that it needs; their answers in the next request go on with the run."""
+    paid: list[int] = []
+    asked: list[ResponseInputItemParam] = [{"role": "user", "content": "Pay."}]
+
+    async def respond(client: AsyncOpenAI, *more: ResponseInputItemParam) -> Response:
+        given = [*asked, *more]
+        if not stream:
+            return await client.responses.create(model="payer", input=given)
+        events = await client.responses.create(model="payer", input=given, stream=True)
+        last = [event async for event in events][-1]
+        assert isinstance(last, ResponseCompletedEvent)
+        return last.response
+
+    def answer(request: McpApprovalRequest, *, approve: bool, reason: str = "") -> ResponseInputItemParam:
+        told: ResponseInputItemParam = {
+            "type": "mcp_approval_response",
+            "approval_request_id": request.id,
+            "approve": approve,
+            "reason": reason,
+        }
+        return told
+
+    runs = Runs(MemoryJournal()) if parks else Runs()
+    async with chatting(payer(paid, ask_why=False), runs=runs) as url, asking(url) as client:
+        first = await respond(client)
+        assert "Let me pay." == first.output_text
+        big, small = (each for each in first.output if isinstance(each, McpApprovalRequest))
+        assert ("pay", {"amount": 100}, "payer") == (big.name, json.loads(big.arguments), big.server_label)
+        assert [] == (await respond(client, answer(big, approve=False, reason="No."))).output
+        last = await respond(client, answer(small, approve=True))
+        with pytest.raises(ConflictError, match="answered already"):
+            await respond(client.with_options(max_retries=0), answer(small, approve=False))
+        with pytest.raises(NotFoundError, match="This run does not exist"):
+            await respond(client, answer(small.model_copy(update={"id": "x"}), approve=True))
+    assert ("105; No.; 5 for tip", [5]) == (last.output_text, paid)
+
+
+async def test_approvals_of_an_agent_that_is_a_tool() -> None:
+    """A response ends there too; it goes on with each answer, and the call of the agent has its result."""
+    paid: list[int] = []
+    order = AssistantMessage(parts=["I order it. ", ToolCall("o1", "buyer", '{"text": "Pay."}')])
+    buyer = payer(paid, ask_why=False).described(alias="buyer", description="Buys things.")
+    agent = ScriptedModel(order, "Bought.").agent.with_tools(buyer).described(alias="payer")
+    async with chatting(agent, runs=Runs(MemoryJournal())) as url, asking(url) as client:
+        response = await client.responses.create(model="payer", input="Buy it.")
+        requests = [each.id for each in response.output if isinstance(each, McpApprovalRequest)]
+        assert 2 == len(requests)
+        said: list[ResponseInputItemParam] = [{"role": "user", "content": "Buy it."}]
+        for request in requests:
+            said.append({"type": "mcp_approval_response", "approval_request_id": request, "approve": True})
+            response = await client.responses.create(model="payer", input=said)
+    assert ("Bought.", [5, 100]) == (response.output_text, sorted(paid))
+
+
+@pytest.mark.logs("A run failed", "No reader ever saw this error")
+async def test_no_approvals() -> None:
+    """Chat Completions cannot ask: the run fails with a sentence, and nothing is called."""
+    paid: list[int] = []
+    async with chatting(payer(paid)) as url, asking(url) as client:
+        with pytest.raises(InternalServerError, match="a client of this protocol cannot answer"):
+            await client.chat.completions.create(model="payer", messages=user("Pay."))
+    assert [] == paid
+
+
 async def test_tools_of_the_server() -> None:
     """The tools of an agent work, and no client sees a call."""
     async with chatting(forecaster()) as url, asking(url) as client:
@@ -145,12 +223,13 @@ async def test_no_json() -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_client_that_leaves_stops_its_run(stream: bool) -> None:
+@pytest.mark.parametrize("where", ["chat/completions", "responses"])
+async def test_a_client_that_leaves_stops_its_run(where: str, stream: bool) -> None:
     """A client that leaves stops the agent, whether it streams or not."""
     gate = Gate()
-    body = {"model": "gate", "messages": user("Hi"), "stream": stream}
+    body = {"model": "gate", "messages": user("Hi"), "input": "Hi", "stream": stream}
     async with chatting(gate.agent()) as url, httpx2.AsyncClient() as http:
-        asked = asyncio.create_task(http.post(f"{url}/v1/chat/completions", json=body))
+        asked = asyncio.create_task(http.post(f"{url}/v1/{where}", json=body))
         async with asyncio.timeout(5):
             await gate.begun.wait()
             asked.cancel()

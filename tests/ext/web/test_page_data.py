@@ -11,7 +11,7 @@ import pytest
 from miniagents import InteractionContext, MiniAgents, miniagent
 from miniagents.ext.web import DataPart, Frame, MessageBegan, MessageEnded, MessagePart, PageData
 from miniagents.ext.web._encoders import encoder_of
-from miniagents.ext.web._frames import frame_from_json, json_of
+from miniagents.ext.web._frames import frame_from_data, json_of
 from miniagents.ext.web._source import FrameSource
 from tests.support.vercel_chat import vercel_chat
 from tests.support.web_agents import chatting
@@ -51,11 +51,18 @@ async def test_frames() -> None:
         MessagePart(0, DataPart("progress", 0.5, None, transient=True)),
         MessageEnded(0),
     ] == frames[:3]
-    again = [frame_from_json(json_of(each.as_data())) for each in frames]
+    again = [frame_from_data(json.loads(json_of(each.as_data()))) for each in frames]
     assert [json_of(each.as_data()) for each in again] == [json_of(each.as_data()) for each in frames]
     last = again[-3]
     assert isinstance(last, MessagePart)
     assert DataPart("weather", WEATHER, "w1") == last.part
+
+
+def test_lists_of_objects() -> None:
+    """Data are read as they were written, whatever they look like: they are no parts of a message."""
+    rows = [{"kind": "image", "data": "x"}, {"city": None}, "row"]
+    frame = MessagePart(0, DataPart("rows", rows))
+    assert frame == frame_from_data(json.loads(json_of(frame.as_data())))
 
 
 async def test_vercel() -> None:

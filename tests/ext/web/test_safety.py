@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from miniagents import InteractionContext, Message, MiniAgents, miniagent
 from miniagents.agents import MiniAgent
-from miniagents.ext.web import anyone, chat_routes
+from miniagents.ext.web import chat_routes
 from tests.support.web import served
 from tests.support.web_agents import Gate
 
@@ -49,7 +49,7 @@ async def serving(
         async with MiniAgents(app_wide=True, drain_timeout=0):
             yield
 
-    settings.setdefault("owner", anyone)
+    settings.setdefault("owner", "anyone")
     routes = chat_routes(
         agent,
         prefix="/chat",
@@ -287,14 +287,14 @@ def test_keywords_that_requests_do_not_have() -> None:
         chat_routes(cast("MiniAgent[Message, Message]", waiter))
     with pytest.raises(TypeError, match="The agent 'b' cannot be served"):
         chat_routes({"a": echo, "b": cast("MiniAgent[Message, Message]", waiter)})
-    assert 5 == len(chat_routes(waiter.bind(table=7)))
+    assert 6 == len(chat_routes(waiter.bind(table=7)))
 
 
 def test_owner_of_chats() -> None:
-    """A3: where clients choose the ids of chats, their owner must be known; `anyone` says it on purpose."""
-    with pytest.raises(ValueError, match=r'The protocol "vercel" needs owner=.*or owner=anyone'):
+    """A3: where clients choose the ids of chats, their owner must be known; "anyone" says it on purpose."""
+    with pytest.raises(ValueError, match=r"The protocol \"vercel\" needs owner=.*or owner='anyone'"):
         chat_routes(echo, protocols=["sse", "vercel"])
-    assert 3 == len(chat_routes(echo, protocols=["vercel"], owner=anyone))
+    assert 5 == len(chat_routes(echo, protocols=["vercel"], owner="anyone"))
 
 
 @pytest.mark.logs("A run failed")

@@ -93,6 +93,7 @@ def test_error_messages() -> None:
 
 async def test_parts() -> None:
     """Limits of the account and texts of errors are not shown, nor keys in the errors of tools."""
+    image = Image(url="https://x.org/a.png")
     async with MiniAgents():
         model = scripted_model(
             [
@@ -101,6 +102,7 @@ async def test_parts() -> None:
                 AgentPart(("A",), ResponseHeaders(200)),
                 AgentPart(("A",), Retry(1, 0.5, "PROMPT")),
                 ToolResult("1", "api_key=sk-1234567890 refused", is_error=True),
+                ToolResult("1", ("api_key=sk-1234567890 refused", image), is_error=True),
                 ToolResult("1", "sk-1234567890 is the number of the part"),
                 Restart("PROMPT: field required"),
                 "Hi",
@@ -114,6 +116,7 @@ async def test_parts() -> None:
         Retry(1, 0.5, ""),
         AgentPart(("A",), Retry(1, 0.5, "")),
         ToolResult("1", "api_key=[redacted] refused", is_error=True),
+        ToolResult("1", ("api_key=[redacted] refused", image), is_error=True),
         ToolResult("1", "sk-1234567890 is the number of the part"),
         Restart(),
         "Hi",

@@ -7,7 +7,16 @@ from random import Random
 
 import pytest
 
-from miniagents.ext.web._frames import Frame, FramePart, MessageBegan, MessageEnded, MessagePart, RunEnded
+from miniagents.ext.web._frames import (
+    Frame,
+    FramePart,
+    MessageBegan,
+    MessageEnded,
+    MessagePart,
+    QuestionAnswered,
+    QuestionAsked,
+    RunEnded,
+)
 from miniagents.ext.web._vercel import VercelEncoder, vercel_message_id
 from miniagents.values import (
     AgentPart,
@@ -280,6 +289,29 @@ def test_nothing_is_null() -> None:
         for chunk in chunks(drawn_run(drawn(seed))):
             nulls = {name for name, value in chunk.items() if value is None}
             assert nulls <= {"input", "output"}, (seed, chunk)
+
+
+def test_edited_arguments() -> None:
+    """A call that a person has edited is shown anew, unless the client would make a second one of it."""
+
+    def told(call: str, cents: int) -> list[Frame]:
+        shown = {"tool": "pay", "arguments": {"cents": 9}, "call": call}
+        asked = QuestionAsked(f"q-{call}", "approval", shown, "")
+        return [asked, QuestionAnswered(f"q-{call}", "allowed", {"cents": cents})]
+
+    calls = [ToolCallDelta(at, call, "pay", '{"cents": 9}') for at, call in enumerate(("a", "b", "c"))]
+    inner = MessagePart(1, AgentPart(("BUYER",), ToolCallDelta(0, "i", "pay", '{"cents": 9}')))
+    frames = [*message(0, *calls), MessageBegan(1, "tool", call="a"), *told("b", 5), inner]
+    frames += [*told("i", 3), *told("c", 1), RunEnded("finished")]
+    inputs = [each for each in chunks(frames) if each["type"] == "tool-input-available"]
+    plain = [(each, {"cents": 9}, None) for each in "abc"]
+    about = {"inside": "a"}
+    assert [
+        *plain,
+        ("b", {"cents": 5}, {"miniagents": {"edited": True}}),
+        ("i", {"cents": 9}, {"miniagents": about}),
+        ("i", {"cents": 3}, {"miniagents": {"edited": True, **about}}),
+    ] == [(each["toolCallId"], each["input"], each.get("providerMetadata")) for each in inputs]
 
 
 def drawn(seed: int) -> Random:

@@ -20,6 +20,7 @@ from miniagents.ext.web._request_errors import RequestError
 from miniagents.ext.web._seal import Seal
 from miniagents.ext.web._vercel import VercelEncoder
 from miniagents.ext.web._vercel_messages import VercelRequest, read_vercel_request
+from miniagents.tools import Allow, Reject
 from miniagents.values import ToolResult
 from tests.support.run_frames import tool_run
 from tests.support.vercel_chat import vercel_chat
@@ -145,7 +146,8 @@ def test_calls_without_a_result(state: str) -> None:
     ("state", "told"),
     [
         ({"state": "output-error", "errorText": "no such city"}, "no such city"),
-        ({"state": "output-denied"}, "The user did not allow this call."),
+        ({"state": "output-denied"}, "The user does not allow this call."),
+        ({"state": "output-denied", "approval": {"id": "q", "reason": "Too hot."}}, "Too hot."),
     ],
 )
 def test_calls_that_failed(state: dict[str, object], told: str) -> None:
@@ -165,6 +167,20 @@ def test_goes_on() -> None:
     """An answer to a tool of the browser goes on with the message that called it."""
     part = {**CALL, "state": "output-available", "output": "12"}
     assert asked(HI, {"id": "a", "role": "assistant", "parts": [part]}).goes_on
+
+
+def test_edited_arguments() -> None:
+    """A call is allowed with the arguments of the body, if it has some for this approval: an object."""
+    parts = [
+        {**CALL, "state": "approval-responded", "approval": {"id": key, "approved": key != "c"}}
+        for key in "abc"
+    ]
+    body = {"id": "1", "messages": [HI, {"role": "assistant", "parts": parts}]}
+    edited: dict[str, object] = {"b": {"city": "Rome"}, "c": {"city": "Bonn"}}
+    read = read_vercel_request({**body, "arguments": edited}).approvals
+    assert {"a": Allow(), "b": Allow({"city": "Rome"}), "c": Reject()} == read
+    with pytest.raises(RequestError, match="arguments must be an object"):
+        read_vercel_request({**body, "arguments": {"b": 7}})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ Crosses modules: routes, encoders, sources and journals.
 """
 
 import asyncio
+import json
+import re
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -12,10 +14,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from miniagents import InteractionContext, miniagent
+from miniagents import AssistantMessage, InteractionContext, ToolCall, miniagent
+from miniagents.ext.journal import MemoryJournal
+from miniagents.ext.web import Runs
+from miniagents.testing import ScriptedModel
 from tests.support.mcp_servers import ROOT
-from tests.support.vercel_chat import vercel_chat
-from tests.support.web_agents import SECRET, Gate, chatting, failing, forecaster, poet
+from tests.support.vercel_chat import AI_6, AI_VERSION, Shown, VercelChat, vercel_chat
+from tests.support.web_agents import SECRET, Gate, chatting, failing, forecaster, payer, poet
 
 
 def body(text: str, chat: str = "chat-1") -> dict[str, object]:
@@ -62,6 +67,49 @@ class TestRoutes:
             gate.go.set()
             assert "done." in (await second).text
 
+    @pytest.mark.parametrize("parks", [False, True])
+    async def test_approvals(self, parks: bool) -> None:
+        """A response ends where calls need approval; the answers go on with the run, also a parked one."""
+        runs = Runs(MemoryJournal()) if parks else Runs()
+        paid: list[int] = []
+
+        async def told(
+            responded: dict[str, object] | None = None, done: str = "c0"
+        ) -> list[dict[str, object]]:
+            asked = body("Pay.")
+            if responded is not None:
+                past = {"type": "tool-pay", "toolCallId": done, "state": "output-denied"}
+                given = {"id": "a", "role": "assistant", "parts": [past, responded]}
+                asked["messages"] = [*asked["messages"], given]  # type: ignore[misc]
+            response = await http.post(f"{url}/vercel", json=asked)
+            lines = response.text.splitlines()
+            return [json.loads(line[6:]) for line in lines if line.startswith("data: {")] or [
+                {"error": response.text}
+            ]
+
+        def answer(approval: object, **how: object) -> dict[str, object]:
+            call: dict[str, object] = {"type": "tool-pay", "toolCallId": "c", "input": {}}
+            return {**call, "state": "approval-responded", "approval": {"id": approval, **how}}
+
+        async with chatting(payer(paid), runs=runs) as url, httpx2.AsyncClient() as http:
+            first = await told()
+            asked = {each["toolCallId"]: each["approvalId"] for each in first if "approvalId" in each}
+            assert ({"c100", "c5"}, "finish") == ({*asked}, first[-1]["type"])
+            unknown = await told(answer("nothing", approved=True))
+            assert [{"error": "the run has no question 'nothing'."}] == [
+                {"error": re.sub("the run '[^']+'", "the run", str(each["error"]))} for each in unknown
+            ]
+            second = await told(answer(asked["c100"], approved=False, reason="No."))
+            assert ["start", "tool-output-denied", "finish-step", "finish"] == [
+                each["type"] for each in second
+            ]
+            last = await told(answer(asked["c5"], approved=True), done="c100")
+        assert [5] == paid
+        assert ["start", "tool-output-available", "finish-step", "start-step"] == [
+            each["type"] for each in last[:4]
+        ]
+        assert "105; No.; 5 for tip" == "".join(str(each.get("delta", "")) for each in last)
+
     @pytest.mark.parametrize(
         "wrong", [{}, {"id": "c"}, {"id": "c", "messages": []}, {"id": 7, "messages": [1]}]
     )
@@ -72,6 +120,29 @@ class TestRoutes:
         assert (400, "text/plain") == (told.status_code, told.headers["content-type"].partition(";")[0])
         assert told.text.endswith(".")
         assert "\n" not in told.text
+
+
+def states(shown: Shown) -> dict[str, str]:
+    """The states of the calls in the last message."""
+    return {str(part["toolCallId"]): str(part["state"]) for part in shown.parts if "toolCallId" in part}
+
+
+def approval_of(shown: Shown, call: str) -> str:
+    """The id of the approval that a call needs."""
+    (part,) = [part for part in shown.parts if part.get("toolCallId") == call]
+    approval: dict[str, str] = part["approval"]  # type: ignore[assignment]
+    return approval["id"]
+
+
+async def eventually(chat: VercelChat) -> dict[str, str]:
+    """The question that is shown, when there is one."""
+    for _ in range(500):
+        for part in (await chat.do("look")).data:
+            if part["type"] == "data-question":
+                asked: dict[str, str] = part["data"]  # type: ignore[assignment]
+                return asked
+        await asyncio.sleep(0.02)
+    raise AssertionError("no question is shown")
 
 
 PROGRAM = """
@@ -141,6 +212,82 @@ class TestRealClient:
         assert ("output-available", {"city": "Oslo"}) == (call["state"], call["input"])
         assert {"city": "Oslo", "degrees": 12} == call["output"]
         assert "Let me look.It is 12 °C." == shown.text
+
+    @pytest.mark.parametrize("version", [AI_6, AI_VERSION])
+    async def test_approvals(self, version: str) -> None:
+        """An answer ends where calls need approval; its client answers, and gets the rest of the same run."""
+        paid: list[int] = []
+        async with (
+            chatting(payer(paid)) as url,
+            vercel_chat(version) as first,
+            vercel_chat(version) as chat,
+            httpx2.AsyncClient() as http,
+        ):
+            await first.open(api=f"{url}/vercel", id="chat-1")
+            await first.send("Pay.")
+            shown = await first.wait()
+            assert ("ready", "Let me pay.") == (shown.status, shown.text)
+            assert states(shown) == {
+                "c0": "output-available",
+                "c100": "approval-requested",
+                "c5": "approval-requested",
+            }
+            # The page is opened again.
+            await chat.open(api=f"{url}/vercel", id="chat-1", messages=shown.messages[:1])
+            await chat.do("resume")
+            again = await chat.wait()
+            assert shown.messages == again.messages
+            await chat.do("approve", id=approval_of(again, "c5"), approved=False, reason="Too little.")
+            waiting = await chat.do("approve", id=approval_of(again, "c100"), approved=True)
+            assert "approval-responded" == states(waiting)["c5"]
+            asked = await eventually(chat)
+            answer = {"digest": asked["digest"], "value": "books"}
+            told = await http.post(f"{url}/vercel/chat-1/questions/{asked['question']}", json=answer)
+            assert 204 == told.status_code
+            shown = await chat.do("settle")
+            assert ("ready", "Let me pay.105; 100 for books; Too little.") == (shown.status, shown.text)
+            assert states(shown) == {
+                "c0": "output-available",
+                "c100": "output-available",
+                "c5": "output-denied",
+            }
+            assert ["user", "assistant"] == [each["role"] for each in shown.messages]
+            assert again.messages[1]["id"] == shown.messages[1]["id"]
+            # What is answered in another way, or not by this run, is refused.
+            await first.do("approve", id=approval_of(again, "c5"), approved=True)
+            await first.do("approve", id=approval_of(again, "c100"), approved=True)
+            late = await first.do("settle")
+            assert ("error", "this question was answered already, in another way.") == (
+                late.status,
+                late.error,
+            )
+        assert [100] == paid
+
+    @pytest.mark.parametrize("version", [AI_6, AI_VERSION])
+    async def test_approvals_of_an_agent_that_is_a_tool(self, version: str) -> None:
+        """Its calls that need approval are shown; the answer ends there, and goes on with both."""
+        paid: list[int] = []
+        order = AssistantMessage(parts=["I order it.", ToolCall("o1", "buyer", '{"text": "Pay."}')])
+        model = ScriptedModel(order, "Bought.", "You are welcome.")
+        buyer = payer(paid, ask_why=False).described(alias="buyer", description="Buys things.")
+        async with chatting(model.agent.with_tools(buyer)) as url, vercel_chat(version) as chat:
+            await chat.open(api=f"{url}/vercel", id="chat-1")
+            await chat.send("Buy it.")
+            shown = await chat.wait()
+            wanted = {"o1": "input-available", "c100": "approval-requested", "c5": "approval-requested"}
+            assert ("ready", wanted) == (shown.status, states(shown))
+            await chat.do("approve", id=approval_of(shown, "c5"), approved=False, reason="Too little.")
+            await chat.do("approve", id=approval_of(shown, "c100"), approved=True)
+            shown = await chat.do("settle")
+            wanted = {"o1": "output-available", "c100": "output-available", "c5": "output-denied"}
+            assert ("ready", wanted) == (shown.status, states(shown))
+            assert shown.text.endswith("Bought.")
+            await chat.send("Thanks!")
+            await chat.wait()
+        assert [100] == paid
+        # Its own model sees only its own call.
+        calls = [each.tool_calls for each in model.requests[2].messages if isinstance(each, AssistantMessage)]
+        assert [["o1"]] == [[call.id for call in each] for each in calls if each]
 
     @pytest.mark.logs("A run failed")
     async def test_errors(self) -> None:

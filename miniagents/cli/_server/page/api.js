@@ -39,7 +39,13 @@ export const remove = (id) => ask("DELETE", `/api/threads/${at(id)}`);
 
 /** @param {{text?: string, regenerate?: true, edit?: number}} what - a message, or what to answer again. */
 export const begin = (id, what) => ask("POST", `/api/threads/${at(id, "runs")}`, what);
+
+/** @param {object} said - {text, when, id}: to the agent that works on the run. */
+export const say = (run, said) => ask("POST", `/runs/${at(run, "say")}`, said);
 export const stop = (run) => ask("POST", `/runs/${at(run, "stop")}`, {});
+
+/** @param {object} body - the "digest" of what was shown, and the answer. */
+export const answer = (run, question, body) => ask("POST", `/runs/${at(run, "questions", question)}`, body);
 
 export const timelineAddress = (run) => `/api/runs/${at(run, "timeline")}`;
 export const runAddress = (run, after) => `/runs/${at(run)}${after ? `?after=${encodeURIComponent(after)}` : ""}`;

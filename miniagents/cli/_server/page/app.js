@@ -18,27 +18,44 @@ let next = null; // where the older chats begin
 let poll = null;
 let away = false; // the last request did not reach the server
 let isLoaded;
-const loaded = new Promise((resolve) => (isLoaded = resolve)); // resolved when the page knows which agent answers
+let loaded; // resolved when the page knows which agent answers, and shows the chat in its address
+loading();
 
 /** The open chat. Results that arrive after another chat was opened are not shown. */
 let open = chat(null);
 
 function chat(id) {
-  return { id, title: "", count: 0, run: null, busy: false, stopped: false, leave: null };
+  return { id, title: "", count: 0, run: null, began: null, busy: false, stopped: false, leave: null, answer: null };
 }
 
 const conversation = new Conversation($("conversation"), $("scroller"), $("newer"), { regenerate, edit });
 const list = new ThreadList($("threads"), { rename, remove });
 const others = new BroadcastChannel("miniagents"); // this page in other tabs
 
+/** From now on messages wait for the next `isLoaded()`. */
+function loading() {
+  const before = isLoaded;
+  loaded = new Promise((resolve) => {
+    isLoaded = () => {
+      before?.();
+      resolve();
+    };
+  });
+}
+
 // -- questions -------------------------------------------------------------------------------------------------
 
-async function say() {
+async function say(when = "queue") {
   await loaded; // a user who types early has to give the token first
   const text = box.value.trim();
   if (!text) return;
+  if (open.busy && info.interactive) {
+    await sayNow(text, when);
+    return;
+  }
   if (open.busy) {
-    complain("The answer is not complete yet. Send your message when it has ended, or press Esc to stop it.", true);
+    const todo = open.answer?.isAsking ? "The agent waits for your answer to its question." : "The answer is not complete yet.";
+    complain(`${todo} Send your message when the answer has ended, or press Esc to stop it.`, true);
     return;
   }
   box.value = "";
@@ -47,11 +64,36 @@ async function say() {
   await run({ text }, (mine) => {
     if (mine === open) {
       conversation.withdrawFrom(question);
-      box.value ||= text;
-      fit();
+      giveBack(text);
       welcome();
     }
   });
+}
+
+/** Say something to the agent while it works. */
+async function sayNow(text, when) {
+  const mine = open;
+  const id = `page-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+  box.value = "";
+  fit();
+  conversation.waits(id, text, when);
+  try {
+    await api.say(mine.run ?? (await mine.began), { text, when, id });
+  } catch (error) {
+    if (mine === open) {
+      conversation.notTaken(id);
+      giveBack(text);
+    }
+    failed(error);
+  }
+}
+
+/** Put back into the box what was not sent, behind what is there; a user who types there goes on. */
+function giveBack(text) {
+  const [begin, end, typed] = [box.selectionStart, box.selectionEnd, box.value];
+  box.value = typed ? `${typed}\n${text}` : text;
+  if (typed) box.setSelectionRange(begin, end);
+  fit();
 }
 
 async function regenerate() {
@@ -76,14 +118,9 @@ async function run(what, undo) {
   announce("");
   setBusy(mine, true);
   welcome();
+  mine.began = begin(mine, what);
   try {
-    if (mine.id === null) {
-      mine.id = (await api.newThread()).id;
-      if (mine === open) history.replaceState(null, "", address(mine.id));
-    }
-    const begun = await api.begin(mine.id, what);
-    changed(mine.id);
-    listen(mine, begun.run);
+    listen(mine, await mine.began);
   } catch (error) {
     setBusy(mine, false);
     undo(mine);
@@ -92,16 +129,38 @@ async function run(what, undo) {
   }
 }
 
+/** Start a run on the server, in a new chat if there is none; its id. */
+async function begin(mine, what) {
+  if (mine.id === null) {
+    mine.id = (await api.newThread()).id;
+    if (mine === open) history.replaceState(null, "", address(mine.id));
+  }
+  const begun = await api.begin(mine.id, what);
+  changed(mine.id);
+  return begun.run;
+}
+
 /** Show a run from its first frame on, until it ends. */
 function listen(mine, run) {
   mine.run = run;
   setBusy(mine, true);
   if (mine.stopped) api.stop(run).catch(failed);
   if (mine !== open) return;
-  const answer = conversation.answer(info.agent);
+  let answer = (mine.answer = conversation.answer(info.agent, run));
+  let said = null; // what the user has said meanwhile
   mine.leave = follow(run, {
     onFrame(frame) {
-      answer.take(frame);
+      if (frame.type === "message_began" && frame.when) said = { ...frame, text: "" };
+      else if (said !== null && frame.message === said.message) {
+        if (frame.type === "part" && typeof frame.part === "string") said.text += frame.part;
+        if (frame.type !== "message_ended") return;
+        answer.ended = said.when === "steer" || said.when === "queue" ? null : "interrupted";
+        answer.close();
+        conversation.taken(said.id, said.text, mine.count);
+        answer = mine.answer = conversation.answer(info.agent, run);
+        said = null;
+      } else answer.take(frame);
+      if (frame.type === "question") announce(answer.asked);
       if (frame.type === "run_ended") ended(mine, answer);
     },
     onConnection: (connected) => answer.connected(connected),
@@ -113,7 +172,12 @@ function listen(mine, run) {
 }
 
 async function ended(mine, answer) {
+  const left = mine === open ? conversation.notTaken() : [];
   setBusy(mine, false);
+  if (left.length && !box.value) {
+    box.value = left.join("\n");
+    fit();
+  }
   if (mine === open && problem.classList.contains("mild")) complain("");
   announce(`${answer.agent}: ${answer.spoken}`);
   changed(mine.id);
@@ -138,12 +202,13 @@ function setBusy(mine, busy) {
   mine.busy = busy;
   if (!busy) {
     mine.run = null;
+    mine.began = null;
     mine.stopped = false;
     mine.leave?.();
     mine.leave = null;
   }
   if (mine !== open) return;
-  send.hidden = busy;
+  send.hidden = busy && !info.interactive;
   stop.hidden = !busy;
   document.body.classList.toggle("busy", busy);
   entitle();
@@ -337,6 +402,7 @@ let entering = false;
 async function enter(token = null, wrong = "") {
   if (entering) return;
   entering = true;
+  loading(); // a message sent before the chat is opened again would be lost from sight
   complain("");
   let given = token;
   let sentence = wrong;
@@ -365,11 +431,13 @@ async function load() {
     info.agent = nameOf(info.agent);
   } catch (error) {
     failed(error);
+    if (info.version !== undefined && error.status !== 401) isLoaded();
     return;
   }
   $("agent").textContent = info.model ? `${info.agent} · ${info.model}` : info.agent;
   $("opening").textContent = info.opening ?? "";
   $("hello").textContent = `Talk with ${info.agent}`;
+  $("live").hidden = !info.interactive;
   $("version").textContent = `miniagents ${info.version}`;
   open = chat(undefined); // so that route() opens the chat in the address in any case
   await route();
@@ -384,7 +452,7 @@ function start() {
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
-    say();
+    say(event.ctrlKey || event.metaKey ? "steer" : "queue");
   });
   box.addEventListener("input", fit);
   for (const type of ["paste", "drop", "dragover"]) document.addEventListener(type, refuseFiles);
@@ -404,12 +472,14 @@ function start() {
     if (document.body.classList.contains("drawer")) {
       drawer(false);
       $("menu").focus();
-    } else stopRun();
+    } else if (open.busy && info.interactive && box.value.trim()) say("interrupt");
+    else stopRun();
   });
   document.addEventListener("visibilitychange", () => document.hidden || look());
   others.addEventListener("message", look);
   addEventListener("hashchange", route);
   addEventListener("online", look);
+  toBox(); // who types at once may be faster than the server
 
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token === null) return load();

@@ -1,13 +1,15 @@
 // The conversation on the page: questions, answers, and their buttons.
 
-import { timelineAddress } from "./api.js";
+import { answer as answerQuestion, timelineAddress } from "./api.js";
 import { copyButton, element, link, nameOf } from "./dom.js";
 import { MessageView } from "./message.js";
+import { QuestionView } from "./question.js";
 
 const NEAR = 80; // pixels; closer to the end than this, the page scrolls with the text
 
 const NOTICES = {
   stopped: "Stopped.",
+  interrupted: "Interrupted.",
   failed: "The agent failed; the log of the server says why.",
   lost: "The rest of this answer is lost: the server stopped before the answer was complete.",
 };
@@ -78,17 +80,45 @@ export class Conversation {
     return node;
   }
 
-  /** Begin to show an answer. */
-  answer(agent) {
-    const answer = new Answer(agent, this);
-    this.#list.append(answer.node);
+  /** Show what the agent will take; it goes to its place when it is taken. */
+  waits(id, text, when) {
+    const node = element("article.question.waits", { "aria-label": `You (${when}, not read yet)` }, element("div.said", { dir: "auto" }, text));
+    node.dataset.id = id;
+    this.#list.append(node);
+    this.toEnd();
+  }
+
+  /** Show what the agent has taken; everything else that waits stays behind it. */
+  taken(id, text, index) {
+    this.notTaken(id);
+    const node = this.ask(text, index);
+    node.classList.add("meanwhile"); // it belongs to the answer: only its question can be edited
+    node.querySelector(".change").remove();
+    const waiting = [...this.#list.querySelectorAll(".waits")];
+    this.#list.append(...waiting);
+    return node;
+  }
+
+  /** Remove what waits: one, or all; return their texts. */
+  notTaken(id = null) {
+    const nodes = [...this.#list.querySelectorAll(".waits")].filter((each) => id === null || each.dataset.id === id);
+    for (const each of nodes) each.remove();
+    return nodes.map((each) => each.textContent);
+  }
+
+  /** Begin to show an answer; `run`: that writes it. */
+  answer(agent, run = null) {
+    const answer = new Answer(agent, this, run);
+    const waiting = this.#list.querySelector(".waits");
+    if (waiting) waiting.before(answer.node);
+    else this.#list.append(answer.node);
     this.#offer();
     return answer;
   }
 
   /** Remove the answers after the last question. */
   withdrawAnswer() {
-    while (this.#list.lastElementChild?.matches(".answer")) this.#list.lastElementChild.remove();
+    while (this.#list.lastElementChild?.matches(".answer, .meanwhile")) this.#list.lastElementChild.remove();
   }
 
   /** Remove a question and everything after it. */
@@ -114,6 +144,13 @@ export class Conversation {
   toEnd() {
     this.#following = true;
     this.#settle();
+  }
+
+  /** Show the beginning of what has come at the end, if not all of it can be seen. */
+  toBegin(node) {
+    if (!this.#following || node.offsetHeight <= this.#scroller.clientHeight) return;
+    this.#following = false;
+    node.scrollIntoView();
   }
 
   /** Only the last answer has the button "Regenerate". */
@@ -176,6 +213,8 @@ class Answer {
   #kept = [];
   #calls = new Map();
   #data = new Map();
+  #questions = new Map();
+  #run;
   #body = element("div.body");
   #wait = element("p.wait", { "aria-hidden": "true" }, element("span"), element("span"), element("span"));
   #connection = element("p.note", { hidden: true }, "The connection is lost. Trying again…");
@@ -189,8 +228,9 @@ class Answer {
   #sentence = "";
   ended = null;
 
-  constructor(agent, conversation) {
+  constructor(agent, conversation, run) {
     this.#conversation = conversation;
+    this.#run = run;
     this.#actions = element("div.actions", { hidden: true }, copyButton(() => this.text), this.#again, this.#figures);
     this.#again.addEventListener("click", () => conversation.regenerate());
     this.node = element(
@@ -238,7 +278,16 @@ class Answer {
       case "message_ended":
         this.#conversation.flush();
         this.#messages.get(frame.message)?.end();
-        this.#wait.hidden = false;
+        this.#settleCalls();
+        this.#wait.hidden = this.isAsking;
+        return;
+      case "question":
+        this.#ask(frame);
+        return;
+      case "question_answered":
+        this.#questions.get(frame.question)?.close(frame.how, frame.arguments);
+        this.#settleCalls();
+        this.#wait.hidden = this.isAsking;
         return;
       case "run_ended":
         this.ended = frame.how;
@@ -249,12 +298,47 @@ class Answer {
     }
   }
 
+  /** Whether a question to the user is open. */
+  get isAsking() {
+    return [...this.#questions.values()].some((each) => each.isOpen);
+  }
+
+  /** The newest question to the user, for a screen reader. */
+  get asked() {
+    return [...this.#questions.values()].at(-1).spoken;
+  }
+
+  /** Show which calls wait for a person: those that need approval, and the only one, for whatever is asked. */
+  #settleCalls() {
+    const open = [...this.#questions.values()].filter((each) => each.isOpen);
+    const only = [...this.#calls.values()].filter((call) => call.isOpen);
+    for (const call of new Set(this.#views.flatMap((view) => view.everyCall))) {
+      call.waits(open.some((each) => each.call === call || (only.length === 1 && only[0] === call)));
+    }
+  }
+
+  #ask(frame) {
+    const view = new QuestionView(frame, (body) => {
+      this.#conversation.toEnd(); // a form that was opened may have left it
+      return answerQuestion(this.#run, frame.question, body);
+    });
+    view.call = this.#views.flatMap((each) => each.everyCall).findLast((call) => call.id === frame.shown.call) ?? null;
+    view.call?.asked(); // nothing says so of a call of an agent that is a tool
+    this.#questions.set(frame.question, view);
+    this.#body.append(view.node);
+    this.#wait.hidden = true;
+    this.#conversation.flush();
+    this.#settleCalls();
+    this.#conversation.toBegin(view.node);
+  }
+
   /** Show a message of the history. */
   keep(message) {
     const view = this.#add(message);
     const parts = message.parts?.length ? message.parts : [message.text ?? ""];
     for (const part of message.role === "error" ? [] : parts) view.take(part);
     view.end();
+    for (const [id, how] of Object.entries(message.decided ?? {})) this.#calls.get(id)?.decide(how);
     this.#kept.push(view);
     this.#told.push(message);
     this.ended = message.ended ?? this.ended;
@@ -295,6 +379,7 @@ class Answer {
   close() {
     this.#conversation.flush();
     for (const view of this.#views) view.abandon();
+    for (const view of this.#questions.values()) view.close("");
     this.#wait.hidden = true;
     this.#connection.hidden = true;
     this.node.removeAttribute("aria-busy");

@@ -4,6 +4,7 @@ import { GrowingText, copyButton, element, link, safeAddress } from "./dom.js";
 import { Markdown } from "./markdown.js";
 
 const IMAGE = /^image\/(?:png|jpeg|gif|webp|avif|bmp)$/; // shown as pictures; SVG is a document, and is offered as a file
+const NOT_MADE = { rejected: "rejected", expired: "not allowed in time" };
 const CUT = new Set(["length", "max_tokens", "max_output_tokens", "content_filter", "refusal"]);
 
 /** One message. Its texts are collected, and shown when `flush` is called. */
@@ -188,6 +189,11 @@ export class MessageView {
     this.said += 1;
   }
 
+  /** All calls, also of agents that were called by this one. */
+  get everyCall() {
+    return [...this.calls.values(), ...[...this.agents.values()].flatMap((view) => view.everyCall)];
+  }
+
   tell(sentence) {
     this.note?.remove();
     this.note = sentence === null ? null : this.put(element("p.note", {}, sentence));
@@ -281,17 +287,19 @@ class CallView {
   #brief = element("span.brief");
   #state = element("span.state", {}, "is being called…");
   #arguments;
+  #argumentsBox;
   #result;
   #resultBox;
+  #complete = false;
+  #decided = null;
   #ended = false;
 
   constructor(id) {
     this.id = id ?? null;
-    let argumentsBox;
-    [argumentsBox, this.#arguments] = box("Arguments");
+    [this.#argumentsBox, this.#arguments] = box("Arguments");
     [this.#resultBox, this.#result] = box("Result");
     this.#resultBox.hidden = true;
-    this.node = element("details.call", {}, element("summary", {}, this.#name, " ", this.#brief, " ", this.#state), argumentsBox, this.#resultBox);
+    this.node = element("details.call", {}, element("summary", {}, this.#name, " ", this.#brief, " ", this.#state), this.#argumentsBox, this.#resultBox);
   }
 
   name(name) {
@@ -307,7 +315,26 @@ class CallView {
     const all = this.#arguments.all;
     this.#brief.textContent = brief(all);
     this.#arguments.all = pretty(all);
-    if (!this.#ended && this.#resultBox.hidden) this.#state.textContent = "is running…";
+    this.#complete = true;
+    this.waits(false);
+  }
+
+  get isOpen() {
+    return !this.#ended && this.#resultBox.hidden;
+  }
+
+  /** Whether a person has to answer before it goes on. */
+  waits(is) {
+    if (this.isOpen) this.#say(is ? "waits for your answer" : this.#complete ? "is running…" : "is being called…");
+  }
+
+  /** What a person has decided: "edited", "rejected" or "expired"; `text`: the arguments with which it runs, if they are not shown already. */
+  decide(how, text = this.#arguments.all) {
+    this.#decided = how;
+    if (how !== "edited") return;
+    this.#argumentsBox.querySelector(".title span").textContent = "Arguments, as edited";
+    this.#arguments.all = text;
+    this.asked();
   }
 
   add(text) {
@@ -326,11 +353,12 @@ class CallView {
   }
 
   abandon() {
-    if (!this.#ended && this.#resultBox.hidden) this.#say("has no result");
+    if (this.isOpen) this.#say("has no result");
   }
 
   #say(state) {
-    this.#state.textContent = state;
+    const said = this.#decided === "edited" ? `edited · ${state}` : state;
+    this.#state.textContent = state === "failed" ? (NOT_MADE[this.#decided] ?? said) : said;
   }
 }
 

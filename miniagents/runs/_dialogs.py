@@ -1,0 +1,233 @@
+"""The dialogs of a run: what was said to its interactive agents, and what they had taken of it."""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Final, cast
+
+from miniagents.messages import InputMessage, Message, Messages, MessageSequencePromise
+
+from ._call_keys import question_of
+from ._message_records import Json, Registry
+from ._questions import CUT
+from ._stores import Event
+
+_REGISTRY: Final = Registry()
+_SAY: Final = "say"
+_PLAYED_WITHIN: Final = 1.0  # seconds: code of an agent that was cut while it called nothing may take longer
+
+
+def saying(message: InputMessage) -> tuple[str, Json]:
+    """Return the key and the data under which a message is sent to a run.
+
+    Args:
+        message: with an id, under which it counts once.
+    """
+    return f"{_SAY}:{message.input_id}", _REGISTRY.data_of(message)
+
+
+class RunDialogs:
+    """Writes the dialogs of a run, and has what is written of them.
+
+    Args:
+        events: what is in the log already.
+        add: writes an event, soon.
+
+    Attributes:
+        calls: the keys of the calls that were kept or played, in that order.
+        forget: called with the keys of calls that are not made again, since the answer with them was cut.
+        answered: returns whether there are answers of people that were not asked for again.
+    """
+
+    def __init__(self, events: Sequence[Event], add: Callable[[Event], None]) -> None:
+        self._events = events
+        self._add = add
+        self._begun: list[tuple[Callable[[Message], None], Callable[[], None]] | None] = []
+        self._said: dict[str, InputMessage] = {}  # before a dialog has begun
+        self.calls: list[str] = []
+        self.forget: Callable[[Iterable[str]], None] | None = None
+        self.answered: Callable[[], bool] | None = None
+
+    def begin(self, take: Callable[[Message], None], play_on: Callable[[], None]) -> "WrittenDialog":
+        """Begin a dialog.
+
+        Args:
+            take: takes a message from outside.
+            play_on: called when something is done that is not written yet.
+        """
+        number = len(self._begun)
+        self._begun.append((take, play_on))
+        return WrittenDialog(number, self._events, self)
+
+    def began(self) -> None:
+        """Pass on what was said before the dialog had begun."""
+        said, self._said = self._said, {}
+        for message in said.values():
+            self.say(message)
+
+    def ended(self, number: int) -> None:
+        """Note that a dialog has ended."""
+        self._begun[number] = None
+
+    @property
+    def open(self) -> bool:
+        """Whether a dialog goes on, or none has begun yet."""
+        return not self._begun or any(self._begun)
+
+    def write(self, *event: Json) -> None:
+        """Write an event, soon."""
+        self._add(list(event))
+
+    def play_on(self) -> None:
+        """Note that a call is made that is not written: from here on everything happens anew."""
+        for each in self._begun:
+            if each is not None:
+                each[1]()
+
+    def on_sent(self, key: str, data: object) -> None:
+        """Take a message that was sent to the run.
+
+        Args:
+            key: under which it was sent.
+            data: of the message.
+        """
+        if not key.startswith(f"{_SAY}:"):
+            return
+        message = _REGISTRY.value_of(cast("Json", data))
+        if isinstance(message, InputMessage):
+            self.say(message)
+
+    def say(self, message: InputMessage) -> bool:
+        """Say something to the dialog that goes on; before it begins, it waits. False if it is over.
+
+        Args:
+            message: with an id, which counts once.
+        """
+        goes_on = next((each for each in self._begun if each is not None), None)
+        if goes_on is None:
+            self._said[message.input_id] = message
+        else:
+            goes_on[0](message)
+        return self.open
+
+
+async def _until_over(replies: MessageSequencePromise) -> None:
+    with suppress(Exception):
+        await replies
+
+
+class WrittenDialog:
+    """One dialog of a run, as it is written.
+
+    Args:
+        number: how many dialogs of the run began before it.
+        events: what is in the log already.
+        dialogs: of the run.
+
+    Attributes:
+        inputs: what has come, by keys, in that order.
+    """
+
+    def __init__(self, number: int, events: Iterable[Event], dialogs: RunDialogs) -> None:
+        self._number = number
+        self._dialogs = dialogs
+        self._taken: dict[str, tuple[Sequence[str], bool]] = {}
+        self._cuts: dict[int, tuple[str, Sequence[Message | str], Sequence[str]]] = {}
+        self._calls = 0  # that were kept or played before the present answer
+        self.inputs: dict[str, Message] = {}
+        self._gone: set[str] = set()
+        for event in events:
+            self._read(event)
+
+    def _read(self, event: Event) -> None:
+        match event:
+            case ["input", _, self._number, str(key), data]:
+                message = _REGISTRY.value_of(data)
+                if isinstance(message, Message):
+                    self.inputs[key] = message
+            case ["delivered", _, self._number, str(place), list(keys), bool(ends)]:
+                taken = [str(key) for key in keys]
+                self._taken[place] = taken, ends
+                for key in taken:
+                    self._replace_before(key)
+                self._gone.update(taken)
+            case ["cut", _, self._number, int(answer), str(how), list(shown), list(calls)]:
+                values = [each if isinstance(each, str) else _REGISTRY.value_of(each) for each in shown]
+                messages = [each for each in values if isinstance(each, str | Message)]
+                self._cuts[answer] = how, messages, [str(key) for key in calls]
+            case _:
+                pass
+
+    def _replace_before(self, key: str) -> None:
+        """Leave out what waited when a rollback came."""
+        taken = self.inputs.get(key)
+        if isinstance(taken, InputMessage) and taken.when == "rollback":
+            for other, message in self.inputs.items():
+                if other == key:
+                    break
+                if not (isinstance(message, InputMessage) and message.when == "queue"):
+                    self._gone.add(other)
+
+    def left(self) -> list[str]:
+        """Return the keys of what had come before, and was neither taken nor replaced."""
+        return [key for key in self.inputs if key not in self._gone]
+
+    def came(self, key: str, message: Message, /) -> None:
+        """Write that a message has come."""
+        self.inputs[key] = message
+        self._dialogs.write("input", 0, self._number, key, _REGISTRY.data_of(message))
+
+    def place(self, conversation: Sequence[Message], /) -> str:
+        """Return a name for the boundary of a tool loop after these messages."""
+        return hashlib.sha256(question_of(Messages(conversation)).encode(errors="surrogatepass")).hexdigest()
+
+    def taken(self, place: str, /) -> tuple[Sequence[str], bool] | None:
+        """Return what was taken at a place, and whether the loop ended there; None if it is not written."""
+        return self._taken.get(place)
+
+    def takes(self, place: str, keys: Sequence[str], /, *, ends: bool = False) -> None:
+        """Write what is taken at a place."""
+        self._dialogs.write("delivered", 0, self._number, place, list(keys), ends)
+
+    def cut(self, answer: int, /) -> tuple[str, Sequence[Message | str]] | None:
+        """Return how an answer was cut, and what had been shown of it; None if it was not."""
+        self._calls = len(self._dialogs.calls)
+        if answer not in self._cuts:
+            return None
+        how, shown, _ = self._cuts[answer]
+        return how, shown
+
+    async def play(self, answer: int, inquire: Callable[[], MessageSequencePromise], /) -> None:
+        """Play what is kept of an answer that was cut: so agents have done what they did before that."""
+        dialogs, calls = self._dialogs, Counter(self._cuts[answer][2])
+        if calls or (dialogs.answered is not None and dialogs.answered()):
+            end = asyncio.Event()
+            before = CUT.set(end)
+            replies = inquire()
+            CUT.reset(before)
+            waits = [asyncio.ensure_future(end.wait()), asyncio.ensure_future(_until_over(replies))]
+            try:
+                await asyncio.wait(waits, timeout=_PLAYED_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                replies.cancel()
+                for each in waits:
+                    each.cancel()
+                await asyncio.wait(waits)
+        if dialogs.forget is not None:
+            dialogs.forget((calls - Counter(dialogs.calls[self._calls :])).elements())
+
+    def cuts(self, answer: int, how: str, shown: Sequence[Message | str], /) -> None:
+        """Write how an answer is cut, and what was shown of it; keys stand for input."""
+        data: list[Json] = [each if isinstance(each, str) else _REGISTRY.data_of(each) for each in shown]
+        calls: list[Json] = [*self._dialogs.calls[self._calls :]]
+        self._dialogs.write("cut", 0, self._number, answer, how, data, calls)
+
+    def began(self) -> None:
+        """Note that the dialog takes what is said to the run."""
+        self._dialogs.began()
+
+    def close(self) -> None:
+        """Note that the dialog has ended."""
+        self._dialogs.ended(self._number)

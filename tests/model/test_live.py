@@ -1,0 +1,21 @@
+"""Live input: random schedules keep the laws of `agent.interactive()`, and do what a model says."""
+
+import pytest
+
+from tests.model.__main__ import run
+from tests.support.amounts import amount
+
+FEW = amount(10, 100)
+MANY = 1_500
+
+
+def test_live_input_keeps_its_laws() -> None:
+    """Nothing is lost or doubled, a steer is in the next request, and one tool loop replies as the model."""
+    assert [] == run(range(FEW), "asyncio", others="live").failed
+
+
+@pytest.mark.gate("1,500 schedules")
+@pytest.mark.loop(timeout=300.0)
+def test_much_live_input_keeps_its_laws() -> None:
+    """The same of many."""
+    assert [] == run(range(FEW, FEW + MANY), "asyncio", others="live").failed

@@ -1,0 +1,142 @@
+"""Dialogs whose answers a user has cut, and which go on in another process: agents are as they were.
+
+Crosses modules: interactive agents, `compact`, tools, questions, runs, journals.
+"""
+
+import asyncio
+from collections.abc import Callable
+from itertools import product
+
+from miniagents import (
+    AssistantMessage,
+    InteractionContext,
+    Message,
+    Messages,
+    MiniAgent,
+    MiniAgents,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+    miniagent,
+    tool,
+)
+from miniagents.ext.chat_history import compact
+from miniagents.ext.journal import MemoryJournal, RunRecord
+from miniagents.ext.web import Frame, RunEnded, Runs
+from miniagents.testing import ScriptedModel, virtual_time
+from miniagents.tools import Allow, approval, ask
+from miniagents.types import InputMessage
+from tests.runs.test_questions import asked
+
+LONG = [
+    UserMessage("word " * 60),
+    AssistantMessage("yes " * 60),
+    UserMessage("word " * 50),
+    AssistantMessage("no " * 60),
+]
+WORDS = [f"{number} " for number in range(100)]
+
+
+@tool
+async def pay(amount: int) -> str:
+    """Pay an amount."""
+    return f"{amount} paid"
+
+
+def careful(agent: ScriptedModel) -> MiniAgent[Message, Message]:
+    """A model whose calls need approval."""
+    return agent.agent.with_tools(pay, approve=approval())
+
+
+def test_one_summary() -> None:
+    """A dialog that was made shorter and waits for a person goes on with the same summary, made once.
+
+    Whatever was said to it before, and whether it was parked or its process was killed.
+    """
+
+    async def main(when: str, *, kills: bool) -> None:
+        texts: list[str] = []
+        requests: list[list[str]] = []
+
+        def agent() -> MiniAgent[Message, Message]:
+            def summarize(seen: Messages) -> str:
+                texts.append(str(seen))
+                return f"Summary {len(texts)}."
+
+            def reply(seen: Messages) -> AssistantMessage | list[str] | str:
+                requests.append([str(each) for each in seen])
+                if isinstance(seen[-1], ToolMessage):
+                    return "Done."
+                call = AssistantMessage(parts=[ToolCall("c", "pay", '{"amount": 5}')])
+                return ["Wait", "ing"] if str(seen[-1]) == "Wait." else call
+
+            short = compact(model_limit=200, keep=2, by=ScriptedModel(then=summarize, alias="WRITER").agent)
+            both = short | careful(ScriptedModel(then=reply, alias="MODEL", delay=1))
+            return (both.interactive() if when else both).bind()
+
+        journal = MemoryJournal()
+        async with MiniAgents(drain_timeout=0):
+            runs = Runs(journal, agents={"agent": agent()}, linger=60 if kills else 0)
+            run = await runs.begin("agent", [*LONG, "Wait." if when else "Pay."])
+            if when:
+                await asyncio.sleep(1.5)
+                await runs.say(run, InputMessage("Pay.", when=when, input_id="m"))  # type: ignore[arg-type]
+            question = await asked(runs, run)
+            page = await journal.read(run)
+            await asyncio.sleep(1)
+        if kills:
+            journal = MemoryJournal()
+            await journal.begin(RunRecord(run, restart="server"), page.events)
+            for key, data in page.sent.items():
+                await journal.send(run, key, data)
+            await journal.leave(run)
+        before = len(requests)
+        async with MiniAgents():
+            runs = Runs(journal, agents={"agent": agent()})
+            await runs.open()
+            await runs.answer(run, question.id, Allow())
+            frames = [frame async for _, frame in runs.frames(run)]
+        assert RunEnded("finished") == frames[-1], (when, kills)
+        assert (1, before + 1) == (len(texts), len(requests)), (when, kills)
+        assert requests[before - 1] == requests[before][:-2], (when, kills)
+        assert requests[before][0].endswith("Summary 1."), (when, kills)
+
+    for when, kills in product(("", "steer", "queue", "interrupt", "rollback"), (False, True)):
+        with virtual_time():
+            asyncio.run(main(when, kills=kills))
+
+
+def test_answers_of_people_before_a_cut() -> None:
+    """A run goes on whose user has cut an answer in which a person had allowed a call, or said more."""
+
+    def model() -> MiniAgent[Message, Message]:
+        def reply(seen: Messages) -> AssistantMessage | list[str]:
+            call = AssistantMessage(parts=[ToolCall(f"c{len(seen)}", "pay", '{"amount": 5}')])
+            return WORDS if isinstance(seen[-1], ToolMessage) else call
+
+        return careful(ScriptedModel(then=reply, alias="MODEL", delay=1))
+
+    def asker() -> MiniAgent[Message, Message]:
+        words = ScriptedModel(then=WORDS, alias="MODEL", delay=1).agent
+
+        @miniagent(alias="ASKER")
+        async def asker(ctx: InteractionContext) -> None:
+            ctx.reply(words.inquire(await ask("Which flight?")))
+
+        return asker
+
+    async def main(make: Callable[[], MiniAgent[Message, Message]], answer: object) -> Frame:
+        async with MiniAgents():
+            runs = Runs(MemoryJournal(), agents={"agent": make().interactive().bind()})
+            run = await runs.begin("agent", "Go.")
+            await runs.answer(run, (await asked(runs, run)).id, answer)
+            await asyncio.sleep(10)
+            await runs.say(run, InputMessage("Again.", when="interrupt", input_id="m"))
+            second = await asked(runs, run)
+            await asyncio.sleep(1)  # it is parked, and goes on twice
+            await runs.answer(run, second.id, answer)
+            return [frame async for _, frame in runs.frames(run)][-1]
+
+    for make, answer in ((model, Allow()), (asker, "MA 7")):
+        with virtual_time():
+            assert RunEnded("finished") == asyncio.run(main(make, answer))

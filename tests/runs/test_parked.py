@@ -1,0 +1,558 @@
+"""Runs that wait without a task: for people, for a time, and for what happens elsewhere.
+
+Crosses modules: tools, runs, journals, the runs of `ext.web`.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from miniagents import (
+    AssistantMessage,
+    InteractionContext,
+    Message,
+    MiniAgent,
+    MiniAgents,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+    miniagent,
+    model_agent,
+    tool,
+)
+from miniagents.ext.chat_history import InMemoryChatHistory
+from miniagents.ext.journal import (
+    Event,
+    Journal,
+    MemoryJournal,
+    Question,
+    RunRecord,
+    RunStore,
+    durable,
+    send_event,
+)
+from miniagents.ext.web import Frame, QuestionAnswered, QuestionAsked, RequestError, RunEnded, RunParked, Runs
+from miniagents.testing import scripted_model, virtual_time
+from miniagents.tools import (
+    Allow,
+    QuestionError,
+    Reject,
+    ToolContext,
+    ask,
+    sleep_until,
+    wait_for_event,
+)
+from tests.runs.test_questions import asked, eventually, is_closed, texts
+
+
+@miniagent(alias="ASKS")
+async def asks(ctx: InteractionContext) -> None:
+    """Ask twice at the same time."""
+    ctx.reply(" ".join(await asyncio.gather(ask("A?"), ask("B?"))))
+
+
+async def parked(journal: RunStore, run: str) -> bool:
+    """Whether no process works on a run."""
+    return (await journal.find(run=run))[0].state == "parked"
+
+
+async def frames_of(runs: Runs, run: str) -> list[Frame]:
+    """The frames of a run that ends."""
+    return [frame async for _, frame in runs.frames(run)]
+
+
+@asynccontextmanager
+async def running(
+    agents: dict[str, MiniAgent[Message, Message, ...]], journal: RunStore | None = None, **settings: object
+) -> AsyncGenerator[tuple[Runs, RunStore]]:
+    """Runs with a journal."""
+    journal = MemoryJournal() if journal is None else journal
+    async with MiniAgents():
+        runs = Runs(journal, agents=agents, **settings)  # type: ignore[arg-type]
+        await runs.open()
+        yield runs, journal
+
+
+async def test_parked() -> None:
+    """A run whose calls all wait counts in no limit and has no task; each answer goes on with it."""
+    async with running({"asks": asks}, max_live=1) as (runs, journal):
+        waiting = [await runs.begin("asks") for _ in range(3) if await _free(runs)]
+        for run in waiting:
+            await eventually(lambda run=run: parked(journal, run))  # type: ignore[misc]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        here = asyncio.current_task()
+        assert {here} == {each for each in asyncio.all_tasks() if each.get_name() != "taking of runs"}
+        run = waiting[0]
+        for answer in "ab":
+            question = next(each for each in await eventually(lambda: runs.questions(run)))
+            await runs.answer(run, question.id, answer, digest=question.digest)
+        assert (["a b"], "finished") == await texts(runs, run)
+        kinds = [type(each) for each in await frames_of(runs, run)]
+        assert [QuestionAsked, QuestionAsked, RunParked, QuestionAnswered] == kinds[:4]
+        assert 1 == kinds.count(RunEnded)
+        assert (await runs.stop(waiting[1]), await runs.delete(waiting[2])) == (True, True)
+        assert RunEnded("stopped", "The answer was stopped.") == (await frames_of(runs, waiting[1]))[-1]
+
+
+async def _free(runs: Runs) -> bool:
+    await eventually(lambda: _none_live(runs))
+    return True
+
+
+async def _none_live(runs: Runs) -> bool:
+    return not runs._live
+
+
+async def test_a_reader_stays() -> None:
+    """A reader who is there when the run is parked gets the rest, too; as often as it is parked."""
+
+    @miniagent(alias="THRICE")
+    async def thrice(ctx: InteractionContext) -> None:
+        for number in range(3):
+            ctx.reply(await ask(f"{number}?"))
+
+    async with running({"thrice": thrice}) as (runs, _):
+        run = await runs.begin("thrice")
+        async for _, frame in runs.frames(run):
+            if isinstance(frame, RunParked):
+                (question,) = await runs.questions(run)
+                await runs.answer(run, question.id, "yes")
+        assert (["yes"] * 3, "finished") == await texts(runs, run)
+
+
+async def test_work_goes_on() -> None:
+    """While a call of the run works, the run is not parked; nor without a journal that outlives it."""
+    go = asyncio.Event()
+
+    @tool
+    async def work() -> str:
+        """Work for a while."""
+        await go.wait()
+        return "worked"
+
+    @tool
+    async def question() -> str:
+        """Ask a person."""
+        return await ask("Well?")
+
+    both = [ToolCall("1", "work", "{}"), ToolCall("2", "question", "{}")]
+    model = scripted_model(AssistantMessage(parts=both), "Done.").with_tools(work, question).bind()
+    async with running({"model": model}) as (runs, journal):
+        run = await runs.begin("model")
+        await asked(runs, run)
+        await asyncio.sleep(0.1)
+        assert not await parked(journal, run)
+        go.set()
+        await eventually(lambda: parked(journal, run))
+        await runs.answer(run, (await asked(runs, run)).id, "yes")
+        assert (["worked", "yes", "Done."], "finished") == await texts(runs, run)
+        alone = Runs(agents={"asks": asks})
+        run = await alone.begin("asks")
+        await eventually(lambda: alone.questions(run))
+        await asyncio.sleep(0.05)
+        assert [QuestionAsked] * 2 == [type(each) for each in alone._live[run].frames]
+        await alone.stop(run)
+
+
+def test_linger() -> None:
+    """A run waits in its task for `linger` seconds; an answer within them needs no second beginning."""
+    begun: list[int] = []
+
+    @miniagent(alias="SLOW")
+    async def slow(ctx: InteractionContext) -> None:
+        begun.append(1)
+        ctx.reply(await ask("Well?"))
+
+    async def main() -> None:
+        async with running({"slow": slow}, linger=60.0) as (runs, journal):
+            first, second = await runs.begin("slow"), await runs.begin("slow")
+            await asyncio.sleep(59)
+            await runs.answer(first, (await asked(runs, first)).id, "a")
+            assert (2, False) == (len(begun), await parked(journal, second))
+            await asyncio.sleep(2)
+            assert await parked(journal, second)
+            await runs.answer(second, (await asked(runs, second)).id, "b")
+            assert (["a"], ["b"], 3) == (
+                (await texts(runs, first))[0],
+                (await texts(runs, second))[0],
+                len(begun),
+            )
+
+    with virtual_time():
+        asyncio.run(main())
+
+
+def test_sleep() -> None:
+    """A run sleeps without a task, and goes on at the time that was given first; also several times."""
+    woken: list[int] = []
+
+    @miniagent(alias="NIGHTLY")
+    async def nightly(ctx: InteractionContext) -> None:
+        for night in range(3):
+            await sleep_until(datetime.now(UTC) + timedelta(days=night + 1))
+            woken.append(round(asyncio.get_running_loop().time() / 86400))
+        await sleep_until(datetime.now(UTC) - timedelta(days=1))
+        ctx.reply("Good morning.")
+
+    async def main() -> None:
+        async with running({"nightly": nightly}) as (runs, journal):
+            run = await runs.begin("nightly")
+            await asyncio.sleep(60)
+            assert ([], True, []) == (woken, await parked(journal, run), await runs.questions())
+            assert (["Good morning."], "finished") == await texts(runs, run)
+            kinds = [type(each) for each in await frames_of(runs, run)]
+            assert (3, 0) == (kinds.count(RunParked), kinds.count(QuestionAsked))
+        with pytest.raises(ValueError, match="has no time zone"):
+            await sleep_until(datetime(2026, 1, 1))  # noqa: DTZ001
+
+    with virtual_time():
+        asyncio.run(main())
+    assert [1, 3, 3, 6, 6, 6] == woken  # the agent has begun again on these days
+
+
+async def test_a_wait_that_is_given_up() -> None:
+    """A question is not open any more, and a name is free again, when code that gave up its wait asks on."""
+
+    @miniagent(alias="IMPATIENT")
+    async def impatient(ctx: InteractionContext) -> None:
+        for wait in (ask("Now?"), wait_for_event("ready", int)):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await wait
+        ctx.reply(str(await wait_for_event("ready", int)))
+
+    async with running({"impatient": impatient}, linger=60) as (runs, journal):
+        run = await runs.begin("impatient")
+        now = await asked(runs, run)
+        await eventually(lambda: is_closed(runs, now))
+        with pytest.raises(RequestError, match="has no question"):
+            await runs.answer(run, now.id, "yes", digest=now.digest)
+        await eventually(lambda: _asked_thrice(journal, run))
+        await runs.send_event("ready", 7)
+        assert (["7"], "finished") == await texts(runs, run)
+
+
+async def _asked_thrice(journal: RunStore, run: str) -> bool:
+    return 3 == [event[0] for event in (await journal.read(run)).events].count("question")
+
+
+async def test_events() -> None:
+    """An event is heard once, before or after its wait; a name is that of one wait; values are checked."""
+
+    @miniagent(alias="CLERK")
+    async def clerk(ctx: InteractionContext) -> None:
+        try:
+            ctx.reply(str(await wait_for_event(str((await ctx.messages)[0]), int)))
+        except QuestionError as error:
+            ctx.reply(str(error))
+
+    async with running({"clerk": clerk}) as (runs, journal):
+        early, late = await runs.begin("clerk", "late"), ""
+        await eventually(lambda: parked(journal, early))
+        with pytest.raises(RequestError, match="valid integer") as refused:
+            await runs.send_event("late", "many")
+        assert 422 == refused.value.status
+        second = await runs.begin("clerk", "late")
+        assert "waits for the event 'late' already" in (await texts(runs, second))[0][0]
+        await runs.send_event("late", 7)
+        assert (["7"], "finished") == await texts(runs, early)
+        for _ in range(2):
+            await runs.send_event("early", 1)
+        with pytest.raises(RequestError, match="another value was sent"):
+            await runs.send_event("early", 2)
+        late = await runs.begin("clerk", "early")
+        assert (["1"], "finished") == await texts(runs, late)
+        stopped = await runs.begin("clerk", "again")
+        await eventually(lambda: parked(journal, stopped))
+        await runs.stop(stopped)
+        await texts(runs, stopped)
+        await runs.send_event("again", 3)
+        assert (["3"], "finished") == await texts(runs, await runs.begin("clerk", "again"))
+
+
+class Ticking(MemoryJournal):
+    """A journal in which the event `tick` happens again as soon as an answer is written."""
+
+    @override
+    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+        await super().append(run, events, hard=hard)
+        if any(each[:1] == ["answer"] and each[3] == {"value": 1} for each in events):
+            await send_event(self, "tick", 2)
+
+
+async def test_events_one_after_another() -> None:
+    """A value that comes while the one before is taken is kept; an early one that does not fit is dropped."""
+
+    @miniagent(alias="CLOCK")
+    async def clock(ctx: InteractionContext) -> None:
+        for _ in range(2):
+            ctx.reply(str(await wait_for_event("tick", int)))
+
+    async with running({"clock": clock}, Ticking()) as (runs, journal):
+        await runs.send_event("tick", "many")
+        run = await runs.begin("clock")
+        await eventually(lambda: parked(journal, run))
+        await runs.send_event("tick", 1)
+        async with asyncio.timeout(5):
+            assert (["1", "2"], "finished") == await texts(runs, run)
+        assert [run] == [each.run for each in await journal.find()]
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_an_event_before_its_run_goes_on(early: bool) -> None:
+    """A value for the next wait is kept while a run that was parked does again what it did before."""
+
+    @miniagent(alias="CLOCK")
+    async def clock(ctx: InteractionContext) -> None:
+        first = await wait_for_event("tick", int)
+        name = await ask("Whose?")
+        ctx.reply(f"{name} {first} {await wait_for_event('tick', int)}")
+
+    async with running({"clock": clock}) as (runs, journal):
+        if early:
+            await runs.send_event("tick", 1)
+        run = await runs.begin("clock")
+        await eventually(lambda: parked(journal, run))
+        if not early:
+            await runs.send_event("tick", 1)
+        question = await asked(runs, run)
+        await eventually(lambda: parked(journal, run))
+        await runs.send_event("tick", 2)
+        await runs.answer(run, question.id, "Ada")
+        async with asyncio.timeout(5):
+            assert (["Ada 1 2"], "finished") == await texts(runs, run)
+
+
+@model_agent(alias="PAYER")
+async def payer(
+    ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[object, ...] = ()
+) -> None:
+    """Call the tool, and be done when its result is there."""
+    del tools
+    done = isinstance((await ctx.messages)[-1], ToolMessage)
+    call = ToolCall("c1", "pay", '{"amount": 100}')
+    ctx.reply(AssistantMessage("Done.") if done else AssistantMessage(parts=[call]))
+
+
+@pytest.mark.logs("had not ended drain_timeout")
+@pytest.mark.parametrize(
+    ("answer", "paid", "result"),
+    [
+        (Allow(), 2, "paid"),
+        ("It was paid.", 1, "It was paid."),
+        (Reject("Ask the bank."), 1, "Ask the bank."),
+    ],
+)
+async def test_effects(tmp_path: Path, answer: object, paid: int, result: str) -> None:
+    """A call with effects that was interrupted is made again only if a person says so, with the same key."""
+    keys: list[str | None] = []
+    halt = asyncio.Event()
+
+    @tool(effects="write")
+    async def pay(ctx: ToolContext, amount: int) -> str:
+        """Pay an amount."""
+        del amount
+        keys.append(ctx.call_key)
+        if len(keys) == 1:
+            halt.set()
+            await asyncio.Event().wait()
+        return "paid"
+
+    agents: dict[str, MiniAgent] = {"payer": payer.with_tools(pay).bind()}
+    path = tmp_path / "runs.journal"
+    async with Journal(path) as journal, MiniAgents(drain_timeout=0):
+        runs = Runs(journal, agents=agents)
+        run = await runs.begin("payer", "Pay.")
+        await halt.wait()
+    async with Journal(path) as journal, running(agents, journal) as (runs, _):
+        question = await asked(runs, run)
+        shown = {"tool": "pay", "arguments": {"amount": 100}, "call": "c1", "attempt": 1}
+        assert ("unknown", shown) == (question.kind, question.shown)
+        await eventually(lambda: parked(journal, run))
+        await runs.answer(run, question.id, answer, digest=question.digest)
+        assert ([result, "Done."], "finished") == await texts(runs, run)
+    assert (paid, 1) == (len(keys), len({*keys}))
+    assert keys[0]
+
+
+async def test_not_parked_in_effects() -> None:
+    """A tool with effects that asks is not interrupted by that: its run keeps its task."""
+    begun: list[int] = []
+
+    @tool(effects="write")
+    async def pay(amount: int) -> str:
+        """Pay an amount."""
+        begun.append(amount)
+        return await ask("Why?")
+
+    async with running({"payer": payer.with_tools(pay).bind()}) as (runs, journal):
+        run = await runs.begin("payer", "Pay.")
+        question = await asked(runs, run)
+        await asyncio.sleep(0.05)
+        assert not await parked(journal, run)
+        await runs.answer(run, question.id, "Because.")
+        assert (["Because.", "Done."], "finished") == await texts(runs, run)
+    assert [100] == begun
+
+
+def _changing(*ways: Callable[[InteractionContext], object]) -> MiniAgent:
+    """An agent that does something else each time that it begins."""
+    left = iter(ways)
+
+    @miniagent(alias="CHANGING")
+    async def changing(ctx: InteractionContext) -> None:
+        await next(left)(ctx)  # type: ignore[misc]
+
+    return changing
+
+
+async def test_conversation_goes_on() -> None:
+    """A run whose keywords say how much of a history it knows goes on, also if the history grew meanwhile."""
+    history = InMemoryChatHistory([UserMessage("Hi"), AssistantMessage("Hello!")])
+    model = scripted_model(then=lambda messages: f"I see {len(messages)} messages.", alias="MODEL")
+
+    @miniagent(alias="CHAT")
+    async def chat(ctx: InteractionContext, *, known: int) -> None:
+        answer = await model.inquire([(await history.load())[:known], ctx.messages])
+        ctx.reply(f"{answer} {await ask('Why?')}")
+
+    async with running({"chat": chat}) as (runs, journal):
+        run = await runs.begin("chat", "Why?", keywords={"known": len(await history.load())})
+        await eventually(lambda: parked(journal, run))
+        await history.append(UserMessage("Are you there?"))
+        (question,) = await runs.questions(run)
+        await runs.answer(run, question.id, "Because.")
+        assert (["I see 3 messages. Because."], "finished") == await texts(runs, run)
+
+
+@pytest.mark.logs("A run cannot continue", "No reader ever saw this error", "failed")
+async def test_diverged() -> None:
+    """A run that does not come again to what it did is lost, before it makes a new call, and says what."""
+    made: list[str] = []
+
+    @model_agent(alias="ORACLE")
+    async def oracle(
+        ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[object, ...] = ()
+    ) -> None:
+        del tools
+        made.append(str((await ctx.messages)[0]))
+        ctx.reply(AssistantMessage("Yes."))
+
+    async def first(ctx: InteractionContext) -> None:
+        await oracle.inquire("old")
+        ctx.reply(await ask("Well?"))
+
+    async def new_call(ctx: InteractionContext) -> None:
+        await oracle.inquire("new")
+        await first(ctx)
+
+    async def no_call(ctx: InteractionContext) -> None:
+        ctx.reply(await ask("Well?"))
+
+    async def other_question(ctx: InteractionContext) -> None:
+        await oracle.inquire("old")
+        ctx.reply(await ask("Really?"))
+
+    for then, names in ((new_call, "it calls ORACLE"), (no_call, "does not come again to ORACLE")):
+        made.clear()
+        async with running({"changing": _changing(first, then)}) as (runs, journal):
+            run = await runs.begin("changing")
+            await eventually(lambda run=run, journal=journal: parked(journal, run))  # type: ignore[misc]
+            await runs.answer(run, (await asked(runs, run)).id, "fine")
+            last = (await frames_of(runs, run))[-1]
+        assert isinstance(last, RunEnded)
+        assert ("lost", True, ["old"]) == (last.how, names in last.sentence, made), last
+    async with running({"changing": _changing(first, other_question, other_question)}) as (runs, journal):
+        run = await runs.begin("changing")
+        await eventually(lambda: parked(journal, run))
+        void = await asked(runs, run)
+        page = await journal.read(run)
+        await journal.claim(run)  # a server that was killed
+        await journal.leave(run)
+        (new,) = await eventually(lambda: _others(runs, void))
+        with pytest.raises(RequestError, match="has no question"):
+            await runs.answer(run, void.id, "fine")
+        await runs.answer(run, new.id, "fine")
+        assert (["fine"], "finished") == await texts(runs, run)
+        assert len(page.events) < len((await journal.read(run)).events)
+
+
+async def _others(runs: Runs, void: Question) -> list[Question]:
+    found = await runs.questions(void.run)
+    return [] if void in found else found
+
+
+async def test_durable() -> None:
+    """A block of `durable` whose calls all wait ends with an error that says until when; it goes on later."""
+    journal = MemoryJournal()
+
+    @miniagent(alias="LATE")
+    async def late(ctx: InteractionContext) -> None:
+        await sleep_until(datetime.now(UTC) + timedelta(seconds=0.3))
+        ctx.reply("Good morning.")
+
+    async with MiniAgents():
+        with pytest.raises(QuestionError, match=r"waits for an answer, or until .* UTC: begin") as waits:
+            async with durable(journal, run_id="7"):
+                await late.inquire()
+        assert "parked" == waits.value.reason
+        await asyncio.sleep(0.3)
+        async with durable(journal, run_id="7"):
+            assert "Good morning." == str(await late.inquire())
+
+
+async def test_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that waits goes on under the version that asked; another one takes it over if it wants to."""
+    monkeypatch.setattr("miniagents.ext._journal._runs._PATIENCE", 0.1)
+    path = tmp_path / "runs.journal"
+    waiting: list[str] = []
+    seen: list[str] = []
+
+    def decide(record: RunRecord) -> str | None:
+        seen.append(record.run)
+        return "Ask again, please." if record.run == waiting[1] else None
+
+    async with Journal(path) as journal, running({"asks": asks}, journal, version="1") as (runs, _):
+        for _ in range(3):
+            waiting.append(await runs.begin("asks"))
+            await eventually(lambda: parked(journal, waiting[-1]))
+    async with (
+        Journal(path, lease=0.5) as journal,
+        running({"asks": asks}, journal, version="2") as (runs, _),
+    ):
+        (question, *_) = await runs.questions(waiting[0])
+        assert "1" == question.version
+        await runs.answer(waiting[0], question.id, "yes")  # it is kept
+        await asyncio.sleep(1)
+        assert ["parked", "parked", "left"] == [each.state for each in await journal.find()]
+    async with Journal(path) as journal, running({"asks": asks}, journal, version="1") as (runs, _):
+        (question,) = await eventually(lambda: _one_left(runs, waiting[0]))
+        await runs.answer(waiting[0], question.id, "no")
+        assert "finished" == (await texts(runs, waiting[0]))[1]
+    async with (
+        Journal(path, lease=0.5) as journal,
+        running(
+            {"asks": asks},
+            journal,
+            version="2",
+            take_over=decide,
+        ) as (runs, _),
+    ):
+        last = (await frames_of(runs, waiting[1]))[-1]
+        assert RunEnded("lost", "Ask again, please.") == last
+        for answer in "ab":
+            (question, *_) = await eventually(lambda: runs.questions(waiting[2]))
+            await runs.answer(waiting[2], question.id, answer)
+        assert (["a b"], "finished") == await texts(runs, waiting[2])
+        assert waiting[1:] == sorted(seen, key=waiting.index), "each once"
+
+
+async def _one_left(runs: Runs, run: str) -> list[Question]:
+    found = await runs.questions(run)
+    return found if len(found) == 1 else []
