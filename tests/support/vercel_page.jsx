@@ -11,7 +11,7 @@ const kept = JSON.parse(localStorage.getItem(id) ?? "[]");
 const post = (where, body) =>
   fetch(`${api}/${id}/${where}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 
-function Approval({ part, answer }) {
+function Approval({ part, answer, disabled }) {
   const [text, setText] = useState(JSON.stringify(part.input));
   const [reason, setReason] = useState("");
   const edited = () => ({ body: { arguments: { [part.approval.id]: JSON.parse(text) } } });
@@ -19,10 +19,10 @@ function Approval({ part, answer }) {
     <section aria-label="Approval">
       <p>May I call {getToolName(part)}?</p>
       <textarea aria-label="Arguments" value={text} onChange={({ target }) => setText(target.value)} />
-      <button onClick={() => answer({ id: part.approval.id, approved: true })}>Allow</button>
-      <button onClick={() => answer({ id: part.approval.id, approved: true, options: edited() })}>Allow as edited</button>
+      <button disabled={disabled} onClick={() => answer({ id: part.approval.id, approved: true })}>Allow</button>
+      <button disabled={disabled} onClick={() => answer({ id: part.approval.id, approved: true, options: edited() })}>Allow as edited</button>
       <input aria-label="Reason" value={reason} onChange={({ target }) => setReason(target.value)} />
-      <button onClick={() => answer({ id: part.approval.id, approved: false, reason })}>Reject</button>
+      <button disabled={disabled} onClick={() => answer({ id: part.approval.id, approved: false, reason })}>Reject</button>
     </section>
   );
 }
@@ -39,12 +39,12 @@ function Question({ data }) {
   );
 }
 
-function Part({ part, answer }) {
+function Part({ part, answer, disabled }) {
   if (part.type === "text") return <p className="text">{part.text}</p>;
   if (part.type === "steering-message") return <p className="said">{part.parts.map(({ text }) => text).join("")}</p>;
   if (part.type === "data-question") return <Question data={part.data} />;
   if (!isToolUIPart(part)) return null;
-  if (part.state === "approval-requested") return <Approval part={part} answer={answer} />;
+  if (part.state === "approval-requested") return <Approval part={part} answer={answer} disabled={disabled} />;
   const result = part.output ?? part.errorText ?? part.approval?.reason;
   const edited = part.callProviderMetadata?.miniagents?.edited && "edited";
   return <p className="call">{[getToolName(part), JSON.stringify(part.input), edited, part.state, result && JSON.stringify(result)].filter(Boolean).join(" ")}</p>;
@@ -52,13 +52,16 @@ function Part({ part, answer }) {
 
 function Chat() {
   const [text, setText] = useState("");
-  const { messages, sendMessage, status, error, addToolApprovalResponse } = useChat({
+  const [resumed, setResumed] = useState(false);
+  const { messages, sendMessage, status, error, addToolApprovalResponse, resumeStream } = useChat({
     id,
     messages: kept,
-    resume: true,
     transport: new DefaultChatTransport({ api }),
     sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
   });
+  // Until the server has told what it knows: the SDK would put that in the place of what a user did meanwhile.
+  useEffect(() => void resumeStream().finally(() => setResumed(true)), []);
+  const waits = !resumed && status === "ready";
   useEffect(() => localStorage.setItem(id, JSON.stringify(messages)), [messages]);
   const say = (when) => {
     post("say", { text, when });
@@ -70,11 +73,11 @@ function Chat() {
   };
   return (
     <>
-      <main data-status={status}>
+      <main data-status={waits ? "resuming" : status}>
         {messages.map((message) => (
           <article key={message.id} aria-label={message.role}>
             {message.parts.map((part, at) => (
-              <Part key={at} part={part} answer={addToolApprovalResponse} />
+              <Part key={at} part={part} answer={addToolApprovalResponse} disabled={waits} />
             ))}
           </article>
         ))}
@@ -83,7 +86,7 @@ function Chat() {
       <footer>
         <input aria-label="Message" value={text} onChange={({ target }) => setText(target.value)} />
         {["ready", "error"].includes(status) ? (
-          <button onClick={send}>Send</button>
+          <button disabled={waits} onClick={send}>Send</button>
         ) : (
           ["steer", "queue", "interrupt"].map((when) => (
             <button key={when} onClick={() => say(when)}>
