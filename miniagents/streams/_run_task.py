@@ -44,6 +44,7 @@ class ProducerTask(TaskLife):
         orphan: whether it has no parent, although a run starts it.
 
     Attributes:
+        error_handled: whether a reader has got the error that it has received; `_context` watches it as a failed stream.
         received: the last error that a stream raised to it, the agents that the error had gone through, and
             the stream. While it runs it may still fail with the error, so the error is not handled yet.
 
@@ -64,7 +65,7 @@ class ProducerTask(TaskLife):
         ['one']
     """
 
-    __slots__ = ("_awaitables", "_body", "_name", "received", "sink")
+    __slots__ = ("_awaitables", "_body", "_name", "error_handled", "received", "sink")
 
     buffer: ReplayBuffer[object]  # pyright: ignore[reportIncompatibleVariableOverride] - written once
 
@@ -81,6 +82,7 @@ class ProducerTask(TaskLife):
         _begin_life(self, buffer, parent, part=part)
         self._name = name
         self.sink: Sink = sink
+        self.error_handled: bool = False
         self.received: Received | None = None
         self._body: Body | None = None
         self._awaitables: list[Future[object]] | None = None
@@ -168,6 +170,7 @@ class ProducerTask(TaskLife):
             error: its error.
         """
         self._handle_received()
+        self.error_handled = False
         self.received = error, stream.chain, cast("Lifetime[object]", stream)
         if not isinstance(error, InquiryCancelledError):
             stream.context.unhandled.watch(self, error)
