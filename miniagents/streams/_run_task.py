@@ -44,7 +44,7 @@ class ProducerTask(TaskLife):
         orphan: whether it has no parent, although a run starts it.
 
     Attributes:
-        error_handled: whether a reader has got the error that it has received; `_context` watches it as a failed stream.
+        error_handled: whether a reader has got the error that it has received. `Unhandled` reads and writes it.
         received: the last error that a stream raised to it, the agents that the error had gone through, and
             the stream. While it runs it may still fail with the error, so the error is not handled yet.
 
