@@ -201,9 +201,7 @@ class Run(ProducerTask):
         flattener = self._flattener
         if not (self.buffer.closed if flattener is None else flattener.ended):
             self._writer().fail(error, chain)
-        elif (
-            self.received is None or self.received[0] is not error
-        ):  # no reader can get it: it is only logged
+        elif self.received_as(error) is None:  # no reader can get it: it is only logged
             text = "Agent %s failed after its replies were closed: %r"
             logger.error(text, self.name, error, exc_info=error)
 

@@ -473,9 +473,9 @@ def _note_writer(buffer: ReplayBuffer[MessagePromise[M]], error: Exception) -> N
     writer, reader = buffer.ancestry, current_producer()
     if writer is None or not isinstance(reader, ProducerTask):
         return
-    if reader.received is not None and reader.received[0] is error:
-        error, chain, stream = reader.received
-        reader.received = error, extend_chain(error, chain, writer.name), stream
+    received = reader.received_as(error)
+    if received is not None:
+        received.chain = extend_chain(error, received.chain, writer.name)
 
 
 def _tokens(source: FlatStream[Message, object]) -> ReplayBuffer[str]:

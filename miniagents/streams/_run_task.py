@@ -20,13 +20,34 @@ from typing_extensions import override
 from miniagents.values import InquiryCancelledError
 
 from ._buffer import ReplayBuffer
+from ._context import Context
 from ._lifetime import Ancestry, Lifetime, TaskLife, current_producer, extend_chain
 from ._protocols import Sink
 
 T = TypeVar("T")
 
 Body: TypeAlias = Callable[[], Coroutine[object, object, None]]
-Received: TypeAlias = tuple[Exception, tuple[str, ...], Lifetime[object]]
+
+
+class ReceivedError:
+    """An error that a stream raised to a task, which handles it or fails with it.
+
+    Attributes:
+        error: the error.
+        chain: the agents that it had gone through.
+        stream: the stream.
+        context: of the task.
+        error_handled: whether a reader has got the error elsewhere, or it was logged.
+    """
+
+    __slots__ = ("chain", "context", "error", "error_handled", "stream")
+
+    def __init__(self, error: Exception, stream: Lifetime[object], context: Context) -> None:
+        self.error: Exception = error
+        self.chain: tuple[str, ...] = stream.chain
+        self.stream: Lifetime[object] = stream
+        self.context: Context = context
+        self.error_handled: bool = False
 
 
 _begin_life: Final = TaskLife.__init__  # called once per run; `super()` would make an object
@@ -44,9 +65,8 @@ class ProducerTask(TaskLife):
         orphan: whether it has no parent, although a run starts it.
 
     Attributes:
-        error_handled: whether a reader has got the error that it has received. `Unhandled` reads and writes it.
-        received: the last error that a stream raised to it, the agents that the error had gone through, and
-            the stream. While it runs it may still fail with the error, so the error is not handled yet.
+        received: the last error that a stream raised to it. While it runs it may still fail with the error,
+            so the error is not handled yet.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -65,7 +85,7 @@ class ProducerTask(TaskLife):
         ['one']
     """
 
-    __slots__ = ("_awaitables", "_body", "_name", "error_handled", "received", "sink")
+    __slots__ = ("_awaitables", "_body", "_name", "received", "sink")
 
     buffer: ReplayBuffer[object]  # pyright: ignore[reportIncompatibleVariableOverride] - written once
 
@@ -82,8 +102,7 @@ class ProducerTask(TaskLife):
         _begin_life(self, buffer, parent, part=part)
         self._name = name
         self.sink: Sink = sink
-        self.error_handled: bool = False
-        self.received: Received | None = None
+        self.received: ReceivedError | None = None
         self._body: Body | None = None
         self._awaitables: list[Future[object]] | None = None
 
@@ -156,8 +175,9 @@ class ProducerTask(TaskLife):
         """End what it writes with ``error``."""
         drop_frames(error, self.received)
         replied = {id(stream) for stream in self.replied()}
-        if self.received is not None and self.received[0] is error:
-            self.buffer.takes_error_of(self.received[2], self)
+        received = self.received_as(error)
+        if received is not None:
+            self.buffer.takes_error_of(received.stream, received)
         self.failed(error, self._chain_of(error))
         self.pass_error_on(error)
         self.has_failed(replied)
@@ -170,10 +190,13 @@ class ProducerTask(TaskLife):
             error: its error.
         """
         self._handle_received()
-        self.error_handled = False
-        self.received = error, stream.chain, cast("Lifetime[object]", stream)
+        self.received = ReceivedError(error, cast("Lifetime[object]", stream), self.context)
         if not isinstance(error, InquiryCancelledError):
-            stream.context.unhandled.watch(self, error)
+            stream.context.unhandled.watch(self.received, error)
+
+    def received_as(self, error: BaseException) -> ReceivedError | None:
+        """What it has received, if that is ``error``."""
+        return self.received if self.received is not None and self.received.error is error else None
 
     def pass_error_on(self, error: Exception) -> None:
         """Note that it has not handled an error, if a stream has raised that to it.
@@ -181,18 +204,18 @@ class ProducerTask(TaskLife):
         Args:
             error: what it fails with, or what it cannot fail with any more.
         """
-        if self.received is not None and self.received[0] is error:
-            stream, self.received = self.received[2], None
-            stream.pass_error_on()
-            stream.context.unhandled.drop(self, error)
+        received = self.received_as(error)
+        if received is not None:
+            self.received = None
+            received.stream.pass_error_on()
+            received.stream.context.unhandled.drop(received, error)
 
     def _handle_received(self) -> None:
         """Note that the last error that a stream raised to it was handled."""
-        if self.received is not None:
-            error, _, stream = self.received
-            self.received = None
-            stream.mark_error_handled()
-            stream.context.unhandled.forget(error)
+        received, self.received = self.received, None
+        if received is not None:
+            received.stream.mark_error_handled()
+            received.stream.context.unhandled.forget(received.error)
 
     def _interrupt(self, error: BaseException) -> None:
         """End what it writes, and end the block of the context with ``error``."""
@@ -241,7 +264,7 @@ class ProducerTask(TaskLife):
     def _lose(self, error: Exception) -> None:
         """Log the error that it was failing with when it was stopped, if no reader has got that."""
         drop_frames(error, self.received)
-        if self.received is not None and self.received[0] is error:
+        if self.received_as(error) is not None:
             self.pass_error_on(error)
         else:
             self.buffer.expect_error(error)
@@ -290,8 +313,8 @@ class ProducerTask(TaskLife):
 
     def _chain_of(self, error: Exception) -> tuple[str, ...]:
         """Return the agents that ``error`` went through, this one last; also add them to its note."""
-        chain = self.received[1] if self.received is not None and self.received[0] is error else ()
-        return extend_chain(error, chain, self.run_name())
+        received = self.received_as(error)
+        return extend_chain(error, () if received is None else received.chain, self.run_name())
 
     def run_name(self) -> str | None:
         """The name of this run, or of the run that it is a part of; None if no run has started it."""
@@ -330,7 +353,7 @@ class TasklessPart(TaskLife):
         self.buffer.abandon()
 
 
-def drop_frames(error: BaseException, received: Received | None = None) -> None:
+def drop_frames(error: BaseException, received: ReceivedError | None = None) -> None:
     """Drop the local variables of the functions that ``error`` has left; its traceback keeps their lines.
 
     Otherwise an error that a stream stores would keep alive what the failed run was reading, and the run
@@ -344,8 +367,8 @@ def drop_frames(error: BaseException, received: Received | None = None) -> None:
     each: BaseException | None = error
     while each is not None and id(each) not in seen:
         seen.add(id(each))
-        was_received = received is not None and received[0] is each
-        until = received[2].traceback if received is not None and was_received else None
+        was_received = received is not None and received.error is each
+        until = received.stream.traceback if received is not None and was_received else None
         entry = each.__traceback__
         while entry is not None and entry is not until:
             if not _is_suspended(entry.tb_frame):

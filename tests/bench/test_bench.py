@@ -143,8 +143,10 @@ def test_a_table_of_growth() -> None:
 @pytest.mark.gate("makes thousands of streams")
 def test_what_is_kept() -> None:
     """What a token, a waiting stream and a called agent keep is what was promised, or less."""
-    # In a process of its own: asyncio's table of all tasks grows by factors, at a count that depends on how many there were.
+    # In a process of its own: asyncio's table of all tasks grows by factors, at a count that depends on
+    # how many there were.
     told = subprocess.run(
         [sys.executable, "-m", "tests.bench.memory"], capture_output=True, check=True, cwd=ROOT, text=True
     )
-    assert [row.endswith("| holds |") for row in told.stdout.splitlines()[2:]] == [True] * len(KEPT), told.stdout
+    rows = told.stdout.splitlines()[2:]
+    assert [True] * len(KEPT) == [row.endswith("| holds |") for row in rows], told.stdout

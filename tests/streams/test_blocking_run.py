@@ -189,9 +189,12 @@ def interrupts() -> Generator[Interrupts]:
             raise Interrupted
 
     def interrupt() -> None:
-        # Again and again: Python does not wake a thread that the signal reaches just before it begins to wait.
-        tries = range(100)
-        assert any(signal.pthread_kill(here, signal.SIGUSR1) or came.wait(0.05) for _ in tries)
+        # Again and again: Python does not wake a thread that the signal reaches just before it waits.
+        for _ in range(100):
+            signal.pthread_kill(here, signal.SIGUSR1)
+            if came.wait(0.05):
+                return
+        pytest.fail("the signal never came")
 
     before = signal.signal(signal.SIGUSR1, handle)
     try:
