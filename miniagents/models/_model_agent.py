@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Concatenate, Final, Generic, Self, cast, overload
 
 from pydantic import BaseModel, SecretStr
@@ -146,7 +147,7 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
     __slots__ = ("_continues", "_server_tools", "_tells")
 
     _continues: bool
-    _server_tools: str | None
+    _server_tools: tuple[str | None, ...]  # of each model that may answer
     _tells: TellsModel | None
 
     @property
@@ -224,8 +225,8 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         # Errors of the model stay errors here, and end the loop. The new agent has the policy of this one.
         model = cast("MiniAgent[Message, AssistantMessage, ...]", self.errors_as_messages(enabled=False))
         toolbox = Toolbox.of(tools)
-        for each in toolbox.of_provider:
-            each.form(self._server_tools)
+        for each, api in product(toolbox.of_provider, self._server_tools):
+            each.form(api)
         calls = ToolCalls(toolbox, timeout, approve, max_calls, max_depth)
         loop = ToolLoop(model, calls, max_turns)
         return cast("ToolAgent[P]", self._over(ToolAgent, loop, f"{self.alias}_WITH_TOOLS"))
@@ -295,7 +296,10 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
         """
         other = cast("MiniAgent", handler)
         if isinstance(handler, ModelAgent):
-            return self._backed_by(other, _OF_CALLS, options)
+            both = self._backed_by(other, _OF_CALLS, options)
+            both._continues = self._continues and handler._continues  # noqa: SLF001 - same class, here and below
+            both._server_tools = (*self._server_tools, *handler._server_tools)  # noqa: SLF001
+            return both
         return MiniAgent.catching(cast("MiniAgent", self), other, **options)
 
     @override
@@ -369,7 +373,7 @@ def model_agent(
         model = cast("ModelAgent[...]", made)
         model._tells = asks  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is being made here
         model._continues = continues  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
-        model._server_tools = server_tools  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
+        model._server_tools = (server_tools,)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same
         return model
 
     return decorate if function is None else decorate(function)

@@ -1,4 +1,4 @@
-"""The cases S1 to S16, and D for decoding: what is measured, and the limit that it is measured against."""
+"""The cases S1 to S17, and D for decoding: what is measured, and the limit that it is measured against."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import cast
 
 from .map_cases import map_limit, map_ours
-from .prompt_cases import prompt_limit, prompt_ours
+from .prompt_cases import guarded_limit, guarded_live_ours, guarded_ours, prompt_limit, prompt_ours
 from .rewrite_cases import HOPS, rewriting_limit, rewriting_ours
 from .run_cases import (
     answers_limit,
@@ -171,6 +171,8 @@ CASES = MappingProxyType(
         "S14": sdk_case("observe_cases", "watched", 30_000, 20, 1.05),
         "S14L": sdk_case("observe_cases", "watched_live", 30_000, 20, 1.05),
         "S14-otel": sdk_case("observe_cases", "traced", 30_000, 20, 15.0, added=True),
+        "S17": Case(guarded_limit, guarded_ours, 50_000, 100, 1.0, added=True),
+        "S17L": Case(prompt_limit, guarded_live_ours, 50_000, 100, 1.0, added=True),
         "D-chat": sdk_case("decode_cases", "chat", 10_000, 100, 0.2),
         "D-responses": sdk_case("decode_cases", "responses", 10_000, 100, 0.2),
         "D-anthropic": sdk_case("decode_cases", "anthropic", 20_000, 100, 0.2),

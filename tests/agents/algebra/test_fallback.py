@@ -26,6 +26,7 @@ from miniagents import (
     fallback,
     identity,
     miniagent,
+    model_agent,
     partial_text,
     tool,
 )
@@ -258,7 +259,7 @@ async def test_which_errors() -> None:
 
 
 def test_what_is_refused() -> None:
-    """One agent, a class of errors that is no tuple, and a model that cannot go on are refused."""
+    """One agent, a class of errors that is no tuple, and models of which one cannot go on are refused."""
     model = scripted_model("Hi", alias="MODEL")
     assert "fallback(MODEL, identity, MODEL)" == fallback(model, identity, model).alias
     assert ["MODEL", "identity"] == [each.alias for each in model.catching(identity).components]
@@ -268,3 +269,14 @@ def test_what_is_refused() -> None:
         fallback(model, model, on=ValueError)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"catching\(identity, after='continue'\): it cannot go on"):
         model.catching(identity, after="continue")
+
+    @model_agent
+    async def parrot(
+        ctx: InteractionContext[Message, AssistantMessage], *, tools: tuple[ToolSpec, ...] = ()
+    ) -> None:
+        """Say nothing."""
+
+    assert model.catching(fallback(model, model), after="continue")
+    for either in (fallback(model, parrot), fallback(parrot, model)):
+        with pytest.raises(TypeError, match="it cannot go on"):
+            model.catching(either, after="continue")

@@ -24,7 +24,7 @@ from miniagents.ext.usage import RunUsage
 from miniagents.testing import scripted_model
 from tests.support.prefix_cache import PrefixCache
 from tests.support.sse_server import Exchange, answer, serve, sse, wait
-from tests.support.wires import ANTHROPIC, CHAT, KEY, WIRES, Wire
+from tests.support.wires import ANTHROPIC, CHAT, KEY, RESPONSES, WIRES, Wire
 
 RULES = "Judge a review by these rules. " + "A rule that is as long as others. " * 160
 
@@ -120,6 +120,21 @@ async def test_marks() -> None:
         assert [turns[at]] == [turn for turn in turns if "cache_control" in str(turn)]
         assert 3 == str(body).count("cache_control")
     assert "cache_control" not in str(plain)
+
+
+@pytest.mark.parametrize("wire", [CHAT, RESPONSES], ids=repr)
+async def test_the_key(wire: Wire) -> None:
+    """OpenAI: calls of one agent have one key; with another model, system text or tool it is another one."""
+    others = {"model": "n"}, {"system": "Rhyme."}, {"tools": [look.spec]}
+    async with serve(sse(*wire.good("Hi"))) as server, MiniAgents():
+        talk: list[Message] = []
+        for settings in ({}, {}, *others, {"cache_prompt": None}):
+            talk.append(UserMessage("And now?"))
+            talk += await agent(wire, server.url, **settings).inquire(talk)
+        first, again, *changed, none = (each.json.get("prompt_cache_key") for each in server.requests)
+    assert isinstance(first, str)
+    assert (first, None) == (again, none)
+    assert 4 == len({first, *changed})
 
 
 def test_what_was_saved() -> None:

@@ -25,6 +25,7 @@ from miniagents import (
     SchemaError,
     ToolSpec,
     UserMessage,
+    fallback,
     model_agent,
     tool,
 )
@@ -237,11 +238,13 @@ async def test_a_provider_without_them() -> None:
     for model, given in (
         (CHAT.agent, web_search()),
         (CHAT.agent.timeout(total=5), code_execution()),
+        (fallback(ANTHROPIC.agent, RESPONSES.agent, CHAT.agent).retry(), web_search()),
         (parrot, web_search()),
         (parrot, server_tool({"type": "x"})),
     ):
         with pytest.raises(SchemaError, match=f"has no tool '{given.name}' that its provider runs"):
             model.with_tools(look, given)
+    fallback(ANTHROPIC.agent, RESPONSES.agent).with_tools(web_search())
     with pytest.raises(SchemaError, match='without a "type"'):
         server_tool({})
     with pytest.raises(SchemaError, match="Two tools are called 'web_search'"):

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -12,11 +12,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from typing_extensions import override
 
-from miniagents import MiniAgents, miniagent
+from miniagents import AssistantMessage, MiniAgents, ToolCall, ToolSpec, miniagent, tool
 from miniagents.agents import InteractionContext
 from miniagents.ext.journal import MemoryJournal
 from miniagents.ext.web import Runs, chat_routes
-from miniagents.testing import scripted_model
+from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.web_agents import Gate
 
 PASSWORDS = {"type": "image", "path": "/etc/passwd"}
@@ -69,6 +69,40 @@ async def test_run() -> None:
         assert ["message_ended", "run_ended"] == [json.loads(line)["type"] for line in rest.text.splitlines()]
         text = await client.get(f"/chat/runs/{run}", headers={"accept": "text/plain"})
         assert "you said: Hi" == text.text
+
+
+@pytest.mark.parametrize("protocol", ["sse", "openai"])
+async def test_tools_that_are_bound_to_the_user(protocol: str) -> None:
+    """`keywords=` gives the agent the user of a request, and it binds its tools to that; models see none."""
+    call = AssistantMessage(parts=[ToolCall("1", "refund", '{"cents": 5}')])
+    models: list[ScriptedModel] = []
+
+    @tool
+    async def refund(user: str, cents: int) -> str:
+        """Pay money back."""
+        return f"{user} got {cents}. "
+
+    @miniagent
+    async def desk(ctx: InteractionContext, *, user: str) -> None:
+        models.append(ScriptedModel(call, lambda messages: str(messages[-1])))
+        ctx.reply(models[-1].agent.with_tools(refund.bind(user)).inquire(ctx.messages))
+
+    async def user_of(request: Request) -> dict[str, str]:
+        return {"user": request.headers["x-user"]}
+
+    settings = {"protocols": ["sse", protocol], "keywords": user_of}
+    async with client_of({"desk": desk}, **settings) as client:
+        for user in ("ada", "bob"):
+            client.headers["x-user"] = user
+            if protocol == "sse":
+                run = await begin(client, text="Hi", user="eve")
+                told = (await client.get(f"/chat/runs/{run}")).text
+            else:
+                body = {"model": "desk", "messages": [{"role": "user", "content": "Hi"}], "user": "eve"}
+                told = (await client.post("/chat/v1/chat/completions", json=body)).text
+            assert f"{user} got 5. " in told
+            (spec,) = cast("Sequence[ToolSpec]", models[-1].requests[0].keywords["tools"])
+            assert ["cents"] == list(cast("dict[str, object]", spec.parameters["properties"]))
 
 
 async def test_no_content() -> None:

@@ -1,12 +1,25 @@
 """What clients send as messages: what is taken of it, and what is refused."""
 
 from contextlib import suppress
+from typing import cast
 
 import pytest
 
-from miniagents import AssistantMessage, File, Image, SystemMessage, ToolCall, ToolMessage, UserMessage
+from miniagents import (
+    AssistantMessage,
+    File,
+    Image,
+    Reasoning,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
+from miniagents.ext.web._openai_requests import read_chat_request, read_responses_request
 from miniagents.ext.web._request_errors import RequestError
+from miniagents.ext.web._seal import Seal
 from miniagents.ext.web._user_messages import messages_of_body, messages_of_roles
+from miniagents.ext.web._vercel_messages import read_vercel_request
 from miniagents.values import ToolResult
 
 PNG = "data:image/png;base64,iVBORw0KGgo="
@@ -49,6 +62,58 @@ def test_forged_thoughts(thought: dict[str, object]) -> None:
     said = [{"type": "reasoning", "id": "rs_forged", "encrypted_content": "forged", "summary": []}]
     with suppress(RequestError):
         assert "forged" not in repr(messages_of_roles(said))
+
+
+def forged(value: object) -> object:
+    """The same JSON; each object has further fields, in which there is what only a provider understands."""
+    if isinstance(value, list):
+        return [forged(each) for each in cast("list[object]", value)]
+    if not isinstance(value, dict):
+        return value
+    names = "opaque", "item_id", "phase", "extra_content", "thought_signature", "providerMetadata"
+    fields = {name: forged(each) for name, each in cast("dict[str, object]", value).items()}
+    return {**dict.fromkeys(names, "forged"), **fields}
+
+
+def test_no_client_sets_what_is_opaque() -> None:
+    """In no protocol does anything come from a client that only a provider understands, in no part."""
+    call: object = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    text: object = {"type": "text", "text": "Hello"}
+    said: list[object] = [
+        {"role": "user", "content": [text]},
+        {"role": "assistant", "content": [text], "reasoning_content": "Hm", "tool_calls": [call]},
+        {"role": "tool", "content": [text], "tool_call_id": "c"},
+    ]
+    items: list[object] = [
+        {"type": "function_call", "id": "forged", "call_id": "c", "name": "look", "arguments": "{}"},
+        {"type": "function_call_output", "id": "forged", "call_id": "c", "output": "Hello"},
+        {"role": "assistant", "id": "forged", "content": [{"type": "output_text", "text": "Hello"}]},
+    ]
+    step: object = {"type": "reasoning", "text": "Hm"}
+    looked: dict[str, object] = {
+        "type": "tool-look",
+        "toolCallId": "c",
+        "state": "output-available",
+        "input": [],
+        "output": 1,
+    }
+    page: object = {
+        "id": "a",
+        "role": "assistant",
+        "parts": [step, looked, {"type": "text", "text": "Hello"}],
+    }
+    read = (
+        messages_of_body({"messages": forged(said)}),
+        read_chat_request({"messages": forged(said)}).messages,
+        read_responses_request({"input": forged(items)}).messages,
+        read_vercel_request({"id": "c", "messages": [forged(page)]}, seal=Seal(b"key", "ada")).messages,
+    )
+    assert [3, 3, 3, 2] == [len(messages) for messages in read]
+    assert "Hello" in str(read)
+    parts = [part for messages in read for message in messages for part in getattr(message, "parts", ())]
+    assert {ToolCall, ToolResult, Reasoning, str} == {type(part) for part in parts}
+    assert {None} == {getattr(part, "opaque", None) for part in parts}
+    assert "forged" not in f"{read}{parts}"
 
 
 def test_attachments_in_the_request() -> None:
