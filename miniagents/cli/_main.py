@@ -35,8 +35,6 @@ from ._signals import StoppedError, until_signal
 _WEB = frozenset({"h11", "starlette", "uvicorn"})  # what `miniagents[web]` brings
 _FAILED = 1
 _WRONG_INPUT = 2
-_BY_SIGNAL = 128
-"""What shells add to the number of the signal that ended a program."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -57,9 +55,9 @@ def main(words: Sequence[str] | None = None) -> int:
             "map" in given[:1]
         ):  # a second Ctrl-C while the first one is reported, or one before the job begins
             complain("stopped.")
-        return _BY_SIGNAL + signal.SIGINT
+        return StoppedError(signal.SIGINT).exit_code
     except StoppedError as stopped:
-        return _BY_SIGNAL + stopped.number
+        return stopped.exit_code
     finally:
         _leave_output()
 
