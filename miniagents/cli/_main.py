@@ -114,23 +114,15 @@ async def _chat(options: ChatOptions, model: ChatModel, screen: Screen) -> int:
     history, so_far = await open_history(options.history)
     screen.line(f"{model.title} answers; {_where(options, len(so_far))}")
     chat = Chat(model, history, screen, list(so_far))
-    if options.timeline is None:
-        async with MiniAgents():
-            went_well = await chat.run()
-    else:
-        went_well = await _drawn(chat, options.timeline)
-    return 0 if went_well or screen.is_terminal else _FAILED
-
-
-async def _drawn(chat: Chat, file: Path) -> bool:
-    """Run the chat and draw its runs, also if it fails; return whether nothing failed."""
-    timeline = Timeline()
+    timeline = None if options.timeline is None else Timeline()
+    saved = True
     try:
-        async with MiniAgents(observers=[timeline]):
+        async with MiniAgents(observers=[] if timeline is None else [timeline]):
             went_well = await chat.run()
-    finally:
-        saved = _save(timeline, file)
-    return went_well and saved
+    finally:  # also if the chat fails
+        if timeline is not None and options.timeline is not None:
+            saved = _save(timeline, options.timeline)
+    return 0 if (went_well and saved) or screen.is_terminal else _FAILED
 
 
 def _save(timeline: Timeline, file: Path) -> bool:

@@ -200,12 +200,11 @@ class LastMark:
     Attributes:
         sound: it ends a message, so what stands behind it is outside of every message.
         id: of that message.
-        start: where the line begins; `end` where the next one does.
+        end: where the next line begins.
     """
 
     sound: bool
     id: str = ""
-    start: int = 0
     end: int = 0
 
 
@@ -223,7 +222,7 @@ def last_mark(data: bytes, start: int = 0) -> LastMark | None:
             ending = _ENDING_LINE.match(data, line)
             if ending is None:
                 return LastMark(sound=False)
-            return LastMark(sound=True, id=ending.group(2).decode(), start=line, end=ending.end())
+            return LastMark(sound=True, id=ending.group(2).decode(), end=ending.end())
         at = data.rfind(_NAME, start, at)
     return None
 
