@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -154,7 +154,7 @@ def add_journal(parser: argparse.ArgumentParser) -> None:
         "the questions of runs."
     )
     parser.epilog = _EPILOG
-    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", dest="journal")
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION", dest="what")
     made: dict[str, argparse.ArgumentParser] = {}
     for name, text, epilog in (
         ("runs", "Print one line for each run.", _RUNS_EPILOG),
@@ -233,21 +233,19 @@ def journal_options(given: argparse.Namespace) -> JournalOptions:
         argparse.ArgumentTypeError: `prune` has no option that says which calls to remove, or `--out` has no
             name of a timeline.
     """
-    limits = [getattr(given, name, None) for name in ("older_than", "unused_for", "max_size")]
-    if given.journal == "prune" and limits == [None, None, None]:
+    options = JournalOptions(
+        **{each.name: getattr(given, each.name) for each in fields(JournalOptions) if each.name in given}
+    )
+    if options.what == "prune" and {options.older_than, options.unused_for, options.max_size} == {None}:
         raise argparse.ArgumentTypeError(
             "journal prune does not know which calls to remove; give --older-than, --unused-for or --max-size"
         )
-    out = getattr(given, "out", None)
-    if out is not None:
+    if options.out is not None:
         try:
-            Timeline.check_path(out)
+            Timeline.check_path(options.out)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
-    question, answer = getattr(given, "question", ""), getattr(given, "answer", None)
-    return JournalOptions(
-        given.journal, given.file, getattr(given, "run", None), out, question, answer, *limits
-    )
+    return options
 
 
 def _seconds(text: str) -> float:

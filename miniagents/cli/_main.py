@@ -35,8 +35,6 @@ from ._signals import StoppedError, until_signal
 _WEB = frozenset({"h11", "starlette", "uvicorn"})  # what `miniagents[web]` brings
 _FAILED = 1
 _WRONG_INPUT = 2
-_BY_SIGNAL = 128
-"""What shells add to the number of the signal that ended a program."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -57,9 +55,9 @@ def main(words: Sequence[str] | None = None) -> int:
             "map" in given[:1]
         ):  # a second Ctrl-C while the first one is reported, or one before the job begins
             complain("stopped.")
-        return _BY_SIGNAL + signal.SIGINT
+        return StoppedError(signal.SIGINT).exit_code
     except StoppedError as stopped:
-        return _BY_SIGNAL + stopped.number
+        return stopped.exit_code
     finally:
         _leave_output()
 
@@ -116,23 +114,15 @@ async def _chat(options: ChatOptions, model: ChatModel, screen: Screen) -> int:
     history, so_far = await open_history(options.history)
     screen.line(f"{model.title} answers; {_where(options, len(so_far))}")
     chat = Chat(model, history, screen, list(so_far))
-    if options.timeline is None:
-        async with MiniAgents():
-            went_well = await chat.run()
-    else:
-        went_well = await _drawn(chat, options.timeline)
-    return 0 if went_well or screen.is_terminal else _FAILED
-
-
-async def _drawn(chat: Chat, file: Path) -> bool:
-    """Run the chat and draw its runs, also if it fails; return whether nothing failed."""
-    timeline = Timeline()
+    timeline = None if options.timeline is None else Timeline()
+    saved = True
     try:
-        async with MiniAgents(observers=[timeline]):
+        async with MiniAgents(observers=[] if timeline is None else [timeline]):
             went_well = await chat.run()
-    finally:
-        saved = _save(timeline, file)
-    return went_well and saved
+    finally:  # also if the chat fails
+        if timeline is not None and options.timeline is not None:
+            saved = _save(timeline, options.timeline)
+    return 0 if (went_well and saved) or screen.is_terminal else _FAILED
 
 
 def _save(timeline: Timeline, file: Path) -> bool:

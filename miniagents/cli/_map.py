@@ -49,7 +49,6 @@ from ._signals import StoppedError, default_interrupt, until_signal
 
 _FAILED: Final = 1
 _WRONG_INPUT: Final = 2
-_BY_SIGNAL: Final = 128
 _ROWS_FAILED: Final = 3
 _BUDGET_SPENT: Final = 4
 _STDIN: Final = "-"
@@ -395,7 +394,7 @@ def run_map(options: MapOptions, environ: Mapping[str, str]) -> int:
             raise BadInputError(str(error)) from error
         except StoppedError as stopped:
             if job.head is not None:
-                job.head.leave_now(_BY_SIGNAL + stopped.number)
+                job.head.leave_now(stopped.exit_code)
             raise
     if job.head is not None:
         job.head.leave_now(code)

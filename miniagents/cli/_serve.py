@@ -38,7 +38,6 @@ from ._signals import StoppedError, until_signal
 _THREADS_END: Final = 0.3
 """Seconds that threads of agents may still run after everything else has ended."""
 
-_BY_SIGNAL: Final = 128
 _TOKEN: Final = 24  # random bytes, as Jupyter's
 
 
@@ -80,7 +79,7 @@ def _serve_in_process(options: ServeOptions, place: Place, listener: socket.sock
         complain(str(error))
         sys.exit(2)
     except StoppedError as stopped:
-        sys.exit(_BY_SIGNAL + stopped.number)
+        sys.exit(stopped.exit_code)
 
 
 def _serve(
@@ -112,7 +111,7 @@ async def _until_signal(work: Coroutine[object, object, None], end_soon: Callabl
     try:
         await until_signal(work, "SIGINT", "SIGTERM", "SIGHUP")
     except StoppedError as stopped:
-        end_soon(_BY_SIGNAL + stopped.number)
+        end_soon(stopped.exit_code)
         raise
 
 

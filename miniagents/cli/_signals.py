@@ -30,6 +30,11 @@ class StoppedError(Exception):
         super().__init__(number)
         self.number = number
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a program that the signal ended, as shells count."""
+        return 128 + self.number
+
 
 async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
     """Run a coroutine; one of the signals cancels it.

@@ -6,6 +6,7 @@ into a new stream, which ends with the validated message or with the error.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from pydantic import ValidationError
@@ -18,7 +19,6 @@ from miniagents.streams._lifetime import contain_all
 from miniagents.values import (
     MessageValidationError,
     MiniAgentsError,
-    lazy_dataclass,
     misfit,
     set_partial_text,
 )
@@ -32,7 +32,7 @@ from ._tokens import resolved
 T = TypeVar("T")
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Validation:
     """The classes that messages must have, and the agent that requires them.
 

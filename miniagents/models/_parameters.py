@@ -5,7 +5,7 @@ The descriptions of the function and its parameters come from its docstring.
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -237,13 +237,14 @@ def json_object(text: str) -> dict[str, object]:
 
 def sentence_of(error: ValidationError) -> str:
     """Return what is wrong with JSON, field by field, for the model that wrote it."""
-    found: list[str] = []
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
-        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in each["loc"]).lstrip(
-            "."
-        )
-        found.append(f"{path}: {each['msg']}" if path else each["msg"])
-    return "; ".join(found)
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(sentence_at(each["loc"], each["msg"]) for each in found)
+
+
+def sentence_at(steps: Iterable[str | int], text: str) -> str:
+    """Return a text behind the place in JSON that it is about."""
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+    return f"{path}: {text}" if path else text
 
 
 def _parameters(function: Callable[..., object], name: str) -> list[inspect.Parameter]:

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, Literal, Protocol, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, TypeVar, cast, overload
 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
@@ -18,7 +18,10 @@ from miniagents.values import MiniAgentsError, ToolCall
 
 from ._errors import SchemaError, ToolArgumentsError
 from ._parameters import json_object, sentence_of
-from ._tool import ToolSpec, error_text
+from ._tool import error_text
+
+if TYPE_CHECKING:
+    from ._tool_loop import Callee
 
 T = TypeVar("T")
 
@@ -121,35 +124,7 @@ CARRIER: Final[ContextVar[Carrier | None]] = ContextVar("miniagents_questions", 
 """Carries the questions of the running code."""
 
 
-class Called(Protocol):
-    """The tool whose call waits for approval.
-
-    Attributes:
-        spec: what is shown of it.
-
-    Example:
-        >>> from miniagents import tool
-        >>> @tool
-        ... def now() -> str:
-        ...     return "noon"
-        >>> called: Called = now
-    """
-
-    @property
-    def spec(self) -> ToolSpec:
-        """What is shown of it."""
-        ...
-
-    def check(self, arguments: str, /) -> None:
-        """Raise a `ToolArgumentsError` if arguments do not fit.
-
-        Args:
-            arguments: a JSON object.
-        """
-        ...
-
-
-CALLED: Final[ContextVar[Called | None]] = ContextVar("miniagents_called_tool", default=None)
+CALLED: "Final[ContextVar[Callee | None]]" = ContextVar("miniagents_called_tool", default=None)
 """The tool whose call waits for approval."""
 
 ALLOWED: Final[ContextVar[bool]] = ContextVar("miniagents_allowed", default=False)
@@ -345,7 +320,7 @@ def approval(
     return approve
 
 
-def _check_decision(called: Called | None, data: Asked) -> None:
+def _check_decision(called: "Callee | None", data: Asked) -> None:
     """Refuse what is no decision about a call, and arguments that do not fit its tool."""
     given, refusal = data.get("arguments"), refusal_of("approval", data)
     if refusal is not None or not (given is None or isinstance(given, Mapping)):

@@ -14,7 +14,7 @@ from typing import Final, Protocol, cast
 from miniagents.values import FreezeError, NestingError, freeze
 
 from ._errors import SchemaError, ToolArgumentsError
-from ._parameters import json_object
+from ._parameters import json_object, sentence_at
 
 _MOST_ERRORS: Final = 10
 _MOST_CHARACTERS: Final = 300  # of one error: it may quote the schema and the arguments
@@ -182,9 +182,7 @@ def _additional(
 
 
 def _sentence(error: _Error) -> str:
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path)
-    text = _short(error.message)
-    return f"{path.lstrip('.')}: {text}" if path else text
+    return sentence_at(error.absolute_path, _short(error.message))
 
 
 def _short(text: str) -> str:

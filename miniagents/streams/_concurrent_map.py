@@ -6,10 +6,9 @@ memory does not grow with the source. The calls are inquiries (`map_agent`) or c
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeAlias, TypeVar, cast
-
-from miniagents.values import lazy_dataclass
 
 from ._buffer import ReplayBuffer
 from ._context import context_here
@@ -40,7 +39,7 @@ class Call(Protocol):
 R = TypeVar("R", bound=Call)
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ConcurrencyLimits:
     """How many calls run at once, and in which order their results come.
 

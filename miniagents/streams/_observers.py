@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context as Variables
+from dataclasses import dataclass
 from itertools import count
 from typing import Final, Literal, TypeAlias, cast
 from weakref import WeakKeyDictionary
@@ -27,7 +28,6 @@ from miniagents.values import (
     Usage,
     freeze,
     is_secret_name,
-    lazy_dataclass,
 )
 
 logger = logging.getLogger("miniagents")
@@ -112,7 +112,7 @@ class RunInfo:
         return f"<{self.kind} run {self.number} of {self.alias}>"
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RunBegan:
     """A run was inquired; it may be cancelled before its first step.
 
@@ -141,7 +141,7 @@ class RunBegan:
     at: float
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ModelAsked:
     """An agent calls a model; there is one event for all its retries.
 
@@ -166,7 +166,7 @@ class ModelAsked:
     stream: bool
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class PartSeen:
     """A part that observers get at once: the first part of a run, and what a model says about its answer.
 
@@ -204,7 +204,7 @@ class PartSeen:
     model: str | None
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class PartsCame:
     """Parts of a run have come.
 
@@ -237,7 +237,7 @@ class PartsCame:
     times: tuple[float, ...]
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """A run has ended: its function, and every message that it had replied. It comes once for each run.
 

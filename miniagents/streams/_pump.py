@@ -10,10 +10,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterator
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Generic, Literal, Self, TypeVar
 
-from miniagents.values import StreamOverflowError, lazy_dataclass
+from miniagents.values import StreamOverflowError
 
 from ._buffer import ReplayBuffer
 
@@ -162,7 +163,7 @@ async def close(iterator: object) -> None:
 logger = logging.getLogger("miniagents")
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Overflow:
     """How many unread items are kept, and what happens to one more; made by one of its class methods.
 

@@ -69,7 +69,7 @@ class Diagram:
     @property
     def ended(self) -> bool:
         """Whether it has an end."""
-        return any(event.kind in {"complete", "error", "left"} for event in self.events)
+        return _ended(self.events)
 
 
 class _Reader:
@@ -142,7 +142,7 @@ class _Reader:
             )
         if not self._of_reads and kind in {"began", "left"}:
             raise self._wrong(at, "is a sign for reads; use it with expect_reads")
-        if any(event.kind in {"complete", "error", "left"} for event in self._events):
+        if _ended(self._events):
             raise self._wrong(at, "comes after the end")
         if self._of_reads and (kind == "began") != (not self._events):
             raise self._wrong(at, "is out of order: first comes ^, then one end")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,14 +52,6 @@ class _Read:
         return [began] if self.ended is None else [began, MarbleEvent(_frame(self.ended, zero), self.how)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Model:
-    """A model that follows a diagram, and its calls."""
-
-    agent: ModelAgent[...]
-    reads: list[_Read]
-
-
 def _frame(at: float, zero: float) -> int:
     return round((at - zero) / _FRAME)
 
@@ -87,7 +80,7 @@ class Marbles:
 
     def __init__(self) -> None:
         self._zero: float | None = None
-        self._models: list[_Model] = []
+        self._models: list[tuple[ModelAgent[...], list[_Read]]] = []
         self._open: list[Expectation | ReadExpectation] = []
 
     def start(self) -> float:
@@ -175,7 +168,7 @@ class Marbles:
                 mine.ended = loop.time()
 
         agent: ModelAgent[...] = model_agent(alias=alias, description="Streams by a diagram.")(answer)
-        self._models.append(_Model(agent, reads))
+        self._models.append((agent, reads))
         return agent
 
     def expect(self, stream: Readable[object]) -> "Expectation":
@@ -204,9 +197,9 @@ class Marbles:
         Raises:
             ValueError: these marbles did not make the model.
         """
-        for each in self._models:
-            if each.agent is model:
-                expectation = ReadExpectation(each.reads, self)
+        for agent, reads in self._models:
+            if agent is model:
+                expectation = ReadExpectation(reads, self)
                 self._open.append(expectation)
                 return expectation
         raise ValueError(
@@ -327,11 +320,9 @@ class Expectation:
 
     async def _pass(self, diagram: Diagram) -> None:
         frames = 2 * diagram.frames + _GRACE if diagram.ended else diagram.frames - 0.5
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout_at(self._zero + frames * _FRAME):
                 await self._recorder.ended.wait()
-        except TimeoutError:
-            pass
 
     def leave(self) -> None:
         """Stop reading."""

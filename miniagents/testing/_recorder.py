@@ -1,7 +1,7 @@
 """Records the values of a stream, and their times."""
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, cast
 
@@ -38,8 +38,10 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def as_source(source: Readable[object]) -> Observable[object] | AsyncIterable[object] | Promise[object]:
+def as_source(source: Readable[object]) -> Observable[object] | AsyncIterable[object]:
     """Return the stream to read: the tokens of replies and messages, the pieces of other streamed promises.
+
+    A promise that does not stream is a stream of its value.
 
     Args:
         source: as the test gave it.
@@ -51,12 +53,18 @@ def as_source(source: Readable[object]) -> Observable[object] | AsyncIterable[ob
         return cast("MessagePromise[Message] | MessageSequencePromise[Message]", source).tokens
     if isinstance(source, StreamedPromise):
         return cast("StreamedPromise[object, object]", source).pieces
-    if isinstance(cast("object", source), Observable | Promise | AsyncIterable):
-        return source
+    if isinstance(cast("object", source), Observable | AsyncIterable):
+        return cast("Observable[object] | AsyncIterable[object]", source)
+    if isinstance(cast("object", source), Promise):
+        return _value_of(cast("Promise[object]", source))
     raise TypeError(
         f"A value of type {type(source).__name__} cannot be read; give a Stream, a promise, an Observable or "
         "an async iterable."
     )
+
+
+async def _value_of(promise: Promise[object]) -> AsyncGenerator[object]:
+    yield await promise
 
 
 class Recorder:
@@ -81,10 +89,8 @@ class Recorder:
             self._subscription = read.subscribe(
                 self._next, self._error, self._complete, scheduler=loop_scheduler()
             )
-        elif isinstance(read, AsyncIterable):
-            self._task = asyncio.create_task(self._iterate(read))
         else:
-            self._task = asyncio.create_task(self._await(read))
+            self._task = asyncio.create_task(self._read(read))
 
     def _note(self, kind: EventKind, value: object = None) -> None:
         self.happened.append(Happening(self._loop.time(), kind, value))
@@ -102,22 +108,10 @@ class Recorder:
         self._note(kind, value)
         self._loop.call_soon_threadsafe(self.ended.set)  # a scheduler of reactivex may be a thread
 
-    async def _iterate(self, source: AsyncIterable[object]) -> None:
-        await self._ending(self._each(source))
-
-    async def _each(self, source: AsyncIterable[object]) -> None:
-        async for value in source:
-            self._next(value)
-
-    async def _await(self, promise: Promise[object]) -> None:
-        async def value() -> None:
-            self._next(await promise)
-
-        await self._ending(value())
-
-    async def _ending(self, reading: Awaitable[None]) -> None:
+    async def _read(self, source: AsyncIterable[object]) -> None:
         try:
-            await reading
+            async for value in source:
+                self._next(value)
         except Exception as error:  # noqa: BLE001 - noted
             self._error(error)
         else:

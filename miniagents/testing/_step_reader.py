@@ -1,7 +1,7 @@
 """``StepReader``: reads a stream step by step, only as far as a test wants."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar, cast, overload
@@ -9,7 +9,7 @@ from typing import Generic, Literal, Self, TypeVar, cast, overload
 from reactivex import Observable
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
-from miniagents.streams import Promise, Stream, StreamedPromise, to_async_iter
+from miniagents.streams import Stream, StreamedPromise, to_async_iter
 
 from ._diagrams import shown
 from ._recorder import Readable, as_source
@@ -215,14 +215,6 @@ class _Came:
 
 def _iterator(stream: Readable[object]) -> AsyncIterator[object]:
     source = as_source(stream)
-    if isinstance(source, Stream):
-        return aiter(source)
-    if isinstance(source, Observable):
+    if isinstance(source, Observable) and not isinstance(source, Stream):
         return aiter(to_async_iter(source))
-    if isinstance(source, Promise):
-        return _value_of(source)
-    return aiter(source)
-
-
-async def _value_of(promise: Promise[object]) -> AsyncGenerator[object]:
-    yield await promise
+    return aiter(cast("AsyncIterable[object]", source))

@@ -39,7 +39,6 @@ from ._errors import (
 from ._frames import innermost_frame
 from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, freeze, freeze_data
 from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of, of_atoms
-from ._lazy_dataclass import lazy_dataclass
 from ._names import name_of
 from ._part_value import PartValue
 from ._parts import (
@@ -143,7 +142,6 @@ __all__ = [
     "is_limit",
     "is_secret_name",
     "label_of",
-    "lazy_dataclass",
     "made_of",
     "media_type_of",
     "misfit",

@@ -9,7 +9,6 @@ from pathlib import PurePath
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from ._lazy_dataclass import lazy_dataclass
 from ._part_value import PartValue
 
 # The first bytes of the formats that all providers take; the ending of a file's name may be wrong or missing.
@@ -23,7 +22,7 @@ _WEBP: Final = (b"RIFF", b"WEBP")
 _UNKNOWN: Final = "application/octet-stream"
 
 
-@lazy_dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment(PartValue):
     """An image or a file in a message, given by exactly one of: its bytes, its path, its address.
 

@@ -5,11 +5,10 @@ This module only calculates. The callers decide who waits, and after which error
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from ._lazy_dataclass import lazy_dataclass
 
-
-@lazy_dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
     """Pauses that grow with each failure, up to a longest one.
 

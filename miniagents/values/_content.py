@@ -7,14 +7,13 @@ finished message is read as a stream.
 import json
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeAlias, cast
 
 from pydantic import Field
 
 from ._attachments import File, Image
-from ._lazy_dataclass import lazy_dataclass
 from ._part_value import PartValue
 from ._parts import (
     AgentPart,
@@ -35,7 +34,7 @@ from ._parts import (
 )
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ToolCall(PartValue):
     """A whole call of a tool, as the model requested it.
 
@@ -119,7 +118,7 @@ def _thought_of(
     return thoughts.get((part.index, part.id)) or thoughts.get((part.index, None))
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _ContentBlock:
     """Pieces that belong together."""
 

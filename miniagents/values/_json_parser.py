@@ -14,8 +14,6 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from ._lazy_dataclass import lazy_dataclass
-
 JsonPath: TypeAlias = tuple[str | int, ...]
 """The keys and indexes that lead from the document to a value in it."""
 
@@ -32,7 +30,7 @@ class JsonError(ValueError):
     """
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class JsonText:
     """A piece of a string in the document.
 
@@ -50,7 +48,7 @@ class JsonText:
     text: str
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class JsonEnd:
     """A value that is complete.
 

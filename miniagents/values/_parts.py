@@ -10,15 +10,14 @@ server that it came from. It is sent to this server and to no other.
 """
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, cast
 
 from ._attachments import File, Image
-from ._lazy_dataclass import lazy_dataclass
 from ._part_value import PartValue
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Reasoning(PartValue):
     """What a model thinks before and while it answers: a piece in a stream, a whole block in a message.
 
@@ -46,7 +45,7 @@ class Reasoning(PartValue):
     kind: Literal["reasoning"] = field(default="reasoning", kw_only=True, repr=False)
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Refusal(PartValue):
     """A piece of the text with which a model refuses to answer; readers of tokens get it like any text.
 
@@ -63,7 +62,7 @@ class Refusal(PartValue):
     kind: Literal["refusal"] = field(default="refusal", kw_only=True, repr=False)
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ToolCallDelta(PartValue):
     """A piece of a call of a tool.
 
@@ -94,7 +93,7 @@ ResultContent: TypeAlias = str | tuple[str | Image | File, ...]
 """What a model gets as the result of a call: a text, or texts, images and files in order."""
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ToolResult(PartValue):
     """The result of a tool call.
 
@@ -137,7 +136,7 @@ class ToolResult(PartValue):
         return tuple(each for each in given if not isinstance(each, str))
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ServerToolCall(PartValue):
     """A call of a tool that the provider runs itself, such as a search: nothing needs to be called here.
 
@@ -160,7 +159,7 @@ class ServerToolCall(PartValue):
     kind: Literal["server_tool_call"] = field(default="server_tool_call", kw_only=True, repr=False)
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ServerToolResult(PartValue):
     """The result of a tool that the provider runs itself; the model has it already.
 
@@ -183,7 +182,7 @@ class ServerToolResult(PartValue):
     kind: Literal["server_tool_result"] = field(default="server_tool_result", kw_only=True, repr=False)
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Citation(PartValue):
     """A source that the model names for what it has just said.
 
@@ -210,7 +209,7 @@ class Citation(PartValue):
     kind: Literal["citation"] = field(default="citation", kw_only=True, repr=False)
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Usage(PartValue):
     """Tokens that the provider has counted so far; the last `Usage` of an answer is valid. None: not known.
 
@@ -294,7 +293,7 @@ _CUT: Final = frozenset(
 )
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Finish(PartValue):
     """The end of an answer, in the provider's own word ("stop", "end_turn", "length", "tool_use").
 
@@ -321,7 +320,7 @@ class Finish(PartValue):
         return self.reason in _CUT
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Restart(PartValue):
     """The answer begins again here: what came before is not part of it.
 
@@ -341,7 +340,7 @@ class Restart(PartValue):
     kind: Literal["restart"] = field(default="restart", kw_only=True, repr=False)
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Retry(PartValue):
     """The request is sent again: the answer had not begun, and the error may be temporary.
 
@@ -364,7 +363,7 @@ class Retry(PartValue):
     kind: Literal["retry"] = field(default="retry", kw_only=True, repr=False)
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class RateLimit(PartValue):
     """A rate limit, as the provider reports it; None: not known.
 
@@ -383,7 +382,7 @@ class RateLimit(PartValue):
     resets_in: float | None = None
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class ResponseHeaders(PartValue):
     """The headers of a provider's response: the id of the request, and the rate limits.
 
@@ -435,7 +434,7 @@ _OwnPart: TypeAlias = (
 )
 
 
-@lazy_dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class AgentPart(PartValue):
     """What an agent that the model called as a tool streams before its result is complete.
 

@@ -200,12 +200,11 @@ class LastMark:
     Attributes:
         sound: it ends a message, so what stands behind it is outside of every message.
         id: of that message.
-        start: where the line begins; `end` where the next one does.
+        end: where the next line begins.
     """
 
     sound: bool
     id: str = ""
-    start: int = 0
     end: int = 0
 
 
@@ -218,13 +217,12 @@ def last_mark(data: bytes, start: int = 0) -> LastMark | None:
     """
     at = data.rfind(_NAME, start)
     while at >= 0:
-        for prefix in _PREFIXES:
-            line = at - len(prefix)
-            if line >= start and data.startswith(prefix, line) and _begins_line(data, line):
-                ending = _ENDING_LINE.match(data, line)
-                if ending is None:
-                    return LastMark(sound=False)
-                return LastMark(sound=True, id=ending.group(2).decode(), start=line, end=ending.end())
+        line = _mark_line(data, at, start)
+        if line is not None:
+            ending = _ENDING_LINE.match(data, line)
+            if ending is None:
+                return LastMark(sound=False)
+            return LastMark(sound=True, id=ending.group(2).decode(), end=ending.end())
         at = data.rfind(_NAME, start, at)
     return None
 
@@ -233,11 +231,19 @@ def _mark_lines(data: bytes, start: int) -> Iterator[int]:
     """Where lines begin that may be marks; by a plain search, which is ten times as fast as a pattern."""
     at = data.find(_NAME, start)
     while at >= 0:
-        for prefix in _PREFIXES:
-            line = at - len(prefix)
-            if line >= start and data.startswith(prefix, line) and _begins_line(data, line):
-                yield line
+        line = _mark_line(data, at, start)
+        if line is not None:
+            yield line
         at = data.find(_NAME, at + len(_NAME))
+
+
+def _mark_line(data: bytes, at: int, start: int) -> int | None:
+    """Where the line begins that may be a mark with its name at `at`; None if it is none."""
+    for prefix in _PREFIXES:
+        line = at - len(prefix)
+        if line >= start and data.startswith(prefix, line) and _begins_line(data, line):
+            return line
+    return None
 
 
 def _begins_line(data: bytes, at: int) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from html import escape
 from importlib import resources
 from itertools import pairwise
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 from ._lanes import Colour
 from ._rows import Row, facts, said
 from ._svg import COLUMNS, HEIGHT, STEP, TOP, Layout, columns_of, svg
-from ._texts import data, markup
+from ._texts import data
 
 _TEXTS: Final = 100_000  # bytes of what all runs said, as it stands in the page
 _AROUND: Final = 8  # bytes around a text
@@ -53,7 +54,7 @@ def html(layout: Layout | None) -> str:
         f"""<meta http-equiv="Content-Security-Policy" content="default-src 'none'; """
         f"""style-src 'unsafe-inline'; script-src 'sha256-{allowed}'">\n"""
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">\n'
-        f"<title>{markup(name)}</title><style>{_STYLE}</style></head><body>\n"
+        f"<title>{escape(name)}</title><style>{_STYLE}</style></head><body>\n"
         f"{svg(layout, counts, titles=False)}"
         f'<div id="line" hidden></div><div id="tip" role="status" hidden></div>\n{told}</body></html>\n'
     )

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import pairwise
 from typing import Final
 
 from ._lanes import Colour, Lane
 from ._rows import Row, caption, facts, rows_of, said
 from ._scale import Scale, scale_of
-from ._texts import duration, line, markup
+from ._texts import duration, line
 
 STEP: Final = 2
 """The width of a column, in pixels: no two dots of a lane are closer to each other."""
@@ -126,7 +127,7 @@ def svg(layout: Layout | None, counts: Sequence[Mapping[Colour, Mapping[int, int
     width, height = layout.width, layout.height
     bottom = TOP + len(layout.rows) * HEIGHT
     body = [
-        f'<text class="h" x="16" y="24">{markup(layout.caption)}</text>',
+        f'<text class="h" x="16" y="24">{escape(layout.caption)}</text>',
         _legend(16, 44),
         f'<text class="s e" x="{width - 66:g}" y="{TOP - 8}">took</text>',
         f'<text class="s e" x="{width - 14:g}" y="{TOP - 8}">parts</text>',
@@ -160,7 +161,7 @@ def columns_of(layout: Layout) -> list[dict[Colour, dict[int, int]]]:
 def _whole(width: float, height: float, name: str, body: Iterable[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-        f'height="{height:g}" role="img"><title>{markup(name)}</title><style>{_STYLE}</style>'
+        f'height="{height:g}" role="img"><title>{escape(name)}</title><style>{_STYLE}</style>'
         f'<rect class="bg" width="100%" height="100%"/>\n{chr(10).join(body)}\n</svg>\n'
     )
 
@@ -203,7 +204,7 @@ def _lane(
     letters = int((layout.left - 10 - name_x) / _LETTER)
     drawn = [
         f'<rect x="0" y="{y}" width="{layout.width:g}" height="{HEIGHT}" fill-opacity="0"/>',
-        f'<text x="{name_x:g}" y="{y + 15}">{markup(line(row.name, letters))}</text>',
+        f'<text x="{name_x:g}" y="{y + 15}">{escape(line(row.name, letters))}</text>',
         (
             f'<rect class="{lane.kind}" x="{begin_x:.1f}" y="{y + 5}" width="{max(end_x - begin_x, 2):.1f}" '
             f'height="{HEIGHT - 10}" rx="3"/>'
@@ -218,7 +219,7 @@ def _lane(
     )
     if lane.parts:
         drawn.append(f'<text class="s e" x="{layout.width - 14:g}" y="{y + 15}">{lane.parts:,}</text>')
-    title = f"<title>{markup(_title(row, layout.now))}</title>" if titles else ""
+    title = f"<title>{escape(_title(row, layout.now))}</title>" if titles else ""
     return f"<g>{title}{''.join(drawn)}</g>"
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from html import escape
 from types import MappingProxyType
 from typing import Final
 
@@ -40,19 +39,6 @@ def line(text: str, most: int) -> str:
     cut = text[: 8 * most + 1000]  # what is cut off anyway need not be cleaned
     words = " ".join(clean(cut).split())
     return words if len(words) <= most and len(cut) == len(text) else f"{words[: most - 1]}…"
-
-
-def markup(text: str) -> str:
-    """A clean text for an element or an attribute of HTML and of SVG.
-
-    Args:
-        text: without controls.
-
-    Example:
-        >>> markup('<b title="x">')
-        '&lt;b title=&quot;x&quot;&gt;'
-    """
-    return escape(text, quote=True)
 
 
 def data(value: object) -> str:

@@ -1,6 +1,7 @@
 """The call for a row: its message, its key in the journal, and its figures."""
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
@@ -24,6 +25,7 @@ _SENT: Final = (str, Mapping, BaseModel, Exception, Iterable, AsyncIterable, Obs
 COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
+@dataclass(slots=True, eq=False)
 class RowCall(Generic[RowT]):
     """The call for one row.
 
@@ -41,23 +43,17 @@ class RowCall(Generic[RowT]):
         cost: their cost in dollars; None if a price is not known.
     """
 
-    __slots__ = (
-        *("attempts", "cost", "error", "index", "item", "key", "messages", "question", "requests"),
-        *("row_id", "usage"),
-    )
-
-    def __init__(self, index: int, item: RowT) -> None:
-        self.index: int = index
-        self.item: RowT = item
-        self.row_id: str | None = None
-        self.messages: str | Messages = ""
-        self.question: str = ""
-        self.key: CallKey | None = None
-        self.error: Exception | None = None
-        self.attempts: int = 0
-        self.requests: int = 0
-        self.usage: Usage = Usage()
-        self.cost: Decimal | None = Decimal()
+    index: int
+    item: RowT
+    row_id: str | None = None
+    messages: str | Messages = ""
+    question: str = ""
+    key: CallKey | None = None
+    error: Exception | None = None
+    attempts: int = 0
+    requests: int = 0
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    cost: Decimal | None = Decimal()
 
 
 class CallMaker(Generic[RowT]):
@@ -86,7 +82,7 @@ class CallMaker(Generic[RowT]):
         Raises:
             TypeError: the first row is of a type that cannot be sent without ``message=``.
         """
-        if index == 0 and self._message is None and not _can_be_sent(item):
+        if index == 0 and self._message is None and not isinstance(item, _SENT):
             raise TypeError(
                 f"A row is of type {type(item).__name__}, which is no text, message or mapping; give "
                 "message= a function that makes the message from a row."
@@ -134,10 +130,6 @@ class CallMaker(Generic[RowT]):
             raise KeyError(f"the row has no column {self._row_id!r}; it has: {', '.join(map(str, row))}")
         found: object = getattr(item, self._row_id)
         return str(found)
-
-
-def _can_be_sent(item: object) -> bool:
-    return isinstance(item, _SENT)
 
 
 class Figures(NamedTuple):

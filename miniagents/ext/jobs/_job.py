@@ -391,18 +391,7 @@ class Job(Generic[RowT]):
         figures, message = kept.figures, kept.message
         if figures.requests:
             self._budget.note_cost(figures.cost)
-        row = Row(
-            call.index,
-            call.item,
-            lambda: cast("Message", message),
-            error=self._problem_of(kept),
-            row_id=call.row_id,
-            usage=figures.usage,
-            cost=figures.cost,
-            finish=None if message is None else finish_of(message),
-            attempts=figures.attempts,
-            cached=True,
-        )
+        row = self._row(call, message, self._problem_of(kept), figures, cached=True)
         self._count(row)
         self._hand_out(row)
 
@@ -467,35 +456,42 @@ class Job(Generic[RowT]):
         error: Exception | None,
     ) -> None:
         """A row has ended, with a message or with an error."""
-        row = Row[RowT, Message](
-            call.index,
-            call.item,
-            lambda: cast("Message", message),
-            error=error,
-            row_id=call.row_id,
-            usage=call.usage,
-            cost=call.cost,
-            finish=None if message is None else finish_of(message),
-            attempts=call.attempts,
-        )
+        partial = "" if error is None or isinstance(error, LLMError) else partial_text(error)
+        figures = Figures(call.attempts, call.requests, call.usage, call.cost, partial)
+        row = self._row(call, message, error, figures)
         self._count(row)
         if self._records is None or call.key is None:
             self._hand_out(row)
             return
         if entry is None:
             entry = self._records.failure(call.question, error or ValueError("The row was not sent."))
-        figures = Figures(
-            call.attempts,
-            call.requests,
-            call.usage,
-            call.cost,
-            "" if error is None or isinstance(error, LLMError) else partial_text(error),
-        ).data
-        if figures is not None:
-            entry = CallRecords.noted(entry, figures)
+        if (data := figures.data) is not None:
+            entry = CallRecords.noted(entry, data)
         self._group.append((call.key, entry, row))
         self._uncommitted += 1
         self._signal("group")
+
+    @staticmethod
+    def _row(
+        call: RowCall[RowT],
+        message: Message | None,
+        error: Exception | None,
+        figures: Figures,
+        *,
+        cached: bool = False,
+    ) -> Row[RowT, Message]:
+        return Row(
+            call.index,
+            call.item,
+            lambda: cast("Message", message),
+            error=error,
+            row_id=call.row_id,
+            usage=figures.usage,
+            cost=figures.cost,
+            finish=None if message is None else finish_of(message),
+            attempts=figures.attempts,
+            cached=cached,
+        )
 
     def _count(self, row: Row[RowT, Message]) -> None:
         self._tally.count(row)

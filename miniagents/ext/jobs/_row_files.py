@@ -25,7 +25,6 @@ AT_ONCE: Final = 16 * 2**20
 """The most bytes of rows in memory at the same time; or one row if it is larger."""
 
 _LONGEST_LINE: Final = 64 * 2**20
-_PIECE: Final = 2**20
 
 
 class RowsError(MiniAgentsError, ValueError):
@@ -215,8 +214,5 @@ def sha256_of(path: Path) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -78,7 +78,13 @@ class ModelOptions:
         Raises:
             LLMConfigError: a number is out of range; the text names the keyword.
         """
-        check_numbers(self.max_tokens, self.temperature, self.max_retries)
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise LLMConfigError(f"max_tokens={self.max_tokens} leaves no room for an answer; give 1 or more")
+        heat = self.temperature
+        if heat is not None and not (isfinite(heat) and 0 <= heat <= _HIGHEST_TEMPERATURE):
+            raise LLMConfigError(f"temperature={heat} is out of range; give a number from 0 to 2")
+        if self.max_retries is not None and self.max_retries < 0:
+            raise LLMConfigError(f"max_retries={self.max_retries} is negative; give 0 or more")
 
 
 def options_of(given: Mapping[str, object]) -> ModelOptions:
@@ -145,31 +151,6 @@ def _mapping(extra: Mapping[str, object], name: str) -> dict[str, object]:
     if not isinstance(value, Mapping):
         raise LLMConfigError(f"extra[{name!r}] is a {type(value).__name__}; give a mapping")
     return dict(cast("Mapping[str, object]", value))
-
-
-def check_numbers(max_tokens: int | None, temperature: float | None, max_retries: int | None) -> None:
-    """Refuse numbers that no provider accepts; None is accepted.
-
-    Args:
-        max_tokens: the maximum length of an answer, in tokens.
-        temperature: from 0 to 2.
-        max_retries: how often to try again.
-
-    Raises:
-        LLMConfigError: a number is out of range; the text names the keyword.
-
-    Example:
-        >>> check_numbers(max_tokens=0, temperature=None, max_retries=None)
-        Traceback (most recent call last):
-            ...
-        miniagents...LLMConfigError: max_tokens=0 leaves no room for an answer; give 1 or more
-    """
-    if max_tokens is not None and max_tokens < 1:
-        raise LLMConfigError(f"max_tokens={max_tokens} leaves no room for an answer; give 1 or more")
-    if temperature is not None and not (isfinite(temperature) and 0 <= temperature <= _HIGHEST_TEMPERATURE):
-        raise LLMConfigError(f"temperature={temperature} is out of range; give a number from 0 to 2")
-    if max_retries is not None and max_retries < 0:
-        raise LLMConfigError(f"max_retries={max_retries} is negative; give 0 or more")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from copy import copy
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from miniagents.messages import Message, MessagePromise
 from miniagents.parts import Part, Restart
@@ -31,19 +31,10 @@ from ._wire import (
     data_of,
 )
 
+if TYPE_CHECKING:
+    from ._dispatcher import Host
+
 _SHARE: Final = 2  # more credit is given when half of it is used up
-
-
-class Link(Protocol):
-    """The way to the worker that makes a call."""
-
-    def send(self, command: Command, /) -> None:
-        """Tell the worker something, soon."""
-        ...
-
-    def ended(self, call: "RemoteCall", /) -> None:
-        """Nothing more comes of a call, or nobody wants it."""
-        ...
 
 
 class RemoteCall:
@@ -81,7 +72,7 @@ class RemoteCall:
         self._attempts = attempts
         self._runs = None if watch is None else RemoteRuns(agent, watch)
         self._loop = asyncio.get_running_loop()
-        self._link: Link | None = None
+        self._link: Host | None = None
         self._begun = 0  # messages of this attempt
         self._streams: dict[int, _Stream] = {}  # that are not complete
         self._known = 0  # messages that were told, of all attempts
@@ -106,7 +97,7 @@ class RemoteCall:
         """Nothing more comes of it, or nobody wants it."""
         return (self._ended or self._left) and not self._streams
 
-    def make(self, number: int, link: Link) -> None:
+    def make(self, number: int, link: "Host") -> None:
         """Have it made by a worker.
 
         Args:

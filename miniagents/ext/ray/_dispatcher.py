@@ -87,7 +87,7 @@ class Dispatcher:
         options = {"max_restarts": 0, "max_task_retries": 0, "scheduling_strategy": "SPREAD"}
         self._actors: ActorClass = self.ray.remote(**{**options, **plan.options})(Worker)
         self._loop = asyncio.get_running_loop()
-        self._workers: list[_Host] = []
+        self._workers: list[Host] = []
         self._waiting: deque[RemoteCall] = deque()
         self._alone: deque[RemoteCall] = deque()  # on their last attempts
         self._numbers = itertools.count(1)
@@ -124,7 +124,7 @@ class Dispatcher:
         if self._closed or not (self._waiting or self._alone):
             return
         while len(self._workers) < self.plan.replicas:
-            self._workers.append(_Host(self, self._actors.remote, self._failed_starts * _PAUSE))
+            self._workers.append(Host(self, self._actors.remote, self._failed_starts * _PAUSE))
         ready = [each for each in self._workers if each.ready]
         if not ready and self._warning is None:
             self._warning = self._loop.call_later(_SLOW_START, self._warn)
@@ -158,7 +158,7 @@ class Dispatcher:
         self._failed_starts = 0
         self._place()
 
-    def lost(self, host: "_Host", why: str, *, began: bool) -> None:
+    def lost(self, host: "Host", why: str, *, began: bool) -> None:
         """A worker is lost, with all its calls.
 
         Args:
@@ -207,7 +207,7 @@ class Dispatcher:
             await asyncio.wait([asyncio.ensure_future(each.close()) for each in list(self._workers)])
 
 
-class _Host:
+class Host:
     """One worker, as its driver sees it.
 
     Args:
@@ -366,7 +366,7 @@ class _Host:
         await asyncio.wait(self._tasks)
 
 
-def _load(host: _Host) -> int:
+def _load(host: Host) -> int:
     return len(host.calls)
 
 

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from miniagents import LLMConfigError
 from miniagents.ext.llm import Provider
-from miniagents.ext.llm._options import Extras, check_numbers
+from miniagents.ext.llm._options import Extras, ModelOptions
 from miniagents.ext.llm._settings import Endpoint, server_of
 
 ACME = Provider("acme", "https://api.acme.test/v1", ("acme.test",))
@@ -115,18 +115,18 @@ def test_reserved_extras() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"),
+    ("name", "options"),
     [
-        ("max_tokens", (0, None, None)),
-        ("temperature", (None, -0.1, None)),
-        ("temperature", (None, 2.1, None)),
-        ("temperature", (None, math.nan, None)),
-        ("max_retries", (None, None, -1)),
+        ("max_tokens", ModelOptions(max_tokens=0)),
+        ("temperature", ModelOptions(temperature=-0.1)),
+        ("temperature", ModelOptions(temperature=2.1)),
+        ("temperature", ModelOptions(temperature=math.nan)),
+        ("max_retries", ModelOptions(max_retries=-1)),
     ],
 )
-def test_numbers(name: str, arguments: tuple[int | None, float | None, int | None]) -> None:
+def test_numbers(name: str, options: ModelOptions) -> None:
     """A number that no provider takes is refused by its name."""
     with pytest.raises(LLMConfigError, match=f"^{name}="):
-        check_numbers(*arguments)
-    check_numbers(1, 0.0, 0)
-    check_numbers(None, None, None)
+        options.check()
+    ModelOptions(max_tokens=1, temperature=0.0, max_retries=0).check()
+    ModelOptions().check()
