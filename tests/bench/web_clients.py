@@ -2,10 +2,10 @@
 
 `python -m tests.bench.web_clients --clients 400 --seconds 5` runs a server for each kind of response, one
 after the other: a bare `StreamingResponse` that sends the same events, an agent behind `stream_response`,
-detached runs with their frames in memory and in SQLite, and an agent in the words of the Vercel AI SDK; and,
-where they are installed (`pip install -e '.[bench]'`), sse-starlette with the same events, and an agent of
-pydantic-ai with the same tokens behind its adapter for the Vercel AI SDK. Where there are two processors, the
-server has one and the clients the other.
+runs that outlive their clients, with a journal in memory and in SQLite, and an agent in the words of the
+Vercel AI SDK; and, where they are installed (`pip install -e '.[bench]'`), sse-starlette with the same
+events, and an agent of pydantic-ai with the same tokens behind its adapter for the Vercel AI SDK. Where there
+are two processors, the server has one and the clients the other.
 """
 
 import argparse

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields as fields_of
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import ClassVar, Final, Literal, TypeAlias, cast
 
 from typing_extensions import override
 
 from miniagents.parts import Content, Part
 from miniagents.runs import part_of_data
+from miniagents.values import PartValue
 
 from ._page_data import DataPart
 
@@ -352,19 +353,10 @@ def _number(data: Mapping[str, object]) -> int:
     return number
 
 
-@runtime_checkable
-class _HasData(Protocol):
-    """A part that is not text."""
-
-    def as_data(self) -> dict[str, object]:
-        """Return the fields by name."""
-        ...
-
-
 def _part_as_data(part: object) -> object:
     """A field of a frame, or of a part, as data for JSON."""
     match part:
-        case _HasData():
+        case PartValue():
             return {name: _part_as_data(value) for name, value in part.as_data().items() if value is not None}
         case bytes():
             return b64encode(part).decode()
