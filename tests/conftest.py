@@ -119,6 +119,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the environment, and keep the real stderr for the last words of a process that hangs."""
     # The programs that tests run, and the workers, start in half the time if byte code is kept.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False  # nor does this process explain the same assertions anew in each run
     if sys.flags.dev_mode or os.environ.get("PYTHONASYNCIODEBUG"):
         config.option.asyncio_debug = True  # pytest-asyncio's own option: it does not read the environment
     # A shell that starts the tests in the background may have them, and all their children, ignore it.

@@ -507,6 +507,7 @@ async def test_durable() -> None:
             assert "Good morning." == str(await late.inquire())
 
 
+@pytest.mark.gate("two seconds of real time")
 async def test_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that waits goes on under the version that asked; another one takes it over if it wants to."""
     monkeypatch.setattr("miniagents.ext._journal._runs._PATIENCE", 0.1)

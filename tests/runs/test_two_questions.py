@@ -11,6 +11,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from miniagents import (
     AssistantMessage,
     Messages,
@@ -140,6 +142,7 @@ async def answered(
     return [*(str(each.content) for each in results if isinstance(each, ToolResult)), *end]
 
 
+@pytest.mark.gate("many runs, restarted and killed")
 async def test_two_questions(tmp_path: Path) -> None:
     """In both orders, after restarts and kills, also if both ask the same: each call has its own answer.
 
@@ -215,6 +218,7 @@ async def allowed(agent: MiniAgent, order: Sequence[str], before: Sequence[Event
         return (await journal.read(run)).events, messages_of(frames), frames[-1]
 
 
+@pytest.mark.gate("goes on behind every event of a log")
 async def test_killed_at_any_event() -> None:
     """A run with three calls that wait is killed behind any event of its log, and goes on to its end.
 

@@ -266,7 +266,7 @@ def _refused() -> Iterable[Row]:
     for key in ("x", "1", "ollama"):
         keywords = {"api_key": key}
         yield Row(f"the key {key}", busy, LLMStatusError, "", "Not now, x is 1.", 400, keywords=keywords)
-    packed = zlib.compress(b'{"detail": "A bomb. ' + bytes(64 * 2**20), 9)
+    packed = zlib.compress(b'{"detail": "A bomb. ' + bytes(64 * 2**20), 1)
     made = (_whole(400, packed, content_encoding="deflate"),)
     yield Row("a bomb as the body of an error", made, LLMStatusError, "", "A bomb.", 400)
     made = (_whole(400, b"\x28\xb5\x2f\xfd", content_encoding="zstd"),)
