@@ -30,7 +30,7 @@ _EXPIRED: Final = "expired"
 _PEOPLE: Final = frozenset({"question", "approval", "unknown"})  # the kinds that people answer
 
 INSIDE: Final[ContextVar[tuple[str, ...]]] = ContextVar("miniagents_inside", default=())
-"""The numbers of the calls of models and tools that the running code belongs to, the outermost first."""
+"""The calls of models and tools, and the answers of dialogs, that the running code belongs to, the outermost first."""
 
 CUT: Final[ContextVar[asyncio.Event | None]] = ContextVar("miniagents_cut", default=None)
 """Where an answer that a user cut is played: set when the code comes to what is not in the log."""
@@ -615,10 +615,10 @@ class RunQuestions:
         ]
 
     def claim(self, inside: str) -> None:
-        """Note that the questions inside of a call are not asked again: the call is played.
+        """Note that the questions inside of a call, or of an answer, are not asked again: it is played.
 
         Args:
-            inside: the call.
+            inside: the call, or the answer.
         """
         self.claimed.update(key for key, each in self._known.inside.items() if inside in each)
 
