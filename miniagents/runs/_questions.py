@@ -30,7 +30,7 @@ _EXPIRED: Final = "expired"
 _PEOPLE: Final = frozenset({"question", "approval", "unknown"})  # the kinds that people answer
 
 INSIDE: Final[ContextVar[tuple[str, ...]]] = ContextVar("miniagents_inside", default=())
-"""The calls of models and tools, and the answers of dialogs, that the running code belongs to, the outermost first."""
+"""The calls, and the answers of dialogs, that the running code belongs to, the outermost first."""
 
 CUT: Final[ContextVar[asyncio.Event | None]] = ContextVar("miniagents_cut", default=None)
 """Where an answer that a user cut is played: set when the code comes to what is not in the log."""

@@ -147,6 +147,4 @@ def test_what_is_kept() -> None:
     told = subprocess.run(
         [sys.executable, "-m", "tests.bench.memory"], capture_output=True, check=True, cwd=ROOT, text=True
     )
-    assert [row.endswith("| holds |") for row in told.stdout.splitlines()[2:]] == [True] * len(KEPT), (
-        told.stdout
-    )
+    assert [row.endswith("| holds |") for row in told.stdout.splitlines()[2:]] == [True] * len(KEPT), told.stdout

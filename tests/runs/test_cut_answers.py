@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Callable
 from itertools import product
 
+import pytest
+
 from miniagents import (
     AssistantMessage,
     InteractionContext,
@@ -21,11 +23,11 @@ from miniagents import (
     tool,
 )
 from miniagents.ext.chat_history import compact
-from miniagents.ext.journal import MemoryJournal, RunRecord
+from miniagents.ext.journal import MemoryJournal, RunRecord, durable
 from miniagents.ext.web import Frame, RunEnded, Runs
 from miniagents.testing import ScriptedModel, virtual_time
 from miniagents.tools import Allow, approval, ask
-from miniagents.types import InputMessage
+from miniagents.types import InputMessage, InteractiveCall
 from tests.runs.test_questions import asked
 
 LONG = [
@@ -140,3 +142,50 @@ def test_answers_of_people_before_a_cut() -> None:
     for make, answer in ((model, Allow()), (asker, "MA 7")):
         with virtual_time():
             assert RunEnded("finished") == asyncio.run(main(make, answer))
+
+
+async def _dialog(
+    journal: MemoryJournal, agent: MiniAgent[Message, Message], beside: ScriptedModel | None = None
+) -> list[str]:
+    """Interrupt an agent after half a second, and let its second answer end; an agent beside it is asked."""
+    async with MiniAgents(), durable(journal, run_id="7"):
+        call: InteractiveCall[Message, Message] = agent.interactive().initiate_inquiry()
+        call.send_message("Go.")
+        replies = call.reply_sequence(finish_call=False)
+        await asyncio.sleep(0.5)
+        if beside is not None:
+            await beside.agent.inquire("Hi")
+        call.interrupt("Again.", id="m")
+        await asyncio.sleep(1)
+        call.finish()
+        return [str(each) for each in await replies]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_the_same_request_in_a_later_answer() -> None:
+    """A request of a later answer that is equal to one that was cut is not made again after a restart."""
+    journal, made = MemoryJournal(), list[int]()
+    for _ in range(2):
+        first = ScriptedModel(then="Yes.", alias="FIRST")
+        second = ScriptedModel(["one ", "two "], ["three"], delay=0.3, alias="SECOND")
+
+        @miniagent
+        async def both(ctx: InteractionContext) -> None:
+            await first.agent.inquire(ctx.messages)  # noqa: B023 - the same turn of the loop
+            ctx.reply(second.agent.inquire("The same."))  # noqa: B023 - the same
+
+        assert ["one ", "Again.", "three"] == await _dialog(journal, both)
+        made.append(len(first.requests) + len(second.requests))
+    assert [4, 0] == made
+
+
+@pytest.mark.loop(virtual=True)
+async def test_an_agent_beside_a_dialog() -> None:
+    """What another agent of the block was answered before an answer was cut is not asked again."""
+    journal, made = MemoryJournal(), list[int]()
+    for _ in range(2):
+        model = ScriptedModel(["one ", "two "], ["three"], delay=0.3, alias="MODEL")
+        beside = ScriptedModel("Hello", alias="BESIDE")
+        assert ["one ", "Again.", "three"] == await _dialog(journal, model.agent, beside)
+        made.append(len(model.requests) + len(beside.requests))
+    assert [3, 0] == made
