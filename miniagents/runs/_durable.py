@@ -251,7 +251,7 @@ class LoggedCalls:
     def _forget(self, inside: str) -> None:
         """Leave out what is kept of an answer that was cut: it is not made again."""
         self._played.add(inside)
-        self._log.questions.claim(inside)
+        self._log.questions.forget(inside)
 
     async def _keep(self, key: str, name: str, rows: list[Json], place: Iterable[str]) -> None:
         self.made += 1

@@ -147,10 +147,10 @@ class RunLog(Observer):
                 for item in event[-1]:
                     if not isinstance(item, int):
                         self._numbered(item)
-        self.questions: RunQuestions = RunQuestions(
-            store, run, events, self.add, self._write_hard, self.span_now
-        )
         self.dialogs: RunDialogs = RunDialogs(events, self.add)
+        self.questions: RunQuestions = RunQuestions(
+            store, run, events, self.add, self._write_hard, self.span_now, self.dialogs.play_on
+        )
 
     # -- writing -----------------------------------------------------------------------------------------
 

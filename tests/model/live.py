@@ -47,7 +47,7 @@ from miniagents.types import Delivery, InputMessage, InteractiveCall, ModelAgent
 from tests.model.loops import loop_of
 from tests.model.run import Outcome
 
-__all__ = ["Schedule", "check", "drawn"]
+__all__ = ["Request", "Said", "Schedule", "check", "drawn"]
 
 T = TypeVar("T")
 

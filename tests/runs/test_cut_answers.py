@@ -189,3 +189,47 @@ async def test_an_agent_beside_a_dialog() -> None:
         assert ["one ", "Again.", "three"] == await _dialog(journal, model.agent, beside)
         made.append(len(model.requests) + len(beside.requests))
     assert [3, 0] == made
+
+
+def test_interrupted_while_it_waits_for_a_person() -> None:
+    """What interrupts a run that waits is taken at once, and the question of the cut answer is closed.
+
+    Whether the run was parked or not, also if its process is killed just then.
+    """
+
+    async def main(linger: int, *, kills: bool) -> None:
+        model = ScriptedModel(then="Well.", alias="MODEL", delay=0.1)
+
+        @miniagent(alias="ASKER")
+        async def asker(ctx: InteractionContext) -> None:
+            await model.agent.inquire(ctx.messages)
+            ctx.reply(await ask("Which?"))
+
+        journal = MemoryJournal()
+        async with MiniAgents(drain_timeout=0):
+            runs = Runs(journal, agents={"agent": asker.interactive().bind()}, linger=linger)
+            run = await runs.begin("agent", "Go.")
+            first = await asked(runs, run)
+            await asyncio.sleep(1)
+            await runs.say(run, InputMessage("Again.", when="interrupt", input_id="m"))
+            await asyncio.sleep(0.01 if kills else 1)
+            page = await journal.read(run)
+        assert ["cut"] == [event[0] for event in page.events if event[0] == "cut"]
+        journal = MemoryJournal()
+        await journal.begin(RunRecord(run, restart="server"), page.events)
+        for key, data in page.sent.items():
+            await journal.send(run, key, data)
+        await journal.leave(run)
+        async with MiniAgents():
+            runs = Runs(journal, agents={"agent": asker.interactive().bind()})
+            await runs.open()
+            await asyncio.sleep(1)
+            second = await asked(runs, run)
+            assert first.id != second.id
+            await runs.answer(run, second.id, "Yes.")
+            assert RunEnded("finished") == [frame async for _, frame in runs.frames(run)][-1]
+        assert 2 + kills == len(model.requests)  # the one that was cut by the kill is made again
+
+    for linger, kills in product((0, 60), (False, True)):
+        with virtual_time():
+            asyncio.run(main(linger, kills=kills))
