@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final, cast
@@ -11,7 +10,7 @@ from miniagents.messages import InputMessage, Message, Messages, MessageSequence
 
 from ._call_keys import question_of
 from ._message_records import Json, Registry
-from ._questions import CUT
+from ._questions import CUT, INSIDE
 from ._stores import Event
 
 _REGISTRY: Final = Registry()
@@ -36,9 +35,8 @@ class RunDialogs:
         add: writes an event, soon.
 
     Attributes:
-        calls: the keys of the calls that were kept or played, in that order.
-        forget: called with the keys of calls that are not made again, since the answer with them was cut.
-        answered: returns whether there are answers of people that were not asked for again.
+        is_kept: returns whether anything is kept of an answer of a dialog.
+        forget: called with an answer that was cut: what is kept of it, and was not made again, is not.
     """
 
     def __init__(self, events: Sequence[Event], add: Callable[[Event], None]) -> None:
@@ -46,9 +44,8 @@ class RunDialogs:
         self._add = add
         self._begun: list[tuple[Callable[[Message], None], Callable[[], None]] | None] = []
         self._said: dict[str, InputMessage] = {}  # before a dialog has begun
-        self.calls: list[str] = []
-        self.forget: Callable[[Iterable[str]], None] | None = None
-        self.answered: Callable[[], bool] | None = None
+        self.is_kept: Callable[[str], bool] | None = None
+        self.forget: Callable[[str], None] | None = None
 
     def begin(self, take: Callable[[Message], None], play_on: Callable[[], None]) -> "WrittenDialog":
         """Begin a dialog.
@@ -134,8 +131,8 @@ class WrittenDialog:
         self._number = number
         self._dialogs = dialogs
         self._taken: dict[str, tuple[Sequence[str], bool]] = {}
-        self._cuts: dict[int, tuple[str, Sequence[Message | str], Sequence[str]]] = {}
-        self._calls = 0  # that were kept or played before the present answer
+        self._cuts: dict[int, tuple[str, Sequence[Message | str]]] = {}
+        self._outside = INSIDE.get()
         self.inputs: dict[str, Message] = {}
         self._gone: set[str] = set()
         for event in events:
@@ -153,10 +150,10 @@ class WrittenDialog:
                 for key in taken:
                     self._replace_before(key)
                 self._gone.update(taken)
-            case ["cut", _, self._number, int(answer), str(how), list(shown), list(calls)]:
+            case ["cut", _, self._number, int(answer), str(how), list(shown)]:
                 values = [each if isinstance(each, str) else _REGISTRY.value_of(each) for each in shown]
                 messages = [each for each in values if isinstance(each, str | Message)]
-                self._cuts[answer] = how, messages, [str(key) for key in calls]
+                self._cuts[answer] = how, messages
             case _:
                 pass
 
@@ -191,18 +188,15 @@ class WrittenDialog:
         """Write what is taken at a place."""
         self._dialogs.write("delivered", 0, self._number, place, list(keys), ends)
 
-    def cut(self, answer: int, /) -> tuple[str, Sequence[Message | str]] | None:
-        """Return how an answer was cut, and what had been shown of it; None if it was not."""
-        self._calls = len(self._dialogs.calls)
-        if answer not in self._cuts:
-            return None
-        how, shown, _ = self._cuts[answer]
-        return how, shown
+    def begin(self, answer: int, /) -> tuple[str, Sequence[Message | str]] | None:
+        """Begin an answer; return how it was cut, and what had been shown of it; None if it was not."""
+        INSIDE.set((*self._outside, f"answer {self._number}.{answer}"))
+        return self._cuts.get(answer)
 
-    async def play(self, answer: int, inquire: Callable[[], MessageSequencePromise], /) -> None:
+    async def play(self, inquire: Callable[[], MessageSequencePromise], /) -> None:
         """Play what is kept of an answer that was cut: so agents have done what they did before that."""
-        dialogs, calls = self._dialogs, Counter(self._cuts[answer][2])
-        if calls or (dialogs.answered is not None and dialogs.answered()):
+        dialogs, inside = self._dialogs, INSIDE.get()[-1]
+        if dialogs.is_kept is not None and dialogs.is_kept(inside):
             end = asyncio.Event()
             before = CUT.set(end)
             replies = inquire()
@@ -216,13 +210,12 @@ class WrittenDialog:
                     each.cancel()
                 await asyncio.wait(waits)
         if dialogs.forget is not None:
-            dialogs.forget((calls - Counter(dialogs.calls[self._calls :])).elements())
+            dialogs.forget(inside)
 
     def cuts(self, answer: int, how: str, shown: Sequence[Message | str], /) -> None:
         """Write how an answer is cut, and what was shown of it; keys stand for input."""
         data: list[Json] = [each if isinstance(each, str) else _REGISTRY.data_of(each) for each in shown]
-        calls: list[Json] = [*self._dialogs.calls[self._calls :]]
-        self._dialogs.write("cut", 0, self._number, answer, how, data, calls)
+        self._dialogs.write("cut", 0, self._number, answer, how, data)
 
     def began(self) -> None:
         """Note that the dialog takes what is said to the run."""

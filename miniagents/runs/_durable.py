@@ -97,7 +97,7 @@ class LoggedCalls:
         self._pause = _PAUSES[0]
         self._waited: float | None = None  # loop time since which every call waits
         self._before: Counter[str] = Counter()  # how often each call was made by this process
-        self._played: set[str] = set()  # numbers of calls: what was called inside of them is not called again
+        self._played: set[str] = set()  # calls, and answers: what is inside of them is not called again
         self._cut, self._inner = unsure_calls(events)
         self._log = log
         self._head = head
@@ -105,8 +105,8 @@ class LoggedCalls:
         if head.restart == "server":  # what another version has taken over plays what it has recorded
             self._version = kept_version(events) or head.version
         self._kept = kept_calls(events)
+        log.dialogs.is_kept = self._is_kept
         log.dialogs.forget = self._forget
-        log.dialogs.answered = lambda: bool(log.questions.not_claimed)
         self._context = MiniAgents(around=[self], observers=[log])
         self._variables = ExitStack()  # sets the context variables of the block back
 
@@ -241,18 +241,20 @@ class LoggedCalls:
         self._played.add(kept.place[-1])
         self.played += 1
         self._log.play()
-        self._log.dialogs.calls.append(key)
         return kept
 
-    def _forget(self, keys: Iterable[str]) -> None:
-        """Leave out calls of an answer that was cut: it is not made again."""
-        for key in keys:
-            if self._kept.get(key):
-                self._log.questions.claim(self._kept[key].popleft().place[-1])
+    def _is_kept(self, inside: str) -> bool:
+        """Return whether anything is kept of an answer of a dialog."""
+        kept = chain.from_iterable(self._kept.values())
+        return inside in self._log.questions.bound or any(inside in each.place for each in kept)
+
+    def _forget(self, inside: str) -> None:
+        """Leave out what is kept of an answer that was cut: it is not made again."""
+        self._played.add(inside)
+        self._log.questions.forget(inside)
 
     async def _keep(self, key: str, name: str, rows: list[Json], place: Iterable[str]) -> None:
         self.made += 1
-        self._log.dialogs.calls.append(key)
         span = self._log.span_now()
         self._log.add(["kept", span, key, name, self._version, rows, [*place]])
         await self._log.flush(hard=True)

@@ -30,7 +30,7 @@ _EXPIRED: Final = "expired"
 _PEOPLE: Final = frozenset({"question", "approval", "unknown"})  # the kinds that people answer
 
 INSIDE: Final[ContextVar[tuple[str, ...]]] = ContextVar("miniagents_inside", default=())
-"""The numbers of the calls of models and tools that the running code belongs to, the outermost first."""
+"""The calls, and the answers of dialogs, that the running code belongs to, the outermost first."""
 
 CUT: Final[ContextVar[asyncio.Event | None]] = ContextVar("miniagents_cut", default=None)
 """Where an answer that a user cut is played: set when the code comes to what is not in the log."""
@@ -408,6 +408,7 @@ class RunQuestions:
         add: writes an event to the log, soon.
         write: writes an event to the log, and returns when it survives a loss of power.
         span: returns the number of the call that runs now.
+        on_open: called when code begins to wait: nothing more is written of what it does.
 
     Attributes:
         on_wait: called when code begins to wait for an answer.
@@ -425,7 +426,9 @@ class RunQuestions:
         add: Callable[[Event], None],
         write: Callable[[Event], Awaitable[None]],
         span: Callable[[], int],
+        on_open: Callable[[], None],
     ) -> None:
+        self._on_open = on_open
         self.on_wait: Callable[[], None] | None = None
         self.claimed: set[str] = set()
         self.acting: set[str] = set()
@@ -515,6 +518,8 @@ class RunQuestions:
         left = None if question.due is None else max(question.due - wall_time(), 0.0)
         if self.on_wait is not None and not answered.done() and left != 0:
             self.on_wait()
+        if not answered.done():
+            self._on_open()  # it may cut the answer that asks
         try:
             async with asyncio.timeout(left):
                 await answered
@@ -613,6 +618,18 @@ class RunQuestions:
             for key, each in self._known.asked.items()
             if key in self._known.answers and key not in self.claimed
         ]
+
+    def forget(self, inside: str) -> None:
+        """Note that nothing of an answer of a dialog is asked again: it was cut, so its questions are void.
+
+        Args:
+            inside: the answer.
+        """
+        self.claim(inside)
+        for key in self._known.open:
+            if inside in self._known.inside.get(key, ()):
+                self._known.void.add(key)
+                self._add(["void", 0, key])
 
     def claim(self, inside: str) -> None:
         """Note that the questions inside of a call are not asked again: the call is played.

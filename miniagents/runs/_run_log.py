@@ -16,7 +16,7 @@ the order in which they begin; a span that begins again after a restart gets a n
 | `answer` | id, answer | the answer came, or the time was over |
 | `input` | dialog, key, message | something was said to an interactive agent |
 | `delivered` | dialog, place, keys, ends | an answer began with it, or a tool loop took it |
-| `cut` | dialog, answer, how, messages, calls | an answer was ended early, and what came of it |
+| `cut` | dialog, answer, how, messages | an answer was ended early, and what came of it |
 | `refused` | id, key, reason | what was sent under this key does not fit |
 | `void` | id | the question is not asked any more |
 | `intent` | key | a call with effects begins, which has this key |
@@ -147,10 +147,10 @@ class RunLog(Observer):
                 for item in event[-1]:
                     if not isinstance(item, int):
                         self._numbered(item)
-        self.questions: RunQuestions = RunQuestions(
-            store, run, events, self.add, self._write_hard, self.span_now
-        )
         self.dialogs: RunDialogs = RunDialogs(events, self.add)
+        self.questions: RunQuestions = RunQuestions(
+            store, run, events, self.add, self._write_hard, self.span_now, self.dialogs.play_on
+        )
 
     # -- writing -----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.model.__main__ import run
+from tests.model.live import Request, Said, Schedule, check
 from tests.support.amounts import amount
 
 FEW = amount(10, 100)
@@ -19,3 +20,11 @@ def test_live_input_keeps_its_laws() -> None:
 def test_much_live_input_keeps_its_laws() -> None:
     """The same of many."""
     assert [] == run(range(FEW, FEW + MANY), "asyncio", others="live").failed
+
+
+def test_a_race_of_agents_that_are_ready_at_once() -> None:
+    """If two agents of a race are ready at the same time, either of them may win, interactive or not."""
+    requests = (Request(()), Request((), thinks=True))
+    for seed in (26, 27, 117):
+        race = Schedule(seed, "race", requests, (Said(0.1, "steer", "m0"),), True, 2, (0.2, "finish"))
+        assert [] == check(race).wrong

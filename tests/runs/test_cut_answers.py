@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Callable
 from itertools import product
 
+import pytest
+
 from miniagents import (
     AssistantMessage,
     InteractionContext,
@@ -21,11 +23,11 @@ from miniagents import (
     tool,
 )
 from miniagents.ext.chat_history import compact
-from miniagents.ext.journal import MemoryJournal, RunRecord
+from miniagents.ext.journal import MemoryJournal, RunRecord, durable
 from miniagents.ext.web import Frame, RunEnded, Runs
 from miniagents.testing import ScriptedModel, virtual_time
 from miniagents.tools import Allow, approval, ask
-from miniagents.types import InputMessage
+from miniagents.types import InputMessage, InteractiveCall
 from tests.runs.test_questions import asked
 
 LONG = [
@@ -140,3 +142,94 @@ def test_answers_of_people_before_a_cut() -> None:
     for make, answer in ((model, Allow()), (asker, "MA 7")):
         with virtual_time():
             assert RunEnded("finished") == asyncio.run(main(make, answer))
+
+
+async def _dialog(
+    journal: MemoryJournal, agent: MiniAgent[Message, Message], beside: ScriptedModel | None = None
+) -> list[str]:
+    """Interrupt an agent after half a second, and let its second answer end; an agent beside it is asked."""
+    async with MiniAgents(), durable(journal, run_id="7"):
+        call: InteractiveCall[Message, Message] = agent.interactive().initiate_inquiry()
+        call.send_message("Go.")
+        replies = call.reply_sequence(finish_call=False)
+        await asyncio.sleep(0.5)
+        if beside is not None:
+            await beside.agent.inquire("Hi")
+        call.interrupt("Again.", id="m")
+        await asyncio.sleep(1)
+        call.finish()
+        return [str(each) for each in await replies]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_the_same_request_in_a_later_answer() -> None:
+    """A request of a later answer that is equal to one that was cut is not made again after a restart."""
+    journal, made = MemoryJournal(), list[int]()
+    for _ in range(2):
+        first = ScriptedModel(then="Yes.", alias="FIRST")
+        second = ScriptedModel(["one ", "two "], ["three"], delay=0.3, alias="SECOND")
+
+        @miniagent
+        async def both(ctx: InteractionContext) -> None:
+            await first.agent.inquire(ctx.messages)  # noqa: B023 - the same turn of the loop
+            ctx.reply(second.agent.inquire("The same."))  # noqa: B023 - the same
+
+        assert ["one ", "Again.", "three"] == await _dialog(journal, both)
+        made.append(len(first.requests) + len(second.requests))
+    assert [4, 0] == made
+
+
+@pytest.mark.loop(virtual=True)
+async def test_an_agent_beside_a_dialog() -> None:
+    """What another agent of the block was answered before an answer was cut is not asked again."""
+    journal, made = MemoryJournal(), list[int]()
+    for _ in range(2):
+        model = ScriptedModel(["one ", "two "], ["three"], delay=0.3, alias="MODEL")
+        beside = ScriptedModel("Hello", alias="BESIDE")
+        assert ["one ", "Again.", "three"] == await _dialog(journal, model.agent, beside)
+        made.append(len(model.requests) + len(beside.requests))
+    assert [3, 0] == made
+
+
+def test_interrupted_while_it_waits_for_a_person() -> None:
+    """What interrupts a run that waits is taken at once, and the question of the cut answer is closed.
+
+    Whether the run was parked or not, also if its process is killed just then.
+    """
+
+    async def main(linger: int, *, kills: bool) -> None:
+        model = ScriptedModel(then="Well.", alias="MODEL", delay=0.1)
+
+        @miniagent(alias="ASKER")
+        async def asker(ctx: InteractionContext) -> None:
+            await model.agent.inquire(ctx.messages)
+            ctx.reply(await ask("Which?"))
+
+        journal = MemoryJournal()
+        async with MiniAgents(drain_timeout=0):
+            runs = Runs(journal, agents={"agent": asker.interactive().bind()}, linger=linger)
+            run = await runs.begin("agent", "Go.")
+            first = await asked(runs, run)
+            await asyncio.sleep(1)
+            await runs.say(run, InputMessage("Again.", when="interrupt", input_id="m"))
+            await asyncio.sleep(0.01 if kills else 1)
+            page = await journal.read(run)
+        assert ["cut"] == [event[0] for event in page.events if event[0] == "cut"]
+        journal = MemoryJournal()
+        await journal.begin(RunRecord(run, restart="server"), page.events)
+        for key, data in page.sent.items():
+            await journal.send(run, key, data)
+        await journal.leave(run)
+        async with MiniAgents():
+            runs = Runs(journal, agents={"agent": asker.interactive().bind()})
+            await runs.open()
+            await asyncio.sleep(1)
+            second = await asked(runs, run)
+            assert first.id != second.id
+            await runs.answer(run, second.id, "Yes.")
+            assert RunEnded("finished") == [frame async for _, frame in runs.frames(run)][-1]
+        assert 2 + kills == len(model.requests)  # the one that was cut by the kill is made again
+
+    for linger, kills in product((0, 60), (False, True)):
+        with virtual_time():
+            asyncio.run(main(linger, kills=kills))

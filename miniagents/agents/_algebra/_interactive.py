@@ -62,11 +62,11 @@ class DialogLog(Protocol):
         """Write what is taken at a place."""
         ...
 
-    def cut(self, answer: int, /) -> tuple[str, Sequence[Message | str]] | None:
-        """Return how an answer was cut, and what had been shown of it; None if it was not."""
+    def begin(self, answer: int, /) -> tuple[str, Sequence[Message | str]] | None:
+        """Begin an answer; return how it was cut, and what had been shown of it; None if it was not."""
         ...
 
-    async def play(self, answer: int, inquire: Callable[[], MessageSequencePromise], /) -> None:
+    async def play(self, inquire: Callable[[], MessageSequencePromise], /) -> None:
         """Play what is written of an answer that was cut."""
         ...
 
@@ -470,7 +470,7 @@ class _Dialog:
         self._conversation += (*question, *waiting)
         for each in waiting:
             self._ctx.reply(each)
-        cut = None if log is None else log.cut(self._answers)
+        cut = None if log is None else log.begin(self._answers)
         if log is not None and cut is not None:
             await self._play_cut(log)
             answer = self._cut_before(log, *cut)
@@ -513,7 +513,7 @@ class _Dialog:
 
         steering = Steering(log, end)
         STEERING.set(steering)
-        await log.play(self._answers, lambda: self._inquire(self._conversation))
+        await log.play(lambda: self._inquire(self._conversation))
 
     def _cut_before(self, log: DialogLog, how: str, shown: Sequence[Message | str]) -> _Answer:
         """Reply what came of an answer that was cut before the process was killed."""
