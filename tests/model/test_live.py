@@ -26,5 +26,6 @@ def test_a_race_of_agents_that_are_ready_at_once() -> None:
     """If two agents of a race are ready at the same time, either of them may win, interactive or not."""
     requests = (Request(()), Request((), thinks=True))
     for seed in (26, 27, 117):
-        race = Schedule(seed, "race", requests, (Said(0.1, "steer", "m0"),), True, 2, (0.2, "finish"))
+        said, end = (Said(0.1, "steer", "m0"),), (0.2, "finish")
+        race = Schedule(seed, "race", requests, said, question=True, max_turns=2, end=end)
         assert [] == check(race).wrong

@@ -2,9 +2,15 @@
 
 import asyncio
 import gc
+import sys
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Final
 
 import reactivex as rx
 from reactivex import Observable
@@ -19,12 +25,21 @@ from miniagents import (
     MiniAgents,
     miniagent,
 )
+from miniagents.ext.journal import Journal
+from miniagents.ext.web import RunEnded, RunParked, Runs
 from miniagents.operators import as_messages, map_messages, map_tokens, resolve, to_async_iter
 from miniagents.streams._lifetime import current_producer
+from miniagents.tools import ask
 from tests.support.sse_server import serve, sse, wait
 from tests.support.wires import ANTHROPIC, CHAT, KEY, Wire
 
 __all__ = ["CASES", "Case"]
+
+AT_ONCE: Final = 500
+"""How many runs begin at once in `parked`."""
+
+ANSWERED: Final = 11
+"""Of how many of them a question is answered."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +216,58 @@ async def _cancelled(replies: MessageSequencePromise[Message]) -> None:
         raise AssertionError("the readers of a cancelled chain were not told")
 
 
+async def _parked(count: int) -> None:
+    """Park runs in a file; measure their bytes, the start of a server, and from an answer to a request."""
+    at = 0.0
+
+    @miniagent(alias="MODEL")
+    async def model(ctx: InteractionContext) -> None:
+        nonlocal at
+        at = time.perf_counter()
+        ctx.reply("done")
+
+    @miniagent(alias="ASKS")
+    async def asks(ctx: InteractionContext) -> None:
+        ctx.reply(model.inquire(await ask("Which?")))
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "runs.db"
+        async with Journal(file) as journal, MiniAgents(drain_timeout=0):
+            runs = Runs(journal, agents={"agent": asks.bind()})
+            ids: list[str] = []
+            while len(ids) < count:
+                few = range(min(AT_ONCE, count - len(ids)))
+                ids += await asyncio.gather(*(runs.begin("agent", "Hi") for _ in few))
+                await asyncio.gather(*(_until_parked(runs, each) for each in ids[-AT_ONCE:]))
+        size = _size_of(file) / count
+        begin = time.perf_counter()
+        async with Journal(file) as journal, MiniAgents():
+            runs = Runs(journal, agents={"agent": asks.bind()})
+            await runs.open()
+            start = time.perf_counter() - begin
+            took: list[float] = []
+            for run in ids[:: max(1, count // ANSWERED)]:
+                (question,) = await runs.questions(run)
+                begin = time.perf_counter()
+                await runs.answer(run, question.id, "this")
+                frames = [frame async for _, frame in runs.frames(run)]
+                assert frames[-1] == RunEnded("finished")
+                took.append(1000 * (at - begin))
+    sys.stderr.write(
+        f"{size:.0f} bytes a run, start {start:.3f} s, answer to request {median(took):.0f} ms\n"
+    )
+
+
+def _size_of(file: Path) -> int:
+    return file.stat().st_size
+
+
+async def _until_parked(runs: Runs, run: str) -> None:
+    async for _, frame in runs.frames(run):
+        if isinstance(frame, RunParked):
+            return
+
+
 CASES: Mapping[str, Case] = {
     "streaming": Case(_streaming, 10_000, 200, "inquiries that stream at once, held and finished"),
     "openai": Case(_openai, 1_000, 20, "streams of openai_agent over loopback HTTP at once"),
@@ -208,6 +275,7 @@ CASES: Mapping[str, Case] = {
     "queued": Case(_queued, 100_000, 1_000, "inquiries that are queued at once"),
     "operators": Case(_operators, 2_000, 300, "operators in one pipeline, read to the end and left"),
     "chain": Case(_chain, 10_000, 1_200, "agents in one chain, to its end and failing"),
+    "parked": Case(_parked, 100_000, 5, "runs that wait for an answer, in a file; and a server that begins"),
     # Each agent that begins to wait looks for a circle through all those that wait before it.
     "stopped": Case(_stopped, 10_000, 1_200, "agents in one chain that is cancelled, and one that is left"),
 }
