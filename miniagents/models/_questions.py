@@ -124,7 +124,7 @@ CARRIER: Final[ContextVar[Carrier | None]] = ContextVar("miniagents_questions", 
 """Carries the questions of the running code."""
 
 
-CALLED: "Final[ContextVar[Callee | None]]" = ContextVar("miniagents_called_tool", default=None)
+CALLED: Final[ContextVar["Callee | None"]] = ContextVar("miniagents_called_tool", default=None)
 """The tool whose call waits for approval."""
 
 ALLOWED: Final[ContextVar[bool]] = ContextVar("miniagents_allowed", default=False)

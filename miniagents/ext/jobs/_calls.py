@@ -82,7 +82,7 @@ class CallMaker(Generic[RowT]):
         Raises:
             TypeError: the first row is of a type that cannot be sent without ``message=``.
         """
-        if index == 0 and self._message is None and not isinstance(item, _SENT):
+        if index == 0 and self._message is None and not isinstance(cast("object", item), _SENT):
             raise TypeError(
                 f"A row is of type {type(item).__name__}, which is no text, message or mapping; give "
                 "message= a function that makes the message from a row."
