@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import nullcontext
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias, cast
@@ -72,8 +72,11 @@ def _miniagents_virtual_time(request: pytest.FixtureRequest) -> Generator[None]:
     Its scope is the function: a loop of a wider scope is made earlier, and keeps real time.
     """
     mark = _mark(request.node, "virtual_time")
-    with nullcontext() if mark is None else miniagents.testing.virtual_time(**mark.kwargs):
-        yield
+    entered = ExitStack()
+    if mark is not None:
+        entered.enter_context(miniagents.testing.virtual_time(**mark.kwargs))
+    yield
+    entered.close()
 
 
 @pytest.fixture
