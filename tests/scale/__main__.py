@@ -39,22 +39,23 @@ def main(words: Sequence[str] | None = None) -> int:
     return failed
 
 
-def measured(case: Case, *, small: bool) -> tuple[int, float, float]:
-    """How many, in how many seconds, with how many MB more than before."""
+def measured(case: Case, *, small: bool) -> tuple[int, float, float, str | None]:
+    """How many, in how many seconds, with how many MB more than before, and what else was measured."""
     count = case.small if small else case.full
     before, start = _megabytes(), time.perf_counter()
-    asyncio.run(_run(case, count), debug=False)
-    return count, time.perf_counter() - start, _megabytes() - before
+    found = asyncio.run(_run(case, count), debug=False)
+    return count, time.perf_counter() - start, _megabytes() - before, found
 
 
-async def _run(case: Case, count: int) -> None:
-    await case.run(count)
+async def _run(case: Case, count: int) -> str | None:
+    return await case.run(count)
 
 
-def row(name: str, figures: tuple[int, float, float]) -> str:
+def row(name: str, figures: tuple[int, float, float, str | None]) -> str:
     """One line of the table."""
-    count, seconds, megabytes = figures
-    return f"| {name} | {count:,} | {seconds:.1f} | {megabytes:.0f} | {CASES[name].what} |\n"
+    count, seconds, megabytes, found = figures
+    what = CASES[name].what + (f": {found}" if found else "")
+    return f"| {name} | {count:,} | {seconds:.1f} | {megabytes:.0f} | {what} |\n"
 
 
 def _megabytes() -> float:

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -47,13 +46,14 @@ class Case:
     """One case.
 
     Attributes:
-        run: holds that many and brings them to their end; it asserts that nothing is lost.
+        run: holds that many and brings them to their end; it asserts that nothing is lost, and returns what
+            else it has measured.
         full: how many there are in full.
         small: how many there are in the tests.
         what: a sentence about it.
     """
 
-    run: Callable[[int], Awaitable[None]]
+    run: Callable[[int], Awaitable[str | None]]
     full: int
     small: int
     what: str
@@ -216,7 +216,7 @@ async def _cancelled(replies: MessageSequencePromise[Message]) -> None:
         raise AssertionError("the readers of a cancelled chain were not told")
 
 
-async def _parked(count: int) -> None:
+async def _parked(count: int) -> str:
     """Park runs in a file; measure their bytes, the start of a server, and from an answer to a request."""
     at = 0.0
 
@@ -253,9 +253,7 @@ async def _parked(count: int) -> None:
                 frames = [frame async for _, frame in runs.frames(run)]
                 assert frames[-1] == RunEnded("finished")
                 took.append(1000 * (at - begin))
-    sys.stderr.write(
-        f"{size:.0f} bytes a run, start {start:.3f} s, answer to request {median(took):.0f} ms\n"
-    )
+    return f"{size:.0f} bytes a run, start {start:.3f} s, answer to request {median(took):.0f} ms"
 
 
 def _size_of(file: Path) -> int:

@@ -17,6 +17,7 @@ async def test_case_holds(name: str) -> None:
 
 def test_figures() -> None:
     """A row tells how many there were, and what they took."""
-    count, seconds, megabytes = measured(CASES["queued"], small=True)
-    assert (count, seconds > 0, megabytes >= 0) == (1_000, True, True)
-    assert row("queued", (1_000, 0.25, 3.0)).startswith("| queued | 1,000 | 0.2 | 3 |")
+    count, seconds, megabytes, found = measured(CASES["queued"], small=True)
+    assert (1_000, True, True, None) == (count, seconds > 0, megabytes >= 0, found)
+    assert row("queued", (1_000, 0.25, 3.0, None)).startswith("| queued | 1,000 | 0.2 | 3 |")
+    assert row("parked", (5, 0.25, 3.0, "900 bytes a run")).endswith(": 900 bytes a run |\n")
