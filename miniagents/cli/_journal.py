@@ -114,6 +114,7 @@ _SECONDS: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86_400, "w"
 _BYTES: Final = MappingProxyType({"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9})
 _SHOWN: Final = 60  # characters of an answer
 _MOST_RUNS: Final = 10_000
+_CHECKED: Final = 2.0  # seconds until the run has checked an answer, if a server works on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,10 +314,11 @@ async def _of_run(journal: Journal | PostgresJournal, run: str, options: Journal
     match options.what:
         case "answer":
             try:
-                await answer_question(journal, run, options.question, options.answer)
+                taken = await answer_question(journal, run, options.question, options.answer, wait=_CHECKED)
             except QuestionError as error:
                 raise JournalError(f"The question {options.question} cannot be answered: {error}") from None
-            sys.stdout.write("answered\n")
+            later = "recorded; the run checks it when a server goes on with it\n"
+            sys.stdout.write("answered\n" if taken else later)
         case "timeline":
             timeline = Timeline()
             await events_of_run(journal, run, timeline)

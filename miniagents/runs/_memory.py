@@ -73,6 +73,18 @@ class MemoryJournal:
         self._functions: dict[tuple[str, str], str] = {}
         self._joined: list[tuple[str, Callable[[], None]]] = []
 
+    def __enter__(self) -> Self:
+        """Use it in a block, as other journals."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Forget everything."""
+        for run in tuple(self._runs):
+            self._delete(run)
+        self._calls.clear()
+
     async def __aenter__(self) -> Self:
         """Use it in a block, as other journals."""
         return self
@@ -81,9 +93,7 @@ class MemoryJournal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Forget everything."""
-        for run in tuple(self._runs):
-            await self.delete(run)
-        self._calls.clear()
+        self.__exit__(kind, error, trace)
 
     # -- runs --------------------------------------------------------------------------------------------
 
@@ -355,8 +365,10 @@ class MemoryJournal:
             run: its id.
             topic: what it has to belong to; None for anything.
         """
-        if run in self._runs and topic not in (None, self._runs[run].record.topic):
-            return
+        if run not in self._runs or topic in (None, self._runs[run].record.topic):
+            self._delete(run)
+
+    def _delete(self, run: str) -> None:
         self._ended.pop(run, None)
         kept = self._runs.pop(run, None)
         if kept is not None:

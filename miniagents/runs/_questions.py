@@ -7,6 +7,7 @@ happens elsewhere (`wait_for_event`).
 import asyncio
 import hashlib
 import json
+import logging
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -26,6 +27,7 @@ from ._parking import Asking
 from ._stores import Event, JournalError, RunPage, RunRecord, RunStore, wall_time
 
 _ANSWER: Final = "answer"
+_LOG: Final = logging.getLogger("miniagents.runs")
 _EXPIRED: Final = "expired"
 _PEOPLE: Final = frozenset({"question", "approval", "unknown"})  # the kinds that people answer
 
@@ -92,7 +94,7 @@ class _Known:
     answers: dict[str, Json] = field(default_factory=dict[str, Json])
     early: dict[str, str] = field(default_factory=dict[str, str])  # the topics of values that came early
     void: set[str] = field(default_factory=set[str])
-    refused: set[str] = field(default_factory=set[str])  # keys under which something was sent
+    refused: dict[str, str] = field(default_factory=dict[str, str])  # key of what was sent -> why
     intents: Counter[str] = field(default_factory=Counter[str])  # key of a call -> how often it began
     parked: frozenset[str] | None = None  # the questions that were open when the run was parked last
 
@@ -112,8 +114,8 @@ class _Known:
                     known.early.update((key, str(topic)) for topic in early)
                 case ["void", _, str(key)]:
                     known.void.add(key)
-                case ["refused", _, str(), str(key), *_]:
-                    known.refused.add(key)
+                case ["refused", _, str(), str(key), why]:
+                    known.refused[key] = str(why)
                 case ["intent", _, str(key)]:
                     known.intents[key] += 1
                 case ["parked", *_]:
@@ -173,7 +175,7 @@ async def answer_question(
     *,
     digest: str | None = None,
     wait: float = 0.0,
-) -> None:
+) -> bool:
     """Answer a question of a run, whether a process works on it or not.
 
     When this returns, the answer survives a loss of power. The same answer again changes nothing.
@@ -186,6 +188,10 @@ async def answer_question(
         digest: of the question as it was shown, if it is known.
         wait: seconds to wait at most until the run has checked the answer.
 
+    Returns:
+        Whether the run has taken the answer. If not, it is kept, and checked when the run goes on: one that
+        does not fit is refused then, and the question is open again.
+
     Raises:
         QuestionError: it cannot be answered, or not so; the reason says why.
         JournalError: the journal has no such run, or cannot be used.
@@ -196,9 +202,10 @@ async def answer_question(
         ...     journal = MemoryJournal()
         ...     asked = ["question", 0, "q", "question", {"text": "Why?"}, "", None]
         ...     await journal.begin(RunRecord("7"), [asked])
-        ...     await answer_question(journal, "7", "q", "Because.")
+        ...     print(await answer_question(journal, "7", "q", "Because."))
         ...     print(list((await journal.read("7")).sent.values()))
         >>> asyncio.run(main())
+        False
         [{'value': 'Because.'}]
     """
     page, known = await _read(journal, run)
@@ -207,7 +214,7 @@ async def answer_question(
         raise QuestionError(f"the run {run!r} has no question {question!r}.", "unknown")
     data = cast("Json", answer_data(answer))
     if before is not None and before == data:
-        return
+        return True
     if before == {_EXPIRED: True} or (before is None and _is_over(found)):
         raise QuestionError("the time for an answer is over.", "expired")
     if before is not None:
@@ -218,16 +225,19 @@ async def answer_question(
     if refusal:
         raise _invalid(refusal)
     key = f"{_ANSWER}:{question}:{_digest(data)[:16]}"  # another answer has another one
-    sent = {each for each in page.sent if _question_in(each) == question} - known.refused
-    if sent - {key}:
+    if key in known.refused:
+        raise _invalid(known.refused[key])
+    if {each for each in page.sent if _question_in(each) == question} - known.refused.keys() - {key}:
         raise _answered()
     await _send(journal, run, key, data)
     if wait:
         try:
             async with asyncio.timeout(wait):
                 await _until_checked(journal, page, key, data)
+                return True
         except (TimeoutError, JournalError):
-            return  # it is kept, and checked when the run goes on
+            pass
+    return False
 
 
 async def _send(journal: RunStore, run: str, key: str, data: Json) -> None:
@@ -500,6 +510,7 @@ class RunQuestions:
                 check(cast("Asked", data))
             except ValueError as error:
                 self._add(["refused", 0, question.id, _name_of(event), str(error)])
+                _LOG.warning("A value of the event %r came early, and is not used: %s", event, error)
                 await self._store.delete(_name_of(event), topic=topic)
             else:
                 self._known.early[question.id] = topic
@@ -558,7 +569,7 @@ class RunQuestions:
             try:
                 waiting.check(cast("Asked", data))
             except ValueError as error:
-                self._known.refused.add(key)
+                self._known.refused[key] = str(error)
                 self._add(["refused", 0, question, key, str(error)])
                 return
             waiting.answered.set_result(None)

@@ -10,7 +10,7 @@ import pytest
 
 from miniagents import AssistantMessage, MiniAgents, SystemMessage, ToolCall, Usage, tool
 from miniagents.cli import main
-from miniagents.ext.journal import Journal, durable, recorded
+from miniagents.ext.journal import Event, Journal, RunRecord, durable, recorded
 from miniagents.ext.web import MessagePart, Runs
 from miniagents.parts import ToolResult
 from miniagents.testing import Cassette, scripted_model
@@ -165,6 +165,17 @@ async def test_questions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         run = await runs.begin("payer", "Pay.")
         assert (0, "answered\n") == await answered("--reject", "Too much.")
         assert "Too much." == await result(run)
+
+
+async def test_an_answer_without_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """While no server works on the run, an answer is recorded, and the command says what is still to come."""
+    file = str(tmp_path / "runs.journal")
+    asked: Event = ["question", 0, "q", "question", {"text": "How many?"}, "", None]
+    async with Journal(file) as journal:
+        await journal.begin(RunRecord("7"), [asked])
+        code, said = await run_command(capsys, "answer", file, "7", "q", "--value", "3")
+        assert (0, True) == (code, said.startswith("recorded; the run checks it when a server"))
+        assert [{"value": 3}] == [*(await journal.read("7")).sent.values()]
 
 
 def test_cassette(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -238,6 +238,22 @@ async def test_a_wait_that_is_given_up() -> None:
         assert (["7"], "finished") == await texts(runs, run)
 
 
+@pytest.mark.logs("A value of the event 'paid' came early")
+async def test_an_early_value_that_does_not_fit() -> None:
+    """A value that came before its wait and does not fit is named in the log; the run waits for one."""
+
+    @miniagent(alias="CLERK")
+    async def clerk(ctx: InteractionContext) -> None:
+        ctx.reply(str(await wait_for_event("paid", int)))
+
+    async with running({"clerk": clerk}) as (runs, journal):
+        await runs.send_event("paid", "a lot")
+        run = await runs.begin("clerk")
+        await eventually(lambda: parked(journal, run))
+        await runs.send_event("paid", 7)
+        assert (["7"], "finished") == await texts(runs, run)
+
+
 async def _asked_thrice(journal: RunStore, run: str) -> bool:
     return 3 == [event[0] for event in (await journal.read(run)).events].count("question")
 

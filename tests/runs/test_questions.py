@@ -503,9 +503,11 @@ async def test_bad_answers() -> None:
             (400, "invalid_request", {"json": {"allow": True}}),
             (400, "invalid_request", {"json": {"digest": question["digest"], "allow": "yes"}}),
             (400, "invalid_request", {"json": {**allow, "arguments": [1]}}),
+            (400, "invalid_request", {"json": {**allow, "argments": {"amount": 5}}}),
             (409, "changed", {"json": {**allow, "digest": "0"}}),
             (422, "invalid_answer", {"json": {"digest": question["digest"], "value": 1}}),
             (422, "invalid_answer", {"json": {**allow, "arguments": {"amount": "all"}}}),
+            (422, "invalid_answer", {"json": {**allow, "arguments": {"amount": "all"}}}),  # as before
             (413, "too_large", {"json": {**allow, "reason": "x" * 64_000}}),
         ]
         for status, code, changed in cases:

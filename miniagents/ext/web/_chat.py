@@ -378,7 +378,11 @@ class Chat:
 
 
 def _answer_in(body: Mapping[str, object]) -> object:
-    """The answer in the body of a request."""
+    """The answer in the body of a request; a name that is written wrong must not allow something else."""
+    unknown = body.keys() - {"digest", "value", "allow", "reason", "arguments"}
+    if unknown:
+        named = ", ".join(sorted(map(repr, unknown)))
+        raise RequestError(f"An answer has no field {named}.", param=min(unknown))
     if "value" in body:
         return body["value"]
     allow, reason, arguments = body.get("allow"), body.get("reason"), body.get("arguments")

@@ -563,6 +563,14 @@ async def test_timers_of_a_closed_journal() -> None:
     assert [] == said
 
 
+async def test_a_plain_block() -> None:
+    """A journal in memory is used in a block as one in a file is; after it, it has forgotten everything."""
+    with MemoryJournal() as journal:
+        await journal.begin(RunRecord("r"), EVENTS)
+        assert EVENTS == (await journal.read("r")).events
+    assert [] == await journal.find()
+
+
 class _Counted(float):
     """Seconds that count how often a time that was made of them is compared."""
 
