@@ -230,14 +230,16 @@ async def answer_question(
     if {each for each in page.sent if _question_in(each) == question} - known.refused.keys() - {key}:
         raise _answered()
     await _send(journal, run, key, data)
-    if wait:
-        try:
-            async with asyncio.timeout(wait):
-                await _until_checked(journal, page, key, data)
-                return True
-        except (TimeoutError, JournalError):
-            pass
-    return False
+    return wait > 0 and await _is_taken(journal, page, key, data, wait)
+
+
+async def _is_taken(journal: RunStore, page: RunPage, key: str, data: Json, wait: float) -> bool:
+    try:
+        async with asyncio.timeout(wait):
+            await _until_checked(journal, page, key, data)
+    except (TimeoutError, JournalError):
+        return False
+    return True
 
 
 async def _send(journal: RunStore, run: str, key: str, data: Json) -> None:

@@ -302,6 +302,7 @@ class Ticking(MemoryJournal):
             await send_event(self, "tick", 2)
 
 
+@pytest.mark.logs("A value of the event 'tick' came early")
 async def test_events_one_after_another() -> None:
     """A value that comes while the one before is taken is kept; an early one that does not fit is dropped."""
 
