@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from miniagents.models import Asked, QuestionError, answer_data, refusal_of
 from miniagents.streams._lifetime import current_producer
-from miniagents.values import ToolCall, ToolResult
+from miniagents.values import ToolCall, ToolResult, redact_keys, strip_control
 
 from ._message_records import Json
 from ._parking import Asking
@@ -512,7 +512,8 @@ class RunQuestions:
                 check(cast("Asked", data))
             except ValueError as error:
                 self._add(["refused", 0, question.id, _name_of(event), str(error)])
-                _LOG.warning("A value of the event %r came early, and is not used: %s", event, error)
+                why = strip_control(redact_keys(str(error)))  # it may quote what came from outside
+                _LOG.warning("A value of the event %r came early, and is not used: %s", event, why)
                 await self._store.delete(_name_of(event), topic=topic)
             else:
                 self._known.early[question.id] = topic

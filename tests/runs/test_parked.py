@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, field_validator
 from typing_extensions import override
 
 from miniagents import (
@@ -252,6 +253,34 @@ async def test_an_early_value_that_does_not_fit() -> None:
         await eventually(lambda: parked(journal, run))
         await runs.send_event("paid", 7)
         assert (["7"], "finished") == await texts(runs, run)
+
+
+@pytest.mark.logs("A value of the event 'paid' came early")
+async def test_an_early_value_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """What the log quotes of a value from outside has no keys and no control characters."""
+
+    class Paid(BaseModel):
+        by: str
+
+        @field_validator("by")
+        @classmethod
+        def check(cls, by: str) -> str:
+            """Refuse it, and quote it."""
+            raise ValueError(f"nobody is {by}")
+
+    @miniagent(alias="CLERK")
+    async def clerk(ctx: InteractionContext) -> None:
+        await wait_for_event("paid", Paid)
+
+    async with running({"clerk": clerk}) as (runs, journal):
+        await runs.send_event("paid", {"by": "\x1b[31mada sk-abcdefghijklmnopqrstuvwx"})
+        run = await runs.begin("clerk")
+        await eventually(lambda: parked(journal, run))
+        await runs.stop(run)
+    (said,) = [each.getMessage() for each in caplog.records if "came early" in each.getMessage()]
+    assert "nobody is" in said
+    assert "\x1b" not in said
+    assert "sk-abcdefghijklmnopqrstuvwx" not in said
 
 
 async def _asked_thrice(journal: RunStore, run: str) -> bool:
