@@ -36,7 +36,7 @@ class RunDialogs:
 
     Attributes:
         is_kept: returns whether anything is kept of an answer of a dialog.
-        forget: called with an answer that was cut: what is kept of it, and was not made again, is not.
+        forget: called with an answer that was cut and was played: what else is kept of it is left out.
     """
 
     def __init__(self, events: Sequence[Event], add: Callable[[Event], None]) -> None:
