@@ -159,7 +159,10 @@ class _ObserverSink(Generic[T]):
             # There is no buffer that could fill up, so a counter decides when the event loop gets a turn.
             self._turn_at = self._count + self._burst
             self._status.look_up_next()
-        self._look_at = min(self._turn_at, self._count + max(1, room // 2))
+        # After half of the room, as others may fill it too; but after a small one as a whole, as looks cost.
+        self._look_at = min(
+            self._turn_at, self._count + (room // 2 if 4 * room > self._burst else max(1, room))
+        )
 
     def go_on(self) -> None:
         """Read the source further."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.servers.running import environment, serving
+from tests.servers.running import environment, free_port, serving
 from tests.servers.talks import APIS, KEY, PROGRAM, chat_program, talk
 from tests.servers.tiny_model import write_tiny_model
 
@@ -19,8 +19,13 @@ __all__ = ["main"]
 
 _OFFLINE: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 _ALONE: Final = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": KEY}
-_SPOKEN: Final = {"transformers": ("chat", "responses"), "litellm": ("chat", "responses", "messages")}
+_SPOKEN: Final = {
+    "transformers": ("chat", "responses"),
+    "litellm": ("chat", "responses", "messages"),
+    "vllm-router": ("chat", "responses"),
+}
 MODEL: Final = "tiny"
+_ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -42,6 +47,9 @@ def main(words: Sequence[str] | None = None) -> int:
             if "litellm" in names:
                 with _litellm(programs["litellm"], scratch, model) as proxy:
                     failed += _talked("litellm", proxy)
+            if "vllm-router" in names:
+                with _router(programs["vllm-router"], scratch, model) as router:
+                    failed += _talked("vllm-router", router)
     _say(f"{failed} conversations went wrong")
     return failed
 
@@ -54,7 +62,7 @@ def _say(text: str) -> None:
 def _programs(installed: Path, name: str) -> Path:
     """The programs of a server; what is missing is installed, which is timed."""
     lines = (Path(__file__).parent / "requirements.txt").read_text().splitlines()
-    requirements = next(line.split() for line in lines if f"{name}[" in line)
+    requirements = next(line.split() for line in lines if name in line)
     started = time.perf_counter()
     programs = environment(installed / name, requirements)
     _say(f"{name} is installed after {time.perf_counter() - started:.0f} s")
@@ -83,6 +91,17 @@ def _litellm(programs: Path, scratch: Path, behind: str) -> Generator[str]:
     command = [*program, "--host", "127.0.0.1", "--port", "{port}"]
     with serving(command, scratch, "/health/liveliness", **_ALONE) as url:
         yield url
+
+
+@contextmanager
+def _router(programs: Path, scratch: Path, behind: str) -> Generator[str]:
+    """The router of vLLM in front of another server."""
+    relay = [sys.executable, "-m", "tests.servers.relay", behind, "{port}"]
+    with serving(relay, scratch, "/health", PYTHONPATH=str(_ROOT)) as worker:
+        command = [str(programs / "vllm-router"), "--worker-urls", worker, "--policy", "round_robin"]
+        command += ["--host", "127.0.0.1", "--port", "{port}", "--prometheus-port", str(free_port())]
+        with serving(command, scratch, "/health") as url:
+            yield url
 
 
 def _talked(name: str, url: str) -> int:

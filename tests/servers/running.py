@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-__all__ = ["environment", "serving"]
+__all__ = ["environment", "free_port", "serving"]
 
 SECONDS_TO_START = 180.0
 
@@ -49,7 +49,7 @@ def serving(command: Sequence[str], folder: Path, health: str, **variables: str)
     Raises:
         RuntimeError: it did not answer in 3 minutes, or ended; the text has the end of what it wrote.
     """
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     written = folder / f"{Path(command[0]).name}.log"
     surroundings: Mapping[str, str] = {**os.environ, **variables}
@@ -70,7 +70,8 @@ def serving(command: Sequence[str], folder: Path, health: str, **variables: str)
         _stop(process)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
