@@ -130,19 +130,22 @@ async def test_leaving_cancels_the_calls() -> None:
     assert (0, [60.0]) == (calls.running, calls.cancelled)
 
 
+@pytest.mark.loop(virtual=True)
 async def test_a_source_is_not_read_ahead() -> None:
-    """Not more of an async source is read than may run at once."""
+    """An async source waits while an eighth of `prefetch`, 128 items, waits for its calls."""
     made: list[int] = []
 
     async def source() -> AsyncIterator[float]:
-        for number in range(100):
+        for number in range(10_000):
             made.append(number)
             yield 60.0
 
-    results = to_async_iter(from_async(source()).pipe(map_async(Calls(), 4)))
+    calls = Calls()
+    results = to_async_iter(from_async(source()).pipe(map_async(calls, 4)))
     reading = asyncio.ensure_future(anext(results))
-    await asyncio.sleep(0.01)
-    assert len(made) >= 4
+    await asyncio.sleep(59)
+    assert len(calls.begun) == 4
+    assert 4 < len(made) <= 128 + 4
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
 
