@@ -32,6 +32,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache, partial, wraps
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import disk_usage
 from typing import IO, TypeAlias, TypeVar
 from unittest.mock import patch
 
@@ -58,6 +59,10 @@ settings.register_profile("nightly", _CI, derandomize=False, max_examples=5_000)
 settings.register_profile("few", _CI, max_examples=5)  # where another dimension is looked at
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 settings.load_profile(_PROFILE)
+
+# Where there is such a file system, what tests write waits for no disk. In a container it may be tiny.
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there
+_ROOM = 1 << 30  # bytes; the tests of a run write a tenth of it
 
 _PATIENCE = 40 if _PROFILE == "nightly" else 1
 
@@ -120,6 +125,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # The programs that tests run, and the workers, start in half the time if byte code is kept.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False  # nor does this process explain the same assertions anew in each run
+    if _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK) and disk_usage(_IN_MEMORY).free > _ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))  # where pytest makes `tmp_path`
     if sys.flags.dev_mode or os.environ.get("PYTHONASYNCIODEBUG"):
         config.option.asyncio_debug = True  # pytest-asyncio's own option: it does not read the environment
     # A shell that starts the tests in the background may have them, and all their children, ignore it.
