@@ -304,9 +304,10 @@ async def _claim(journal: RunStore, name: str, run: str, question: str) -> tuple
                 return topic, data
             case [str(topic), "waits", 0, str(other), str(its)] if (other, its) != (run, question):
                 if await _is_open(journal, other, its):
-                    raise QuestionError(
+                    why = (
                         f"the run {other!r} waits for the event {name!r} already; a name is that of one wait."
                     )
+                    raise QuestionError(why, "taken")
                 await journal.delete(_name_of(name), topic=topic)
             case [_, "waits", *_]:
                 return None

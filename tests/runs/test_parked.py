@@ -321,6 +321,23 @@ async def test_events() -> None:
         assert (["3"], "finished") == await texts(runs, await runs.begin("clerk", "again"))
 
 
+@pytest.mark.logs("A run failed")
+async def test_a_second_wait_is_said() -> None:
+    """A run that waits for an event that another run waits for already ends, and its client learns why."""
+
+    @miniagent(alias="CLERK")
+    async def clerk(ctx: InteractionContext) -> None:
+        ctx.reply(str(await wait_for_event("paid", int)))
+
+    async with running({"clerk": clerk}) as (runs, journal):
+        first = await runs.begin("clerk")
+        await eventually(lambda: parked(journal, first))
+        last = (await frames_of(runs, await runs.begin("clerk")))[-1]
+        sentence = "Another run waits already for the event that this one waits for."
+        assert RunEnded("failed", sentence) == last
+        await runs.stop(first)
+
+
 class Ticking(MemoryJournal):
     """A journal in which the event `tick` happens again as soon as an answer is written."""
 

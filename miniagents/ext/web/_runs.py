@@ -644,7 +644,7 @@ class Runs:
                     try:
                         await self._go_on(record, context)
                     except Exception as error:
-                        logger.exception("A run of an earlier server cannot continue now.")
+                        logger.exception("A run of an earlier server cannot continue now: %s", record.run)
                         await self._let_go(record, error)
         except JournalError:
             logger.exception("Runs of earlier servers cannot continue now.")

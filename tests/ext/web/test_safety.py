@@ -299,7 +299,7 @@ def test_owner_of_chats() -> None:
 
 @pytest.mark.logs("A run failed")
 async def test_what_the_log_has(caplog: pytest.LogCaptureFixture) -> None:
-    """A5: the log has the error of a failed run and its place, without keys and control characters."""
+    """A5: the log has the error of a failed run, its id and place, without keys and control characters."""
 
     @miniagent
     async def failing(ctx: InteractionContext) -> None:
@@ -312,5 +312,6 @@ async def test_what_the_log_has(caplog: pytest.LogCaptureFixture) -> None:
     (record,) = [each for each in caplog.records if "A run failed" in each.getMessage()]
     assert record.exc_info is None
     said = record.getMessage()
+    assert said.startswith(f"A run failed ({run}); ")
     assert "test_safety.py" in said
     assert "ValueError: [2Jpostgres://u:[redacted]@db said [redacted]" in said.splitlines()
