@@ -173,15 +173,18 @@ class Runs:
         Raises:
             NoActiveContextError: no context is active.
             RequestError: as many runs go on as `max_live` allows.
-            ValueError: no agent has this name.
-            TypeError: a keyword or a message cannot be kept in a journal.
+            ValueError: no agent has this name, or a keyword has a value that does not fit.
+            TypeError: the agent does not take a keyword, or needs one; or a keyword or a message cannot be
+                kept in a journal.
             MiniAgentsError: the journal cannot be used.
         """
         found = self._agents.get(agent)
         if found is None:
             known = ", ".join(self._agents) or "none"
             raise ValueError(f"These Runs have no agent called {agent!r}; they have: {known}.")
-        request = RunRequest(agent, tuple(await MessageSequencePromise[Message](messages)), keywords or {})
+        keywords = keywords or {}
+        found.bind(**keywords)  # what does not fit is refused before the run begins
+        request = RunRequest(agent, tuple(await MessageSequencePromise[Message](messages)), keywords)
         head = RunRecord(_new_id(), owner, topic, self._version, self._restart)
         live = await self._begin(head, request)
         replies = ask_logged(found, request, block=self._block(live, head))
