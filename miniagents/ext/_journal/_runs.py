@@ -750,8 +750,8 @@ class RunTables:
         return [*found.values()]
 
     def _inbox(self, number: int) -> dict[str, Json]:
-        rows = cast("list[tuple[str, bytes]]", self._all("SELECT key, data FROM inbox WHERE run = ?", number))
-        return {key: self._codec.sent(data) for key, data in rows}
+        rows = self._all("SELECT key, data FROM inbox WHERE run = ? ORDER BY rowid", number)
+        return {key: self._codec.sent(data) for key, data in cast("list[tuple[str, bytes]]", rows)}
 
     def listen(self, run: str, loop: AbstractEventLoop, on_sent: Sent) -> None:
         """Have a function called with what is sent to a run of this process."""
@@ -764,7 +764,7 @@ class RunTables:
     def _hear(self) -> None:
         """Pass on what was sent to the runs of this process; one query for all of them."""
         query = "SELECT i.run, i.key, i.data FROM runs AS r JOIN inbox AS i ON i.run = r.id "
-        found = self._all(f"{query} WHERE r.server = ? AND r.ended IS NULL", self._server)
+        found = self._all(f"{query} WHERE r.server = ? AND r.ended IS NULL ORDER BY i.rowid", self._server)
         own = {each.number: each for each in self._own.values()} if found else {}
         for number, key, data in cast("list[tuple[int, str, bytes]]", found):
             its = own.get(number)
