@@ -81,7 +81,8 @@ Example:
   miniagents journal questions CHAT.journal
 
 A line has the ids of the run and of the question, its kind, and what is asked: the call of a tool that needs
-approval, or was cut off, or a text and the JSON schema of its answer. Runs that began first come first.
+approval, or was cut off, or a text and the JSON schema of its answer. Runs that began first come first. A
+question whose answer no server has checked yet says so, with the version of the server that checks it.
 """
 _ANSWER_EPILOG: Final = """\
 Examples:

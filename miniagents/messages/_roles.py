@@ -177,6 +177,7 @@ class ToolMessage(ContentMessage, deferred=True):
     """
 
     role: ClassVar[str] = "tool"
+    __newer_fields__: ClassVar[tuple[str, ...]] = ("edited_arguments",)
     edited_arguments: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
     if TYPE_CHECKING:
