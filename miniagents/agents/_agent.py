@@ -311,6 +311,11 @@ class MiniAgent(Generic[In, Out, P]):
         return self._keywords.open or name in self._keywords.names
 
     @property
+    def required_keywords(self) -> frozenset[str]:
+        """The keywords that ``inquire`` needs: they have no default, and ``fork`` has not set them."""
+        return self._keywords.required - self._defaults.keys()
+
+    @property
     def components(self) -> "tuple[MiniAgent[Message, Message, ...], ...]":
         """The agents that this one is composed of, in their order; empty if it is not composed.
 

@@ -81,7 +81,8 @@ Example:
   miniagents journal questions CHAT.journal
 
 A line has the ids of the run and of the question, its kind, and what is asked: the call of a tool that needs
-approval, or was cut off, or a text and the JSON schema of its answer. Runs that began first come first.
+approval, or was cut off, or a text and the JSON schema of its answer. Runs that began first come first. A
+question whose answer no server has checked yet says so, with the version of the server that checks it.
 """
 _ANSWER_EPILOG: Final = """\
 Examples:
@@ -306,7 +307,7 @@ async def _of_runs(options: JournalOptions) -> None:
             sys.stdout.writelines(f"{_run_line(record)}\n" for record in records)
             return
         for record in reversed(await journal.find(ended=False, limit=sys.maxsize)):
-            found = await open_questions(journal, record.run)
+            found = await open_questions(journal, record.run, answered=True)
             sys.stdout.writelines(f"{_question_line(each)}\n" for each in found)
 
 
@@ -380,6 +381,8 @@ def _question_line(question: Question) -> str:
     shown = question.shown
     what, data = (shown["tool"], "arguments") if "tool" in shown else (shown.get("text"), "schema")
     due = "" if question.due is None else f" (until {_moment(question.due)})"
+    if question.answered:
+        due = f" (answered; a server of version {question.version} checks it)"
     words = (question.run, question.id, question.kind, " ".join(str(what).split()))
     return strip_control(f"{' '.join(words)} {json.dumps(shown.get(data), ensure_ascii=False)}{due}")
 

@@ -167,6 +167,9 @@ class AssistantMessage(ContentMessage, deferred=True):
 class ToolMessage(ContentMessage, deferred=True):
     """The results of the tool calls in the answer before; its text is all results.
 
+    Attributes:
+        edited_arguments: with which the call was made instead of those of the model, as JSON; else None.
+
     Example:
         >>> from miniagents import ToolMessage, ToolResult
         >>> ToolMessage(parts=[ToolResult("call-1", "12 °C")]).text
@@ -174,10 +177,19 @@ class ToolMessage(ContentMessage, deferred=True):
     """
 
     role: ClassVar[str] = "tool"
+    __newer_fields__: ClassVar[tuple[str, ...]] = ("edited_arguments",)
+    edited_arguments: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
     if TYPE_CHECKING:
 
-        def __init__(self, /, text: str | None = None, *, parts: Iterable[Content] = ()) -> None: ...
+        def __init__(
+            self,
+            /,
+            text: str | None = None,
+            *,
+            parts: Iterable[Content] = (),
+            edited_arguments: str | None = None,
+        ) -> None: ...
 
     @classmethod
     @override

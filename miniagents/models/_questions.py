@@ -30,7 +30,7 @@ Asked: TypeAlias = Mapping[str, object]
 
 
 Refusal: TypeAlias = Literal[
-    "expired", "unknown", "ended", "answered", "changed", "invalid", "parked", "diverged"
+    "expired", "unknown", "ended", "answered", "changed", "invalid", "taken", "parked", "diverged"
 ]
 """Why a question cannot be answered, or a run cannot go on."""
 
@@ -45,9 +45,10 @@ class QuestionError(MiniAgentsError):
     Attributes:
         reason: ``"expired"`` (it was not answered in time), ``"unknown"`` (there is no such question),
             ``"ended"`` (its run), ``"answered"`` (already, in another way), ``"changed"`` (something else was
-            shown) or ``"invalid"`` (the answer does not fit). Of a block of `durable`: ``"parked"`` (all that
-            it does waits for answers; begin it again when there is one) or ``"diverged"`` (it was parked, and
-            does not do the same again). None for any other problem.
+            shown), ``"invalid"`` (the answer does not fit) or ``"taken"`` (another run waits for the event).
+            Of a block of `durable`: ``"parked"`` (all that it does waits for answers; begin it again when
+            there is one) or ``"diverged"`` (it was parked, and does not do the same again). None for any
+            other problem.
 
     Example:
         >>> import asyncio

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from contextvars import Context as Variables, ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 from uuid import uuid4
 
 from miniagents.models import Asked, QuestionError, answer_data, refusal_of
@@ -62,6 +62,7 @@ class Question:
         digest: of what is shown; an answer can say which one it belongs to.
         due: until when it can be answered, in seconds since 1970; None: always.
         version: of the agents that ask. The run goes on in a server of this version.
+        answered: whether it has an answer that its run has not checked yet.
 
     Example:
         >>> Question("7", "q", "question", {"text": "Which flight?"}, "", None).shown["text"]
@@ -75,6 +76,11 @@ class Question:
     digest: str
     due: float | None
     version: str = ""
+    answered: bool = False
+
+
+Check: TypeAlias = Callable[[str, Asked], object]
+"""Gets the id of a question and an answer; raises a ValueError if it knows that this does not fit."""
 
 
 def _is_over(question: Question) -> bool:
@@ -130,12 +136,13 @@ class _Known:
         return [key for key in self.asked if key not in self.answers and key not in self.void]
 
 
-async def open_questions(journal: RunStore, run: str) -> list[Question]:
+async def open_questions(journal: RunStore, run: str, *, answered: bool = False) -> list[Question]:
     """Return the questions of a run that wait for an answer of a person.
 
     Args:
         journal: has the log of the run.
         run: its id.
+        answered: whether to return those, too, that have an answer which the run has not checked yet.
 
     Raises:
         JournalError: the journal has no such run, or cannot be read.
@@ -151,9 +158,10 @@ async def open_questions(journal: RunStore, run: str) -> list[Question]:
         {'text': 'Why?'}
     """
     page, known = await _read(journal, run)
-    answered = {_question_in(key) for key in page.sent if key not in known.refused}
-    found = [known.asked[key] for key in known.open if key not in answered]
-    return [each for each in found if each.kind in _PEOPLE and not _is_over(each)]
+    sent = {_question_in(key) for key in page.sent if key not in known.refused}
+    found = [replace(known.asked[key], answered=key in sent) for key in known.open]
+    wanted = [each for each in found if each.kind in _PEOPLE and not _is_over(each)]
+    return [each for each in wanted if answered or not each.answered]
 
 
 async def _read(journal: RunStore, run: str) -> tuple[RunPage, _Known]:
@@ -175,6 +183,7 @@ async def answer_question(
     *,
     digest: str | None = None,
     wait: float = 0.0,
+    check: Check | None = None,
 ) -> bool:
     """Answer a question of a run, whether a process works on it or not.
 
@@ -184,13 +193,14 @@ async def answer_question(
         journal: has the log of the run.
         run: its id.
         question: the id of the question.
-        answer: `Allow` or `Reject` for the call of a tool; else a value of the type that was asked for.
+        answer: `Allow` or `Reject` for the call of a tool; else a value.
         digest: of the question as it was shown, if it is known.
         wait: seconds to wait at most until the run has checked the answer.
+        check: gets the question's id and the answer; raises a ValueError if this does not fit.
 
     Returns:
-        Whether the run has taken the answer. If not, it is kept, and checked when the run goes on: one that
-        does not fit is refused then, and the question is open again.
+        Whether the run has taken the answer. If not, it is kept, and checked when the run goes on; until then
+        another value can be given, and the first that fits counts.
 
     Raises:
         QuestionError: it cannot be answered, or not so; the reason says why.
@@ -203,10 +213,8 @@ async def answer_question(
         ...     asked = ["question", 0, "q", "question", {"text": "Why?"}, "", None]
         ...     await journal.begin(RunRecord("7"), [asked])
         ...     print(await answer_question(journal, "7", "q", "Because."))
-        ...     print(list((await journal.read("7")).sent.values()))
         >>> asyncio.run(main())
         False
-        [{'value': 'Because.'}]
     """
     page, known = await _read(journal, run)
     found, before = known.asked.get(question), known.answers.get(question)
@@ -221,16 +229,30 @@ async def answer_question(
         raise _answered()
     if digest is not None and digest != found.digest:
         raise QuestionError("the question is another one than was shown; look at it again.", "changed")
-    refusal = refusal_of(found.kind, cast("Asked", data))
-    if refusal:
-        raise _invalid(refusal)
     key = f"{_ANSWER}:{question}:{_digest(data)[:16]}"  # another answer has another one
-    if key in known.refused:
-        raise _invalid(known.refused[key])
-    if {each for each in page.sent if _question_in(each) == question} - known.refused.keys() - {key}:
-        raise _answered()
+    why = known.refused.get(key) or _misfit(found, cast("Asked", data), check)
+    if why:
+        raise _invalid(why)
+    for other in page.sent.keys() - known.refused.keys() - {key}:
+        if _question_in(other) == question and _is_final(found.kind, page.sent[other]):
+            raise _answered()
     await _send(journal, run, key, data)
     return wait > 0 and await _is_taken(journal, page, key, data, wait)
+
+
+def _misfit(question: Question, data: Asked, check: Check | None) -> str | None:
+    why = refusal_of(question.kind, data)
+    try:
+        if why is None and check is not None:
+            check(question.id, data)
+    except ValueError as error:
+        why = str(error)
+    return why
+
+
+def _is_final(kind: str, sent: Json) -> bool:
+    """Whether an answer that its run has not checked refuses others: a decision as shown, or an event."""
+    return kind != "question" and isinstance(sent, dict) and sent.get("arguments") is None
 
 
 async def _is_taken(journal: RunStore, page: RunPage, key: str, data: Json, wait: float) -> bool:
@@ -304,9 +326,10 @@ async def _claim(journal: RunStore, name: str, run: str, question: str) -> tuple
                 return topic, data
             case [str(topic), "waits", 0, str(other), str(its)] if (other, its) != (run, question):
                 if await _is_open(journal, other, its):
-                    raise QuestionError(
+                    why = (
                         f"the run {other!r} waits for the event {name!r} already; a name is that of one wait."
                     )
+                    raise QuestionError(why, "taken")
                 await journal.delete(_name_of(name), topic=topic)
             case [_, "waits", *_]:
                 return None
@@ -351,7 +374,13 @@ async def _is_open(journal: RunStore, run: str, question: str) -> bool:
 
 
 async def send_event(
-    journal: RunStore, name: str, value: object = None, *, expires: float = 86_400.0, wait: float = 0.0
+    journal: RunStore,
+    name: str,
+    value: object = None,
+    *,
+    expires: float = 86_400.0,
+    wait: float = 0.0,
+    check: Check | None = None,
 ) -> None:
     """Say that something has happened for which a run waits (`wait_for_event`), or will wait.
 
@@ -363,6 +392,7 @@ async def send_event(
         value: of the type that the run waits for.
         expires: for how many seconds the value is kept if no run waits for it yet.
         wait: for how many seconds to wait at most until the run has checked the value.
+        check: as that of `answer_question`.
 
     Raises:
         QuestionError: another value was sent under this name, or it does not fit.
@@ -379,7 +409,7 @@ async def send_event(
     while True:
         match await _kept(journal, name):
             case [_, "waits", 0, str(run), str(question)] if await _is_open(journal, run, question):
-                await answer_question(journal, run, question, value, wait=wait)
+                await answer_question(journal, run, question, value, wait=wait, check=check)
                 return
             case [_, "sent", 0, before, float(until)] if until > wall_time():
                 if before != data:
@@ -428,6 +458,7 @@ class RunQuestions:
         acting: the calls of tools that this process has begun, and whose effects may be there.
         closed: whether no answer is taken any more, because the run is being parked.
         bound: the numbers of the calls in the log with which people, or effects, have to do.
+        checks: for each question of a run that was parked: raises a ValueError if an answer does not fit.
     """
 
     def __init__(  # noqa: PLR0917 - made in one place
@@ -445,6 +476,7 @@ class RunQuestions:
         self.claimed: set[str] = set()
         self.acting: set[str] = set()
         self.closed: bool = False
+        self.checks: dict[str, Callable[[Asked], object]] = {}
         self._store = store
         self._run = run
         self._known = _Known.of(run, "", events)
@@ -656,6 +688,7 @@ class RunQuestions:
     def park(self) -> float:
         """Take no more answers; return when the run has to go on without one, in seconds since 1970."""
         self.closed = True
+        self.checks = {key: each.check for key, each in self._open.items()}
         for key in self._known.open:
             if key not in self.claimed:
                 self._add(["void", 0, key])

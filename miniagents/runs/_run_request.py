@@ -44,11 +44,13 @@ class RunRequest:
             raise TypeError(
                 f"{name}= would be written to the journal with the run; give the agent its keys before."
             )
-        return {
-            "agent": self.agent,
-            "messages": [_REGISTRY.data_of(each) for each in self.messages],
-            "keywords": _REGISTRY.data_of(self.keywords),
-        }
+        messages = [_REGISTRY.data_of(each) for each in self.messages]
+        try:
+            keywords = _REGISTRY.data_of(self.keywords)
+        except TypeError as error:
+            names = ", ".join(self.keywords)
+            raise TypeError(f"the keywords ({names}) cannot be kept with the run: {error}") from None
+        return {"agent": self.agent, "messages": messages, "keywords": keywords}
 
     @classmethod
     def of_data(cls, data: Json) -> "RunRequest":

@@ -159,7 +159,7 @@ class RunPage:
     Attributes:
         record: the facts about the run.
         events: in order.
-        sent: what was sent to the run (`RunStore.send`), by key.
+        sent: what was sent to the run (`RunStore.send`), by key, in this order.
 
     Example:
         >>> RunPage(RunRecord("7"), (["ended", 0, "finished", ""],)).sent
@@ -356,7 +356,7 @@ class RunStore(Protocol):
 
         Args:
             run: a run of which this process is the writer.
-            on_sent: gets what was sent already, and what is sent from now on, each once.
+            on_sent: gets what was sent already, and what is sent from now on, each once, in this order.
         """
         ...
 

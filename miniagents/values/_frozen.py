@@ -100,6 +100,8 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
     model_config: ClassVar[ConfigDict] = CONFIG
 
     __frozen_facts__: ClassVar[ClassFacts]
+    # Fields that are newer than the first stored keys: a key contains them only if they are not None.
+    __newer_fields__: ClassVar[tuple[str, ...]] = ()
 
     if TYPE_CHECKING:
 
@@ -208,8 +210,11 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
         kept: object = getattr(self, "_hash_key", None)
         if isinstance(kept, str):
             return kept, True
-        walk = HashWalk()
-        key = walk.key(class_name_of(type(self)), model_data(self), path)
+        walk, data = HashWalk(), model_data(self)
+        for name in self.__newer_fields__:
+            if data[name] is None:
+                del data[name]
+        key = walk.key(class_name_of(type(self)), data, path)
         if walk.lasting:
             _set(self, "_hash_key", key)
         return key, walk.lasting

@@ -572,9 +572,17 @@ async def anything(ctx: InteractionContext, **keywords: object) -> None:
     """Takes anything."""
 
 
+@miniagent
+async def sized(ctx: InteractionContext, *, size: int, unit: str = "m") -> None:
+    """Needs a size."""
+
+
 def test_what_an_agent_takes() -> None:
     """An agent tells which messages and which keywords it takes, whatever it was made of."""
     for agent in (adder, adder.fork(unit="km"), adder.described(alias="X")):
         assert agent.takes == (Sum,)
         assert (agent.takes_keyword("unit"), agent.takes_keyword("colour")) == (True, False)
+        assert frozenset() == agent.required_keywords
     assert (anything.takes, anything.takes_keyword("colour")) == (None, True)
+    assert frozenset({"size"}) == sized.required_keywords
+    assert frozenset() == sized.fork(size=1).required_keywords

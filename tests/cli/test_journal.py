@@ -168,14 +168,20 @@ async def test_questions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 async def test_an_answer_without_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """While no server works on the run, an answer is recorded, and the command says what is still to come."""
+    """While no server works on the run, an answer is recorded, and the command says what is still to come.
+
+    The question is shown as answered, with the version whose server checks this; the right answer may follow.
+    """
     file = str(tmp_path / "runs.journal")
     asked: Event = ["question", 0, "q", "question", {"text": "How many?"}, "", None]
     async with Journal(file) as journal:
-        await journal.begin(RunRecord("7"), [asked])
-        code, said = await run_command(capsys, "answer", file, "7", "q", "--value", "3")
-        assert (0, True) == (code, said.startswith("recorded; the run checks it when a server"))
-        assert [{"value": 3}] == [*(await journal.read("7")).sent.values()]
+        await journal.begin(RunRecord("7", version="5"), [asked])
+        for value in ('"many"', "3"):
+            code, said = await run_command(capsys, "answer", file, "7", "q", "--value", value)
+            assert (0, True) == (code, said.startswith("recorded; the run checks it when a server"))
+        assert [{"value": "many"}, {"value": 3}] == [*(await journal.read("7")).sent.values()]
+        _, said = await run_command(capsys, "questions", file)
+        assert said.endswith(" (answered; a server of version 5 checks it)\n")
 
 
 def test_cassette(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

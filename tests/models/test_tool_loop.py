@@ -233,6 +233,7 @@ async def test_edited_arguments() -> None:
         message = await ToolCalls(BOX, None, approve).start(call)
         unchanged = await ToolCalls(BOX, None, approve).start(replace(call, arguments='{"number": 3}'))
     assert ("6", '{"number": 3}') == (message.text, message.model_dump()["edited_arguments"])
+    assert ('{"number": 3}', None) == (message.edited_arguments, unchanged.edited_arguments)
     assert "edited_arguments" not in unchanged.model_dump()
 
 

@@ -85,10 +85,8 @@ async def test_parked() -> None:
         waiting = [await runs.begin("asks") for _ in range(3) if await _free(runs)]
         for run in waiting:
             await eventually(lambda run=run: parked(journal, run))  # type: ignore[misc]
-        for _ in range(3):
-            await asyncio.sleep(0)
         here = asyncio.current_task()
-        assert {here} == {each for each in asyncio.all_tasks() if each.get_name() != "taking of runs"}
+        await eventually(lambda: _only(here))
         run = waiting[0]
         for answer in "ab":
             question = next(each for each in await eventually(lambda: runs.questions(run)))
@@ -99,6 +97,10 @@ async def test_parked() -> None:
         assert 1 == kinds.count(RunEnded)
         assert (await runs.stop(waiting[1]), await runs.delete(waiting[2])) == (True, True)
         assert RunEnded("stopped", "The answer was stopped.") == (await frames_of(runs, waiting[1]))[-1]
+
+
+async def _only(task: object) -> bool:
+    return {task} == {each for each in asyncio.all_tasks() if each.get_name() != "taking of runs"}
 
 
 async def _free(runs: Runs) -> bool:
@@ -319,6 +321,93 @@ async def test_events() -> None:
         await texts(runs, stopped)
         await runs.send_event("again", 3)
         assert (["3"], "finished") == await texts(runs, await runs.begin("clerk", "again"))
+
+
+async def test_a_refused_answer_wakes_nobody() -> None:
+    """An answer that does not fit leaves a run parked, and its log as it was; so does a value of an event.
+
+    In the next process, which has not seen the run ask, the first one begins the run again: it tells nothing.
+    """
+    begun: list[int] = []
+
+    @miniagent(alias="BOOKER")
+    async def booker(ctx: InteractionContext) -> None:
+        begun.append(1)
+        ctx.reply(f"{await ask('How many?', int)} {await wait_for_event('paid', int)}")
+
+    async def refused(runs: Runs, question: Question | None, answers: Sequence[str]) -> None:
+        for each in answers:
+            with pytest.raises(RequestError, match="valid integer"):
+                await (
+                    runs.send_event("paid", each)
+                    if question is None
+                    else runs.answer(question.run, question.id, each)
+                )
+
+    async with running({"booker": booker}) as (runs, journal):
+        run = await runs.begin("booker")
+        question = await asked(runs, run)
+        await eventually(lambda: parked(journal, run))
+        before = await journal.read(run)
+        await refused(runs, question, ["many", "more"])
+        assert (1, before) == (len(begun), await journal.read(run))
+    async with running({"booker": booker}, journal) as (runs, _):
+        await refused(runs, question, ["some"])
+        await eventually(lambda: parked(journal, run))
+        await refused(runs, question, ["none"])
+        assert (2, True) == (len(begun), await parked(journal, run))
+        await runs.answer(run, question.id, 2)
+        await eventually(lambda: parked(journal, run))
+        before = await journal.read(run)
+        await refused(runs, None, ["a lot", "more"])
+        assert (3, before) == (len(begun), await journal.read(run))
+        await runs.send_event("paid", 7)
+        assert (["2 7"], "finished") == await texts(runs, run)
+        kinds = [type(each) for each in await frames_of(runs, run)]
+    assert [QuestionAsked, RunParked, QuestionAnswered, RunParked] == kinds[:4]
+
+
+@pytest.mark.logs("had not ended drain_timeout")
+async def test_a_working_run_of_a_version_that_is_gone() -> None:
+    """`take_over` decides also about a run that was working, not waiting, when its version vanished."""
+    go = asyncio.Event()
+
+    @miniagent(alias="WORKS")
+    async def works(ctx: InteractionContext) -> None:
+        await go.wait()
+        ctx.reply("Done.")
+
+    journal, seen = MemoryJournal(), list[str]()
+
+    def decide(record: RunRecord) -> str | None:
+        seen.append(record.version)
+        return "Ask again, please." if record.run == first else None
+
+    async with MiniAgents(drain_timeout=0):
+        runs = Runs(journal, agents={"works": works}, version="1")
+        first, second = await runs.begin("works"), await runs.begin("works")
+    go.set()
+    async with running({"works": works}, journal, version="2", take_over=decide) as (runs, _):
+        assert RunEnded("lost", "Ask again, please.") == (await frames_of(runs, first))[-1]
+        assert (["Done."], "finished") == await texts(runs, second)
+    assert ["1", "1"] == seen
+
+
+@pytest.mark.logs("A run failed")
+async def test_a_second_wait_is_said() -> None:
+    """A run that waits for an event that another run waits for already ends, and its client learns why."""
+
+    @miniagent(alias="CLERK")
+    async def clerk(ctx: InteractionContext) -> None:
+        ctx.reply(str(await wait_for_event("paid", int)))
+
+    async with running({"clerk": clerk}) as (runs, journal):
+        first = await runs.begin("clerk")
+        await eventually(lambda: parked(journal, first))
+        last = (await frames_of(runs, await runs.begin("clerk")))[-1]
+        sentence = "Another run waits already for the event that this one waits for."
+        assert RunEnded("failed", sentence) == last
+        await runs.stop(first)
 
 
 class Ticking(MemoryJournal):
@@ -554,8 +643,14 @@ async def test_durable() -> None:
 
 
 @pytest.mark.gate("two seconds of real time")
-async def test_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that waits goes on under the version that asked; another one takes it over if it wants to."""
+@pytest.mark.logs("Runs of the version")
+async def test_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run that waits goes on under the version that asked; another one takes it over if it wants to.
+
+    If it was answered, and no server of its version is there, the log says so, and the question can be seen.
+    """
     monkeypatch.setattr("miniagents.ext._journal._runs._PATIENCE", 0.1)
     path = tmp_path / "runs.journal"
     waiting: list[str] = []
@@ -575,8 +670,12 @@ async def test_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     ):
         (question, *_) = await runs.questions(waiting[0])
         assert "1" == question.version
-        await runs.answer(waiting[0], question.id, "yes")  # it is kept
+        assert not await runs.answer(waiting[0], question.id, "yes")  # it is kept
         await asyncio.sleep(1)
+        shown = {each.id: each.answered for each in await runs.questions(waiting[0], answered=True)}
+        assert (True, 2) == (shown[question.id], len(shown))
+        (said,) = {each.getMessage() for each in caplog.records}
+        assert said.startswith("Runs of the version '1' have been answered, and wait for a server of it")
         assert ["parked", "parked", "left"] == [each.state for each in await journal.find()]
     async with Journal(path) as journal, running({"asks": asks}, journal, version="1") as (runs, _):
         (question,) = await eventually(lambda: _one_left(runs, waiting[0]))

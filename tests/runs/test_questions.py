@@ -175,26 +175,50 @@ async def test_approval(answer: object, paid: list[int], told: str) -> None:
     assert (paid, "finished", True) == (done, how, any(told in each for each in said)), said
 
 
-async def test_two_answers_while_no_server_runs() -> None:
-    """A second answer is refused while the first is not checked; one that came nevertheless is not lost."""
+async def asked_and_left(journal: RunStore, agent: MiniAgent, paid: str = "Pay.") -> Question:
+    """The question of a run whose server has ended."""
+    async with MiniAgents():
+        runs = Runs(journal, agents={"agent": agent})
+        run = await runs.begin("agent", paid)
+        question = await asked(runs, run)
+        await eventually(lambda: _is_parked(journal, run))
+    return question
+
+
+async def _is_parked(journal: RunStore, run: str) -> bool:
+    return (await journal.find(run=run))[0].state == "parked"
+
+
+async def test_answers_while_no_server_runs() -> None:
+    """A wrong answer that no server has checked does not refuse the right one; the first that fits counts.
+
+    The question has an answer meanwhile: it is listed only for those who want to see such ones, too.
+    """
     paid: list[int] = []
     journal = MemoryJournal()
+    question = await asked_and_left(journal, payer(paid))
+    run = question.run
+    for amount in ("all", 5, 7, 5):
+        assert not await answer_question(journal, run, question.id, Allow({"amount": amount}))
+    assert [] == await open_questions(journal, run)
+    assert [replace(question, answered=True)] == await open_questions(journal, run, answered=True)
     async with MiniAgents():
-        run = await Runs(journal, agents={"payer": payer(paid)}).begin("payer", "Pay.")
-        question = await asked(Runs(journal), run)
-        await eventually(lambda: journal.find(run=run, ended=False))
-    await answer_question(journal, run, question.id, Allow({"amount": "all"}))
-    with pytest.raises(QuestionError, match="answered already") as refused:
-        await answer_question(journal, run, question.id, Allow({"amount": 5}))
-    assert "answered" == refused.value.reason
-    await journal.send(
-        run, f"answer:{question.id}:at the same time", {"allow": True, "arguments": {"amount": 5}}
-    )
-    async with MiniAgents():
-        runs = Runs(journal, agents={"payer": payer(paid)})
+        runs = Runs(journal, agents={"agent": payer(paid)})
+        assert [True] == [each.answered for each in await runs.questions(run, answered=True)]
         await runs.open()
         assert "finished" == (await texts(runs, run))[1]
     assert [5] == paid
+
+
+@pytest.mark.parametrize(("first", "second"), [(Allow(), Reject()), (Reject(), Allow({"amount": 5}))])
+async def test_a_decision_while_no_server_runs(first: object, second: object) -> None:
+    """A decision that fits in any case is final, also while no server has checked it: another is refused."""
+    journal = MemoryJournal()
+    question = await asked_and_left(journal, payer([]))
+    await answer_question(journal, question.run, question.id, first)
+    with pytest.raises(QuestionError, match="answered already") as refused:
+        await answer_question(journal, question.run, question.id, second)
+    assert "answered" == refused.value.reason
 
 
 async def test_edited_arguments_after_a_restart() -> None:

@@ -34,6 +34,7 @@ def the_roles_take_what_they_have(parts: list[ToolCall | str], results: tuple[To
     assert_type(UserMessage("hi", parts=["hi", Image(path="cat.png")]), UserMessage)
     assert_type(UserMessage(parts=(each for each in parts)).parts, tuple[Content, ...])
     assert_type(ToolMessage(parts=results), ToolMessage)
+    assert_type(ToolMessage(parts=results).edited_arguments, str | None)
     assert_type(SystemMessage(text="hi"), SystemMessage)
     assert_type(AssistantMessage("hi", model="m", usage=Usage(1, 2), parts=parts), AssistantMessage)
     assert_type(AssistantMessage("hi").usage, Usage | None)

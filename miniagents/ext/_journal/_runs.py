@@ -5,6 +5,7 @@ is gone, another process has taken its runs over, and nothing more of them can b
 """
 
 import json
+import logging
 import math
 import time
 from asyncio import AbstractEventLoop
@@ -35,6 +36,7 @@ Block: TypeAlias = tuple[int, int, bytes]
 
 Sent: TypeAlias = Callable[[str, Json], None]
 
+_LOG: Final = logging.getLogger("miniagents.ext.journal")
 _PATIENCE: Final = 10  # leases
 _POLL: Final = 0.02  # seconds, while there is something to wait for
 _LOOK: Final = 0.25  # seconds between two looks for servers that have ended
@@ -131,6 +133,7 @@ class RunTables:
         self._watched: dict[int, _Watched] = {}
         self._observed: dict[str, tuple[float, float, float]] = {}  # server -> its sign of life, since, until
         self._absent: dict[str, float] = {}  # version that no server joins with -> since when
+        self._told: set[str] = set()  # versions whose runs wait for a server, as the log says
         self._pending: list[OwnRun] = []  # those with events that are not written yet
         self._pushes: list[tuple[int, Sequence[Event] | Over]] = []
         self._undo: list[Callable[[], object]] = []
@@ -461,18 +464,25 @@ class RunTables:
         absent = {its for _, its, _, _ in left} - served - {version}
         since = {its: at for its, at in self._absent.items() if its not in served}  # also of other queries
         self._absent = dict.fromkeys(absent, now) | since
-        patience = now - _PATIENCE * self._lease
+        gone = {its for its in absent if self._absent[its] < now - _PATIENCE * self._lease}
         fit = [
             number
             for number, its, restart, wake_at in left
             if its == version
-            or (
-                its in absent
-                and (restart == "never" or self._absent[its] < patience)
-                and (waiting or wake_at is None)
-            )
+            or (its in absent and (restart == "never" or its in gone) and (waiting or wake_at is None))
         ]
+        if not waiting:
+            self._tell_stranded({its for _, its, _, wake_at in left if its in gone and wake_at is not None})
         return fit[:limit]
+
+    def _tell_stranded(self, versions: set[str]) -> None:
+        for each in versions - self._told:
+            _LOG.warning(
+                "Runs of the version %r have been answered, and wait for a server of it; there is none. "
+                "Runs(take_over=...) decides about such runs.",
+                each,
+            )
+        self._told |= versions
 
     def take(
         self, numbers: Sequence[int], *, version: str | None = None, ended: bool = False
@@ -740,8 +750,8 @@ class RunTables:
         return [*found.values()]
 
     def _inbox(self, number: int) -> dict[str, Json]:
-        rows = cast("list[tuple[str, bytes]]", self._all("SELECT key, data FROM inbox WHERE run = ?", number))
-        return {key: self._codec.sent(data) for key, data in rows}
+        rows = self._all("SELECT key, data FROM inbox WHERE run = ? ORDER BY rowid", number)
+        return {key: self._codec.sent(data) for key, data in cast("list[tuple[str, bytes]]", rows)}
 
     def listen(self, run: str, loop: AbstractEventLoop, on_sent: Sent) -> None:
         """Have a function called with what is sent to a run of this process."""
@@ -754,7 +764,7 @@ class RunTables:
     def _hear(self) -> None:
         """Pass on what was sent to the runs of this process; one query for all of them."""
         query = "SELECT i.run, i.key, i.data FROM runs AS r JOIN inbox AS i ON i.run = r.id "
-        found = self._all(f"{query} WHERE r.server = ? AND r.ended IS NULL", self._server)
+        found = self._all(f"{query} WHERE r.server = ? AND r.ended IS NULL ORDER BY i.rowid", self._server)
         own = {each.number: each for each in self._own.values()} if found else {}
         for number, key, data in cast("list[tuple[int, str, bytes]]", found):
             its = own.get(number)

@@ -23,8 +23,9 @@ _TABLES: Final = (
     "CREATE INDEX runs_until ON runs (until) WHERE until IS NOT NULL",
     "CREATE INDEX runs_texts_until ON runs (texts_until) WHERE texts_until IS NOT NULL",
     (
-        "CREATE TABLE inbox (run BIGINT NOT NULL, key TEXT NOT NULL, data {bytes} NOT NULL, "
-        "PRIMARY KEY (run, key))"
+        # SQLite gives each table a rowid; named, it is in Postgres, too: the order in which things were sent.
+        "CREATE TABLE inbox (rowid {count}, run BIGINT NOT NULL, key TEXT NOT NULL, data {bytes} NOT NULL, "
+        "UNIQUE (run, key))"
     ),
     "CREATE TABLE texts (digest TEXT PRIMARY KEY, data {bytes} NOT NULL)",
     (

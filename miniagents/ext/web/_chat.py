@@ -1,9 +1,10 @@
 """The part that the routes of all protocols share: agents, runs, owners, and the limits of a request."""
 
 import asyncio
+import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from miniagents.messages import InputMessage, Message, MessageSequencePromise
 from miniagents.models import TOOL_CONTEXT
 from miniagents.tools import Allow, Reject, ToolContext
+from miniagents.utils import redact_keys
 
 from ..journal import Question, RunRecord
 from ._bodies import json_body
@@ -25,11 +27,16 @@ from ._response import PING_EVERY, WAITING_LIMIT, FrameResponse
 from ._runs import Runs
 from ._source import ErrorText
 
+logger = logging.getLogger(__name__)
+
 Owner: TypeAlias = Callable[[Request], str | Awaitable[str]]
 """Returns the id of the user who sends a request, never empty; it may raise an HTTPException to refuse."""
 
 Keywords: TypeAlias = Callable[[Request], Mapping[str, object] | Awaitable[Mapping[str, object]]]
 """Returns the keywords of the agent for a request: plain data, which a restart of the server keeps."""
+
+KeywordsOf: TypeAlias = Keywords | Mapping[str, Keywords]
+"""The function for all agents, or those of some agents, by the names of the agents."""
 
 MayAnswer: TypeAlias = Callable[[Request, Question], bool | Awaitable[bool]]
 """Returns whether the client that sends a request may answer a question."""
@@ -48,7 +55,7 @@ class Chat:
         agents: name -> agent.
         runs: the detached runs.
         owner: returns the user of a request; None: every client that knows the id of a run may use it.
-        keywords: returns the keywords of the agent for a request; None: there are none.
+        keywords: return the keywords of the agent for a request; None: there are none.
         may_answer: returns whether a client may answer a question; None: the owner of the run may.
         urls: whether messages may have addresses of images and files.
         system_messages: whether clients may give instructions.
@@ -63,7 +70,7 @@ class Chat:
     agents: Mapping[str, Agent]
     runs: Runs
     owner: Owner | None = None
-    keywords: Keywords | None = None
+    keywords: KeywordsOf | None = None
     may_answer: MayAnswer | None = None
     urls: bool = False
     system_messages: bool = False
@@ -91,15 +98,17 @@ class Chat:
             raise RequestError("Log in first.", 401, code="not_authenticated")
         return name
 
-    async def keywords_of(self, request: Request) -> Mapping[str, object]:
-        """Return the keywords of the agent for a request.
+    async def keywords_of(self, request: Request, agent: str) -> Mapping[str, object]:
+        """Return the keywords of an agent for a request.
 
         Args:
             request: the request.
+            agent: its name.
         """
-        if self.keywords is None:
+        keywords = self.keywords if callable(self.keywords) else (self.keywords or {}).get(agent)
+        if keywords is None:
             return {}
-        found = self.keywords(request)
+        found = keywords(request)
         return found if isinstance(found, Mapping) else await found
 
     def agent(self, name: object) -> tuple[str, Agent]:
@@ -164,15 +173,21 @@ class Chat:
             feed.close()
             await asyncio.wait((watcher,))
 
-    async def attached(self, request: Request, agent: Agent, messages: tuple[Message, ...]) -> Feed:
+    async def attached(self, request: Request, name: str, messages: tuple[Message, ...]) -> Feed:
         """Run an agent for one response; if its client leaves, the run is stopped.
 
         Args:
             request: the request.
-            agent: the agent that answers.
+            name: the name of the agent that answers.
             messages: the messages for it.
+
+        Raises:
+            RequestError: the agent does not take its keywords.
         """
-        owner, keywords = await self.owner_of(request), await self.keywords_of(request)
+        owner, keywords = await self.owner_of(request), await self.keywords_of(request, name)
+        agent = self.agents[name]
+        with _fitting(name):
+            agent.bind(**keywords)
         TOOL_CONTEXT.set(ToolContext(owner=owner or None))  # this task has context variables of its own
         replies = agent.inquire(MessageSequencePromise(messages), **keywords)
         return AttachedFeed(replies, agent=agent.alias, limit=WAITING_LIMIT, error_text=self.error_text)
@@ -195,10 +210,11 @@ class Chat:
             The id of the run.
 
         Raises:
-            RequestError: the server has too many runs.
+            RequestError: the server has too many runs, or the agent does not take its keywords.
         """
-        keywords = await self.keywords_of(request)
-        return await self.runs.begin(agent, messages, owner=owner, topic=topic, keywords=keywords)
+        keywords = await self.keywords_of(request, agent)
+        with _fitting(agent):
+            return await self.runs.begin(agent, messages, owner=owner, topic=topic, keywords=keywords)
 
     async def current(self, topic: str, *, owner: str = "", lost: bool = False) -> str | None:
         """Return the newest run of a topic, if it has not ended; else None.
@@ -393,6 +409,19 @@ def _answer_in(body: Mapping[str, object]) -> object:
     if arguments is not None and not isinstance(arguments, dict):
         raise RequestError('"arguments" must be a JSON object.', param="arguments")
     return Allow(None if arguments is None else cast("dict[str, object]", arguments))
+
+
+@contextmanager
+def _fitting(agent: str) -> Generator[None]:
+    """A block that begins a run of an agent, which refuses keywords of the app that do not fit."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except (TypeError, ValueError) as error:
+        logger.error("The agent %r cannot begin: %s", agent, redact_keys(str(error)))  # noqa: TRY400 - it says all
+        sentence = f"The agent {agent!r} cannot begin; the log of the server says why."
+        raise RequestError(sentence, 500) from None
 
 
 async def _is_true(found: bool | Awaitable[bool]) -> bool:

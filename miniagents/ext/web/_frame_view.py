@@ -44,13 +44,14 @@ class FrameView:
         MessagePart(message=0, part='Hello')
     """
 
-    __slots__ = ("_asked", "_current", "_parts", "_reply")
+    __slots__ = ("_asked", "_current", "_last", "_parts", "_reply")
 
     def __init__(self) -> None:
         self._asked: dict[str, Mapping[str, object]] = {}  # question -> what is shown of it
         self._parts: defaultdict[tuple[int, int], list[FramePart]] = defaultdict(list)
         self._current: tuple[int, int] | None = None  # whose parts are those of the reply that is being shown
         self._reply = 0
+        self._last: Frame | None = None
 
     def take(self, events: Iterable[Event]) -> list[Frame]:
         """Return the frames of the next events.
@@ -67,6 +68,7 @@ class FrameView:
                 self._take(event, frames)
         except (ValueError, TypeError, KeyError) as error:
             raise JournalError(f"The log of a run cannot be read: {error}") from None
+        self._last = frames[-1] if frames else self._last
         return frames
 
     def _take(self, event: Event, frames: list[Frame]) -> None:
@@ -88,6 +90,10 @@ class FrameView:
                 frames.append(frame)
             case ["ended", 0, str(how), str(sentence), int()]:
                 frames.append(RunEnded(ending_of(how), sentence))
+            case ["parked", 0, until]:
+                parked = RunParked(cast("float | None", until))
+                if parked != (frames[-1] if frames else self._last):  # else it has only refused an answer
+                    frames.append(parked)
             case _:
                 frames += self._of_question(event)
 
@@ -103,8 +109,6 @@ class FrameView:
                 yield QuestionAnswered(key, _how(answer), edited)
             case ["void", _, str(key)] if key in self._asked:
                 yield QuestionAnswered(key, "void")
-            case ["parked", 0, until]:
-                yield RunParked(cast("float | None", until))
             case _:
                 pass
 

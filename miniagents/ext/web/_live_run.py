@@ -97,6 +97,7 @@ class LiveRun:
             limit=_RECORDER_LIMIT,
             error_text=error_text,
             origin=self._origin,
+            run=self.run,
         )
         if self._stopped is not None:
             self._source.stop(self._stopped)
@@ -149,7 +150,7 @@ class LiveRun:
         Args:
             error: what it does.
         """
-        logger.error("A run cannot continue: %s", error)
+        logger.error("A run cannot continue (%s): %s", self.run, error)
         self.end(RunEnded("lost", str(error)))
         self.stop()
 
@@ -209,7 +210,8 @@ class LiveRun:
         try:
             return self._retelling.take(items, all_kept="parks" in self.log.end.wishes)
         except AnotherWayError as error:
-            logger.error("A run cannot continue: %s.", error)  # noqa: TRY400 - the place in the code does not help
+            # Without the place in the code, which does not help.
+            logger.error("A run cannot continue (%s): %s.", self.run, error)  # noqa: TRY400
             self.stop()
             return [ANOTHER_WAY]
 
@@ -231,7 +233,7 @@ class LiveRun:
         end = self.log.end
         self.stop()
         if not end.over:
-            logger.error("A run cannot be recorded; it is stopped: %s", self.log.error)
+            logger.error("A run cannot be recorded; it is stopped (%s): %s", self.run, self.log.error)
             return
         if end.state == "left" and "leaves" in end.wishes:  # readers reconnect to the next server
             self.context.shared(OpenResponses).end()

@@ -55,9 +55,9 @@ def openai_routes(chat: Chat) -> list[Route]:
 
     async def complete(request: Request) -> Response:
         wanted = read_chat_request(await _body(chat, request), urls=chat.urls, system=chat.system_messages)
-        name, agent = _target(chat, wanted)
+        name, _ = _target(chat, wanted)
         head = AnswerHead.new("chatcmpl-", name)
-        feed = await chat.attached(request, agent, wanted.messages)
+        feed = await chat.attached(request, name, wanted.messages)
         if wanted.stream:
             encoder = ChatCompletionEncoder(head, usage=wanted.usage, tools=wanted.tools)
             return FrameResponse(feed, encoder, ping=chat.ping)

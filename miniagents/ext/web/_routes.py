@@ -1,13 +1,14 @@
 """`chat_routes`: agents as routes of a web app, for clients of several protocols."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
 from secrets import token_bytes
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from starlette.routing import Route
 
-from ._chat import Chat, Keywords, MayAnswer, Owner
+from ._chat import Chat, KeywordsOf, MayAnswer, Owner
 from ._durable_runs import Agent
 from ._openai_routes import openai_routes
 from ._response import PING_EVERY
@@ -32,7 +33,7 @@ def chat_routes(
     prefix: str = "",
     protocols: Sequence[RouteProtocol] = ("sse", "ndjson", "text"),
     owner: Owner | Literal["anyone"] | None = None,
-    keywords: Keywords | None = None,
+    keywords: KeywordsOf | None = None,
     may_answer: MayAnswer | None = None,
     urls: bool = False,
     system_messages: bool = False,
@@ -53,7 +54,7 @@ def chat_routes(
         prefix: of each path.
         protocols: such as "sse", "vercel", "openai".
         owner: returns the user.
-        keywords: returns those of the agent.
+        keywords: returns those of the agents; or a function for each, by name.
         may_answer: returns who answers.
         urls: whether clients may send them.
         system_messages: the same.
@@ -91,7 +92,7 @@ def chat_routes(
             "guesses one could read and stop its answer. Give a function that returns the user of a request, "
             "or owner='anyone' if there are no users."
         )
-    _check_complete(named if keywords is None else {})
+    _check_keywords(named, keywords)
     if runs is None:
         runs = Runs(error_text=error_text)
     runs.add_agents(named)
@@ -120,11 +121,23 @@ def chat_routes(
     return [Route(f"{prefix}{each.path}", each.endpoint, methods=each.methods) for each in routes]
 
 
-def _check_complete(agents: Mapping[str, Agent]) -> None:
-    """Refuse an agent that would fail at each request."""
-    for name, agent in agents.items():
+def _check_keywords(agents: Mapping[str, Agent], keywords: KeywordsOf | None) -> None:
+    """Refuse agents that would fail at each request, and keywords of an agent that is not there."""
+    if callable(keywords):
+        for needs, name in permutations(agents, 2):
+            for each in sorted(agents[needs].required_keywords):
+                if not agents[name].takes_keyword(each):
+                    raise TypeError(
+                        f"The agent {name!r} takes no keyword {each!r}, which {needs!r} needs, and one "
+                        f"function is for all; give functions by name: keywords={{{needs!r}: ...}}."
+                    )
+        return
+    given = keywords or {}
+    for name in given.keys() - agents.keys():
+        raise ValueError(f"keywords= has a function for {name!r}; the agents are: {', '.join(agents)}.")
+    for name in agents.keys() - given.keys():
         try:
-            agent.bind()
+            agents[name].bind()
         except TypeError as error:
             raise TypeError(
                 f"The agent {name!r} cannot be served: {error} Requests have no keywords, so write "

@@ -57,6 +57,7 @@ _REFUSALS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
     }
 )
 _CHECKED: Final = 1.0  # seconds that an answer waits at most until its run has checked it
+_MOST_CHECKS: Final = 1_000  # of answers to runs that were parked; more are checked when their runs go on
 _STOPPING: Final = 5.0  # seconds that another server gets to stop a run that is deleted
 
 
@@ -115,6 +116,8 @@ class Runs:
         self._left = False  # whether there may be runs to take
         self._depart: Callable[[], None] | None = None
         self._live: dict[str, LiveRun] = {}
+        # Of questions of runs that this process has parked, the newest ones.
+        self._checks: dict[str, Callable[[Mapping[str, object]], object]] = {}
         self._failures: Counter[str] = Counter()  # how often the log of a run could not be written
 
     def add_agents(self, agents: Mapping[str, Agent]) -> None:
@@ -173,15 +176,18 @@ class Runs:
         Raises:
             NoActiveContextError: no context is active.
             RequestError: as many runs go on as `max_live` allows.
-            ValueError: no agent has this name.
-            TypeError: a keyword or a message cannot be kept in a journal.
+            ValueError: no agent has this name, or a keyword has a value that does not fit.
+            TypeError: the agent does not take a keyword, or needs one; or a keyword or a message cannot be
+                kept in a journal.
             MiniAgentsError: the journal cannot be used.
         """
         found = self._agents.get(agent)
         if found is None:
             known = ", ".join(self._agents) or "none"
             raise ValueError(f"These Runs have no agent called {agent!r}; they have: {known}.")
-        request = RunRequest(agent, tuple(await MessageSequencePromise[Message](messages)), keywords or {})
+        keywords = keywords or {}
+        found.bind(**keywords)  # what does not fit is refused before the run begins
+        request = RunRequest(agent, tuple(await MessageSequencePromise[Message](messages)), keywords)
         head = RunRecord(_new_id(), owner, topic, self._version, self._restart)
         live = await self._begin(head, request)
         replies = ask_logged(found, request, block=self._block(live, head))
@@ -260,6 +266,9 @@ class Runs:
         def forget(closed: asyncio.Future[bool]) -> None:
             if closed.result() and self._live.get(live.run) is live:  # else only this process knows its end
                 del self._live[live.run]
+            self._checks |= live.log.questions.checks
+            while len(self._checks) > _MOST_CHECKS:
+                del self._checks[next(iter(self._checks))]
 
         live.closed.add_done_callback(forget)
 
@@ -323,12 +332,15 @@ class Runs:
                 await live.stopped()
         return True
 
-    async def questions(self, run: str | None = None, *, owner: str | None = "") -> list[Question]:
+    async def questions(
+        self, run: str | None = None, *, owner: str | None = "", answered: bool = False
+    ) -> list[Question]:
         """Return the open questions of a run, or of all runs of an owner, oldest run first.
 
         Args:
             run: the id; None for all runs that have not ended.
             owner: the user who asks; None: of runs of anybody.
+            answered: whether to return those, too, that have an answer which the run has not checked yet.
 
         Raises:
             MiniAgentsError: the journal cannot be used, or these runs are open in another context.
@@ -338,7 +350,7 @@ class Runs:
         found = await self._journal.find(run=run, owner=owner, ended=False, limit=sys.maxsize)
         for record in reversed(found):
             try:
-                questions += await open_questions(self._journal, record.run)
+                questions += await open_questions(self._journal, record.run, answered=answered)
             except JournalError as error:
                 if error.reason != "unknown":  # it was deleted meanwhile
                     raise
@@ -346,7 +358,7 @@ class Runs:
 
     async def answer(
         self, run: str, question: str, answer: object, *, digest: str | None = None, owner: str | None = ""
-    ) -> None:
+    ) -> bool:
         """Answer a question of a run, in whatever process the run is.
 
         When this returns, the answer is recorded: if the run's server has ended, the next one gets it.
@@ -358,6 +370,9 @@ class Runs:
             digest: what was shown to who answers; None if that is not known.
             owner: the user who answers, whose run it is; None: a run of anybody.
 
+        Returns:
+            Whether the run has taken it. If not, a server of the run's version checks it when it goes on.
+
         Raises:
             RequestError: there is no such question (404), it was answered or has changed, or its run is over
                 (409), its time is over (410), or the answer does not fit (422).
@@ -366,7 +381,14 @@ class Runs:
         if await self.find(run, owner=owner) is None:
             raise no_run()
         with _refusing():
-            await answer_question(self._journal, run, question, answer, digest=digest, wait=_CHECKED)
+            return await answer_question(
+                self._journal, run, question, answer, digest=digest, wait=_CHECKED, check=self._check
+            )
+
+    def _check(self, question: str, answer: Mapping[str, object]) -> None:
+        """Refuse an answer that does not fit, without waking a run that was parked here."""
+        if (check := self._checks.get(question)) is not None:
+            check(answer)
 
     async def say(self, run: str, message: InputMessage, *, owner: str = "") -> None:
         """Say something to the interactive agent of a run while it works, in whatever process.
@@ -420,7 +442,7 @@ class Runs:
         """
         await self._opened()
         with _refusing():
-            await send_event(self._journal, name, value, expires=expires, wait=_CHECKED)
+            await send_event(self._journal, name, value, expires=expires, wait=_CHECKED, check=self._check)
 
     async def delete(self, run: str, *, owner: str = "") -> bool:
         """Delete all that is kept of a run; if it goes on, it is stopped first, in any process.
@@ -644,7 +666,7 @@ class Runs:
                     try:
                         await self._go_on(record, context)
                     except Exception as error:
-                        logger.exception("A run of an earlier server cannot continue now.")
+                        logger.exception("A run of an earlier server cannot continue now: %s", record.run)
                         await self._let_go(record, error)
         except JournalError:
             logger.exception("Runs of earlier servers cannot continue now.")
@@ -716,7 +738,7 @@ class Runs:
         if record.version == self._version:
             return request, None
         ending: RunEnded | None = _cannot("The agents have changed since this answer began, so it")
-        if self._take_over is not None and "parked" in (each[0] for each in events):
+        if self._take_over is not None:
             sentence = self._take_over(record)
             ending = None if sentence is None else RunEnded("lost", sentence)
         return request, ending

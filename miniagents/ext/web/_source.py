@@ -76,6 +76,8 @@ Origin: TypeAlias = Callable[[int, MessagePromise[Message]], tuple[int, int] | N
 _SHUT_DOWN: Final = "The server ended before the answer was complete."
 """The sentence of a run whose server ended first."""
 _FAILED: Final = "The agent failed; the log of the server says why."
+_NOBODY: Final = "The agent asks a person, and a client of this protocol cannot answer."
+_TAKEN: Final = "Another run waits already for the event that this one waits for."
 _SHOWN: Final = ("agent_alias", "model", "tool", "call_id", "parts")
 _TOO_SLOW: Final = "The answer was stopped, because the client did not read it."
 
@@ -99,8 +101,8 @@ def sentence_of(error: Exception) -> str:
             return "The answer of the model was cut off."
         case BudgetExceededError():
             return "The budget for this is used up."
-        case QuestionError(reason=None):
-            return "The agent asks a person, and a client of this protocol cannot answer."
+        case QuestionError(reason=None | "taken" as reason):
+            return _NOBODY if reason is None else _TAKEN
         case _:
             return _FAILED
 
@@ -137,6 +139,7 @@ class FrameSource:
         limit: characters that may wait to be taken; with more, the run is stopped. None: no limit.
         error_text: makes the sentence for clients from an error; None: `sentence_of`.
         origin: which messages a log has already: their parts are not collected. None: of none.
+        run: the id of the run, for the log of the server; None: it has none.
 
     Attributes:
         ended: whether the last frame has come.
@@ -162,8 +165,10 @@ class FrameSource:
         limit: int | None = None,
         error_text: ErrorText | None = None,
         origin: Origin | None = None,
+        run: str | None = None,
     ) -> None:
         self.ended = False
+        self._which = "" if run is None else f" ({run})"
         self._origin = origin
         self._replies: Replies | None = replies
         self._context: PromisingContext = replies.buffer.context
@@ -292,9 +297,10 @@ class FrameSource:
         if isinstance(error, InquiryCancelledError):
             self._end(RunEnded("lost", _SHUT_DOWN) if server_ends(self._context) else STOPPED)
             return
-        text = "A run failed; its client gets only a sentence without the error.\n%s"
+        text = "A run failed%s; its client gets only a sentence without the error.\n%s"
         # And not `exc_info`: it may have keys and control characters.
-        logger.error(text, strip_control(redact_keys("".join(format_exception(error)))).rstrip())
+        shown = strip_control(redact_keys("".join(format_exception(error)))).rstrip()
+        logger.error(text, self._which, shown)
         replies = self._replies
         self._end(RunEnded("failed", self._error_text(error)))
         if replies is not None:  # no client gets the messages after the failed one

@@ -258,6 +258,19 @@ class TestRuns:
                 await store.send("r", "late", 3)
             assert (sent, 2) == ((await store.read("r")).sent, len(heard))
 
+    async def test_sent_in_order(self, make: Make) -> None:
+        """What was sent to a run is read, and arrives, in the order in which it was sent."""
+        async with make() as store:
+            heard: list[tuple[str, Json]] = []
+            await store.begin(RunRecord("r"), EVENTS)
+            sent: list[tuple[str, Json]] = [("c", 1), ("a", 2), ("d", 3), ("b", 4)]
+            for key, data in sent:
+                await store.send("r", key, data)
+            assert sent == [*(await store.read("r")).sent.items()]
+            store.listen("r", lambda key, data: heard.append((key, data)))
+            await until(lambda: len(heard) == len(sent))
+            assert sent == heard
+
     async def test_parked(self, make: Make) -> None:
         """A run that waits is taken when something is sent, or its time has come; once, and not before."""
         async with make() as store:
@@ -452,7 +465,7 @@ class TestProcesses:
             assert await two.take("1", 1)
             two.listen("r", lambda key, data: heard[1].append((key, data)))
             await until(lambda: len(heard[1]) == 2)
-            assert ([("stop", 1)], {("stop", 1), ("answer", 3)}) == (heard[0], {*heard[1]})
+            assert ([("stop", 1)], [("stop", 1), ("answer", 3)]) == (heard[0], heard[1])
 
     async def test_delete(self, make: Make) -> None:
         """A run that another process deletes is lost to its writer, and to readers."""

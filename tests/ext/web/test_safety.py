@@ -38,6 +38,12 @@ def user_of(request: Request) -> str:
     return request.headers.get("x-user", "nobody")
 
 
+@miniagent(alias="WAITER")
+async def waiter(ctx: InteractionContext, *, table: int, guest: object = None) -> None:
+    """Say where a guest sits."""
+    ctx.reply(f"{guest}: table {table}.")
+
+
 @asynccontextmanager
 async def serving(
     agent: MiniAgent[Message, Message] = echo, **settings: Any
@@ -275,11 +281,6 @@ async def test_connections_that_send_nothing() -> None:
 
 def test_keywords_that_requests_do_not_have() -> None:
     """A2: an agent with a required keyword is refused when the routes are made, and not at each request."""
-
-    @miniagent
-    async def waiter(ctx: InteractionContext, *, table: int) -> None:
-        ctx.reply(f"Table {table}.")
-
     refused = (
         r"The agent 'WAITER' cannot be served: .*needs a value for: table.*write chat_routes\(agent\.bind"
     )
@@ -288,6 +289,53 @@ def test_keywords_that_requests_do_not_have() -> None:
     with pytest.raises(TypeError, match="The agent 'b' cannot be served"):
         chat_routes({"a": echo, "b": cast("MiniAgent[Message, Message]", waiter)})
     assert 6 == len(chat_routes(waiter.bind(table=7)))
+    agents = cast("dict[str, MiniAgent[Message, Message]]", {"echo": echo, "waiter": waiter})
+    refused = r"'echo' takes no keyword 'table', which 'waiter' needs.*keywords=\{'waiter': \.\.\.\}"
+    with pytest.raises(TypeError, match=refused):
+        chat_routes(agents, keywords=lambda _: {"table": 7})
+    with pytest.raises(ValueError, match="a function for 'cook'; the agents are: echo, waiter"):
+        chat_routes(agents, keywords={"cook": lambda _: {}})
+    with pytest.raises(TypeError, match="The agent 'waiter' cannot be served"):
+        chat_routes(agents, keywords={"echo": lambda _: {}})
+
+
+@pytest.mark.logs("The agent 'waiter' cannot begin")
+@pytest.mark.parametrize(
+    ("keywords", "why"),
+    [
+        ({"table": 7, "gest": "Ada"}, "takes no keyword 'gest'"),
+        ({"guest": "Ada"}, "needs a value for: table"),
+        ({"table": 7, "guest": object()}, "the keywords (table, guest) cannot be kept with the run: a file"),
+    ],
+)
+async def test_keywords_that_do_not_fit(
+    keywords: dict[str, object], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A2: a request whose keywords do not fit begins no run: its client gets a 500 with a sentence.
+
+    The log says what does not fit. `keywords={name: function}` is for the agent of this name alone.
+    """
+    agents = cast("MiniAgent[Message, Message]", {"waiter": waiter, "echo": echo})
+    hi = [{"role": "user", "content": "Hi"}]
+    bodies: dict[str, dict[str, object]] = {
+        "runs": {"text": "Hi"},
+        "v1/chat/completions": {"messages": hi},
+        "v1/responses": {"input": "Hi"},
+    }
+    if "kept" in why:
+        del bodies["v1/chat/completions"]  # nothing of it is kept
+
+    def of_waiter(_: Request) -> dict[str, object]:
+        return keywords
+
+    async with serving(agents, keywords={"waiter": of_waiter}) as client:
+        for path, body in bodies.items():
+            for name, status in (("waiter", 500), ("echo", 201 if path == "runs" else 200)):
+                told = await client.post(f"/chat/{path}", json={**body, "model": name, "agent": name})
+                assert status == told.status_code
+                assert (status == 500) == ("'waiter' cannot begin; the log of the server" in told.text)
+    said = [each.getMessage() for each in caplog.records if "cannot begin" in each.getMessage()]
+    assert [True] * len(bodies) == [why in each for each in said]
 
 
 def test_owner_of_chats() -> None:
@@ -299,7 +347,7 @@ def test_owner_of_chats() -> None:
 
 @pytest.mark.logs("A run failed")
 async def test_what_the_log_has(caplog: pytest.LogCaptureFixture) -> None:
-    """A5: the log has the error of a failed run and its place, without keys and control characters."""
+    """A5: the log has the error of a failed run, its id and place, without keys and control characters."""
 
     @miniagent
     async def failing(ctx: InteractionContext) -> None:
@@ -312,5 +360,6 @@ async def test_what_the_log_has(caplog: pytest.LogCaptureFixture) -> None:
     (record,) = [each for each in caplog.records if "A run failed" in each.getMessage()]
     assert record.exc_info is None
     said = record.getMessage()
+    assert said.startswith(f"A run failed ({run}); ")
     assert "test_safety.py" in said
     assert "ValueError: [2Jpostgres://u:[redacted]@db said [redacted]" in said.splitlines()

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from miniagents import AssistantMessage, MiniAgent, MiniAgents, ToolCall, miniagent, tool
 from miniagents.agents import InteractionContext
-from miniagents.ext.journal import MemoryJournal
+from miniagents.ext.journal import Journal, MemoryJournal
 from miniagents.ext.web import Runs
 from miniagents.ext.web._frames import frame_from_data
 from miniagents.ext.web._vercel import VercelEncoder
 from miniagents.ext.web._vercel_messages import read_vercel_request
 from miniagents.messages import Message
+from miniagents.runs import RunLog
 from miniagents.testing import ScriptedModel
 from miniagents.types import InputMessage
 from tests.ext.web.test_routes import begin, client_of, events
@@ -165,6 +167,25 @@ async def test_a_run_goes_on_with_what_was_said() -> None:
         frames = [frame.as_data() async for _, frame in there.frames(run)]
     assert ["m7"] == [each["id"] for each in frames if each.get("when")]
     assert "In Texas." in [each.get("part") for each in frames]
+
+
+@pytest.mark.logs("had not ended drain_timeout")
+async def test_said_while_no_server_runs(tmp_path: Path) -> None:
+    """What is said to a run while no server runs is taken in its order, whatever its ids are."""
+    first, second, ids = Look("unused"), Look(), ["c", "a", "d", "b"]
+    second.model = ScriptedModel(*map(str, range(5)))
+    async with Journal(tmp_path / "runs.journal") as journal:
+        async with MiniAgents(app_wide=True, drain_timeout=0):
+            here = Runs(journal, agents={"guide": first.agent()})
+            run = await here.begin("guide", "Where is Paris?")
+            await first.begun.wait()
+        for each in ids:
+            await journal.send(run, *RunLog.saying(InputMessage(each, when="queue", input_id=each)))
+        async with MiniAgents(app_wide=True):
+            there = Runs(journal, agents={"guide": second.agent()})
+            second.go.set()
+            frames = [frame.as_data() async for _, frame in there.frames(run)]
+    assert ids == [each["id"] for each in frames if each.get("when")]
 
 
 def test_vercel() -> None:
