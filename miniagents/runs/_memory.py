@@ -37,10 +37,6 @@ class _Kept:
     waited: bool = False  # whether it was parked when it was left
     timer: asyncio.TimerHandle | None = None  # until it may be taken
 
-    def wake(self) -> None:
-        more, self.more = self.more, asyncio.Event()
-        more.set()
-
 
 class MemoryJournal:
     """Keeps the log of runs, and calls, in this process; when it ends, they are lost.
@@ -194,7 +190,7 @@ class MemoryJournal:
         del hard
         kept = self._writable(run)
         kept.events += events
-        kept.wake()
+        kept.more.set()
 
     async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
         """Keep the last events of a run.
@@ -215,7 +211,7 @@ class MemoryJournal:
         kept.on_sent = None
         self._ended[run] = kept
         self._due = min(self._due, kept.until)
-        kept.wake()
+        kept.more.set()
         self._forget_old()
 
     async def leave(
@@ -245,7 +241,7 @@ class MemoryJournal:
         kept.waited = wake_at is not None
         kept.record = replace(kept.record, state="parked", attempts=kept.record.attempts - (not counts))
         kept.on_sent = None
-        kept.wake()
+        kept.more.set()
         if wake_at is None or len(kept.sent) > heard:
             self._free(kept)
         elif wake_at < math.inf:
@@ -284,7 +280,6 @@ class MemoryJournal:
         """
         kept = self._found(run)
         while True:
-            more = kept.more
             if events := kept.events[after:]:
                 after += len(events)
                 yield events
@@ -293,7 +288,8 @@ class MemoryJournal:
             elif self._runs.get(run) is not kept:
                 raise JournalError.unknown(run)
             else:
-                await more.wait()
+                kept.more.clear()
+                await kept.more.wait()
 
     async def find(
         self,
@@ -374,7 +370,7 @@ class MemoryJournal:
         if kept is not None:
             if kept.timer is not None:
                 kept.timer.cancel()
-            kept.wake()
+            kept.more.set()
 
     def _record(self, kept: _Kept) -> RunRecord:
         return replace(kept.record, last=len(kept.events))

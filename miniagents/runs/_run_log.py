@@ -126,6 +126,7 @@ class RunLog(Observer):
         self.error: JournalError | None = None
         self._store = store
         self._run = run
+        self._name = f"log of run {run}"
         self._collect = collect
         self._on_kept = on_kept
         self._on_end = on_end
@@ -172,9 +173,9 @@ class RunLog(Observer):
     def _write_soon(self) -> None:
         self._more = True
         if self._writer is None:
-            self._writer = asyncio.create_task(
-                self._write(), name=f"log of run {self._run}", context=Variables()
-            )
+            # Not `create_task`: an eager task would begin here, and might end here.
+            loop = asyncio.get_running_loop()
+            self._writer = asyncio.Task(self._write(), loop=loop, name=self._name, context=Variables())
 
     async def flush(self, *, hard: bool = False) -> None:
         """Wait until all that has happened is kept.
@@ -259,7 +260,6 @@ class RunLog(Observer):
             await asyncio.wait((self._writer,))
 
     async def _write(self) -> None:
-        await asyncio.sleep(0)  # an eager task would begin within `wake`, and might end there
         while self._more:
             self._more, self._size = False, 0
             waiting, self._waiting = self._waiting, []

@@ -190,15 +190,15 @@ class LiveRun:
             items = self._untold(items[:-1])
         else:
             items = self._untold(items)
-        last = items[-1] if items else None
-        ended = last if isinstance(last, RunEnded) else None
-        events += map(event_of, items if ended is None else items[:-1])
         self._new = self._view.take(events)
-        if ended is not None:
-            self._new.append(ended)
-            events.append(["ended", 0, ended.how, ended.sentence, len(self.frames) + len(self._new)])
-            end.how = ended.how
-            end.wishes.add("ends")
+        for item in items:
+            self._view.add(item, self._new)
+            if isinstance(item, RunEnded):
+                events.append(["ended", 0, item.how, item.sentence, len(self.frames) + len(self._new)])
+                end.how = item.how
+                end.wishes.add("ends")
+            else:
+                events.append(event_of(item))
         return events
 
     def _untold(self, items: list[Frame | ReplyOf]) -> list[Frame | ReplyOf]:
