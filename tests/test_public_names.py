@@ -42,6 +42,7 @@ SINCE_0_2 = frozenset(
         "InputMessage",
         "InteractiveAgent",
         "InteractiveCall",
+        "Lease",
         "MemoryJournal",
         "PartSeen",
         "PostgresJournal",

@@ -38,7 +38,7 @@ from ._recorded import WITHIN_RECORDED, AnyAgent, MessageForm, made_of, play
 from ._recordings import RecordedEvent, part_data, part_of_data
 from ._requests import request_data
 from ._run_log import KeptCall, RunLog, kept_calls, kept_rows, kept_version, unsure_calls
-from ._stores import Event, RunRecord, RunStore
+from ._stores import Event, Lease, RunRecord, RunStore
 
 _LOG: Final = logging.getLogger("miniagents.runs")
 _PAUSES: Final = (0.01, 0.5)  # seconds: the first and the longest between two looks
@@ -64,13 +64,13 @@ class LoggedCalls:
         models_only: True: only runs of models pass through it.
 
     Example:
-        >>> from miniagents.ext.journal import MemoryJournal, RunRecord
+        >>> from miniagents.ext.journal import Lease, MemoryJournal, RunRecord
         >>> from miniagents.runs import LoggedCalls, RunLog
         >>> from miniagents.testing import scripted_model
         >>> async def main():
-        ...     journal, head = MemoryJournal(), RunRecord("7")
-        ...     await journal.begin(head, [["began", 0, None]])
-        ...     async with LoggedCalls(RunLog(journal, "7"), head) as calls:
+        ...     journal, lease = MemoryJournal(), Lease(RunRecord("7"))
+        ...     await journal.begin(lease, [["began", 0, None]])
+        ...     async with LoggedCalls(RunLog(journal, lease), lease.record) as calls:
         ...         print(await scripted_model("Hi").inquire("Hello"), calls.made)
         >>> MiniAgents().run(main())
         Hi 1
@@ -394,13 +394,13 @@ class DurableRun:
         head = RunRecord(self.run_id, version=self._version, restart="program")
         obtaining = asyncio.create_task(self._obtain(head), context=Variables())
         try:
-            await asyncio.shield(obtaining)
+            lease = await asyncio.shield(obtaining)
             page = await self._journal.read(self.run_id)
             events = page.events
-            log = self._log = RunLog(self._journal, self.run_id, events)
+            log = self._log = RunLog(self._journal, lease, events)
             for key, data in page.sent.items():
                 log.on_sent(key, data)
-            self._journal.listen(self.run_id, log.on_sent)
+            self._journal.listen(lease, log.on_sent)
             self._calls = LoggedCalls(log, head, events, on_wait=self._parked, on_diverged=self._end)
             await self._calls.__aenter__()
         except BaseException:
@@ -410,14 +410,16 @@ class DurableRun:
             raise
         return self
 
-    async def _obtain(self, head: RunRecord) -> None:
-        if await self._journal.claim(self.run_id) is None:
-            await self._journal.begin(head, [["began", 0, None]])
+    async def _obtain(self, head: RunRecord) -> Lease:
+        lease = await self._journal.claim(self.run_id)
+        if lease is None:
+            lease = Lease(head)
+            await self._journal.begin(lease, [["began", 0, None]])
+        return lease
 
-    async def _leave(self, obtaining: asyncio.Task[None]) -> None:
+    async def _leave(self, obtaining: asyncio.Task[Lease]) -> None:
         with suppress(Exception):  # who began the block has the first error
-            await obtaining
-            await self._journal.leave(self.run_id)
+            await self._journal.leave(await obtaining)
 
     def _parked(self, wake_at: float) -> None:
         until = "" if wake_at == math.inf else f", or until {datetime.fromtimestamp(wake_at, UTC):%F %T} UTC"

@@ -16,6 +16,7 @@ from ._stores import (
     Event,
     JournalEntry,
     JournalError,
+    Lease,
     RunPage,
     RunRecord,
     wall_time,
@@ -30,16 +31,13 @@ class _Kept:
 
     record: RunRecord
     events: list[Event]
+    lease: Lease | None  # of its writer
     sent: dict[str, Json] = field(default_factory=dict[str, Json])
     on_sent: Callable[[str, Json], None] | None = None
     more: asyncio.Event = field(default_factory=asyncio.Event)
     until: float = math.inf  # loop time after which it is forgotten, once it has ended
     waited: bool = False  # whether it was parked when it was left
     timer: asyncio.TimerHandle | None = None  # until it may be taken
-
-    def wake(self) -> None:
-        more, self.more = self.more, asyncio.Event()
-        more.set()
 
 
 class MemoryJournal:
@@ -54,8 +52,9 @@ class MemoryJournal:
         >>> from miniagents.ext.journal import RunRecord
         >>> async def main():
         ...     journal = MemoryJournal()
-        ...     await journal.begin(RunRecord("7"), [["began", 0]])
-        ...     await journal.end("7", [["ended", 0, "finished", ""]], how="finished")
+        ...     lease = Lease(RunRecord("7"))
+        ...     await journal.begin(lease, [["began", 0]])
+        ...     await journal.end(lease, [["ended", 0, "finished", ""]], how="finished")
         ...     async for events in journal.follow("7"):
         ...         print(events)
         >>> asyncio.run(main())
@@ -112,7 +111,7 @@ class MemoryJournal:
         self._joined.append(place)
         return lambda: self._joined.remove(place)
 
-    async def take(self, version: str, limit: int, /, *, waiting: bool = False) -> list[RunRecord]:
+    async def take(self, version: str, limit: int, /, *, waiting: bool = False) -> list[Lease]:
         """Become the writer of runs that were left, oldest first.
 
         Args:
@@ -121,7 +120,7 @@ class MemoryJournal:
             waiting: whether parked runs of other versions are taken, too.
         """
         joined = {each for each, _ in self._joined}
-        taken: list[RunRecord] = []
+        taken: list[Lease] = []
         for kept in self._runs.values():
             record = kept.record
             foreign = record.version != version
@@ -133,15 +132,16 @@ class MemoryJournal:
                 kept.record = replace(kept.record, version=version)
         return taken
 
-    def _live(self, kept: _Kept) -> RunRecord:
+    def _live(self, kept: _Kept) -> Lease:
         """Note that a task works on a run."""
         if kept.timer is not None:
             kept.timer.cancel()
         kept.waited = False
         kept.record = replace(kept.record, state="live", how="", attempts=kept.record.attempts + 1)
-        return self._record(kept)
+        kept.lease = Lease(self._record(kept))
+        return kept.lease
 
-    async def claim(self, run: str, /) -> RunRecord | None:
+    async def claim(self, run: str, /) -> Lease | None:
         """Become the writer of a run that was left or has ended; None if there is none.
 
         Args:
@@ -164,63 +164,66 @@ class MemoryJournal:
         kept.until = math.inf
         return self._live(kept)
 
-    async def begin(self, head: RunRecord, events: Sequence[Event], /) -> None:
+    async def begin(self, lease: Lease, events: Sequence[Event], /) -> None:
         """Keep a new run.
 
         Args:
-            head: what is known of it.
+            lease: a new one, with what is known of the run.
             events: its first events.
 
         Raises:
             JournalError: a run with this id exists.
         """
         self._forget_old()
+        head = lease.record
         if head.run in self._runs:
             raise JournalError.exists(head.run)
         record = RunRecord(head.run, head.owner, head.topic, head.version, head.restart, began=time.time())
-        self._runs[head.run] = _Kept(record, list(events))
+        self._runs[head.run] = _Kept(record, list(events), lease)
 
-    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+    async def append(self, lease: Lease, events: Sequence[Event], /, *, hard: bool = False) -> None:
         """Keep events.
 
         Args:
-            run: a run that has not ended.
+            lease: of the run.
             events: of the run.
             hard: has no effect.
 
         Raises:
-            JournalError: the run has ended, or does not exist.
+            JournalError: the run has ended, does not exist, or another task has taken it over.
         """
         del hard
-        kept = self._writable(run)
+        kept = self._own(lease)
         kept.events += events
-        kept.wake()
+        kept.more.set()
 
-    async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
+    async def end(
+        self, lease: Lease, events: Sequence[Event], /, *, how: str, keep: float | None = None
+    ) -> None:
         """Keep the last events of a run.
 
         Args:
-            run: a run that has not ended.
+            lease: of the run.
             events: its last ones.
             how: how it has ended.
             keep: seconds until it is forgotten; None: until there are more than `max_ended`.
 
         Raises:
-            JournalError: the run has ended, or does not exist.
+            JournalError: the run has ended, does not exist, or another task has taken it over.
         """
-        kept = self._writable(run)
+        kept = self._own(lease)
         kept.events += events
         kept.record = replace(kept.record, state="ended", how=how)
         kept.until = math.inf if keep is None else _now() + keep
-        kept.on_sent = None
-        self._ended[run] = kept
+        kept.lease = kept.on_sent = None
+        self._ended[lease.run] = kept
         self._due = min(self._due, kept.until)
-        kept.wake()
+        kept.more.set()
         self._forget_old()
 
     async def leave(
         self,
-        run: str,
+        lease: Lease,
         events: Sequence[Event] = (),
         /,
         *,
@@ -231,21 +234,21 @@ class MemoryJournal:
         """Let another task claim the run.
 
         Args:
-            run: a run that has not ended.
+            lease: of the run.
             events: its last ones here.
             wake_at: when it can be taken, unless something is sent to it before; None: at once.
             heard: how many of the things that were sent to it were heard.
             counts: whether this counts as an attempt.
 
         Raises:
-            JournalError: the run has ended, or does not exist.
+            JournalError: the run has ended, does not exist, or another task has taken it over.
         """
-        kept = self._writable(run)
+        kept = self._own(lease)
         kept.events += events
         kept.waited = wake_at is not None
         kept.record = replace(kept.record, state="parked", attempts=kept.record.attempts - (not counts))
-        kept.on_sent = None
-        kept.wake()
+        kept.lease = kept.on_sent = None
+        kept.more.set()
         if wake_at is None or len(kept.sent) > heard:
             self._free(kept)
         elif wake_at < math.inf:
@@ -284,7 +287,6 @@ class MemoryJournal:
         """
         kept = self._found(run)
         while True:
-            more = kept.more
             if events := kept.events[after:]:
                 after += len(events)
                 yield events
@@ -293,7 +295,8 @@ class MemoryJournal:
             elif self._runs.get(run) is not kept:
                 raise JournalError.unknown(run)
             else:
-                await more.wait()
+                kept.more.clear()
+                await kept.more.wait()
 
     async def find(
         self,
@@ -343,17 +346,17 @@ class MemoryJournal:
         if kept.on_sent is not None:
             kept.on_sent(key, data)
 
-    def listen(self, run: str, on_sent: Callable[[str, Json], None], /) -> None:
+    def listen(self, lease: Lease, on_sent: Callable[[str, Json], None], /) -> None:
         """Be called with what is sent to a run.
 
         Args:
-            run: its id.
+            lease: of the run.
             on_sent: gets the key and the data.
 
         Raises:
-            JournalError: the run does not exist.
+            JournalError: the run has ended, does not exist, or another task has taken it over.
         """
-        kept = self._found(run)
+        kept = self._own(lease)
         kept.on_sent = on_sent
         for key, data in tuple(kept.sent.items()):
             on_sent(key, data)
@@ -374,7 +377,7 @@ class MemoryJournal:
         if kept is not None:
             if kept.timer is not None:
                 kept.timer.cancel()
-            kept.wake()
+            kept.more.set()
 
     def _record(self, kept: _Kept) -> RunRecord:
         return replace(kept.record, last=len(kept.events))
@@ -390,6 +393,12 @@ class MemoryJournal:
         kept = self._found(run)
         if kept.record.ended:
             raise JournalError.ended(run)
+        return kept
+
+    def _own(self, lease: Lease) -> _Kept:
+        kept = self._writable(lease.run)
+        if kept.lease is not lease:
+            raise JournalError.taken(lease.run)
         return kept
 
     def _forget_old(self) -> None:

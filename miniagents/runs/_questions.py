@@ -24,7 +24,7 @@ from miniagents.values import ToolCall, ToolResult, redact_keys, strip_control
 
 from ._message_records import Json
 from ._parking import Asking
-from ._stores import Event, JournalError, RunPage, RunRecord, RunStore, wall_time
+from ._stores import Event, JournalError, Lease, RunPage, RunRecord, RunStore, wall_time
 
 _ANSWER: Final = "answer"
 _LOG: Final = logging.getLogger("miniagents.runs")
@@ -148,11 +148,11 @@ async def open_questions(journal: RunStore, run: str, *, answered: bool = False)
         JournalError: the journal has no such run, or cannot be read.
 
     Example:
-        >>> from miniagents.ext.journal import MemoryJournal, RunRecord, open_questions
+        >>> from miniagents.ext.journal import Lease, MemoryJournal, RunRecord, open_questions
         >>> async def main():
         ...     journal = MemoryJournal()
         ...     asked = ["question", 0, "q", "question", {"text": "Why?"}, "", None]
-        ...     await journal.begin(RunRecord("7"), [asked])
+        ...     await journal.begin(Lease(RunRecord("7")), [asked])
         ...     print((await open_questions(journal, "7"))[0].shown)
         >>> asyncio.run(main())
         {'text': 'Why?'}
@@ -207,11 +207,11 @@ async def answer_question(
         JournalError: the journal has no such run, or cannot be used.
 
     Example:
-        >>> from miniagents.ext.journal import MemoryJournal, RunRecord, answer_question
+        >>> from miniagents.ext.journal import Lease, MemoryJournal, RunRecord, answer_question
         >>> async def main():
         ...     journal = MemoryJournal()
-        ...     asked = ["question", 0, "q", "question", {"text": "Why?"}, "", None]
-        ...     await journal.begin(RunRecord("7"), [asked])
+        ...     asked = ["question", 0, "q", "question", {"text": "?"}, "", None]
+        ...     await journal.begin(Lease(RunRecord("7")), [asked])
         ...     print(await answer_question(journal, "7", "q", "Because."))
         >>> asyncio.run(main())
         False
@@ -347,8 +347,9 @@ async def _keep(journal: RunStore, name: str, topic: str, event: Event) -> None:
     """Keep a wait or a value under a topic of its own, so that no other one is deleted in its place."""
 
     async def keep() -> None:
-        await journal.begin(RunRecord(_name_of(name), topic=topic, restart="program"), [event])
-        await journal.leave(_name_of(name))
+        lease = Lease(RunRecord(_name_of(name), topic=topic, restart="program"))
+        await journal.begin(lease, [event])
+        await journal.leave(lease)
 
     # If this is cancelled, the journal writes it nevertheless, and no process works on it then.
     await asyncio.shield(asyncio.create_task(keep(), context=Variables()))

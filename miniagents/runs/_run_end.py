@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from ._stores import Event, JournalError, RunStore
+from ._stores import Event, JournalError, Lease, RunStore
 
 _DECISIONS: Final = ("ends", "parks", "leaves")  # if several are there when a batch begins, the first counts
 _RESULTS: Final = ("kept", "refused", "not kept", "not kept for good")
@@ -83,7 +83,7 @@ class RunEnd:
         else:
             self.happens("not kept" if self._may_begin_again() else "not kept for good")
 
-    async def write(self, store: RunStore, run: str, events: Sequence[Event], *, hard: bool) -> None:
+    async def write(self, store: RunStore, lease: Lease, events: Sequence[Event], *, hard: bool) -> None:
         """Write a batch as the state says.
 
         Raises:
@@ -92,12 +92,12 @@ class RunEnd:
         match self.state:
             case "going":
                 if events:
-                    await store.append(run, events, hard=hard)
+                    await store.append(lease, events, hard=hard)
             case "ending":
-                await store.end(run, events, how=self.how, keep=self.keep)
+                await store.end(lease, events, how=self.how, keep=self.keep)
             case "giving up":
-                await store.end(run, events, how="lost", keep=self.keep)
+                await store.end(lease, events, how="lost", keep=self.keep)
             case "parking":
-                await store.leave(run, events, wake_at=self.wake_at, heard=self.heard)
+                await store.leave(lease, events, wake_at=self.wake_at, heard=self.heard)
             case _:
-                await store.leave(run, events)
+                await store.leave(lease, events)

@@ -55,7 +55,7 @@ from ._message_records import Json, decode_data, encode_data
 from ._questions import RunQuestions
 from ._recordings import RecordedEvent, any_part_data, error_data, error_from_data, part_of_data
 from ._run_end import RunEnd
-from ._stores import Event, JournalError, RunStore
+from ._stores import Event, JournalError, Lease, RunStore
 
 logger = logging.getLogger("miniagents.runs")
 
@@ -80,7 +80,7 @@ class RunLog(Observer):
 
     Args:
         store: keeps the log; this process is the writer of the run.
-        run: the id of the run.
+        lease: of the run.
         events: what is in the log already.
         collect: called before each batch with its events; returns these and further ones.
         on_kept: called when a batch is kept.
@@ -95,12 +95,12 @@ class RunLog(Observer):
 
     Example:
         >>> from miniagents import MiniAgents
-        >>> from miniagents.ext.journal import MemoryJournal, RunRecord
+        >>> from miniagents.ext.journal import Lease, MemoryJournal, RunRecord
         >>> from miniagents.testing import scripted_model
         >>> async def main():
-        ...     journal = MemoryJournal()
-        ...     await journal.begin(RunRecord("7"), [["began", 0, None]])
-        ...     log = RunLog(journal, "7")
+        ...     journal, lease = MemoryJournal(), Lease(RunRecord("7"))
+        ...     await journal.begin(lease, [["began", 0, None]])
+        ...     log = RunLog(journal, lease)
         ...     async with MiniAgents(observers=[log]):
         ...         await scripted_model("Hi").inquire("Hello")
         ...     await log.flush()
@@ -114,7 +114,7 @@ class RunLog(Observer):
     def __init__(
         self,
         store: RunStore,
-        run: str,
+        lease: Lease,
         events: Sequence[Event] = (),
         *,
         collect: Callable[[list[Event]], list[Event]] | None = None,
@@ -125,7 +125,9 @@ class RunLog(Observer):
         self.end: RunEnd = RunEnd(may_begin_again)
         self.error: JournalError | None = None
         self._store = store
-        self._run = run
+        self._lease = lease
+        self._run = run = lease.run
+        self._name = f"log of run {run}"
         self._collect = collect
         self._on_kept = on_kept
         self._on_end = on_end
@@ -172,9 +174,9 @@ class RunLog(Observer):
     def _write_soon(self) -> None:
         self._more = True
         if self._writer is None:
-            self._writer = asyncio.create_task(
-                self._write(), name=f"log of run {self._run}", context=Variables()
-            )
+            # Not `create_task`: an eager task would begin here, and might end here.
+            loop = asyncio.get_running_loop()
+            self._writer = asyncio.Task(self._write(), loop=loop, name=self._name, context=Variables())
 
     async def flush(self, *, hard: bool = False) -> None:
         """Wait until all that has happened is kept.
@@ -259,7 +261,6 @@ class RunLog(Observer):
             await asyncio.wait((self._writer,))
 
     async def _write(self) -> None:
-        await asyncio.sleep(0)  # an eager task would begin within `wake`, and might end there
         while self._more:
             self._more, self._size = False, 0
             waiting, self._waiting = self._waiting, []
@@ -269,7 +270,7 @@ class RunLog(Observer):
                 events = self._batch()
                 state = self.end.state
                 hard, self._hard = self._hard, False
-                await self.end.write(self._store, self._run, events, hard=hard)
+                await self.end.write(self._store, self._lease, events, hard=hard)
             except JournalError as error:
                 failure = error
             except Exception as error:  # a store of somebody else may raise anything

@@ -99,6 +99,21 @@ class JournalError(MiniAgentsError):
         """
         return cls(f"the run {run!r} has ended; nothing can be added to its log.", "ended")
 
+    @classmethod
+    def taken(cls, run: str) -> Self:
+        """Return the error for a writer whose lease is over.
+
+        Args:
+            run: its id.
+
+        Example:
+            >>> str(JournalError.taken("7"))
+            "another process or task writes the run '7'; this one can add nothing to its log."
+        """
+        return cls(
+            f"another process or task writes the run {run!r}; this one can add nothing to its log.", "taken"
+        )
+
 
 def wall_time() -> float:
     """Return the seconds since 1970; on an event loop with virtual time, they go with that time.
@@ -152,6 +167,28 @@ class RunRecord:
         return self.state == "ended"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Lease:
+    """The right to write a run, until it ends, is left, or another process or task takes it over.
+
+    No two are equal: who takes a run over gets a new one, and nothing more can be written with the old one.
+
+    Attributes:
+        record: the facts about the run from before the lease; to begin a run, the first five.
+
+    Example:
+        >>> Lease(RunRecord("7")) == Lease(RunRecord("7"))
+        False
+    """
+
+    record: RunRecord
+
+    @property
+    def run(self) -> str:
+        """The id of the run."""
+        return self.record.run
+
+
 @dataclass(frozen=True, slots=True)
 class RunPage:
     """Events of a run.
@@ -195,13 +232,13 @@ class RunStore(Protocol):
         """
         ...
 
-    async def take(self, version: str, limit: int, /, *, waiting: bool = False) -> list[RunRecord]:
+    async def take(self, version: str, limit: int, /, *, waiting: bool = False) -> list[Lease]:
         """Become the writer of runs that a server left or died with, oldest first.
 
         Only runs of `restart` ``"server"`` and ``"never"`` are taken: those of this version, and those of a
         version that no living server has joined with for a while (ten leases). Their earlier writers can
         append nothing any more. A run that was parked is taken when something was sent to it, or its time has
-        come. From now on it is a run of this version; the record is that of before.
+        come. From now on it is a run of this version; the record of the lease is that of before.
 
         Args:
             version: of the agents.
@@ -211,7 +248,7 @@ class RunStore(Protocol):
         """
         ...
 
-    async def claim(self, run: str, /) -> RunRecord | None:
+    async def claim(self, run: str, /) -> Lease | None:
         """Become the writer of one run, also of one that has ended, which is live again then.
 
         If its process seems to be alive, this waits for the length of its lease.
@@ -220,18 +257,18 @@ class RunStore(Protocol):
             run: its id.
 
         Returns:
-            Its record; None if there is no such run.
+            The lease; None if there is no such run.
 
         Raises:
             JournalError: ``"busy"``: another process, or another task of this one, works on it.
         """
         ...
 
-    async def begin(self, head: RunRecord, events: Sequence[Event], /) -> None:
+    async def begin(self, lease: Lease, events: Sequence[Event], /) -> None:
         """Keep a new run; it survives a loss of power when this returns.
 
         Args:
-            head: what is known of it.
+            lease: a new one, with what is known of the run.
             events: its first events.
 
         Raises:
@@ -239,11 +276,11 @@ class RunStore(Protocol):
         """
         ...
 
-    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+    async def append(self, lease: Lease, events: Sequence[Event], /, *, hard: bool = False) -> None:
         """Keep events; when this returns, readers can see them, and they survive a crash of this process.
 
         Args:
-            run: a run of which this process is the writer.
+            lease: of the run.
             events: at least one.
             hard: whether they survive a loss of power, too.
 
@@ -252,11 +289,13 @@ class RunStore(Protocol):
         """
         ...
 
-    async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
+    async def end(
+        self, lease: Lease, events: Sequence[Event], /, *, how: str, keep: float | None = None
+    ) -> None:
         """Keep the last events of a run, which has ended; they survive a loss of power.
 
         Args:
-            run: a run of which this process is the writer.
+            lease: of the run.
             events: its last events; they may be empty.
             how: how it has ended.
             keep: for how many seconds it is kept; None: until it is deleted.
@@ -268,7 +307,7 @@ class RunStore(Protocol):
 
     async def leave(
         self,
-        run: str,
+        lease: Lease,
         events: Sequence[Event] = (),
         /,
         *,
@@ -279,7 +318,7 @@ class RunStore(Protocol):
         """Let the next process take a run.
 
         Args:
-            run: a run of which this process is the writer.
+            lease: of the run.
             events: the last ones of this process.
             wake_at: None: the run can be taken at once. Else it is parked: it can be taken at this time, in
                 seconds since 1970, or when something is sent to it.
@@ -351,11 +390,11 @@ class RunStore(Protocol):
         """
         ...
 
-    def listen(self, run: str, on_sent: Callable[[str, Json], None], /) -> None:
+    def listen(self, lease: Lease, on_sent: Callable[[str, Json], None], /) -> None:
         """Be called in this event loop with the key and data of what is sent to a run, until it ends here.
 
         Args:
-            run: a run of which this process is the writer.
+            lease: of the run.
             on_sent: gets what was sent already, and what is sent from now on, each once, in this order.
         """
         ...

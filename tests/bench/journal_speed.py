@@ -22,7 +22,7 @@ from typing import cast
 import psycopg
 
 from miniagents import InteractionContext, MiniAgent, MiniAgents, miniagent
-from miniagents.ext.journal import CallKey, Journal, JournalEntry, PostgresJournal, RunRecord, recorded
+from miniagents.ext.journal import CallKey, Journal, JournalEntry, Lease, PostgresJournal, RunRecord, recorded
 from miniagents.runs import RecordedFunction
 from tests.support.postgres import postgres_server
 
@@ -65,14 +65,14 @@ async def _tokens(place: Place, *, paced: bool) -> None:
     async with _journal(place) as journal:
 
         async def write(run: str, tokens: int) -> None:
-            await journal.begin(RunRecord(run), [["began", 0, {"text": "Hi"}]])
+            await journal.begin(lease := Lease(RunRecord(run)), [["began", 0, {"text": "Hi"}]])
             for at in range(tokens):
                 began = time.perf_counter()
-                await journal.append(run, [["parts", 1, 0, ["token "], [1_700_000_000_000_000 + at]]])
+                await journal.append(lease, [["parts", 1, 0, ["token "], [1_700_000_000_000_000 + at]]])
                 waits.append(time.perf_counter() - began)
                 if paced:
                     await asyncio.sleep(_PACE)
-            await journal.end(run, [["ended", 0, "finished", ""]], how="finished")
+            await journal.end(lease, [["ended", 0, "finished", ""]], how="finished")
 
         tokens = 150 if paced else _TOKENS
         bytes_before, before, clock = _written(place), time.process_time(), time.perf_counter()
@@ -98,12 +98,12 @@ async def _hard(place: Place, writers: int) -> None:
     async with _journal(place) as journal:
 
         async def write(run: str) -> None:
-            await journal.begin(RunRecord(run), [])
+            await journal.begin(lease := Lease(RunRecord(run)), [])
             while time.perf_counter() < end:
                 began = time.perf_counter()
-                await journal.append(run, [["question", 1, {"value": 7}]], hard=True)
+                await journal.append(lease, [["question", 1, {"value": 7}]], hard=True)
                 waits.append(time.perf_counter() - began)
-            await journal.end(run, [], how="finished")
+            await journal.end(lease, [], how="finished")
 
         end = time.perf_counter() + 2
         await asyncio.gather(*[write(f"hard {writers} {run}") for run in range(writers)])
@@ -114,13 +114,13 @@ def _write_times(place: Place, end: Connection, writers: int, prefix: str) -> No
     """In another process: 64 runs whose events are the times at which they are written."""
 
     async def write(journal: Journal | PostgresJournal, run: str, tokens: int) -> None:
-        await journal.begin(RunRecord(run, restart="server"), [])
+        await journal.begin(lease := Lease(RunRecord(run, restart="server")), [])
         end.send(run)
         await asyncio.sleep(0.5)
         for _ in range(tokens):
-            await journal.append(run, [["parts", 1, time.monotonic_ns()]])
+            await journal.append(lease, [["parts", 1, time.monotonic_ns()]])
             await asyncio.sleep(_PACE)
-        await journal.end(run, [], how="finished")
+        await journal.end(lease, [], how="finished")
 
     async def run() -> None:
         async with _journal(place) as journal:

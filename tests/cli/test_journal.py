@@ -10,7 +10,7 @@ import pytest
 
 from miniagents import AssistantMessage, MiniAgents, SystemMessage, ToolCall, Usage, tool
 from miniagents.cli import main
-from miniagents.ext.journal import Event, Journal, RunRecord, durable, recorded
+from miniagents.ext.journal import Event, Journal, Lease, RunRecord, durable, recorded
 from miniagents.ext.web import MessagePart, Runs
 from miniagents.parts import ToolResult
 from miniagents.testing import Cassette, scripted_model
@@ -175,7 +175,7 @@ async def test_an_answer_without_a_server(tmp_path: Path, capsys: pytest.Capture
     file = str(tmp_path / "runs.journal")
     asked: Event = ["question", 0, "q", "question", {"text": "How many?"}, "", None]
     async with Journal(file) as journal:
-        await journal.begin(RunRecord("7", version="5"), [asked])
+        await journal.begin(Lease(RunRecord("7", version="5")), [asked])
         for value in ('"many"', "3"):
             code, said = await run_command(capsys, "answer", file, "7", "q", "--value", value)
             assert (0, True) == (code, said.startswith("recorded; the run checks it when a server"))

@@ -40,7 +40,7 @@ from miniagents import (
     tool,
 )
 from miniagents.errors import MaxTurnsError
-from miniagents.ext.journal import Event, JournalError, MemoryJournal, RunRecord, durable
+from miniagents.ext.journal import Event, JournalError, Lease, MemoryJournal, RunRecord, durable
 from miniagents.parts import Part, Reasoning, ToolCallDelta, ToolResult
 from miniagents.tools import AnyTool, ToolSpec
 from miniagents.types import Delivery, InputMessage, InteractiveCall, ModelAgent, ToolAgent
@@ -462,7 +462,7 @@ class Killed(MemoryJournal):
     @override
     async def leave(
         self,
-        run: str,
+        lease: Lease,
         events: Sequence[Event] = (),
         /,
         *,
@@ -470,19 +470,21 @@ class Killed(MemoryJournal):
         heard: int = 0,
         counts: bool = False,
     ) -> None:
-        await self.append(run, events)
+        await self.append(lease, events)
 
     @override
-    async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
-        await self.append(run, events)
+    async def end(
+        self, lease: Lease, events: Sequence[Event], /, *, how: str, keep: float | None = None
+    ) -> None:
+        await self.append(lease, events)
 
     @override
-    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+    async def append(self, lease: Lease, events: Sequence[Event], /, *, hard: bool = False) -> None:
         complete = len(self._got.transcript)
         self._left -= 1
         if self.killed:
             raise JournalError("killed")
-        await super().append(run, events, hard=hard)
+        await super().append(lease, events, hard=hard)
         self.written += [json.loads(json.dumps(each)) for each in events]
         self.seen = complete
 
@@ -512,10 +514,9 @@ def _kill(schedule: Schedule, writes: int, loops: str) -> tuple[list[str], bool]
     second, later, store = Got(), World(schedule, by_content=True), MemoryJournal()
 
     async def again() -> list[Event]:
-        await store.begin(
-            RunRecord("7", version="1", restart="program"), [["began", 0, None], *journal.written]
-        )
-        await store.leave("7")
+        lease = Lease(RunRecord("7", version="1", restart="program"))
+        await store.begin(lease, [["began", 0, None], *journal.written])
+        await store.leave(lease)
         await _durably(schedule, later, second, store)
         return [*(await store.read("7")).events[1 + len(journal.written) :]]
 

@@ -31,6 +31,7 @@ from miniagents.ext.journal import (
     Event,
     Journal,
     JournalError,
+    Lease,
     MemoryJournal,
     PostgresJournal,
     RunRecord,
@@ -461,8 +462,8 @@ class Server:
             if isinstance(result, Exception):
                 raise result
 
-    def _write(self, record: RunRecord) -> None:
-        writer = Writer(self._world, self._life, record, self._closes)
+    def _write(self, lease: Lease, last: int) -> None:
+        writer = Writer(self._world, self._life, lease, last, self._closes)
         self._writers.append(asyncio.create_task(writer.write()))
 
     async def _take(self) -> None:
@@ -475,9 +476,9 @@ class Server:
                 for each in world.all:
                     each.unsure = True
                 raise
-            for record in taken:
-                world.logs[record.run].takes += 1
-                self._write(record)
+            for lease in taken:
+                world.logs[lease.run].takes += 1
+                self._write(lease, lease.record.last)
             if not taken:
                 await self._left.wait()
 
@@ -488,16 +489,16 @@ class Server:
             if not log.program or not log.begun or log.over:
                 continue
             try:
-                record = await self._life.store.claim(log.name)
+                lease = await self._life.store.claim(log.name)
             except JournalError as error:
                 if error.reason != "busy":
                     world.fail("claim", str(error))
                 continue
-            if record is not None:
+            if lease is not None:
                 there = world.logs[log.name]  # another one, if it was deleted and has begun again
                 there.takes += 1
                 there.ended = False
-                self._write(record)
+                self._write(lease, lease.record.last)
             elif not log.deleted:
                 world.fail("claim", f"{log.name} is not there")
 
@@ -513,10 +514,10 @@ class Server:
         log = Log(name, len(world.all), program=random.random() < 0.3)
         world.logs[name] = log
         world.all.append(log)
-        head = RunRecord(name, restart="program" if log.program else "server", version=VERSION)
+        lease = Lease(RunRecord(name, restart="program" if log.program else "server", version=VERSION))
         events = [world.event(log) for _ in range(random.choice((0, 1, 2)))]
         try:
-            await self._life.store.begin(head, events)
+            await self._life.store.begin(lease, events)
         except JournalError as error:
             log.deleted = True
             if before is None or not before.deleted or error.reason != "exists":
@@ -526,7 +527,7 @@ class Server:
         for position, event in enumerate(events, 1):
             world.keep(log, position, event)
         world.begun(log)
-        self._write(RunRecord(name, last=len(events)))
+        self._write(lease, len(events))
 
     async def _suspend(self) -> None:
         sleeper, world = self._life.sleeper, self._world
@@ -555,19 +556,21 @@ class Writer:
     Args:
         world: where it is.
         life: its server.
-        record: of the run.
+        lease: of the run.
+        last: the position of the last event.
         closes: whether the server closes.
     """
 
-    def __init__(self, world: World, life: Life, record: RunRecord, closes: asyncio.Event) -> None:
+    def __init__(self, world: World, life: Life, lease: Lease, last: int, closes: asyncio.Event) -> None:
         self._world = world
         self._life = life
         self._store = life.store
-        self._log = world.logs[record.run]
-        self._run = record.run
-        self._at = record.last
+        self._log = world.logs[lease.run]
+        self._lease = lease
+        self._run = lease.run
+        self._at = last
         self._closes = closes
-        self._random = world.random("writer", self._log.takes, record.run)
+        self._random = world.random("writer", self._log.takes, lease.run)
         self._heard: dict[str, Json] = {}
 
     async def write(self) -> None:
@@ -579,7 +582,7 @@ class Writer:
         log.users += 1
         try:
             await self._read()
-            self._store.listen(self._run, self._hear)
+            self._store.listen(self._lease, self._hear)
             action = ""
             while action not in {"leave", "end"}:
                 action = self._next()
@@ -627,7 +630,7 @@ class Writer:
 
     async def _append(self) -> None:
         events = self._events(1, 1, 2, 5, 60)
-        await self._kept(events, self._store.append(self._run, events, hard=self._random.random() < 0.2))
+        await self._kept(events, self._store.append(self._lease, events, hard=self._random.random() < 0.2))
 
     async def _appends(self) -> None:
         await asyncio.gather(self._append(), self._append())
@@ -655,7 +658,7 @@ class Writer:
         log, when = self._log, self._random.choice((None, 0.0, 0.05, math.inf))
         events, known = self._events(0, 1, 2), len(self._heard)
         wake_at, takes = None if when is None else time.time() + when, log.takes
-        await self._kept(events, self._store.leave(self._run, events, wake_at=wake_at, heard=known))
+        await self._kept(events, self._store.leave(self._lease, events, wake_at=wake_at, heard=known))
         log.leaves += 1
         if takes == log.takes:
             log.heard = known if when == math.inf else None
@@ -670,7 +673,7 @@ class Writer:
         events, ended = self._events(0, 1, 2), log.ended
         log.ended = log.may_end = True
         try:
-            await self._kept(events, self._store.end(self._run, events, how="finished"))
+            await self._kept(events, self._store.end(self._lease, events, how="finished"))
         except JournalError:
             log.ended = ended
             raise

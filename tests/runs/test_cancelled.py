@@ -12,7 +12,7 @@ from typing import TypeAlias
 import pytest
 
 from miniagents import InteractionContext, MiniAgents, miniagent
-from miniagents.ext.journal import Journal, MemoryJournal, RunRecord, durable
+from miniagents.ext.journal import Journal, Lease, MemoryJournal, RunRecord, durable
 from miniagents.ext.web import Runs
 from miniagents.testing import scripted_model
 from miniagents.tools import ask, wait_for_event
@@ -207,8 +207,8 @@ async def join(journal: Store, cut: Cutting) -> None:
     async def join() -> None:
         (await journal.join("old", lambda: None))()
 
-    await journal.begin(RunRecord("7", version="old"), [["began", 0, None]])
-    await journal.leave("7")
+    await journal.begin(lease := Lease(RunRecord("7", version="old")), [["began", 0, None]])
+    await journal.leave(lease)
     await cut(join())
     await eventually(lambda: journal.take("new", 1))  # else a server that serves "old" would take it
     await journal.delete("7")

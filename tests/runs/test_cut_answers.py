@@ -23,7 +23,7 @@ from miniagents import (
     tool,
 )
 from miniagents.ext.chat_history import compact
-from miniagents.ext.journal import MemoryJournal, RunRecord, durable
+from miniagents.ext.journal import Lease, MemoryJournal, RunRecord, durable
 from miniagents.ext.web import Frame, RunEnded, Runs
 from miniagents.testing import ScriptedModel, virtual_time
 from miniagents.tools import Allow, approval, ask
@@ -88,10 +88,10 @@ def test_one_summary() -> None:
             await asyncio.sleep(1)
         if kills:
             journal = MemoryJournal()
-            await journal.begin(RunRecord(run, restart="server"), page.events)
+            await journal.begin(lease := Lease(RunRecord(run, restart="server")), page.events)
             for key, data in page.sent.items():
                 await journal.send(run, key, data)
-            await journal.leave(run)
+            await journal.leave(lease)
         before = len(requests)
         async with MiniAgents():
             runs = Runs(journal, agents={"agent": agent()})
@@ -216,10 +216,10 @@ def test_interrupted_while_it_waits_for_a_person() -> None:
             page = await journal.read(run)
         assert ["cut"] == [event[0] for event in page.events if event[0] == "cut"]
         journal = MemoryJournal()
-        await journal.begin(RunRecord(run, restart="server"), page.events)
+        await journal.begin(lease := Lease(RunRecord(run, restart="server")), page.events)
         for key, data in page.sent.items():
             await journal.send(run, key, data)
-        await journal.leave(run)
+        await journal.leave(lease)
         async with MiniAgents():
             runs = Runs(journal, agents={"agent": asker.interactive().bind()})
             await runs.open()

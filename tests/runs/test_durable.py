@@ -20,7 +20,7 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.ext.journal import Event, Journal, JournalError, MemoryJournal, durable, recorded
+from miniagents.ext.journal import Event, Journal, JournalError, Lease, MemoryJournal, durable, recorded
 from miniagents.models import ModelAgent
 from miniagents.runs import DurableRun
 from miniagents.testing import scripted_model
@@ -283,10 +283,10 @@ class _Lost(MemoryJournal):
     is_lost = False
 
     @override
-    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+    async def append(self, lease: Lease, events: Sequence[Event], /, *, hard: bool = False) -> None:
         if self.is_lost:
-            raise JournalError(f"another process writes the run {run!r}.", "taken")
-        await super().append(run, events, hard=hard)
+            raise JournalError.taken(lease.run)
+        await super().append(lease, events, hard=hard)
 
 
 @pytest.mark.loop(virtual=True)

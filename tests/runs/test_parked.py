@@ -30,6 +30,7 @@ from miniagents.ext.chat_history import InMemoryChatHistory
 from miniagents.ext.journal import (
     Event,
     Journal,
+    Lease,
     MemoryJournal,
     Question,
     RunRecord,
@@ -414,8 +415,8 @@ class Ticking(MemoryJournal):
     """A journal in which the event `tick` happens again as soon as an answer is written."""
 
     @override
-    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
-        await super().append(run, events, hard=hard)
+    async def append(self, lease: Lease, events: Sequence[Event], /, *, hard: bool = False) -> None:
+        await super().append(lease, events, hard=hard)
         if any(each[:1] == ["answer"] and each[3] == {"value": 1} for each in events):
             await send_event(self, "tick", 2)
 
@@ -608,8 +609,9 @@ async def test_diverged() -> None:
         await eventually(lambda: parked(journal, run))
         void = await asked(runs, run)
         page = await journal.read(run)
-        await journal.claim(run)  # a server that was killed
-        await journal.leave(run)
+        lease = await journal.claim(run)  # of a server that was killed
+        assert lease is not None
+        await journal.leave(lease)
         (new,) = await eventually(lambda: _others(runs, void))
         with pytest.raises(RequestError, match="has no question"):
             await runs.answer(run, void.id, "fine")

@@ -33,6 +33,7 @@ from miniagents import (
 from miniagents.ext.journal import (
     Event,
     Journal,
+    Lease,
     MemoryJournal,
     Question,
     RunRecord,
@@ -371,10 +372,10 @@ def test_killed_at_any_write() -> None:
         page = await whole.read(run)
         for cut in range(1, len(page.events)):
             journal = MemoryJournal()
-            await journal.begin(RunRecord(run, restart="server"), page.events[:cut])
+            await journal.begin(lease := Lease(RunRecord(run, restart="server")), page.events[:cut])
             for key, data in page.sent.items():
                 await journal.send(run, key, data)
-            await journal.leave(run)
+            await journal.leave(lease)
             paid.clear()
             async with MiniAgents():
                 runs = Runs(journal, agents=agents)
@@ -465,11 +466,11 @@ async def test_questions_among_many_runs() -> None:
         run = await runs.begin("booker")
         await asked(runs, run)
         for number in range(1001):
-            await journal.begin(RunRecord(str(number), restart="program"), [])
-            await journal.end(str(number), [], how="finished")
+            await journal.begin(lease := Lease(RunRecord(str(number), restart="program")), [])
+            await journal.end(lease, [], how="finished")
         for number in range(1001):
             await send_event(journal, str(number))
-        await journal.begin(RunRecord("gone"), [])
+        await journal.begin(Lease(RunRecord("gone")), [])
         assert [run] == [each.run for each in await runs.questions()]
         await runs.stop(run)
 
@@ -490,8 +491,8 @@ async def test_answers_to_an_ended_run() -> None:
     """An answer to a run that has ended is refused; one that it has taken may come again."""
     journal = MemoryJournal()
     questions: list[Event] = [["question", 0, key, "question", {"text": "?"}, "", None] for key in "qp"]
-    await journal.begin(RunRecord("r"), [*questions, ["answer", 0, "p", {"value": 1}]])
-    await journal.end("r", [], how="stopped")
+    await journal.begin(lease := Lease(RunRecord("r")), [*questions, ["answer", 0, "p", {"value": 1}]])
+    await journal.end(lease, [], how="stopped")
     await answer_question(journal, "r", "p", 1)
     with pytest.raises(QuestionError, match="the run 'r' has ended") as refused:
         await answer_question(journal, "r", "q", 1)
@@ -626,8 +627,10 @@ def test_the_client_of_a_response() -> None:
         at = {str(event[0]): at for at, event in enumerate(events, start=1)}
         for cut, how in ((1, "lost"), (at["question"], "finished"), (at["answer"], "lost")):
             journal = MemoryJournal()
-            await journal.begin(RunRecord(run, topic="of its client", restart="server"), events[:cut])
-            await journal.leave(run)
+            await journal.begin(
+                lease := Lease(RunRecord(run, topic="of its client", restart="server")), events[:cut]
+            )
+            await journal.leave(lease)
             paid.clear()
             async with MiniAgents():
                 runs = Runs(journal, agents=agents)

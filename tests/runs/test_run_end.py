@@ -10,7 +10,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from miniagents import MiniAgents
-from miniagents.ext.journal import Event, JournalError, MemoryJournal, RunRecord, durable
+from miniagents.ext.journal import Event, JournalError, Lease, MemoryJournal, RunRecord, durable
 from miniagents.runs import RunLog
 from miniagents.testing import scripted_model
 
@@ -56,19 +56,21 @@ class HeldJournal(MemoryJournal):
                 raise JournalError("The disk is full.")
 
     @override
-    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+    async def append(self, lease: Lease, events: Sequence[Event], /, *, hard: bool = False) -> None:
         await self._wait()
-        await super().append(run, events, hard=hard)
+        await super().append(lease, events, hard=hard)
 
     @override
-    async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
+    async def end(
+        self, lease: Lease, events: Sequence[Event], /, *, how: str, keep: float | None = None
+    ) -> None:
         await self._wait()
-        await super().end(run, events, how=how, keep=keep)
+        await super().end(lease, events, how=how, keep=keep)
 
     @override
     async def leave(
         self,
-        run: str,
+        lease: Lease,
         events: Sequence[Event] = (),
         /,
         *,
@@ -77,7 +79,7 @@ class HeldJournal(MemoryJournal):
         counts: bool = False,
     ) -> None:
         await self._wait()
-        await super().leave(run, events, wake_at=wake_at, heard=heard, counts=counts)
+        await super().leave(lease, events, wake_at=wake_at, heard=heard, counts=counts)
 
 
 class Work:
@@ -85,7 +87,8 @@ class Work:
 
     def __init__(self, journal: HeldJournal) -> None:
         self.journal = journal
-        self.log = RunLog(journal, "7", may_begin_again=lambda: self.may)
+        self.lease = Lease(RunRecord("7"))
+        self.log = RunLog(journal, self.lease, may_begin_again=lambda: self.may)
         self.may = True
 
     async def happens(self, event: str) -> None:
@@ -116,7 +119,7 @@ async def test_each_cell() -> None:
     for state, cells in table.items():
         for event, then in cells.items():
             work = Work(journal := HeldJournal())
-            await journal.begin(RunRecord("7"), [["began", 0, None]])
+            await journal.begin(work.lease, [["began", 0, None]])
             for each in WAYS[state]:
                 await work.happens(each)
             assert state == work.log.end.state
@@ -139,11 +142,11 @@ class FullOnce(MemoryJournal):
     failed = False
 
     @override
-    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+    async def append(self, lease: Lease, events: Sequence[Event], /, *, hard: bool = False) -> None:
         if not self.failed:
             self.failed = True
             raise JournalError("The disk is full.")
-        await super().append(run, events, hard=hard)
+        await super().append(lease, events, hard=hard)
 
 
 async def test_a_block_goes_on_after_an_error_of_its_journal() -> None:

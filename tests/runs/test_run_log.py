@@ -25,7 +25,15 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.ext.journal import Event, JournalError, MemoryJournal, RunRecord, durable, events_of_run
+from miniagents.ext.journal import (
+    Event,
+    JournalError,
+    Lease,
+    MemoryJournal,
+    RunRecord,
+    durable,
+    events_of_run,
+)
 from miniagents.ext.timeline import Timeline
 from miniagents.ext.usage import RunUsage
 from miniagents.ext.web import Frame, MessagePart, RunEnded, Runs
@@ -152,13 +160,14 @@ async def test_killed() -> None:
     part = next(number for number, event in enumerate(page.events) if event[0] == "parts")
     journal = MemoryJournal()
     async with journal:
-        await journal.begin(replace(page.record, state="live", how=""), page.events[: part + 1])
+        lease = Lease(replace(page.record, state="live", how=""))
+        await journal.begin(lease, page.events[: part + 1])
         await asyncio.sleep(0.1)
         pictures = [Timeline(), Timeline()]
         await events_of_run(journal, run, pictures[0])
         first = str(pictures[0]).splitlines()[0]
         assert re.search(r"runs in [0-9.]+ (µs|ms|s), 1 part, \d still running$", first), first
-        await journal.end(run, [["ended", 0, "lost", "It is gone."]], how="lost")
+        await journal.end(lease, [["ended", 0, "lost", "It is gone."]], how="lost")
         await events_of_run(journal, run, pictures[1])
     last = str(pictures[1]).splitlines()[0]
     assert re.search(r"runs in [0-9.]+ (µs|ms|s), 1 part, \d left by their readers$", last), last
@@ -182,8 +191,8 @@ async def test_a_call_without_a_beginning() -> None:
     ]
     for number, event in enumerate(events):
         run = str(number)
-        await journal.begin(RunRecord(run), [event])
-        await journal.end(run, [], how="finished")
+        await journal.begin(lease := Lease(RunRecord(run)), [event])
+        await journal.end(lease, [], how="finished")
         with pytest.raises(JournalError, match=rf"The run '{run}' cannot be read: its log is damaged"):
             await events_of_run(journal, run, Timeline())
 
@@ -278,7 +287,7 @@ class _SlowJournal(MemoryJournal):
         self.go = asyncio.Event()
 
     @override
-    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+    async def append(self, lease: Lease, events: Sequence[Event], /, *, hard: bool = False) -> None:
         if any(event[0] == "parts" for event in events):
             await self.go.wait()
-        await super().append(run, events, hard=hard)
+        await super().append(lease, events, hard=hard)

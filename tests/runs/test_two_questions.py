@@ -23,7 +23,7 @@ from miniagents import (
     UserMessage,
     tool,
 )
-from miniagents.ext.journal import Event, Journal, MemoryJournal, Question, RunRecord
+from miniagents.ext.journal import Event, Journal, Lease, MemoryJournal, Question, RunRecord
 from miniagents.ext.web import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, RunParked, Runs
 from miniagents.parts import Image, Restart, ToolResult
 from miniagents.runs import RunRequest
@@ -101,8 +101,8 @@ async def server(path: Path, agent: MiniAgent, *, linger: float) -> AsyncGenerat
 async def killed(journal: Journal, run: str, path: Path) -> Path:
     """A journal as the process leaves it that is killed now: nothing has ended."""
     async with Journal(path) as other:
-        await other.begin(RunRecord(run, restart="server"), (await journal.read(run)).events)
-        await other.leave(run)
+        await other.begin(lease := Lease(RunRecord(run, restart="server")), (await journal.read(run)).events)
+        await other.leave(lease)
     return path
 
 
@@ -206,8 +206,8 @@ def messages_of(frames: Sequence[Frame]) -> list[list[object]]:
 async def allowed(agent: MiniAgent, order: Sequence[str], before: Sequence[Event]) -> tuple[Any, ...]:
     """Let a run go on behind a log, and allow one call whenever it waits; its log, messages and end."""
     async with MemoryJournal() as journal, MiniAgents(drain_timeout=0):
-        await journal.begin(RunRecord(run := "r", restart="server"), before)
-        await journal.leave(run)
+        await journal.begin(lease := Lease(RunRecord(run := "r", restart="server")), before)
+        await journal.leave(lease)
         runs = Runs(journal, agents={"agent": agent})
         await runs.open()
         async for _, frame in runs.frames(run):

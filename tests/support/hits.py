@@ -19,20 +19,21 @@ LEASE: Final = 1.0
 _RUNS: Final = 16
 _PROGRAM: Final = """
 import asyncio, os, random, sys, time
-from miniagents.ext.journal import Journal, JournalError, PostgresJournal, RunRecord
+from miniagents.ext.journal import Journal, JournalError, Lease, PostgresJournal, RunRecord
 
-where, schema, note, first, lease = sys.argv[1:]
+where, schema, note, first, seconds = sys.argv[1:]
 out = os.open(note, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 def tell(*words):
     os.write(out, (" ".join(map(str, (time.monotonic(), os.getpid(), *words))) + "\\n").encode())
 
-async def work(journal, run, at):
+async def work(journal, lease, at):
+    run = lease.run
     try:
         while True:
             count = random.choice((1, 1, 1, 3))
             events = [["x", 0, f"{os.getpid()}.{at + 1 + more}"] for more in range(count)]
-            await journal.append(run, events, hard=random.random() < 0.2)
+            await journal.append(lease, events, hard=random.random() < 0.2)
             at += count
             tell("kept", run, at, count)
             await asyncio.sleep(random.uniform(0, 0.01))
@@ -40,19 +41,19 @@ async def work(journal, run, at):
         tell("refused", run, error.reason)
 
 async def main():
-    how = {"lease": float(lease)}
+    how = {"lease": float(seconds)}
     journal = PostgresJournal(where, schema=schema, **how) if schema else Journal(where, **how)
     async with journal, asyncio.TaskGroup() as group:
         for run in range(int(first)):
-            await journal.begin(RunRecord(str(run), restart="server"), [])
-            group.create_task(work(journal, str(run), 0))
+            await journal.begin(lease := Lease(RunRecord(str(run), restart="server")), [])
+            group.create_task(work(journal, lease, 0))
         left = asyncio.Event()
         await journal.join("1", left.set)
         tell("ready")
         while True:
             left.clear()
-            for record in await journal.take("1", 99):
-                group.create_task(work(journal, record.run, record.last))
+            for lease in await journal.take("1", 99):
+                group.create_task(work(journal, lease, lease.record.last))
             await left.wait()
 
 asyncio.run(main())

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from miniagents.ext.journal import Journal, JournalError, PostgresJournal, RunRecord
+from miniagents.ext.journal import Journal, JournalError, Lease, PostgresJournal, RunRecord
 
 __all__ = ["LEASE", "acknowledged", "journal_at", "writers"]
 
@@ -31,12 +31,12 @@ def _write_runs(place: str, runs: list[str], notes: str) -> None:
 
     async def write(journal: Journal | PostgresJournal, run: str) -> None:
         try:
-            await journal.begin(RunRecord(run, restart="server"), [["x", 0, 0]])
+            await journal.begin(lease := Lease(RunRecord(run, restart="server")), [["x", 0, 0]])
             number = 0
             while True:
                 os.write(out, f"{run} {number}\n".encode())
                 number += 1
-                await journal.append(run, [["x", 0, number]], hard=number % 5 == 0)
+                await journal.append(lease, [["x", 0, number]], hard=number % 5 == 0)
         except JournalError as error:
             os.write(out, f"{run} {error.reason or error}\n".encode())
 

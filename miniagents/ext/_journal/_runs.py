@@ -10,6 +10,7 @@ import math
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, Final, TypeAlias, cast
@@ -19,6 +20,7 @@ from miniagents.runs import (
     Event,
     JournalError,
     Json,
+    Lease,
     Restart,
     RunPage,
     RunRecord,
@@ -57,7 +59,7 @@ class OwnRun:
     """A run that this process writes.
 
     Attributes:
-        run: its id.
+        lease: under which it is written.
         number: in the database.
         last: the position of its last event.
         blocks: its events that are not packed yet, without checksums.
@@ -69,7 +71,7 @@ class OwnRun:
         events: of what is written at the end of the transaction.
     """
 
-    run: str
+    lease: Lease
     number: int
     last: int
     blocks: list[Block] = field(default_factory=list[Block])
@@ -217,7 +219,7 @@ class RunTables:
         """Forget runs that were deleted."""
         numbers = frozenset(self._numbers("server = ? AND ended IS NULL", self._server))
         for own in [each for each in self._own.values() if each.number not in numbers]:
-            del self._own[own.run]
+            del self._own[own.lease.run]
 
     def flush(self) -> None:
         """Write the events that were appended, and calls."""
@@ -236,9 +238,9 @@ class RunTables:
             if self.packs:
                 own.blocks.append((first, last, body))
             self._pushes.append((own.number, events))
-        self._pending.clear()
         self._insert(rows)
-        self._fold([each for each in self._own.values() if each.size >= _LARGE])
+        self._fold([each for each in self._pending if each.size >= _LARGE])
+        self._pending.clear()
 
     def _shorten(self, own: OwnRun, last: int, size: int) -> None:
         if self.packs:
@@ -314,8 +316,9 @@ class RunTables:
             "UPDATE servers SET versions = ? WHERE server = ?", (json.dumps(self._versions()), self._server)
         )
 
-    def begin(self, head: RunRecord, batch: Batch) -> None:
+    def begin(self, lease: Lease, batch: Batch) -> None:
         """Keep a new run."""
+        head = lease.record
         self._register()
         now = self._clock()
         self._remove(self._numbers("run = ? AND until <= ?", head.run, now))  # it is no longer kept
@@ -327,20 +330,18 @@ class RunTables:
         )
         if not made.rowcount:
             raise JournalError.exists(head.run)
-        self._obtain(OwnRun(head.run, self._number(head.run), 0))
-        self.append(head.run, batch)
+        self._obtain(OwnRun(lease, self._number(head.run), 0))
+        self.append(lease, batch)
 
     def _obtain(self, own: OwnRun) -> None:
         self._opened(own.number)
-        self._own[own.run] = own
+        self._own[own.lease.run] = own
         self._pushes.append((own.number, "behind"))  # what another process wrote was perhaps not read here
-        self._undo.append(partial(self._own.pop, own.run, None))
+        self._undo.append(partial(self._own.pop, own.lease.run, None))
 
-    def append(self, run: str, batch: Batch) -> None:
+    def append(self, lease: Lease, batch: Batch) -> None:
         """Keep events."""
-        own = self._own.get(run)
-        if own is None:
-            raise self._refusal(run)
+        own = self._owned(lease)
         if not batch.events:
             return
         if not own.bodies:
@@ -357,30 +358,34 @@ class RunTables:
                 (own.number, digest),
             )
 
+    def _owned(self, lease: Lease) -> OwnRun:
+        own = self._own.get(lease.run)
+        if own is None or own.lease is not lease:
+            raise self._refusal(lease.run)
+        return own
+
     def _refusal(self, run: str) -> JournalError:
         found = self._find("run = ? AND " + _KEPT, run, self._clock())
         if not found:
             return JournalError.unknown(run)
         if found[0].ended:
             return JournalError.ended(run)
-        return JournalError(
-            f"another process writes the run {run!r}; this one can add nothing to its log.", "taken"
-        )
+        return JournalError.taken(run)
 
-    def _release(self, run: str, batch: Batch) -> OwnRun:
+    def _release(self, lease: Lease, batch: Batch) -> OwnRun:
         """Write the last events of a run in this process."""
         self._start()
-        self.append(run, batch)
+        self.append(lease, batch)
         self.flush()
-        own = self._own[run]
+        own = self._own[lease.run]
         self._fold([own])
-        del self._own[run]
-        self._undo.append(partial(self._own.__setitem__, run, own))
+        del self._own[lease.run]
+        self._undo.append(partial(self._own.__setitem__, lease.run, own))
         return own
 
-    def end(self, run: str, batch: Batch, how: str, keep: float | None) -> None:
+    def end(self, lease: Lease, batch: Batch, how: str, keep: float | None) -> None:
         """Keep the last events of a run."""
-        own, now = self._release(run, batch), self._clock()
+        own, now = self._release(lease, batch), self._clock()
         until = None if keep is None else now + keep
         texts_until = now + _TIDY if self._codec.content == "run" else None  # readers elsewhere get the end
         self._database.execute(
@@ -389,9 +394,9 @@ class RunTables:
         )
         self._pushes.append((own.number, "ended"))
 
-    def leave(self, run: str, batch: Batch, wake_at: float | None, heard: int, counts: bool) -> None:
+    def leave(self, lease: Lease, batch: Batch, wake_at: float | None, heard: int, counts: bool) -> None:
         """Let the next process take a run, or park it."""
-        own = self._release(run, batch)
+        own = self._release(lease, batch)
         # The row is locked before it is known what was sent: who sends something changes it after that.
         self._database.execute(
             "UPDATE runs SET server = ?, wake_at = ?, attempts = attempts - ?, last = ? WHERE id = ?",
@@ -401,15 +406,15 @@ class RunTables:
             self._wake("id = ?", own.number)
             self._look_at = 0.0
 
-    def abandon(self, run: str) -> None:
+    def abandon(self, lease: Lease) -> None:
         """Leave a run later: this process has ended its work on it, and could not write that."""
-        if run in self._own:
-            self._own[run].abandoned = True
+        with suppress(JournalError):
+            self._owned(lease).abandoned = True
 
-    def _leave_abandoned(self, run: str) -> None:
+    def _leave_abandoned(self, lease: Lease) -> None:
         self._check_own()  # it may be written nevertheless, and another process have it
-        if run in self._own:
-            self.leave(run, self._codec.batch_of([]), None, 0, counts=True)
+        with suppress(JournalError):
+            self.leave(lease, self._codec.batch_of([]), None, 0, counts=True)
 
     def _wake(self, which: str, *values: object) -> None:
         """Let runs be taken, and all servers look for them."""
@@ -484,15 +489,13 @@ class RunTables:
             )
         self._told |= versions
 
-    def take(
-        self, numbers: Sequence[int], *, version: str | None = None, ended: bool = False
-    ) -> list[RunRecord]:
+    def take(self, numbers: Sequence[int], *, version: str | None = None, ended: bool = False) -> list[Lease]:
         """Become the writer of runs that no process writes, and that have not ended, or may have.
 
-        From now on they are runs of this version; their records are those of before.
+        From now on they are runs of this version; the records of the leases are those of before.
         """
         self._register()
-        taken: list[RunRecord] = []
+        taken: list[Lease] = []
         idle = f"server IN ('', '{_PARKED}')"
         free = f"({idle} OR ended IS NOT NULL)" if ended else f"{idle} AND ended IS NULL"
         for number in numbers:
@@ -505,11 +508,11 @@ class RunTables:
                 (record,) = self._find("id = ?", number)
                 if version is not None and record.version != version:
                     self._database.execute("UPDATE runs SET version = ? WHERE id = ?", (version, number))
-                self._obtain(OwnRun(record.run, number, record.last))
-                taken.append(record)
+                taken.append(Lease(record))
+                self._obtain(OwnRun(taken[-1], number, record.last))
         return taken
 
-    def claim(self, run: str) -> RunRecord | None:
+    def claim(self, run: str) -> Lease | None:
         """Become the writer of a run; None if there is none.
 
         Raises:
@@ -753,13 +756,12 @@ class RunTables:
         rows = self._all("SELECT key, data FROM inbox WHERE run = ? ORDER BY rowid", number)
         return {key: self._codec.sent(data) for key, data in cast("list[tuple[str, bytes]]", rows)}
 
-    def listen(self, run: str, loop: AbstractEventLoop, on_sent: Sent) -> None:
+    def listen(self, lease: Lease, loop: AbstractEventLoop, on_sent: Sent) -> None:
         """Have a function called with what is sent to a run of this process."""
-        own = self._own.get(run)
-        if own is not None:
-            own.listener, own.heard = (loop, on_sent), set()
-            self._hear()
-            self._poll_at = 0.0
+        own = self._owned(lease)
+        own.listener, own.heard = (loop, on_sent), set()
+        self._hear()
+        self._poll_at = 0.0
 
     def _hear(self) -> None:
         """Pass on what was sent to the runs of this process; one query for all of them."""
@@ -808,8 +810,8 @@ class RunTables:
         if self._server and now >= self._tidy_at:
             self._tidy_at = now + _TIDY
             write(self._pack)
-            for run in [each.run for each in self._own.values() if each.abandoned]:
-                write(partial(self._leave_abandoned, run))
+            for lease in [each.lease for each in self._own.values() if each.abandoned]:
+                write(partial(self._leave_abandoned, lease))
         due = min(self._poll_at, self._look_at, self._seen + self._lease / 3 if self._server else math.inf)
         return max(0.0, due - time.monotonic())
 

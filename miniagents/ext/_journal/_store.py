@@ -15,6 +15,7 @@ from miniagents.runs import (
     JournalEntry,
     JournalError,
     Json,
+    Lease,
     RecordedFunction,
     RunPage,
     RunRecord,
@@ -135,7 +136,7 @@ class JournalInDatabase:
             raise
         return part
 
-    async def take(self, version: str, limit: int, /, *, waiting: bool = False) -> list[RunRecord]:
+    async def take(self, version: str, limit: int, /, *, waiting: bool = False) -> list[Lease]:
         """Become the writer of runs that a server left or died with, oldest first.
 
         Args:
@@ -152,7 +153,7 @@ class JournalInDatabase:
         take = partial(self._runs.take, numbers, version=version)
         return await self._ask(take, "hard") if numbers else []
 
-    async def claim(self, run: str, /) -> RunRecord | None:
+    async def claim(self, run: str, /) -> Lease | None:
         """Become the writer of one run, also of one that has ended, which is live again then.
 
         If another process seems to be alive and to work on it, this waits for the length of its lease.
@@ -161,7 +162,7 @@ class JournalInDatabase:
             run: its id.
 
         Returns:
-            Its record; None if there is no such run.
+            The lease; None if there is no such run.
 
         Raises:
             JournalError: another process, or another task of this one, works on it.
@@ -180,23 +181,23 @@ class JournalInDatabase:
             else:
                 await asyncio.sleep(_LOOK_EVERY)
 
-    async def begin(self, head: RunRecord, events: Sequence[Event], /) -> None:
+    async def begin(self, lease: Lease, events: Sequence[Event], /) -> None:
         """Keep a new run; it survives a loss of power when this returns.
 
         Args:
-            head: what is known of it.
+            lease: a new one, with what is known of the run.
             events: its first events.
 
         Raises:
             JournalError: a run with this id exists.
         """
-        await self._ask(partial(self._runs.begin, head, self._codec.batch_of(events)), "hard")
+        await self._ask(partial(self._runs.begin, lease, self._codec.batch_of(events)), "hard")
 
-    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+    async def append(self, lease: Lease, events: Sequence[Event], /, *, hard: bool = False) -> None:
         """Keep events; when this returns, readers can see them, and they survive a crash of this process.
 
         Args:
-            run: a run of which this process is the writer.
+            lease: of the run.
             events: at least one.
             hard: whether they survive a loss of power, too.
 
@@ -205,13 +206,15 @@ class JournalInDatabase:
         """
         batch = self._codec.batch_of(events)
         urgency: Urgency = "hard" if hard else "soft"
-        await self._ask(partial(self._runs.append, run, batch), urgency, len(batch.body))
+        await self._ask(partial(self._runs.append, lease, batch), urgency, len(batch.body))
 
-    async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
+    async def end(
+        self, lease: Lease, events: Sequence[Event], /, *, how: str, keep: float | None = None
+    ) -> None:
         """Keep the last events of a run, which has ended; they survive a loss of power.
 
         Args:
-            run: a run of which this process is the writer.
+            lease: of the run.
             events: its last events; they may be empty.
             how: how it has ended.
             keep: for how many seconds it is kept; None: until it is deleted.
@@ -219,11 +222,11 @@ class JournalInDatabase:
         Raises:
             JournalError: the run has ended, does not exist, or another process has taken it over.
         """
-        await self._let_go(run, partial(self._runs.end, run, self._codec.batch_of(events), how, keep))
+        await self._let_go(lease, partial(self._runs.end, lease, self._codec.batch_of(events), how, keep))
 
     async def leave(
         self,
-        run: str,
+        lease: Lease,
         events: Sequence[Event] = (),
         /,
         *,
@@ -234,7 +237,7 @@ class JournalInDatabase:
         """Let the next process take a run.
 
         Args:
-            run: a run of which this process is the writer.
+            lease: of the run.
             events: the last ones of this process.
             wake_at: when it can be taken, unless something is sent to it before; None: at once.
             heard: how many of the things that were sent to it this process has heard.
@@ -244,15 +247,15 @@ class JournalInDatabase:
             JournalError: the run has ended, does not exist, or another process has taken it over.
         """
         batch = self._codec.batch_of(events)
-        await self._let_go(run, partial(self._runs.leave, run, batch, wake_at, heard, counts))
+        await self._let_go(lease, partial(self._runs.leave, lease, batch, wake_at, heard, counts))
 
-    async def _let_go(self, run: str, do: Callable[[], None]) -> None:
+    async def _let_go(self, lease: Lease, do: Callable[[], None]) -> None:
         """Write the last events of this process; if that fails, its thread lets go of the run later."""
         try:
             await self._ask(do, "hard")
         except JournalError as error:
             if error.reason is None:
-                self._thread.tell(partial(self._runs.abandon, run))
+                self._thread.tell(partial(self._runs.abandon, lease))
             raise
 
     async def read(self, run: str, after: int = 0, /) -> RunPage:
@@ -332,14 +335,14 @@ class JournalInDatabase:
         """
         await self._ask(partial(self._runs.send, run, key, self._codec.sent_data(key, data)), "hard")
 
-    def listen(self, run: str, on_sent: Callable[[str, Json], None], /) -> None:
+    def listen(self, lease: Lease, on_sent: Callable[[str, Json], None], /) -> None:
         """Be called in this event loop with the key and data of what is sent to a run, until it ends here.
 
         Args:
-            run: a run of which this process is the writer.
+            lease: of the run.
             on_sent: gets what was sent already, and what is sent from now on, each once.
         """
-        self._thread.tell(partial(self._runs.listen, run, asyncio.get_running_loop(), on_sent))
+        self._thread.tell(partial(self._runs.listen, lease, asyncio.get_running_loop(), on_sent))
 
     async def delete(self, run: str, /, *, topic: str | None = None) -> None:
         """Delete a run; nothing happens if there is none. Its writer can append nothing any more.

@@ -106,8 +106,8 @@ class JournalThread:
         self._closed = False
         self._thread.start()
 
-    async def ask(self, do: Callable[[], R], urgency: Urgency, size: int = 0) -> R:
-        """Call a function in the thread, and return its result; what it writes is committed then.
+    def ask(self, do: Callable[[], R], urgency: Urgency, size: int = 0) -> "asyncio.Future[R]":
+        """Call a function in the thread; its result comes when what it writes is committed.
 
         Args:
             do: what to call; for `soft` and `hard` in a transaction.
@@ -121,7 +121,7 @@ class JournalThread:
             self._put([job])
         else:
             self._collect(loop, job, size)
-        return await future
+        return future
 
     def _collect(self, loop: asyncio.AbstractEventLoop, job: _Job[object], size: int) -> None:
         with self._closing:

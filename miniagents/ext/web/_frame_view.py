@@ -81,13 +81,9 @@ class FrameView:
                 else:
                     self._parts[span, number] += shown
             case ["reply", 0, int(reply), int(span), int(number)]:
-                self._current, self._reply = (span, number), reply
-                self._show(self._parts.pop((span, number), []), frames)
+                self.add(ReplyOf(reply, span, number), frames)
             case ["frame", 0, dict(data)]:
-                frame = frame_from_data(cast("Mapping[str, object]", data))
-                if isinstance(frame, MessageEnded):
-                    self._current = None
-                frames.append(frame)
+                self.add(frame_from_data(cast("Mapping[str, object]", data)), frames)
             case ["ended", 0, str(how), str(sentence), int()]:
                 frames.append(RunEnded(ending_of(how), sentence))
             case ["parked", 0, until]:
@@ -96,6 +92,21 @@ class FrameView:
                     frames.append(parked)
             case _:
                 frames += self._of_question(event)
+
+    def add(self, item: "Frame | ReplyOf", frames: list[Frame]) -> None:
+        """Add what clients get of an item of the run itself: a frame, or parts that have come already.
+
+        Args:
+            item: the item.
+            frames: the frames to which it is added.
+        """
+        if isinstance(item, ReplyOf):
+            self._current, self._reply = (item.span, item.number), item.message
+            self._show(self._parts.pop(self._current, []), frames)
+            return
+        if isinstance(item, MessageEnded):
+            self._current = None
+        frames.append(item)
 
     def _of_question(self, event: Event) -> Iterator[Frame]:
         match event:

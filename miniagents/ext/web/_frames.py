@@ -53,9 +53,8 @@ class _Frame:
 
     def as_data(self) -> dict[str, object]:
         """Return the frame as data for JSON."""
-        return {"type": self._type} | {
-            each.name: _part_as_data(getattr(self, each.name)) for each in fields_of(self)
-        }
+        names: tuple[str, ...] = self.__match_args__  # of all fields
+        return {"type": self._type} | {name: _part_as_data(getattr(self, name)) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,19 +354,23 @@ def _number(data: Mapping[str, object]) -> int:
 
 def _part_as_data(part: object) -> object:
     """A field of a frame, or of a part, as data for JSON."""
+    data = part
     match part:
+        case str() | int() | None:  # the most frequent case
+            pass
         case PartValue():
-            return {name: _part_as_data(value) for name, value in part.as_data().items() if value is not None}
+            data = {name: _part_as_data(value) for name, value in part.as_data().items() if value is not None}
         case bytes():
-            return b64encode(part).decode()
+            data = b64encode(part).decode()
         case PurePath():
-            return str(part)
+            data = str(part)
         case tuple():
-            return [*map(_part_as_data, cast("tuple[object, ...]", part))]
+            data = [*map(_part_as_data, cast("tuple[object, ...]", part))]
         case Mapping():
-            return dict(cast("Mapping[str, object]", part))
+            data = dict(cast("Mapping[str, object]", part))
         case _:
-            return part
+            pass
+    return data
 
 
 def part_of(data: object) -> FramePart:

@@ -9,7 +9,7 @@ from miniagents.messages import Message, MessagePromise
 from miniagents.runs import RunLog
 from miniagents.streams import PromisingContext
 
-from ..journal import Event, JournalError, RunStore
+from ..journal import Event, JournalError, Lease, RunStore
 from ._durable_runs import ANOTHER_WAY, AnotherWayError, Retelling
 from ._feeds import LogFeed
 from ._frame_view import FrameView, event_of
@@ -29,8 +29,8 @@ class LiveRun:
     """A run of this process: its frames that are kept, and the callbacks of its readers.
 
     Args:
-        run: its id.
-        journal: keeps its log; this process is the writer.
+        lease: under which its log is written.
+        journal: keeps its log.
         context: the context of the run.
         resumable: whether it continues in another process if this one ends first.
         keep: for how many seconds it is kept after its end.
@@ -48,7 +48,7 @@ class LiveRun:
 
     def __init__(
         self,
-        run: str,
+        lease: Lease,
         journal: RunStore,
         context: PromisingContext,
         *,
@@ -63,16 +63,16 @@ class LiveRun:
         self.readers: set[Callable[[], None]] = set()
         self.closed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.log = RunLog(
-            *(journal, run, events),
+            *(journal, lease, events),
             collect=self._collect,
             on_kept=self._show,
             on_end=self._ended,
-            may_begin_again=lambda: resumable and self._stopped is None and may_retry(run),
+            may_begin_again=lambda: resumable and self._stopped is None and may_retry(lease.run),
         )
         self.log.end.keep = keep
         self.listens: bool = False
         self.moved: bool = False
-        self.run = run
+        self.run: str = lease.run
         self.journal = journal
         self._resumable = resumable
         self._retelling = Retelling(self.frames) if resumable else None
@@ -191,15 +191,15 @@ class LiveRun:
             items = self._untold(items[:-1])
         else:
             items = self._untold(items)
-        last = items[-1] if items else None
-        ended = last if isinstance(last, RunEnded) else None
-        events += map(event_of, items if ended is None else items[:-1])
         self._new = self._view.take(events)
-        if ended is not None:
-            self._new.append(ended)
-            events.append(["ended", 0, ended.how, ended.sentence, len(self.frames) + len(self._new)])
-            end.how = ended.how
-            end.wishes.add("ends")
+        for item in items:
+            self._view.add(item, self._new)
+            if isinstance(item, RunEnded):
+                events.append(["ended", 0, item.how, item.sentence, len(self.frames) + len(self._new)])
+                end.how = item.how
+                end.wishes.add("ends")
+            else:
+                events.append(event_of(item))
         return events
 
     def _untold(self, items: list[Frame | ReplyOf]) -> list[Frame | ReplyOf]:

@@ -23,6 +23,7 @@ from miniagents.types import InteractiveAgent
 from ..journal import (
     Event,
     JournalError,
+    Lease,
     MemoryJournal,
     Question,
     RunPage,
@@ -228,12 +229,13 @@ class Runs:
         if len(self._live) >= self._max_live:
             raise RequestError(f"{len(self._live)} runs go on; try again later.", 429, code="too_many_runs")
         began: Event = ["began", 0, None if request is None else request.as_data()]
-        live = self._make(head.run, context, resumable=head.restart == "server")
+        lease = Lease(head)
+        live = self._make(lease, context, resumable=head.restart == "server")
         self._add(live)
-        beginning = asyncio.create_task(self._journal.begin(head, [began]), context=Variables())
+        beginning = asyncio.create_task(self._journal.begin(lease, [began]), context=Variables())
         try:
             await asyncio.shield(beginning)
-            self._journal.listen(head.run, live.on_sent)
+            self._journal.listen(lease, live.on_sent)
         except asyncio.CancelledError:  # the journal writes it nevertheless
             beginning.add_done_callback(partial(_end_begun, live))
             raise
@@ -250,10 +252,10 @@ class Runs:
         )
 
     def _make(
-        self, run: str, context: PromisingContext, *, resumable: bool, events: Sequence[Event] = ()
+        self, lease: Lease, context: PromisingContext, *, resumable: bool, events: Sequence[Event] = ()
     ) -> LiveRun:
         return LiveRun(
-            *(run, self._journal, context),
+            *(lease, self._journal, context),
             resumable=resumable,
             keep=self._keep,
             may_retry=self._may_retry,
@@ -661,18 +663,19 @@ class Runs:
             while self._left and not server_ends(context) and (room := self._max_live - len(self._live)) > 0:
                 self._left = False
                 waiting = self._take_over is not None
-                for record in await self._journal.take(self._version, room, waiting=waiting):
+                for lease in await self._journal.take(self._version, room, waiting=waiting):
                     self._left = True
                     try:
-                        await self._go_on(record, context)
+                        await self._go_on(lease, context)
                     except Exception as error:
-                        logger.exception("A run of an earlier server cannot continue now: %s", record.run)
-                        await self._let_go(record, error)
+                        logger.exception("A run of an earlier server cannot continue now: %s", lease.run)
+                        await self._let_go(lease, error)
         except JournalError:
             logger.exception("Runs of earlier servers cannot continue now.")
 
-    async def _go_on(self, record: RunRecord, context: PromisingContext) -> None:
+    async def _go_on(self, lease: Lease, context: PromisingContext) -> None:
         """Continue a run of an earlier server, or end it if that is not possible."""
+        record = lease.record
         if (before := self._live.get(record.run)) is not None:
             before.log.lose()  # this process has slept for so long that it takes its own run over
         page = await self._journal.read(record.run)
@@ -681,7 +684,7 @@ class Runs:
             ending = STOPPED
         if record.topic == OF_ITS_CLIENT and not _waits(page.events):
             ending = ending or LOST  # its client has gone, and may have sent the request again
-        live = self._make(record.run, context, resumable=True, events=page.events)
+        live = self._make(lease, context, resumable=True, events=page.events)
         if request is None or ending is not None:
             self._add(live)
             live.end(ending or LOST)
@@ -692,7 +695,7 @@ class Runs:
         try:
             for key, data in page.sent.items():
                 live.on_sent(key, data)
-            self._journal.listen(record.run, live.on_sent)
+            self._journal.listen(lease, live.on_sent)
             agent = self._agents[request.agent]
             variables = Variables()
             variables.run(context.make_current)
@@ -703,8 +706,9 @@ class Runs:
             live.log.lose()
             raise
 
-    async def _let_go(self, record: RunRecord, error: Exception) -> None:
+    async def _let_go(self, lease: Lease, error: Exception) -> None:
         """Leave a run for a while; end it if that was so too often, unless others can continue it."""
+        record = lease.record
         counts = not isinstance(error, JournalError) or error.reason is None
         last = _cannot("The server failed whenever it began this answer again, so the answer")
         if isinstance(error, JournalError):
@@ -715,10 +719,10 @@ class Runs:
                 with suppress(JournalError):  # none, if what is damaged cannot be read
                     frames = FrameView().take((await self._journal.read(record.run)).events)
                 event: Event = ["ended", 0, last.how, last.sentence, len(frames) + 1]
-                await self._journal.end(record.run, [event], how=last.how, keep=self._keep)
+                await self._journal.end(lease, [event], how=last.how, keep=self._keep)
             else:
                 wake_at = time.time() + _AGAIN
-                await self._journal.leave(record.run, wake_at=wake_at, heard=sys.maxsize, counts=counts)
+                await self._journal.leave(lease, wake_at=wake_at, heard=sys.maxsize, counts=counts)
 
     def _request_of(
         self, record: RunRecord, events: Sequence[Event]

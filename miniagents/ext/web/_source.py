@@ -375,6 +375,8 @@ def for_clients(part: Part) -> Part | None:
         None if clients see nothing of it.
     """
     match part:
+        case str():
+            return part
         case ResponseHeaders() | Image(path=str() | PurePath()) | File(path=str() | PurePath()):
             return None  # a path would tell clients about the files of the server
         case Retry():

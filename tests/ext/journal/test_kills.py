@@ -15,7 +15,7 @@ from time import monotonic
 
 import pytest
 
-from miniagents.ext.journal import Journal, PostgresJournal
+from miniagents.ext.journal import Journal, Lease, PostgresJournal
 from tests.support.journal_writers import LEASE, acknowledged, journal_at, writers
 from tests.support.kills import kills_wanted
 from tests.support.postgres import postgres_server
@@ -66,27 +66,29 @@ class Hits:
                 os.kill(process.pid or 0, signal.SIGCONT)
                 if not taking.done():  # it has lost nothing, and would go on
                     process.kill()
-            await taking
+            leases = await taking
             await asyncio.to_thread(process.join, 20)
             assert process.exitcode is not None, "a writer that has lost its runs goes on"
-        await self._check(runs, notes)
+        await self._check(runs, leases, notes)
 
-    async def _take(self) -> None:
-        taken = 0
-        while taken < RUNS:
+    async def _take(self) -> list[Lease]:
+        leases: list[Lease] = []
+        while len(leases) < RUNS:
             await self.left.wait()
             self.left.clear()
-            taken += len(await self.journal.take("1", RUNS))
+            leases += await self.journal.take("1", RUNS)
+        return leases
 
-    async def _check(self, runs: list[str], notes: Path) -> None:
+    async def _check(self, runs: list[str], leases: list[Lease], notes: Path) -> None:
         last = dict.fromkeys(runs, -1)
         for run, what in acknowledged(notes):
             if what.isdigit():
                 last[run], self.acknowledged = int(what), self.acknowledged + 1
             else:
                 self.refused.add(what)
-        for run in runs:
-            await self.journal.append(run, [["y", 0]])
+        for lease in leases:
+            run = lease.run
+            await self.journal.append(lease, [["y", 0]])
             *events, mine = (await self.journal.read(run)).events
             assert ["y", 0] == mine, f"{run}: something was written behind the takeover"
             numbers = [event[2] for event in events]

@@ -10,7 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from miniagents.ext.journal import Event, Journal, JournalError, PostgresJournal, RunRecord
+from miniagents.ext.journal import Event, Journal, JournalError, Lease, PostgresJournal, RunRecord
 from tests.support.postgres import postgres_server
 
 pytestmark = pytest.mark.gate("starts a server")
@@ -39,11 +39,11 @@ async def test_lost_connections(server: str) -> None:
         failed: list[JournalError] = []
 
         async def write(run: str) -> None:
-            await journal.begin(RunRecord(run), [])
+            await journal.begin(lease := Lease(RunRecord(run)), [])
             kept[run] = []
             for number in range(150):
                 try:
-                    await journal.append(run, [["x", 0, number]], hard=number % 7 == 0)
+                    await journal.append(lease, [["x", 0, number]], hard=number % 7 == 0)
                     kept[run].append(number)
                 except JournalError as error:
                     failed.append(error)
@@ -76,7 +76,7 @@ async def test_suspended_in_a_transaction(server: str) -> None:
     lease, schema = 0.3, f"t{uuid4().hex}"
     async with PostgresJournal(server, schema=schema, lease=lease, seal=seal, unseal=bytes) as journal:
         slow[:] = [1.5]
-        await journal.begin(RunRecord("r"), [["x", 0, 0]])
+        await journal.begin(Lease(RunRecord("r")), [["x", 0, 0]])
         assert [["x", 0, 0]] == [*(await journal.read("r")).events]
 
 
@@ -103,8 +103,8 @@ async def test_as_a_file(server: str, tmp_path: Path) -> None:
     schema = f"t{uuid4().hex}"
     async with PostgresJournal(server, schema=schema) as journal, Journal(tmp_path / "j") as file:
         for each in (journal, file):
-            await each.begin(RunRecord("r"), events)
-            await each.end("r", events, how="finished")
+            await each.begin(lease := Lease(RunRecord("r")), events)
+            await each.end(lease, events, how="finished")
             assert [*events, *events] == [*(await each.read("r")).events]
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"UPDATE {schema}.events SET data = 'x' WHERE first = 2".encode())  # noqa: S608

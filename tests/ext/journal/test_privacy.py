@@ -32,6 +32,7 @@ from miniagents.ext._journal import _runs
 from miniagents.ext.journal import (
     Journal,
     JournalError,
+    Lease,
     PostgresJournal,
     RunRecord,
     durable,
@@ -181,9 +182,9 @@ async def test_off(place: Place) -> None:
             assert RunEnded("failed", "…") == again[-1]
             with pytest.raises(JournalError, match="content='off'"):
                 await recorded(scripted_model(PROMPT), journal, version="1").inquire(PROMPT)
-        await journal.begin(RunRecord("r"), [])
+        await journal.begin(lease := Lease(RunRecord("r")), [])
         for refused in (
-            journal.append("r", [["question", 0, "q", "question", {"text": PROMPT}, "", None]]),
+            journal.append(lease, [["question", 0, "q", "question", {"text": PROMPT}, "", None]]),
             journal.send("r", "answer:q:1", {"value": PROMPT}),
         ):
             with pytest.raises(JournalError, match="content='off'"):
@@ -195,10 +196,11 @@ async def test_off(place: Place) -> None:
 async def test_dropped(place: Place) -> None:
     """With content="run" the texts of a run go some seconds after its end; a run that goes on keeps them."""
     async with place.open(content="run") as journal, place.open(content="run") as other:
-        await journal.begin(RunRecord("goes on"), [["began", 0, {"text": "Pepper"}]])
+        await journal.begin(Lease(RunRecord("goes on")), [["began", 0, {"text": "Pepper"}]])
         run, frames = await talk(journal)
-        await journal.claim("durable")
-        await journal.end("durable", [], how="finished")
+        lease = await journal.claim("durable")
+        assert lease is not None
+        await journal.end(lease, [], how="finished")
         await until(lambda: not place.has(WORD))
         async with MiniAgents():
             again = await frames_of(Runs(other), run)
@@ -215,8 +217,8 @@ async def test_dropped(place: Place) -> None:
 async def test_deleted(place: Place) -> None:
     """No row has a text of a run that was deleted, also if something of it was written at the same time."""
     async with place.open() as journal:
-        await journal.begin(RunRecord("r"), [])
-        await asyncio.gather(journal.append("r", [["x", 0, PROMPT]]), journal.delete("r"))
+        await journal.begin(lease := Lease(RunRecord("r")), [])
+        await asyncio.gather(journal.append(lease, [["x", 0, PROMPT]]), journal.delete("r"))
         assert not place.has(WORD)
 
 
@@ -226,8 +228,8 @@ async def test_dropped_later(place: Place, monkeypatch: pytest.MonkeyPatch) -> N
     async with place.open(content="run") as other:
         part = await other.join("1", lambda: None)
         async with place.open(content="run") as journal:
-            await journal.begin(RunRecord("r"), [["x", 0, {"text": PROMPT}]])
-            await journal.end("r", [], how="finished")
+            await journal.begin(lease := Lease(RunRecord("r")), [["x", 0, {"text": PROMPT}]])
+            await journal.end(lease, [], how="finished")
         assert [["x", 0, {"text": PROMPT}]] == [*(await other.read("r")).events]
         part()
     assert not place.has(WORD)
@@ -257,7 +259,7 @@ async def test_sealed(place: Place) -> None:
     """With seal= no row has a text, nor a digest with which one could be guessed; unseal= reads all."""
     async with place.open(keep="text", seal=flip, unseal=flip) as journal:
         run, frames = await talk(journal)
-        await journal.begin(RunRecord("r"), [])
+        await journal.begin(Lease(RunRecord("r")), [])
         await journal.send("r", "answer", PROMPT)
         async with MiniAgents():
             agent = recorded(scripted_model(PROMPT, alias="KEPT"), journal, version="1")

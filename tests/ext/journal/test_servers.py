@@ -9,7 +9,7 @@ import pytest
 from miniagents import MiniAgents
 from miniagents.ext._journal import _runs
 from miniagents.ext._journal._sqlite import SQLiteDatabase
-from miniagents.ext.journal import Event, Journal, JournalError, MemoryJournal, RunRecord
+from miniagents.ext.journal import Event, Journal, JournalError, Lease, MemoryJournal, RunRecord
 from miniagents.ext.web import Runs
 from miniagents.testing import scripted_model
 from tests.model.stores import Sleeper
@@ -18,8 +18,10 @@ from tests.model.stores import Sleeper
 async def test_two_joins_wait_for_the_same_version(tmp_path: Path) -> None:
     """A parked run of a version without a server is taken after ten leases, whatever else is served."""
     with Journal(tmp_path / "runs.journal", lease=0.05) as journal:
-        await journal.begin(RunRecord("7", version="old", restart="server"), [["began", 0, None]])
-        await journal.leave("7", wake_at=1e12)
+        await journal.begin(
+            lease := Lease(RunRecord("7", version="old", restart="server")), [["began", 0, None]]
+        )
+        await journal.leave(lease, wake_at=1e12)
         left = asyncio.Event()
         parts = [
             await journal.join("one", left.set, waiting=True),
@@ -44,17 +46,19 @@ async def test_a_journal_that_is_away_at_the_end(
         part = await journal.join("other version", lambda: None)
         left = asyncio.Event()
         await other.join("1", left.set)
-        await journal.begin(RunRecord("7", version="1", restart="server"), [["began", 0, None]])
+        await journal.begin(
+            lease := Lease(RunRecord("7", version="1", restart="server")), [["began", 0, None]]
+        )
         database.execute("CREATE TRIGGER t BEFORE UPDATE ON runs BEGIN SELECT RAISE(FAIL, 'away'); END")
         with pytest.raises(JournalError, match="away"):
-            await (journal.end("7", [], how="finished") if ends else journal.leave("7"))
+            await (journal.end(lease, [], how="finished") if ends else journal.leave(lease))
         assert [] == await other.take("1", 1)
         database.execute("DROP TRIGGER t")
         async with asyncio.timeout(5):
             await left.wait()
-        assert [("7", 2)] == [(each.run, each.attempts) for each in await other.take("1", 1)]
+        assert [("7", 2)] == [(each.run, each.record.attempts) for each in await other.take("1", 1)]
         with pytest.raises(JournalError, match="another process"):
-            await journal.append("7", [["x", 0]])
+            await journal.append(lease, [["x", 0]])
         part()
     database.close()
 
@@ -78,8 +82,8 @@ async def test_an_answer_among_many_runs(tmp_path: Path, monkeypatch: pytest.Mon
                 all_heard.set()
 
         for number in range(50):
-            await journal.begin(RunRecord(str(number)), [["began", 0, None]])
-            journal.listen(str(number), hear)
+            await journal.begin(lease := Lease(RunRecord(str(number))), [["began", 0, None]])
+            journal.listen(lease, hear)
         monkeypatch.setattr(SQLiteDatabase, "execute", counting)
         await journal.send("7", "answer", {"value": 1})
         await journal.send("8", "answer", {"value": 1})
@@ -107,9 +111,9 @@ async def test_a_transaction_that_is_always_in_the_way(
             patched.setattr(SQLiteDatabase, "transaction", hindered)
             patched.setattr(SQLiteDatabase, "is_passing", passing)
             with pytest.raises(JournalError, match="serialization failure"):
-                await journal.begin(RunRecord("7"), [])
+                await journal.begin(Lease(RunRecord("7")), [])
             assert 500 > len(tries) > 1
-        await journal.begin(RunRecord("7"), [])
+        await journal.begin(Lease(RunRecord("7")), [])
         assert ["7"] == [each.run for each in await journal.find()]
 
 
@@ -124,19 +128,20 @@ async def test_followers_of_a_run_that_is_taken_over(tmp_path: Path) -> None:
                 async for batch in after.follow(run):
                     got += batch
 
-            await before.begin(RunRecord(run, version="1", restart="server"), [["x", 0, 0]])
+            await before.begin(lease := Lease(RunRecord(run, version="1", restart="server")), [["x", 0, 0]])
             async with asyncio.timeout(10), asyncio.TaskGroup() as group:
                 group.create_task(follow(run, got))
                 while not got:  # noqa: ASYNC110 - it tells by no event
                     await asyncio.sleep(0.001)
-                await before.leave(run, [["x", 0, 1], ["x", 0, 2]])
-                await after.claim(run)
+                await before.leave(lease, [["x", 0, 1], ["x", 0, 2]])
+                taken = await after.claim(run)
+                assert taken is not None
                 late = list[Event]()
                 group.create_task(follow(run, late))
                 await asyncio.sleep(0)
                 if count % 2:
-                    await after.append(run, [["x", 0, 3]])
-                await after.end(run, [["x", 0, 4]] if count % 3 else [], how="finished")
+                    await after.append(taken, [["x", 0, 3]])
+                await after.end(taken, [["x", 0, 4]] if count % 3 else [], how="finished")
             expected = [*(await before.read(run)).events]
             assert [expected, expected] == [got, late]
 
@@ -144,25 +149,24 @@ async def test_followers_of_a_run_that_is_taken_over(tmp_path: Path) -> None:
 async def test_a_server_that_was_suspended(tmp_path: Path) -> None:
     """A server whose run was taken over while it was suspended reads what the other one has written since."""
     path, sleeper = tmp_path / "runs.journal", Sleeper()
-    lease = 0.2
     async with (
-        Journal(path, lease=lease, seal=bytes, unseal=sleeper) as suspended,
-        Journal(path, lease=lease, seal=bytes, unseal=bytes) as other,
+        Journal(path, lease=0.2, seal=bytes, unseal=sleeper) as suspended,
+        Journal(path, lease=0.2, seal=bytes, unseal=bytes) as other,
     ):
-        await suspended.begin(RunRecord("r", restart="server"), [["x", 0, 0]])
+        await suspended.begin(lease := Lease(RunRecord("r", restart="server")), [["x", 0, 0]])
         left = asyncio.Event()
         part = await other.join("1", left.set)
         sleeper.awake.clear()
         reading = [asyncio.create_task(suspended.read("r")) for _ in range(2)]
         await left.wait()
-        assert ["r"] == [each.run for each in await other.take("1", 1)]
-        await other.append("r", [["x", 0, 1]])
+        (taken,) = await other.take("1", 1)
+        await other.append(taken, [["x", 0, 1]])
         sleeper.awake.set()
         before, after = [[*(await each).events] for each in reading]
         assert ([["x", 0, 0]], [["x", 0, 0], ["x", 0, 1]]) == (before, after)
         assert 2 == (await suspended.find(run="r"))[0].last
         with pytest.raises(JournalError) as caught:
-            await suspended.append("r", [["x", 0, 2]])
+            await suspended.append(lease, [["x", 0, 2]])
         assert "taken" == caught.value.reason
         part()
 
@@ -172,7 +176,7 @@ async def test_a_look_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """If a look at what others wrote fails, the next one finds it, also if they write nothing more."""
     path = tmp_path / "runs.journal"
     async with Journal(path, lease=60) as writer, Journal(path, lease=60) as reader:
-        await writer.begin(RunRecord("r"), [["x", 0, 0]])
+        await writer.begin(lease := Lease(RunRecord("r")), [["x", 0, 0]])
         batches = reader.follow("r")
         assert [["x", 0, 0]] == [*await anext(batches)]
         await asyncio.sleep(0.1)  # the first look finds nothing
@@ -194,7 +198,7 @@ async def test_a_look_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
             with monkeypatch.context() as patched:
                 patched.setattr(SQLiteDatabase, "execute", failing)
-                await writer.append("r", [["x", 0, statement]])
+                await writer.append(lease, [["x", 0, statement]])
                 await failed.wait()
             await reader.find()  # else it waits for a second
             async with asyncio.timeout(5):
@@ -209,9 +213,9 @@ async def test_many_servers(tmp_path: Path) -> None:
         part = await journal.join("1", lambda: None)
         for number in range(5):
             async with Journal(path) as other:
-                await other.begin(RunRecord(str(number)), [])
+                await other.begin(lease := Lease(RunRecord(str(number))), [])
                 await journal.take("1", 1)
-                await other.end(str(number), [], how="finished")
+                await other.end(lease, [], how="finished")
         await journal.take("1", 1)
         assert 1 >= len(journal._runs._observed)
         part()

@@ -13,7 +13,7 @@ import pytest
 
 from miniagents import MiniAgents
 from miniagents.ext._journal import _runs, _sqlite
-from miniagents.ext.journal import Event, Journal, JournalError, RunRecord, recorded
+from miniagents.ext.journal import Event, Journal, JournalError, Lease, RunRecord, recorded
 from miniagents.testing import scripted_model
 
 OLD: Final = Path(__file__).with_name("version_0_2_0.sql")
@@ -50,26 +50,28 @@ async def test_earlier_versions(path: Path, version: int) -> None:
         async with Journal(path) as journal:
             assert ["Hello!", "One, two."] == await texts(journal)
             assert [call.events for call in calls] == [call.events for call in journal.calls()]
-            await journal.begin(RunRecord(str(_)), events(1))
+            await journal.begin(Lease(RunRecord(str(_))), events(1))
 
 
 async def test_one_damaged_run(path: Path) -> None:
     """A run with a damaged row cannot be read, and a sentence says so; others can, and it can be written."""
     async with Journal(path) as journal:
-        for run in "ab":
-            await journal.begin(RunRecord(run), events(3))
-        for run in "ab":
-            await journal.leave(run)
+        leases = [Lease(RunRecord(run)) for run in "ab"]
+        for each in leases:
+            await journal.begin(each, events(3))
+        for each in leases:
+            await journal.leave(each)
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("UPDATE packed SET data = x'5b5d01020304' WHERE run = 1")
             connection.commit()
         with pytest.raises(JournalError, match=r"The run 'a' of .*runs.journal cannot be read: .* damaged"):
             await journal.read("a")
         assert events(3) == [*(await journal.read("b")).events]
-        assert await journal.claim("a") is not None
-        await journal.append("a", events(1))
+        lease = await journal.claim("a")
+        assert lease is not None
+        await journal.append(lease, events(1))
         assert events(1) == [*(await journal.read("a", 3)).events]
-        await journal.end("a", [], how="failed")
+        await journal.end(lease, [], how="failed")
         with pytest.raises(JournalError, match="'a'"):
             _ = [each async for each in journal.follow("a")]
 
@@ -78,10 +80,11 @@ async def test_lost_rows(path: Path) -> None:
     """A run of which events are gone cannot be read, nor followed, also after texts were dropped."""
     async with Journal(path, content="run") as journal:
         for run in ("all", "last", "texts"):
-            await journal.begin(RunRecord(run), events(3))
-            await journal.leave(run)
-            await journal.claim(run)
-            await journal.end(run, events(2), how="finished")
+            await journal.begin(lease := Lease(RunRecord(run)), events(3))
+            await journal.leave(lease)
+            again = await journal.claim(run)
+            assert again is not None
+            await journal.end(again, events(2), how="finished")
         assert 5 == len((await journal.read("all")).events)
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("DELETE FROM packed WHERE run = 1 OR (run = 2 AND last = 5)")
@@ -105,8 +108,8 @@ async def test_bit_flips(path: Path) -> None:
             for each in ("Hi", "Count."):
                 await recorded(scripted_model(f"{each} {each}"), journal, version="1").inquire(each)
         for run in range(20):
-            await journal.begin(RunRecord(str(run)), events(20, 100 + run))
-            await journal.end(str(run), [], how="finished")
+            await journal.begin(lease := Lease(RunRecord(str(run))), events(20, 100 + run))
+            await journal.end(lease, [], how="finished")
     right = 0
     for _ in range(20):
         data = bytearray(clean.read_bytes())
@@ -149,20 +152,20 @@ async def _pragma(journal: Journal, text: str) -> None:
 async def test_cannot_write(path: Path, pragma: str, back: str, why: str) -> None:
     """A full disk, or a file that cannot be written, gives a sentence; what was kept is there."""
     async with Journal(path) as journal:
-        await journal.begin(RunRecord("a"), events(1))
+        await journal.begin(lease := Lease(RunRecord("a")), events(1))
         await _pragma(journal, pragma)
         much: list[Event] = [["part", 1, at, os.urandom(3000).hex()] for at in range(50)]
         for write in (
-            journal.append("a", much),
-            journal.append("a", much, hard=True),
-            journal.begin(RunRecord("b"), [["began", 0, os.urandom(50_000).hex()]]),
+            journal.append(lease, much),
+            journal.append(lease, much, hard=True),
+            journal.begin(Lease(RunRecord("b")), [["began", 0, os.urandom(50_000).hex()]]),
         ):
             with pytest.raises(JournalError, match=f"The journal .*runs.journal cannot be written: .*{why}"):
                 await write
         assert events(1) == [*(await journal.read("a")).events]
         await _pragma(journal, back)
-        await journal.append("a", events(2))
-        await journal.end("a", [], how="finished")
+        await journal.append(lease, events(2))
+        await journal.end(lease, [], how="finished")
         assert [*events(1), *events(2)] == [*(await journal.read("a")).events]
 
 
@@ -181,8 +184,8 @@ async def test_images(path: Path) -> None:
 
         five: list[Event] = [["call_end", 1, [image]] for _ in range(5)]
         for run in "ab":
-            await journal.begin(RunRecord(run), [["began", 0, {"image": image}]])
-            await journal.end(run, five, how="finished")
+            await journal.begin(lease := Lease(RunRecord(run)), [["began", 0, {"image": image}]])
+            await journal.end(lease, five, how="finished")
         once, packed = await sizes()
         assert 100_000 < once < len(image)
         assert packed < 2000
@@ -202,14 +205,14 @@ async def test_packed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             async for batch in other.follow("r"):
                 got.extend(batch)
 
-        await journal.begin(RunRecord("r"), [])
+        await journal.begin(lease := Lease(RunRecord("r")), [])
         reader = asyncio.create_task(follow())
         for at in range(20):
-            await journal.append("r", events(30, 10 if at else 5000))
+            await journal.append(lease, events(30, 10 if at else 5000))
             await asyncio.sleep(0.01)
         page = await journal.read("r", 590)
         assert (600, 10) == (page.record.last, len(page.events))
-        await journal.end("r", [], how="finished")
+        await journal.end(lease, [], how="finished")
         await reader
         expected = [event for at in range(20) for event in events(30, 10 if at else 5000)]
         assert (expected, expected) == (got, [*(await other.read("r")).events])
@@ -262,12 +265,12 @@ async def test_a_fork(path: Path) -> None:
 async def test_closed_at_once(path: Path) -> None:
     """What was to be written when a journal is closed is written."""
     with Journal(path) as journal:
-        await journal.begin(RunRecord("r"), events(1))
-        await journal.append("r", events(1))
-        last = asyncio.create_task(journal.append("r", events(1)))
+        await journal.begin(lease := Lease(RunRecord("r")), events(1))
+        await journal.append(lease, events(1))
+        last = asyncio.create_task(journal.append(lease, events(1)))
         await asyncio.sleep(0)
     await last
     async with Journal(path) as journal:
         assert 3 == len((await journal.read("r")).events)
         with pytest.raises(JournalError, match="another process"):
-            await journal.append("r", events(1))
+            await journal.append(lease, events(1))

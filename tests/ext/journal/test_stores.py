@@ -32,6 +32,7 @@ from miniagents.runs import (
     JournalEntry,
     JournalError,
     Json,
+    Lease,
     RecordedEvent,
     RecordedFunction,
     RunRecord,
@@ -133,13 +134,13 @@ class TestRuns:
     async def test_positions(self, make: Make) -> None:
         """Events are read as they were kept, behind any position, and an end ends those who follow."""
         async with make() as store:
-            await store.begin(RunRecord("r", "ada", "chat", "2", "server"), EVENTS[:1])
+            await store.begin(lease := Lease(RunRecord("r", "ada", "chat", "2", "server")), EVENTS[:1])
             async with asyncio.TaskGroup() as group:
                 early = [group.create_task(followed(store, "r", after)) for after in (0, 0, 2)]
                 await asyncio.sleep(0.01)
-                await store.append("r", EVENTS[1:2])
+                await store.append(lease, EVENTS[1:2])
                 late = group.create_task(followed(store, "r", 1))
-                await store.append("r", EVENTS[2:], hard=True)
+                await store.append(lease, EVENTS[2:], hard=True)
                 page = await store.read("r", 1)
                 assert (EVENTS[1:], 3, "live", {}) == (
                     [*page.events],
@@ -147,7 +148,7 @@ class TestRuns:
                     page.record.state,
                     page.sent,
                 )
-                await store.end("r", MORE, how="finished")
+                await store.end(lease, MORE, how="finished")
             every = [*EVENTS, *MORE]
             assert [every, every, every[2:], every[1:]] == [each.result() for each in (*early, late)]
             assert [every[after:] for after in range(6)] == [await whole(store, "r", n) for n in range(6)]
@@ -160,23 +161,24 @@ class TestRuns:
     async def test_reasons(self, make: Make) -> None:
         """An id is used once; nothing is added to a run that has ended, was deleted, or never was."""
         async with make() as store:
-            await store.begin(RunRecord("r"), EVENTS)
+            await store.begin(lease := Lease(RunRecord("r")), EVENTS)
             with refused("exists", "'r'"):
-                await store.begin(RunRecord("r"), EVENTS)
+                await store.begin(Lease(RunRecord("r")), EVENTS)
             with refused("busy", "'r'"):
                 await store.claim("r")
-            await store.end("r", [], how="stopped")
+            await store.end(lease, [], how="stopped")
             for write in (
-                store.append("r", EVENTS),
-                store.end("r", EVENTS, how="finished"),
-                store.leave("r", EVENTS),
+                store.append(lease, EVENTS),
+                store.end(lease, EVENTS, how="finished"),
+                store.leave(lease, EVENTS),
             ):
                 with refused("ended", "'r' has ended"):
                     await write
+            other = Lease(RunRecord("s"))
             for use in (
-                store.append("s", EVENTS),
-                store.end("s", EVENTS, how="finished"),
-                store.leave("s"),
+                store.append(other, EVENTS),
+                store.end(other, EVENTS, how="finished"),
+                store.leave(other),
                 store.send("s", "stop", 1),
                 store.read("s"),
                 followed(store, "s"),
@@ -191,10 +193,11 @@ class TestRuns:
     async def test_find(self, make: Make) -> None:
         """Records are found by id, topic, owner and state, newest first, each as it is now."""
         async with make() as store:
-            for run, owner, topic in ("1aX", "2bX", "3aY", "4aX"):
-                await store.begin(RunRecord(run, owner, topic), [])
-            await store.append("2", EVENTS)
-            await store.end("3", EVENTS, how="failed")
+            leases = [Lease(RunRecord(*each)) for each in ("1aX", "2bX", "3aY", "4aX")]
+            for lease in leases:
+                await store.begin(lease, [])
+            await store.append(leases[1], EVENTS)
+            await store.end(leases[2], EVENTS, how="failed")
 
             async def found(
                 run: str | None = None,
@@ -222,37 +225,61 @@ class TestRuns:
     async def test_claim(self, make: Make) -> None:
         """A run that was left or has ended is claimed, and goes on; who left it in order does not count."""
         async with make() as store:
-            await store.begin(RunRecord("r", restart="program"), EVENTS[:1])
-            await store.leave("r", EVENTS[1:])
+            await store.begin(lease := Lease(RunRecord("r", restart="program")), EVENTS[:1])
+            await store.leave(lease, EVENTS[1:])
             assert ("left", 0, 3) == _state((await store.read("r")).record)
             claimed = await store.claim("r")
             assert claimed is not None
-            assert ("live", 1, 3) == _state(claimed)
-            await store.append("r", EVENTS)
-            await store.end("r", [], how="finished")
+            assert ("live", 1, 3) == _state(claimed.record)
+            await store.append(claimed, EVENTS)
+            await store.end(claimed, [], how="finished")
             assert ("ended", 1, 6) == _state((await store.read("r")).record)
             again = await store.claim("r")
             assert again is not None
-            assert (("live", 2, 6), "") == (_state(again), again.how)
-            await store.append("r", MORE)
-            await store.end("r", [], how="failed")
+            assert (("live", 2, 6), "") == (_state(again.record), again.record.how)
+            await store.append(again, MORE)
+            await store.end(again, [], how="failed")
             assert [*EVENTS, *EVENTS, *MORE] == await followed(store, "r")
+
+    async def test_leases(self, make: Make) -> None:
+        """Who has let go of a run can write nothing more of it, also if the same process goes on."""
+        async with make() as store:
+            old = Lease(RunRecord("r", restart="server"))
+            await store.begin(old, EVENTS)
+            await store.leave(old)
+            (new,) = await store.take("1", 9)
+            for write in (
+                store.append(old, EVENTS),
+                store.append(Lease(new.record), EVENTS),
+                store.end(old, EVENTS, how="lost"),
+                store.leave(old, EVENTS),
+            ):
+                with refused("taken", "'r'"):
+                    await write
+            await store.append(new, MORE)
+            late = [asyncio.create_task(store.append(new, MORE)), asyncio.create_task(store.delete("r"))]
+            await asyncio.gather(*late, return_exceptions=True)
+            await store.begin(again := Lease(RunRecord("r")), EVENTS)
+            with refused("taken", "'r'"):
+                await store.append(new, MORE)
+            await store.end(again, MORE, how="finished")
+            assert [*EVENTS, *MORE] == await whole(store, "r")
 
     async def test_sent(self, make: Make) -> None:
         """What is sent to a run arrives once for each key, also early; to one that has ended nothing is."""
         async with make() as store:
             heard: list[tuple[str, Json]] = []
-            await store.begin(RunRecord("r"), EVENTS)
+            await store.begin(lease := Lease(RunRecord("r")), EVENTS)
             await store.send("r", "stop", {"by": "ada"})
             await store.send("r", "stop", "again")
-            store.listen("r", lambda key, data: heard.append((key, data)))
+            store.listen(lease, lambda key, data: heard.append((key, data)))
             await until(lambda: len(heard) == 1)
             await store.send("r", "answer", [1, None])
             await store.send("r", "answer", 2)
             await until(lambda: len(heard) == 2)
             sent: dict[str, Json] = {"stop": {"by": "ada"}, "answer": [1, None]}
             assert (sent, [*sent.items()]) == ((await store.read("r")).sent, heard)
-            await store.end("r", [], how="stopped")
+            await store.end(lease, [], how="stopped")
             await store.send("r", "stop", "once more")
             with refused("ended", "'r'"):
                 await store.send("r", "late", 3)
@@ -262,12 +289,13 @@ class TestRuns:
         """What was sent to a run is read, and arrives, in the order in which it was sent."""
         async with make() as store:
             heard: list[tuple[str, Json]] = []
-            await store.begin(RunRecord("r"), EVENTS)
+            lease = Lease(RunRecord("r"))
+            await store.begin(lease, EVENTS)
             sent: list[tuple[str, Json]] = [("c", 1), ("a", 2), ("d", 3), ("b", 4)]
             for key, data in sent:
                 await store.send("r", key, data)
             assert sent == [*(await store.read("r")).sent.items()]
-            store.listen("r", lambda key, data: heard.append((key, data)))
+            store.listen(lease, lambda key, data: heard.append((key, data)))
             await until(lambda: len(heard) == len(sent))
             assert sent == heard
 
@@ -276,40 +304,42 @@ class TestRuns:
         async with make() as store:
             left: list[int] = []
             leave = await store.join("1", lambda: left.append(1))
-            for run in "abcd":
-                await store.begin(RunRecord(run, restart="server"), EVENTS)
+            a, b, c, d = [Lease(RunRecord(run, restart="server")) for run in "abcd"]
+            for lease in (a, b, c, d):
+                await store.begin(lease, EVENTS)
             await store.send("b", "early", 1)
-            await store.leave("a", MORE, wake_at=math.inf)
-            await store.leave("b", wake_at=math.inf, heard=0)  # it has not heard what was sent
-            await store.leave("c", wake_at=time.time() + 0.3)
+            await store.leave(a, MORE, wake_at=math.inf)
+            await store.leave(b, wake_at=math.inf, heard=0)  # it has not heard what was sent
+            await store.leave(c, wake_at=time.time() + 0.3)
             await store.send("d", "early", 1)
-            await store.leave("d", wake_at=math.inf, heard=1)
+            await store.leave(d, wake_at=math.inf, heard=1)
             assert [("parked", 0, 3)] * 2 == [_state((await store.find(run=run))[0]) for run in "cd"]
             assert ["b"] == [each.run for each in await store.take("1", 9)]
             await store.send("a", "answer", 2)
-            assert [("a", "live", 1, 4)] == [(each.run, *_state(each)) for each in await store.take("1", 9)]
+            (taken,) = await store.take("1", 9)
+            assert ("a", "live", 1, 4) == (taken.run, *_state(taken.record))
             left.clear()
             assert [] == await store.take("1", 9)
             await until(lambda: bool(left))
             assert ["c"] == [each.run for each in await store.take("1", 9)]
             claimed = await store.claim("d")
             assert claimed is not None
-            assert ("live", 1, 3) == _state(claimed)
+            assert ("live", 1, 3) == _state(claimed.record)
             leave()
 
     async def test_delete(self, make: Make) -> None:
         """A deleted run is unknown to its writer and to its readers; its id can be used again."""
         async with make() as store:
-            await store.begin(RunRecord("r"), EVENTS)
+            await store.begin(lease := Lease(RunRecord("r")), EVENTS)
             reader = asyncio.create_task(followed(store, "r"))
             await asyncio.sleep(0.02)
             await store.delete("r")
             with refused("unknown"):
                 await reader
             with refused("unknown"):
-                await store.append("r", EVENTS)
-            await store.begin(RunRecord("r"), MORE)
-            await store.end("r", [], how="finished")
+                await store.append(lease, EVENTS)
+            await store.begin(lease := Lease(RunRecord("r")), MORE)
+            await store.end(lease, [], how="finished")
             assert MORE == await whole(store, "r")
             await store.delete("r")
             assert [] == await store.find()
@@ -317,7 +347,7 @@ class TestRuns:
     async def test_readers_of_a_closed_journal(self, make: Make) -> None:
         """Who follows a run when its journal is closed gets an error, and does not wait for ever."""
         async with make() as store:
-            await store.begin(RunRecord("r"), EVENTS)
+            await store.begin(Lease(RunRecord("r")), EVENTS)
             reader = asyncio.create_task(followed(store, "r"))
             await asyncio.sleep(0.02)
         with pytest.raises(JournalError):
@@ -327,16 +357,16 @@ class TestRuns:
         """A run is forgotten when it has been kept as long as its end said, and its id is free then."""
         async with make() as store:
             for run, keep in (("long", 60.0), ("for ever", None), ("short", 0.15)):
-                await store.begin(RunRecord(run), EVENTS)
-                await store.end(run, [], how="finished", keep=keep)
+                await store.begin(lease := Lease(RunRecord(run)), EVENTS)
+                await store.end(lease, [], how="finished", keep=keep)
             assert EVENTS == await whole(store, "short")
             await asyncio.sleep(0.16)
             assert ["for ever", "long"] == [each.run for each in await store.find()]
             with refused("unknown"):
                 await store.read("short")
             assert await store.claim("short") is None
-            await store.begin(RunRecord("short"), MORE)
-            await store.end("short", [], how="finished")
+            await store.begin(lease := Lease(RunRecord("short")), MORE)
+            await store.end(lease, [], how="finished")
             assert MORE == await whole(store, "short")
 
     async def test_many(self, make: Make) -> None:
@@ -344,11 +374,11 @@ class TestRuns:
         async with make() as store:
 
             async def write(run: str, size: int) -> list[Event]:
-                await store.begin(RunRecord(run), [["began", 0, run]])
+                await store.begin(lease := Lease(RunRecord(run)), [["began", 0, run]])
                 reader = asyncio.create_task(followed(store, run))
                 for at in range(20):
-                    await store.append(run, [["part", 1, f"{run}.{at}", "x" * size]], hard=at == 7)
-                await store.end(run, MORE, how="finished")
+                    await store.append(lease, [["part", 1, f"{run}.{at}", "x" * size]], hard=at == 7)
+                await store.end(lease, MORE, how="finished")
                 events = await whole(store, run)
                 assert events == await reader
                 return events
@@ -366,11 +396,11 @@ class TestRuns:
                 ["began", 0, {"image": image, "n": [looks, {looks: 1}, "\0text:", other]}]
             ]
             for run in "ab":
-                await store.begin(RunRecord(run), [])
+                await store.begin(lease := Lease(RunRecord(run)), [])
                 reader = asyncio.create_task(followed(store, run))
-                await store.append(run, expected)
-                await store.append(run, [["call_end", 1, other]])
-                await store.end(run, [], how="finished")
+                await store.append(lease, expected)
+                await store.append(lease, [["call_end", 1, other]])
+                await store.end(lease, [], how="finished")
                 assert [*expected, ["call_end", 1, other]] == await reader
             await store.delete("a")
             assert [*expected, ["call_end", 1, other]] == await whole(store, "b")
@@ -378,10 +408,10 @@ class TestRuns:
     async def test_at_once(self, make: Make) -> None:
         """Appends that are not awaited one by one are kept in their order, before the end."""
         async with make() as store:
-            await store.begin(RunRecord("r"), [])
+            await store.begin(lease := Lease(RunRecord("r")), [])
             events: list[Event] = [["part", 0, number] for number in range(500)]
             await asyncio.gather(
-                *[store.append("r", [each]) for each in events], store.end("r", [], how="ok")
+                *[store.append(lease, [each]) for each in events], store.end(lease, [], how="ok")
             )
             assert events == await whole(store, "r")
 
@@ -395,32 +425,33 @@ class TestProcesses:
     async def test_follow(self, make: Make) -> None:
         """What one process writes, readers of another get: all of it, once, up to the end."""
         async with both(make) as (one, two):
-            await one.begin(RunRecord("r"), EVENTS[:1])
+            await one.begin(lease := Lease(RunRecord("r")), EVENTS[:1])
             async with asyncio.TaskGroup() as group:
                 readers = [group.create_task(followed(two, "r", after)) for after in (0, 1, 3)]
                 for each in EVENTS[1:]:
                     await asyncio.sleep(0.03)
-                    await one.append("r", [each])
+                    await one.append(lease, [each])
                 assert ("live", 1, 3) == _state((await two.find())[0])
-                await one.end("r", MORE, how="finished")
+                await one.end(lease, MORE, how="finished")
             every = [*EVENTS, *MORE]
             assert [every, every[1:], every[3:]] == [each.result() for each in readers]
 
     async def test_one_writer(self, make: Make) -> None:
         """A run that another process writes cannot be written, begun or claimed; what was left can be."""
         async with both(make) as (one, two):
-            await one.begin(RunRecord("r"), EVENTS)
+            await one.begin(lease := Lease(RunRecord("r")), EVENTS)
             with refused("taken"):
-                await two.append("r", EVENTS)
+                await two.append(lease, EVENTS)
             with refused("exists"):
-                await two.begin(RunRecord("r"), EVENTS)
+                await two.begin(Lease(RunRecord("r")), EVENTS)
             with refused("busy"):
                 await two.claim("r")
-            await one.leave("r")
-            assert await two.claim("r") is not None
+            await one.leave(lease)
+            claimed = await two.claim("r")
+            assert claimed is not None
             with refused("taken"):
-                await one.append("r", EVENTS)
-            await two.append("r", MORE)
+                await one.append(lease, EVENTS)
+            await two.append(claimed, MORE)
             assert [*EVENTS, *MORE] == await whole(one, "r")
 
     async def test_take(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,48 +460,49 @@ class TestProcesses:
         async with both(make) as (one, two):
             left: list[str] = []
             leave = await two.join("2", lambda: left.append("2"))
-            for head in (
-                RunRecord("a", version="1", restart="server"),
-                RunRecord("b", version="2", restart="never"),
-                RunRecord("c", version="2", restart="server"),
-                RunRecord("mine", version="2", restart="program"),
-            ):
-                await one.begin(head, EVENTS)
+            leases = (
+                Lease(RunRecord("a", version="1", restart="server")),
+                Lease(RunRecord("b", version="2", restart="never")),
+                Lease(RunRecord("c", version="2", restart="server")),
+                Lease(RunRecord("mine", version="2", restart="program")),
+            )
+            for lease in leases:
+                await one.begin(lease, EVENTS)
             served = await one.join("1", lambda: left.append("1"))
             assert [] == await two.take("2", 9)
-            for run in ("a", "b", "c", "mine"):
-                await one.leave(run, MORE)
+            for lease in leases:
+                await one.leave(lease, MORE)
             await until(lambda: set(left) == {"1", "2"})
             assert (["b"], ["c"], []) == tuple([[each.run for each in await two.take("2", 1)] for _ in "123"])
             served()
-            taken: list[RunRecord] = []
+            taken: list[Lease] = []
             async with asyncio.timeout(20 * LEASE):
                 while not taken:
                     await asyncio.sleep(0.02)
                     taken = await two.take("2", 9)
-            assert [("a", "live", 1, 4)] == [(each.run, *_state(each)) for each in taken]
+            assert [("a", "live", 1, 4)] == [(each.run, *_state(each.record)) for each in taken]
             leave()
 
     async def test_sent(self, make: Make) -> None:
         """What any process sends to a run, its writer gets once; a process that takes the run over, too."""
         async with both(make) as (one, two):
             heard: list[list[tuple[str, Json]]] = [[], []]
-            await one.begin(RunRecord("r", restart="server"), [])
-            one.listen("r", lambda key, data: heard[0].append((key, data)))
+            await one.begin(lease := Lease(RunRecord("r", restart="server")), [])
+            one.listen(lease, lambda key, data: heard[0].append((key, data)))
             await two.send("r", "stop", 1)
             await until(lambda: heard[0] == [("stop", 1)])
             await one.send("r", "stop", 2)
-            await one.leave("r")
+            await one.leave(lease)
             await one.send("r", "answer", 3)
-            assert await two.take("1", 1)
-            two.listen("r", lambda key, data: heard[1].append((key, data)))
+            (lease,) = await two.take("1", 1)
+            two.listen(lease, lambda key, data: heard[1].append((key, data)))
             await until(lambda: len(heard[1]) == 2)
             assert ([("stop", 1)], [("stop", 1), ("answer", 3)]) == (heard[0], heard[1])
 
     async def test_delete(self, make: Make) -> None:
         """A run that another process deletes is lost to its writer, and to readers."""
         async with both(make) as (one, two):
-            await one.begin(RunRecord("r"), EVENTS)
+            await one.begin(lease := Lease(RunRecord("r")), EVENTS)
             readers = [asyncio.create_task(followed(store, "r")) for store in (one, two)]
             await asyncio.sleep(0.05)
             await two.delete("r")
@@ -478,17 +510,17 @@ class TestProcesses:
                 with refused("unknown"):
                     await each
             with refused("unknown"):
-                await one.append("r", MORE)
-            await one.begin(RunRecord("s"), MORE)
+                await one.append(lease, MORE)
+            await one.begin(Lease(RunRecord("s")), MORE)
             assert ["s"] == [each.run for each in await two.find()]
 
     async def test_close(self, make: Make) -> None:
         """The runs of a journal that was closed are free at once, with all that was written."""
         async with make() as two:
             async with make() as one:
-                await one.begin(RunRecord("r", restart="program"), EVENTS)
-                await one.append("r", MORE)
-                await one.begin(RunRecord("s", restart="server"), EVENTS)
+                await one.begin(lease := Lease(RunRecord("r", restart="program")), EVENTS)
+                await one.append(lease, MORE)
+                await one.begin(Lease(RunRecord("s", restart="server")), EVENTS)
                 reader = asyncio.create_task(followed(one, "r"))
                 await asyncio.sleep(0.02)
             with pytest.raises(JournalError, match="closed"):
@@ -496,7 +528,7 @@ class TestProcesses:
             claimed = await two.claim("r")
             assert claimed is not None
             (taken,) = await two.take("1", 9)
-            assert [("live", 2, 4), ("live", 2, 3)] == [_state(claimed), _state(taken)]
+            assert [("live", 2, 4), ("live", 2, 3)] == [_state(claimed.record), _state(taken.record)]
             assert [*EVENTS, *MORE] == await whole(two, "r")
 
 
@@ -570,8 +602,8 @@ async def test_timers_of_a_closed_journal() -> None:
     said: list[int] = []
     async with MemoryJournal() as journal:
         await journal.join("1", lambda: said.append(1))
-        await journal.begin(RunRecord("r", version="1", restart="server"), EVENTS)
-        await journal.leave("r", wake_at=wall_time() + 5)
+        await journal.begin(lease := Lease(RunRecord("r", version="1", restart="server")), EVENTS)
+        await journal.leave(lease, wake_at=wall_time() + 5)
     await asyncio.sleep(10)
     assert [] == said
 
@@ -579,7 +611,7 @@ async def test_timers_of_a_closed_journal() -> None:
 async def test_a_plain_block() -> None:
     """A journal in memory is used in a block as one in a file is; after it, it has forgotten everything."""
     with MemoryJournal() as journal:
-        await journal.begin(RunRecord("r"), EVENTS)
+        await journal.begin(Lease(RunRecord("r")), EVENTS)
         assert EVENTS == (await journal.read("r")).events
     assert [] == await journal.find()
 
@@ -614,10 +646,10 @@ async def test_ended_runs_cost_nothing() -> None:
     """To write an event costs the same in a journal in memory with no ended run, and with hundreds."""
     async with MemoryJournal() as journal:
         for number in range(500):
-            await journal.begin(RunRecord(str(number)), EVENTS)
-            await journal.end(str(number), [], how="finished", keep=_Counted(60.0))
-        await journal.begin(RunRecord("r"), EVENTS)
+            await journal.begin(lease := Lease(RunRecord(str(number))), EVENTS)
+            await journal.end(lease, [], how="finished", keep=_Counted(60.0))
+        await journal.begin(lease := Lease(RunRecord("r")), EVENTS)
         before = _Counted.compared
         for _ in range(100):
-            await journal.append("r", EVENTS)
+            await journal.append(lease, EVENTS)
         assert _Counted.compared - before <= 200

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from miniagents import MiniAgents
-from miniagents.ext.journal import Journal, JournalError, MemoryJournal, RunRecord
+from miniagents.ext.journal import Journal, JournalError, Lease, MemoryJournal, RunRecord
 from miniagents.ext.web import RunEnded, Runs
 from miniagents.testing import scripted_model
 from tests.support.web_agents import Gate
@@ -81,10 +81,10 @@ async def test_a_server_that_does_not_stop(tmp_path: Path, monkeypatch: pytest.M
     with Journal(path) as silent, Journal(path) as journal:
         async with MiniAgents(app_wide=True):
             runs = Runs(journal)
-            await silent.begin(RunRecord("r"), [["began", 0, None]])
+            await silent.begin(lease := Lease(RunRecord("r")), [["began", 0, None]])
             assert await runs.delete("r")
             with pytest.raises(JournalError):
-                await silent.end("r", [], how="finished")
+                await silent.end(lease, [], how="finished")
             assert await is_gone(runs, "r")
 
 
@@ -94,7 +94,7 @@ async def test_deleted_twice_at_once() -> None:
     journal = MemoryJournal()
     async with MiniAgents(app_wide=True):
         runs = Runs(journal)
-        await journal.begin(RunRecord("r"), [["began", 0, None]])
+        await journal.begin(Lease(RunRecord("r")), [["began", 0, None]])
         first = asyncio.create_task(runs.delete("r"))
         await asyncio.sleep(1.0)
         assert (True, True) == (await runs.delete("r"), await first)

@@ -26,6 +26,7 @@ from miniagents.ext.journal import (
     Event,
     Journal,
     JournalError,
+    Lease,
     MemoryJournal,
     RunPage,
     RunRecord,
@@ -126,7 +127,7 @@ async def killed(
     asked = request or RunRequest("agent", (UserMessage("Hi"),), keywords or {}).as_data()
     events: list[Event] = [["began", 0, asked], *map(event_of, told)]
     with Journal(folder / "runs.journal") as journal:
-        await journal.begin(RunRecord(run, "ada", "chat", version, "server"), events)
+        await journal.begin(Lease(RunRecord(run, "ada", "chat", version, "server")), events)
 
 
 async def unfinished(journal: RunStore) -> list[str]:
@@ -463,19 +464,23 @@ class HeldJournal(MemoryJournal):
         self.begun = asyncio.Event()
         self.begun.set()
         self.error = error
+        self.leases: dict[str, Lease] = {}
 
     @override
-    async def begin(self, head: RunRecord, events: Sequence[Event], /) -> None:
-        await super().begin(head, events)
+    async def begin(self, lease: Lease, events: Sequence[Event], /) -> None:
+        await super().begin(lease, events)
+        self.leases[lease.run] = lease
         self.written.set()
         await self.begun.wait()
 
     @override
-    async def end(self, run: str, events: Sequence[Event], /, *, how: str, keep: float | None = None) -> None:
+    async def end(
+        self, lease: Lease, events: Sequence[Event], /, *, how: str, keep: float | None = None
+    ) -> None:
         await self.go.wait()
         if self.error is not None:
             raise self.error
-        await super().end(run, events, how=how, keep=keep)
+        await super().end(lease, events, how=how, keep=keep)
 
 
 async def test_a_stop_is_recorded_before_it_is_confirmed() -> None:
@@ -568,8 +573,10 @@ async def test_a_log_that_is_not_understood() -> None:
     """A run with events of a later version is left to others; one with a damaged log is lost."""
     journal, request = DamagedJournal(), RunRequest("agent", (UserMessage("Hi"),), {}).as_data()
     for run in ("damaged", "later 1", "later 2"):
-        await journal.begin(RunRecord(run, restart="server"), [["began", 0, request], ["novel", 0]])
-        await journal.leave(run)
+        await journal.begin(
+            lease := Lease(RunRecord(run, restart="server")), [["began", 0, request], ["novel", 0]]
+        )
+        await journal.leave(lease)
     async with MiniAgents(app_wide=True):
         runs = runs_of(journal, scripted_model("Hello"), keep=None)
         await runs.open()
@@ -586,7 +593,7 @@ class DeafJournal(MemoryJournal):
     """A journal that fails whenever a server begins a run again."""
 
     @override
-    def listen(self, run: str, on_sent: Callable[[str, Json], None], /) -> None:
+    def listen(self, lease: Lease, on_sent: Callable[[str, Json], None], /) -> None:
         raise RuntimeError("no connection is free")
 
 
@@ -594,8 +601,10 @@ async def left_run(journal: MemoryJournal) -> None:
     """Leave a run of which clients have two frames, as a server does that ends in order."""
     request = RunRequest("agent", (UserMessage("Hi"),), {}).as_data()
     told = [event_of(MessageBegan(0, "assistant")), event_of(MessagePart(0, "Hel"))]
-    await journal.begin(RunRecord("r", restart="server"), [["began", 0, request], ["asked", 0, []], *told])
-    await journal.leave("r")
+    await journal.begin(
+        lease := Lease(RunRecord("r", restart="server")), [["began", 0, request], ["asked", 0, []], *told]
+    )
+    await journal.leave(lease)
 
 
 @pytest.mark.loop(virtual=True)
@@ -666,12 +675,13 @@ def how_it_ended(frames: Sequence[Frame]) -> str:
 @pytest.mark.loop(virtual=True)
 async def test_its_own_run_again() -> None:
     """A process that has slept so long that it takes its own run over writes it once, as clients see it."""
-    journal, model = MemoryJournal(), scripted_model("One, two, three.", "One, two, three.", delay=1.0)
+    journal, model = HeldJournal(), scripted_model("One, two, three.", "One, two, three.", delay=1.0)
+    journal.go.set()
     async with MiniAgents():
         runs = runs_of(journal, model)
         run = await runs.begin("agent", "Count.")
         await asyncio.sleep(1.5)
-        await journal.leave(run)  # as another process does that takes it for dead
+        await journal.leave(journal.leases[run])  # as another process does that takes it for dead
         frames = await everything(runs, run)
         assert frames == await everything(Runs(journal), run)
     assert (["One, two, three."], "finished") == (texts_of(frames), how_it_ended(frames))
@@ -688,12 +698,12 @@ class _FailingJournal(MemoryJournal):
         self.after = after
 
     @override
-    async def append(self, run: str, events: Sequence[Event], /, *, hard: bool = False) -> None:
+    async def append(self, lease: Lease, events: Sequence[Event], /, *, hard: bool = False) -> None:
         self.after -= 1
         if self.after < 0 and self.failures:
             self.failures -= 1
             raise JournalError("The journal cannot be written: the server is away.")
-        await super().append(run, events, hard=hard)
+        await super().append(lease, events, hard=hard)
 
 
 @pytest.mark.loop(virtual=True)

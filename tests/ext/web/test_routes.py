@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from miniagents import AssistantMessage, MiniAgents, ToolCall, ToolSpec, miniagent, tool
 from miniagents.agents import InteractionContext
-from miniagents.ext.journal import MemoryJournal
+from miniagents.ext.journal import Lease, MemoryJournal
 from miniagents.ext.web import Runs, chat_routes
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.web_agents import Gate
@@ -290,7 +290,7 @@ async def test_log_fails() -> None:
 
     class Broken(MemoryJournal):
         @override
-        async def append(self, run: str, events: object, /, *, hard: bool = False) -> None:
+        async def append(self, lease: Lease, events: object, /, *, hard: bool = False) -> None:
             if "Begun" in str(events):
                 raise OSError("the disk is full")
 
