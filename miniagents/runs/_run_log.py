@@ -256,7 +256,12 @@ class RunLog(Observer):
         if self.error is None:
             self.end.how = how
             self.end.wishes.add("ends" if how else "leaves")
-            await self.flush()
+            try:
+                await self.flush()
+            except asyncio.CancelledError:  # the run may begin again at once, so this one has to let go of it
+                if self._writer is not None:
+                    await asyncio.wait((self._writer,), timeout=_A_WHILE)
+                raise
         elif self._writer is not None:
             await asyncio.wait((self._writer,))
 
