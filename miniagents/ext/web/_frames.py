@@ -8,18 +8,15 @@ A `Restart` part withdraws what its message streamed before. Frames go through J
 """
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, fields as fields_of
-from pathlib import PurePath
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal, TypeAlias, cast
 
 from typing_extensions import override
 
 from miniagents.parts import Content, Part
-from miniagents.runs import part_of_data
-from miniagents.values import PartValue
+from miniagents.runs import part_of_data, plain_data
 
 from ._page_data import DataPart
 
@@ -54,7 +51,7 @@ class _Frame:
     def as_data(self) -> dict[str, object]:
         """Return the frame as data for JSON."""
         names: tuple[str, ...] = self.__match_args__  # of all fields
-        return {"type": self._type} | {name: _part_as_data(getattr(self, name)) for name in names}
+        return {"type": self._type} | {name: plain_data(getattr(self, name), sparse=True) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,27 +347,6 @@ def _number(data: Mapping[str, object]) -> int:
     if not isinstance(number, int):
         raise TypeError("message is not a number")
     return number
-
-
-def _part_as_data(part: object) -> object:
-    """A field of a frame, or of a part, as data for JSON."""
-    data = part
-    match part:
-        case str() | int() | None:  # the most frequent case
-            pass
-        case PartValue():
-            data = {name: _part_as_data(value) for name, value in part.as_data().items() if value is not None}
-        case bytes():
-            data = b64encode(part).decode()
-        case PurePath():
-            data = str(part)
-        case tuple():
-            data = [*map(_part_as_data, cast("tuple[object, ...]", part))]
-        case Mapping():
-            data = dict(cast("Mapping[str, object]", part))
-        case _:
-            pass
-    return data
 
 
 def part_of(data: object) -> FramePart:
