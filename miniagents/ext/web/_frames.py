@@ -9,7 +9,7 @@ A `Restart` part withdraws what its message streamed before. Frames go through J
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields as fields_of
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal, TypeAlias, cast
 
@@ -51,7 +51,7 @@ class _Frame:
     def as_data(self) -> dict[str, object]:
         """Return the frame as data for JSON."""
         names: tuple[str, ...] = self.__match_args__  # of all fields
-        return {"type": self._type} | {name: plain_data(getattr(self, name), sparse=True) for name in names}
+        return {"type": self._type, **{name: plain_data(getattr(self, name), sparse=True) for name in names}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +213,14 @@ Frame: TypeAlias = (
 )
 """Any frame; type checkers know that a `match` over the seven classes is complete."""
 
+_KINDS: Final[tuple[type[Frame], ...]] = (
+    *(MessageBegan, MessagePart, MessageEnded),
+    *(QuestionAsked, QuestionAnswered, RunParked, RunEnded),
+)
+_FRAMES: Final = MappingProxyType(
+    {each._type: each for each in _KINDS}  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+)
+
 Positioned: TypeAlias = tuple[int, Frame]
 """A frame and its position in its run; the first position is 1."""
 
@@ -256,39 +264,20 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
         MessagePart(message=0, part=Finish(reason='stop'))
     """
     kind = data.get("type")
+    frame = _FRAMES.get(kind) if isinstance(kind, str) else None
+    if frame is None:
+        raise FrameError(f"{kind!r} is not a type of frame; the types are {', '.join(_FRAMES)}.")
+    fields = {name: data[name] for name in frame.__match_args__ if data.get(name) is not None}
     try:
-        match kind:
-            case "message_began":
-                known = (data.get(each.name) for each in fields_of(MessageBegan)[2:])
-                texts = [None if each is None else str(each) for each in known]
-                return MessageBegan(_number(data), str(data["role"]), *texts)
-            case "part":
-                return MessagePart(_number(data), part_of(data["part"]))
-            case "message_ended":
-                return MessageEnded(_number(data))
-            case "question" | "question_answered" | "run_parked":
-                return _of_question(kind, data)
-            case "run_ended":
-                return RunEnded(ending_of(str(data["how"])), str(data.get("sentence", "")))
-            case _:
-                pass
+        if "message" in frame.__match_args__:
+            fields["message"] = _number(data)
+        if frame is MessagePart:
+            fields["part"] = part_of(data["part"])
+        if frame is RunEnded:
+            fields["how"] = ending_of(str(data["how"]))
+        return frame(**fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # as they were written
     except (KeyError, TypeError, ValueError) as error:
         raise FrameError(f"a frame of type {kind!r} does not fit: {error!r}") from None
-    raise FrameError(
-        f"{kind!r} is not a type of frame; the types are message_began, part, message_ended, question, "
-        "question_answered, run_parked and run_ended."
-    )
-
-
-def _of_question(kind: object, data: Mapping[str, object]) -> QuestionAsked | QuestionAnswered | RunParked:
-    if kind == "run_parked":
-        return RunParked(cast("float | None", data.get("until")))
-    question = str(data["question"])
-    if kind == "question_answered":
-        edited = cast("Mapping[str, object] | None", data.get("arguments"))
-        return QuestionAnswered(question, str(data["how"]), edited)
-    shown, due = cast("Mapping[str, object]", data["shown"]), cast("float | None", data.get("due"))
-    return QuestionAsked(question, str(data["kind"]), shown, str(data["digest"]), due)
 
 
 # Made once: `json.dumps` makes an encoder for each call that has separators of its own.
