@@ -16,6 +16,7 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     Usage,
+    UserMessage,
     miniagent,
 )
 from miniagents.errors import AgentTimeoutError, LLMError, LLMRefusalError, LLMTruncatedError, partial_text
@@ -27,7 +28,7 @@ from tests.support.amounts import amount
 from tests.support.noting import noting
 from tests.support.spoken import Anthropic, Asked, Chat, ContentMessage, Responses, Said
 from tests.support.sse_server import answer, sse
-from tests.support.wires import CHAT, asking
+from tests.support.wires import CHAT, WIRES, Wire, asking
 
 CUT = AssistantMessage("The kettle is", finish_reason="length", usage=Usage(5, 3))
 EMPTY = AssistantMessage(" \n", finish_reason="stop")
@@ -117,6 +118,24 @@ async def test_what_is_an_answer(answered: MessageType, counts: bool) -> None:
     async with MiniAgents():
         (row,) = [row async for row in map_rows(noting([], lambda _: answered), ["a"])]
     assert counts == (row.error is None)
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=repr)
+async def test_a_row_that_cannot_be_sent(wire: Wire, tmp_path: Path) -> None:
+    """A row without text, or with a picture that is not there, is an error of its own, and no other row's."""
+    missing = UserMessage(parts=[Image(path=tmp_path / "none.png")])
+    rows: list[str | UserMessage] = ["", "a", " ", missing, "b"]
+    async with asking(wire, *[sse(*wire.good("fine"))] * 2) as asked:
+        job = map_rows(asked.agent, rows, message=lambda row: row, journal=tmp_path / "j")
+        errors = [str(row.error) async for row in job]
+    told = [
+        "there is nothing to answer",
+        "None",
+        "there is nothing to answer",
+        "none.png cannot be read",
+        "None",
+    ]
+    assert [True] * 5 == [text in error for text, error in zip(told, errors, strict=True)]
 
 
 async def test_columns_about_answers(tmp_path: Path) -> None:
