@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from inspect import isawaitable
 from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
@@ -75,8 +76,10 @@ class _Calls(Generic[T, R]):
         return self._results()
 
     async def _results(self) -> AsyncGenerator[R]:
-        def begin(item: T, _: int) -> AsyncCall[R]:
-            return AsyncCall(self.function, item, self.name)
+        first = _awaited(self.function, self.name)
+
+        def begin(item: T, index: int) -> AsyncCall[R]:
+            return AsyncCall(self.function if index else first, item, self.name)
 
         calls = map_concurrently(
             for_calls(self.source, self.limits.concurrency), begin, self.limits, self.name
@@ -130,7 +133,9 @@ def switch_map_async(f: Callable[[T], Awaitable[R]]) -> Callable[[Observable[T]]
         def subscribe(
             observer: abc.ObserverBase[R], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            return Switch(partial(AsyncCall[R], f, name=name), observer).follow(source, scheduler)
+            return Switch(partial(AsyncCall[R], _awaited(f, name), name=name), observer).follow(
+                source, scheduler
+            )
 
         return Observable(subscribe)
 
@@ -148,3 +153,18 @@ def _check_function(operator: str, function: object) -> None:
             f"{operator} was given a value of type {type(function).__name__}; give it an async function, "
             "which is called with each item."
         )
+
+
+def _awaited(function: Callable[[T], Awaitable[R]], name: str) -> Callable[[T], Awaitable[R]]:
+    """Return the function, with an error that names it if it is not async."""
+
+    def call(item: T) -> Awaitable[R]:
+        result = function(item)
+        if not isawaitable(result):
+            raise TypeError(
+                f"{name}: the function returned a value of type {type(result).__name__}; give it an async "
+                "function, or use map of reactivex for this one."
+            )
+        return result
+
+    return call

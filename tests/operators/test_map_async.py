@@ -2,7 +2,8 @@
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import reactivex as rx
@@ -240,3 +241,23 @@ def test_what_is_wrong() -> None:
         switch_map_async(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="concurrency is 0; it must be at least 1"):
         map_async(asyncio.sleep, 0)
+
+
+@pytest.mark.parametrize("operator", [map_async, switch_map_async])
+async def test_a_function_that_is_not_async(operator: Callable[..., Any]) -> None:
+    """The error names the operator and the function, and what it returned."""
+    says = rf"{operator.__name__}\(len\): the function returned a value of type int; give it an async"
+    with pytest.raises(TypeError, match=says):
+        await anext(to_async_iter(rx.of("a").pipe(operator(len))))
+
+
+@pytest.mark.parametrize("operator", [map_async, switch_map_async])
+async def test_a_function_that_returns_a_future(operator: Callable[..., Any]) -> None:
+    """A function may return anything that can be awaited."""
+
+    def soon(item: float) -> asyncio.Future[float]:
+        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        future.set_result(item)
+        return future
+
+    assert ([1.0], None) == await read(rx.of(1.0).pipe(operator(soon)))

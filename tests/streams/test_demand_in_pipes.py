@@ -11,6 +11,7 @@ import reactivex as rx
 from reactivex import Observable, operators as ops
 
 from miniagents import MiniAgents
+from miniagents.operators import map_async
 from miniagents.streams import Overflow, from_async, to_async_iter
 from miniagents.testing import virtual_time
 from tests.support.docs_pages import ROOT
@@ -95,13 +96,31 @@ def most_of(rule: str, prefetch: int) -> float:
 def test_the_table_of_the_page(prefetch: int) -> None:
     """A source runs no further ahead than the page says, whatever the pace."""
     page = rules()
-    assert {"map", "combine_latest", "map_async", "share"} <= page.keys()
+    assert {"map", "combine_latest", "map_async", "chunk", "share"} <= page.keys()
     for name in PIPES.keys() - UNLIMITED:
         most = most_of(page.get(name, PASSES_ON), prefetch) + UNDER_WAY.get(name, 0)
         with virtual_time():
             for source, reader in PACES:
                 assert asyncio.run(beyond(name, prefetch, source, reader)) <= most
     assert all(page[name] == "no limit" for name in UNLIMITED)
+
+
+@pytest.mark.parametrize(("prefetch", "concurrency", "waiting"), [(64, 2, 8), (64, 20, 20), (8, 20, 8)])
+@pytest.mark.loop(virtual=True)
+async def test_while_only_calls_are_slow(prefetch: int, concurrency: int, waiting: int) -> None:
+    """An eighth of `prefetch` waits for calls, or `concurrency` items if that is more."""
+
+    async def call(item: int) -> int:
+        await asyncio.sleep(1)
+        return item
+
+    source = Made()
+    async with MiniAgents(prefetch=prefetch):
+        items = to_async_iter(source.observable.pipe(map_async(call, concurrency)))
+        for count in range(1, 101):
+            await anext(items)
+            assert source.made - count <= waiting + concurrency + ON_THEIR_WAY
+        await items.aclose()
 
 
 @pytest.mark.loop(virtual=True)

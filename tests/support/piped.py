@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, Final
 
 import reactivex as rx
 from reactivex import Observable, operators as ops
 
 from miniagents import InteractionContext, MiniAgents, miniagent
-from miniagents.operators import map_async
+from miniagents.operators import chunk, map_async
 from miniagents.streams import from_async, to_async_iter
 
 READ: Final = 200
@@ -93,15 +94,22 @@ PIPES: Final[Mapping[str, Callable[[Sources], Observable[Any]]]] = {
     "two agents": lambda s: s().pipe(ops.map(str), echo_agent).pipe(echo_agent),
     "inquire(async generator)": lambda s: echo_agent.inquire(s.texts()).messages,
     "map_async": lambda s: s().pipe(map_async(_itself, 1)),
+    "chunk": lambda s: s().pipe(chunk(size=TOGETHER["chunk"], seconds=60)),
     "share": lambda s: s().pipe(ops.share()),
 }
+
+TOGETHER: Final[Mapping[str, int]] = {"chunk": 5}
+"""Of how many items a pipe makes one."""
 
 UNLIMITED: Final = frozenset({"share"})
 """Pipes whose sources never wait for a reader."""
 
 
 async def beyond(name: str, prefetch: int, source_pause: float, reader_pause: float) -> int:
-    """Return how many items the busiest source has made beyond those that were needed for what was read."""
+    """Return how many items the busiest source has made beyond those that were needed for what was read.
+
+    If a pipe makes one of several items, it counts those.
+    """
     sources = Sources(source_pause)
     read = 0
     async with MiniAgents(prefetch=prefetch):
@@ -116,4 +124,4 @@ async def beyond(name: str, prefetch: int, source_pause: float, reader_pause: fl
             await asyncio.sleep(0)
         made = max(sources.made)
         await items.aclose()
-    return max(0, made - READ)
+    return max(0, ceil(made / TOGETHER.get(name, 1)) - READ)
