@@ -15,7 +15,7 @@ from miniagents.streams._context import Context
 from miniagents.streams._deadlocks import waits_for
 from miniagents.streams._demand import UNBOUNDED, Request
 from miniagents.streams._derived import Processor
-from miniagents.streams._readers import LEVELS
+from miniagents.streams._readers import levels_of_a_stop
 from miniagents.streams._run_task import TasklessPart, current_ancestry
 from miniagents.streams._threads import running_loop
 from miniagents.values import DeadlockError, InquiryCancelledError
@@ -416,7 +416,7 @@ class TokenFeed(Processor):
     def cancel(self) -> None:
         """Stop; the messages that are read go on, unless the target replaces them."""
         source = self._source
-        self._stop(LEVELS if self._transformer.replaces else 0)
+        self._stop(levels_of_a_stop() if self._transformer.replaces else 0)
         if source is not None and self._transformer.replaces:
             source.cancel()
 

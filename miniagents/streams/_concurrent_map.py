@@ -16,7 +16,7 @@ from ._demand import UNBOUNDED
 from ._lifetime import Lease
 from ._promise import when_complete
 from ._pump import close
-from ._readers import LEVELS, raise_error, settled, started, until_more, was_stopped
+from ._readers import levels_of_a_stop, raise_error, settled, started, until_more, was_stopped
 from ._run_task import ProducerTask
 
 T = TypeVar("T")
@@ -163,14 +163,15 @@ class BoundedConcurrentMap(Generic[T, R]):
         when_complete(buffer, partial(self._parts, buffer), partial(self._ended, index, key))
 
     def _ended(
-        self, index: int, key: Hashable, parts: Sequence[ReplayBuffer[object]], levels: int = LEVELS
+        self, index: int, key: Hashable, parts: Sequence[ReplayBuffer[object]], levels: int | None = None
     ) -> None:
         buffer = self._under_way.get(index)
         if buffer is None:  # left
             return
-        if levels and any(map(was_stopped, (buffer, *parts))):
+        if levels != 0 and any(map(was_stopped, (buffer, *parts))):
             # First the cancellation comes here too, if it is that of a run above.
-            self._context.call_soon_here(partial(self._ended, index, key, parts, levels - 1))
+            levels = levels_of_a_stop() if levels is None else levels - 1
+            self._context.call_soon_here(partial(self._ended, index, key, parts, levels))
             return
         del self._under_way[index]
         if self._limits.stop:

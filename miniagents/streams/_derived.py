@@ -16,7 +16,7 @@ from miniagents.values import InquiryCancelledError
 from ._buffer import ReplayBuffer
 from ._demand import Request
 from ._protocols import Producer
-from ._readers import LEVELS, was_stopped
+from ._readers import levels_of_a_stop, was_stopped
 from ._threads import running_loop
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Processor(ABC):
 
     def __init__(self) -> None:
         self._stepping = False
-        self._levels = LEVELS
+        self._levels: int | None = None
         self._request = Request()
         self.position: int = 0
 
@@ -89,10 +89,10 @@ class Processor(ABC):
     def is_settled(self, source: ReplayBuffer[T]) -> bool:
         """Return whether to go on behind a stream that has ended: what was stopped waits (see `settled`)."""
         cancelled = isinstance(source.error, InquiryCancelledError)  # no error that is logged could be late
-        if not (cancelled and was_stopped(source)) or not self._levels or running_loop() is None:
-            self._levels = LEVELS
+        if not (cancelled and was_stopped(source)) or self._levels == 0 or running_loop() is None:
+            self._levels = None
             return True
-        self._levels -= 1
+        self._levels = levels_of_a_stop() if self._levels is None else self._levels - 1
         source.context.call_soon_here(self._go_on)
         return False
 

@@ -20,13 +20,13 @@ from miniagents.values import AgentTimeoutError, InquiryCancelledError
 from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
 from ._deadlocks import record_wait
 from ._lifetime import Lifetime, current_producer
-from ._run_task import ProducerTask
+from ._run_task import ProducerTask, current_ancestry
 
 T = TypeVar("T")
 
 REST = 64
-LEVELS: Final = 32
-"""So many levels of runs a cancellation goes down before a run sees that what it reads was cancelled."""
+_LEVELS: Final = 32
+"""So many levels of runs, besides those above it, a stop goes down before a run sees what was stopped."""
 
 
 class _NextTurn:
@@ -266,6 +266,14 @@ def was_stopped(buffer: Lifetime[T]) -> bool:
     )
 
 
+def levels_of_a_stop() -> int:
+    """Return how many turns of the loop to wait for the cancellation of the present run, if it gets one."""
+    levels, above = _LEVELS, current_ancestry()
+    while above is not None:
+        levels, above = levels + 1, above.parent
+    return levels
+
+
 async def settled(buffer: ReplayBuffer[T]) -> None:
     """Let the reading run be stopped first, if what it reads was stopped together with it.
 
@@ -276,7 +284,7 @@ async def settled(buffer: ReplayBuffer[T]) -> None:
         buffer: it has ended, and its reader has left it.
     """
     if was_stopped(buffer) and current_producer() is not None:
-        for _ in range(LEVELS):
+        for _ in range(levels_of_a_stop()):
             await NEXT_TURN
 
 

@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -23,7 +23,16 @@ from random import Random
 import pytest
 from typing_extensions import override
 
-from miniagents import AgentTimeoutError, InquiryCancelledError, MiniAgents, NoActiveContextError, StopLoop
+from miniagents import (
+    AgentTimeoutError,
+    InquiryCancelledError,
+    InteractionContext,
+    Message,
+    MiniAgents,
+    NoActiveContextError,
+    StopLoop,
+    miniagent,
+)
 from miniagents.streams._context import CURRENT_CONTEXT
 from miniagents.streams._lifetime import current_producer
 from tests.laws.graph import JOBS, Job, PlannedError, ReaderLeftError
@@ -316,3 +325,38 @@ def test_stopped_anywhere(seed: int) -> None:
     for stop in points(seed, whole.steps):
         sys.stdout.write(f"{stop}\n")
         check(graph.run(stop), whole, stop)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("depth", [0, 4, 12, 40])
+async def test_however_deep(depth: int) -> None:
+    """No agent handles the cancellation of what was stopped together with it, however deep it is."""
+    handled: list[str] = []
+
+    async def endless(metadata: MutableMapping[str, object]) -> AsyncIterator[str]:
+        del metadata
+        yield "x"
+        await asyncio.Event().wait()
+
+    @miniagent
+    async def nest(ctx: InteractionContext, depth: int) -> None:
+        try:
+            if depth:
+                inner = nest.timeout(total=99).retry().guard(after=lambda _: None)
+                await inner.inquire(ctx.messages, depth=depth - 1)
+            else:
+                await ctx.messages
+        except Exception as error:
+            handled.append(f"{type(error).__name__} in {depth}")
+            raise
+
+    @miniagent
+    async def outer(_: InteractionContext) -> None:
+        await nest.inquire(Message.promise(endless), depth=depth)
+
+    async with MiniAgents():
+        replies = outer.inquire()
+        await asyncio.sleep(1)
+        replies.cancel()
+        await asyncio.sleep(1)
+    assert [] == handled
