@@ -2,15 +2,20 @@
 
 import asyncio
 import builtins
+from ast import literal_eval
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final, cast
 
+from typing_extensions import override
+
 from miniagents.agents import InteractionContext
 from miniagents.messages import Message
+from miniagents.models import MaxTurnsError, TypedAnswerError
 from miniagents.values import (
     AgentTimeoutError,
     LLMConfigError,
@@ -43,6 +48,8 @@ _LLM_ERRORS: Final = MappingProxyType(
             LLMProtocolError,
             LLMRefusalError,
             LLMConfigError,
+            MaxTurnsError,
+            TypedAnswerError,
         )
     }
 )
@@ -146,7 +153,7 @@ def error_data(error: BaseException) -> dict[str, Json]:
 
 
 def error_from_data(data: Mapping[str, Json]) -> Exception:
-    """Convert JSON back to an error of the same class; to a `MiniAgentsError` if the class is not known.
+    """Convert JSON back to an error of the same class; to a `MiniAgentsError` of its name if it is not known.
 
     Args:
         data: of a journal or a cassette.
@@ -158,9 +165,24 @@ def error_from_data(data: Mapping[str, Json]) -> Exception:
     if name == AgentTimeoutError.__name__:
         return AgentTimeoutError(text)
     kind: object = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError):
-        return kind(text)
-    return MiniAgentsError(f"{name}: {text}")
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        with suppress(
+            TypeError, ValueError, SyntaxError
+        ):  # it takes more than a text, or quotes what it takes
+            return kind(literal_eval(text) if kind is KeyError else text)
+    return _named_error(name, text)
+
+
+class _NamedError(MiniAgentsError):
+    """An error of a class that is not known here; it has a subclass with the name of that class."""
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return _named_error, (type(self).__name__, str(self)), self.__dict__
+
+
+def _named_error(name: str, text: str) -> Exception:
+    return cast("type[_NamedError]", type(name, (_NamedError,), {}))(text)
 
 
 class CallPlayer:
