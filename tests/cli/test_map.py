@@ -401,7 +401,11 @@ WRONG = [
     ),
     ("JUDGES:nobody rows.jsonl -o o.jsonl", "has no nobody"),
     ("JUDGES:number rows.jsonl -o o.jsonl", "is a int; name an agent"),
-    ("JUDGES:needs rows.jsonl -o o.jsonl", "name an agent whose keywords all have values"),
+    ("JUDGES:needs rows.jsonl -o o.jsonl", "needs a value for language; give --param language=VALUE"),
+    (
+        "JUDGES:set rows.jsonl -o o.jsonl --param top_p=high",
+        "--param top_p: 'high' does not fit: Input should be a valid number",
+    ),
     (
         "JUDGES:typed rows.jsonl -o o.jsonl --system Hi",
         "--system is for models, and judges_",
@@ -523,6 +527,8 @@ def test_parameters_of_models(judges: str, capsys: pytest.CaptureFixture[str]) -
     words = ["map", f"{judges}:needs", "rows.jsonl", "-o", "out.jsonl"]
     assert 0 == main([*words, "--param", "language=English"])
     assert ["English"] * 4 == [row["output"] for row in read("out.jsonl")]
+    assert 0 == main([*words, "--param", "language=1.10", "--yes"])
+    assert ["1.10"] * 4 == [row["output"] for row in read("out.jsonl")], "a text where a text is wanted"
     assert 2 == main([*words, "--param", "language=English", "--temperature", "0.5"])
     assert "--temperature: " in (err := capsys.readouterr().err)
     assert "needs takes no keyword temperature; leave it out" in err
