@@ -550,18 +550,22 @@ def _fitting(agent: MiniAgent[Message, Message, ...], name: str, given: object) 
         parsed: object = json.loads(given)
     except ValueError:
         parsed = given
-    try:
-        kind = TypeAdapter[object](agent.keyword_types.get(name, object))
-    except (PydanticUserError, NameError):  # a class of which no value can be made
-        return parsed
+    why = ""
     for value in (parsed, given):
         try:
-            made = kind.validate_python(value)
+            made = _validated(agent.keyword_types.get(name, object), value)
         except ValidationError as error:
             why = error.errors()[0]["msg"]
         else:
             return value if made == value else made
     raise BadInputError(f"--param {name}: {given!r} does not fit: {why}")
+
+
+def _validated(kind: object, value: object) -> object:
+    try:
+        return TypeAdapter(cast("type[object]", kind)).validate_python(value)
+    except (PydanticUserError, NameError):  # a class of which no value can be made
+        return value
 
 
 def _check_text(options: MapOptions, message: MakeMessage | None) -> None:

@@ -415,7 +415,7 @@ async def test_errors_of_earlier_runs(tmp_path: Path) -> None:
                 errors=tmp_path / "errors.jsonl",
             )
             lines = (tmp_path / "errors.jsonl").read_text().splitlines()
-            errors.append(sorted((json.loads(line) for line in lines), key=lambda line: int(line["index"])))
+            errors.append(sorted((json.loads(line) for line in lines), key=lambda line: str(line["index"])))
             said = [json.loads(line)["error"] for line in (tmp_path / out).read_text().splitlines()]
             found = [cast("dict[str, str]", line["error"]) for line in errors[-1]]
             assert [f"{error['type']}: {error['text']}" for error in found] == said
