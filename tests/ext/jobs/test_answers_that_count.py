@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from miniagents import (
     AssistantMessage,
@@ -23,7 +24,7 @@ from miniagents.errors import AgentTimeoutError, LLMError, LLMRefusalError, LLMT
 from miniagents.ext.jobs import Limits, Row, map_file, map_rows
 from miniagents.ext.journal import Journal, JournalError, recorded
 from miniagents.parts import Image
-from miniagents.testing import scripted_model
+from miniagents.testing import Marbles, scripted_model
 from tests.support.amounts import amount
 from tests.support.noting import noting
 from tests.support.spoken import Anthropic, Asked, Chat, ContentMessage, Responses, Said
@@ -34,6 +35,12 @@ CUT = AssistantMessage("The kettle is", finish_reason="length", usage=Usage(5, 3
 EMPTY = AssistantMessage(" \n", finish_reason="stop")
 STOPPED = AssistantMessage("The", finish_reason="content_filter")
 GOOD = AssistantMessage("good", finish_reason="stop", usage=Usage(5, 1))
+
+
+class City(BaseModel):
+    """A typed answer."""
+
+    name: str
 
 
 class Judged(AssistantMessage):
@@ -182,6 +189,18 @@ async def test_a_row_that_hangs() -> None:
     assert [None, AgentTimeoutError, None, None] == [row.error and type(row.error) for row in rows]
     assert "HANGS did not answer within 30 s (timeout)" in str(rows[1].error)
     assert asyncio.get_running_loop().time() - begun < 60
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("typed", [False, True])
+async def test_text_of_a_row_that_was_stopped(typed: bool) -> None:
+    """The error of a row that its time limit stopped has the text that had come."""
+    model = Marbles().model("a 1000s b|", {"a": '{"name": "Os', "b": 'lo"}'})
+    agent: MiniAgent = model.as_type(City) if typed else model
+    async with MiniAgents():
+        (row,) = [row async for row in map_rows(agent, ["x"], timeout=5, retries=0)]
+    assert isinstance(row.error, AgentTimeoutError)
+    assert '{"name": "Os' == row.error.partial_text
 
 
 @pytest.mark.loop(virtual=True)
