@@ -177,6 +177,11 @@ class MapJob:
         if self.options.yes:
             return True
         keep_both = "give another -o and --journal to keep both files"
+        if self.options.retry_failed:
+            keep_both += (
+                "; for another prompt of the failed rows only, put the prompt into a column: "
+                "--prompt '{how} {text}', with the old text in the other rows"
+            )
         if sys.stdin is None or not sys.stdin.isatty():
             complain(f"no row was sent. Add --yes to send all rows, or {keep_both}.")
             return False

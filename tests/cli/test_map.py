@@ -491,6 +491,22 @@ def test_answers_to_other_questions(judges: str, capsys: pytest.CaptureFixture[s
     assert "none of them fits" not in capsys.readouterr().err, "--refresh has said it already"
 
 
+def test_another_prompt_for_failed_rows(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A prompt in a column sends only failed rows with another prompt; --retry-failed says so."""
+    words = ["map", f"{judges}:cut", "-o", "out.jsonl", "--id", "id"]
+    assert 3 == main([*words, "rows.jsonl", "--prompt", "Judge: {text}"])
+    capsys.readouterr()
+    assert 2 == main([*words, "rows.jsonl", "--prompt", "Judge with care: {text}", "--retry-failed"])
+    assert "put the prompt into a column: --prompt '{how} {text}'" in capsys.readouterr().err
+    failed = {line["id"] for line in read("out.jsonl.errors.jsonl")}
+    rows = [{**row, "how": "Judge with care" if str(row["id"]) in failed else "Judge"} for row in ROWS]
+    Path("how.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert 3 == main([*words, "how.jsonl", "--prompt", "{how}: {text}"])
+    assert {"Judge with care: review 0", "Judge with care: review 2"} == set(asked_of(judges)[4:])
+    assert 6 == len(asked_of(judges))
+    capsys.readouterr()  # what the last command said is not looked at
+
+
 def test_few_answers_to_other_questions(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     """J7: after an estimate with another prompt, or where nothing was paid, it needs no --yes."""
     Path("many.jsonl").write_text("".join(f'{{"text": "row {at}"}}\n' for at in range(40)))
