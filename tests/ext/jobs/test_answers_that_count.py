@@ -22,7 +22,7 @@ from miniagents import (
 )
 from miniagents.errors import AgentTimeoutError, LLMError, LLMRefusalError, LLMTruncatedError, partial_text
 from miniagents.ext.jobs import Limits, Row, map_file, map_rows
-from miniagents.ext.journal import Journal, JournalError, recorded
+from miniagents.ext.journal import Journal, JournalError, MemoryJournal, recorded
 from miniagents.parts import Image
 from miniagents.testing import Marbles, scripted_model
 from tests.support.amounts import amount
@@ -194,13 +194,16 @@ async def test_a_row_that_hangs() -> None:
 @pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("typed", [False, True])
 async def test_text_of_a_row_that_was_stopped(typed: bool) -> None:
-    """The error of a row that its time limit stopped has the text that had come."""
+    """A row that its time limit stopped keeps the text that had come, also in a `MemoryJournal`."""
     model = Marbles().model("a 1000s b|", {"a": '{"name": "Os', "b": 'lo"}'})
     agent: MiniAgent = model.as_type(City) if typed else model
+    journal = MemoryJournal()
     async with MiniAgents():
-        (row,) = [row async for row in map_rows(agent, ["x"], timeout=5, retries=0)]
-    assert isinstance(row.error, AgentTimeoutError)
-    assert '{"name": "Os' == row.error.partial_text
+        for cached in (False, True):
+            job = map_rows(agent, ["x"], timeout=5, retries=0, journal=journal)
+            (row,) = [row async for row in job]
+            assert isinstance(row.error, AgentTimeoutError)
+            assert ('{"name": "Os', cached) == (row.error.partial_text, row.cached)
 
 
 @pytest.mark.loop(virtual=True)
@@ -303,6 +306,8 @@ async def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"a": 1}\n')
     with pytest.raises(ValueError, match=r"in.jsonl has no column 'key'; its columns are a"):
         await map_file(noting(asked), tmp_path / "in.jsonl", tmp_path / "out.jsonl", id="key")
+    with pytest.raises(TypeError, match=r"map_file needs a journal in a file"):
+        await map_file(noting(asked), tmp_path / "in.jsonl", tmp_path / "out.jsonl", journal=MemoryJournal())
     with pytest.raises(TypeError, match=r"A row is of type int, .*; give message="):
         async with MiniAgents():
             _ = [row async for row in map_rows(noting(asked), [1, 2])]  # pyright: ignore[reportArgumentType, reportCallIssue]
