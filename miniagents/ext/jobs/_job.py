@@ -87,7 +87,7 @@ class Job(Generic[RowT]):
         self._batches = batches
         self._settings = settings
         self._retries = Retries[RowT](settings.retries, lambda: self._signal("turn"))
-        self._maker = CallMaker[RowT](self._records, row_id, message)
+        self._maker = CallMaker[RowT](self._records, row_id, message, (agent.takes or ()) if sends else ())
         self._source = source
         self._sends = sends
         limits = settings.limits or Limits()

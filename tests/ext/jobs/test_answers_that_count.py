@@ -300,6 +300,33 @@ async def test_rows_that_differ_only_in_such_columns(tmp_path: Path) -> None:
     assert 3 == len(asked)
 
 
+class Review(Message):
+    """A row, as an agent takes it."""
+
+    text: str
+    stars: int = 0
+    note: str = ""
+
+
+@pytest.mark.logs("have no column")
+async def test_a_column_that_is_called_otherwise(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """If an optional field has no column, and a column is called almost like it, a warning says so once."""
+    (tmp_path / "in.jsonl").write_text('{"text": "a", "star": 5}\n{"text": "b", "star": 4}\n')
+
+    @miniagent
+    async def judge(ctx: InteractionContext[Review, Message]) -> None:
+        (review,) = await ctx.messages
+        ctx.reply(f"{review.text} {review.stars}")
+
+    async with MiniAgents():
+        await map_file(judge, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+        rows = [row async for row in map_rows(judge, [{"text": "a", "stars": 5, "day": 1}])]
+    assert "a 5" == str(rows[0].value)
+    assert ["The rows have no column 'stars', but 'star': Review.stars has its default in all of them."] == [
+        record.getMessage() for record in caplog.records
+    ]
+
+
 async def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
     """J5: a column that identifies rows and is not there is refused before the first call."""
     asked: list[str] = []
