@@ -303,7 +303,7 @@ async def test_rows_that_differ_only_in_such_columns(tmp_path: Path) -> None:
 class Review(Message):
     """A row, as an agent takes it."""
 
-    text: str
+    product: str
     stars: int = 0
     note: str = ""
 
@@ -311,13 +311,13 @@ class Review(Message):
 @pytest.mark.logs("have no column")
 async def test_a_column_that_is_called_otherwise(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     """If an optional field has no column, and a column is called almost like it, a warning says so once."""
-    (tmp_path / "in.jsonl").write_text('{"text": "a", "star": 5}\n{"text": "b", "star": 4}\n')
-    (tmp_path / "right.jsonl").write_text('{"text": "a", "stars": 5, "day": 1}\n')
+    (tmp_path / "in.jsonl").write_text('{"product": "a", "star": 5}\n{"product": "b", "star": 4}\n')
+    (tmp_path / "right.jsonl").write_text('{"product": "a", "stars": 5, "day": 1}\n')
 
     @miniagent
     async def judge(ctx: InteractionContext[Review, Message]) -> None:
         (review,) = await ctx.messages
-        ctx.reply(f"{review.text} {review.stars}")
+        ctx.reply(f"{review.product} {review.stars}")
 
     async with MiniAgents():
         await map_file(judge, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
