@@ -316,6 +316,11 @@ class MiniAgent(Generic[In, Out, P]):
         return self._keywords.required - self._defaults.keys()
 
     @property
+    def keyword_types(self) -> Mapping[str, object]:
+        """The annotations of its keywords, for code that makes values of text; without those not known."""
+        return self._keywords.types
+
+    @property
     def components(self) -> "tuple[MiniAgent[Message, Message, ...], ...]":
         """The agents that this one is composed of, in their order; empty if it is not composed.
 

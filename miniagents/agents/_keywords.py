@@ -23,6 +23,7 @@ class Keywords:
         open: whether the function has ``**keywords``, so that any name is accepted.
         defaults: the defaults of the function, unchanged.
         secret: the keywords that may be a `SecretStr`: a text given for one becomes a `SecretStr` at once.
+        types: the annotations of the function's parameters, as far as they are known.
     """
 
     names: tuple[str, ...]
@@ -30,6 +31,7 @@ class Keywords:
     open: bool
     defaults: Mapping[str, object]
     secret: frozenset[str] = frozenset()
+    types: Mapping[str, object] = FrozenMapping()
 
     @classmethod
     def of(cls, function: Callable[..., object], name: str) -> Self:
@@ -85,6 +87,11 @@ class Keywords:
                 if extra.default is not inspect.Parameter.empty
             },
             secret=frozenset(extra.name for extra in named if _is_secret(extra.annotation)),
+            types={
+                extra.name: extra.annotation
+                for extra in named
+                if not isinstance(extra.annotation, str) and extra.annotation is not inspect.Parameter.empty
+            },
         )
 
     def taken(self, alias: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """`miniagents map`: sends each row of a file to an agent, after all input was checked."""
 
 import asyncio
+import json
 import os
 import shlex
 import shutil
@@ -14,7 +15,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from miniagents import MiniAgent, MiniAgents
 from miniagents.errors import BudgetExceededError, MiniAgentsError, SchemaError
@@ -175,6 +177,11 @@ class MapJob:
         if self.options.yes:
             return True
         keep_both = "give another -o and --journal to keep both files"
+        if self.options.retry_failed:
+            keep_both += (
+                "; for another prompt of the failed rows only, put the prompt into a column: "
+                "--prompt '{how} {text}', with the old text in the other rows"
+            )
         if sys.stdin is None or not sys.stdin.isatty():
             complain(f"no row was sent. Add --yes to send all rows, or {keep_both}.")
             return False
@@ -501,12 +508,11 @@ def _answerer(
                 f"{option} is for models, and {options.agent} is an agent with its own; leave {option} out"
             )
     agent = _with_keywords(options, cast("MiniAgent[Message, Message, ...]", found))
-    try:
-        answerer = _typed(options, agent.bind())
-    except TypeError as error:
+    if needed := sorted(agent.required_keywords):
         raise BadInputError(
-            f"{options.agent}: {str(error).rstrip('.')}; name an agent whose keywords all have values"
-        ) from error
+            f"{options.agent} needs a value for {', '.join(needed)}; give --param {needed[0]}=VALUE"
+        )
+    answerer = _typed(options, agent.bind())
     if agent.run_kind == "model":
         _check_text(options, message)
     return answerer, None
@@ -520,8 +526,9 @@ def _with_keywords(
     Raises:
         BadInputError: it does not take one, or refuses its value.
     """
-    known = {name: value for name, value in options.keywords.items() if agent.takes_keyword(name)}
-    others = {name: value for name, value in options.keywords.items() if name not in known}
+    given = {name: _fitting(agent, name, value) for name, value in options.keywords.items()}
+    known = {name: value for name, value in given.items() if agent.takes_keyword(name)}
+    others = {name: value for name, value in given.items() if name not in known}
     if others and isinstance(agent, ModelAgent) and agent.takes_keyword("extra"):
         known["extra"] = {**cast("Mapping[str, object]", agent.defaults.get("extra") or {}), **others}
     elif others:
@@ -534,6 +541,36 @@ def _with_keywords(
         return agent.fork(**known)
     except (TypeError, ValueError, MiniAgentsError) as error:
         raise BadInputError(f"--param: {str(error).rstrip('.')}") from error
+
+
+def _fitting(agent: MiniAgent[Message, Message, ...], name: str, given: object) -> object:
+    """Return the value of a keyword: the JSON, or else the text, that fits the annotation of the agent.
+
+    Raises:
+        BadInputError: neither does.
+    """
+    if not isinstance(given, str):
+        return given
+    try:
+        parsed: object = json.loads(given)
+    except ValueError:
+        parsed = given
+    why = ""
+    for value in (parsed, given):
+        try:
+            made = _validated(agent.keyword_types.get(name, object), value)
+        except ValidationError as error:
+            why = error.errors()[0]["msg"]
+        else:
+            return value if made == value else made
+    raise BadInputError(f"--param {name}: {given!r} does not fit: {why}")
+
+
+def _validated(kind: object, value: object) -> object:
+    try:
+        return TypeAdapter(cast("type[object]", kind)).validate_python(value)
+    except (PydanticUserError, NameError):  # a class of which no value can be made
+        return value
 
 
 def _check_text(options: MapOptions, message: MakeMessage | None) -> None:

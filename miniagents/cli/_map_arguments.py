@@ -1,7 +1,6 @@
 """The arguments of `miniagents map`, and their checks that need neither files nor agents."""
 
 import argparse
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -361,18 +360,15 @@ def _temperature(text: str) -> float:
     return temperature
 
 
-def _param(text: str) -> tuple[str, object]:
+def _param(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE; write it like top_p=0.9")
-    try:
-        return name, cast("object", json.loads(value))
-    except ValueError:
-        return name, value
+    return name, value
 
 
 def _keywords(given: argparse.Namespace) -> dict[str, object]:
-    """Return the keywords of the agent that the options give."""
+    """Return the keywords of the agent that the options give; those of --param as text."""
     keywords: dict[str, object] = {}
     named = [("max_tokens", given.max_tokens), ("temperature", given.temperature)]
     for name, value in (*((name, value) for name, value in named if value is not None), *given.param):

@@ -2,15 +2,20 @@
 
 import asyncio
 import builtins
+from ast import literal_eval
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final, cast
 
+from typing_extensions import override
+
 from miniagents.agents import InteractionContext
 from miniagents.messages import Message
+from miniagents.models import MaxTurnsError, TypedAnswerError
 from miniagents.values import (
     AgentTimeoutError,
     LLMConfigError,
@@ -31,22 +36,18 @@ from miniagents.values import (
 
 from ._message_records import Json
 
-_LLM_ERRORS: Final = MappingProxyType(
-    {
-        kind.__name__: kind
-        for kind in (
-            LLMError,
-            LLMStatusError,
-            LLMTimeoutError,
-            LLMConnectionError,
-            LLMTruncatedError,
-            LLMProtocolError,
-            LLMRefusalError,
-            LLMConfigError,
-        )
-    }
+_LLM_ERRORS: Final = (
+    *(LLMError, LLMStatusError, LLMTimeoutError, LLMConnectionError, LLMTruncatedError, LLMProtocolError),
+    *(LLMRefusalError, LLMConfigError, MaxTurnsError, TypedAnswerError),
 )
 _LLM_FIELDS: Final = ("provider", "model", "status", "attempts", "partial_text", "retry_after")
+_FIELDS: Final = MappingProxyType[type, tuple[str, ...]](
+    {
+        AgentTimeoutError: ("agent", "limit", "seconds", "elapsed", "tokens", "partial_text"),
+        **dict.fromkeys(_LLM_ERRORS, _LLM_FIELDS),
+    }
+)
+_KINDS: Final = MappingProxyType({kind.__name__: kind for kind in _FIELDS})
 _AFTER_CANCELLATION: Final = 1.0  # seconds that the replay of a cancelled call waits to be cancelled, too
 
 
@@ -148,28 +149,43 @@ def error_data(error: BaseException) -> dict[str, Json]:
         {'type': 'ValueError', 'text': 'no'}
     """
     data: dict[str, Json] = {"type": type(error).__name__, "text": redact_keys(str(error))}
-    if isinstance(error, LLMError):
-        data |= {name: cast("Json", getattr(error, name)) for name in _LLM_FIELDS}
-        data["type"] = next(each.__name__ for each in type(error).__mro__ if each.__name__ in _LLM_ERRORS)
+    kind = next((each for each in type(error).__mro__ if each in _FIELDS), None)
+    if kind is not None:
+        data |= {name: cast("Json", getattr(error, name)) for name in _FIELDS[kind]}
+        data["type"] = kind.__name__
     return data
 
 
 def error_from_data(data: Mapping[str, Json]) -> Exception:
-    """Convert JSON back to an error of the same class; to a `MiniAgentsError` if the class is not known.
+    """Convert JSON back to an error of the same class; to a `MiniAgentsError` of its name if it is not known.
 
     Args:
         data: of a journal or a cassette.
     """
     name, text = str(data.get("type")), str(data.get("text"))
-    if name in _LLM_ERRORS:
-        fields = {each: data[each] for each in _LLM_FIELDS if data.get(each) is not None}
-        return _LLM_ERRORS[name](text, **fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # as they were written
-    if name == AgentTimeoutError.__name__:
-        return AgentTimeoutError(text)
+    if name in _KINDS:
+        known = _KINDS[name]
+        fields = {each: data[each] for each in _FIELDS[known] if data.get(each) is not None}
+        return cast("Exception", known(text, **fields))
     kind: object = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError):
-        return kind(text)
-    return MiniAgentsError(f"{name}: {text}")
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        with suppress(
+            TypeError, ValueError, SyntaxError
+        ):  # it takes more than a text, or quotes what it takes
+            return kind(literal_eval(text) if kind is KeyError else text)
+    return _named_error(name, text)
+
+
+class _NamedError(MiniAgentsError):
+    """An error of a class that is not known here; it has a subclass with the name of that class."""
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return _named_error, (type(self).__name__, str(self)), self.__dict__
+
+
+def _named_error(name: str, text: str) -> Exception:
+    return cast("type[_NamedError]", type(name, (_NamedError,), {}))(text)
 
 
 class CallPlayer:

@@ -401,7 +401,11 @@ WRONG = [
     ),
     ("JUDGES:nobody rows.jsonl -o o.jsonl", "has no nobody"),
     ("JUDGES:number rows.jsonl -o o.jsonl", "is a int; name an agent"),
-    ("JUDGES:needs rows.jsonl -o o.jsonl", "name an agent whose keywords all have values"),
+    ("JUDGES:needs rows.jsonl -o o.jsonl", "needs a value for language; give --param language=VALUE"),
+    (
+        "JUDGES:set rows.jsonl -o o.jsonl --param top_p=high",
+        "--param top_p: 'high' does not fit: Input should be a valid number",
+    ),
     (
         "JUDGES:typed rows.jsonl -o o.jsonl --system Hi",
         "--system is for models, and judges_",
@@ -487,6 +491,22 @@ def test_answers_to_other_questions(judges: str, capsys: pytest.CaptureFixture[s
     assert "none of them fits" not in capsys.readouterr().err, "--refresh has said it already"
 
 
+def test_another_prompt_for_failed_rows(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A prompt in a column sends only failed rows with another prompt; --retry-failed says so."""
+    words = ["map", f"{judges}:cut", "-o", "out.jsonl", "--id", "id"]
+    assert 3 == main([*words, "rows.jsonl", "--prompt", "Judge: {text}"])
+    capsys.readouterr()
+    assert 2 == main([*words, "rows.jsonl", "--prompt", "Judge with care: {text}", "--retry-failed"])
+    assert "put the prompt into a column: --prompt '{how} {text}'" in capsys.readouterr().err
+    failed = {line["id"] for line in read("out.jsonl.errors.jsonl")}
+    rows = [{**row, "how": "Judge with care" if str(row["id"]) in failed else "Judge"} for row in ROWS]
+    Path("how.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert 3 == main([*words, "how.jsonl", "--prompt", "{how}: {text}"])
+    assert {"Judge with care: review 0", "Judge with care: review 2"} == set(asked_of(judges)[4:])
+    assert 6 == len(asked_of(judges))
+    capsys.readouterr()  # what the last command said is not looked at
+
+
 def test_few_answers_to_other_questions(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     """J7: after an estimate with another prompt, or where nothing was paid, it needs no --yes."""
     Path("many.jsonl").write_text("".join(f'{{"text": "row {at}"}}\n' for at in range(40)))
@@ -523,6 +543,8 @@ def test_parameters_of_models(judges: str, capsys: pytest.CaptureFixture[str]) -
     words = ["map", f"{judges}:needs", "rows.jsonl", "-o", "out.jsonl"]
     assert 0 == main([*words, "--param", "language=English"])
     assert ["English"] * 4 == [row["output"] for row in read("out.jsonl")]
+    assert 0 == main([*words, "--param", "language=1.10", "--yes"])
+    assert ["1.10"] * 4 == [row["output"] for row in read("out.jsonl")], "a text where a text is wanted"
     assert 2 == main([*words, "--param", "language=English", "--temperature", "0.5"])
     assert "--temperature: " in (err := capsys.readouterr().err)
     assert "needs takes no keyword temperature; leave it out" in err

@@ -1,14 +1,16 @@
 """The call for a row: its message, its key in the journal, and its figures."""
 
+import logging
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel
 from reactivex import Observable
 
-from miniagents.messages import Messages, MessageSequencePromise, MessageType
+from miniagents.messages import Message, Messages, MessageSequencePromise, MessageType
 from miniagents.parts import Usage
 
 from ..journal import CallKey, CallRecords, JournalEntry
@@ -21,6 +23,9 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 """A value that JSON can express."""
 
 _SENT: Final = (str, Mapping, BaseModel, Exception, Iterable, AsyncIterable, Observable, type(None))
+
+_LOG: Final = logging.getLogger("miniagents.ext.jobs")
+_NEAR: Final = 0.8  # from 0 to 1: how alike two names are, if one may be meant by the other
 
 COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
@@ -63,6 +68,7 @@ class CallMaker(Generic[RowT]):
         records: makes the keys; None without a journal.
         row_id: the column that identifies a row, or a function that returns its id.
         message: makes the message for the agent from a row; None to send the row itself.
+        takes: the classes of messages that the agent takes, to warn of columns with a wrong name.
     """
 
     def __init__(
@@ -70,10 +76,12 @@ class CallMaker(Generic[RowT]):
         records: CallRecords | None,
         row_id: str | Callable[[RowT], object] | None,
         message: Callable[[RowT], MessageType] | None,
+        takes: Iterable[type[Message]] = (),
     ) -> None:
         self._records = records
         self._row_id = row_id
         self._message = message
+        self._takes = takes
         self._occurrences = Occurrences()
 
     async def call(self, index: int, item: RowT) -> RowCall[RowT]:
@@ -82,11 +90,8 @@ class CallMaker(Generic[RowT]):
         Raises:
             TypeError: the first row is of a type that cannot be sent without ``message=``.
         """
-        if index == 0 and self._message is None and not isinstance(cast("object", item), _SENT):
-            raise TypeError(
-                f"A row is of type {type(item).__name__}, which is no text, message or mapping; give "
-                "message= a function that makes the message from a row."
-            )
+        if index == 0 and self._message is None:
+            self._check_first(item)
         call = RowCall(index, item)
         keyed: str | Messages = ""
         try:
@@ -106,6 +111,29 @@ class CallMaker(Generic[RowT]):
             number = self._occurrences.count(key.digest)
             call.key = CallKey(key.digest, "", number) if number else key
         return call
+
+    def _check_first(self, item: object) -> None:
+        """Check the type of a row, and warn of columns that look like fields of the agent.
+
+        Raises:
+            TypeError: the row cannot be sent without ``message=``.
+        """
+        if not isinstance(item, _SENT):
+            raise TypeError(
+                f"A row is of type {type(item).__name__}, which is no text, message or mapping; give "
+                "message= a function that makes the message from a row."
+            )
+        columns = [*cast("Mapping[str, object]", item)] if isinstance(item, Mapping) else []
+        for kind in self._takes:
+            others = [column for column in columns if column not in kind.model_fields]
+            for name, field in kind.model_fields.items():
+                if name in columns or name in Message.model_fields or field.is_required() or field.alias:
+                    continue
+                for near in get_close_matches(name, others, n=1, cutoff=_NEAR):
+                    _LOG.warning(
+                        "The rows have no column %r, but %r: %s.%s has its default in all of them.",
+                        *(name, near, kind.__name__, name),
+                    )
 
     async def _messages(self, item: RowT) -> tuple[str | Messages, str | Messages]:
         """Return the messages for a row, and those that its key is made from."""

@@ -87,7 +87,7 @@ class Job(Generic[RowT]):
         self._batches = batches
         self._settings = settings
         self._retries = Retries[RowT](settings.retries, lambda: self._signal("turn"))
-        self._maker = CallMaker[RowT](self._records, row_id, message)
+        self._maker = CallMaker[RowT](self._records, row_id, message, (agent.takes or ()) if sends else ())
         self._source = source
         self._sends = sends
         limits = settings.limits or Limits()
@@ -270,11 +270,11 @@ class Job(Generic[RowT]):
             messages = await replies
         except asyncio.CancelledError:
             replies.cancel()
-            await _take_errors(replies)
+            text = await _text_of_stopped(replies)
             if clock is None or clock.expired is None:
                 raise
             cast("Task[None]", asyncio.current_task()).uncancel()
-            error = clock.error(self._agent.alias, asyncio.get_running_loop().time())
+            error = clock.error(self._agent.alias, asyncio.get_running_loop().time(), text)
         except Exception as failure:  # noqa: BLE001 - it is the error of this row
             replies.cancel()
             error = failure
@@ -526,12 +526,16 @@ class Job(Generic[RowT]):
             future.set_result(None)
 
 
-async def _take_errors(replies: MessageSequencePromise[Message]) -> None:
-    """Read the errors of a row that was stopped: it is sent again later, so they are no news."""
+async def _text_of_stopped(replies: MessageSequencePromise[Message]) -> str:
+    """Return the text that had come of a row that was stopped; this takes its errors, which are no news."""
+    text = ""
     with suppress(Exception):
         async for message in replies:
-            with suppress(Exception):
+            try:
                 await message
+            except Exception as error:  # noqa: BLE001 - of a message that was stopped
+                text = partial_text(error)
+    return text
 
 
 def _dollars(usage: Usage, model: str, provider: str | None) -> Decimal | None:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, cast
 from miniagents.errors import JournalError
 from miniagents.messages import Message
 
-from ..journal import CallKey, CallRecords, Journal, JournalEntry
+from ..journal import CallKey, CallRecords, CallStore, JournalEntry
 from ._calls import Figures, Json, dollars_of
 
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
@@ -64,7 +64,7 @@ class KeptRows:
         records: knows how they stand in it.
     """
 
-    def __init__(self, journal: Journal, records: CallRecords) -> None:
+    def __init__(self, journal: CallStore, records: CallRecords) -> None:
         self.records: CallRecords = records
         self._journal = journal
         self._state_key = CallKey(records.key("job").digest, JOB)

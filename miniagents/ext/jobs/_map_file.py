@@ -118,8 +118,8 @@ async def map_file(
                 "give another path."
             ) from None
         journal = settings.open_journal(stack)
-        if journal is None:
-            raise ValueError("map_file cannot work without a journal; give journal= a path, or leave it out.")
+        if not isinstance(journal, Journal):
+            raise TypeError("map_file needs a journal in a file; leave journal= out, or give a path.")
         job = _FileJob(
             agent=bound,
             rows=rows,

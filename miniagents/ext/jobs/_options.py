@@ -14,7 +14,7 @@ from miniagents import MiniAgent, RetryPolicy
 from miniagents.messages import Message
 from miniagents.parts import Usage
 
-from ..journal import CallRecords, Journal
+from ..journal import CallRecords, CallStore, Journal
 from ..usage import RunUsage, dollars
 from ._answers import ACCEPTABLE
 from ._rows import Progress
@@ -72,7 +72,7 @@ class JobOptions(TypedDict, total=False):
         >>> options: JobOptions = {"concurrency": 8, "budget": Decimal(5)}
     """
 
-    journal: Journal | str | Path | None
+    journal: CallStore | str | Path | None
     keep: Literal["hash", "text"]
     version: str
     name: str | None
@@ -96,7 +96,7 @@ class JobOptions(TypedDict, total=False):
 class JobSettings:
     """:class:`JobOptions` with every one of them, checked; the attributes are the same."""
 
-    journal: Journal | str | Path | None = None
+    journal: CallStore | str | Path | None = None
     keep: Literal["hash", "text"] = "hash"
     version: str = "1"
     name: str | None = None
@@ -148,15 +148,15 @@ class JobSettings:
                 raise TypeError(f"A job has no option {name!r}; it has: {', '.join(sorted(known))}.")
         return cls(**options)
 
-    def open_journal(self, stack: ExitStack) -> Journal | None:
+    def open_journal(self, stack: ExitStack) -> CallStore | None:
         """Return the journal; if it is a path, open it and close it with the stack.
 
         Raises:
             JournalError: it cannot be opened.
         """
-        if self.journal is None or isinstance(self.journal, Journal):
-            return self.journal
-        return stack.enter_context(Journal(self.journal, keep=self.keep))
+        if isinstance(self.journal, str | Path):
+            return stack.enter_context(Journal(self.journal, keep=self.keep))
+        return self.journal
 
     def records(self, agent: MiniAgent[Message, Message]) -> CallRecords:
         """Return the keys and entries of the journal for calls of an agent."""

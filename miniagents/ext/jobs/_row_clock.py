@@ -60,8 +60,8 @@ class RowClock:
         self.expired = limit, seconds
         self._task.cancel()
 
-    def error(self, alias: str, now: float) -> AgentTimeoutError:
-        """Return the error of an attempt that has expired."""
+    def error(self, alias: str, now: float, text: str) -> AgentTimeoutError:
+        """Return the error of an attempt that has expired, after this text had come."""
         limit, seconds = self.expired or ("total", 0.0)
         what = (
             f"did not answer within {seconds:g} s (timeout)"
@@ -74,6 +74,7 @@ class RowClock:
             limit=limit,
             seconds=seconds,
             elapsed=self.seconds(now),
+            partial_text=text,
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from miniagents import (
     AssistantMessage,
@@ -21,9 +22,9 @@ from miniagents import (
 )
 from miniagents.errors import AgentTimeoutError, LLMError, LLMRefusalError, LLMTruncatedError, partial_text
 from miniagents.ext.jobs import Limits, Row, map_file, map_rows
-from miniagents.ext.journal import Journal, JournalError, recorded
+from miniagents.ext.journal import Journal, JournalError, MemoryJournal, recorded
 from miniagents.parts import Image
-from miniagents.testing import scripted_model
+from miniagents.testing import Marbles, scripted_model
 from tests.support.amounts import amount
 from tests.support.noting import noting
 from tests.support.spoken import Anthropic, Asked, Chat, ContentMessage, Responses, Said
@@ -34,6 +35,12 @@ CUT = AssistantMessage("The kettle is", finish_reason="length", usage=Usage(5, 3
 EMPTY = AssistantMessage(" \n", finish_reason="stop")
 STOPPED = AssistantMessage("The", finish_reason="content_filter")
 GOOD = AssistantMessage("good", finish_reason="stop", usage=Usage(5, 1))
+
+
+class City(BaseModel):
+    """A typed answer."""
+
+    name: str
 
 
 class Judged(AssistantMessage):
@@ -185,6 +192,21 @@ async def test_a_row_that_hangs() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("typed", [False, True])
+async def test_text_of_a_row_that_was_stopped(typed: bool) -> None:
+    """A row that its time limit stopped keeps the text that had come, also in a `MemoryJournal`."""
+    model = Marbles().model("a 1000s b|", {"a": '{"name": "Os', "b": 'lo"}'})
+    agent: MiniAgent = model.as_type(City) if typed else model
+    journal = MemoryJournal()
+    async with MiniAgents():
+        for cached in (False, True):
+            job = map_rows(agent, ["x"], timeout=5, retries=0, journal=journal)
+            (row,) = [row async for row in job]
+            assert isinstance(row.error, AgentTimeoutError)
+            assert ('{"name": "Os', cached) == (row.error.partial_text, row.cached)
+
+
+@pytest.mark.loop(virtual=True)
 async def test_a_row_without_a_sign_of_life() -> None:
     """J3: by default, a row that shows nothing for ten minutes is stopped; one that streams goes on."""
 
@@ -278,12 +300,42 @@ async def test_rows_that_differ_only_in_such_columns(tmp_path: Path) -> None:
     assert 3 == len(asked)
 
 
+class Review(Message):
+    """A row, as an agent takes it."""
+
+    product: str
+    stars: int = 0
+    note: str = ""
+
+
+@pytest.mark.logs("have no column")
+async def test_a_column_that_is_called_otherwise(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """If an optional field has no column, and a column is called almost like it, a warning says so once."""
+    (tmp_path / "in.jsonl").write_text('{"product": "a", "star": 5}\n{"product": "b", "star": 4}\n')
+    (tmp_path / "right.jsonl").write_text('{"product": "a", "stars": 5, "day": 1}\n')
+
+    @miniagent
+    async def judge(ctx: InteractionContext[Review, Message]) -> None:
+        (review,) = await ctx.messages
+        ctx.reply(f"{review.product} {review.stars}")
+
+    async with MiniAgents():
+        await map_file(judge, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+        await map_file(judge, tmp_path / "right.jsonl", tmp_path / "right.out.jsonl")
+    assert "a 5" == json.loads((tmp_path / "right.out.jsonl").read_text())["output"]
+    assert ["The rows have no column 'stars', but 'star': Review.stars has its default in all of them."] == [
+        record.getMessage() for record in caplog.records
+    ]
+
+
 async def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
     """J5: a column that identifies rows and is not there is refused before the first call."""
     asked: list[str] = []
     (tmp_path / "in.jsonl").write_text('{"a": 1}\n')
     with pytest.raises(ValueError, match=r"in.jsonl has no column 'key'; its columns are a"):
         await map_file(noting(asked), tmp_path / "in.jsonl", tmp_path / "out.jsonl", id="key")
+    with pytest.raises(TypeError, match=r"map_file needs a journal in a file"):
+        await map_file(noting(asked), tmp_path / "in.jsonl", tmp_path / "out.jsonl", journal=MemoryJournal())
     with pytest.raises(TypeError, match=r"A row is of type int, .*; give message="):
         async with MiniAgents():
             _ = [row async for row in map_rows(noting(asked), [1, 2])]  # pyright: ignore[reportArgumentType, reportCallIssue]

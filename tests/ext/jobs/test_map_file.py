@@ -6,6 +6,7 @@ Crosses modules: files, jobs and journals, in processes that are killed.
 import asyncio
 import json
 import os
+import pickle
 import re
 import resource
 import signal
@@ -16,13 +17,14 @@ from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 from pydantic import BaseModel
 
 from miniagents import AssistantMessage, InteractionContext, Message, MiniAgent, MiniAgents, Usage, miniagent
-from miniagents.ext.jobs import JobResult, RowsError, map_file
+from miniagents.errors import GuardError, LLMStatusError, MaxTurnsError, TypedAnswerError
+from miniagents.ext.jobs import JobResult, RowsError, map_file, map_rows
 from miniagents.ext.journal import JournalError
 from miniagents.testing import scripted_model
 from tests.support.kills import kills_wanted, run_and_kill
@@ -342,11 +344,6 @@ async def test_what_stands_in_the_file(tmp_path: Path) -> None:
         mood: str
         words: tuple[str, ...] = ()
 
-    class City(BaseModel):
-        """A typed answer."""
-
-        name: str
-
     @miniagent
     async def judge(ctx: InteractionContext[Message, Mood]) -> None:
         ctx.reply(Mood(mood="good", words=("a", "b")))
@@ -370,6 +367,71 @@ async def test_what_stands_in_the_file(tmp_path: Path) -> None:
                 error_column="why",
             )
             assert {"n": 0, "mood": expected, "why": None} == json.loads(out.read_text())
+
+
+class OwnError(Exception):
+    """An error of a user."""
+
+
+class City(BaseModel):
+    """A typed answer."""
+
+    name: str
+
+
+FAILURES: tuple[Exception, ...] = (
+    ValueError("wrong"),
+    KeyError("name"),
+    KeyError(object),
+    OwnError("mine"),
+    TypedAnswerError("the answer is no City", partial_text="Os"),
+    MaxTurnsError("still calls tools"),
+    LLMStatusError("no such model", status=404),
+    GuardError("too long"),
+    ExceptionGroup("two", [ValueError("one"), OwnError("two")]),
+)
+
+
+async def test_errors_of_earlier_runs(tmp_path: Path) -> None:
+    """The error of a row has one class and text: in OUT, in the errors file, and in a later run."""
+    write_rows(tmp_path, len(FAILURES) + 1)
+
+    @miniagent
+    async def fail(ctx: InteractionContext) -> None:
+        number = int(str(await ctx.messages))
+        if number < len(FAILURES):
+            raise FAILURES[number]
+        City.model_validate({"name": 1})
+
+    errors: list[list[dict[str, object]]] = []
+    async with MiniAgents():
+        for out in ("out.jsonl", "again.jsonl"):
+            await map_file(
+                fail,
+                tmp_path / "in.jsonl",
+                tmp_path / out,
+                message=lambda row: str(row["n"]),
+                journal=tmp_path / "journal",
+                errors=tmp_path / "errors.jsonl",
+            )
+            lines = (tmp_path / "errors.jsonl").read_text().splitlines()
+            errors.append(sorted((json.loads(line) for line in lines), key=lambda line: str(line["index"])))
+            said = [json.loads(line)["error"] for line in (tmp_path / out).read_text().splitlines()]
+            found = [cast("dict[str, str]", line["error"]) for line in errors[-1]]
+            assert [f"{error['type']}: {error['text']}" for error in found] == said
+        job = map_rows(fail, range(len(FAILURES)), message=str, journal=tmp_path / "journal")
+        rows = [row async for row in job]
+    assert errors[0] == errors[1]
+    kinds = [type(each).__name__ for each in FAILURES]
+    assert [*kinds, "ValidationError"] == [
+        cast("dict[str, str]", line["error"])["type"] for line in errors[0]
+    ]
+    assert kinds == [type(row.error).__name__ for row in rows]
+    assert [True] * len(rows) == [row.cached for row in rows]
+    assert isinstance(rows[4].error, TypedAnswerError)
+    assert isinstance(rows[1].error, KeyError)
+    copied: object = pickle.loads(pickle.dumps(rows[3].error))  # noqa: S301 - our own bytes
+    assert ("OwnError", "mine") == (type(copied).__name__, str(copied))
 
 
 async def test_wrong_files(tmp_path: Path) -> None:
