@@ -235,6 +235,9 @@ def an_agent_with_optional_keywords() -> None:
 def a_required_keyword_after_fork(words: Observable[str]) -> None:
     """Both checkers: after `fork` it may still be given, and so it is required. `bind` closes it."""
     keyed_agent.fork(key="k").inquire("a")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    keyed_agent.fork(tries=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    keyed: MiniAgent[Message, Message, ...] = keyed_agent
+    assert_type(keyed.fork(tries=2), MiniAgent[Message, Message, ...])
     keyed_agent.fork(key="k") | any_agent  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
     assert_type(keyed_agent.bind(key="k") | any_agent, MiniAgent)
     assert_type(words.pipe(keyed_agent.bind(key="k"), resolve()), Observable[Message])
