@@ -18,7 +18,7 @@ class Account:
 
 
 @tool
-async def refund(account: Account, ctx: ToolContext, cents: int) -> str:
+async def refund(account: Account, /, ctx: ToolContext, cents: int) -> str:
     """Pay money back to the customer."""
     ctx.progress("The bank is called. ")
     account.cents += cents

@@ -580,6 +580,12 @@ class MiniAgent(Generic[In, Out, P]):
     @overload
     def catching(
         self: Stage[In1, Out1],
+        handler: Callable[[Exception, InteractionContext[In1, Out1]], "Out2 | Awaitable[Out2]"],
+        **options: Unpack[CatchOptions],
+    ) -> "MiniAgent[In1, Out1 | Out2]": ...
+    @overload
+    def catching(
+        self: Stage[In1, Out1],
         handler: Callable[[Exception, InteractionContext[In1, Out1]], "Caught[In1] | Awaitable[Caught[In1]]"],
         **options: Unpack[CatchOptions],
     ) -> "MiniAgent[In1, Message]": ...

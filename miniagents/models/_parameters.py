@@ -76,7 +76,8 @@ def _entries(lines: list[str]) -> dict[str, str]:
 
 
 _EMPTY: Final = inspect.Parameter.empty
-_KINDS: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_MANY: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_NO_NAME: Final = inspect.Parameter.POSITIONAL_ONLY
 
 
 class _Schema(GenerateJsonSchema):
@@ -108,7 +109,8 @@ class Parameters:
         schema: the JSON schema of an object with the arguments, frozen.
         fields: the names of the parameters, by the name of their field in the model.
         model: the pydantic model that validates arguments.
-        unbound: the leading parameters of types that JSON cannot hold: the program has to bind them.
+        unbound: the leading parameters that are positional-only, or of types that JSON cannot hold: the
+            program has to bind them.
     """
 
     schema: Mapping[str, object]
@@ -133,11 +135,13 @@ class Parameters:
             bound: names of parameters that have a value already, or get the context of the call.
 
         Raises:
-            SchemaError: a parameter has no type, cannot be given by name, or is of a type that has no
-                JSON schema; the text names it.
+            SchemaError: a parameter has no type, stands for several, or is of a type that has no JSON schema;
+                the text names it.
         """
-        parameters = [each for each in _parameters(function, name) if each.name not in bound]
-        unbound: list[str] = []
+        free = [each for each in _parameters(function, name) if each.name not in bound]
+        # A model gives its arguments by name, so it cannot give these.
+        unbound = [each.name for each in free if each.kind is _NO_NAME and each.default is _EMPTY]
+        parameters = [each for each in free if each.kind is not _NO_NAME]
         while True:
             try:
                 made = cls._of(parameters, name, descriptions)
@@ -207,13 +211,13 @@ class Parameters:
             name: of the tool.
 
         Raises:
-            SchemaError: a leading parameter is of a type that JSON cannot hold, and has no value yet.
+            SchemaError: a leading parameter that a model cannot give has no value yet.
         """
         if self.unbound:
             names = ", ".join(map(repr, self.unbound))
             raise SchemaError(
-                f"The tool {name} has parameters of types that JSON cannot hold: {names}. Give their values "
-                f"first: {name}.bind(...)."
+                f"The tool {name} has parameters that a model cannot give, being positional-only or of types "
+                f"that JSON cannot hold: {names}. Give their values first: {name}.bind(...)."
             )
 
 
@@ -257,10 +261,11 @@ def _parameters(function: Callable[..., object], name: str) -> list[inspect.Para
         ) from error
     parameters = list(signature.parameters.values())
     for parameter in parameters:
-        if parameter.kind not in _KINDS:
+        if parameter.kind in _MANY:
+            stars = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else "**"
             raise SchemaError(
-                f"The tool {name} cannot be called by a model: {_why_not(parameter)}; "
-                "every parameter of a tool needs a name of its own."
+                f"The tool {name} cannot be called by a model: {stars}{parameter.name} stands for any number "
+                "of arguments; every parameter of a tool needs a name of its own."
             )
         if parameter.annotation is _EMPTY:
             raise SchemaError(
@@ -268,13 +273,6 @@ def _parameters(function: Callable[..., object], name: str) -> list[inspect.Para
                 "a model needs the type of each parameter, so annotate it."
             )
     return parameters
-
-
-def _why_not(parameter: inspect.Parameter) -> str:
-    if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-        return f"{parameter.name!r} is positional-only"
-    stars = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else "**"
-    return f"{stars}{parameter.name} stands for any number of arguments"
 
 
 def _model(name: str, fields: Mapping[str, tuple[object, FieldInfo]]) -> type[BaseModel]:

@@ -253,7 +253,8 @@ class Tool(Generic[P, R_co]):
         """Return the same tool with a value for its first parameter, or for parameters by name.
 
         A model can neither see these parameters nor give them: for the user whose data a tool changes, a
-        connection, a limit. Their types need no JSON schema if they are the first ones.
+        connection, a limit. Write a ``/`` behind them, then a tool that is not bound is refused. Their types
+        need no JSON schema if they are the first ones.
 
         Args:
             *args: the value of the first parameter; type checkers know the other parameters of the result.
@@ -265,7 +266,7 @@ class Tool(Generic[P, R_co]):
 
         Example:
             >>> @tool
-            ... def refund(user: str, cents: int) -> str:
+            ... def refund(user: str, /, cents: int) -> str:
             ...     return f"{cents} cents for {user}"
             >>> for_ada = refund.bind("Ada")
             >>> for_ada(250), list(for_ada.spec.parameters["properties"])
@@ -294,7 +295,7 @@ class Tool(Generic[P, R_co]):
         """Check that a model can give all arguments.
 
         Raises:
-            SchemaError: a first parameter is of a type that JSON cannot hold, and is not bound.
+            SchemaError: a parameter that a model cannot give is not bound.
         """
         if isinstance(self._parameters, Parameters):
             self._parameters.check_bound(self.spec.name)
@@ -523,7 +524,11 @@ def _context_parameters(function: Callable[..., object]) -> tuple[str, ...]:
         parameters = inspect.signature(function, eval_str=True).parameters.values()
     except (NameError, SyntaxError, TypeError, ValueError):
         return ()  # `Parameters` says why it cannot be read
-    return tuple(each.name for each in parameters if each.annotation is ToolContext)
+    found = [each for each in parameters if each.annotation is ToolContext]
+    for each in found:
+        if each.kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise SchemaError(f"The parameter {each.name!r} is a ToolContext, so write it behind the '/'.")
+    return tuple(each.name for each in found)
 
 
 async def _notes_until(

@@ -25,7 +25,7 @@ def share_bounded(
 
     Args:
         replay: how many of the last items a late subscriber gets; None for all.
-        grace: seconds for which the source goes on without subscribers.
+        grace: seconds for which the source goes on without subscribers; infinity: to its end.
         pace: ``"fastest"`` or ``"slowest"``: whom the source waits for.
 
     Raises:

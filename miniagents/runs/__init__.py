@@ -12,7 +12,7 @@ from ._model_limits import ModelLimits, model_limits
 from ._prices import dollars
 from ._questions import Question, answer_question, open_questions, send_event
 from ._recorded import RecordedCalls, recorded
-from ._recordings import CallPlayer, RecordedEvent, error_data, part_data, part_of_data
+from ._recordings import CallPlayer, RecordedEvent, error_data, part_data, part_of_data, plain_data
 from ._requests import (
     CASSETTE_VERSION,
     cassette_lines,
@@ -95,6 +95,7 @@ __all__ = [
     "open_questions",
     "part_data",
     "part_of_data",
+    "plain_data",
     "rate_limit",
     "recorded",
     "request_data",

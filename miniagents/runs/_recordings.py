@@ -81,31 +81,40 @@ def part_data(part: Part) -> Json:
         >>> part_data("Hello")
         'Hello'
     """
-    return None if isinstance(part, ResponseHeaders) else any_part_data(part)
+    return None if isinstance(part, ResponseHeaders) else plain_data(part)
 
 
-def any_part_data(part: Part) -> Json:
-    """Convert any part to JSON.
+def plain_data(value: object, *, sparse: bool = False) -> Json:
+    """Convert a part, or a value that parts have, to JSON.
 
     Args:
-        part: of an answer.
+        value: the part, or the value.
+        sparse: whether fields that are None are left out.
+
+    Example:
+        >>> plain_data((b"Hello", None))
+        ['SGVsbG8=', None]
     """
-    return part if isinstance(part, str) else _plain(part)
-
-
-def _plain(value: object) -> Json:
-    """Convert a value of a part to JSON, unchanged: an answer is replayed as it came."""
-    if isinstance(value, PartValue):
-        return {name: _plain(item) for name, item in value.as_data().items()}
-    if isinstance(value, bytes):
-        return b64encode(value).decode()
-    if isinstance(value, PurePath):
-        return str(value)
-    return (
-        [_plain(each) for each in cast("tuple[object, ...]", value)]
-        if isinstance(value, tuple)
-        else cast("Json", value)
-    )
+    data = value
+    match value:
+        case str() | int() | None:  # the most frequent case
+            pass
+        case PartValue():
+            items = value.as_data().items()
+            data = {
+                name: plain_data(item, sparse=sparse) for name, item in items if not (sparse and item is None)
+            }
+        case bytes():
+            data = b64encode(value).decode()
+        case PurePath():
+            data = str(value)
+        case tuple():
+            data = [plain_data(each, sparse=sparse) for each in cast("tuple[object, ...]", value)]
+        case Mapping():
+            data = dict(cast("Mapping[str, object]", value))
+        case _:
+            pass
+    return cast("Json", data)
 
 
 def part_of_data(data: Json) -> Part:

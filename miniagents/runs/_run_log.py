@@ -53,7 +53,7 @@ from miniagents.values import FrozenMapping
 from ._dialogs import RunDialogs, saying
 from ._message_records import Json, decode_data, encode_data
 from ._questions import RunQuestions
-from ._recordings import RecordedEvent, any_part_data, error_data, error_from_data, part_of_data
+from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data, plain_data
 from ._run_end import RunEnd
 from ._stores import Event, JournalError, Lease, RunStore
 
@@ -256,7 +256,12 @@ class RunLog(Observer):
         if self.error is None:
             self.end.how = how
             self.end.wishes.add("ends" if how else "leaves")
-            await self.flush()
+            try:
+                await self.flush()
+            except asyncio.CancelledError:  # the run may begin again at once, so this one has to let go of it
+                if self._writer is not None:
+                    await asyncio.wait((self._writer,), timeout=_A_WHILE)
+                raise
         elif self._writer is not None:
             await asyncio.wait((self._writer,))
 
@@ -353,7 +358,7 @@ class RunLog(Observer):
 
     def _add_parts(self, span: int, event: PartsCame) -> None:
         """Add parts; if the last event has parts of the same message, they are added to that one."""
-        data = [any_part_data(part) for part in event.parts]
+        data = [plain_data(part) for part in event.parts]
         self._size += sum(len(str(each)) for each in data)
         if self._size > _LIMIT:
             self._fail(JournalError(f"The log of the run {self._run!r} is slower than the run."))

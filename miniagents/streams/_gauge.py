@@ -106,6 +106,10 @@ class Gauge:
         """Return the task that reads."""
         return None
 
+    def read(self) -> object:
+        """Return what differs once the reader has taken a further item, if that is known."""
+        return None
+
     def look(self) -> None:
         """Release the sources if there is room again; called when an item was read."""
         self.taken()
@@ -120,6 +124,7 @@ class Gauge:
     def taken(self) -> None:
         """Note that the reader goes on."""
         self._extra = 0
+        self._last = None
 
     def close(self) -> None:
         """Release all sources, for ever: the terminal has left, or takes everything."""
@@ -175,7 +180,8 @@ class Gauge:
     def _lose_patience(self) -> None:
         self._timer = None
         place = _place(self.reader())
-        if place is not None and place == self._last:
+        stands = place, self.read()
+        if place is not None and stands == self._last:
             self._extra = max(4 * self._extra, self.limit)
             self._patience *= 2
             if not self._warned:
@@ -186,12 +192,12 @@ class Gauge:
                     " and ".join(sorted({each.name for each in self.held})),
                     self.unread(),
                 )
-            patience, last = self._patience, place
+            patience = self._patience
             self.release()
-            self._patience, self._last = patience, last
+            self._patience, self._last = patience, stands
         else:
             self._patience = self._patience if place is not None else min(2 * self._patience, _MOST_PATIENCE)
-            self._last = place
+            self._last = stands
             self._wait()
 
 
@@ -256,6 +262,10 @@ class TerminalGauge(Gauge):
         taken = iter(batch)
         self.batch = taken
         return taken
+
+    @override
+    def read(self) -> object:
+        return self.batch, length_hint(self.batch)
 
     @override
     def unread(self) -> int:

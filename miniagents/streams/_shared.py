@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 from reactivex import Observable, abc
@@ -144,10 +145,10 @@ class _Run(Generic[T]):
         self._gauge.part(gauge)
         if self._subscribers or self._ended is not None:
             return
-        if self._grace > 0:
-            self._timer.disposable = self._scheduler.schedule_relative(self._grace, self._time_is_up)
-        else:
+        if self._grace == 0:
             self._stop()
+        elif self._grace < inf:
+            self._timer.disposable = self._scheduler.schedule_relative(self._grace, self._time_is_up)
 
     def _time_is_up(self, _scheduler: abc.SchedulerBase, _state: object = None) -> None:
         self._stop()

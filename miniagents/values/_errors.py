@@ -570,6 +570,9 @@ class LLMRefusalError(LLMError):
 class LLMConfigError(LLMError):
     """An API key or the name of a model is missing, or a keyword is wrong; raised before any network call.
 
+    Attributes:
+        of_messages: whether a message cannot be sent, or there is none; then other messages may be answered.
+
     Example:
         >>> from miniagents.ext.llm import Provider
         >>> Provider("acme", "https://api.acme.example", ("acme.example",)).model(None)
@@ -577,3 +580,5 @@ class LLMConfigError(LLMError):
             ...
         miniagents...LLMConfigError: no model is chosen for acme_agent; give model=..., or set ACME_MODEL ...
     """
+
+    of_messages: bool = False

@@ -85,7 +85,7 @@ EXTENSIONS_NEED: Final = MappingProxyType(
         ),
         "miniagents.ext.web._durable_runs: miniagents.runs.RunRequest": "the same",
         "miniagents.ext.web._frames: miniagents.runs.part_of_data": "the same",
-        "miniagents.ext.web._frames: miniagents.values.PartValue": "the class of all parts but texts",
+        "miniagents.ext.web._frames: miniagents.runs.plain_data": "the same",
         "miniagents.ext.web._live_run: miniagents.runs.RunLog": "the same",
         "miniagents.ext.web._runs: miniagents.runs.LoggedCalls": "the same",
         "miniagents.ext.web._runs: miniagents.runs.RunLog": "the same",

@@ -179,10 +179,6 @@ def untyped(city, day: date) -> None:  # type: ignore[no-untyped-def]  # noqa: A
     """Has no type."""
 
 
-def positional(city: str, /) -> None:
-    """Takes no name."""
-
-
 def any_number(*cities: str) -> None:
     """Takes any number."""
 
@@ -211,7 +207,6 @@ def unknown(city: "Nowhere") -> None:  # type: ignore[name-defined]  # noqa: F82
     ("function", "sentence"),
     [
         (untyped, "The parameter 'city' of the tool forecast has no type"),  # pyright: ignore[reportUnknownArgumentType]
-        (positional, "'city' is positional-only"),
         (any_number, r"\*cities stands for any number of arguments"),
         (any_names, r"\*\*cities stands for any number of arguments"),
         (callback, "The parameter 'call' of the tool forecast is of type .*, which JSON cannot hold"),

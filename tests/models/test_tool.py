@@ -29,6 +29,7 @@ from miniagents import (
 )
 from miniagents.models._tool import error_text, result_of
 from miniagents.testing import scripted_model
+from miniagents.tools import ToolContext
 from tests.support.amounts import amount
 
 
@@ -289,6 +290,38 @@ async def test_parameters_that_must_be_bound() -> None:
         refund.bind(cent=1)
     with pytest.raises(TypeError, match="was made from a JSON schema"):
         Tool.from_schema("any", "", {}, str).bind(given={})
+
+
+@dataclass
+class Payer:
+    """A type that has a JSON schema."""
+
+    name: str
+
+
+async def test_positional_parameters_are_never_a_models() -> None:
+    """Whatever its type, a parameter before `/` has to be bound: a model neither sees it nor gives it."""
+
+    @tool
+    def refund(payer: Payer, limit: int = 10, /, cents: int = 1) -> str:
+        return f"{min(cents, limit)} of {payer.name}"
+
+    assert ["cents"] == names_of(refund)
+    with pytest.raises(
+        SchemaError, match=r"cannot give, being positional-only .*: 'payer'\. .* refund.bind\("
+    ):
+        scripted_model("Done.").with_tools(refund)
+    mine = refund.bind(Payer("Ada"))
+    assert ["cents"] == names_of(mine)
+    assert "10 of Ada" == await mine.invoke('{"cents": 500}')
+    assert "5 of Ada" == await mine.bind(5).invoke('{"cents": 500}')
+    with pytest.raises(ToolArgumentsError, match="payer"):
+        await mine.invoke('{"cents": 5, "payer": {"name": "Mallory"}}')
+    with pytest.raises(SchemaError, match=r"'ctx' is a ToolContext, so write it behind the '/'\."):
+
+        @tool
+        def wrong(ctx: ToolContext, /) -> str:
+            return str(ctx)
 
 
 def test_results_that_are_no_text() -> None:

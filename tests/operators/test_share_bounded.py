@@ -121,6 +121,18 @@ async def test_grace() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+async def test_endless_grace() -> None:
+    """With an endless grace it lives on to the end of its source."""
+    numbers = Numbers(1_000, 1.0)
+    shared = from_async(numbers).pipe(share_bounded(grace=float("inf")))
+    assert [0] == await read(shared, most=1)
+    await asyncio.sleep(900)
+    assert (1, 1) == (numbers.runs, numbers.open)
+    await asyncio.sleep(200)
+    assert (1, 0) == (numbers.runs, numbers.open)
+
+
+@pytest.mark.loop(virtual=True)
 async def test_a_plain_subscriber_takes_everything() -> None:
     """A plain `subscribe` is never waited for, and a reader beside it keeps what it has not read."""
     numbers = Numbers(300)

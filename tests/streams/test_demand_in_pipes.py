@@ -247,6 +247,31 @@ async def test_a_slow_reader_is_not_impatience(caplog: pytest.LogCaptureFixture)
     assert [] == caplog.records
 
 
+async def driver(seconds: float) -> None:
+    """Wait as for a database, a socket or a thread: for a Future, which is no sleep."""
+    done = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(seconds, done.set_result, None)
+    await done
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("overflow", [None, Overflow(capacity=4, policy="block")], ids=str)
+@pytest.mark.parametrize("seconds", [0.05, 1.0])
+async def test_a_reader_that_waits_for_each_item(
+    seconds: float, overflow: Overflow | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reader that takes item after item does not stand still, whatever it waits for in between."""
+    source = Made()
+    async with MiniAgents(prefetch=4):
+        items = to_async_iter(source.observable.pipe(ops.map(str)), overflow=overflow)
+        for _ in range(200):
+            await anext(items)
+            await driver(seconds)
+        assert source.made <= 208
+        await items.aclose()
+    assert [] == caplog.records
+
+
 @pytest.mark.loop(virtual=True)
 async def test_a_context_that_ends_lets_sources_run() -> None:
     """Nothing is paused while a context drains."""

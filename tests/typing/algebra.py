@@ -125,6 +125,10 @@ async def another(error: Exception, ctx: InteractionContext[Question, Answer]) -
     return answering_agent
 
 
+async def harder(error: Exception, ctx: InteractionContext[Question, Answer]) -> HardQuestion:
+    return HardQuestion(str(error))
+
+
 def count(error: Exception, ctx: InteractionContext[Question, Answer]) -> int:
     return 0
 
@@ -145,6 +149,7 @@ def what_goes_wrong() -> None:
     """A handler returns messages or an agent for the same ones, or is async and does."""
     assert_type(answering_agent.catching(excuse), MiniAgent[Question, Message])
     assert_type(answering_agent.catching(another), MiniAgent[Question, Message])
+    assert_type(answering_agent.catching(harder), MiniAgent[Question, Answer | HardQuestion])
     assert_type(answering_agent.catching(lambda error, _: str(error)), MiniAgent[Question, Message])
     assert_type(answering_agent.retry(RetryPolicy()), MiniAgent[Question, Answer])
     assert_type(answering_agent.timeout(first_token=1, stall=2.0, total=None), MiniAgent[Question, Answer])

@@ -26,7 +26,7 @@ _NUMBER: Final = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
 _TABLES: Final = (
     *tables(number=_NUMBER, count=_NUMBER, octets="BYTEA"),
     (
-        "CREATE TABLE events (run BIGINT NOT NULL, first BIGINT NOT NULL, last BIGINT NOT NULL, "
+        "CREATE TABLE events (run BIGINT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, "
         "data BYTEA NOT NULL, PRIMARY KEY (run, last))"
     ),
 )

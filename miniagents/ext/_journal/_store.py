@@ -147,8 +147,7 @@ class JournalInDatabase:
         Raises:
             JournalError: the journal cannot be written.
         """
-        if await self._ask(self._runs.some_gone, "read"):
-            await self._ask(self._runs.bury, "hard")
+        await self._bury()
         numbers = await self._ask(partial(self._runs.takeable, version, limit, waiting=waiting), "read")
         take = partial(self._runs.take, numbers, version=version)
         return await self._ask(take, "hard") if numbers else []
@@ -176,10 +175,15 @@ class JournalInDatabase:
                 here = await self._ask(partial(self._runs.writes, run), "read")
                 if error.reason != "busy" or here or loop.time() > deadline:
                     raise
-            if await self._ask(self._runs.some_gone, "read"):
-                await self._ask(self._runs.bury, "hard")
-            else:
+            if not await self._bury():
                 await asyncio.sleep(_LOOK_EVERY)
+
+    async def _bury(self) -> bool:
+        """Make the runs of servers that have ended free, if there are any."""
+        gone = await self._ask(self._runs.some_gone, "read")
+        if gone:
+            await self._ask(self._runs.bury, "hard")
+        return gone
 
     async def begin(self, lease: Lease, events: Sequence[Event], /) -> None:
         """Keep a new run; it survives a loss of power when this returns.

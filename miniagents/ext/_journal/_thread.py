@@ -76,8 +76,7 @@ class _Job(Generic[R]):
 class _Waiting:
     """The writes of an event loop that are not handed over yet."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+    def __init__(self) -> None:
         self.jobs: list[_Job[object]] = []
         self.size = 0
         self.timer: asyncio.Handle | None = None
@@ -100,7 +99,6 @@ class JournalThread:
         self._mail = mail
         self._jobs: queue.SimpleQueue[Sequence[_Job[object]] | None] = queue.SimpleQueue()
         self._waiting: dict[asyncio.AbstractEventLoop, _Waiting] = {}
-        self._latest: _Waiting | None = None  # most programs have one loop
         self._thread = threading.Thread(target=self._work, name="miniagents journal", daemon=True)
         self._closing = threading.Lock()
         self._closed = False
@@ -125,10 +123,10 @@ class JournalThread:
 
     def _collect(self, loop: asyncio.AbstractEventLoop, job: _Job[object], size: int) -> None:
         with self._closing:
-            waiting = self._latest
-            if waiting is None or waiting.loop is not loop:
+            waiting = self._waiting.get(loop)
+            if waiting is None:
                 self._waiting = {one: its for one, its in self._waiting.items() if not one.is_closed()}
-                waiting = self._latest = self._waiting.setdefault(loop, _Waiting(loop))
+                waiting = self._waiting[loop] = _Waiting()
             waiting.jobs.append(job)
         waiting.size += size
         urgent = job.urgency == "hard" or waiting.size > _MUCH

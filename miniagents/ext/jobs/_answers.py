@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias
 
 from miniagents.errors import LLMError, LLMRefusalError, LLMTruncatedError
 from miniagents.messages import AssistantMessage, Message
-from miniagents.parts import Finish, Reasoning, Refusal
+from miniagents.parts import File, Finish, Image
 from miniagents.types import ParsedMessage
 
 Acceptable: TypeAlias = Literal["length", "empty", "refusal"]
@@ -23,7 +23,7 @@ def finish_of(message: Message) -> str | None:
 
 def problem_of(message: Message, accept: Collection[str]) -> LLMError | None:
     """Return why an answer is an error of its row; None if it counts."""
-    if isinstance(message, ParsedMessage) or (type(message) is Message and message.text):
+    if isinstance(message, ParsedMessage) or (type(message) is Message and (message.text or "").strip()):
         return None  # a typed answer was checked before it was made
     reason = finish_of(message) or ""
     text = message.text or ""
@@ -43,11 +43,14 @@ def problem_of(message: Message, accept: Collection[str]) -> LLMError | None:
 
 
 def _is_empty(message: Message) -> bool:
-    """Whether a message has nothing but white space, thoughts, and data about how it was made."""
+    """Whether a message has nothing but white space, thoughts, tool calls, and data about how it was made."""
     if (message.text or "").strip():
         return False
-    if isinstance(message, AssistantMessage):
-        contents = [each for each in message.parts if not isinstance(each, Reasoning | Refusal)]
-        if any(not isinstance(each, str) or each.strip() for each in contents):
-            return False
-    return all(value in (None, (), "") for name, value in message if name not in _HOW)
+    if isinstance(message, AssistantMessage) and any(
+        isinstance(each, Image | File) for each in message.parts
+    ):
+        return False
+    # Other data in an answer of a model is about how it was made.
+    return type(message) is AssistantMessage or all(
+        value in (None, (), "") for name, value in message if name not in _HOW
+    )

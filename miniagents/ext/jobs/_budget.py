@@ -45,16 +45,21 @@ class JobBudget:
 
     def reserve(self) -> Literal["go", "wait", "spent"]:
         """Reserve money for one more row: "go", "wait" (until other rows are settled) or "spent"."""
-        if self._amount is not None:
-            left = self._amount - (self.spent or _NOTHING)
-            if self.highest_cost is None:
-                enough = left > 0 and not self._running
-            else:
-                enough = left > 0 and left >= self.highest_cost * (self._running + 1)
-            if not enough:
-                return "wait" if self._running else "spent"
+        if not self._suffices(self._running + 1) or (
+            self._amount and self.highest_cost is None and self._running
+        ):
+            return "wait" if self._running else "spent"
         self._running += 1
         return "go"
+
+    @property
+    def enough(self) -> bool:
+        """Whether the money suffices for the rows that run, so that one of them may be sent again."""
+        return self._suffices(self._running)
+
+    def _suffices(self, rows: int) -> bool:
+        left = None if self._amount is None else self._amount - (self.spent or _NOTHING)
+        return left is None or (left > 0 and left >= (self.highest_cost or _NOTHING) * rows)
 
     def note_cost(self, cost: Decimal | None) -> None:
         """Take the cost of a row of this or an earlier run into account; None if it is not known."""
@@ -66,6 +71,10 @@ class JobBudget:
         self._running -= 1
         if cost or not failed:
             self.note_cost(cost or _NOTHING)
+        self.charge(cost)
+
+    def charge(self, cost: Decimal | None) -> None:
+        """Count a cost of a row that has not ended."""
         self.spent = None if cost is None or self.spent is None else self.spent + cost
 
     @property

@@ -53,6 +53,6 @@ def may_pass(error: Exception) -> bool:
 
 def is_final(error: Exception) -> bool:
     """Whether every other row would fail in the same way, such as for a wrong key or keyword."""
-    return isinstance(error, LLMConfigError) or (
-        isinstance(error, LLMStatusError) and error.status in _NOT_ALLOWED
-    )
+    if isinstance(error, LLMConfigError):
+        return not error.of_messages
+    return isinstance(error, LLMStatusError) and error.status in _NOT_ALLOWED

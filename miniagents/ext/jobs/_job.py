@@ -20,12 +20,13 @@ from miniagents.parts import Usage
 
 from ..journal import CallKey, CallRecords, JournalEntry
 from ..limits import model_limits
-from ..usage import RunUsage, dollars
+from ..usage import dollars
 from ._answers import finish_of, problem_of
 from ._budget import JobBudget
 from ._calls import CallMaker, Figures, RowCall
 from ._errors_file import ErrorsFile
 from ._failures import is_final
+from ._job_usage import JobUsage
 from ._kept_rows import JobState, KeptRow, KeptRows
 from ._meter import Meter
 from ._options import JobSettings, Limits, ProgressHandler
@@ -92,7 +93,7 @@ class Job(Generic[RowT]):
         limits = settings.limits or Limits()
         self._limits = model_limits(requests_per_minute=limits.rpm, tokens_per_minute=limits.tpm)
         self._clocks = RowClocks(settings.timeout, settings.stall_timeout)
-        self._usage = RunUsage(settings.price or _dollars)
+        self._usage = JobUsage(settings.price or _dollars)
         self._budget = JobBudget(settings.dollars)
         self._spent_before: Decimal | None = Decimal()
         self._tally = Tally(settings)
@@ -397,21 +398,21 @@ class Job(Generic[RowT]):
 
     # -- the end of a row ----------------------------------------------------------------------------------
 
-    def _account(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> None:
-        """Count the model calls, tokens and dollars of a row.
+    def _account(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> Decimal | None:
+        """Count the model calls, tokens and dollars of an attempt, and return the dollars.
 
         Raises:
             LookupError: there is a budget, and the price or the tokens are not known.
         """
         report = self._usage.of(replies)
-        requests, usage = report.requests, report.total
+        requests, usage, cost = report.requests, report.total, report.dollars
         if requests:
             call.requests += requests
             call.usage += usage
             self._tally.count_calls(requests, usage)
-            cost = report.dollars
             call.cost = None if call.cost is None or cost is None else call.cost + cost
             self._settings.check_calls(report.model_names, told=not report.untold, priced=cost is not None)
+        return cost
 
     async def _ended(
         self,
@@ -426,17 +427,20 @@ class Job(Generic[RowT]):
             LLMError: the next row would fail in the same way.
             LookupError: there is a budget, and the price is not known.
         """
-        self._account(call, replies)
+        cost = self._account(call, replies)
         message = messages[-1] if messages else None
         if error is None and message is None:
             error = ValueError("The agent replied nothing.")
         if error is not None:
             if is_final(error):
                 raise error
-            if not self.stopped and self._retries.schedule(call, error):
+            self._budget.charge(cost)
+            if not self.stopped and self._budget.enough and self._retries.schedule(call, error):
                 return
+            cost = Decimal()
         self._open -= 1
-        self._budget.settle(call.cost, failed=error is not None)
+        self._budget.settle(cost, failed=error is not None)
+        self._budget.note_cost(call.cost or None)
         entry: JournalEntry | None = None
         if self._records is not None and message is not None:
             entry = self._records.entry(call.question, replies)

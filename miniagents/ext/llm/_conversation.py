@@ -126,18 +126,18 @@ class Conversation:
             elif role in _SYSTEM_ROLES:
                 systems += [part for part in content if isinstance(part, str)]
             elif role == "tool" and not any(isinstance(part, ToolResult) for part in content):
-                raise LLMConfigError(
+                raise unsendable(
                     f"message {position} has the role tool and no results; send a ToolMessage with parts"
                 )
             elif role == "user" or role == "assistant" or role == "tool":  # noqa: PLR1714 - this form narrows
                 turns += _turns_of(role, content)
             else:
-                raise LLMConfigError(
+                raise unsendable(
                     f"message {position} has the unknown role {role!r}; use user, assistant, "
                     "tool, system or error"
                 )
         if not turns:
-            raise LLMConfigError(_nothing_to_answer(errors))
+            raise unsendable(_nothing_to_answer(errors))
         return cls(_BETWEEN.join(systems), tuple(turns))
 
     @property
@@ -269,6 +269,13 @@ def _text_in(part: Content) -> str:
             return ""
 
 
+def unsendable(sentence: str) -> LLMConfigError:
+    """Return the error of messages that cannot be sent."""
+    error = LLMConfigError(sentence)
+    error.of_messages = True
+    return error
+
+
 def _nothing_to_answer(errors: int) -> str:
     """Return the error text of a conversation without turns."""
     left_out = f" ({errors} error message{'s' if errors > 1 else ''} left out)" if errors else ""
@@ -306,7 +313,7 @@ def _of_data_url(attachment: Image | File, url: str) -> Image | File:
     except ValueError:
         data = b""
     if not (comma and data):
-        raise LLMConfigError(
+        raise unsendable(
             f"the data URL {url[:30]!r}... contains no data; give the bytes as data=, "
             "or a URL such as data:image/png;base64,..."
         )
@@ -319,12 +326,12 @@ def _read(path: Path) -> bytes:
     """Read a file; refuse one that is empty or larger than any provider accepts."""
     try:
         if path.stat().st_size > _LARGEST_FILE:
-            raise LLMConfigError(f"{path} has more than {_LARGEST_FILE // 2**20} MB; give a smaller file")
+            raise unsendable(f"{path} has more than {_LARGEST_FILE // 2**20} MB; give a smaller file")
         data = path.read_bytes()
     except OSError as error:
-        raise LLMConfigError(f"{path} cannot be read ({error.strerror}); give the path of a file") from error
+        raise unsendable(f"{path} cannot be read ({error.strerror}); give the path of a file") from error
     if not data:
-        raise LLMConfigError(f"{path} is empty; give a file with content")
+        raise unsendable(f"{path} is empty; give a file with content")
     return data
 
 

@@ -54,7 +54,7 @@ from miniagents.values import (
 )
 
 from ._call import Wire, reply_with
-from ._conversation import Conversation, Turn, encoded, joined_turns
+from ._conversation import Conversation, Turn, encoded, joined_turns, unsendable
 from ._errors import SDKErrors
 from ._json import arguments_object, plain
 from ._messages_decoder import MessagesDecoder, decode_message
@@ -307,7 +307,7 @@ def _document(file: File) -> dict[str, object]:
         try:
             text = file.data.decode()
         except UnicodeDecodeError:
-            raise LLMConfigError("a text file is not in UTF-8; give it as text in UTF-8") from None
+            raise unsendable("a text file is not in UTF-8; give it as text in UTF-8") from None
         return {
             "type": "document",
             "source": {"type": "text", "media_type": "text/plain", "data": text},

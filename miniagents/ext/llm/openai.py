@@ -36,7 +36,6 @@ from miniagents.values import (
     Content,
     File,
     Image,
-    LLMConfigError,
     Reasoning,
     Refusal,
     ToolCall,
@@ -47,7 +46,7 @@ from miniagents.values import (
 from ._answer import Decoded
 from ._call import Wire, reply_with
 from ._chat_decoder import ChunkDecoder, decode_completion
-from ._conversation import Conversation, Turn, data_url, encoded, name_of
+from ._conversation import Conversation, Turn, data_url, encoded, name_of, unsendable
 from ._json import arguments_as_text, plain
 from ._opaque import opened
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
@@ -287,11 +286,11 @@ def _item(part: Content) -> dict[str, object]:
         case File(data=bytes()) if (sound := _SOUNDS.get(media_type_of(part))) is not None:
             return {"type": "input_audio", "input_audio": {"data": encoded(part), "format": sound}}
         case File(url=str()):
-            raise LLMConfigError("Chat Completions does not accept the URL of a file; give its data or path")
+            raise unsendable("Chat Completions does not accept the URL of a file; give its data or path")
         case File():
             return {"type": "file", "file": {"filename": name_of(part), "file_data": data_url(part)}}
         case _:
-            raise LLMConfigError(
+            raise unsendable(
                 f"a message of a user cannot contain a {type(part).__name__}; give texts, images and files"
             )
 

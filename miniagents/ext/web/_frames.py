@@ -8,18 +8,15 @@ A `Restart` part withdraws what its message streamed before. Frames go through J
 """
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, fields as fields_of
-from pathlib import PurePath
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal, TypeAlias, cast
 
 from typing_extensions import override
 
 from miniagents.parts import Content, Part
-from miniagents.runs import part_of_data
-from miniagents.values import PartValue
+from miniagents.runs import part_of_data, plain_data
 
 from ._page_data import DataPart
 
@@ -54,7 +51,7 @@ class _Frame:
     def as_data(self) -> dict[str, object]:
         """Return the frame as data for JSON."""
         names: tuple[str, ...] = self.__match_args__  # of all fields
-        return {"type": self._type} | {name: _part_as_data(getattr(self, name)) for name in names}
+        return {"type": self._type, **{name: plain_data(getattr(self, name), sparse=True) for name in names}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +213,14 @@ Frame: TypeAlias = (
 )
 """Any frame; type checkers know that a `match` over the seven classes is complete."""
 
+_KINDS: Final[tuple[type[Frame], ...]] = (
+    *(MessageBegan, MessagePart, MessageEnded),
+    *(QuestionAsked, QuestionAnswered, RunParked, RunEnded),
+)
+_FRAMES: Final = MappingProxyType(
+    {each._type: each for each in _KINDS}  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+)
+
 Positioned: TypeAlias = tuple[int, Frame]
 """A frame and its position in its run; the first position is 1."""
 
@@ -259,39 +264,20 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
         MessagePart(message=0, part=Finish(reason='stop'))
     """
     kind = data.get("type")
+    frame = _FRAMES.get(kind) if isinstance(kind, str) else None
+    if frame is None:
+        raise FrameError(f"{kind!r} is not a type of frame; the types are {', '.join(_FRAMES)}.")
+    fields = {name: data[name] for name in frame.__match_args__ if data.get(name) is not None}
     try:
-        match kind:
-            case "message_began":
-                known = (data.get(each.name) for each in fields_of(MessageBegan)[2:])
-                texts = [None if each is None else str(each) for each in known]
-                return MessageBegan(_number(data), str(data["role"]), *texts)
-            case "part":
-                return MessagePart(_number(data), part_of(data["part"]))
-            case "message_ended":
-                return MessageEnded(_number(data))
-            case "question" | "question_answered" | "run_parked":
-                return _of_question(kind, data)
-            case "run_ended":
-                return RunEnded(ending_of(str(data["how"])), str(data.get("sentence", "")))
-            case _:
-                pass
+        if "message" in frame.__match_args__:
+            fields["message"] = _number(data)
+        if frame is MessagePart:
+            fields["part"] = part_of(data["part"])
+        if frame is RunEnded:
+            fields["how"] = ending_of(str(data["how"]))
+        return frame(**fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # as they were written
     except (KeyError, TypeError, ValueError) as error:
         raise FrameError(f"a frame of type {kind!r} does not fit: {error!r}") from None
-    raise FrameError(
-        f"{kind!r} is not a type of frame; the types are message_began, part, message_ended, question, "
-        "question_answered, run_parked and run_ended."
-    )
-
-
-def _of_question(kind: object, data: Mapping[str, object]) -> QuestionAsked | QuestionAnswered | RunParked:
-    if kind == "run_parked":
-        return RunParked(cast("float | None", data.get("until")))
-    question = str(data["question"])
-    if kind == "question_answered":
-        edited = cast("Mapping[str, object] | None", data.get("arguments"))
-        return QuestionAnswered(question, str(data["how"]), edited)
-    shown, due = cast("Mapping[str, object]", data["shown"]), cast("float | None", data.get("due"))
-    return QuestionAsked(question, str(data["kind"]), shown, str(data["digest"]), due)
 
 
 # Made once: `json.dumps` makes an encoder for each call that has separators of its own.
@@ -350,27 +336,6 @@ def _number(data: Mapping[str, object]) -> int:
     if not isinstance(number, int):
         raise TypeError("message is not a number")
     return number
-
-
-def _part_as_data(part: object) -> object:
-    """A field of a frame, or of a part, as data for JSON."""
-    data = part
-    match part:
-        case str() | int() | None:  # the most frequent case
-            pass
-        case PartValue():
-            data = {name: _part_as_data(value) for name, value in part.as_data().items() if value is not None}
-        case bytes():
-            data = b64encode(part).decode()
-        case PurePath():
-            data = str(part)
-        case tuple():
-            data = [*map(_part_as_data, cast("tuple[object, ...]", part))]
-        case Mapping():
-            data = dict(cast("Mapping[str, object]", part))
-        case _:
-            pass
-    return data
 
 
 def part_of(data: object) -> FramePart:

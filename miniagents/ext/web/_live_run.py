@@ -32,7 +32,6 @@ class LiveRun:
         lease: under which its log is written.
         journal: keeps its log.
         context: the context of the run.
-        resumable: whether it continues in another process if this one ends first.
         keep: for how many seconds it is kept after its end.
         may_retry: returns whether a run may begin again whose log could not be written.
         events: what is in the log already.
@@ -52,12 +51,12 @@ class LiveRun:
         journal: RunStore,
         context: PromisingContext,
         *,
-        resumable: bool,
         keep: float | None,
         may_retry: Callable[[str], bool],
         events: Sequence[Event] = (),
     ) -> None:
         self.context = context
+        resumable = lease.record.restart == "server"  # it continues in another process if this one ends first
         self._view = FrameView()
         self.frames: list[Frame] = self._view.take(events)
         self.readers: set[Callable[[], None]] = set()
@@ -217,11 +216,8 @@ class LiveRun:
 
     def _show(self) -> None:
         """Pass the frames of a batch to readers: it is kept."""
-        self._add(self._new)
-
-    def _add(self, frames: list[Frame]) -> None:
-        if frames:
-            self.frames += frames
+        if self._new:
+            self.frames += self._new
             self._wake_readers()
 
     def _wake_readers(self) -> None:
@@ -242,7 +238,8 @@ class LiveRun:
             self._wake_readers()
         elif end.state == "lost":
             logger.error("Nor can the end of the run: %s", self.log.error)
-            self._add([_NOT_KEPT])
+            self._new = [_NOT_KEPT]
+            self._show()
         self.closed.set_result(end.state != "lost")
 
 

@@ -230,7 +230,7 @@ class Runs:
             raise RequestError(f"{len(self._live)} runs go on; try again later.", 429, code="too_many_runs")
         began: Event = ["began", 0, None if request is None else request.as_data()]
         lease = Lease(head)
-        live = self._make(lease, context, resumable=head.restart == "server")
+        live = self._make(lease, context)
         self._add(live)
         beginning = asyncio.create_task(self._journal.begin(lease, [began]), context=Variables())
         try:
@@ -251,15 +251,9 @@ class Runs:
             live.log, head, events, on_wait=on_wait, linger=self._linger, on_diverged=live.diverged
         )
 
-    def _make(
-        self, lease: Lease, context: PromisingContext, *, resumable: bool, events: Sequence[Event] = ()
-    ) -> LiveRun:
+    def _make(self, lease: Lease, context: PromisingContext, events: Sequence[Event] = ()) -> LiveRun:
         return LiveRun(
-            *(lease, self._journal, context),
-            resumable=resumable,
-            keep=self._keep,
-            may_retry=self._may_retry,
-            events=events,
+            *(lease, self._journal, context), keep=self._keep, may_retry=self._may_retry, events=events
         )
 
     def _add(self, live: LiveRun) -> None:
@@ -684,7 +678,7 @@ class Runs:
             ending = STOPPED
         if record.topic == OF_ITS_CLIENT and not _waits(page.events):
             ending = ending or LOST  # its client has gone, and may have sent the request again
-        live = self._make(lease, context, resumable=True, events=page.events)
+        live = self._make(lease, context, page.events)
         if request is None or ending is not None:
             self._add(live)
             live.end(ending or LOST)

@@ -16,19 +16,30 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     Usage,
+    UserMessage,
     miniagent,
 )
 from miniagents.errors import AgentTimeoutError, LLMError, LLMRefusalError, LLMTruncatedError, partial_text
 from miniagents.ext.jobs import Limits, Row, map_file, map_rows
 from miniagents.ext.journal import Journal, JournalError, recorded
+from miniagents.parts import Image
 from miniagents.testing import scripted_model
 from tests.support.amounts import amount
 from tests.support.noting import noting
+from tests.support.spoken import Anthropic, Asked, Chat, ContentMessage, Responses, Said
+from tests.support.sse_server import answer, sse
+from tests.support.wires import CHAT, WIRES, Wire, asking
 
 CUT = AssistantMessage("The kettle is", finish_reason="length", usage=Usage(5, 3))
 EMPTY = AssistantMessage(" \n", finish_reason="stop")
 STOPPED = AssistantMessage("The", finish_reason="content_filter")
 GOOD = AssistantMessage("good", finish_reason="stop", usage=Usage(5, 1))
+
+
+class Judged(AssistantMessage):
+    """An answer with a field."""
+
+    verdict: str
 
 
 def judging(asked: list[str]) -> MiniAgent:
@@ -60,6 +71,71 @@ async def test_answers_that_do_not_count(tmp_path: Path) -> None:
         assert len(rows) == len(asked), "the answers were paid and kept, so they are not paid again"
         found = [row async for row in map_rows(judging(asked), rows, journal=path, retry_failed=True)]
         assert sorted([*rows, *rows[:4]]) == sorted(asked)
+
+
+SAID_NOTHING = {
+    "nothing": Said(1, (), "", (), ()),
+    "white space": Said(1, (), "", (" ", "\n"), ()),
+    "a thought": Said(1, ("Hm.",), "signed", (), ()),
+    "a call": Said(1, (), "", (), (Asked("1", "look", ("{}",), ""),)),
+}
+
+
+@pytest.mark.parametrize("said", SAID_NOTHING.values(), ids=SAID_NOTHING)
+@pytest.mark.parametrize("speaker", [Chat(), Anthropic(), Responses()], ids=lambda each: repr(each.wire))
+async def test_answers_of_servers_that_say_nothing(speaker: ContentMessage, said: Said) -> None:
+    """An answer over HTTP without text (nothing, white space, a thought, a call) is the error of its row."""
+    async with asking(speaker.wire, sse(*speaker.events(said))) as asked:
+        found = [row async for row in map_rows(asked.agent, ["a"])]
+        assert ["The answer is empty. Such answers count only with accept='empty'."] == [
+            str(row.error) for row in found
+        ]
+    async with asking(speaker.wire, sse(*speaker.events(said))) as asked:
+        found = [row async for row in map_rows(asked.agent, ["a"], accept=["empty"])]
+        assert [None] == [row.error for row in found]
+
+
+async def test_null_content_is_empty() -> None:
+    """A whole answer whose content is null is empty."""
+    async with asking(CHAT, answer(200, CHAT.whole(None)), stream=False) as asked:
+        (row,) = [row async for row in map_rows(asked.agent, ["a"])]
+    assert "The answer is empty" in str(row.error)
+
+
+@pytest.mark.parametrize(
+    ("answered", "counts"),
+    [
+        (" \n", False),
+        (Message(" "), False),
+        (Message(mood="glad"), True),
+        (Judged("", verdict="good"), True),
+        (AssistantMessage(parts=[Image(url="https://example.org/a.png")]), True),
+    ],
+    ids=str,
+)
+async def test_what_is_an_answer(answered: MessageType, counts: bool) -> None:
+    """White space is no answer; pictures and the fields of a message are; nothing else is."""
+    async with MiniAgents():
+        (row,) = [row async for row in map_rows(noting([], lambda _: answered), ["a"])]
+    assert counts == (row.error is None)
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=repr)
+async def test_a_row_that_cannot_be_sent(wire: Wire, tmp_path: Path) -> None:
+    """A row without text, or with a picture that is not there, is an error of its own, and no other row's."""
+    missing = UserMessage(parts=[Image(path=tmp_path / "none.png")])
+    rows: list[str | UserMessage] = ["", "a", " ", missing, "b"]
+    async with asking(wire, *[sse(*wire.good("fine"))] * 2) as asked:
+        job = map_rows(asked.agent, rows, message=lambda row: row, journal=tmp_path / "j")
+        errors = [str(row.error) async for row in job]
+    told = [
+        "there is nothing to answer",
+        "None",
+        "there is nothing to answer",
+        "none.png cannot be read",
+        "None",
+    ]
+    assert [True] * 5 == [text in error for text, error in zip(told, errors, strict=True)]
 
 
 async def test_columns_about_answers(tmp_path: Path) -> None:

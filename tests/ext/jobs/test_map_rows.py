@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +16,7 @@ from miniagents import (
     InteractionContext,
     LLMConfigError,
     LLMConnectionError,
+    LLMError,
     LLMStatusError,
     Message,
     MessageType,
@@ -35,7 +36,8 @@ from miniagents.ext.llm.openai import openai_agent
 from miniagents.operators import map_agent
 from miniagents.testing import scripted_model
 from tests.support.noting import noting
-from tests.support.sse_server import answer, serve
+from tests.support.sse_server import answer, cut, hold, serve, sse
+from tests.support.wires import CHAT, WIRES, Wire, asking
 
 
 class Mood(Message):
@@ -439,6 +441,60 @@ async def test_budget_without_usage() -> None:
         assert (1, 1) == (job.progress.failed, job.progress.requests - 1)
         free = map_rows(scripted_model(then="fine"), [*"abc"], price=one_cent)
         assert 3 == len([row async for row in free])
+
+
+@pytest.mark.parametrize("wire", WIRES, ids=repr)
+async def test_budget_with_answers_that_break(wire: Wire, path: Path) -> None:
+    """An answer that breaks off costs its prompt, as large as the largest so far, and the text that came."""
+    scripts = [sse(*wire.good("fine")), *[sse(*wire.begun("x" * 40, "y" * 40), cut)] * 9]
+    rows: list[Row[str, Message]] = []
+    costs: list[Decimal | None] = []
+    async with asking(wire, *scripts) as asked:
+        for _ in range(2):
+            job = map_rows(
+                asked.agent,
+                map(str, range(9)),
+                journal=path,
+                budget=1,
+                price=one_cent,
+                concurrency=1,
+                retries=RetryPolicy(attempts=2, delay=0.0, errors=(LLMError,)),
+            )
+            with pytest.raises(BudgetExceededError, match="The budget of 1 dollars is spent"):
+                await _take(job, rows)
+            costs.append(job.progress.cost)
+            assert 3 == len(asked.server.requests)
+    first, broken, *again = rows
+    prompt = first.usage.input_tokens or 0
+    assert [prompt + 3, 2 * (prompt + 20)] == [_tokens(row.usage) for row in (first, broken)]
+    assert [(row.usage, row.cost) for row in (first, broken)] == [(row.usage, row.cost) for row in again]
+    assert [Decimal("0.01") * (_tokens(first.usage) + _tokens(broken.usage))] * 2 == costs
+
+
+async def _take(job: AsyncIterable[Row[str, Message]], rows: list[Row[str, Message]]) -> None:
+    async for row in job:
+        rows.append(row)  # noqa: PERF401 - also before an error
+
+
+async def test_calls_that_were_stopped_or_refused() -> None:
+    """A call that was stopped costs its prompt and what has come; a call that was refused costs nothing."""
+    begun = sse(*CHAT.begun("x" * 40), hold)
+    async with asking(CHAT, begun, answer(400, {"error": {"message": "no"}})) as asked:
+
+        @miniagent
+        async def first_word(ctx: InteractionContext) -> None:
+            async with asked.agent.inquire(ctx.messages) as replies:
+                async for message in replies:
+                    async for piece in message:
+                        ctx.reply(piece)
+                        return
+
+        job = map_rows(first_word, ["a", "b"], price=one_cent, concurrency=1)
+        assert [Usage(1000, 10), Usage()] == [row.usage async for row in job]
+
+
+def _tokens(usage: Usage) -> int:
+    return (usage.input_tokens or 0) + (usage.output_tokens or 0)
 
 
 async def test_a_price_that_is_known_to_be_unknown(path: Path) -> None:

@@ -193,7 +193,9 @@ class TestRuns:
     async def test_find(self, make: Make) -> None:
         """Records are found by id, topic, owner and state, newest first, each as it is now."""
         async with make() as store:
-            leases = [Lease(RunRecord(*each)) for each in ("1aX", "2bX", "3aY", "4aX")]
+            leases = [
+                Lease(RunRecord(run, owner, topic)) for run, owner, topic in ("1aX", "2bX", "3aY", "4aX")
+            ]
             for lease in leases:
                 await store.begin(lease, [])
             await store.append(leases[1], EVENTS)
