@@ -7,6 +7,7 @@ works.
 
 # pyright: reportUnnecessaryTypeIgnoreComment=false
 import asyncio
+from collections.abc import Mapping
 from typing import Any, assert_type, cast
 
 import reactivex as rx
@@ -146,6 +147,18 @@ def a_literal_to_begin_with() -> None:
     """Pyright, with our stubs or without: it takes the `0` for the type of all states."""
     rx.generate(0, lambda n: n < 3, lambda n: n + 1)  # pyright: ignore[reportArgumentType]
     assert_type(rx.generate(0, lambda n: n < 3, twice), Observable[int])
+
+
+def keep(newest: Mapping[str, Item], item: Item) -> Mapping[str, Item]:
+    """Keep the newest item of each text."""
+    return {**newest, item.text: item}
+
+
+def an_empty_dict_to_begin_with(items: Observable[Item]) -> None:
+    """Mypy takes it for the type of all states."""
+    items.pipe(ops.scan(keep, {}))  # type: ignore[arg-type]
+    none: Mapping[str, Item] = {}
+    assert_type(items.pipe(ops.scan(keep, none)), Observable[Mapping[str, Item]])
 
 
 def a_union_in_the_middle(items: Observable[Item]) -> None:
