@@ -13,7 +13,6 @@ Many streams become one in the flattener (`_flattener.py`); messages become othe
 (`_tokens.py`). Everything else that reads one stream and writes another one has a task.
 """
 
-from contextlib import suppress
 from typing import Generic, cast
 
 from typing_extensions import TypeVar, override
@@ -26,7 +25,7 @@ from miniagents.streams._run_task import current_ancestry
 from miniagents.streams._stream import Stream, TokenStream
 from miniagents.values import InquiryCancelledError, Restart, set_partial_text
 
-from ._message import Message, MessagePromise, MessageSink, message_of
+from ._message import Message, MessagePromise, MessageSink, message_of, message_so_far
 from ._parts import PartBuffer, text_so_far, told_by
 
 T = TypeVar("T")
@@ -242,11 +241,7 @@ class MessageCopy(Copy[str]):
     def end_here(self) -> None:
         """End as a message of what came, of its own class unless that requires data that did not come."""
         self.leave()
-        text = text_so_far(self.target)
-        message: Message = Message(text)
-        with suppress(Exception):
-            message = message_of(self._message[0], text, self._message[1])
-        self.target.finish(message)
+        self.target.finish(message_so_far(self.target, *self._message))
 
     @override
     def _end(self, source: object, buffer: ReplayBuffer[str]) -> None:

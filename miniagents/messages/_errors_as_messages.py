@@ -1,6 +1,5 @@
 """Replaces errors of a sequence by messages, so that the sequence completes normally."""
 
-from contextlib import suppress
 from typing import ClassVar, cast
 
 from typing_extensions import override
@@ -9,9 +8,9 @@ from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.values import Part
 
-from ._message import Message, MessagePromise, MessageSink, failed_message, message_of
+from ._message import Message, MessagePromise, MessageSink, failed_message, message_so_far
 from ._message_type import FlatStream
-from ._parts import PartBuffer, is_content, text_so_far
+from ._parts import PartBuffer, is_content
 from ._roles import ErrorMessage
 from ._tokens import TokenTransformer, write_with
 
@@ -96,11 +95,9 @@ class _Replacer(TokenTransformer[MessagePromise[Message]]):
 
     def _what_came(self, current: ReplayBuffer[str]) -> Message:
         """Return the beginning of a message; of its own class unless that requires data that did not come."""
-        text = text_so_far(current)
-        if self._promise is not None:
-            with suppress(Exception):
-                return message_of(self._promise.message_class, text, self._promise.preliminary_metadata)
-        return Message(text)
+        if self._promise is None:
+            return message_so_far(current, Message, {})
+        return message_so_far(current, self._promise.message_class, self._promise.preliminary_metadata)
 
     @override
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:

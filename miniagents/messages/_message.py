@@ -664,26 +664,44 @@ def end_early(promise: MessagePromise[Message], told: Part | None = None) -> Non
     buffer, kind = promise.buffer, promise.message_class
     producer = buffer.producer
     sink = getattr(producer, "sink", None)
-    data: dict[str, object] = dict(
-        sink.metadata if isinstance(sink, MessageSink) else promise.preliminary_metadata
-    )
-    data.pop("text", None)
-    if isinstance(buffer, PartBuffer):
-        if told is not None:
-            buffer.put(told)
-        data |= told_by(buffer.parts)
-        data.pop("text", None)
-        parts = cast("tuple[Content, ...]", data.get("parts", ()))
-        data["parts"] = tuple(each for each in parts if not _is_cut(each))
-    message: Message
-    text = text_so_far(buffer)
-    try:
-        message = message_of(kind, text, data)
-    except Exception:  # noqa: BLE001 - its class requires data that did not come
-        message = text_message(text)
-    buffer.finish(message)
+    data = sink.metadata if isinstance(sink, MessageSink) else promise.preliminary_metadata
+    if told is not None and isinstance(buffer, PartBuffer):
+        buffer.put(told)
+    buffer.finish(message_so_far(buffer, kind, data))
     if producer is not None:
         producer.cancel()
+
+
+def message_so_far(buffer: ReplayBuffer[str], kind: type[Message], metadata: Mapping[str, object]) -> Message:
+    """Return the message of what has come; of its own class unless that requires data that did not come.
+
+    Calls of tools, and thoughts without a signature, may be incomplete: they are left out.
+
+    Args:
+        buffer: of the message.
+        kind: its class.
+        metadata: its fields that are known besides its parts.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams._context import current_context
+        >>> async def main():
+        ...     buffer = ReplayBuffer(current_context(), ["Hel", "lo"])
+        ...     print(message_so_far(buffer, Message, {}))
+        >>> MiniAgents().run(main())
+        Hello
+    """
+    data = dict(metadata)
+    if isinstance(buffer, PartBuffer):
+        data |= told_by(buffer.parts)
+        parts = cast("tuple[Content, ...]", data.get("parts", ()))
+        data["parts"] = tuple(each for each in parts if not _is_cut(each))
+    data.pop("text", None)
+    text = text_so_far(buffer)
+    try:
+        return message_of(kind, text, data)
+    except Exception:  # noqa: BLE001 - its class requires data that did not come
+        return text_message(text)
 
 
 def _is_cut(part: Content) -> bool:

@@ -140,7 +140,7 @@ class Validation:
         try:
             validated = self.validated(message)
         except Exception as error:  # noqa: BLE001 - validation is user code
-            set_partial_text(error, "".join(tokens.items))
+            set_partial_text(error, message.text or "".join(tokens.items))
             tokens.fail(error, self.chain)
             return
         text = "" if tokens.items else str(validated)

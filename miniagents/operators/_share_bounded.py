@@ -18,7 +18,8 @@ def share_bounded(
     A source of this library waits while none has room, unlike with ``ops.share()``.
 
     * When does it start? At the first subscription.
-    * How often? Once for all subscribers; anew after the last has left and ``grace`` is over.
+    * How often? Once for all subscribers. Anew after the last has left and ``grace`` is over, if it has not
+      ended by itself.
     * What is kept? The last ``replay`` items, and what a slower reader has not read.
     * What does ``break`` do? It changes nothing for the others.
     * When does an error come? After all items before it, for each subscriber.

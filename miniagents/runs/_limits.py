@@ -118,7 +118,8 @@ class _Turns(Generic[T]):
         try:
             return await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # its turn had come in the same moment
+            # Its turn may have come in the same moment.
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._give_back(turn.result())
             raise
 

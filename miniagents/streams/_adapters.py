@@ -70,18 +70,20 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
         context = context_here()
         status: ReplayBuffer[object] = ReplayBuffer(context)
         name = getattr(source, "__qualname__", type(source).__qualname__)
+        read_before = RuntimeError(
+            f"from_async({name}): this async generator was read before, and can be read once. "
+            "Make a new one for each subscription: rx.defer(lambda _: from_async(...))."
+        )
         if was_read:
-            msg = (
-                f"from_async({name}): this async generator was read before, and can be read once. "
-                "Make a new one for each subscription: rx.defer(lambda _: from_async(...))."
-            )
-            observer.on_error(RuntimeError(msg))
+            observer.on_error(read_before)
             return Disposable()
         sink = _ObserverSink(observer, status, gauge_of(scheduler, observer), name)
         driver = ProducerTask("from_async", status, sink, part=True)
 
         def read() -> Coroutine[object, object, None]:
             nonlocal was_read
+            if was_read:  # by a subscription of the same turn
+                raise read_before
             was_read = isinstance(source, AsyncGeneratorType)
             return pump(source, status, sink.append)
 

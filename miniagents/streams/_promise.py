@@ -112,6 +112,7 @@ class Promise(Lease, Generic[T_co]):
 
     Raises:
         NoActiveContextError: no context is active.
+        TypeError: both a resolver and a value are given.
 
     Example:
         >>> from miniagents.streams import Promise, PromisingContext
@@ -135,6 +136,8 @@ class Promise(Lease, Generic[T_co]):
         self, resolver: Callable[[], Awaitable[T_co]] | None = None, *, prefill_result: T_co | None = None
     ) -> None:
         context = current_context()
+        if resolver is not None and prefill_result is not None:
+            raise TypeError("Promise(resolver, prefill_result=...): give one of the two.")
         if resolver is None:
             self.take(ReplayBuffer[object](context, [prefill_result], closed=True))
             return

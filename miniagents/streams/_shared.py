@@ -108,6 +108,7 @@ class _Run(Generic[T]):
         self._grace = grace
         self._forget = forget
         self._subscribers: dict[SafeObserver[T], None] = {}
+        self._joining: list[list[T]] = []  # what those get first who join now, one inside of the other
         self._ended: Callable[[SafeObserver[T]], None] | None = None
         self._subscription = SingleAssignmentDisposable()
         self._timer = SerialDisposable()
@@ -129,8 +130,11 @@ class _Run(Generic[T]):
         gauge = gauge_of(scheduler, observer)
         subscriber = SafeObserver(observer, lambda: self._part(subscriber, gauge))
         self._timer.disposable = None
-        for item in tuple(self._kept):
+        first = [*self._kept]
+        self._joining.append(first)
+        for item in first:  # the list may grow: what a subscriber does may cause the next item
             subscriber.next(item)
+        self._joining.pop()
         if self._ended is not None:
             self._ended(subscriber)
         elif not subscriber.left:
@@ -161,6 +165,8 @@ class _Run(Generic[T]):
     def _next(self, item: T) -> None:
         if self._kept.maxlen != 0:
             self._kept.append(item)
+        for first in self._joining:
+            first.append(item)
         for subscriber in tuple(self._subscribers):
             subscriber.next(item)
 

@@ -120,6 +120,25 @@ async def test_grace() -> None:
     assert (2, 0) == (numbers.runs, numbers.open)
 
 
+async def test_an_item_that_a_late_subscriber_causes() -> None:
+    """A late subscriber gets what comes while it gets the items that are kept, after these."""
+    source = rx.Subject[int]()
+    shared = source.pipe(share_bounded(replay=5))
+    early, late, inner = list[int](), list[int](), list[int]()
+
+    def join(item: int) -> None:
+        late.append(item)
+        if item == 1:
+            source.on_next(2)
+            shared.subscribe(inner.append)
+
+    with shared.subscribe(early.append):
+        source.on_next(1)
+        with shared.subscribe(join):
+            source.on_next(3)
+    assert [1, 2, 3] == early == late == inner
+
+
 @pytest.mark.loop(virtual=True)
 async def test_endless_grace() -> None:
     """With an endless grace it lives on to the end of its source."""

@@ -75,6 +75,24 @@ async def test_a_generator_that_was_read() -> None:
     )
 
 
+async def test_a_generator_that_two_read_at_once() -> None:
+    """Of two subscriptions of one turn to an async generator, the second gets the error."""
+
+    async def numbers() -> AsyncGenerator[int]:
+        yield 1
+        yield 2
+
+    first, second = Recorder[int](), Recorder[int]()
+    async with PromisingContext():
+        source = from_async(numbers())
+        source.subscribe(first)
+        source.subscribe(second)
+    assert ([1, 2], 1, []) == (first.items, first.completed, first.errors)
+    (error,) = second.errors
+    assert ([], 0) == (second.items, second.completed)
+    assert "numbers): this async generator was read before" in str(error)
+
+
 async def test_without_a_context() -> None:
     """Without an active context the subscription owns its task."""
     source, recorder, left = Source(range(2)), Recorder[int](), Recorder[int]()

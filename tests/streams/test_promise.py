@@ -46,6 +46,13 @@ class Slow:
             self.ended += 1
 
 
+async def test_a_resolver_or_a_value() -> None:
+    """A promise has a resolver or a value; both are refused, so that none is dropped."""
+    async with PromisingContext():
+        with pytest.raises(TypeError, match="give one of the two"):
+            Promise(Slow(), prefill_result=7)
+
+
 async def test_it_starts_at_once_and_runs_once() -> None:
     """The resolver starts at once, as a task, and runs once, however many await it and how often."""
     async with PromisingContext():

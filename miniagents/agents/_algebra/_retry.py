@@ -7,7 +7,7 @@ from typing import cast
 from typing_extensions import override
 
 from miniagents.messages import MessageSequencePromise
-from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, StopLoop
+from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, NestingError, StopLoop
 
 from ._operands import (
     Errors,
@@ -22,7 +22,7 @@ from ._operands import (
 )
 
 # These mean that the run must end, or that a retry would fail in the same way.
-_FINAL = (InquiryCancelledError, StopLoop, EOFError, DeadlockError)
+_FINAL = (InquiryCancelledError, StopLoop, EOFError, DeadlockError, NestingError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

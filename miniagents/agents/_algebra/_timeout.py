@@ -16,7 +16,7 @@ from functools import partial
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._copies import MessageCopy
 from miniagents.messages._message import message_buffers
-from miniagents.messages._parts import is_content, parts_in
+from miniagents.messages._parts import is_content, parts_in, text_so_far
 from miniagents.messages._sequence import WholeRequest
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._lifetime import current_producer
@@ -221,7 +221,7 @@ class Clock:
             seconds=seconds,
             elapsed=elapsed,
             tokens=tokens,
-            partial_text=next(("".join(each.buffer.items) for each in self.open), ""),
+            partial_text=next((text_so_far(each.buffer) for each in self.open), ""),
         )
         run = current_producer()
         handled = False
@@ -352,7 +352,7 @@ class WatchedMessage:
         """End the message with ``error``, after the tokens that came, and stop its producer."""
         producer = self.buffer.producer
         if not self.buffer.closed:
-            set_partial_text(error, "".join(self.buffer.items))
+            set_partial_text(error, text_so_far(self.buffer))
             self.buffer.fail(error, chain, handled=handled)
         if producer is not None:
             producer.cancel()

@@ -1,11 +1,13 @@
 """`a.catching(handler)`: what becomes of errors is said beside the agent."""
 
 import asyncio
+from collections.abc import AsyncIterator, MutableMapping
 
 import pytest
 
 from miniagents import (
     AWAIT,
+    AssistantMessage,
     ErrorMessage,
     InteractionContext,
     Message,
@@ -13,7 +15,10 @@ from miniagents import (
     MessageType,
     MiniAgent,
     MiniAgents,
+    Part,
+    Reasoning,
     StopLoop,
+    Usage,
     achain_loop,
     identity,
     miniagent,
@@ -48,6 +53,32 @@ async def test_a_failing_message() -> None:
         assert await heard(agent.inquire()) == expected
         half, *_ = await agent.inquire()
         assert str(half) == "half"
+
+
+async def thinking(metadata_so_far: MutableMapping[str, object]) -> AsyncIterator[Part]:
+    """Fail behind a thought, a count of tokens, and a text."""
+    yield Reasoning("Hm.", signature="s")
+    yield Usage(7)
+    yield "Hel"
+    raise OUT_OF_IDEAS
+
+
+@miniagent
+async def thinker(ctx: InteractionContext[Message, AssistantMessage]) -> None:
+    """Reply a message that fails."""
+    ctx.reply(AssistantMessage.promise_of_parts(thinking, model="m"))
+
+
+@pytest.mark.parametrize(
+    "agent", [thinker.catching(lambda error, _: f"sorry: {error}"), thinker.errors_as_messages()], ids=repr
+)
+async def test_the_message_that_failed(agent: MiniAgent) -> None:
+    """What stays of a message that failed has its parts, its tokens and its fields."""
+    async with MiniAgents():
+        replies = await agent.inquire()
+    first = replies[0]
+    assert isinstance(first, AssistantMessage)
+    assert ("Hel", 2, Usage(7), "m") == (first.text, len(first.parts), first.usage, first.model)
 
 
 async def test_nothing_to_catch() -> None:

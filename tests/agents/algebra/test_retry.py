@@ -15,6 +15,7 @@ from miniagents import (
     identity,
     miniagent,
 )
+from miniagents.errors import NestingError
 from miniagents.testing import Marbles
 from tests.support.speakers import Heard, Script, Speaker, heard
 
@@ -33,6 +34,16 @@ class Moody:
     async def _speak(self, ctx: InteractionContext) -> None:
         async for promise in next(self._speakers).agent.inquire(ctx.messages):
             ctx.reply(promise)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_what_would_fail_again() -> None:
+    """A nesting that is too deep is not tried again."""
+    deep = NestingError("too deep")
+    async with MiniAgents():
+        agent = Moody(Speaker("A", deep), Speaker("A", "never")).agent.retry(EXACT)
+        with pytest.raises(NestingError):
+            await agent.inquire()
 
 
 @pytest.mark.loop(virtual=True)

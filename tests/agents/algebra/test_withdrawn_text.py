@@ -1,13 +1,26 @@
 """Crosses modules: what readers of tokens get of `retry`, `hedge`, `fallback`, `catching` and `guard`."""
 
 import asyncio
+from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import pytest
 
-from miniagents import AssistantMessage, Message, MiniAgent, MiniAgents, fallback
-from miniagents.errors import GuardError, WithdrawnError
+from miniagents import (
+    AgentTimeoutError,
+    AssistantMessage,
+    InteractionContext,
+    Message,
+    MiniAgent,
+    MiniAgents,
+    Part,
+    Restart,
+    fallback,
+    miniagent,
+    partial_text,
+)
+from miniagents.errors import GuardError, MessageValidationError, WithdrawnError
 from miniagents.testing import scripted_model
 from tests.agents.algebra.test_fallback import Gone, model_of
 
@@ -20,6 +33,43 @@ SLOW = model_of("A", [20.0, "a1 "])
 SECRET = model_of("A", ["a1 ", 5.0, "secret", 60.0])
 GOOD = model_of("B", ["b1 ", 5.0, "b2"])
 TURNS = model_of("A", ["a1 ", 5.0, "a2"])
+
+
+class Year(Message):
+    """What has a number."""
+
+    year: int
+
+
+async def restarted(metadata_so_far: MutableMapping[str, object]) -> AsyncIterator[Part]:
+    """Withdraw a text, and stop in the middle of the next one, or end."""
+    yield "OLD"
+    yield Restart("busy")
+    yield "NEW"
+    if metadata_so_far.get("stuck"):
+        await asyncio.Event().wait()
+
+
+@miniagent
+async def stuck(ctx: InteractionContext[Message, AssistantMessage]) -> None:
+    """Reply a message that never ends."""
+    ctx.reply(AssistantMessage.promise_of_parts(restarted, stuck=True))
+
+
+@miniagent
+async def typed(ctx: InteractionContext[Message, Year]) -> None:
+    """Reply a message of another class."""
+    ctx.reply(AssistantMessage.promise_of_parts(restarted))  # type: ignore[arg-type]  # it becomes a Year
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("agent", [stuck.timeout(total=1), stuck.timeout(stall=1), typed], ids=repr)
+async def test_the_text_of_an_error(agent: MiniAgent) -> None:
+    """The partial text of an error is the text that stands, not the one that was withdrawn."""
+    async with MiniAgents():
+        with pytest.raises((AgentTimeoutError, MessageValidationError)) as caught:
+            await agent.inquire("x")
+    assert "NEW" == partial_text(caught.value)
 
 
 def no_secret(text: str) -> str | None:
