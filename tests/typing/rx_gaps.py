@@ -7,12 +7,13 @@ works.
 
 # pyright: reportUnnecessaryTypeIgnoreComment=false
 import asyncio
-from typing import Any, assert_type
+from collections.abc import Mapping
+from typing import Any, assert_type, cast
 
 import reactivex as rx
 from pydantic import Field
 from reactivex import Observable, operators as ops
-from typing_extensions import ParamSpec
+from typing_extensions import ParamSpec, TypeIs
 
 from miniagents import (
     AWAIT,
@@ -25,12 +26,12 @@ from miniagents import (
     miniagent,
 )
 from miniagents.agents import Stage
-from miniagents.operators import resolve
+from miniagents.operators import chunk, resolve, share_bounded, until
 from miniagents.testing import scripted_model
 from miniagents.types import ChainItem
 from tests.typing.agent_kinds import answering_agent, any_agent, keyed_agent, tuned_agent
 from tests.typing.message_classes import Answer, Question
-from tests.typing.rx_items import Item
+from tests.typing.rx_items import Item, Reply
 from tests.typing.rx_public import Event, name, score, twice
 
 P = ParamSpec("P")
@@ -55,6 +56,34 @@ def behind_an_agent(questions: Observable[Question]) -> None:
         Observable[float],
     )
     questions.pipe(answering_agent, resolve(), ops.map(lambda answer: answer.nope))  # type: ignore[attr-defined]
+
+
+def behind_our_own_operators(ints: Observable[int], stop: asyncio.Event) -> None:
+    """The same: they take items of any type."""
+    assert_type(ints.pipe(chunk(2), ops.map(lambda some: some[0] + 1)), Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    assert_type(ints.pipe(share_bounded(), ops.map(lambda n: n + 1)), Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    assert_type(ints.pipe(until(stop), ops.map(lambda n: n + 1)), Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    windows = ints.pipe(ops.window_with_time(1.0), ops.flat_map(lambda window: window.pipe(ops.to_list())))
+    assert_type(windows, Observable[Any])  # pyright: ignore[reportAssertTypeFailure]
+    assert_type(ints.pipe(chunk(2)).map(lambda some: some[0] + 1), Observable[int])
+
+
+def an_item_with_a_value_to_begin_with(words: Observable[str]) -> None:
+    """Mypy refuses the pipe; the methods work."""
+    words.pipe(ops.publish_value(None), ops.ref_count())  # type: ignore[arg-type]
+    assert_type(words.publish_value(None).ref_count(), Observable[str | None])
+
+
+def is_a_reply(item: Item) -> TypeIs[Reply]:
+    """Tell a reply from any other item, to type checkers too."""
+    return isinstance(item, Reply)
+
+
+def a_filter_that_narrows(items: Observable[Item]) -> None:
+    """Both: with forms for this, a checker would not know or not name what a lambda takes any more."""
+    assert_type(items.pipe(ops.filter(is_a_reply)), Observable[Item])
+    assert_type(items.filter(is_a_reply), Observable[Item])
+    assert_type(cast("Observable[Reply]", items.filter(is_a_reply)), Observable[Reply])
 
 
 def in_the_third_place(words: Observable[str]) -> None:
@@ -118,6 +147,18 @@ def a_literal_to_begin_with() -> None:
     """Pyright, with our stubs or without: it takes the `0` for the type of all states."""
     rx.generate(0, lambda n: n < 3, lambda n: n + 1)  # pyright: ignore[reportArgumentType]
     assert_type(rx.generate(0, lambda n: n < 3, twice), Observable[int])
+
+
+def keep(newest: Mapping[str, Item], item: Item) -> Mapping[str, Item]:
+    """Keep the newest item of each text."""
+    return {**newest, item.text: item}
+
+
+def an_empty_dict_to_begin_with(items: Observable[Item]) -> None:
+    """Mypy takes it for the type of all states."""
+    items.pipe(ops.scan(keep, {}))  # type: ignore[arg-type]
+    none: Mapping[str, Item] = {}
+    assert_type(items.pipe(ops.scan(keep, none)), Observable[Mapping[str, Item]])
 
 
 def a_union_in_the_middle(items: Observable[Item]) -> None:
@@ -207,6 +248,9 @@ def an_agent_with_optional_keywords() -> None:
 def a_required_keyword_after_fork(words: Observable[str]) -> None:
     """Both checkers: after `fork` it may still be given, and so it is required. `bind` closes it."""
     keyed_agent.fork(key="k").inquire("a")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    keyed_agent.fork(tries=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    keyed: MiniAgent[Message, Message, ...] = keyed_agent
+    assert_type(keyed.fork(tries=2), MiniAgent[Message, Message, ...])
     keyed_agent.fork(key="k") | any_agent  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
     assert_type(keyed_agent.bind(key="k") | any_agent, MiniAgent)
     assert_type(words.pipe(keyed_agent.bind(key="k"), resolve()), Observable[Message])
@@ -241,3 +285,4 @@ def not_typable() -> None:
     """An attribute by its name, and marbles: nothing says what they are."""
     assert_type(rx.of(1).pipe(ops.pluck_attr("real")), Observable[Any])
     assert_type(rx.cold("--1--|"), Observable[Any])
+    assert_type(rx.cold("--a--|", lookup={"a": 1}), Observable[Any])
