@@ -6,11 +6,13 @@ from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from types import AsyncGeneratorType
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 from typing_extensions import override
+
+from miniagents.values import name_of
 
 from ._buffer import ReplayBuffer
 from ._context import Context, context_here, current_context, plain_context
@@ -49,6 +51,7 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
         A cold Observable.
 
     Raises:
+        TypeError: ``source`` is no async iterable.
         NoActiveContextError: on subscribing, when the active context has ended, or no event loop is running.
 
     Example:
@@ -62,6 +65,10 @@ def from_async(source: AsyncIterable[T]) -> Observable[T]:
         >>> MiniAgents().run(from_async(numbers()))
         [0, 1, 2]
     """
+    if not isinstance(cast("object", source), AsyncIterable):
+        name = name_of(source)
+        what = f"call it: from_async({name}())" if callable(source) else "give it an async iterable"
+        raise TypeError(f"from_async({name}): this cannot be read with `async for`; {what}.")
     was_read = False
 
     def subscribe(

@@ -1,8 +1,8 @@
 """The life of a stream: what ends it, and where that is decided.
 
 This module decides the state of a stream's life (:class:`Lifetime`) and of a task's life
-(:class:`TaskLife`); ``_demand`` adds what demand has to do with it. A table in ``docs/core.md`` has the states
-and every transition, and ``tests/streams/test_life_table.py`` tests each of its cells.
+(:class:`TaskLife`); ``_demand`` adds what demand has to do with it. A table in ``docs/core.md`` has the
+states and every transition, and ``tests/streams/test_life_table.py`` tests each of its cells.
 
 Two questions decide everything: can the stream still be read (does anything hold a lease on it), and has it
 ever been read? When the last lease is gone, a stream that was read is stopped, because its readers have left.

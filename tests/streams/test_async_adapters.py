@@ -75,6 +75,14 @@ async def test_a_generator_that_was_read() -> None:
     )
 
 
+def test_what_is_not_asynchronous() -> None:
+    """What cannot be read with `async for` is refused at once, with what to do."""
+    with pytest.raises(TypeError, match=r"from_async\(Source\): .*; call it: from_async\(Source\(\)\)"):
+        from_async(Source)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"from_async\(.*\): .*; give it an async iterable\."):
+        from_async([1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 async def test_a_generator_that_two_read_at_once() -> None:
     """Of two subscriptions of one turn to an async generator, the second gets the error."""
 

@@ -126,7 +126,7 @@ async def another(error: Exception, ctx: InteractionContext[Question, Answer]) -
 
 
 async def harder(error: Exception, ctx: InteractionContext[Question, Answer]) -> HardQuestion:
-    return HardQuestion(str(error))
+    return HardQuestion(str(error), topic="", points=1)
 
 
 def count(error: Exception, ctx: InteractionContext[Question, Answer]) -> int:
