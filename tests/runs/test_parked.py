@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pydantic import BaseModel, field_validator
@@ -392,6 +393,39 @@ async def test_a_working_run_of_a_version_that_is_gone() -> None:
         assert RunEnded("lost", "Ask again, please.") == (await frames_of(runs, first))[-1]
         assert (["Done."], "finished") == await texts(runs, second)
     assert ["1", "1"] == seen
+
+
+@pytest.mark.logs("had not ended drain_timeout", "take_over failed")
+@pytest.mark.parametrize("said", [KeyError("agent"), 7], ids=repr)
+async def test_a_take_over_that_fails(said: object, caplog: pytest.LogCaptureFixture) -> None:
+    """A run of another version goes on only if `take_over` says so: an error, or anything else, ends it."""
+    paid: list[str] = []
+
+    @miniagent(alias="PAYS")
+    async def pays(_: InteractionContext) -> None:
+        await asyncio.sleep(1)
+        paid.append("paid")
+
+    def decide(_: RunRecord) -> str | None:
+        if isinstance(said, Exception):
+            raise said
+        return cast("str", said)
+
+    journal = MemoryJournal()
+    async with MiniAgents(drain_timeout=0):
+        run = await Runs(journal, agents={"pays": pays}, version="1").begin("pays")
+    async with running({"pays": pays}, journal, version="2", take_over=decide) as (runs, _):
+        last = (await frames_of(runs, run))[-1]
+        assert isinstance(last, RunEnded)
+        assert ("lost", True) == (last.how, "agents have changed" in last.sentence)
+    assert [] == paid
+    assert f"take_over failed, so a run of another version ends: {run}" in caplog.text
+
+    async def later(_: RunRecord) -> str:
+        return "Sorry."
+
+    with pytest.raises(TypeError, match=r"take_over=...\) is async"):
+        Runs(journal, take_over=later)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.logs("A run failed")

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Gen
 from contextlib import aclosing, contextmanager, suppress
 from contextvars import Context as Variables
 from functools import partial
+from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -77,6 +78,9 @@ class Runs:
         take_over: called with each run of a version that is gone.
         error_text: makes the sentence for clients from an error.
 
+    Raises:
+        TypeError: ``take_over`` is async.
+
     Example:
         >>> from miniagents import MiniAgents
         >>> from miniagents.testing import scripted_model
@@ -101,6 +105,8 @@ class Runs:
         take_over: Callable[[RunRecord], str | None] | None = None,
         error_text: ErrorText | None = None,
     ) -> None:
+        if iscoroutinefunction(take_over):
+            raise TypeError("Runs(take_over=...) is async; give a function that decides at once.")
         self._journal: RunStore = MemoryJournal() if journal is None else journal
         self._restart: Literal["server", "never"] = "never" if journal is None else "server"
         self._agents = dict(agents or {})
@@ -735,11 +741,22 @@ class Runs:
             return None, _cannot("The agent of this answer does not exist any more, so the answer")
         if record.version == self._version:
             return request, None
-        ending: RunEnded | None = _cannot("The agents have changed since this answer began, so it")
-        if self._take_over is not None:
-            sentence = self._take_over(record)
-            ending = None if sentence is None else RunEnded("lost", sentence)
-        return request, ending
+        return request, self._decided(record)
+
+    def _decided(self, record: RunRecord) -> RunEnded | None:
+        """What `take_over` says of a run of another version; it goes on only if that says so."""
+        changed = _cannot("The agents have changed since this answer began, so it")
+        if self._take_over is None:
+            return changed
+        try:
+            sentence: object = self._take_over(record)
+            if sentence is not None and not isinstance(sentence, str):
+                msg = f"take_over returned a {type(sentence).__name__}; return the sentence, or None."
+                raise TypeError(msg)  # noqa: TRY301 - as an error of its own
+        except Exception:
+            logger.exception("take_over failed, so a run of another version ends: %s", record.run)
+            return changed
+        return None if sentence is None else RunEnded("lost", sentence)
 
     async def _close(self) -> None:
         opening, self._opening = self._opening, None
