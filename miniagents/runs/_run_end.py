@@ -19,9 +19,9 @@ NEXT: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "ending": dict(zip(_RESULTS, ("ended", "taken", "retreating", "giving up"), strict=True)),
         "parking": dict(zip(_RESULTS, ("parked", "taken", "retreating", "giving up"), strict=True)),
         "leaving": dict(zip(_RESULTS, ("left", "taken", "retreating", "retreating"), strict=True)),
-        "retreating": dict(zip(_RESULTS, ("left", "taken", "giving up", "giving up"), strict=True)),
+        "retreating": dict(zip(_RESULTS, ("left", "taken", "let go", "let go"), strict=True)),
         "giving up": dict(zip(_RESULTS, ("ended", "taken", "lost", "lost"), strict=True)),
-        **dict.fromkeys(("ended", "parked", "left", "taken", "lost"), MappingProxyType[str, str]({})),
+        **dict.fromkeys(("ended", "parked", "left", "let go", "taken", "lost"), MappingProxyType[str, str]({})),
     }
 )
 """The state after each event; what a state does not name changes nothing."""
@@ -64,7 +64,7 @@ class RunEnd:
     @property
     def elsewhere(self) -> bool:
         """Whether the rest of the run, if there is any, is written by another process."""
-        return self.state in {"parked", "left", "taken"}
+        return self.state in {"parked", "left", "let go", "taken"}
 
     def happens(self, event: str) -> None:
         """Go on to the next state."""

@@ -315,7 +315,7 @@ class RunStore(Protocol):
         heard: int = 0,
         counts: bool = False,
     ) -> None:
-        """Let the next process take a run.
+        """Let the next process take a run. If this cannot be written now, the store does so when it can.
 
         Args:
             lease: of the run.

@@ -15,7 +15,14 @@ from miniagents.runs import RunLog
 from miniagents.testing import scripted_model
 
 PAGE = Path(__file__).parents[2] / "docs" / "journal.md"
-FINAL = {"ended": "ended", "parked": "parked", "left": "left", "taken": "live", "lost": "live"}
+FINAL = {
+    "ended": "ended",
+    "parked": "parked",
+    "left": "left",
+    "let go": "live",
+    "taken": "live",
+    "lost": "live",
+}
 DECISIONS = ("ends", "parks", "leaves")
 WAYS = {  # how a run comes into a state whose batch is being written
     "going": (),
@@ -27,6 +34,7 @@ WAYS = {  # how a run comes into a state whose batch is being written
     "ended": ("ends", "kept"),
     "parked": ("parks", "kept"),
     "left": ("leaves", "kept"),
+    "let go": ("going", "not kept", "not kept"),
     "taken": ("going", "refused"),
     "lost": ("going", "not kept for good", "not kept"),
 }

@@ -5,6 +5,7 @@ Crosses modules: runs, what is told of them for the second time, journals.
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from miniagents import (
     miniagent,
     tool,
 )
+from miniagents.ext._journal import _runs
 from miniagents.ext.journal import (
     Event,
     Journal,
@@ -718,3 +720,26 @@ async def test_a_journal_that_is_away(failures: int, how: str) -> None:
         frames = await everything(runs, await runs.begin("agent", "Count."))
     assert how == how_it_ended(frames)
     assert how == "lost" or [answer] == texts_of(frames)
+
+
+@pytest.mark.logs("away", "cannot be recorded", "No reader ever saw this error")
+async def test_a_journal_that_is_away_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While its journal is away, a run is not told to be lost: it goes on when the journal is back."""
+    monkeypatch.setattr(_runs, "_TIDY", 0.05)
+    path, answer = tmp_path / "runs.journal", "One, two, three."
+    with Journal(path) as journal, sqlite3.connect(path) as database:
+        async with MiniAgents():
+            runs = runs_of(journal, scripted_model(then=answer, delay=0.1))
+            reading = asyncio.create_task(everything(runs, await runs.begin("agent", "Count.")))
+            await asyncio.sleep(0.15)
+            for name, action in (("a", "INSERT ON tail"), ("b", "UPDATE ON runs")):
+                refuse = "BEGIN SELECT RAISE(FAIL, 'away'); END"
+                database.execute(f"CREATE TRIGGER {name} BEFORE {action} {refuse}")
+            await asyncio.sleep(0.5)
+            assert not reading.done()
+            for name in "ab":
+                database.execute(f"DROP TRIGGER {name}")
+            async with asyncio.timeout(10):
+                frames = await reading
+        assert ([answer], "finished") == (texts_of(frames), how_it_ended(frames))
+    database.close()
