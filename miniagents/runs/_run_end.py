@@ -21,7 +21,9 @@ NEXT: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "leaving": dict(zip(_RESULTS, ("left", "taken", "retreating", "retreating"), strict=True)),
         "retreating": dict(zip(_RESULTS, ("left", "taken", "let go", "let go"), strict=True)),
         "giving up": dict(zip(_RESULTS, ("ended", "taken", "lost", "lost"), strict=True)),
-        **dict.fromkeys(("ended", "parked", "left", "let go", "taken", "lost"), MappingProxyType[str, str]({})),
+        **dict.fromkeys(
+            ("ended", "parked", "left", "let go", "taken", "lost"), MappingProxyType[str, str]({})
+        ),
     }
 )
 """The state after each event; what a state does not name changes nothing."""
