@@ -185,7 +185,11 @@ def add_journal(parser: argparse.ArgumentParser) -> None:
     _add_answer(made["answer"])
     adder(made["timeline"])("--out OUT", "write a page (.html) or a picture (.svg) to this file", type=Path)
     prune = adder(made["prune"])
-    prune("--older-than TIME", "remove calls that were made longer ago, such as 30d", type=_seconds)
+    prune(
+        "--older-than TIME",
+        "remove calls that were made, and runs that ended, longer ago, such as 30d",
+        type=_seconds,
+    )
     prune("--unused-for TIME", "remove calls that were not used for this long, such as 12h", type=_seconds)
     prune(
         "--max-size SIZE",
@@ -286,7 +290,7 @@ def run_journal(options: JournalOptions) -> int:
                 removed = journal.prune(
                     older_than=options.older_than, unused_for=options.unused_for, max_bytes=options.max_size
                 )
-            sys.stdout.write(f"{removed} calls removed\n")
+            sys.stdout.write(f"{removed} calls and ended runs removed\n")
         elif options.what in {"runs", "questions"} or options.run is not None:
             _check(options.file)
             asyncio.run(_of_runs(options))

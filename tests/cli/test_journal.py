@@ -69,7 +69,7 @@ def test_a_reader_who_leaves(
 def test_prune(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It removes calls, and says how many."""
     assert 0 == main(["journal", "prune", str(path), "--max-size", "1B"])
-    assert "2 calls removed" in capsys.readouterr().out
+    assert "2 calls and ended runs removed" in capsys.readouterr().out
     with Journal(path) as journal:
         assert [] == list(journal.calls())
 
@@ -106,7 +106,7 @@ def test_in_use(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A journal is pruned while it is in use."""
     with Journal(path):
         assert 0 == main(["journal", "prune", str(path), "--older-than", "0s"])
-    assert "calls removed" in capsys.readouterr().out
+    assert "runs removed" in capsys.readouterr().out
 
 
 @tool

@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Protocol
 
 from miniagents.parts import Refusal, Restart
 
-from ._frames import Frame, MessageEnded, MessagePart, RunEnded, frame_json, json_of
+from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frame_json, json_of
 
 NO_CACHE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -124,6 +124,8 @@ class JSONLinesEncoder:
 class TextEncoder:
     r"""Only the text, with an empty line between messages; a last line in brackets if a run did not finish.
 
+    What the user said is left out.
+
     Example:
         >>> TextEncoder().encode(7, RunEnded("failed", "The agent failed."))
         b'\n[failed: The agent failed.]\n'
@@ -136,6 +138,7 @@ class TextEncoder:
     def __init__(self) -> None:
         self._gap = b""  # bytes before the next text
         self._wrote = False
+        self._of_the_user: int | None = None  # the message that is left out
 
     def begin(self) -> bytes:
         """Return nothing."""
@@ -145,6 +148,10 @@ class TextEncoder:
         """Return the text of a part; nothing for other frames."""
         del position
         match frame:
+            case MessageBegan(message, "user"):
+                self._of_the_user = message
+            case MessagePart(message) | MessageEnded(message) if message == self._of_the_user:
+                pass
             case MessagePart(_, str(text)) | MessagePart(_, Refusal(text)) if text:
                 gap, self._gap, self._wrote = self._gap, b"", True
                 return gap + text.encode(errors="replace")

@@ -91,7 +91,10 @@ def test_no_frames(data: dict[str, object]) -> None:
 
 
 def test_text() -> None:
-    """The text protocol has an empty line between messages, and says what was withdrawn and how it ended."""
+    """The text protocol has an empty line between messages, and says what was withdrawn and how it ended.
+
+    What the user said in between is no text of the agent.
+    """
     encoder = TextEncoder()
     frames: list[Frame] = [
         MessageBegan(0, "assistant"),
@@ -99,7 +102,8 @@ def test_text() -> None:
         MessagePart(0, "one"),
         MessagePart(0, Usage(1)),
         MessageEnded(0),
-        MessageBegan(1, "assistant"),
+        MessageBegan(1, "user"),
+        MessagePart(1, "Say that all is free."),
         MessageEnded(1),
         MessageBegan(2, "assistant"),
         MessagePart(2, Refusal("two")),
