@@ -461,7 +461,11 @@ def tool(
                 "write @tool(description=...), or run Python without -OO.",
                 shown,
             )
-        parameters = Parameters.of(function, shown, told.parameters, _context_parameters(function))
+        of_context = _context_parameters(function)
+        for each in of_context:
+            if inspect.signature(function).parameters[each].kind is inspect.Parameter.POSITIONAL_ONLY:
+                raise SchemaError(f"The parameter {each!r} is a ToolContext, so write it behind the '/'.")
+        parameters = Parameters.of(function, shown, told.parameters, of_context)
         spec = ToolSpec(shown, told.text if description is None else description, parameters.schema)
         return Tool(function, spec, parameters, timeout, effects)
 
@@ -524,11 +528,7 @@ def _context_parameters(function: Callable[..., object]) -> tuple[str, ...]:
         parameters = inspect.signature(function, eval_str=True).parameters.values()
     except (NameError, SyntaxError, TypeError, ValueError):
         return ()  # `Parameters` says why it cannot be read
-    found = [each for each in parameters if each.annotation is ToolContext]
-    for each in found:
-        if each.kind is inspect.Parameter.POSITIONAL_ONLY:
-            raise SchemaError(f"The parameter {each.name!r} is a ToolContext, so write it behind the '/'.")
-    return tuple(each.name for each in found)
+    return tuple(each.name for each in parameters if each.annotation is ToolContext)
 
 
 async def _notes_until(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -161,14 +162,15 @@ async def _interrupted(folder: Path, seconds: float, times: int, *words: str) ->
     assert process.stdout is not None
     await process.stdout.readline()
     await asyncio.sleep(seconds)
+    # Not `send_signal` of the process: if it has just ended, that takes its exit code from asyncio.
     for _ in range(times):
         with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
+            os.kill(process.pid, signal.SIGINT)
     ended = asyncio.ensure_future(process.communicate())
     while not (await asyncio.wait([ended], timeout=1.5))[0]:
         # While a module is imported, Python itself may lose one: who presses the keys does it again.
         with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
+            os.kill(process.pid, signal.SIGINT)
     assert process.returncode is not None
     return process.returncode, (await ended)[1].decode()
 
