@@ -168,7 +168,8 @@ class _ObserverSink(Generic[T]):
             # There is no buffer that could fill up, so a counter decides when the event loop gets a turn.
             self._turn_at = self._count + self._burst
             self._status.look_up_next()
-        # After half of the room, as others may fill it too; but after a small one as a whole, as looks cost.
+        # Look again when half of the room is full, since other sources fill it too. A look costs: if at most
+        # a quarter is left, look when all of it is full.
         self._look_at = min(
             self._turn_at, self._count + (room // 2 if 4 * room > self._burst else max(1, room))
         )

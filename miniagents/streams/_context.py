@@ -679,7 +679,7 @@ class PromisingContext:
         while self.tasks:
             left = None if deadline is None else deadline - self.loop.time()
             if left is not None and left <= 0:
-                if limit:  # who gives them no time expects it
+                if limit:  # with 0 seconds, the caller has asked for just that
                     logger.warning(
                         _CANCELLED,
                         _listed(sorted(task.name for task in self.tasks)),

@@ -108,7 +108,7 @@ class _Run(Generic[T]):
         self._grace = grace
         self._forget = forget
         self._subscribers: dict[SafeObserver[T], None] = {}
-        self._joining: list[list[T]] = []  # what those get first who join now, one inside of the other
+        self._joining: list[list[T]] = []  # the kept items of each `join` that runs, the innermost one last
         self._ended: Callable[[SafeObserver[T]], None] | None = None
         self._subscription = SingleAssignmentDisposable()
         self._timer = SerialDisposable()

@@ -270,7 +270,7 @@ async def test_an_early_value_in_the_log(caplog: pytest.LogCaptureFixture) -> No
         @classmethod
         def check(cls, by: str) -> str:
             """Refuse it, and quote it."""
-            raise ValueError(f"nobody is {by}")
+            raise ValueError(f"no customer is called {by}")
 
     @miniagent(alias="CLERK")
     async def clerk(ctx: InteractionContext) -> None:
@@ -282,7 +282,7 @@ async def test_an_early_value_in_the_log(caplog: pytest.LogCaptureFixture) -> No
         await eventually(lambda: parked(journal, run))
         await runs.stop(run)
     (said,) = [each.getMessage() for each in caplog.records if "came early" in each.getMessage()]
-    assert "nobody is" in said
+    assert "no customer is called" in said
     assert "\x1b" not in said
     assert "sk-abcdefghijklmnopqrstuvwx" not in said
 
@@ -325,7 +325,7 @@ async def test_events() -> None:
         assert (["3"], "finished") == await texts(runs, await runs.begin("clerk", "again"))
 
 
-async def test_a_refused_answer_wakes_nobody() -> None:
+async def test_a_refused_answer_leaves_the_run_parked() -> None:
     """An answer that does not fit leaves a run parked, and its log as it was; so does a value of an event.
 
     In the next process, which has not seen the run ask, the first one begins the run again: it tells nothing.

@@ -76,7 +76,7 @@ Origin: TypeAlias = Callable[[int, MessagePromise[Message]], tuple[int, int] | N
 _SHUT_DOWN: Final = "The server ended before the answer was complete."
 """The sentence of a run whose server ended first."""
 _FAILED: Final = "The agent failed; the log of the server says why."
-_NOBODY: Final = "The agent asks a person, and a client of this protocol cannot answer."
+_UNANSWERABLE: Final = "The agent asks a person, and a client of this protocol cannot answer."
 _TAKEN: Final = "Another run waits already for the event that this one waits for."
 _SHOWN: Final = ("agent_alias", "model", "tool", "call_id", "parts")
 _TOO_SLOW: Final = "The answer was stopped, because the client did not read it."
@@ -102,7 +102,7 @@ def sentence_of(error: Exception) -> str:
         case BudgetExceededError():
             return "The budget for this is used up."
         case QuestionError(reason=None | "taken" as reason):
-            return _NOBODY if reason is None else _TAKEN
+            return _UNANSWERABLE if reason is None else _TAKEN
         case _:
             return _FAILED
 
