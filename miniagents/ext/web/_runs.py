@@ -749,10 +749,7 @@ class Runs:
         if self._take_over is None:
             return changed
         try:
-            sentence: object = self._take_over(record)
-            if sentence is not None and not isinstance(sentence, str):
-                msg = f"take_over returned a {type(sentence).__name__}; return the sentence, or None."
-                raise TypeError(msg)  # noqa: TRY301 - as an error of its own
+            sentence = _sentence_of(self._take_over(record))
         except Exception:
             logger.exception("take_over failed, so a run of another version ends: %s", record.run)
             return changed
@@ -822,6 +819,14 @@ def _is_interactive(agent: object) -> bool:
     """Return whether an agent, or one that it is made of, takes what is said to it while it works."""
     parts: Sequence[object] = getattr(agent, "components", ())
     return isinstance(agent, InteractiveAgent) or any(map(_is_interactive, parts))
+
+
+def _sentence_of(said: object) -> str | None:
+    """What a function of the app's returned in place of a sentence, checked."""
+    if said is None or isinstance(said, str):
+        return said
+    msg = f"take_over returned a {type(said).__name__}; return the sentence, or None."
+    raise TypeError(msg)
 
 
 def _cannot(reason: str) -> RunEnded:
