@@ -129,6 +129,7 @@ class JournalOptions:
         out: the file to which `timeline` writes; None for stdout.
         question: the id of the question that `answer` answers.
         answer: `Allow`, `Reject` or a value.
+        by: who answers; None: nobody says so.
         older_than: `prune` removes calls that are older than this, in seconds.
         unused_for: `prune` removes calls that were not used for this long, in seconds.
         max_size: `prune` removes the least recently used calls until the others take at most this, in bytes.
@@ -140,6 +141,7 @@ class JournalOptions:
     out: Path | None = None
     question: str = ""
     answer: object = None
+    by: str | None = None
     older_than: float | None = None
     unused_for: float | None = None
     max_size: int | None = None
@@ -200,7 +202,9 @@ def add_journal(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_answer(answer: argparse.ArgumentParser) -> None:
-    adder(answer)("question QUESTION", "the id of a question")
+    add = adder(answer)
+    add("question QUESTION", "the id of a question")
+    add("--by NAME", "who answers; it is kept with the answer")
     how = adder(answer.add_mutually_exclusive_group(required=True))
     how("--allow", "allow the call", dest="answer", action="store_const", const=Allow())
     how(
@@ -319,7 +323,9 @@ async def _of_run(journal: Journal | PostgresJournal, run: str, options: Journal
     match options.what:
         case "answer":
             try:
-                taken = await answer_question(journal, run, options.question, options.answer, wait=_CHECKED)
+                taken = await answer_question(
+                    journal, run, options.question, options.answer, by=options.by, wait=_CHECKED
+                )
             except QuestionError as error:
                 raise JournalError(f"The question {options.question} cannot be answered: {error}") from None
             later = "recorded; the run checks it when a server goes on with it\n"
@@ -386,7 +392,8 @@ def _question_line(question: Question) -> str:
     what, data = (shown["tool"], "arguments") if "tool" in shown else (shown.get("text"), "schema")
     due = "" if question.due is None else f" (until {_moment(question.due)})"
     if question.answered:
-        due = f" (answered; a server of version {question.version} checks it)"
+        by = "" if question.by is None else f" by {question.by}"
+        due = f" (answered{by}; a server of version {question.version} checks it)"
     words = (question.run, question.id, question.kind, " ".join(str(what).split()))
     return strip_control(f"{' '.join(words)} {json.dumps(shown.get(data), ensure_ascii=False)}{due}")
 

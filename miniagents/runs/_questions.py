@@ -63,6 +63,7 @@ class Question:
         due: until when it can be answered, in seconds since 1970; None: always.
         version: of the agents that ask. The run goes on in a server of this version.
         answered: whether it has an answer that its run has not checked yet.
+        by: who has given that; None if that is not known.
 
     Example:
         >>> Question("7", "q", "question", {"text": "Which flight?"}, "", None).shown["text"]
@@ -77,6 +78,7 @@ class Question:
     due: float | None
     version: str = ""
     answered: bool = False
+    by: str | None = None
 
 
 Check: TypeAlias = Callable[[str, Asked], object]
@@ -158,8 +160,10 @@ async def open_questions(journal: RunStore, run: str, *, answered: bool = False)
         {'text': 'Why?'}
     """
     page, known = await _read(journal, run)
-    sent = {_question_in(key) for key in page.sent if key not in known.refused}
-    found = [replace(known.asked[key], answered=key in sent) for key in known.open]
+    sent = {_question_in(key): data for key, data in page.sent.items() if key not in known.refused}
+    found = [
+        replace(known.asked[key], answered=key in sent, by=_given(sent.get(key))[1]) for key in known.open
+    ]
     wanted = [each for each in found if each.kind in _PEOPLE and not _is_over(each)]
     return [each for each in wanted if answered or not each.answered]
 
@@ -182,6 +186,7 @@ async def answer_question(
     answer: object,
     *,
     digest: str | None = None,
+    by: str | None = None,
     wait: float = 0.0,
     check: Check | None = None,
 ) -> bool:
@@ -190,13 +195,14 @@ async def answer_question(
     When this returns, the answer survives a loss of power. The same answer again changes nothing.
 
     Args:
-        journal: has the log of the run.
+        journal: has the log.
         run: its id.
-        question: the id of the question.
+        question: its id.
         answer: `Allow` or `Reject` for the call of a tool; else a value.
-        digest: of the question as it was shown, if it is known.
-        wait: seconds to wait at most until the run has checked the answer.
-        check: gets the question's id and the answer; raises a ValueError if this does not fit.
+        digest: of the question as shown.
+        by: who answers, for the log.
+        wait: seconds to wait at most until the run has checked it.
+        check: gets the question's id and the answer; raises a ValueError if it does not fit.
 
     Returns:
         Whether the run has taken the answer. If not, it is kept, and checked when the run goes on; until then
@@ -220,8 +226,8 @@ async def answer_question(
     found, before = known.asked.get(question), known.answers.get(question)
     if found is None or question in known.void:
         raise QuestionError(f"the run {run!r} has no question {question!r}.", "unknown")
-    data = cast("Json", answer_data(answer))
-    if before is not None and before == data:
+    data = cast("dict[str, Json]", answer_data(answer))
+    if before is not None and _given(before)[0] == data:
         return True
     if before == {_EXPIRED: True} or (before is None and _is_over(found)):
         raise QuestionError("the time for an answer is over.", "expired")
@@ -236,8 +242,17 @@ async def answer_question(
     for other in page.sent.keys() - known.refused.keys() - {key}:
         if _question_in(other) == question and _is_final(found.kind, page.sent[other]):
             raise _answered()
-    await _send(journal, run, key, data)
+    await _send(journal, run, key, data if by is None else {"by": by, "at": wall_time(), **data})
     return wait > 0 and await _is_taken(journal, page, key, data, wait)
+
+
+def _given(kept: Json) -> tuple[Json, str | None]:
+    """An answer as it was given, and by whom."""
+    if not isinstance(kept, dict):
+        return kept, None
+    by = kept.get("by")
+    data: Json = {name: value for name, value in kept.items() if name not in {"by", "at"}}
+    return data, by if isinstance(by, str) else None
 
 
 def _misfit(question: Question, data: Asked, check: Check | None) -> str | None:
@@ -282,7 +297,7 @@ async def _until_checked(journal: RunStore, page: RunPage, key: str, data: Json)
             for event in events:
                 match event:
                     case ["answer", _, each, taken, *_] if each == question:
-                        if taken != data:
+                        if _given(taken)[0] != data:
                             raise _answered()
                         return
                     case ["refused", _, _, each, why] if each == key:

@@ -13,7 +13,7 @@ the order in which they begin; a span that begins again after a restart gets a n
 | `kept` | key, name, version, rows, place | the call is complete; it is not made again |
 | `call_end` | at, outcome, error, data | the call ended |
 | `question` | id, kind, what is shown, digest, due | a person is asked, until a time in seconds since 1970 |
-| `answer` | id, answer | the answer came, or the time was over |
+| `answer` | id, answer | the answer came, perhaps with who gave it and when, or the time was over |
 | `input` | dialog, key, message | something was said to an interactive agent |
 | `delivered` | dialog, place, keys, ends | an answer began with it, or a tool loop took it |
 | `cut` | dialog, answer, how, messages | an answer was ended early, and what came of it |

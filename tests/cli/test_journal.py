@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -176,12 +177,13 @@ async def test_an_answer_without_a_server(tmp_path: Path, capsys: pytest.Capture
     asked: Event = ["question", 0, "q", "question", {"text": "How many?"}, "", None]
     async with Journal(file) as journal:
         await journal.begin(Lease(RunRecord("7", version="5")), [asked])
-        for value in ('"many"', "3"):
-            code, said = await run_command(capsys, "answer", file, "7", "q", "--value", value)
+        for value, *by in (('"many"',), ("3", "--by", "ada")):
+            code, said = await run_command(capsys, "answer", file, "7", "q", "--value", value, *by)
             assert (0, True) == (code, said.startswith("recorded; the run checks it when a server"))
-        assert [{"value": "many"}, {"value": 3}] == [*(await journal.read("7")).sent.values()]
+        sent = [cast("dict[str, object]", each) for each in (await journal.read("7")).sent.values()]
+        assert [("many", None), (3, "ada")] == [(each["value"], each.get("by")) for each in sent]
         _, said = await run_command(capsys, "questions", file)
-        assert said.endswith(" (answered; a server of version 5 checks it)\n")
+        assert said.endswith(" (answered by ada; a server of version 5 checks it)\n")
 
 
 def test_cassette(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

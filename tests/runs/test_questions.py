@@ -603,6 +603,55 @@ async def test_may_answer() -> None:
     assert [100] == paid
 
 
+async def answers_in(journal: RunStore, run: str) -> list[object]:
+    """What the log of a run has of its answers, without their times."""
+    answers: list[Any] = [event[3] for event in (await journal.read(run)).events if event[0] == "answer"]
+    return [{name: its for name, its in each.items() if name != "at"} for each in answers]
+
+
+async def test_who_has_answered() -> None:
+    """The log has who answered; the same answer of another person is accepted, and changes nothing."""
+    journal = MemoryJournal()
+    async with MiniAgents():
+        runs = Runs(journal, agents={"payer": payer([]), "booker": booker})
+        paying, booking = await runs.begin("payer", "Pay."), await runs.begin("booker")
+        question = await asked(runs, paying)
+        for by in ("ada", "eve", None):
+            assert await runs.answer(paying, question.id, Allow(), by=by)
+        question = await asked(runs, booking)
+        assert await runs.answer(booking, question.id, Flight(number="MA 7", seats=2))
+        assert ["finished", "finished"] == [(await texts(runs, each))[1] for each in (paying, booking)]
+    flight = {"value": {"number": "MA 7", "seats": 2}}
+    assert [{"allow": True, "arguments": None, "by": "ada"}] == await answers_in(journal, paying)
+    assert [flight] == await answers_in(journal, booking)
+
+
+@pytest.mark.parametrize(("may_answer", "by"), [(None, "ada"), (lambda *_: True, "boss")])
+async def test_who_has_answered_over_http(
+    may_answer: Callable[[Request, Question], bool] | None, by: str
+) -> None:
+    """Over HTTP, that is the user of the request that answers, also if it is not the owner of the run."""
+    journal = MemoryJournal()
+    runs = Runs(journal)
+    app = Starlette(
+        routes=chat_routes(
+            payer([]), runs=runs, owner=lambda request: request.headers["user"], may_answer=may_answer
+        )
+    )
+    async with (
+        MiniAgents(app_wide=True),
+        served(app) as url,
+        httpx2.AsyncClient(base_url=url, trust_env=False, headers={"user": "ada"}) as client,
+    ):
+        run = (await client.post("/runs", json={"text": "Pay."})).json()["run"]
+        question = await asked(runs, run, owner="ada")
+        answer = {"digest": question.digest, "allow": False}
+        where = f"/runs/{run}/questions/{question.id}"
+        assert 204 == (await client.post(where, json=answer, headers={"user": by})).status_code
+        await client.get(f"/runs/{run}")
+    assert [{"allow": False, "reason": Reject().reason, "by": by}] == await answers_in(journal, run)
+
+
 async def test_after_the_block() -> None:
     """After a block of durable, a question of the same task is no longer carried by the run."""
     async with durable(MemoryJournal(), run_id="7"):

@@ -317,15 +317,16 @@ class Chat:
         Raises:
             RequestError: there is no such question for this client, or it cannot be answered like this.
         """
-        owner: str | None = await self.owner_of(request)
+        by = await self.owner_of(request)
+        owner: str | None = by
         if self.may_answer is None:
-            await self.find(run, owner=owner or "")
+            await self.find(run, owner=by)
         else:
             found = await self.runs.question(run, question) if len(run) <= _MAX_ID else None
             if found is None or not await _is_true(self.may_answer(request, found)):
                 raise RequestError("There is no such question.", 404, code="no_such_question")
             owner = None
-        await self.runs.answer(run, question, answer, digest=digest, owner=owner)
+        await self.runs.answer(run, question, answer, digest=digest, owner=owner, by=by or None)
 
     async def take_answer(self, request: Request, run: str) -> Response:
         """Answer a question as the body of a request says, and return the response.

@@ -359,7 +359,14 @@ class Runs:
         return questions
 
     async def answer(
-        self, run: str, question: str, answer: object, *, digest: str | None = None, owner: str | None = ""
+        self,
+        run: str,
+        question: str,
+        answer: object,
+        *,
+        digest: str | None = None,
+        owner: str | None = "",
+        by: str | None = None,
     ) -> bool:
         """Answer a question of a run, in whatever process the run is.
 
@@ -371,6 +378,7 @@ class Runs:
             answer: `Allow` or `Reject` for the call of a tool; else a value of the type that was asked for.
             digest: what was shown to who answers; None if that is not known.
             owner: the user who answers, whose run it is; None: a run of anybody.
+            by: who answers, for the log.
 
         Returns:
             Whether the run has taken it. If not, a server of the run's version checks it when it goes on.
@@ -384,7 +392,14 @@ class Runs:
             raise no_run()
         with _refusing():
             return await answer_question(
-                self._journal, run, question, answer, digest=digest, wait=_CHECKED, check=self._check
+                self._journal,
+                run,
+                question,
+                answer,
+                digest=digest,
+                by=by,
+                wait=_CHECKED,
+                check=self._check,
             )
 
     def _check(self, question: str, answer: Mapping[str, object]) -> None:

@@ -24,7 +24,13 @@ from uuid import uuid4
 import pytest
 from typing_extensions import override
 
-from miniagents.ext.journal import Journal, MemoryJournal, PostgresJournal
+from miniagents.ext.journal import (
+    Journal,
+    MemoryJournal,
+    PostgresJournal,
+    answer_question,
+    open_questions,
+)
 from miniagents.runs import (
     CallKey,
     CallStore,
@@ -39,6 +45,7 @@ from miniagents.runs import (
     RunStore,
 )
 from miniagents.runs._stores import wall_time
+from miniagents.tools import Allow
 from tests.support.postgres import postgres_server
 
 LEASE: Final = 0.6
@@ -131,6 +138,21 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 class TestRuns:
+    async def test_who_answered(self, make: Make) -> None:
+        """Who answers a question, and when, is kept with the answer; the first one who said so counts."""
+        async with make() as store:
+            asked: Event = ["question", 0, "q", "approval", {"tool": "pay"}, "", None]
+            await store.begin(Lease(RunRecord("r")), [asked])
+            for by in ("ada", "eve", None):
+                await answer_question(store, "r", "q", Allow(), by=by)
+            (kept,) = (await store.read("r")).sent.values()
+            assert isinstance(kept, dict)
+            at = kept.pop("at")
+            assert {"by": "ada", "allow": True, "arguments": None} == kept
+            assert isinstance(at, float)
+            assert 0 <= wall_time() - at < 60
+            assert ["ada"] == [each.by for each in await open_questions(store, "r", answered=True)]
+
     async def test_positions(self, make: Make) -> None:
         """Events are read as they were kept, behind any position, and an end ends those who follow."""
         async with make() as store:
