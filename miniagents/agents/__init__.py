@@ -4,7 +4,7 @@ from ._agent import CatchOptions, Caught, InteractionContext, InteractiveAgent, 
 from ._algebra._chains import Stage
 from ._algebra._fallback import fallback
 from ._algebra._identity import identity
-from ._algebra._interactive import DIALOGS, INTERRUPTED, Boundaries
+from ._algebra._interactive import DIALOGS, INTERRUPTED, NOT_ALLOWED_YET, Boundaries
 from ._algebra._operands import Wrapper
 from ._algebra._race import race
 from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
@@ -23,6 +23,7 @@ from ._records import AgentCallNode, AgentReplyNode
 __all__ = [
     "DIALOGS",
     "INTERRUPTED",
+    "NOT_ALLOWED_YET",
     "AgentCall",
     "AgentCallNode",
     "AgentReplyNode",

@@ -637,6 +637,31 @@ def failed_message(
     return MessagePromise.of_tokens(buffer, Message)
 
 
+def metadata_so_far(promise: MessagePromise[Message]) -> MutableMapping[str, object]:
+    """Return the data of an open message, as what writes it has them now.
+
+    Args:
+        promise: of the message.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> async def parts(metadata_so_far):
+        ...     metadata_so_far["mood"] = "good"
+        ...     yield "Hel"
+        ...     await asyncio.Event().wait()
+        >>> async def main():
+        ...     promise = Message.promise_of_parts(parts)
+        ...     await anext(aiter(promise))
+        ...     print(metadata_so_far(promise))
+        ...     promise.cancel()
+        >>> import asyncio
+        >>> MiniAgents().run(main())
+        {'mood': 'good'}
+    """
+    sink = getattr(promise.buffer.producer, "sink", None)
+    return sink.metadata if isinstance(sink, MessageSink) else {**promise.preliminary_metadata}
+
+
 def end_early(promise: MessagePromise[Message], told: Part | None = None) -> None:
     """End an open message now, as a message of what has come, and stop what writes it.
 
@@ -662,9 +687,7 @@ def end_early(promise: MessagePromise[Message], told: Part | None = None) -> Non
         Hel interrupted
     """
     buffer, kind = promise.buffer, promise.message_class
-    producer = buffer.producer
-    sink = getattr(producer, "sink", None)
-    data = sink.metadata if isinstance(sink, MessageSink) else promise.preliminary_metadata
+    producer, data = buffer.producer, metadata_so_far(promise)
     if told is not None and isinstance(buffer, PartBuffer):
         buffer.put(told)
     buffer.finish(message_so_far(buffer, kind, data))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Never, Protocol, TypeAlias, cast
 
-from miniagents.agents import Boundaries, InteractionContext, MiniAgent
+from miniagents.agents import NOT_ALLOWED_YET, Boundaries, InteractionContext, MiniAgent
 from miniagents.messages import AssistantMessage, Message, MessagePromise, ToolMessage
 from miniagents.messages._message import CALLS_MADE, write_message
 from miniagents.messages._parts import PartBuffer, current_watch, watch_run
@@ -268,7 +268,7 @@ class ToolCalls:
             names = ", ".join(self.toolbox.callees)
             yield _error(call, f"There is no tool called {call.name!r}; there are: {names}.")
             return
-        allowed = await self._allowed(call, callee)
+        allowed = await self._allowed(call, callee, metadata)
         if isinstance(allowed, ToolResult):
             yield allowed
             return
@@ -298,14 +298,20 @@ class ToolCalls:
                 watch.failure = error
             yield _error(call, error_text(error))
 
-    async def _allowed(self, call: ToolCall, callee: Callee) -> ToolCall | ToolResult:
+    async def _allowed(
+        self, call: ToolCall, callee: Callee, metadata: MutableMapping[str, object]
+    ) -> ToolCall | ToolResult:
         """Return the call that is made now; or the result, if none is."""
         try:
             json_object(call.arguments)
         except ToolArgumentsError as error:
             # The arguments are checked first: no approval is requested for a call that cannot be made.
             return _error(call, error_text(error))
-        approved = call if self.approve is None else await self._approval(self.approve, call, callee)
+        approved: ToolCall | str = call
+        if self.approve is not None:
+            metadata[NOT_ALLOWED_YET] = True  # for who cuts it
+            approved = await self._approval(self.approve, call, callee)
+        metadata.pop(NOT_ALLOWED_YET, None)
         if isinstance(approved, str):
             return _error(call, approved)
         intend = TOOL_INTENT.get()

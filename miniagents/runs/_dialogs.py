@@ -36,7 +36,7 @@ class RunDialogs:
 
     Attributes:
         is_kept: returns whether anything is kept of an answer of a dialog.
-        forget: called with an answer that was cut and was played: what else is kept of it is left out.
+        forget: called with an answer that was cut, or was and is played: what else is kept of it is left out.
     """
 
     def __init__(self, events: Sequence[Event], add: Callable[[Event], None]) -> None:
@@ -190,7 +190,7 @@ class WrittenDialog:
 
     def begin(self, answer: int, /) -> tuple[str, Sequence[Message | str]] | None:
         """Begin an answer; return how it was cut, and what had been shown of it; None if it was not."""
-        INSIDE.set((*self._outside, f"answer {self._number}.{answer}"))
+        INSIDE.set((*self._outside, self._inside(answer)))
         return self._cuts.get(answer)
 
     async def play(self, inquire: Callable[[], MessageSequencePromise], /) -> None:
@@ -216,6 +216,11 @@ class WrittenDialog:
         """Write how an answer is cut, and what was shown of it; keys stand for input."""
         data: list[Json] = [each if isinstance(each, str) else _REGISTRY.data_of(each) for each in shown]
         self._dialogs.write("cut", 0, self._number, answer, how, data)
+        if self._dialogs.forget is not None:
+            self._dialogs.forget(self._inside(answer))
+
+    def _inside(self, answer: int) -> str:
+        return f"answer {self._number}.{answer}"
 
     def began(self) -> None:
         """Note that the dialog takes what is said to the run."""

@@ -15,7 +15,7 @@ from itertools import chain
 from types import TracebackType
 from typing import ClassVar, Final, Self, cast
 
-from miniagents.agents import DIALOGS, INTERRUPTED, InteractionContext, MiniAgents
+from miniagents.agents import DIALOGS, INTERRUPTED, NOT_ALLOWED_YET, InteractionContext, MiniAgents
 from miniagents.messages import Message, MessagePromise
 from miniagents.messages._tokens import resolved
 from miniagents.models import (
@@ -302,6 +302,8 @@ class LoggedCalls:
                 yield part
             return
         place = INSIDE.get()
+        if self._log.questions.holds(call_key):
+            metadata[NOT_ALLOWED_YET] = True
         TOOL_CONTEXT.set(replace(TOOL_CONTEXT.get(), call_key=call_key))
         key = key_of_tool(self._version, call, spec).hex()
         kept = self._take(call_key, key)

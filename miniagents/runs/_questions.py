@@ -40,9 +40,12 @@ CUT: Final[ContextVar[asyncio.Event | None]] = ContextVar("miniagents_cut", defa
 
 async def played_out() -> None:
     """Wait for ever in an answer that was cut: what comes now is not in the log."""
+    task = asyncio.current_task()
     if (end := CUT.get()) is not None:
         end.set()
         await asyncio.Event().wait()
+    elif task is not None and task.cancelling():  # it was cut just now
+        await asyncio.sleep(0)
 
 
 _canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -224,8 +227,11 @@ async def answer_question(
     """
     page, known = await _read(journal, run)
     found, before = known.asked.get(question), known.answers.get(question)
-    if found is None or question in known.void:
+    if found is None:
         raise QuestionError(f"the run {run!r} has no question {question!r}.", "unknown")
+    if question in known.void:
+        gone = f"the run {run!r} has no question {question!r} any more: it does not ask it now."
+        raise QuestionError(gone, "changed")
     data = cast("dict[str, Json]", answer_data(answer))
     if before is not None and _given(before)[0] == data:
         return True
@@ -538,8 +544,9 @@ class RunQuestions:
             due = None if expires is None else wall_time() + expires
             question = known.asked[key] = Question(self._run, key, kind, shown, digest, due)
             known.void.discard(key)
-            what = cast("Json", shown)
-            await self._write(["question", self._span(), key, kind, what, digest, due, *INSIDE.get()])
+            what, inside = cast("Json", shown), [*INSIDE.get()]
+            known.inside[key] = inside
+            await self._write(["question", self._span(), key, kind, what, digest, due, *inside])
         self.claimed.add(key)
         event = str(shown["event"]) if kind == "event" else None
         if key not in known.answers:
@@ -589,7 +596,8 @@ class RunQuestions:
             await self._answer(question.id, {_EXPIRED: True})
         except asyncio.CancelledError:
             # The whole run may end with it, to go on in another process, where the question is still open.
-            self._left.add(question.id)
+            if question.id not in self._known.void:
+                self._left.add(question.id)
             raise
         finally:
             del self._open[question.id]
@@ -692,6 +700,15 @@ class RunQuestions:
             if inside in self._known.inside.get(key, ()):
                 self._known.void.add(key)
                 self._add(["void", 0, key])
+
+    def holds(self, call: str) -> bool:
+        """Whether a call was not begun, because it waits to be allowed.
+
+        Args:
+            call: with which the calls end that the question is inside of.
+        """
+        asked, inside = self._known.asked, self._known.inside
+        return any(asked[key].kind == "approval" and inside[key][-1:] == [call] for key in self._known.open)
 
     def claim(self, inside: str) -> None:
         """Note that the questions inside of a call are not asked again: the call is played.

@@ -86,6 +86,32 @@ async def test_an_interrupt_ends_what_is_open() -> None:
     assert ["I: Stop!", "A: I th", "I: Well?", "A: Yes."] == shown(replies[2:])
 
 
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        (0.5, "T: look was not called: the user interrupted before it was allowed."),
+        (1.5, "T: The user interrupted look; its result is not known."),
+    ],
+)
+async def test_an_interrupt_before_a_call_is_allowed(after: float, told: str) -> None:
+    """The model is told that a call was not made if its approval still waits; else, that nobody knows."""
+
+    async def approve(_: ToolCall) -> bool:
+        await asyncio.sleep(1)
+        return True
+
+    model = ScriptedModel(CALL, "Yes.")
+    async with MiniAgents():
+        call = model.agent.with_tools(look, approve=approve).interactive().initiate_inquiry()
+        call.send_message("Where is Paris?")
+        await asyncio.sleep(after)
+        await call.interrupt("Stop!")
+        replies = await call.reply_sequence()
+    assert ["A: Let me look.", told, "I: Stop!", "A: Yes."] == shown(replies)
+    assert ["M: Where is Paris?", *shown(replies)[:3]] == shown(model.requests[1].messages)
+    assert {"text", "parts", "edited_arguments", "tool", "call_id"} == {name for name, _ in replies[1]}
+
+
 async def test_an_interrupt_where_a_part_has_failed() -> None:
     """If one of two agents has failed when the answer is cut, the dialog goes on with what was said."""
 

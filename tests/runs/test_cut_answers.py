@@ -5,7 +5,9 @@ Crosses modules: interactive agents, `compact`, tools, questions, runs, journals
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from itertools import product
+from typing import Literal
 
 import pytest
 
@@ -24,11 +26,12 @@ from miniagents import (
 )
 from miniagents.ext.chat_history import compact
 from miniagents.ext.journal import Lease, MemoryJournal, RunRecord, durable
-from miniagents.ext.web import Frame, RunEnded, Runs
+from miniagents.ext.web import Frame, MessagePart, QuestionAnswered, RequestError, RunEnded, Runs
+from miniagents.parts import ToolResult
 from miniagents.testing import ScriptedModel, virtual_time
 from miniagents.tools import Allow, approval, ask
 from miniagents.types import InputMessage, InteractiveCall
-from tests.runs.test_questions import asked
+from tests.runs.test_questions import asked, eventually, is_closed
 
 LONG = [
     UserMessage("word " * 60),
@@ -233,3 +236,56 @@ def test_interrupted_while_it_waits_for_a_person() -> None:
     for linger, kills in product((0, 60), (False, True)):
         with virtual_time():
             asyncio.run(main(linger, kills=kills))
+
+
+def test_a_withdrawn_approval() -> None:
+    """What interrupts a run that waits for an approval closes the question, and the call is not made.
+
+    The question is not listed any more, its readers learn that, and an answer is refused. Whether the run
+    was parked or not, and also after a restart.
+    """
+
+    async def main(when: Literal["interrupt", "rollback"], linger: int) -> None:
+        calls = AssistantMessage(parts=[ToolCall("1", "pay", '{"amount": 5}')])
+        model = ScriptedModel(calls, ["Well, ", "bye."], alias="MODEL", delay=1)
+        journal = MemoryJournal()
+        agents = {"agent": careful(model).interactive().bind()}
+        async with MiniAgents(drain_timeout=0):
+            runs = Runs(journal, agents=agents, linger=linger)
+            run = await runs.begin("agent", "Pay.")
+            question = await asked(runs, run)
+            await asyncio.sleep(1)
+            await runs.say(run, InputMessage("No!", when=when, input_id="m"))
+            await eventually(partial(is_closed, runs, question))
+            assert [] == await runs.questions(run)
+            with pytest.raises(RequestError, match=r"has no question .* any more") as refused:
+                await runs.answer(run, question.id, Allow(), digest=question.digest)
+            assert (409, "changed") == (refused.value.status, refused.value.code)
+            frames = [frame async for _, frame in runs.frames(run)]
+            events = (await journal.read(run)).events
+        assert RunEnded("finished") == frames[-1]
+        assert [QuestionAnswered(question.id, "void")] == [
+            each for each in frames if isinstance(each, QuestionAnswered)
+        ]
+        told = "pay was not called: the user interrupted before it was allowed."
+        assert told in [
+            each.part.text
+            for each in frames
+            if isinstance(each, MessagePart) and isinstance(each.part, ToolResult)
+        ]
+        sent = [each.text for each in model.requests[-1].messages]
+        assert (["Pay.", "", told, "No!"] if when == "interrupt" else ["No!"]) == sent
+        again = MemoryJournal()
+        await again.begin(lease := Lease(RunRecord(run, restart="server")), events[:-1])
+        await again.leave(lease)
+        async with MiniAgents():
+            runs = Runs(again, agents=agents)
+            await runs.open()
+            assert RunEnded("finished") == [frame async for _, frame in runs.frames(run)][-1]
+        assert 1 == sum(event[0] == "void" for event in (await again.read(run)).events)
+        assert 2 == len(model.requests)
+
+    whens: tuple[Literal["interrupt", "rollback"], ...] = ("interrupt", "rollback")
+    for when, linger in product(whens, (0, 60)):
+        with virtual_time():
+            asyncio.run(main(when, linger))

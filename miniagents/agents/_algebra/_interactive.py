@@ -23,7 +23,7 @@ from miniagents.messages import (
     UserMessage,
 )
 from miniagents.messages._copies import MessageCopy
-from miniagents.messages._message import end_early, message_of
+from miniagents.messages._message import end_early, message_of, metadata_so_far
 from miniagents.messages._tokens import resolved
 from miniagents.streams._run_task import current_ancestry
 from miniagents.values import Finish, InquiryCancelledError, ToolCall, ToolResult, check_seconds
@@ -36,6 +36,9 @@ When: TypeAlias = Literal["steer", "queue", "interrupt", "rollback"]
 
 INTERRUPTED: Final = "interrupted"
 """The reason of an answer that was cut."""
+
+NOT_ALLOWED_YET: Final = "not_allowed_yet"
+"""In the data of the result of a call while it waits for approval."""
 
 
 class DialogLog(Protocol):
@@ -570,10 +573,11 @@ class _Dialog:
         answer.cut = how
         for promise in answer.shown:
             if promise.given is None and not promise.buffer.closed:
-                known = promise.preliminary_metadata
+                known = metadata_so_far(promise)
                 is_result = issubclass(promise.message_class, ToolMessage)
                 call = ToolCall(str(known.get("call_id")), str(known.get("tool")))
-                end_early(promise, _error(call) if is_result else Finish(INTERRUPTED))
+                told = _error(call, begun=not known.pop(NOT_ALLOWED_YET, False))
+                end_early(promise, told if is_result else Finish(INTERRUPTED))
         shown = [resolved(each) for each in answer.shown if not _has_failed(each)]
         for call in _without_result(shown):
             shown.append(ToolMessage(parts=[_error(call)]))
@@ -607,6 +611,8 @@ def _without_result(messages: Iterable[Message]) -> Iterable[ToolCall]:
     return calls.values()
 
 
-def _error(call: ToolCall) -> ToolResult:
+def _error(call: ToolCall, *, begun: bool = True) -> ToolResult:
     text = f"The user interrupted {call.name}; its result is not known."
+    if not begun:
+        text = f"{call.name} was not called: the user interrupted before it was allowed."
     return ToolResult(call.id, text, is_error=True, name=call.name)
