@@ -102,6 +102,7 @@ class JournalThread:
         self._thread = threading.Thread(target=self._work, name="miniagents journal", daemon=True)
         self._closing = threading.Lock()
         self._closed = False
+        self._away = ""  # the database, if it cannot be used
         self._thread.start()
 
     def ask(self, do: Callable[[], R], urgency: Urgency, size: int = 0) -> "asyncio.Future[R]":
@@ -216,7 +217,7 @@ class JournalThread:
         try:
             return self._service.tick(self._try)
         except Exception as error:  # noqa: BLE001 - the thread goes on, whatever it is
-            _LOG.warning("%s", self._database.sentence(error, "read"), exc_info=error)
+            self._has_failed(error, "read")
             return 1.0
         finally:
             self._mail.send()
@@ -227,7 +228,16 @@ class JournalThread:
         self._write([_Job(do, "soft", future, None)])
         error = future.exception()
         if error is not None:
-            _LOG.warning("%s", self._database.sentence(error, "written"), exc_info=error)
+            self._has_failed(error, "written")
+
+    def _has_failed(self, error: BaseException, what: str) -> None:
+        """Log why nothing can be read or written; once, if it is the database."""
+        sentence = self._database.sentence(error, what)
+        if not isinstance(error, self._database.failures):
+            _LOG.warning("%s", sentence, exc_info=error)
+        elif not self._away:
+            self._away = sentence.partition(" cannot be ")[0]
+            _LOG.warning("%s", sentence)
 
     def _read(self, jobs: list[_Job[object]]) -> None:
         for job in jobs:
@@ -259,6 +269,9 @@ class JournalThread:
                     job.fail(error)
             else:
                 service.done()
+                if self._away:
+                    _LOG.warning("%s can be used again.", self._away)
+                    self._away = ""
             self._answer(jobs)
             return
 

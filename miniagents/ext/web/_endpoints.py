@@ -1,5 +1,6 @@
 """Turns errors of endpoints into responses, in the form of each protocol."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
@@ -7,13 +8,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from ..journal import JournalError
 from ._request_errors import RequestError
+
+logger = logging.getLogger(__name__)
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 """The function of a route."""
 
 _CLIENT_LEFT: Final = 499
 _UNREAD: Final = frozenset({408, 413})
+_AWAY: Final = "The server cannot read or write what it keeps of its runs now; try again in a few seconds."
+_AGAIN: Final = "5"  # seconds
 
 
 def json_refusal(error: RequestError) -> Response:
@@ -30,10 +36,10 @@ def json_refusal(error: RequestError) -> Response:
 
 
 def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = json_refusal) -> Endpoint:
-    """Return an endpoint whose `RequestError` becomes a response.
+    """Return an endpoint whose `RequestError` becomes a response, as does that of a journal that is away.
 
     Args:
-        endpoint: may raise `RequestError`, or Starlette's `HTTPException`.
+        endpoint: may raise `RequestError`, Starlette's `HTTPException`, or a `JournalError` without a reason.
         refusal: makes the response; by default JSON with a code and a sentence.
 
     Example:
@@ -60,6 +66,13 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = j
         except HTTPException as error:
             response = refusal(RequestError(str(error.detail), error.status_code))
             response.headers.update(error.headers or {})
+            return response
+        except JournalError as error:
+            if error.reason is not None:
+                raise
+            logger.warning("A request gets the status 503: %s", error)
+            response = refusal(RequestError(_AWAY, 503, code="journal_away"))
+            response.headers["retry-after"] = _AGAIN
             return response
         except ClientDisconnect:
             return Response(status_code=_CLIENT_LEFT)  # no client reads it

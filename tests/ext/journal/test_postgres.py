@@ -65,6 +65,33 @@ async def test_lost_connections(server: str) -> None:
         assert all(error.reason is None and "cannot be written" in str(error) for error in failed), failed
 
 
+@pytest.mark.logs("cannot be", "can be used again")
+async def test_the_log_of_an_outage(server: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A server whose database is away logs one sentence when that begins, and one when it is over."""
+
+    def allow(connections: str) -> None:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE other ALLOW_CONNECTIONS {connections}".encode())
+        cut(server)
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE other")
+    dsn = server.replace("postgresql:///postgres", "postgresql:///other")
+    async with PostgresJournal(dsn, lease=0.6) as journal:
+        leave = await journal.join("1", lambda: None)
+        for _ in range(2):
+            await asyncio.to_thread(allow, "false")
+            await asyncio.sleep(3)
+            await asyncio.to_thread(allow, "true")
+            async with asyncio.timeout(10):
+                while "can be used again" not in caplog.records[-1].message:  # noqa: ASYNC110 - of a thread
+                    await asyncio.sleep(0.05)
+        leave()
+    logged = [each for each in caplog.records if each.name == "miniagents.ext.journal"]
+    assert [True, False, True, False] == ["cannot be" in each.message for each in logged], logged
+    assert [False] * 4 == [bool(each.exc_info) for each in logged]
+
+
 async def test_suspended_in_a_transaction(server: str) -> None:
     """A process that is suspended within a transaction for longer than its lease does it again."""
     slow = [0.0]

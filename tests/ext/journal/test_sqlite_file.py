@@ -169,6 +169,22 @@ async def test_cannot_write(path: Path, pragma: str, back: str, why: str) -> Non
         assert [*events(1), *events(2)] == [*(await journal.read("a")).events]
 
 
+@pytest.mark.logs("cannot be written", "can be used again")
+async def test_the_log_of_an_outage(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A server whose journal cannot be used logs one sentence when that begins, and one when it is over."""
+    async with Journal(path, lease=0.3) as journal:
+        leave = await journal.join("1", lambda: None)  # so it sends signs of life, three in a lease
+        for _ in range(2):
+            await _pragma(journal, "query_only = 1")
+            await asyncio.sleep(0.5)
+            await _pragma(journal, "query_only = 0")
+            await asyncio.sleep(0.3)
+        leave()
+    logged = [each for each in caplog.records if each.name == "miniagents.ext.journal"]
+    assert [True, False, True, False] == ["cannot be written" in each.message for each in logged]
+    assert [False] * 4 == [bool(each.exc_info) for each in logged]
+
+
 async def test_images(path: Path) -> None:
     """An image is in the file once, however many events have it, until the last of their runs is deleted."""
     image = os.urandom(100_000).hex()

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from miniagents import AssistantMessage, MiniAgents, ToolCall, ToolSpec, miniagent, tool
 from miniagents.agents import InteractionContext
-from miniagents.ext.journal import Lease, MemoryJournal
+from miniagents.ext.journal import JournalError, Lease, MemoryJournal, RunRecord
 from miniagents.ext.web import Runs, chat_routes
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.web_agents import Gate
@@ -315,3 +315,62 @@ def test_settings() -> None:
             chat_routes(echo, **settings)
     with pytest.raises(ValueError, match="no agent"):
         chat_routes({})
+
+
+class Away(MemoryJournal):
+    """A journal whose database can be away."""
+
+    error: Exception | None = None
+
+    @override
+    async def find(self, **which: Any) -> list[RunRecord]:
+        if self.error is not None:
+            raise self.error
+        return await super().find(**which)
+
+    @override
+    async def begin(self, lease: Lease, events: Any, /) -> None:
+        if self.error is not None:
+            raise self.error
+        await super().begin(lease, events)
+
+
+@pytest.mark.logs("A request gets the status 503")
+async def test_a_journal_that_is_away() -> None:
+    """While the database of the journal is away, all routes answer 503 and when to come back.
+
+    The sentence names no place; an error that is none of the database stays one.
+    """
+    journal = Away()
+    messages = [{"role": "user", "content": "Hi"}]
+    asked = [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}]
+    protocols = ("sse", "vercel", "openai")
+    async with client_of(echo, runs=Runs(journal), protocols=protocols, owner="anyone") as client:
+        run = await begin(client)
+        posts: list[tuple[str, dict[str, object]]] = [
+            ("/chat/runs", {"text": "Hi"}),
+            (f"/chat/runs/{run}/stop", {}),
+            (f"/chat/runs/{run}/say", {"text": "Hi"}),
+            (f"/chat/runs/{run}/questions/q", {"digest": "", "allow": True}),
+            ("/chat/vercel", {"id": "c", "trigger": "submit-message", "messages": asked}),
+            ("/chat/v1/responses", {"input": messages}),
+        ]
+
+        async def answers() -> list[httpx2.Response]:
+            return [
+                *[await client.post(path, json=body) for path, body in posts],
+                *[await client.get(f"/chat/runs/{run}{path}") for path in ("", "/questions")],
+            ]
+
+        journal.error = JournalError("The journal at db.example.com cannot be read: no route.")
+        for answer in await answers():
+            assert (503, "5") == (answer.status_code, answer.headers["retry-after"]), answer.request.url
+            assert "try again in a few seconds" in answer.text
+            assert "example" not in answer.text
+            if "/runs" in str(answer.request.url):
+                assert "journal_away" == answer.json()["error"]["code"]
+        journal.error = JournalError.taken(run)
+        with pytest.raises(JournalError, match="another process"):
+            await client.get(f"/chat/runs/{run}")
+        journal.error = None
+        assert {503}.isdisjoint(each.status_code for each in await answers())
