@@ -720,6 +720,8 @@ class Runs:
         except BaseException:
             live.log.lose()
             raise
+        if page.events[-1][0] != "parked":  # else no server had it
+            logger.info("A run of another server was taken over: %s", record.run)
 
     async def _let_go(self, lease: Lease, error: Exception) -> None:
         """Leave a run for a while; end it if that was so too often, unless others can continue it."""
@@ -733,6 +735,7 @@ class Runs:
                 frames: list[Frame] = []
                 with suppress(JournalError):  # none, if what is damaged cannot be read
                     frames = FrameView().take((await self._journal.read(record.run)).events)
+                logger.warning("A run is lost (%s): %s", record.run, last.sentence)
                 event: Event = ["ended", 0, last.how, last.sentence, len(frames) + 1]
                 await self._journal.end(lease, [event], how=last.how, keep=self._keep)
             else:

@@ -51,6 +51,7 @@ from miniagents.ext.web._frames import frame_from_data, json_of
 from miniagents.models import model_agent
 from miniagents.runs import Json, RunRequest
 from miniagents.testing import scripted_model
+from miniagents.tools import ask
 from miniagents.values import Part, Restart, ToolCallDelta, Usage
 
 
@@ -286,6 +287,33 @@ async def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
             assert ["Hello"] == texts_of(await everything(runs, "s", owner="ada"))
     assert isinstance(last, RunEnded)
     assert ("lost", True) == (last.how, "can no longer be read" in last.sentence)
+
+
+async def test_what_the_log_says(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says that a run of another server was taken over, or is lost and why; not if it was parked."""
+
+    @miniagent
+    async def asks(ctx: InteractionContext) -> None:
+        ctx.reply(await ask("Well?"))
+
+    caplog.set_level("INFO", "miniagents")
+    await killed(tmp_path)
+    await killed(tmp_path, run="s", version="0")
+    with Journal(tmp_path / "runs.journal", lease=0.01) as journal:
+        async with MiniAgents():
+            runs = runs_of(journal, asks)
+            await runs.open()
+            async with asyncio.timeout(10):
+                while (await journal.find(run="r"))[0].state != "parked":  # noqa: ASYNC110 - of another task
+                    await asyncio.sleep(0.01)
+            (question,) = await runs.questions("r", owner="ada")
+            await runs.answer("r", question.id, "Yes.", owner="ada")
+            assert ["Yes."] == texts_of(await everything(runs, "r", owner="ada"))
+            (lost,) = await everything(runs, "s", owner="ada")
+    assert isinstance(lost, RunEnded)
+    wanted = ["A run of another server was taken over: r", f"A run is lost (s): {lost.sentence}"]
+    logged = [each.message for each in caplog.records if each.name.startswith("miniagents.ext.web")]
+    assert sorted(wanted) == sorted(logged)
 
 
 @pytest.mark.logs("A run cannot continue")
