@@ -144,6 +144,7 @@ class RunRecord:
         last: the position of its last event.
         began: when, in seconds since 1970.
         how: how it has ended; ``""`` before.
+        agent: the name of its agent; only `Runs(take_over=...)` is told it.
 
     Example:
         >>> RunRecord("7", owner="ada").ended
@@ -160,6 +161,7 @@ class RunRecord:
     last: int = 0
     began: float = 0.0
     how: str = ""
+    agent: str = ""
 
     @property
     def ended(self) -> bool:

@@ -36,7 +36,9 @@ from miniagents.ext.journal import (
     Question,
     RunRecord,
     RunStore,
+    answer_question,
     durable,
+    open_questions,
     send_event,
 )
 from miniagents.ext.web import Frame, QuestionAnswered, QuestionAsked, RequestError, RunEnded, RunParked, Runs
@@ -393,6 +395,37 @@ async def test_a_working_run_of_a_version_that_is_gone() -> None:
         assert RunEnded("lost", "Ask again, please.") == (await frames_of(runs, first))[-1]
         assert (["Done."], "finished") == await texts(runs, second)
     assert ["1", "1"] == seen
+
+
+@pytest.mark.logs("had not ended drain_timeout")
+async def test_what_take_over_knows() -> None:
+    """`take_over` is told whether a run waits, also if it was answered meanwhile, or works; and its agent."""
+
+    @miniagent
+    async def works(_: InteractionContext) -> None:
+        await asyncio.Event().wait()
+
+    @miniagent
+    async def asks(ctx: InteractionContext) -> None:
+        ctx.reply(await ask("Well?"))
+
+    journal, agents, seen = MemoryJournal(), {"works": works, "asks": asks}, dict[str, tuple[str, str]]()
+
+    def decide(record: RunRecord) -> str:
+        seen[record.run] = record.state, record.agent
+        return "Ask again, please."
+
+    async with MiniAgents(drain_timeout=0):
+        runs = Runs(journal, agents=agents, version="1")
+        begun = [await runs.begin(name) for name in ("works", "asks", "asks")]
+        for run in begun[1:]:
+            await eventually(lambda run=run: parked(journal, run))  # type: ignore[misc]
+    (question,) = await open_questions(journal, begun[1])
+    await answer_question(journal, begun[1], question.id, "Yes.")
+    async with running(agents, journal, version="2", take_over=decide) as (runs, _):
+        for run in begun:
+            assert RunEnded("lost", "Ask again, please.") == (await frames_of(runs, run))[-1]
+    assert [("left", "works"), ("parked", "asks"), ("parked", "asks")] == [seen[run] for run in begun]
 
 
 @pytest.mark.logs("had not ended drain_timeout", "take_over failed")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from contextvars import Context as Variables
+from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
 from types import MappingProxyType
@@ -75,7 +76,7 @@ class Runs:
         version: of prompts and code: only servers of the same version continue a run.
         keep, linger: seconds for which a run is kept after its end; waits before it is parked.
         max_attempts, max_live: how often a run may begin; how many may go on at once.
-        take_over: called with each run of a version that is gone.
+        take_over: called with each run of a version that is gone: "parked" if it waits, else "left".
         error_text: makes the sentence for clients from an error.
 
     Raises:
@@ -759,6 +760,7 @@ class Runs:
             return None, _cannot("The agent of this answer does not exist any more, so the answer")
         if record.version == self._version:
             return request, None
+        record = replace(record, state="parked" if _waits(events) else "left", agent=request.agent)
         return request, self._decided(record)
 
     def _decided(self, record: RunRecord) -> RunEnded | None:
