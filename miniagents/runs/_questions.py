@@ -248,7 +248,7 @@ async def answer_question(
     for other in page.sent.keys() - known.refused.keys() - {key}:
         if _question_in(other) == question and _is_final(found.kind, page.sent[other]):
             raise _answered()
-    await _send(journal, run, key, data if by is None else {"by": by, "at": wall_time(), **data})
+    await _send(journal, page, key, data if by is None else {"by": by, "at": wall_time(), **data})
     return wait > 0 and await _is_taken(journal, page, key, data, wait)
 
 
@@ -285,14 +285,18 @@ async def _is_taken(journal: RunStore, page: RunPage, key: str, data: Json, wait
     return True
 
 
-async def _send(journal: RunStore, run: str, key: str, data: Json) -> None:
+async def _send(journal: RunStore, page: RunPage, key: str, data: Json) -> None:
+    run, over = page.record.run, "stop" in page.sent and page.record.restart != "program"  # it stops just now
     try:
-        await journal.send(run, key, data)
+        if not over:
+            await journal.send(run, key, data)
     except JournalError as error:
         if error.reason != "ended":
             raise
+        over = True
+    if over:
         why = f"the run {run!r} has ended, so that nothing waits for the answer."
-        raise QuestionError(why, "ended") from None
+        raise QuestionError(why, "ended")
 
 
 async def _until_checked(journal: RunStore, page: RunPage, key: str, data: Json) -> None:

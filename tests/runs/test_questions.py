@@ -503,6 +503,20 @@ async def test_answers_to_an_ended_run() -> None:
     assert (409, "run_over") == (over.value.status, over.value.code)
 
 
+async def test_answers_to_a_run_that_is_being_stopped() -> None:
+    """Once a stop is recorded, no answer is accepted, also if the server of the run has not heard it yet."""
+    journal = MemoryJournal()
+    question: Event = ["question", 0, "q", "approval", {"tool": "pay"}, "", None]
+    await journal.begin(Lease(RunRecord("r", restart="server")), [question])
+    async with MiniAgents():
+        runs = Runs(journal)
+        assert await runs.stop("r")
+        with pytest.raises(RequestError, match="has ended") as over:
+            await runs.answer("r", "q", Allow())
+    assert (409, "run_over") == (over.value.status, over.value.code)
+    assert {"stop": None} == (await journal.read("r")).sent
+
+
 async def test_bad_answers() -> None:
     """Over HTTP, an answer that cannot be used is refused with a code, and the question stays open."""
     paid: list[int] = []
