@@ -308,6 +308,7 @@ class LoggedCalls:
         key = key_of_tool(self._version, call, spec).hex()
         kept = self._take(call_key, key)
         if kept is not None:
+            metadata.pop(NOT_ALLOWED_YET, None)
             for event in kept.events:
                 if event.what == "end":
                     metadata.update(cast("dict[str, object]", event.data))

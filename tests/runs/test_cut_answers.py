@@ -289,3 +289,34 @@ def test_a_withdrawn_approval() -> None:
     for when, linger in product(whens, (0, 60)):
         with virtual_time():
             asyncio.run(main(when, linger))
+
+
+@pytest.mark.logs("had not ended drain_timeout")
+def test_an_approval_that_is_given_up() -> None:
+    """A call whose approval was given up in the code of the app is played after a restart as it was told."""
+    approve = approval()
+
+    async def hurried(call: ToolCall) -> bool | str | ToolCall:
+        try:
+            async with asyncio.timeout(1):
+                return await approve(call)
+        except TimeoutError:
+            return "Too late."
+
+    async def main() -> None:
+        calls = AssistantMessage(parts=[ToolCall("1", "pay", '{"amount": 5}')])
+        model = ScriptedModel(calls, ["Well, ", "bye."], "Bye.", alias="MODEL", delay=1)
+        journal, agents = MemoryJournal(), {"agent": model.agent.with_tools(pay, approve=hurried).bind()}
+        async with MiniAgents(drain_timeout=0):
+            run = await Runs(journal, agents=agents, linger=60).begin("agent", "Pay.")
+            await asyncio.sleep(3.5)
+        async with MiniAgents():
+            runs = Runs(journal, agents=agents)
+            await runs.open()
+            assert RunEnded("finished") == [frame async for _, frame in runs.frames(run)][-1]
+        _, before, after = model.requests
+        assert "Too late." == before.messages[-1].text
+        assert before.messages == after.messages
+
+    with virtual_time():
+        asyncio.run(main())
