@@ -26,7 +26,7 @@ from typing_extensions import TypeVar, override
 from miniagents.streams import Promise, Stream, StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._lifetime import current_producer, extend_chain
+from miniagents.streams._lifetime import current_producer, extend_chain, together
 from miniagents.streams._readers import raise_error, settled, until_more
 from miniagents.streams._run_task import ProducerTask
 from miniagents.streams._stream import TokenStream
@@ -284,6 +284,9 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
 
         Messages that others write (a message that the agent was sent and passed on) go on. Idempotent.
         """
+        together(self.buffer.context, self._cancel_all)
+
+    def _cancel_all(self) -> None:
         super().cancel()
         self.buffer.context.cancel_finished_early(self.buffer)
         if self.buffer.left_by is not None:

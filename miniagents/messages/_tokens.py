@@ -15,9 +15,9 @@ from miniagents.streams._context import Context
 from miniagents.streams._deadlocks import waits_for
 from miniagents.streams._demand import UNBOUNDED, Request
 from miniagents.streams._derived import Processor
-from miniagents.streams._readers import levels_of_a_stop
+from miniagents.streams._lifetime import present_stop, together
 from miniagents.streams._run_task import TasklessPart, current_ancestry
-from miniagents.streams._threads import running_loop
+from miniagents.streams._stops import Stop
 from miniagents.values import DeadlockError, InquiryCancelledError
 
 from ._message import Message, MessagePromise, MessageSink, freeze_metadata
@@ -415,22 +415,27 @@ class TokenFeed(Processor):
     @override
     def cancel(self) -> None:
         """Stop; the messages that are read go on, unless the target replaces them."""
+        if self._transformer.replaces:
+            together(self._transformer.target.context, self._cancel_with_source)
+        else:
+            self._stop()
+
+    def _cancel_with_source(self) -> None:
         source = self._source
-        self._stop(levels_of_a_stop() if self._transformer.replaces else 0)
-        if source is not None and self._transformer.replaces:
+        self._stop(present_stop())
+        if source is not None:
             source.cancel()
 
-    def _stop(self, levels: int = 0) -> None:
+    def _stop(self, stop: Stop | None = None) -> None:
         if self._source is not None or self._message is not None:
             self.leave()
-            self._fail_stopped(levels)
+            self._fail_stopped(stop)
 
-    def _fail_stopped(self, levels: int) -> None:
-        context = self._transformer.target.context
-        if levels and not (context.cancelling or context.ended) and running_loop() is not None:
-            context.call_soon_here(partial(self._fail_stopped, levels - 1))  # see `settled`
-        else:
+    def _fail_stopped(self, stop: Stop | None) -> None:
+        if stop is None or stop.is_through():
             self._transformer.fail(InquiryCancelledError())
+        else:  # readers would go on behind a message in place of the error, before they are stopped too
+            stop.when_through(partial(self._fail_stopped, stop))
 
     @override
     def abandon(self) -> None:

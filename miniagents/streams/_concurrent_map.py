@@ -13,10 +13,10 @@ from typing import Generic, Protocol, TypeAlias, TypeVar, cast
 from ._buffer import ReplayBuffer
 from ._context import context_here
 from ._demand import UNBOUNDED
-from ._lifetime import Lease
+from ._lifetime import Lease, together
 from ._promise import when_complete
 from ._pump import close
-from ._readers import levels_of_a_stop, raise_error, settled, started, until_more, was_stopped
+from ._readers import open_stop, raise_error, settled, started, until_more
 from ._run_task import ProducerTask
 
 T = TypeVar("T")
@@ -162,16 +162,13 @@ class BoundedConcurrentMap(Generic[T, R]):
         buffer.request(UNBOUNDED, waiting=True)
         when_complete(buffer, partial(self._parts, buffer), partial(self._ended, index, key))
 
-    def _ended(
-        self, index: int, key: Hashable, parts: Sequence[ReplayBuffer[object]], levels: int | None = None
-    ) -> None:
+    def _ended(self, index: int, key: Hashable, parts: Sequence[ReplayBuffer[object]]) -> None:
         buffer = self._under_way.get(index)
         if buffer is None:  # left
             return
-        if levels != 0 and any(map(was_stopped, (buffer, *parts))):
-            # First the cancellation comes here too, if it is that of a run above.
-            levels = levels_of_a_stop() if levels is None else levels - 1
-            self._context.call_soon_here(partial(self._ended, index, key, parts, levels))
+        stop = next(filter(None, map(open_stop, (buffer, *parts))), None)
+        if stop is not None:  # first the cancellation comes here too, if it is that of a run above
+            stop.when_through(partial(self._ended, index, key, parts))
             return
         del self._under_way[index]
         if self._limits.stop:
@@ -207,7 +204,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         error = cast("Exception", failed.error)
         failed.mark_error_handled()  # from now on it is the error of the results
         self.buffer.fail(error, failed.chain)
-        self._give_up()
+        together(self._context, self._give_up)
 
     # -- the reader --------------------------------------------------------------------------------------
 
@@ -222,7 +219,7 @@ class BoundedConcurrentMap(Generic[T, R]):
         """Stop when the reader has left: what it has not taken at once, the rest if nothing else holds it."""
         self.buffer.reader_left()
         if self._context.in_loop_thread():
-            self._stop_all()
+            together(self._context, self._stop_all)
         else:
             self._context.call_soon(self._stop_all)
 

@@ -62,6 +62,8 @@ def record_wait(buffer: Awaited, future: "Future[None]") -> None:
     if token is None:
         return
     producer = token.producer
+    if token.stop is not None and not _is_stopped(buffer):
+        token.stop.end()
     task = asyncio.current_task()
     if producer.task is task:
         producer.waiting = future
@@ -73,6 +75,15 @@ def record_wait(buffer: Awaited, future: "Future[None]") -> None:
             producer.waits_aside = WeakKeyDictionary()
         producer.waits_aside[task] = buffer, future
     _watch(producer.context)
+
+
+def _is_stopped(buffer: Awaited) -> bool:
+    """Whether what writes ``buffer`` is being stopped, directly or through processors."""
+    producer, seen = buffer.producer, set[int]()
+    while producer is not None and not isinstance(producer, TaskLife) and id(producer) not in seen:
+        seen.add(id(producer))
+        producer = producer.blocked_by()
+    return isinstance(producer, TaskLife) and producer.stop is not None
 
 
 def record_subscription(buffer: Awaited) -> "Future[None] | None":

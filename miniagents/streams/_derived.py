@@ -16,8 +16,7 @@ from miniagents.values import InquiryCancelledError
 from ._buffer import ReplayBuffer
 from ._demand import Request
 from ._protocols import Producer
-from ._readers import levels_of_a_stop, was_stopped
-from ._threads import running_loop
+from ._readers import open_stop
 
 T = TypeVar("T")
 
@@ -43,13 +42,12 @@ class Processor(ABC):
         1
     """
 
-    __slots__ = ("_levels", "_request", "_stepping", "position")
+    __slots__ = ("_request", "_stepping", "position")
 
     name = ""  # it has no name in the text of a `DeadlockError`
 
     def __init__(self) -> None:
         self._stepping = False
-        self._levels: int | None = None
         self._request = Request()
         self.position: int = 0
 
@@ -89,11 +87,10 @@ class Processor(ABC):
     def is_settled(self, source: ReplayBuffer[T]) -> bool:
         """Return whether to go on behind a stream that has ended: what was stopped waits (see `settled`)."""
         cancelled = isinstance(source.error, InquiryCancelledError)  # no error that is logged could be late
-        if not (cancelled and was_stopped(source)) or self._levels == 0 or running_loop() is None:
-            self._levels = None
+        stop = open_stop(source) if cancelled else None
+        if stop is None:
             return True
-        self._levels = levels_of_a_stop() if self._levels is None else self._levels - 1
-        source.context.call_soon_here(self._go_on)
+        stop.when_through(self._go_on)
         return False
 
     def _go_on(self) -> None:

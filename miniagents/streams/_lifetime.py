@@ -15,18 +15,21 @@ at once, without a garbage collection.
 
 from asyncio import Future, Task
 from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import suppress
 from contextvars import Context as Variables, ContextVar, copy_context
+from functools import partial
 from types import TracebackType
 from typing import Final, Generic, Protocol, cast
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from typing_extensions import TypeVar
 
-from miniagents.values import InquiryCancelledError
+from miniagents.values import AgentTimeoutError, InquiryCancelledError
 
 from ._context import Context, FailedStream
 from ._observers import RunWatch
 from ._protocols import Producer
+from ._stops import Stop, present_block, within
 
 # -- ancestry -------------------------------------------------------------------------------------------
 #
@@ -106,6 +109,7 @@ class Lifetime(Generic[T]):
         reachable: whether a lease is held, or none has been taken yet.
         readers: how many readers, subscribers and waiters there are right now.
         result: the value of all pieces together; ``NO_RESULT`` until it has been computed.
+        stopped_by: what has ended it, if that was a stop; only a stream that ended with an error has it.
         traceback: the error's traceback when it came here; the traceback of each reader starts from it.
         unread: whether it runs on because nothing has come to read it, nor a stream that has it as a piece.
         was_read: whether a reader has come or is certain to come, so that the stream ends with its last
@@ -129,10 +133,13 @@ class Lifetime(Generic[T]):
         "reachable",
         "readers",
         "result",
+        "stopped_by",
         "traceback",
         "unread",
         "was_read",
     )
+
+    stopped_by: Stop | None
 
     def __init__(self, context: Context, items: list[T], closed: bool, result: object) -> None:
         self.context: Context = context
@@ -262,7 +269,7 @@ class Lifetime(Generic[T]):
         # Not nested: a stopped producer may release a chain of others. No variable holds the producer: if it
         # went after the dispatch, what only it holds would be released on the stack of its own release.
         if self.context.in_loop_thread():
-            self.context.dispatch(self.producer.abandon)
+            self.context.dispatch(partial(within, stop_of(self.context), self.producer.abandon))
         else:
             self.context.call_soon(self.producer.abandon)
 
@@ -316,6 +323,8 @@ class Lifetime(Generic[T]):
         if error is not None:
             self.error = error
             self.traceback = error.__traceback__
+            stopped = isinstance(error, InquiryCancelledError | AgentTimeoutError)
+            self.stopped_by = present_stop() if stopped else None
         self._tell_observers()
         if self._watchers is not None:  # before readers: streams that read this one report their end later
             watchers, self._watchers = self._watchers, None
@@ -378,12 +387,12 @@ class Lifetime(Generic[T]):
     def cancel(self) -> None:
         """Event *cancelled*: stop the producer now; what had come can still be read. Idempotent."""
         if self.producer is not None:
-            self.producer.cancel()
+            together(self.context, self.producer.cancel)
 
     def abandon(self) -> None:
         """Event *abandoned*: its readers have left, so stop the producer; messages that others hold go on."""
         if self.producer is not None:
-            self.producer.abandon()
+            together(self.context, self.producer.abandon)
 
     def give_up(self) -> None:
         """Event *given up by what began it*: it ends now, or with its last lease if it has one."""
@@ -493,12 +502,17 @@ class RunToken:
 
     Args:
         producer: the run, or another task that produces a stream.
+
+    Attributes:
+        producer: the same.
+        stop: what was stopping the run when it got this token, which is then that of its clean-up.
     """
 
-    __slots__ = ("__weakref__", "producer")
+    __slots__ = ("__weakref__", "producer", "stop")
 
     def __init__(self, producer: "TaskLife") -> None:
         self.producer: TaskLife = producer
+        self.stop: Stop | None = producer.stop
 
 
 CURRENT_TOKEN: ContextVar[RunToken | None] = ContextVar("miniagents_token", default=None)
@@ -524,6 +538,7 @@ class TaskLife:
         part: whether it is a part of a run.
         task: the asyncio task; None before it begins and after it has ended.
         run_watch: reports it to observers, if it is an observed run or tool call.
+        stop: what has stopped it, or is stopping it; None for nothing.
         subscriptions: its subscriptions to streams that wait for it, each until it is disposed of.
         variables: the context variables of the task, None after it has ended.
         waiting: the Future that its own task awaits, or has awaited last.
@@ -532,7 +547,7 @@ class TaskLife:
     """
 
     __slots__ = (
-        *("_abandoned", "_ancestry", "_begun_by", "_former", "parent", "_stopping"),
+        *("_abandoned", "_ancestry", "_begun_by", "_former", "parent", "stop"),
         *("context", "subscriptions", "variables", "waiting", "waiting_for", "waits_aside"),
         *("at_end", "buffer", "children", "ended", "guardian", "part", "run_watch", "task"),
     )
@@ -556,7 +571,7 @@ class TaskLife:
         self.ended: bool = False
         self._begun_by: Ancestry | None = None if parent is None else parent.ancestry
         self._ancestry: Ancestry | None = None
-        self._stopping = False
+        self.stop: Stop | None = None
         self._abandoned = False
 
     def end_aborted(self, error: Exception) -> None:
@@ -637,6 +652,8 @@ class TaskLife:
         if self.children:
             self.buffer.left_by = self
         self.parent = None
+        if self.stop is not None:
+            self.stop.has_ended()
         self.buffer.context.discard(self)
         self.buffer.when_closed(self._leave_guardian)
 
@@ -701,10 +718,14 @@ class TaskLife:
         """Return whether anything but its own task has its token: a task that it made, or a callback."""
         if self.variables is None:
             return False
-        former = (*self._former, ref(cast("RunToken", self.variables[CURRENT_TOKEN])))
-        self.variables.run(CURRENT_TOKEN.set, RunToken(self))
-        self._former = tuple(token for token in former if token() is not None)
+        self._renew_token(self.variables)
         return bool(self._former)
+
+    def _renew_token(self, variables: Variables) -> None:
+        """Give its task another token than what it has made has."""
+        former = (*self._former, ref(cast("RunToken", variables[CURRENT_TOKEN])))
+        variables.run(CURRENT_TOKEN.set, RunToken(self))
+        self._former = tuple(token for token in former if token() is not None)
 
     def forget_waits(self) -> None:
         """Note that it has ended. Its variables refer to it; dropping them avoids a garbage collection."""
@@ -718,6 +739,9 @@ class TaskLife:
 
         Readers get ``InquiryCancelledError`` after the pieces that had come.
         """
+        together(self.context, self._cancel)
+
+    def _cancel(self) -> None:
         for child in () if self.ended else tuple(self.children or ()):
             if child.part:
                 child.cancel()
@@ -732,6 +756,9 @@ class TaskLife:
     def abandon(self) -> None:
         """Event *run abandoned*: its last reader has left. Messages of it that are still held go on."""
         self._abandoned = True
+        together(self.context, self._abandon)
+
+    def _abandon(self) -> None:
         self.end_aborted(self.cancellation())
         self.buffer.give_up()
         self._give_up()
@@ -744,8 +771,15 @@ class TaskLife:
 
     def stops(self) -> bool:
         """Return whether to stop it: only once, since a second stop would interrupt its clean-up."""
-        first, self._stopping = not self._stopping, True
-        return first
+        if self.stop is not None:
+            return False
+        self.stop = stop_of(self.context)
+        self.stop.begins()
+        token = None if self.variables is None else self.variables.get(CURRENT_TOKEN)
+        if self.variables is not None and token is not None and token.producer is self:
+            with suppress(RuntimeError):  # it stops itself: its variables are in use
+                self._renew_token(self.variables)
+        return True
 
     def cancellation(self) -> InquiryCancelledError:
         """Return the error that readers of a stopped task get."""
@@ -778,7 +812,7 @@ class TaskLife:
         Args:
             replied: the ids of :meth:`replied` when it failed: readers may drop its replies when these end.
         """
-        self._give_up(replied)
+        together(self.context, partial(self._give_up, replied))
 
     def _give_up(self, replied: "Container[int] | None" = None) -> None:
         """Give up what it has begun, also what runs of it have left behind, except for what it had replied.
@@ -806,6 +840,37 @@ class TaskLife:
     def replied(self) -> "Iterable[Lifetime[object]]":
         """Return what it has replied: the pieces of its stream, and what still waits to become one."""
         return self.buffer.pieces_held()
+
+
+def present_stop() -> Stop | None:
+    """Return the stop to which the running code belongs: by its block, or as a run that is being stopped."""
+    stop = present_block()
+    if stop is not None:
+        return stop
+    run = current_producer()
+    return None if run is None or run.stop is None or run.stop.is_over else run.stop
+
+
+def stop_of(context: Context) -> Stop:
+    """Return the stop to which the running code belongs, or a new one.
+
+    Args:
+        context: of what is about to be stopped.
+    """
+    return present_stop() or Stop(context)
+
+
+def together(context: Context, stop_all: Callable[[], None]) -> None:
+    """Let everything that ``stop_all`` stops belong to one stop: the present one, or a new one.
+
+    Args:
+        context: of what is stopped.
+        stop_all: must not await.
+    """
+    if present_block() is None:
+        within(stop_of(context), stop_all)
+    else:
+        stop_all()
 
 
 def current_producer() -> TaskLife | None:

@@ -10,23 +10,24 @@ after each further turn without a piece, up to `REST`. So a slow source costs on
 pieces.
 """
 
+import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Final, TypeVar, cast
-
-from miniagents.values import AgentTimeoutError, InquiryCancelledError
 
 from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
 from ._deadlocks import record_wait
 from ._lifetime import Lifetime, current_producer
-from ._run_task import ProducerTask, current_ancestry
+from ._run_task import ProducerTask
+from ._stops import Stop
 
 T = TypeVar("T")
 
 REST = 64
-_LEVELS: Final = 32
-"""So many levels of runs, besides those above it, a stop goes down before a run sees what was stopped."""
+_LEVELS: Final = 16
+"""So many levels of tasks that a run has made a cancellation of the run goes down, one in a turn."""
 
 
 class _NextTurn:
@@ -259,33 +260,37 @@ async def until_closed(buffer: ReplayBuffer[T]) -> None:
         buffer.reader_left()
 
 
-def was_stopped(buffer: Lifetime[T]) -> bool:
-    """Return whether ``buffer`` was cancelled, or stopped by a time limit, but not with its context."""
-    return (
-        isinstance(buffer.error, InquiryCancelledError | AgentTimeoutError) and not buffer.context.cancelling
-    )
-
-
-def levels_of_a_stop() -> int:
-    """Return how many turns of the loop to wait for the cancellation of the present run, if it gets one."""
-    levels, above = _LEVELS, current_ancestry()
-    while above is not None:
-        levels, above = levels + 1, above.parent
-    return levels
+def open_stop(buffer: Lifetime[T]) -> Stop | None:
+    """Return what has stopped ``buffer``, if it may still stop what reads that; None if it stops no more."""
+    if buffer.error is None or buffer.stopped_by is None or buffer.stopped_by.is_through():
+        return None
+    return buffer.stopped_by
 
 
 async def settled(buffer: ReplayBuffer[T]) -> None:
     """Let the reading run be stopped first, if what it reads was stopped together with it.
 
-    A cancellation ends messages at once and goes down one level of runs in a turn of the event loop. A run
-    that is to be stopped gets its own cancellation, and does not handle that of what it reads.
+    A run that is to be stopped gets its own cancellation, and does not handle that of what it reads.
 
     Args:
         buffer: it has ended, and its reader has left it.
     """
-    if was_stopped(buffer) and current_producer() is not None:
-        for _ in range(levels_of_a_stop()):
+    stop, run = open_stop(buffer), current_producer()
+    if stop is None or run is None:
+        return
+    if run.stop is not None:  # its clean-up reads: the stop itself waits for that
+        for _ in range(_LEVELS):
             await NEXT_TURN
+        return
+    while not stop.is_through():
+        through = buffer.context.future()
+        stop.when_through(partial(_resolve, through))
+        await through
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def raise_error(buffer: ReplayBuffer[T], items: object = None) -> None:

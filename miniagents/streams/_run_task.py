@@ -141,6 +141,7 @@ class ProducerTask(TaskLife):
                 if self._awaitables:
                     await self._release()
         except (CancelledError, GeneratorExit):
+            self.stops()  # if it was not stopped by us, what it stops belongs together all the same
             self.end_aborted(self.cancellation())
             self.was_cancelled()
         except Exception as error:  # noqa: BLE001 - the error ends this stream
@@ -168,7 +169,9 @@ class ProducerTask(TaskLife):
         """End what it writes normally."""
         self.work_ended()
         self.finished()
-        if self._stopping:  # it came to its end before the cancellation came to it, or in spite of that
+        if (
+            self.stop is not None
+        ):  # it came to its end before the cancellation came to it, or in spite of that
             self.was_cancelled()
 
     def _fail(self, error: Exception) -> None:

@@ -333,11 +333,6 @@ async def test_however_deep(depth: int) -> None:
     """No agent handles the cancellation of what was stopped together with it, however deep it is."""
     handled: list[str] = []
 
-    async def endless(metadata: MutableMapping[str, object]) -> AsyncIterator[str]:
-        del metadata
-        yield "x"
-        await asyncio.Event().wait()
-
     @miniagent
     async def nest(ctx: InteractionContext, depth: int) -> None:
         try:
@@ -360,3 +355,107 @@ async def test_however_deep(depth: int) -> None:
         replies.cancel()
         await asyncio.sleep(1)
     assert [] == handled
+
+
+async def endless(metadata: MutableMapping[str, object]) -> AsyncIterator[str]:
+    """A message that never ends."""
+    del metadata
+    yield "x"
+    await asyncio.Event().wait()
+
+
+@pytest.mark.loop(virtual=True)
+async def test_however_long_a_clean_up_takes() -> None:
+    """An agent whose caller cleans up for a while is stopped with it, and handles no cancellation before."""
+    handled: list[str] = []
+
+    @miniagent
+    async def inner(ctx: InteractionContext) -> None:
+        try:
+            await ctx.messages
+        except Exception as error:
+            handled.append(type(error).__name__)
+            raise
+
+    @miniagent
+    async def outer(_: InteractionContext) -> None:
+        try:
+            await inner.inquire(Message.promise(endless))
+        finally:
+            await asyncio.sleep(5)
+
+    async with MiniAgents():
+        replies = outer.inquire()
+        await asyncio.sleep(1)
+        replies.cancel()
+        await asyncio.sleep(9)
+    assert [] == handled
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("through", ["a stream", "a stream in a task", "an event"])
+async def test_a_clean_up_that_needs_what_it_began(through: str) -> None:
+    """A clean-up that waits for an agent is not waited for by that agent: it gets the cancellation and ends.
+
+    If the clean-up waits for a stream, this is seen at once, else when `shutdown_timeout` is over.
+    """
+    ended: dict[str, float] = {}
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    @miniagent
+    async def inner(ctx: InteractionContext) -> None:
+        try:
+            await ctx.messages
+        except InquiryCancelledError:
+            ctx.reply("what came is kept")
+            ended["inner"] = loop.time()
+            told.set()
+
+    @miniagent
+    async def outer(_: InteractionContext) -> None:
+        message = Message.promise(endless)
+        replies = inner.inquire(message)
+
+        async def read() -> None:
+            await replies
+
+        try:
+            await asyncio.sleep(99)
+        finally:
+            message.cancel()
+            if through == "an event":
+                await told.wait()
+            elif through == "a stream":
+                await replies
+            else:
+                await asyncio.wait_for(asyncio.ensure_future(read()), 9)
+            ended["outer"] = loop.time()
+
+    async with MiniAgents(shutdown_timeout=3):
+        call = outer.inquire()
+        await asyncio.sleep(1)
+        began = loop.time()
+        call.cancel()
+        await asyncio.sleep(9)
+    waited = 3 if through == "an event" else 0
+    assert {"inner": began + waited, "outer": began + waited} == ended
+
+
+@pytest.mark.loop(virtual=True)
+async def test_what_is_cancelled_alone_is_an_error_of_its_reader() -> None:
+    """An agent that reads a message which somebody cancels gets that as an error, and goes on."""
+
+    @miniagent
+    async def reads(ctx: InteractionContext) -> None:
+        try:
+            await ctx.messages
+        except InquiryCancelledError:
+            ctx.reply("it was cancelled")
+
+    async with MiniAgents():
+        message = Message.promise(endless)
+        replies = reads.inquire(message)
+        await asyncio.sleep(1)
+        message.cancel()
+        assert "it was cancelled" == str(await replies)

@@ -19,7 +19,8 @@ from miniagents.messages._message import message_buffers
 from miniagents.messages._parts import is_content, parts_in, text_so_far
 from miniagents.messages._sequence import WholeRequest
 from miniagents.streams._buffer import ReplayBuffer
-from miniagents.streams._lifetime import current_producer
+from miniagents.streams._context import current_context
+from miniagents.streams._lifetime import current_producer, together
 from miniagents.streams._promise import when_complete
 from miniagents.streams._run_task import current_ancestry, pass_error_on
 from miniagents.values import AgentTimeoutError, check_seconds, set_partial_text
@@ -223,6 +224,10 @@ class Clock:
             tokens=tokens,
             partial_text=next((text_so_far(each.buffer) for each in self.open), ""),
         )
+        together(current_context(), partial(self._end_all, error))
+        return error
+
+    def _end_all(self, error: AgentTimeoutError) -> None:
         run = current_producer()
         handled = False
         for each in tuple(self.open):
@@ -231,7 +236,6 @@ class Clock:
         if self.replies is not None:
             self.replies.cancel()
             self.replies.context.cancel_finished_early(self.replies)  # it may have closed its replies
-        return error
 
     # -- pauses --------------------------------------------------------------------------------------------
 
