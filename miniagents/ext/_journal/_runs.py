@@ -67,8 +67,6 @@ class OwnRun:
         abandoned: whether this process has ended its work on it, and could not write that.
         listener: gets what is sent to the run, in its event loop.
         heard: the keys of what it got.
-        bodies: of what is written at the end of the transaction.
-        events: of what is written at the end of the transaction.
     """
 
     lease: Lease
@@ -79,8 +77,6 @@ class OwnRun:
     abandoned: bool = False
     listener: tuple[AbstractEventLoop, Sent] | None = None
     heard: set[str] = field(default_factory=set[str])
-    bodies: list[bytes] = field(default_factory=list[bytes])
-    events: list[Event] = field(default_factory=list[Event])
 
 
 @dataclass(slots=True)
@@ -136,7 +132,7 @@ class RunTables:
         self._observed: dict[str, tuple[float, float, float]] = {}  # server -> its sign of life, since, until
         self._absent: dict[str, float] = {}  # version that no server joins with -> since when
         self._told: set[str] = set()  # versions whose runs wait for a server, as the log says
-        self._pending: list[OwnRun] = []  # those with events that are not written yet
+        self._pending: dict[str, tuple[OwnRun, list[Batch]]] = {}  # what is written at the end
         self._pushes: list[tuple[int, Sequence[Event] | Over]] = []
         self._undo: list[Callable[[], object]] = []
         self._poll_at = self._look_at = self._tidy_at = 0.0
@@ -227,9 +223,9 @@ class RunTables:
         if not self._pending:
             return
         rows: list[tuple[int, int, int, bytes]] = []
-        for own in self._pending:
-            body, events = b",".join(own.bodies), own.events
-            own.bodies, own.events = [], []
+        for own, batches in self._pending.values():
+            body = b",".join(batch.body for batch in batches)
+            events = [event for batch in batches for event in batch.events]
             first, last = own.last + 1, own.last + len(events)
             rows.append((own.number, first, last, self._codec.row(own.number, first, last, body)))
             self._undo.append(partial(self._shorten, own, own.last, own.size))
@@ -239,7 +235,7 @@ class RunTables:
                 own.blocks.append((first, last, body))
             self._pushes.append((own.number, events))
         self._insert(rows)
-        self._fold([each for each in self._pending if each.size >= _LARGE])
+        self._fold([own for own, _ in self._pending.values() if own.size >= _LARGE])
         self._pending.clear()
 
     def _shorten(self, own: OwnRun, last: int, size: int) -> None:
@@ -259,8 +255,6 @@ class RunTables:
         for each in reversed(self._undo):
             each()
         self._undo.clear()
-        for own in self._pending:
-            own.bodies, own.events = [], []
         self._pending.clear()
         self._pushes.clear()
         self.calls.undo()
@@ -344,10 +338,7 @@ class RunTables:
         own = self._owned(lease)
         if not batch.events:
             return
-        if not own.bodies:
-            self._pending.append(own)
-        own.bodies.append(batch.body)
-        own.events += batch.events
+        self._pending.setdefault(lease.run, (own, []))[1].append(batch)
         for digest, text in batch.texts.items():
             self._database.execute(
                 f"INSERT INTO texts (digest, data) VALUES (?, ?) ON CONFLICT {self.if_there}",  # noqa: S608
@@ -578,8 +569,7 @@ class RunTables:
         own = self._own.pop(run, None)
         if own is not None:
             self._undo.append(partial(self._own.__setitem__, run, own))
-            self._pending = [each for each in self._pending if each is not own]
-            own.bodies, own.events = [], []
+            self._pending.pop(run, None)
         self._remove(numbers)
         for number in numbers:
             self._pushes.append((number, "unknown"))
