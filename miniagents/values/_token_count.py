@@ -11,6 +11,13 @@ def tokens_in(text: str) -> float:
     """Return about how many tokens a text has; the page of histories has the error, as it was measured.
 
     A text has as many as its pieces together, so they can be counted one after another.
+
+    Args:
+        text: of a person, a model or a tool.
+
+    Example:
+        >>> round(tokens_in("How many tokens are these?"))
+        6
     """
     data = text.encode(errors="surrogatepass")
     unlike_words = data.translate(None, _SMALL)

@@ -36,6 +36,9 @@ from ._processes import is_gone, this_process
 Block: TypeAlias = tuple[int, int, bytes]
 """Events: the position of the first, that of the last, and the data of a row."""
 
+LARGE: Final = 65536
+"""Bytes of events that are packed."""
+
 Sent: TypeAlias = Callable[[str, Json], None]
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
@@ -44,7 +47,6 @@ _POLL: Final = 0.02  # seconds, while there is something to wait for
 _LOOK: Final = 0.25  # seconds between two looks for servers that have ended
 _TIDY: Final = 10.0  # seconds
 _PURGED: Final = 100  # runs at once, so that others need not wait long
-_LARGE: Final = 65536  # bytes of events that are packed
 _RECORD: Final = (
     "SELECT id, run, owner, topic, version, restart, server, attempts, last, began, ended, how FROM runs "
 )
@@ -235,7 +237,7 @@ class RunTables:
                 own.blocks.append((first, last, body))
             self._pushes.append((own.number, events))
         self._insert(rows)
-        self._fold([own for own, _ in self._pending.values() if own.size >= _LARGE])
+        self._fold([own for own, _ in self._pending.values() if own.size >= LARGE])
         self._pending.clear()
 
     def _shorten(self, own: OwnRun, last: int, size: int) -> None:
@@ -453,7 +455,7 @@ class RunTables:
             known = sorted(served | {version})
             query = (
                 f"SELECT {columns} FROM runs WHERE {_WAITS} AND version NOT IN "  # noqa: S608 - constants
-                f"({', '.join(marks(len(known)))}) ORDER BY id LIMIT ?"
+                f"({marks(len(known))}) ORDER BY id LIMIT ?"
             )
             rows += self._all(query, *known, limit)
         left = cast("list[tuple[int, str, str, float | None]]", rows)
@@ -677,7 +679,7 @@ class RunTables:
 
     def _texts(self, digests: Collection[str]) -> dict[str, str]:
         found = self._all(
-            f"SELECT data FROM texts WHERE digest IN ({', '.join(marks(len(digests)))})",  # noqa: S608
+            f"SELECT data FROM texts WHERE digest IN ({marks(len(digests))})",  # noqa: S608
             *digests,
         )
         return self._codec.texts(cast("bytes", data) for (data,) in found)
@@ -865,7 +867,7 @@ class RunTables:
                 except ValueError:
                     self._push(number, "behind")  # read again, it is refused with a sentence
         states = self._all(
-            f"SELECT id, last, ended FROM runs WHERE id IN ({', '.join(marks(len(foreign)))})",  # noqa: S608
+            f"SELECT id, last, ended FROM runs WHERE id IN ({marks(len(foreign))})",  # noqa: S608
             *foreign,
         )
         for number, last, ended in cast("list[tuple[int, int, float | None]]", states):
