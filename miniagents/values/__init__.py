@@ -157,6 +157,7 @@ __all__ = [
     "safe_traceback",
     "set_partial_text",
     "strip_control",
+    "tokens_in",
 ]
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ if TYPE_CHECKING:
     from ._json_parser import JsonEnd, JsonError, JsonEvent, JsonFrame, JsonParser, JsonPath, JsonText
     from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
     from ._terminal_text import strip_control
+    from ._token_count import tokens_in
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -176,5 +178,6 @@ else:
             ),
             "_splitter": ("SPLIT_END", "SplitEndType", "SplitEvent", "TextSplitter"),
             "_terminal_text": ("strip_control",),
+            "_token_count": ("tokens_in",),
         },
     )

@@ -94,6 +94,9 @@ EXTENSIONS_NEED: Final = MappingProxyType(
             "a run of another process is reported to the observers of this one as if it were here"
         ),
         "miniagents.ext.ray._runs: miniagents.streams._observers.RunWatch": "the same",
+        "miniagents.ext.jobs._job_usage: miniagents.values.tokens_in": (
+            "an answer that broke off is estimated as `compact` does it; users get the estimate by these two"
+        ),
         "miniagents.ext.jobs._map_file: miniagents.ext._file_lock.lock_file": (
             "of two jobs with the same output, the second is refused; no user needs a lock from this library"
         ),

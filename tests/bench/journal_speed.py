@@ -54,6 +54,23 @@ def _written(place: Place) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
 
 
+def _kept(place: Place) -> int:
+    """The bytes of the pages of a file that are in use, or of the tables of Postgres with their indexes."""
+    if place[1]:
+        of_tables = (
+            "SELECT sum(pg_total_relation_size(oid)) FROM pg_class "
+            "WHERE relnamespace = %s::regnamespace AND relkind = 'r'"
+        )
+        with psycopg.connect(place[0]) as connection:
+            return int(cast("tuple[int]", connection.execute(of_tables, (place[1],)).fetchone())[0])
+    with closing(sqlite3.connect(place[0])) as database:
+        pages, free, size = (
+            cast("int", database.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+    return (pages - free) * size
+
+
 def _spread(seconds: list[float]) -> str:
     at = quantiles(seconds, n=100)
     return f"p50 {1000 * median(seconds):.1f} ms, p99 {1000 * at[98]:.1f} ms"
@@ -75,6 +92,7 @@ async def _tokens(place: Place, *, paced: bool) -> None:
             await journal.end(lease, [["ended", 0, "finished", ""]], how="finished")
 
         tokens = 150 if paced else _TOKENS
+        empty = _kept(place) if place[1] else 0
         bytes_before, before, clock = _written(place), time.process_time(), time.perf_counter()
         await asyncio.gather(*[write(f"{paced} {run}", tokens) for run in range(_AT_ONCE)])
         cpu, seconds = time.process_time() - before, time.perf_counter() - clock
@@ -84,13 +102,8 @@ async def _tokens(place: Place, *, paced: bool) -> None:
         f"{'paced' if paced else 'unpaced'}: {1e6 * cpu / number:.1f} us CPU a token, "
         f"{number / seconds:,.0f} tokens/s, {bytes_each:,.0f} bytes written a token; safe {_spread(waits)}"
     )
-    if not place[1]:
-        with closing(sqlite3.connect(place[0])) as database:
-            (pages,), (free,), (size,) = (
-                database.execute(f"PRAGMA {name}").fetchone()
-                for name in ("page_count", "freelist_count", "page_size")
-            )
-        _say(f"kept: {(pages - free) * size / number:,.0f} bytes a token, in a file of its own")
+    besides = "besides what was there before" if place[1] else "in a file of its own"
+    _say(f"kept: {(_kept(place) - empty) / number:,.0f} bytes a token, {besides}")
 
 
 async def _hard(place: Place, writers: int) -> None:

@@ -11,11 +11,18 @@ from typing import cast
 
 from miniagents.agents import InteractionContext, MiniAgent, Stage, miniagent
 from miniagents.messages import AssistantMessage, Message, Summary, ToolMessage, UserMessage
-from miniagents.values import File, Image, Reasoning, Refusal, ServerToolResult, ToolCall, ToolResult, Usage
+from miniagents.values import (
+    File,
+    Image,
+    Reasoning,
+    Refusal,
+    ServerToolResult,
+    ToolCall,
+    ToolResult,
+    Usage,
+    tokens_in,
+)
 
-_SMALL = bytes(range(ord("a"), ord("z") + 1)) + b" \n"
-_LARGE = bytes(range(ord("A"), ord("Z") + 1))
-_ASCII = bytes(range(128))
 _EACH = 8  # tokens of a message besides its content
 _IMAGE = 1500  # tokens of an image or a file
 _MOST = 64  # summaries that one agent keeps
@@ -80,20 +87,10 @@ def estimated(messages: Sequence[Message]) -> int:
             if isinstance(part, ToolResult):
                 tokens += _IMAGE * len(part.attached)
             if isinstance(part, Reasoning):
-                tokens += tokens_of(part.text) + tokens_of(part.signature or part.opaque or "")
+                tokens += tokens_in(part.text) + tokens_in(part.signature or part.opaque or "")
             else:
-                tokens += _IMAGE if isinstance(part, Image | File) else tokens_of(_text_of(part))
+                tokens += _IMAGE if isinstance(part, Image | File) else tokens_in(_text_of(part))
     return int(tokens)
-
-
-def tokens_of(text: str) -> float:
-    """Return about how many tokens a text has; the page of histories has the error, as it was measured."""
-    data = text.encode()
-    unlike_words = data.translate(None, _SMALL)
-    signs = unlike_words.translate(None, _LARGE)
-    far = signs.translate(None, _ASCII)  # of other letters, whose bytes are most often several for one
-    words, capitals = len(data) - len(unlike_words), len(unlike_words) - len(signs)
-    return words / 4.7 + capitals / 1.5 + (len(signs) - len(far)) / 1.6 + len(far) / 3.8
 
 
 def _content(message: Message) -> Sequence[object]:

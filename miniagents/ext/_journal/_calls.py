@@ -8,12 +8,10 @@ from typing import Final, TypeAlias, cast
 from miniagents.runs import CallKey, JournalEntry, JournalError, RecordedEvent, RecordedFunction
 
 from ._codec import Codec, Place
-from ._database import Database, marks
+from ._database import Database, in_groups
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
-_AT_ONCE: Final = 64  # rows of a statement
 _COLUMNS: Final = "key, scope, n, name, version, at, used, failed, asked, output"
-_WIDTH: Final = 10
 _KEEP: Final = (
     f"INSERT INTO calls ({_COLUMNS}) VALUES {{}} ON CONFLICT (key, scope, n) DO UPDATE SET "  # noqa: S608 - constants
     + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[3:])
@@ -94,8 +92,8 @@ class CallTables:
         self._used: set[int] = set()
         self._pending: dict[Place, _Row] = {}
 
-    def know(self, function: RecordedFunction) -> str:
-        """Register a function, and return the hash of its source that is kept.
+    def know(self, function: RecordedFunction) -> bool:
+        """Register a function, and return whether another source of it was kept.
 
         Raises:
             JournalError: another function has the same name and version, or no answers are kept.
@@ -120,14 +118,13 @@ class CallTables:
                 f"and this is {function.function}: each would get the answers of the other. Record this one "
                 "with another name= or version=."
             )
-        return source
-
-    def renew(self, function: RecordedFunction) -> None:
-        """Keep another hash of the source of a function."""
-        self._database.execute(
-            "UPDATE functions SET source = ? WHERE name = ? AND version = ?",
-            (function.source, function.name, function.version),
-        )
+        changed = bool(source and function.source) and source != function.source
+        if changed:
+            self._database.execute(
+                "UPDATE functions SET source = ? WHERE name = ? AND version = ?",
+                (function.source, function.name, function.version),
+            )
+        return changed
 
     def find_all(self, keys: Sequence[CallKey]) -> list[JournalEntry | None]:
         """Return the call for each key; None where there is none, or it cannot be read.
@@ -137,10 +134,7 @@ class CallTables:
         """
         entries: dict[Place, JournalEntry] = {}
         places = [*map(self._codec.place, keys)]
-        for at in range(0, len(keys), _AT_ONCE):
-            some = places[at : at + _AT_ONCE]
-            statement = _FIND.format(", ".join(marks(len(some), 3)))
-            values = [value for place in some for value in place]
+        for statement, values in in_groups(_FIND, places):
             for digest, scope, n, number, name, version, used, failed, output in cast(
                 "Iterable[tuple[bytes, str, int, int, str, str, float, int, bytes]]",
                 self._database.execute(statement, values).fetchall(),
@@ -183,11 +177,8 @@ class CallTables:
         rows = [*self._pending.values()]
         if len(rows) > 1:
             rows.sort(key=lambda row: cast("bytes", row[0]))  # in the same order in all processes
-        for at in range(0, len(rows), _AT_ONCE):
-            some = rows[at : at + _AT_ONCE]
-            self._database.execute(
-                _KEEP.format(", ".join(marks(len(some), _WIDTH))), [value for row in some for value in row]
-            )
+        for statement, values in in_groups(_KEEP, rows):
+            self._database.execute(statement, values)
         self._pending.clear()
         if len(self._used) > _MANY_USES:
             self.note_uses()

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Final, Protocol
+
+_AT_ONCE: Final = 64  # rows of a statement
 
 
 class Rows(Protocol):
@@ -72,8 +74,14 @@ class Database(Protocol):
         ...
 
 
-def marks(count: int, row: int = 1) -> Iterator[str]:
-    """Yield the places of values."""
-    one = "?" if row == 1 else f"({', '.join('?' * row)})"
-    for _ in range(count):
-        yield one
+def marks(count: int) -> str:
+    """Return the places of values."""
+    return ", ".join("?" * count)
+
+
+def in_groups(statement: str, rows: Sequence[Sequence[object]]) -> Iterator[tuple[str, list[object]]]:
+    """Yield a statement for some rows at a time, and their values; it has ``{}`` where they stand."""
+    for at in range(0, len(rows), _AT_ONCE):
+        some = rows[at : at + _AT_ONCE]
+        places = ", ".join([f"({marks(len(some[0]))})"] * len(some))
+        yield statement.format(places), [value for row in some for value in row]

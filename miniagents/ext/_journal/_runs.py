@@ -36,6 +36,9 @@ from ._processes import is_gone, this_process
 Block: TypeAlias = tuple[int, int, bytes]
 """Events: the position of the first, that of the last, and the data of a row."""
 
+LARGE: Final = 65536
+"""Bytes of events that are packed."""
+
 Sent: TypeAlias = Callable[[str, Json], None]
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
@@ -44,7 +47,6 @@ _POLL: Final = 0.02  # seconds, while there is something to wait for
 _LOOK: Final = 0.25  # seconds between two looks for servers that have ended
 _TIDY: Final = 10.0  # seconds
 _PURGED: Final = 100  # runs at once, so that others need not wait long
-_LARGE: Final = 65536  # bytes of events that are packed
 _RECORD: Final = (
     "SELECT id, run, owner, topic, version, restart, server, attempts, last, began, ended, how FROM runs "
 )
@@ -67,8 +69,6 @@ class OwnRun:
         abandoned: whether this process has ended its work on it, and could not write that.
         listener: gets what is sent to the run, in its event loop.
         heard: the keys of what it got.
-        bodies: of what is written at the end of the transaction.
-        events: of what is written at the end of the transaction.
     """
 
     lease: Lease
@@ -79,8 +79,6 @@ class OwnRun:
     abandoned: bool = False
     listener: tuple[AbstractEventLoop, Sent] | None = None
     heard: set[str] = field(default_factory=set[str])
-    bodies: list[bytes] = field(default_factory=list[bytes])
-    events: list[Event] = field(default_factory=list[Event])
 
 
 @dataclass(slots=True)
@@ -136,7 +134,7 @@ class RunTables:
         self._observed: dict[str, tuple[float, float, float]] = {}  # server -> its sign of life, since, until
         self._absent: dict[str, float] = {}  # version that no server joins with -> since when
         self._told: set[str] = set()  # versions whose runs wait for a server, as the log says
-        self._pending: list[OwnRun] = []  # those with events that are not written yet
+        self._pending: dict[str, tuple[OwnRun, list[Batch]]] = {}  # what is written at the end
         self._pushes: list[tuple[int, Sequence[Event] | Over]] = []
         self._undo: list[Callable[[], object]] = []
         self._poll_at = self._look_at = self._tidy_at = 0.0
@@ -227,9 +225,9 @@ class RunTables:
         if not self._pending:
             return
         rows: list[tuple[int, int, int, bytes]] = []
-        for own in self._pending:
-            body, events = b",".join(own.bodies), own.events
-            own.bodies, own.events = [], []
+        for own, batches in self._pending.values():
+            body = b",".join(batch.body for batch in batches)
+            events = [event for batch in batches for event in batch.events]
             first, last = own.last + 1, own.last + len(events)
             rows.append((own.number, first, last, self._codec.row(own.number, first, last, body)))
             self._undo.append(partial(self._shorten, own, own.last, own.size))
@@ -239,7 +237,7 @@ class RunTables:
                 own.blocks.append((first, last, body))
             self._pushes.append((own.number, events))
         self._insert(rows)
-        self._fold([each for each in self._pending if each.size >= _LARGE])
+        self._fold([own for own, _ in self._pending.values() if own.size >= LARGE])
         self._pending.clear()
 
     def _shorten(self, own: OwnRun, last: int, size: int) -> None:
@@ -259,8 +257,6 @@ class RunTables:
         for each in reversed(self._undo):
             each()
         self._undo.clear()
-        for own in self._pending:
-            own.bodies, own.events = [], []
         self._pending.clear()
         self._pushes.clear()
         self.calls.undo()
@@ -344,10 +340,7 @@ class RunTables:
         own = self._owned(lease)
         if not batch.events:
             return
-        if not own.bodies:
-            self._pending.append(own)
-        own.bodies.append(batch.body)
-        own.events += batch.events
+        self._pending.setdefault(lease.run, (own, []))[1].append(batch)
         for digest, text in batch.texts.items():
             self._database.execute(
                 f"INSERT INTO texts (digest, data) VALUES (?, ?) ON CONFLICT {self.if_there}",  # noqa: S608
@@ -462,7 +455,7 @@ class RunTables:
             known = sorted(served | {version})
             query = (
                 f"SELECT {columns} FROM runs WHERE {_WAITS} AND version NOT IN "  # noqa: S608 - constants
-                f"({', '.join(marks(len(known)))}) ORDER BY id LIMIT ?"
+                f"({marks(len(known))}) ORDER BY id LIMIT ?"
             )
             rows += self._all(query, *known, limit)
         left = cast("list[tuple[int, str, str, float | None]]", rows)
@@ -578,8 +571,7 @@ class RunTables:
         own = self._own.pop(run, None)
         if own is not None:
             self._undo.append(partial(self._own.__setitem__, run, own))
-            self._pending = [each for each in self._pending if each is not own]
-            own.bodies, own.events = [], []
+            self._pending.pop(run, None)
         self._remove(numbers)
         for number in numbers:
             self._pushes.append((number, "unknown"))
@@ -687,7 +679,7 @@ class RunTables:
 
     def _texts(self, digests: Collection[str]) -> dict[str, str]:
         found = self._all(
-            f"SELECT data FROM texts WHERE digest IN ({', '.join(marks(len(digests)))})",  # noqa: S608
+            f"SELECT data FROM texts WHERE digest IN ({marks(len(digests))})",  # noqa: S608
             *digests,
         )
         return self._codec.texts(cast("bytes", data) for (data,) in found)
@@ -875,7 +867,7 @@ class RunTables:
                 except ValueError:
                     self._push(number, "behind")  # read again, it is refused with a sentence
         states = self._all(
-            f"SELECT id, last, ended FROM runs WHERE id IN ({', '.join(marks(len(foreign)))})",  # noqa: S608
+            f"SELECT id, last, ended FROM runs WHERE id IN ({marks(len(foreign))})",  # noqa: S608
             *foreign,
         )
         for number, last, ended in cast("list[tuple[int, int, float | None]]", states):

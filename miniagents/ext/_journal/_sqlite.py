@@ -120,21 +120,16 @@ class SQLiteDatabase(Database):
             raise JournalError(f"The journal cannot be used: {error}.") from None
         except sqlite3.Error as error:
             reason = reason_of(error, self._path, _PATIENCE)
-            raise JournalError(f"The journal {self._path} cannot be opened: {reason}.") from None
         except ValueError:  # not even the names of its tables can be read
-            raise JournalError(
-                f"The journal {self._path} cannot be opened: it is damaged; `sqlite3 FILE .recover` may save "
-                "what is in it."
-            ) from None
+            reason = "it is damaged; `sqlite3 FILE .recover` may save what is in it"
         except TimeoutError:
-            raise JournalError(
-                f"The journal {self._path} cannot be opened: another process kept its lock for over "
-                f"{_PATIENCE:g} seconds; one with an earlier version of this library keeps it until it ends."
-            ) from None
+            reason = (
+                f"another process kept its lock for over {_PATIENCE:g} seconds; one with an earlier version "
+                "of this library keeps it until it ends"
+            )
         except OSError as error:
-            raise JournalError(
-                f"The journal {self._path} cannot be opened: {error.strerror or error}."
-            ) from None
+            reason = error.strerror or str(error)
+        raise JournalError(f"The journal {self._path} cannot be opened: {reason}.")
 
     @property
     @override

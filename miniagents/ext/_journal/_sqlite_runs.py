@@ -11,8 +11,8 @@ from typing import Final, cast
 
 from typing_extensions import override
 
-from ._database import marks
-from ._runs import Block, OwnRun, RunTables
+from ._database import in_groups
+from ._runs import LARGE, Block, OwnRun, RunTables
 
 EVENT_TABLES: Final = (
     (
@@ -24,9 +24,7 @@ EVENT_TABLES: Final = (
         "data BLOB NOT NULL, PRIMARY KEY (run, last)) WITHOUT ROWID"
     ),
 )
-_AT_ONCE: Final = 64  # rows of a statement
 _BEATS: Final = 6  # in a lease
-_LARGE: Final = 65536  # bytes that are packed
 _NEXT: Final = "(SELECT coalesce(max(id), 0) + 1 FROM tail)"
 _DAMAGED: Final = b""  # a row that is refused when it is read
 
@@ -50,12 +48,8 @@ class SQLiteRuns(RunTables):
 
     @override
     def _insert(self, rows: list[tuple[int, int, int, bytes]]) -> None:
-        for at in range(0, len(rows), _AT_ONCE):
-            some = rows[at : at + _AT_ONCE]
-            self._database.execute(
-                f"INSERT INTO tail (run, first, last, data) VALUES {', '.join(marks(len(some), 4))}",  # noqa: S608
-                [value for row in some for value in row],
-            )
+        for statement, values in in_groups("INSERT INTO tail (run, first, last, data) VALUES {}", rows):
+            self._database.execute(statement, values)
 
     @override
     def _blocks(self, number: int, after: int) -> list[Block]:
@@ -164,7 +158,7 @@ class SQLiteRuns(RunTables):
                     (number, last, first, _DAMAGED),
                 )
                 continue
-            if block and (size + len(body) > _LARGE or block[-1][1] != first - 1):
+            if block and (size + len(body) > LARGE or block[-1][1] != first - 1):
                 self._pack_rows(number, block)
                 block, size = [], 0
             block.append((first, last, body))

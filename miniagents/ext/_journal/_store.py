@@ -368,8 +368,7 @@ class JournalInDatabase:
         Raises:
             JournalError: another function has this name and version, or the journal cannot be written.
         """
-        known = await self._ask(partial(self._calls.know, function), "hard")
-        if known != function.source and known and function.source:
+        if await self._ask(partial(self._calls.know, function), "hard"):
             _LOG.warning(
                 "The source of %s has changed since its version %r was recorded in %s; if it answers "
                 "differently now, record it with another version=.",
@@ -377,7 +376,6 @@ class JournalInDatabase:
                 function.version,
                 self._place,
             )
-            await self._ask(partial(self._calls.renew, function), "hard")
 
     async def find_all(self, keys: Sequence[CallKey], /) -> list[JournalEntry | None]:
         """Return the call for each key; None where there is none.

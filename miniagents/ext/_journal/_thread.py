@@ -38,13 +38,14 @@ class _Job(Generic[R]):
         self,
         do: Callable[[], R],
         urgency: Urgency,
-        future: "asyncio.Future[R] | ThreadFuture[R]",
-        loop: asyncio.AbstractEventLoop | None,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.do = do
         self.urgency = urgency
-        self.future = future
         self.loop = loop
+        self.future: asyncio.Future[R] | ThreadFuture[R] = (
+            ThreadFuture() if loop is None else loop.create_future()
+        )
         self._result: R | None = None
         self._error: Exception | None = None
 
@@ -114,13 +115,12 @@ class JournalThread:
             size: of what it writes, in bytes.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[R] = loop.create_future()
-        job = cast("_Job[object]", _Job(do, urgency, future, loop))
+        job = cast("_Job[object]", _Job(do, urgency, loop))
         if urgency == "read":
             self._put([job])
         else:
             self._collect(loop, job, size)
-        return future
+        return cast("asyncio.Future[R]", job.future)
 
     def _collect(self, loop: asyncio.AbstractEventLoop, job: _Job[object], size: int) -> None:
         with self._closing:
@@ -153,16 +153,15 @@ class JournalThread:
 
     def ask_and_wait(self, do: Callable[[], R], urgency: Urgency) -> R:
         """The same as `ask`, but blocking."""
-        future: ThreadFuture[R] = ThreadFuture()
-        self._put([cast("_Job[object]", _Job(do, urgency, future, None))])
-        return future.result()
+        job = _Job(do, urgency)
+        self._put([cast("_Job[object]", job)])
+        return job.future.result()
 
     def tell(self, do: Callable[[], object], urgency: Urgency = "read") -> None:
         """Call a function in the thread, unless it has ended; its result is not needed."""
-        future: ThreadFuture[object] = ThreadFuture()
         with self._closing:
             if not self._closed:
-                self._jobs.put([_Job(do, urgency, future, None)])
+                self._jobs.put([_Job(do, urgency)])
 
     def _put(self, jobs: Sequence[_Job[object]]) -> None:
         with self._closing:
@@ -224,9 +223,9 @@ class JournalThread:
 
     def _try(self, do: Callable[[], object]) -> None:
         """Write something for which no task waits."""
-        future: ThreadFuture[object] = ThreadFuture()
-        self._write([_Job(do, "soft", future, None)])
-        error = future.exception()
+        job = _Job(do, "soft")
+        self._write([job])
+        error = job.future.exception()
         if error is not None:
             self._has_failed(error, "written")
 

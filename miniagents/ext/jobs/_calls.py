@@ -195,12 +195,7 @@ class Figures(NamedTuple):
     @classmethod
     def of(cls, entry: JournalEntry) -> "Figures":
         """Return the figures of an entry of the journal."""
-        return cls.of_data(CallRecords.note_of(entry))
-
-    @classmethod
-    def of_data(cls, data: Json) -> "Figures":
-        """Return the figures from JSON."""
-        match data:
+        match CallRecords.note_of(entry):
             case dict(data):
                 return cls(
                     attempts=_number(data.get("attempts"), 1),

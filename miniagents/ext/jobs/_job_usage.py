@@ -1,24 +1,25 @@
 """``JobUsage``: counts the tokens of a job, also of answers that broke off before they reported them."""
 
+import math
 from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
 from miniagents.observers import ModelAsked, PartsCame, PartSeen, RunEnded, RunEvent, RunInfo
 from miniagents.parts import Part, Reasoning, ToolCallDelta, Usage
+from miniagents.values import tokens_in
 
 from ..usage import RunUsage
 from ._options import Price
 
 _FIRST_INPUT = 1000  # tokens of a prompt, as long as no answer has reported any
-_CHARACTERS = 4  # of a token
 
 
 class JobUsage(RunUsage):
     """Counts what models use; if an answer breaks off, it estimates what was not reported.
 
-    The prompt counts as much as the largest one so far, and the answer as a token for every 4 characters. A
-    call that fails before its answer begins costs nothing, unless it was stopped or took too long.
+    The prompt counts as much as the largest one so far, and the answer as many tokens as its text has. A call
+    that fails before its answer begins costs nothing, unless it was stopped or took too long.
 
     Args:
         price: returns the price of tokens.
@@ -54,7 +55,7 @@ class JobUsage(RunUsage):
         usage = replace(
             reported,
             input_tokens=reported.input_tokens or self._largest_input or _FIRST_INPUT,
-            output_tokens=max(reported.output_tokens or 0, call.answered),
+            output_tokens=max(reported.output_tokens or 0, math.ceil(call.answered)),
         )
         super().on_event(replace(last, part=usage))
 
@@ -68,13 +69,13 @@ class _Call:
         reported: the last usage that came.
     """
 
-    answered: int = 0
+    answered: float = 0.0
     reported: PartSeen | None = None
 
 
-def _tokens_of(part: Part) -> int:
+def _tokens_of(part: Part) -> float:
     match part:
         case str(text) | Reasoning(text=text) | ToolCallDelta(arguments=text):
-            return -(-len(text) // _CHARACTERS)
+            return tokens_in(text)
         case _:
-            return 0
+            return 0.0

@@ -446,7 +446,7 @@ async def test_budget_without_usage() -> None:
 @pytest.mark.parametrize("wire", WIRES, ids=repr)
 async def test_budget_with_answers_that_break(wire: Wire, path: Path) -> None:
     """An answer that breaks off costs its prompt, as large as the largest so far, and the text that came."""
-    scripts = [sse(*wire.good("fine")), *[sse(*wire.begun("x" * 40, "y" * 40), cut)] * 9]
+    scripts = [sse(*wire.good("fine")), *[sse(*wire.begun("x" * 46, "y" * 46), cut)] * 9]
     rows: list[Row[str, Message]] = []
     costs: list[Decimal | None] = []
     async with asking(wire, *scripts) as asked:
@@ -490,7 +490,7 @@ async def test_calls_that_were_stopped_or_refused() -> None:
                         return
 
         job = map_rows(first_word, ["a", "b"], price=one_cent, concurrency=1)
-        assert [Usage(1000, 10), Usage()] == [row.usage async for row in job]
+        assert [Usage(1000, 9), Usage()] == [row.usage async for row in job]
 
 
 def _tokens(usage: Usage) -> int:

@@ -137,3 +137,21 @@ async def test_as_a_file(server: str, tmp_path: Path) -> None:
             connection.execute(f"UPDATE {schema}.events SET data = 'x' WHERE first = 2".encode())  # noqa: S608
         with pytest.raises(JournalError, match=r"The run 'r' of .* cannot be read: its log is damaged"):
             await journal.read("r")
+
+
+async def test_as_many_events_as_a_key_counts(server: str) -> None:
+    """A run that has more events than its keys can count ends with a sentence, and not in the next run."""
+    schema = f"t{uuid4().hex}"
+    async with PostgresJournal(server, schema=schema) as journal:
+        for run in ("full", "next"):
+            lease = Lease(RunRecord(run, restart="program"))
+            await journal.begin(lease, [["x", 0, run]])
+            await journal.leave(lease)
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"UPDATE {schema}.runs SET last = {(1 << 28) - 2} WHERE run = 'full'".encode())  # noqa: S608
+        full = await journal.claim("full")
+        assert full is not None
+        await journal.append(full, [["x", 0, "the last one"]])
+        with pytest.raises(JournalError, match="cannot be written"):
+            await journal.append(full, [["x", 0, "one too many"]])
+        assert [["x", 0, "next"]] == [*(await journal.read("next")).events]
