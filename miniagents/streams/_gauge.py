@@ -206,7 +206,7 @@ def _place(task: "Task[object] | None") -> object:
     if task is None or task.done():
         return None
     frame = innermost_frame(task.get_coro())
-    if frame is None or frame.f_code.co_name == "sleep":
+    if frame is None or frame.f_code is asyncio.sleep.__code__:
         return None
     if str(frame.f_globals.get("__name__", "")).startswith("miniagents."):
         return None
