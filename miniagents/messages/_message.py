@@ -20,6 +20,7 @@ from miniagents.streams._context import Context
 from miniagents.streams._lifetime import Lifetime
 from miniagents.streams._observers import RunWatch
 from miniagents.streams._promise import start_pump
+from miniagents.streams._run_task import ProducerTask
 from miniagents.streams._stream import TokenStream
 from miniagents.values import (
     ATOMS,
@@ -658,7 +659,8 @@ def metadata_so_far(promise: MessagePromise[Message]) -> MutableMapping[str, obj
         >>> MiniAgents().run(main())
         {'mood': 'good'}
     """
-    sink = getattr(promise.buffer.producer, "sink", None)
+    producer = promise.buffer.producer
+    sink = producer.sink if isinstance(producer, ProducerTask) else None
     return sink.metadata if isinstance(sink, MessageSink) else {**promise.preliminary_metadata}
 
 

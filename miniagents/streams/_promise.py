@@ -308,6 +308,10 @@ class Promise(Lease, Generic[T_co]):
         return self._resolve()
 
 
+def _raise_again(error: Exception, _: object) -> NoReturn:
+    raise error.with_traceback(None)  # that of its first reader would grow, and keep what that holds
+
+
 class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
     """A stream of pieces that can be read as an Observable, as an async iterator, or awaited as a whole.
 
@@ -378,7 +382,13 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
         buffer.keep_all()
         pieces = cast("tuple[PIECE, ...]", tuple(buffer.items))
         resolver = getattr(self, "_resolver", None)  # a promise made by `over` has none
-        return pieces if resolver is None else resolver(pieces)
+        if resolver is None:
+            return pieces
+        try:
+            return resolver(pieces)
+        except Exception as error:
+            self._resolver = partial(_raise_again, error)  # so that it is called once
+            raise
 
     @override
     def _again(self) -> "Callable[[], StreamedPromise[PIECE, WHOLE]]":

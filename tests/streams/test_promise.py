@@ -470,6 +470,25 @@ async def test_the_tuple_without_a_resolver() -> None:
     assert [1] == calls
 
 
+async def test_a_resolver_that_raises() -> None:
+    """A resolver that raises is called once, too: each reader gets the same error."""
+    calls: list[int] = []
+
+    def resolver(pieces: tuple[int, ...]) -> int:
+        calls.append(1)
+        raise ValueError(pieces)
+
+    async with PromisingContext():
+        promise = StreamedPromise(prefill_pieces=[1, 2], resolver=resolver)
+        errors: list[ValueError] = []
+        for _ in range(2):
+            with pytest.raises(ValueError, match="1, 2") as raised:
+                await promise
+            errors.append(raised.value)
+    assert errors[0] is errors[1]
+    assert [1] == calls
+
+
 async def test_a_streamer_or_pieces() -> None:
     """It takes either a streamer or all the pieces, and exactly one of them."""
     async with PromisingContext():

@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import cast
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages._message import metadata_so_far
 from miniagents.messages._parts import PartBuffer
 from miniagents.messages._tokens import resolved
 from miniagents.values import Usage
@@ -75,8 +76,7 @@ def _usage_of(promise: MessagePromise[Message]) -> object:
     if isinstance(buffer, PartBuffer):
         reported = [part for part in buffer.parts if isinstance(part, Usage)]
         return reported[-1] if reported else None
-    metadata: object = getattr(getattr(buffer.producer, "sink", None), "metadata", None)
-    return cast("Mapping[str, object]", metadata).get("usage") if isinstance(metadata, Mapping) else None
+    return metadata_so_far(promise).get("usage")
 
 
 def _sum(usages: Iterable[object]) -> Usage | None:
