@@ -286,8 +286,10 @@ class Holder:
         return all(each.is_cancelled(held, above) for each in others if each.lets_go(late=True) > at + LATER)
 
     def is_forgotten(self) -> bool:
-        """Return whether a run holds it that was forgotten, and could still read it."""
-        return self.life is not None and self.life.forgotten
+        """Return whether a run that was forgotten could still read it, or what holds it."""
+        if self.life is None:
+            return False
+        return self.life.forgotten or any(each.is_forgotten() for each in self.life.holders)
 
     def counts(self, *, late: bool) -> bool:
         """Return whether the stream counts as read."""

@@ -364,6 +364,22 @@ FOUND = {
         TOKENS,
         dropped=True,
     ),
+    "C2 the input of a run that only a forgotten inquiry reads, when what began both is cancelled": p.Program(
+        p.Around(
+            p.Chain(
+                p.Catching(p.Identity(), p.Received()),
+                p.Chain(
+                    function(p.Sleep(2.0)),
+                    p.Both(p.Identity(), function(p.Forget(p.Identity(), p.Received()))),
+                ),
+            ),
+            "pass",
+        ),
+        p.Generated(((1.134, p.Received()), (0.0, p.Streamed(((1.0, "l2"),), ends=0.0)))),
+        TOKENS,
+        cancelled=1.0,
+        order=53,
+    ),
     "C7 an error that was handled while a time limit waits to pass it on": p.Program(
         p.Hedge(
             p.Identity(),
