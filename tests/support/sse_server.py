@@ -122,12 +122,6 @@ async def cut(exchange: Exchange) -> None:
     raise _Cut
 
 
-async def let_read(exchange: Exchange) -> None:
-    """Let the client read what was sent: aiohttp drops it if the connection ends before that (a step)."""
-    del exchange
-    await asyncio.sleep(0.01)
-
-
 async def hold(exchange: Exchange) -> None:
     """Say nothing more until the client has gone (a step)."""
     await exchange.connection.gone.wait()

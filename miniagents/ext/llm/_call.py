@@ -270,9 +270,13 @@ class _Reading:
         progressed = False
         with self._clock:
             try:
-                events = source.feed(await anext(source.body))
+                data = await anext(source.body)
             except StopAsyncIteration:
                 events = source.end()
+            except Exception as exc:  # noqa: BLE001 - it is raised after the parts before it
+                events = self._broken_off(exc)
+            else:
+                events = source.feed(data)
             if self.began:
                 self.parts = []
             for event in events:
@@ -288,6 +292,14 @@ class _Reading:
         if source.ended:
             self.over = self._failure is None
         self._note(progressed=progressed)
+
+    def _broken_off(self, exc: Exception) -> list[ServerEvent]:
+        """Return what came before the connection broke; its error is raised after that."""
+        events = self.source.feed(self.source.unread())
+        if not events:
+            raise exc
+        self._failure = exc
+        return events
 
     def _note(self, *, progressed: bool) -> None:
         """Note the progress of the answer."""

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
-from typing import Final, Protocol, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast, runtime_checkable
 from urllib.request import getproxies
 
 from pydantic import SecretStr
@@ -229,6 +229,15 @@ class Response(Protocol):
         ...
 
 
+@runtime_checkable
+class _BrokenOff(Protocol):
+    """The body of a response of aiohttp, which raises an error before it gives out what came before that."""
+
+    def exception(self) -> BaseException | None: ...
+    def set_exception(self, error: BaseException | None, /) -> None: ...
+    def read_nowait(self) -> bytes: ...
+
+
 class EventSource:
     """The events of a response: those of an event stream, or the whole body as one event.
 
@@ -318,6 +327,17 @@ class EventSource:
             if len(self._whole) > MAX_EVENT:
                 raise WireError("the answer is larger than the limit for an answer")
         return []
+
+    def unread(self) -> bytes:
+        """Return what came before the connection broke and was not read: aiohttp keeps that back."""
+        stream: object = getattr(self._http, "stream", None)
+        while (inner := getattr(stream, "_stream", None)) is not None:
+            stream = inner
+        content: object = getattr(getattr(stream, "_aiohttp_response", None), "content", None)
+        if not isinstance(content, _BrokenOff) or content.exception() is None:
+            return b""
+        content.set_exception(None)
+        return content.read_nowait()
 
     async def release(self) -> None:
         """Release the connection and the stream."""

@@ -36,7 +36,7 @@ from miniagents.ext.llm.openai import openai_agent
 from miniagents.operators import map_agent
 from miniagents.testing import scripted_model
 from tests.support.noting import noting
-from tests.support.sse_server import answer, cut, hold, let_read, serve, sse
+from tests.support.sse_server import answer, cut, hold, serve, sse
 from tests.support.wires import CHAT, WIRES, Wire, asking
 
 
@@ -446,7 +446,7 @@ async def test_budget_without_usage() -> None:
 @pytest.mark.parametrize("wire", WIRES, ids=repr)
 async def test_budget_with_answers_that_break(wire: Wire, path: Path) -> None:
     """An answer that breaks off costs its prompt, as large as the largest so far, and the text that came."""
-    scripts = [sse(*wire.good("fine")), *[sse(*wire.begun("x" * 46, "y" * 46), let_read, cut)] * 9]
+    scripts = [sse(*wire.good("fine")), *[sse(*wire.begun("x" * 46, "y" * 46), cut)] * 9]
     rows: list[Row[str, Message]] = []
     costs: list[Decimal | None] = []
     async with asking(wire, *scripts) as asked:

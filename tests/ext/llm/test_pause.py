@@ -14,8 +14,15 @@ import pytest
 from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 
-from miniagents import InteractionContext, MessageSequencePromise, MiniAgents, identity, miniagent
-from tests.support.sse_server import Exchange, ScriptedServer, Step, serve, sse
+from miniagents import (
+    InteractionContext,
+    MessageSequencePromise,
+    MiniAgents,
+    identity,
+    miniagent,
+    partial_text,
+)
+from tests.support.sse_server import Exchange, ScriptedServer, Step, cut, serve, sse
 from tests.support.wires import KEY, WIRES, Wire
 
 pytestmark = pytest.mark.parametrize("wire", WIRES, ids=repr)
@@ -114,6 +121,25 @@ async def test_the_socket_is_not_read(wire: Wire, *, through: bool) -> None:
             text += token
         await meter.ended.wait()
     assert "x" * ALL == text
+
+
+async def test_what_came_before_the_connection_broke(wire: Wire) -> None:
+    """However late a reader reads, it gets all that came before the connection broke, then the error."""
+    said = [f"{number} " for number in range(200)]
+    async with (
+        serve(sse(*wire.begun(*said), cut)) as server,
+        MiniAgents(prefetch=1),
+        wire.agent.fork(model="m", api_key=KEY, base_url=server.url + wire.path, max_retries=0).inquire(
+            "Hi"
+        ) as replies,
+    ):
+        tokens = aiter(replies.tokens)
+        await anext(tokens)
+        await server.connections[0].gone.wait()
+        await asyncio.sleep(0.05)
+        with pytest.raises(ConnectionError) as caught:
+            await replies
+    assert "".join(said) == partial_text(caught.value)
 
 
 @pytest.mark.gate("a third of a second for each wire")
