@@ -189,8 +189,10 @@ class Catching:
                 copy.fail(error, (self.alias,))
                 return
         except Exception as raised:  # noqa: BLE001 - it becomes the error of this message
+            if raised is replies.buffer.error:  # at once: what follows the message keeps the traceback
+                raised.__traceback__ = replies.buffer.traceback  # without the frames of this reader
             first = failed_message(Context.current(), raised, replies.buffer.chain)
-            replies.buffer.pass_error_on(first.buffer)  # with its traceback, which has no frame of this run
+            replies.buffer.pass_error_on(first.buffer)
         copy.follow(first, None if goes_on else restart)
         with WhileNeeded(copy.target):
             await until_over(first.buffer)
