@@ -159,9 +159,10 @@ class _Guarded:
                 read += 1
                 if read <= position:  # all that came while a check was waited for was judged at once
                     continue
-                count, said, thought = waiting.add(came, position)
-                if type(came[position]) is Restart:  # what came before it is judged no more
+                if type(came[position]) is Restart:  # what came before it is judged no more, and not shown
                     text = thoughts = ""
+                    waiting.withdraw()
+                count, said, thought = waiting.add(came, position)
                 position += count
                 text += said
                 verdict = during(text) if said else None
@@ -239,7 +240,7 @@ class _Waiting:
                 self.parts.append((seen + hold, part))
             elif count and isinstance(part, Restart):
                 break
-            else:
+            elif self.shown or not isinstance(part, Restart):  # else nothing is to be withdrawn
                 refused, thought_of = shown_text(part), part.text if isinstance(part, Reasoning) else ""
                 said, thought = said + refused, thought + thought_of
                 seen += len(refused) + len(thought_of)
@@ -248,6 +249,12 @@ class _Waiting:
             count += 1
         self.seen = seen
         return count, said, thought
+
+    def withdraw(self) -> None:
+        """Drop what was said before a `Restart`, which comes next: nobody has seen it."""
+        kept = [each for each in self.parts if not is_content(each[1])]
+        self.parts.clear()
+        self.parts.extend(kept)
 
     def all(self) -> Iterator[Part]:
         """Yield all parts."""
@@ -287,8 +294,12 @@ def _passes(_: str) -> None:
 
 
 async def _by_agent(check: Operand, text: str) -> str | None:
+    if not text:  # a message of calls alone: no model answers that
+        return None
     answer = str(await check.inquire(text)).strip()
-    return None if answer.rstrip(".!").upper() in {"", "OK"} else answer
+    if not answer:  # it was refused or cut, perhaps
+        return f"{check.alias} did not say whether it is OK."
+    return None if answer.rstrip(".!").upper() == "OK" else answer
 
 
 async def _reason(check: Callable[[str], object], verdict: object) -> str | None:

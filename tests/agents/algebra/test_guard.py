@@ -18,6 +18,7 @@ from miniagents import (
     ToolCall,
     ToolCallDelta,
     Usage,
+    fallback,
     identity,
     miniagent,
     partial_text,
@@ -290,6 +291,48 @@ async def test_an_agent_that_judges() -> None:
         with pytest.raises(GuardError, match="It is rude"):
             await scripted_model("Go away.").guard(after=judge.agent).inquire("?")
     assert "Go away." == str(judge.requests[0].messages)
+
+
+async def test_an_agent_that_does_not_judge() -> None:
+    """An empty verdict lets nothing pass. A message of calls alone has no text, and no agent is asked."""
+    called: list[str] = []
+
+    @tool
+    async def look(word: str) -> str:
+        called.append(word)
+        return "found"
+
+    judge = ScriptedModel("", alias="JUDGE")
+    async with MiniAgents():
+        with pytest.raises(GuardError, match="JUDGE did not say whether it is OK"):
+            await scripted_model("Go away.").guard(after=judge.agent).inquire("?")
+        judge = ScriptedModel(then="OK")
+        asks = AssistantMessage(parts=[ToolCall("1", "look", '{"word": "x"}')])
+        model = scripted_model(asks, "All is fine.").guard(after=judge.agent).with_tools(look)
+        assert "All is fine." == str((await model.inquire("?"))[-1])
+    assert ["x"] == called
+    assert ["All is fine."] == [str(each.messages) for each in judge.requests]
+
+
+@pytest.mark.parametrize("way", ["during", "after"])
+async def test_what_was_withdrawn_while_it_waited(way: str) -> None:
+    """What a guard holds back and another model replaces is never shown, and needs no `Restart`."""
+    seen: list[str] = []
+
+    def check(text: str) -> str | None:
+        seen.append(text)
+        return "secret" if "sk-abcdefg" in text else None
+
+    first = scripted_model(then=["key ", "sk-abc", ConnectionError("cut")])
+    both = fallback(first, scripted_model(then="Sorry."))
+    agent = both.guard(during=check) if way == "during" else both.guard(after=check)
+    async with MiniAgents():
+        (message,) = [each async for each in agent.inquire("?")]
+        parts = [part async for part in message.parts]
+        assert "Sorry." == str(await message)
+        assert "Sorry." == "".join([token async for token in agent.inquire("?").tokens])
+    assert ["Sorry."] == [part for part in parts if isinstance(part, str | Restart)]
+    assert "Sorry." == seen[-1]
 
 
 class Priced(Message):
