@@ -206,9 +206,9 @@ def _place(task: "Task[object] | None") -> object:
     if task is None or task.done():
         return None
     frame = innermost_frame(task.get_coro())
-    if frame is None or frame.f_code is asyncio.sleep.__code__:
-        return None
-    if str(frame.f_globals.get("__name__", "")).startswith("miniagents."):
+    module = "" if frame is None else str(frame.f_globals.get("__name__", ""))
+    sleeps = frame is not None and frame.f_code.co_name == "sleep" and module.startswith("asyncio.")
+    if frame is None or sleeps or module.startswith("miniagents."):
         return None
     return id(frame), frame.f_lasti
 

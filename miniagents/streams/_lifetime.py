@@ -29,7 +29,7 @@ from miniagents.values import AgentTimeoutError, InquiryCancelledError
 from ._context import Context, FailedStream
 from ._observers import RunWatch
 from ._protocols import Producer
-from ._stops import Stop, present_block, within
+from ._stops import STOPPED, Stop, present_block, within
 
 # -- ancestry -------------------------------------------------------------------------------------------
 #
@@ -109,7 +109,6 @@ class Lifetime(Generic[T]):
         reachable: whether a lease is held, or none has been taken yet.
         readers: how many readers, subscribers and waiters there are right now.
         result: the value of all pieces together; ``NO_RESULT`` until it has been computed.
-        stopped_by: what has ended it, if that was a stop; only a stream that ended with an error has it.
         traceback: the error's traceback when it came here; the traceback of each reader starts from it.
         unread: whether it runs on because nothing has come to read it, nor a stream that has it as a piece.
         was_read: whether a reader has come or is certain to come, so that the stream ends with its last
@@ -133,13 +132,10 @@ class Lifetime(Generic[T]):
         "reachable",
         "readers",
         "result",
-        "stopped_by",
         "traceback",
         "unread",
         "was_read",
     )
-
-    stopped_by: Stop | None
 
     def __init__(self, context: Context, items: list[T], closed: bool, result: object) -> None:
         self.context: Context = context
@@ -323,8 +319,9 @@ class Lifetime(Generic[T]):
         if error is not None:
             self.error = error
             self.traceback = error.__traceback__
-            stopped = isinstance(error, InquiryCancelledError | AgentTimeoutError)
-            self.stopped_by = present_stop() if stopped else None
+            stop = present_stop() if isinstance(error, InquiryCancelledError | AgentTimeoutError) else None
+            if stop is not None:
+                STOPPED[self] = stop
         self._tell_observers()
         if self._watchers is not None:  # before readers: streams that read this one report their end later
             watchers, self._watchers = self._watchers, None
@@ -508,10 +505,21 @@ class RunToken:
         stop: what was stopping the run when it got this token, which is then that of its clean-up.
     """
 
-    __slots__ = ("__weakref__", "producer", "stop")
+    __slots__ = ("__weakref__", "producer")
+
+    stop: Stop | None = None
 
     def __init__(self, producer: "TaskLife") -> None:
         self.producer: TaskLife = producer
+
+
+class CleanUpToken(RunToken):
+    """What a run that is being stopped starts from then on inherits: its clean-up."""
+
+    __slots__ = ("stop",)
+
+    def __init__(self, producer: "TaskLife") -> None:
+        super().__init__(producer)
         self.stop: Stop | None = producer.stop
 
 
@@ -724,7 +732,8 @@ class TaskLife:
     def _renew_token(self, variables: Variables) -> None:
         """Give its task another token than what it has made has."""
         former = (*self._former, ref(cast("RunToken", variables[CURRENT_TOKEN])))
-        variables.run(CURRENT_TOKEN.set, RunToken(self))
+        kind = RunToken if self.stop is None else CleanUpToken
+        variables.run(CURRENT_TOKEN.set, kind(self))
         self._former = tuple(token for token in former if token() is not None)
 
     def forget_waits(self) -> None:

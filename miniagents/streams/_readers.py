@@ -21,7 +21,7 @@ from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
 from ._deadlocks import record_wait
 from ._lifetime import Lifetime, current_producer
 from ._run_task import ProducerTask
-from ._stops import Stop
+from ._stops import STOPPED, Stop
 
 T = TypeVar("T")
 
@@ -262,9 +262,8 @@ async def until_closed(buffer: ReplayBuffer[T]) -> None:
 
 def open_stop(buffer: Lifetime[T]) -> Stop | None:
     """Return what has stopped ``buffer``, if it may still stop what reads that; None if it stops no more."""
-    if buffer.error is None or buffer.stopped_by is None or buffer.stopped_by.is_through():
-        return None
-    return buffer.stopped_by
+    stop = None if buffer.error is None else STOPPED.get(buffer)
+    return None if stop is None or stop.is_through() else stop
 
 
 async def settled(buffer: ReplayBuffer[T]) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from ._context import Context
 from ._threads import running_loop
@@ -95,6 +96,10 @@ class _Here(threading.local):
 
 
 _HERE: Final = _Here()
+
+
+STOPPED: Final[WeakKeyDictionary[object, Stop]] = WeakKeyDictionary()
+"""The streams that a stop has ended; few have one, so that it takes no place in the others."""
 
 
 def within(stop: Stop, what: Callable[[], None]) -> None:

@@ -149,6 +149,7 @@ class LiveRun:
         Args:
             error: what it does.
         """
+        logger.error("A run cannot continue (%s): %s", self.run, error)
         self.end(RunEnded("lost", str(error)))
         self.stop()
 
@@ -194,7 +195,7 @@ class LiveRun:
             self._view.add(item, self._new)
             if isinstance(item, RunEnded):
                 if item.how == "lost":
-                    logger.warning("A run is lost (%s): %s", self.run, item.sentence)
+                    logger.info("A run is lost (%s): %s", self.run, item.sentence)
                 events.append(["ended", 0, item.how, item.sentence, len(self.frames) + len(self._new)])
                 end.how = item.how
                 end.wishes.add("ends")
