@@ -64,6 +64,7 @@ from ._threads import call_from_thread, iterate_from_thread, run_in_thread, run_
 if TYPE_CHECKING:
     from ._deadlocks import DeadlockWatch
     from ._promise import Promise
+    from ._stops import Stop
 
 T = TypeVar("T")
 
@@ -270,7 +271,7 @@ class PromisingContext:
 
     Attributes:
         announcing, handling_events, event_queue, resolved_handlers, app_wide, parent, calls_from_threads,
-        cancelling, draining, observers, passing, pushing, tasks, unhandled, watch: for this library.
+        cancelling, draining, observers, passing, pushing, stopped, tasks, unhandled, watch: for this library.
 
     Raises:
         ValueError: ``prefetch`` is below 1, or ``drain_timeout`` below 0.
@@ -321,6 +322,7 @@ class PromisingContext:
         self._own_observers: list[Observer] = []
         self.announcing: bool = False  # there are handlers of promises
         self.pushing: bool = False  # a push is running; what it causes waits
+        self.stopped: WeakKeyDictionary[object, Stop] = WeakKeyDictionary()  # streams, and what ended them
         self.passing: PassingError | None = None  # what an Observable passes on, and its agents
         self.unhandled: UnhandledErrors = UnhandledErrors()
         self.watch: DeadlockWatch | None = None

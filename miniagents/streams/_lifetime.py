@@ -29,7 +29,7 @@ from miniagents.values import AgentTimeoutError, InquiryCancelledError
 from ._context import Context, FailedStream
 from ._observers import RunWatch
 from ._protocols import Producer
-from ._stops import STOPPED, Stop, present_block, within
+from ._stops import Stop, present_block, within
 
 # -- ancestry -------------------------------------------------------------------------------------------
 #
@@ -321,7 +321,7 @@ class Lifetime(Generic[T]):
             self.traceback = error.__traceback__
             stop = present_stop() if isinstance(error, InquiryCancelledError | AgentTimeoutError) else None
             if stop is not None:
-                STOPPED[self] = stop
+                self.context.stopped[self] = stop
         self._tell_observers()
         if self._watchers is not None:  # before readers: streams that read this one report their end later
             watchers, self._watchers = self._watchers, None

@@ -21,7 +21,7 @@ from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
 from ._deadlocks import record_wait
 from ._lifetime import Lifetime, current_producer
 from ._run_task import ProducerTask
-from ._stops import STOPPED, Stop
+from ._stops import Stop
 
 T = TypeVar("T")
 
@@ -262,7 +262,7 @@ async def until_closed(buffer: ReplayBuffer[T]) -> None:
 
 def open_stop(buffer: Lifetime[T]) -> Stop | None:
     """Return what has stopped ``buffer``, if it may still stop what reads that; None if it stops no more."""
-    stop = None if buffer.error is None else STOPPED.get(buffer)
+    stop = None if buffer.error is None else buffer.context.stopped.get(buffer)
     return None if stop is None or stop.is_through() else stop
 
 

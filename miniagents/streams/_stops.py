@@ -10,7 +10,6 @@ import asyncio
 import threading
 from collections.abc import Callable
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from ._context import Context
 from ._threads import running_loop
@@ -96,10 +95,6 @@ class _Here(threading.local):
 
 
 _HERE: Final = _Here()
-
-
-STOPPED: Final[WeakKeyDictionary[object, Stop]] = WeakKeyDictionary()
-"""The streams that a stop has ended; few have one, so that it takes no place in the others."""
 
 
 def within(stop: Stop, what: Callable[[], None]) -> None:
