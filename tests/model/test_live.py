@@ -16,7 +16,7 @@ def test_live_input_keeps_its_laws() -> None:
 
 
 @pytest.mark.gate("1,500 schedules")
-@pytest.mark.loop(timeout=300.0)
+@pytest.mark.loop(timeout=900.0)
 def test_much_live_input_keeps_its_laws() -> None:
     """The same of many."""
     assert [] == run(range(FEW, FEW + MANY), "asyncio", others="live").failed
