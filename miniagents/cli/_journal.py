@@ -129,7 +129,7 @@ class JournalOptions:
         out: the file to which `timeline` writes; None for stdout.
         question: the id of the question that `answer` answers.
         answer: `Allow`, `Reject` or a value.
-        by: who answers; None: nobody says so.
+        by: the name of who answers; None if it was not given.
         older_than: `prune` removes calls that are older than this, in seconds.
         unused_for: `prune` removes calls that were not used for this long, in seconds.
         max_size: `prune` removes the least recently used calls until the others take at most this, in bytes.

@@ -169,9 +169,7 @@ class ProducerTask(TaskLife):
         """End what it writes normally."""
         self.work_ended()
         self.finished()
-        if (
-            self.stop is not None
-        ):  # it came to its end before the cancellation came to it, or in spite of that
+        if self.stop is not None:  # it ended before the cancellation came to it, or in spite of that
             self.was_cancelled()
 
     def _fail(self, error: Exception) -> None:

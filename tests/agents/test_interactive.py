@@ -94,7 +94,7 @@ async def test_an_interrupt_ends_what_is_open() -> None:
     ],
 )
 async def test_an_interrupt_before_a_call_is_allowed(after: float, told: str) -> None:
-    """The model is told that a call was not made if its approval still waits; else, that nobody knows."""
+    """The model is told that a call was not made if its approval waits; else that its result is not known."""
 
     async def approve(_: ToolCall) -> bool:
         await asyncio.sleep(1)

@@ -251,7 +251,7 @@ class _Waiting:
         return count, said, thought
 
     def withdraw(self) -> None:
-        """Drop what was said before a `Restart`, which comes next: nobody has seen it."""
+        """Drop the text that waits before a `Restart`, which comes next: no reader has got it."""
         kept = [each for each in self.parts if not is_content(each[1])]
         self.parts.clear()
         self.parts.extend(kept)
