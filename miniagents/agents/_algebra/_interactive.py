@@ -407,9 +407,12 @@ class _Dialog:
             self._take(message)
 
     def _play_on(self) -> None:
+        """Note that something is done that is not written; but a call that had failed is, though made again."""
+        if self._log is None or self._log.taken(self._end) is None:
+            self._take_left()
+
+    def _take_left(self) -> None:
         """Take what had come before and is left: from here on nothing is written yet."""
-        if self._log is not None and self._log.taken(self._place) is not None:
-            return  # a call that had failed is made again, but this answer had ended
         left, self._left = self._left, None
         for key in left or ():
             if self._log is not None:
@@ -431,7 +434,7 @@ class _Dialog:
         """Wait for what begins an answer; False if nothing will."""
         if self._log is not None and self._log.taken(self._place) is not None:
             return True
-        self._play_on()
+        self._take_left()
         while not any(map(_begins, (*(self._question or ()), *self._steering.messages, *self._queued))):
             if self._error is not None:
                 raise self._error
@@ -489,6 +492,11 @@ class _Dialog:
         """The beginning of the next answer."""
         return f"answer {self._answers + 1}"
 
+    @property
+    def _end(self) -> str:
+        """The end of the present answer: what comes later does not come for it."""
+        return f"end {self._answers}"
+
     async def _pass_on(self, answer: _Answer) -> None:
         """Reply what is replied, until all of it has ended."""
         if answer.replies is None:
@@ -534,6 +542,8 @@ class _Dialog:
             if any(map(_has_failed, answer.shown)):
                 return False
             self._show_used(answer)
+        if self._log is not None and self._log.taken(self._end) is None:
+            self._log.takes(self._end, [], ends=True)
         self._conversation += (resolved(each) for each in answer.shown if not _has_failed(each))
         left = [each for each in self._steering.messages if id(each) not in answer.taken]
         self._steering.messages = left

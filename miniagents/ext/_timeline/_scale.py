@@ -11,6 +11,7 @@ from ._texts import duration, exponent, tick
 
 _PAUSE: Final = 0.05  # of the time in which something runs: what is longer, is cut
 _CUTS: Final = 0.3  # of all columns: no more are used for cuts
+_NEAR: Final = 1e-3  # of a step: times that a clock has rounded are at the tick
 _STEPS: Final = (1.0, 2.0, 5.0, 10.0)
 _MINUTES: Final = (120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
 
@@ -90,7 +91,7 @@ class Scale:
         # Where the time goes on behind a cut comes before round numbers.
         wanted = [(each.first, duration(each.start)) for each in self.segments if len(self.segments) > 1]
         for segment in self.segments:
-            low, high = math.ceil(segment.start / step - 1e-9), int(segment.end / step + 1e-9)
+            low, high = math.ceil(segment.start / step - _NEAR), int(segment.end / step + _NEAR)
             times = [number * step for number in range(low, high + 1)]
             wanted += [(self.column(at), tick(at, step, self.total)) for at in times]
         found: list[tuple[float, str]] = []
