@@ -745,6 +745,7 @@ class Model:
 
     def _prompt(self, agent: p.Prompt, sent: Replies, at: float, life: Life) -> Replies:
         flat = Flat(life)
+        life.task_ended = life.released = at
         if not agent.slot:
             flat.add(at, finished("before", at))
             flat.add(at, sent)

@@ -523,6 +523,12 @@ FOUND = {
         p.Asked(p.Tools(((2.0,),), p.Streamed(())), SENT),
         READ,
     ),
+    "a prompt that was forgotten has ended when it has passed on what it was sent": p.Program(
+        function(p.Kept(p.Received(), (p.Forget(p.Prompt(slot=False), p.Received()),)), p.Sleep(1.0)),
+        p.Split(p.Streamed(((2.0, "c"), (2.0, "d"), (2.0, "e")))),
+        (p.Reader("tokens", leave=p.Leave("cancel", at=5.0)),),
+        dropped=True,
+    ),
 }
 
 

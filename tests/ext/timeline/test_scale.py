@@ -74,6 +74,7 @@ def test_order(spans: list[tuple[float, float]], times: list[float]) -> None:
     ("end", "labels"),
     [
         (0.0003, ["0 µs", "50 µs", "100 µs", "150 µs", "200 µs", "250 µs", "300 µs"]),
+        (0.3 - 1e-9, ["0 ms", "50 ms", "100 ms", "150 ms", "200 ms", "250 ms", "300 ms"]),
         (7.0, ["0 s", "1 s", "2 s", "3 s", "4 s", "5 s", "6 s", "7 s"]),
         (100.0, ["0 s", "20 s", "40 s", "60 s", "80 s", "100 s"]),
         (400.0, ["0 s", "1 min", "2 min", "3 min", "4 min", "5 min", "6 min"]),
