@@ -407,7 +407,7 @@ class _Dialog:
             self._take(message)
 
     def _play_on(self) -> None:
-        """Note that something is done that is not written; of an answer that had ended, that is a failed call."""
+        """Note that something is done that is not written; in an ended answer, only a failed call."""
         if self._log is None or self._log.taken(self._end) is None:
             self._take_left()
 
