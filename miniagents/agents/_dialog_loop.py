@@ -15,6 +15,7 @@ from miniagents.messages import (
 )
 from miniagents.messages._message import message_of
 from miniagents.streams import Promise
+from miniagents.values import File, Image
 
 from ._agent import InteractiveAgent, MiniAgent
 from ._algebra._entrant import ended
@@ -51,7 +52,8 @@ async def adialog_loop(
     """Let a user agent and an assistant take turns, until one of them raises ``StopLoop`` or ``EOFError``.
 
     The user agent is sent each answer as it streams, and replies the user's message; the assistant is sent
-    the whole conversation. Returns the last answer.
+    the whole conversation. What a model says in the place of a user becomes a ``UserMessage``. Returns the
+    last answer.
 
     Args:
         user_agent: for example ``console_user_agent``.
@@ -219,7 +221,10 @@ def _split(turn: Messages, *, split: bool) -> tuple[Messages, Messages]:
 
 
 def _question(message: Message) -> Message:
-    """Return what is said while nothing runs: it is a question like any other."""
+    """Return what is said while nothing runs: it is a question like any other, also if a model says it."""
+    if type(message) is AssistantMessage:
+        shown = (each for each in message.content if isinstance(each, str | Image | File))
+        return UserMessage(parts=shown)
     if not isinstance(message, InputMessage):
         return message
     own = {name: value for name, value in message if name not in _MARKS}

@@ -8,12 +8,14 @@ import pytest
 from miniagents import (
     AssistantMessage,
     ErrorMessage,
+    Image,
     InteractionContext,
     Message,
     Messages,
     MessageType,
     MiniAgent,
     MiniAgents,
+    Reasoning,
     StopLoop,
     SystemMessage,
     UserMessage,
@@ -179,6 +181,20 @@ async def test_roles_of_plain_replies() -> None:
     one, rule, note, answer = history.kept
     assert (type(one), one.model_extra) == (UserMessage, {"lang": "en"})
     assert [type(rule), type(note), type(answer)] == [SystemMessage, Note, AssistantMessage]
+
+
+@pytest.mark.parametrize("interactive", [False, True])
+async def test_a_model_in_the_place_of_the_user(interactive: bool) -> None:
+    """What a model asks is a message of a user, with its images and without its thoughts."""
+    picture = Image(data=b"GIF89a...")
+    asks = AssistantMessage(parts=[Reasoning("Be short."), "What is this?", picture], finish_reason="stop")
+    model = ScriptedModel("A cat.", "No.")
+    async with MiniAgents():
+        user = scripted_model(asks, "Really?", StopLoop())
+        await adialog_loop(user, model.agent, interactive=interactive)
+    first, _, second = model.requests[-1].messages
+    assert [type(first), type(second), str(second)] == [UserMessage, UserMessage, "Really?"]
+    assert first.content == ("What is this?", picture)
 
 
 async def test_the_answer_streams_to_the_user() -> None:
