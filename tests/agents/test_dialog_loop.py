@@ -193,8 +193,9 @@ async def test_a_model_in_the_place_of_the_user(interactive: bool) -> None:
         user = scripted_model(asks, "Really?", StopLoop())
         await adialog_loop(user, model.agent, interactive=interactive)
     first, _, second = model.requests[-1].messages
-    assert [type(first), type(second), str(second)] == [UserMessage, UserMessage, "Really?"]
-    assert first.content == ("What is this?", picture)
+    assert isinstance(first, UserMessage)
+    assert isinstance(second, UserMessage)
+    assert (first.content, str(second)) == (("What is this?", picture), "Really?")
 
 
 async def test_the_answer_streams_to_the_user() -> None:
