@@ -9,15 +9,18 @@ from typing import Final, Protocol
 
 from miniagents.streams import PromisingContext
 
-from ..journal import JournalError, RunStore
+from ..journal import Event, JournalError, RunStore
 from ._frame_view import FrameView
 from ._frames import BATCH, Positioned, RunEnded, ending_of
-from ._source import ErrorText, FrameSource, Replies
+from ._source import ErrorText, FrameSource, Replies, server_ends
 
 logger = logging.getLogger(__name__)
 
 SHUT_DOWN: Final = RunEnded("lost", "The server is shutting down.")
 """The last frame for a reader whose server ends."""
+
+_PAUSE: Final = 1.0  # seconds until a journal that is away is asked again
+_PATIENCE: Final = 60.0  # seconds after which its readers are told
 
 
 class Feed(Protocol):
@@ -163,6 +166,11 @@ class LogFeed:
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._view = FrameView()
+        self._events = 0  # that were read
+        self._position = 0  # of the last frame in them
+        self._ended = False
+        self._away_since: float | None = None
 
     @property
     def left(self) -> bool:
@@ -179,33 +187,56 @@ class LogFeed:
         self._task = asyncio.create_task(self._follow(), name=f"frames of {self._run}")
 
     async def _follow(self) -> None:
-        view, position, ended = FrameView(), 0, False
         try:
-            async with aclosing(self._journal.follow(self._run)) as batches:
-                async for events in batches:
-                    if self._closed:  # the client of the database may have swallowed the cancellation
-                        return
-                    for frame in view.take(events):
-                        position += 1
-                        ended = isinstance(frame, RunEnded)
-                        # The last frame is for a reader beyond it, too, which has not seen it.
-                        if position > self._after or ended:
-                            self._read.append((position, frame))
-                    self._wake()
-                    while len(self._read) >= BATCH:  # so that memory does not grow
-                        self._taken.clear()
-                        await self._taken.wait()
-            if not ended:  # a run of `durable` has no last frame: its record says how it ended
-                (record,) = await self._journal.find(run=self._run)
-                sentence = "" if record.how == "finished" else "The end of this run was not recorded."
-                self._read.append((position + 1, RunEnded(ending_of(record.how), sentence)))
-                self._wake()
+            while not await self._read_on():  # noqa: ASYNC110 - another process or the network ends it
+                await asyncio.sleep(_PAUSE)
         except Exception as error:
             if isinstance(error, JournalError) and error.reason == "unknown":
                 self._end("This run is not kept any more.")
                 return
             logger.exception("The frames of a run cannot be read.")
             self._end("The frames of this run cannot be read.")
+
+    async def _read_on(self) -> bool:
+        """Read the log on from where it was read; return False if the journal went away."""
+        try:
+            async with aclosing(self._journal.follow(self._run, self._events)) as batches:
+                async for events in batches:
+                    if self._closed:  # the client of the database may have swallowed the cancellation
+                        return True
+                    self._events += len(events)
+                    self._away_since = None
+                    self._take(events)
+                    while len(self._read) >= BATCH:  # so that memory does not grow
+                        self._taken.clear()
+                        await self._taken.wait()
+            if not self._ended:  # a run of `durable` has no last frame: its record says how it ended
+                (record,) = await self._journal.find(run=self._run)
+                sentence = "" if record.how == "finished" else "The end of this run was not recorded."
+                self._read.append((self._position + 1, RunEnded(ending_of(record.how), sentence)))
+                self._wake()
+        except JournalError as error:
+            if error.reason is not None or not self._waits_for_the_journal(error):
+                raise
+            return False
+        return True
+
+    def _take(self, events: Sequence[Event]) -> None:
+        for frame in self._view.take(events):
+            self._position += 1
+            self._ended = isinstance(frame, RunEnded)
+            # The last frame is for a reader beyond it, too, which has not seen it.
+            if self._position > self._after or self._ended:
+                self._read.append((self._position, frame))
+        self._wake()
+
+    def _waits_for_the_journal(self, error: JournalError) -> bool:
+        """Whether the journal may come back in time; the run may go on meanwhile, on whatever server."""
+        now = asyncio.get_running_loop().time()
+        if self._away_since is None:
+            self._away_since = now
+            logger.warning("The reader of a run waits for its journal: %s", error)
+        return now - self._away_since < _PATIENCE and not server_ends(self.context)
 
     def _end(self, sentence: str) -> None:
         self._read.append((self._after, RunEnded("lost", sentence)))

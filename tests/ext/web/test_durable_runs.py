@@ -771,3 +771,37 @@ async def test_a_journal_that_is_away_for_longer(tmp_path: Path, monkeypatch: py
                 frames = await reading
         assert ([answer], "finished") == (texts_of(frames), how_it_ended(frames))
     database.close()
+
+
+class _AwayJournal(MemoryJournal):
+    """A journal that can be read until `away_at`, and again from `back_at` on, in seconds of the loop."""
+
+    away_at = back_at = 0.0
+
+    @override
+    async def follow(self, run: str, after: int = 0, /) -> AsyncGenerator[Sequence[Event]]:
+        clock = asyncio.get_running_loop().time
+        async for events in super().follow(run, after):
+            if self.away_at <= clock() < self.back_at:
+                raise JournalError("The journal cannot be read: the server is away.")
+            yield events
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.logs("The reader of a run waits for its journal", "The frames of a run cannot be read")
+@pytest.mark.parametrize(("back", "how"), [(10.0, "finished"), (90.0, "lost")])
+async def test_a_reader_elsewhere_while_the_journal_is_away(back: float, how: str) -> None:
+    """A reader on another server waits a minute for the journal, and misses and repeats nothing."""
+    answer = "One, two, three, four, five."
+    journal, model = _AwayJournal(), scripted_model(then=answer, delay=1.0)
+    async with MiniAgents():
+        here, elsewhere = runs_of(journal, model), runs_of(journal)
+        now = asyncio.get_running_loop().time()
+        run = await here.begin("agent", "Count.")
+        reading = asyncio.create_task(everything(elsewhere, run))
+        journal.away_at, journal.back_at = now + 1.5, now + back
+        frames = await reading
+        assert how == how_it_ended(frames)
+        if how == "finished":
+            assert joined(frames) == joined(await everything(here, run))
+            assert [answer] == texts_of(frames)
