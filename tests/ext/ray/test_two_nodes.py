@@ -12,29 +12,31 @@ from typing import cast
 
 import pytest
 
-from tests.ext.ray.two_nodes import CONCURRENCY
+from tests.ext.ray.two_nodes import CONCURRENCY, STUCK
 from tests.support.ray_processes import ray_place
 
 ROOT = Path(__file__).parents[3]
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
-pytestmark = [pytest.mark.gate("starts two nodes of Ray"), pytest.mark.loop(timeout=240)]
+pytestmark = [pytest.mark.gate("starts two nodes of Ray"), pytest.mark.loop(timeout=STUCK + 30)]
 
 
 def told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, object]]:
     """What came of each scenario; the program may leave nothing."""
     with ray_place(monkeypatch) as environment:
-        done = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-m", "tests.ext.ray.two_nodes", str(folder)],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
-    assert 0 == done.returncode, done.stderr
-    (line,) = [each for each in done.stdout.splitlines() if each.startswith("told ")]
+        try:
+            done = subprocess.run(  # noqa: S603 - our own program
+                [sys.executable, "-m", "tests.ext.ray.two_nodes", str(folder)],
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                timeout=STUCK + 10,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            pytest.fail(f"The program hangs:\n{(error.stderr or b'').decode(errors='replace')}")
+    assert 0 == done.returncode, done.stderr.decode(errors="replace")
+    (line,) = [each for each in done.stdout.decode().splitlines() if each.startswith("told ")]
     return cast("dict[str, dict[str, object]]", json.loads(line[5:]))
 
 

@@ -4,6 +4,7 @@ Crosses modules: it is run by `test_two_nodes.py`, and prints what came of its s
 """
 
 import asyncio
+import faulthandler
 import json
 import os
 import random
@@ -25,6 +26,8 @@ from tests.support.ray_processes import ray_processes
 
 CONCURRENCY: Final = 16
 WORKERS: Final = 4
+BEGAN: Final = time.monotonic()
+STUCK: Final = 270  # seconds; on a busy machine all takes three times the 35 s of an idle one
 _NODE: Final = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
 
 
@@ -266,8 +269,13 @@ SCENARIOS: Final = (
 )  # which ends a node
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text} after {time.monotonic() - BEGAN:.0f} s\n")
+
+
 def main() -> None:
     """Run the scenarios one after the other, and print what came of each."""
+    faulthandler.dump_traceback_later(STUCK)
     place = Place()
     told: dict[str, object] = {}
     try:
@@ -275,8 +283,10 @@ def main() -> None:
             place.folder = Path(sys.argv[1]) / scenario.__name__
             place.folder.mkdir()
             told[scenario.__name__] = MiniAgents().run(scenario(place))
+            _say(scenario.__name__)
     finally:
         place.close()
+        _say("closed")
     print("told", json.dumps(told))  # noqa: T201 - for the test
 
 
