@@ -634,7 +634,7 @@ async def test_conversation_goes_on() -> None:
         assert (["I see 3 messages. Because."], "finished") == await texts(runs, run)
 
 
-@pytest.mark.logs("No reader ever saw this error", "failed")
+@pytest.mark.logs("No reader ever saw this error", "failed", "goes on in another way than before")
 async def test_diverged() -> None:
     """A run that does not come again to what it did is lost, before it makes a new call, and says what."""
     made: list[str] = []

@@ -171,7 +171,7 @@ async def test_a_server_that_was_suspended(tmp_path: Path) -> None:
         part()
 
 
-@pytest.mark.logs("disk I/O error")
+@pytest.mark.logs("disk I/O error", "can be used again")
 async def test_a_look_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a look at what others wrote fails, the next one finds it, also if they write nothing more."""
     path = tmp_path / "runs.journal"

@@ -598,7 +598,7 @@ class DamagedJournal(MemoryJournal):
 
 
 @pytest.mark.loop(virtual=True)
-@pytest.mark.logs("A run of an earlier server cannot continue now")
+@pytest.mark.logs("A run of an earlier server cannot continue now", "A run is lost")
 async def test_a_log_that_is_not_understood() -> None:
     """A run with events of a later version is left to others; one with a damaged log is lost."""
     journal, request = DamagedJournal(), RunRequest("agent", (UserMessage("Hi"),), {}).as_data()
@@ -638,7 +638,7 @@ async def left_run(journal: MemoryJournal) -> None:
 
 
 @pytest.mark.loop(virtual=True)
-@pytest.mark.logs("A run of an earlier server cannot continue now")
+@pytest.mark.logs("A run of an earlier server cannot continue now", "A run is lost")
 async def test_what_can_never_go_on() -> None:
     """A run that no server can begin again ends after `max_attempts`, and a client knows its last frame.
 

@@ -28,6 +28,8 @@ from tests.support.amounts import amount
 from tests.support.openai_clients import check_any_run, client_of, streamed, whole
 from tests.support.run_frames import drawn_run, message, run_of, tool_run
 
+pytestmark = pytest.mark.logs("Executing")  # the SDK makes its many types at the first event, in one step
+
 AT = 1_700_000_000
 HEAD = AnswerHead("resp_1", "poet", AT)
 CALL = ToolCallDelta(0, "call-1", "weather", '{"city": "Oslo"}')
