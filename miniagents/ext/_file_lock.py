@@ -97,7 +97,7 @@ def lock_file(path: Path) -> Generator[None]:
                 if os.path.samestat(path.stat(), os.fstat(fd)):
                     break
         except OSError as error:
-            holder = os.pread(fd, 20, 0).decode(errors="replace").strip()
+            holder = os.read(fd, 20).decode(errors="replace").strip()
             os.close(fd)
             if error.errno not in _BUSY:
                 raise

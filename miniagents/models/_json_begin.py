@@ -1,9 +1,8 @@
 """Finds the beginning of the JSON in an answer, behind the words and the thought before it."""
 
-import re
 from typing import Final
 
-_THOUGHT: Final = re.compile(r"\s*<(think|thinking|thought|reasoning)>")
+_TAGS: Final = ("<think>", "<thinking>", "<thought>", "<reasoning>")
 
 
 class JsonBegin:
@@ -18,12 +17,13 @@ class JsonBegin:
         ['', '{', '"name"', ': 1}']
     """
 
-    __slots__ = ("_before", "_begun", "_end")
+    __slots__ = ("_before", "_begun", "_end", "_leading")
 
     def __init__(self) -> None:
-        self._before = ""  # text before the JSON
+        self._before = ""  # the end of the text before the JSON, as much as may be the beginning of a tag
         self._begun = False
         self._end = ""  # of the thought that has not ended
+        self._leading = True  # only white space and thoughts have come
 
     def feed(self, text: str) -> str:
         """Return the next piece of the JSON; empty before it begins.
@@ -33,15 +33,23 @@ class JsonBegin:
         """
         if self._begun:
             return text
-        self._before += text
-        if not self._end and (thought := _THOUGHT.match(self._before)):
-            self._end = f"</{thought[1]}>"
-        if self._end:
-            seen = max(0, len(self._before) - len(text) - len(self._end))
-            at = self._before.find(self._end, seen)
-            if at < 0:
+        text, self._before = self._before + text, ""
+        while self._leading:
+            if self._end:
+                thought, end, rest = text.partition(self._end)
+                if not end:
+                    self._before = thought[1 - len(self._end) :]
+                    return ""
+                text, self._end = rest, ""
+            text = text.lstrip()
+            tag = next((each for each in _TAGS if text.startswith(each)), "")
+            if tag:
+                text, self._end = text[len(tag) :], f"</{tag[1:]}"
+            elif any(each.startswith(text) for each in _TAGS):
+                self._before = text
                 return ""
-            self._before, self._end = self._before[at + len(self._end) :], ""
-        at = self._before.find("{")
+            else:
+                self._leading = False
+        at = text.find("{")
         self._begun = at >= 0
-        return self._before[at:] if self._begun else ""
+        return text[at:] if self._begun else ""

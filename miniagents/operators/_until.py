@@ -20,7 +20,7 @@ def until(signal: Waitable | Awaitable[object]) -> Callable[[Observable[T]], Obs
     * How often? Once per subscription; the awaitable is awaited once for all.
     * What is kept? Nothing.
     * What does ``break`` do? It unsubscribes from the source. A coroutine is cancelled with the last
-      subscription; a Future or a task is not.
+      subscription, and another one then fails; a Future or a task is not.
     * When does an error come? At once: an error of the source, or of the awaitable.
 
     Args:

@@ -488,11 +488,13 @@ class PromisingContext:
     async def _items_of(self, source: Observable[T]) -> list[T]:
         """Subscribe to an Observable, which may push from any thread, and return all its items."""
         items: list[T] = []
+        errors: list[Exception] = []  # not in the Future, which cannot have a `StopIteration`
         end = self.future()
 
-        def ended(error: Exception | None = None) -> None:
+        def ended(*error: Exception) -> None:
             if not end.done():
-                end.set_result(None) if error is None else end.set_exception(error)
+                errors.extend(error)
+                end.set_result(None)
 
         on = self.on_loop_thread
         subscription = source.subscribe(on(items.append), on(ended), on(ended), scheduler=LoopScheduler())
@@ -500,6 +502,8 @@ class PromisingContext:
             await end
         finally:
             subscription.dispose()
+        if errors:
+            raise errors[0]
         return items
 
     def close(self) -> None:

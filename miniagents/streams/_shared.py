@@ -178,5 +178,6 @@ class _Run(Generic[T]):
 
     def _end(self, end: Callable[[SafeObserver[T]], None]) -> None:
         self._ended = end
+        self._timer.disposable = None
         for subscriber in tuple(self._subscribers):
             end(subscriber)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from inspect import isawaitable, iscoroutine
-from typing import Protocol, TypeVar, cast, runtime_checkable
+from typing import Final, Protocol, TypeVar, cast, runtime_checkable
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
@@ -12,6 +12,11 @@ from ._safe_observer import SafeObserver
 from ._scheduler import LoopScheduler
 
 T = TypeVar("T")
+
+_SPENT: Final = (
+    "The coroutine that until was given was cancelled with the last subscription, and cannot be awaited "
+    "again; give until an asyncio.Event or a task."
+)
 
 
 @runtime_checkable
@@ -29,6 +34,9 @@ class Signal:
     Args:
         source: an event, or an awaitable.
 
+    Attributes:
+        spent: a coroutine was cancelled with the last subscription, so the signal can come no more.
+
     Raises:
         TypeError: it is neither.
     """
@@ -42,6 +50,7 @@ class Signal:
         self._source = source
         self._waiting: asyncio.Future[object] | None = None
         self._users = 0
+        self.spent: bool = False
 
     def begin(self) -> "asyncio.Future[object]":
         """Return the Future that is done when the signal has come."""
@@ -72,7 +81,7 @@ class Signal:
             self._waiting.cancel()
             self._waiting = None
         elif iscoroutine(self._source):
-            self._waiting.cancel()
+            self.spent = self._waiting.cancel()
 
 
 def follow_until(
@@ -89,6 +98,9 @@ def follow_until(
         observer: gets them.
         scheduler: of the subscription.
     """
+    if signal.spent:
+        observer.on_error(RuntimeError(_SPENT))
+        return Disposable()
     waiting = signal.begin()
     subscription = SingleAssignmentDisposable()
 

@@ -31,7 +31,7 @@ _KEY = (
     r"|AIza[-_A-Za-z0-9*]{6,}"
     r"|(?:AKIA|ASIA)[A-Z0-9]{12,}"
     r"|SG\.[-_A-Za-z0-9]{8,}\.[-_A-Za-z0-9]{8,}"
-    r"|eyJ[-_A-Za-z0-9]{6,}\.[-_A-Za-z0-9]{6,}(?:\.[-_A-Za-z0-9]*)?)"
+    r"|eyJ[-_A-Za-z0-9]{6,2000}\.[-_A-Za-z0-9]{6,}(?:\.[-_A-Za-z0-9]*)?)"
 )
 _BLOCK = (
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
@@ -51,7 +51,7 @@ _LABEL = r"[A-Za-z0-9_.:/@+\\-]{1,128}"
 # Then anything that is introduced as a credential, in whatever form.
 _INTRODUCED = r"""(?ix)
     (?P<name> \b bearer \s+
-            | (?: \b (?: set- )? cookie \s* : \s* (?= [^\s=;"']+ = ) )
+            | (?: \b (?: set- )? cookie \s* : \s* (?= [^\s=:;"']{1,256} = ) )
             | (?: api [_\-\ ]? key (?:\ provided)?
                 | (?: access | private | encryption | signing | account | shared | subscription ) [_\-]? key
                   (?: [_\-]? id )?

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 import pytest
 import reactivex as rx
+from reactivex import operators as ops
 
 from miniagents import (
     AgentCallNode,
@@ -106,6 +107,8 @@ def test_run_an_observable() -> None:
     """`run(observable)` gives the list of its items; its error is raised."""
     assert MiniAgents().run(rx.of(1, 2, 3)) == [1, 2, 3]
     assert MiniAgents().run(rx.empty()) == []
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        MiniAgents().run(rx.of(1).pipe(ops.map(lambda _: next(iter(())))))
     with pytest.raises(ValueError, match="broken"):
         MiniAgents().run(rx.of("x").pipe(failing_agent))
 

@@ -126,6 +126,32 @@ async def _read(pipe: rx.Observable[int]) -> list[int]:
     return [item async for item in to_async_iter(pipe)]
 
 
+@pytest.mark.parametrize("kind", ["event", "task", "coroutine"])
+async def test_until_at_a_second_subscription(kind: str) -> None:
+    """A source that is tried again goes on; a coroutine, which can be awaited only once, is an error."""
+    tries: list[int] = []
+
+    async def source() -> AsyncIterator[int]:
+        tries.append(len(tries))
+        yield tries[-1]
+        if len(tries) < 3:
+            raise ConnectionError("the line is cut")
+
+    task = asyncio.ensure_future(asyncio.sleep(60))
+    signals: dict[str, Callable[[], asyncio.Event | Awaitable[object]]] = {
+        "event": asyncio.Event,
+        "task": lambda: task,
+        "coroutine": lambda: asyncio.sleep(60),
+    }
+    pipe = rx.defer(lambda _: from_async(source())).pipe(until(signals[kind]()), ops.retry(5))
+    if kind == "coroutine":
+        with pytest.raises(RuntimeError, match=r"give until an asyncio\.Event or a task"):
+            await _read(pipe)
+    else:
+        assert [0, 1, 2] == await _read(pipe)
+    task.cancel()
+
+
 async def test_after_the_current_item() -> None:
     """An event that is set while an item is read ends it after that item."""
     stop = asyncio.Event()

@@ -140,6 +140,18 @@ async def test_an_item_that_a_late_subscriber_causes() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("grace", [10.0, float("inf")])
+async def test_a_source_that_ends_within_the_grace(grace: float) -> None:
+    """A source that has ended by itself is not begun again, however late the next reader comes."""
+    numbers = Numbers(3, 1.0)
+    shared = from_async(numbers).pipe(share_bounded(replay=None, grace=grace))
+    assert [0] == await read(shared, most=1)
+    await asyncio.sleep(60)
+    assert [0, 1, 2] == await read(shared)
+    assert (1, 0) == (numbers.runs, numbers.open)
+
+
+@pytest.mark.loop(virtual=True)
 async def test_endless_grace() -> None:
     """With an endless grace it lives on to the end of its source."""
     numbers = Numbers(1_000, 1.0)

@@ -106,6 +106,13 @@ def test_redacting_is_linear() -> None:
         "api_key=",
         "-----BEGIN PRIVATE KEY-----",
         "?key=",
+        "eyJaaa-",
+        "eyJaaaaaa.bbbbbb-",
+        "cookie:",
+        "cookie: a,",
+        "bearer ",
+        "password'",
+        "token: token ",
     ):
         text = sign * (amount(100_000, 300_000) // len(sign))
         began = time.process_time()

@@ -117,7 +117,6 @@ def open_fence(text: str) -> str:
 
 
 _HEADING_AND_BLANK = re.compile(rb"(?:## [^\n]*\n)?(?:[ \t]*\r?\n)?")
-_HEADING = re.compile(rb"## ([^\n]*?)(?: \xc2\xb7 ([^\n]*?))?[ \t]*\r?\n")
 _CONTROL = re.compile("[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff]+")
 _HEADING_LENGTH = 200
 
@@ -167,11 +166,12 @@ def heading(role: str, model: object = None) -> bytes:
 
 def read_heading(data: bytes, start: int) -> tuple[str, str | None]:
     """Role and model of the heading at `start`; for a message whose opening line is damaged."""
-    match = _HEADING.match(data, start)
-    if match is None:
+    end = data.find(b"\n", start)
+    if end < 0 or not data.startswith(b"## ", start):
         return "user", None
-    role, model = match.groups()
-    return role.decode(errors="replace"), None if model is None else model.decode(errors="replace")
+    line = data[start + 3 : end].removesuffix(b"\r").rstrip(b" \t").decode(errors="replace")
+    role, dot, model = line.partition(" · ")
+    return role, model if dot else None
 
 
 def text_start(data: bytes, start: int) -> int:

@@ -36,7 +36,7 @@ _OLD_HEADING = re.compile(
     r" {0,3}(user|assistant|system)(?:[ \t]*[/·|:(][ \t]*(\S+?)\)?)?[ \t]*", re.IGNORECASE
 )
 _UNDERLINE = re.compile(r" {0,3}={3,}[ \t]*")
-_HEADING = re.compile(r"## (user|assistant|system)(?: · (.+?))?[ \t]*", re.IGNORECASE)
+_HEADING = re.compile(r"## (user|assistant|system)(?: · (.+))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _last_lines_of_fences(lines: list[str]) -> dict[str, int]:
 
 
 def _heading(lines: list[str], number: int) -> _Heading | None:
-    match = _HEADING.fullmatch(lines[number])
+    match = _HEADING.fullmatch(lines[number].rstrip(" \t"))
     if match:
         return _Heading(number, 1, match.group(1).lower(), match.group(2))
     if number + 1 < len(lines) and _UNDERLINE.fullmatch(lines[number + 1]):

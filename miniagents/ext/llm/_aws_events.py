@@ -61,5 +61,8 @@ def _event(message: bytes) -> ServerEvent:
     payload = message[_PRELUDE + len(headers) : -_CHECKSUM]
     inside = look(untyped(payload), "bytes")
     if isinstance(inside, str):
-        return ServerEvent("", b64decode(inside))
+        try:
+            return ServerEvent("", b64decode(inside, validate=True))
+        except ValueError:
+            raise WireError("a message of the event stream is not in Base64") from None
     return ServerEvent("error" if b"exception" in headers else "", payload)

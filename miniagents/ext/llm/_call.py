@@ -185,7 +185,11 @@ class ModelCall:
         """Send the request, and read until there is a part for the reader, or the answer has ended."""
         with clock:
             response = await self.ask().__aenter__()
-        source = EventSource(response, stream=self.stream, request_id_header=self.wire.request_id_header)
+        try:
+            source = EventSource(response, stream=self.stream, request_id_header=self.wire.request_id_header)
+        except WireError:
+            await response.http_response.aclose()
+            raise
         call.headers = source.headers
         decode = self.wire.decoder() if self.stream else self.wire.decode_whole
         answer = AnswerAssembler(

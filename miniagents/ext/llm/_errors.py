@@ -273,7 +273,7 @@ def _sdk_error(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
         )
     if isinstance(exc, sdk.reported):
         return _reported(_reason(exc), call)
-    if isinstance(exc, (sdk.base, TypeError, ValueError)):
+    if isinstance(exc, sdk.base) or (isinstance(exc, TypeError | ValueError) and call.headers is None):
         sentence = f"the SDK refused the request: {call.quoted(str(exc))}; check the keywords"
         return call.error(LLMConfigError, sentence)
     return call.error(LLMProtocolError, f"the SDK failed with {type(exc).__name__}: {call.quoted(str(exc))}")

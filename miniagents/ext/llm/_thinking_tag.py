@@ -25,13 +25,17 @@ class TaggedThoughts:
         [Reasoning(text='Hm', ...), Reasoning(text='.', ...), Reasoning(text='', ...), 'It', ' rains.']
     """
 
-    __slots__ = ("_after", "_begin", "_decode", "_end", "_held", "_index", "_inside", "_leading", "_opaque")
+    __slots__ = (
+        *("_after", "_begin", "_decode", "_end", "_held"),
+        *("_index", "_inside", "_leading", "_opaque", "_space"),
+    )
 
     def __init__(self, decode: Decode, tag: str) -> None:
         self._decode = decode
         self._begin, self._end = f"<{tag}>", f"</{tag}>"
         self._opaque = {"tag": tag}
-        self._held = ""  # text that may be the beginning of a tag, or white space around a thought
+        self._space: list[str] = []  # around a thought
+        self._held = ""  # text that may be the beginning of a tag
         self._inside = False
         self._leading = True  # no text has come
         self._index = 0  # of the thought
@@ -44,7 +48,8 @@ class TaggedThoughts:
             if isinstance(part, str):
                 parts += self._split(part) if self._leading else [part]
             else:
-                if self._held and not isinstance(part, Identity | Progress | Count | Reasoning):
+                held = self._held or self._space
+                if held and not isinstance(part, Identity | Progress | Count | Reasoning):
                     parts += self._rest()
                 parts.append(part)
         return parts
@@ -65,12 +70,15 @@ class TaggedThoughts:
                 self._inside, self._after = False, True
                 continue
             begun = self._held.lstrip()
+            self._space.append(self._held[: len(self._held) - len(begun)])
+            self._held = begun
             if not begun.startswith(self._begin):
                 if not self._begin.startswith(begun):
                     yield from self._rest()
                 return
             self._index += self._after
             self._inside, self._after, self._held = True, False, begun[len(self._begin) :]
+            self._space.clear()
 
     def _rest(self) -> Iterator[Decoded]:
         """Return what was held: no tag begins here."""
@@ -79,9 +87,11 @@ class TaggedThoughts:
             yield Reasoning(held, index=self._index, opaque=opaque(**self._opaque))
             return
         self._leading = False
-        text = held.lstrip() if self._after else held
+        space = "".join(self._space)
+        self._space.clear()
         if self._after:  # the white space behind a thought goes back with it
-            space = held[: len(held) - len(text)]
             yield Reasoning(index=self._index, opaque=opaque(**self._opaque, after=space))
-        if text:
-            yield text
+        else:
+            held = space + held
+        if held:
+            yield held

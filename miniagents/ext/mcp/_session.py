@@ -495,7 +495,7 @@ def _reason(error: BaseException | None) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return _short(" ".join(redact_keys(str(error)).split()))
+    return _short(" ".join(redact_keys(str(error)[: 10 * _LONGEST_REASON]).split()))
 
 
 def _short(text: str) -> str:

@@ -1,6 +1,7 @@
 """The Markdown form of a record: escapes, code fences, the text in its frame."""
 
 import itertools
+import time
 
 import pytest
 from hypothesis import given, strategies as st
@@ -22,7 +23,7 @@ from miniagents.ext._history._markdown_format import (
     unescape,
     write_record,
 )
-from miniagents.ext._history._markdown_reader import scan
+from miniagents.ext._history._markdown_reader import read_plain, scan
 from miniagents.runs import Record
 from tests.ext.history.samples import RECORDS, TEXTS, UGLY, added, as_read, file_of, records
 
@@ -152,6 +153,16 @@ def test_the_heading_of_a_damaged_message() -> None:
     assert ("assistant", "gpt · x") == read_heading(heading("assistant", "gpt · x"), 0)
     assert ("user", None) == read_heading(b"no heading\n", 0)
     assert ("user", None) == read_heading(heading("user", 5), 0)
+
+
+def test_no_heading_is_slow() -> None:
+    """A heading takes some milliseconds, whatever stands in it."""
+    for sign in (b" ", b"\t", " · ".encode(), b"a ", b"\r"):
+        line = b"## " + sign * (200_000 // len(sign)) + b"x"
+        began = time.process_time()
+        read_heading(line + b"\n", 0)
+        read_plain(f"## user\n\n{line.decode()}\n## user · {line[3:].decode()}\n\nHi\n")
+        assert time.process_time() - began < 2.0, sign
 
 
 def test_whole_is_what_begins_with_the_text() -> None:

@@ -19,7 +19,7 @@ from anthropic.lib.bedrock import AsyncAnthropicBedrock
 from anthropic.lib.vertex import AsyncAnthropicVertex
 from openai import AsyncAzureOpenAI
 
-from miniagents import MiniAgents
+from miniagents import LLMProtocolError, MiniAgents
 from miniagents.ext.llm._aws_events import AWSEventDecoder
 from miniagents.ext.llm._json import WireError
 from tests.support import anthropic_wire
@@ -104,7 +104,10 @@ Client = AsyncAzureOpenAI | AsyncAnthropic | AsyncAnthropicBedrock | AsyncAnthro
 
 def framed(event: bytes) -> bytes:
     """An event as Bedrock sends it."""
-    payload = json.dumps({"bytes": base64.b64encode(event).decode()}).encode()
+    return _frame(json.dumps({"bytes": base64.b64encode(event).decode()}).encode())
+
+
+def _frame(payload: bytes) -> bytes:
     headers = b"\x0b:event-type\x07\x00\x05chunk"
     prelude = (len(payload) + len(headers) + 16).to_bytes(4) + len(headers).to_bytes(4)
     message = prelude + zlib.crc32(prelude).to_bytes(4) + headers + payload
@@ -157,6 +160,16 @@ async def test_a_whole_answer_of_bedrock() -> None:
         assert "Hello" == str(await ANTHROPIC.agent.inquire("Hi", model="m-1", client=client, stream=False))
         await client.close()
     assert "/model/m-1/invoke" == server.requests[0].path
+
+
+async def test_a_frame_that_is_no_base64() -> None:
+    """A mistake of the server is told as one, and not as a wrong keyword of the caller."""
+    script = sse(_frame(b'{"bytes": "abc"}'), content_type="application/vnd.amazon.eventstream")
+    async with serve(script) as server, MiniAgents():
+        client = bedrock(server.url)
+        with pytest.raises(LLMProtocolError, match="not in Base64"):
+            await ANTHROPIC.agent.inquire("Hi", model="m-1", client=client)
+        await client.close()
 
 
 def test_frames() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from openai import AsyncOpenAI
 from pydantic import SecretStr
 from typing_extensions import override
 
@@ -24,6 +25,7 @@ from miniagents.ext.llm import ServerEvent, WireError, _transport
 from miniagents.ext.llm._settings import Endpoint
 from miniagents.ext.llm._sse import MAX_EVENT
 from miniagents.ext.llm._transport import ClientPool, EventSource, http_client, own_client, shared_client
+from miniagents.ext.llm.openai import openai_agent
 from miniagents.values import LLMConfigError
 from tests.support.sse_server import (
     hold,
@@ -361,6 +363,32 @@ class _Packed:
 
 async def _sent(body: bytes) -> AsyncGenerator[bytes]:
     yield body
+
+
+class _NoPacked(httpx2.AsyncByteStream):
+    """A body that notes when it is closed."""
+
+    closed = False
+
+    @override
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        yield b"data: {}\n\n"
+
+    @override
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_an_answer_that_cannot_be_unpacked() -> None:
+    """If an answer is packed as nobody asked for, the error says so, and its connection is given back."""
+    body = _NoPacked()
+    headers = {"content-type": "text/event-stream", "content-encoding": "br"}
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, headers=headers, stream=body))
+    async with httpx2.AsyncClient(transport=transport) as http, MiniAgents():
+        client = AsyncOpenAI(api_key="k", base_url="http://x.example", http_client=http)
+        with pytest.raises(LLMProtocolError, match="compressed as 'br'"):
+            await openai_agent.inquire("Hi", client=client, model="m")
+        assert body.closed
 
 
 async def test_a_body_has_a_cap() -> None:
