@@ -60,6 +60,7 @@ from ._observers import Anchor, Observer, Observers
 from ._protocols import Sink
 from ._scheduler import LoopScheduler
 from ._threads import call_from_thread, iterate_from_thread, run_in_thread, run_loop, running_loop
+from ._unhandled import PassingError, UnhandledErrors
 
 if TYPE_CHECKING:
     from ._deadlocks import DeadlockWatch
@@ -123,91 +124,6 @@ def _listed(names: list[str]) -> str:
         if len(names) <= NAMED
         else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
     )
-
-
-# -- unhandled ------------------------------------------------------------------------------------------
-#
-# Errors that no reader has got yet.
-#
-# **Every error is either raised to a reader or logged, never both.** The same exception may end several
-# streams on its way; one reader of any of them is enough, and it is logged when the last of them is dropped.
-
-
-class FailedStream(Protocol):
-    """A stream that ended with an error.
-
-    Attributes:
-        error_handled: whether the error was raised to a reader, or logged.
-        context: of the stream.
-    """
-
-    error_handled: bool
-    context: "PromisingContext"
-
-
-class PassingError:
-    """An error that a subscriber is getting.
-
-    Args:
-        error: the error.
-        chain: the aliases of the agents that it went through.
-
-    Attributes:
-        passed_on: whether another stream has ended with it, so that the subscriber has not handled it.
-    """
-
-    __slots__ = ("chain", "error", "passed_on")
-
-    def __init__(self, error: Exception, chain: tuple[str, ...]) -> None:
-        self.error: Exception = error
-        self.chain: tuple[str, ...] = chain
-        self.passed_on: bool = False
-
-
-class UnhandledErrors:
-    """The errors that no reader has got yet, each with the streams that ended with it.
-
-    Nested contexts share them, since the run that reads a stream of an inner context may fail with its error.
-    """
-
-    __slots__ = ("_streams",)
-
-    def __init__(self) -> None:
-        self._streams: dict[
-            int, tuple[BaseException, set[FailedStream]]
-        ] = {}  # the key is the id of the error
-
-    def watch(self, stream: FailedStream, error: BaseException) -> None:
-        """Note that ``stream`` failed with ``error``, and no reader has got it yet."""
-        self._streams.setdefault(id(error), (error, set()))[1].add(stream)
-
-    def forget(self, error: BaseException) -> None:
-        """Forget an error that a reader has got, from any stream."""
-        _, streams = self._streams.pop(id(error), (error, ()))
-        for stream in streams:
-            stream.error_handled = True
-
-    def drop(self, stream: FailedStream, error: BaseException) -> None:
-        """Log the error of a dropped ``stream`` if no reader has got it and no other stream has it."""
-        _, streams = self._streams.get(id(error), (error, set[FailedStream]()))
-        streams.discard(stream)
-        if not streams:
-            self._report(error)
-
-    def report(self, goes_on: Callable[[FailedStream], bool] = lambda _: False) -> None:
-        """Log every error that no reader has got.
-
-        Args:
-            goes_on: whether readers may still come to a stream, so that its error is not logged now.
-        """
-        for error, streams in tuple(self._streams.values()):
-            if not any(map(goes_on, streams)):
-                self._report(error)
-
-    def _report(self, error: BaseException) -> None:
-        if id(error) in self._streams:
-            self.forget(error)
-            logger.error("No reader ever saw this error: %r", error, exc_info=error)
 
 
 # -- context --------------------------------------------------------------------------------------------

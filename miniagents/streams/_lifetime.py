@@ -26,10 +26,11 @@ from typing_extensions import TypeVar
 
 from miniagents.values import AgentTimeoutError, InquiryCancelledError
 
-from ._context import Context, FailedStream
+from ._context import Context
 from ._observers import RunWatch
 from ._protocols import Producer
 from ._stops import Stop, present_block, within
+from ._unhandled import FailedStream
 
 # -- ancestry -------------------------------------------------------------------------------------------
 #

@@ -19,11 +19,11 @@ from reactivex.scheduler import CurrentThreadScheduler
 from typing_extensions import override
 
 from ._buffer import ReplayBuffer
-from ._context import PassingError
 from ._deadlocks import record_subscription
 from ._gauge import Gauge, gauge_of
 from ._lifetime import Lease
 from ._readers import iterate, raise_error, settled, until_closed
+from ._unhandled import PassingError
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -1,7 +1,8 @@
 import pytest
 
 from miniagents import InteractionContext, MiniAgents, miniagent
-from miniagents.streams._context import PromisingContext, UnhandledErrors
+from miniagents.streams._context import PromisingContext
+from miniagents.streams._unhandled import UnhandledErrors
 
 
 class Stream:
