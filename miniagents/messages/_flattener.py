@@ -227,13 +227,19 @@ class Flattener(Processor):
         pending = self._pending
         if pending is None:
             pending = self._pending = deque()
+        unread: list[ReplayBuffer[MessagePromise[Message]]] = []
         for piece in pieces:
             piece.contain(self.buffer)
             if not isinstance(piece, MessagePromise):
+                if piece.buffer.unread:  # it needs everything until it is known what this one needs of it
+                    piece.buffer.request_all()
+                    unread.append(piece.buffer)
                 piece.buffer.expect_reader()  # this one
             if not self.buffer.closed:  # else the reader left while this stream was being opened
                 pending.append(piece)
         self.deliver()
+        for each in unread:
+            each.withdraw()
 
     @override
     def step(self) -> bool:

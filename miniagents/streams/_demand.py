@@ -312,6 +312,8 @@ class Demand(Lifetime[T]):
     def request_all(self) -> None:
         """Request everything, until :meth:`withdraw`."""
         self.unlimited += 1
+        if self.unlimited > 1:
+            return  # nothing has changed
         self.resume()
         if self.upstream is not None:
             self.upstream.pass_demand_on(waiting=True)
@@ -356,11 +358,20 @@ class Demand(Lifetime[T]):
         credit = self.requested - len(self.items)
         return credit if self.links is None else min(credit, self._room_ahead())
 
+    def credit_to_pass_on(self) -> int:
+        """Return the `credit`, which its upstream passes on; note whether what it leads to limits it."""
+        credit = self.credit()
+        if self.links is not None:
+            self.links.limited = not self.unlimited and credit < self.requested - len(self.items)
+        return credit
+
     # -- the source --------------------------------------------------------------------------------------
 
     def write_from(self, upstream: Upstream | None) -> None:
         """Pass demand for this stream on to ``upstream``, if that writes it from another stream."""
         self.upstream = upstream
+        if self.links is not None:
+            self.links.limited = True
 
     def consume(self) -> None:
         """Count a part that is not a piece as one, and notify subscribers and waiting readers."""
@@ -417,6 +428,8 @@ class Demand(Lifetime[T]):
         resume, self._resume = self._resume, None
         if resume is not None and not resume.done():
             resume.set_result(None)
+        if self.links is not None and not self.links.limited:
+            return  # its upstream has passed everything on; in a chain, each of all would look at all behind it
         if self.upstream is not None and not self.closed:
             waiting = self._waited_for  # also by a reader of a derived stream
             self.context.dispatch(partial(self.upstream.pass_demand_on, waiting=waiting))
@@ -534,14 +547,16 @@ class Links:
         gauge: that of the Observables that write it.
         leads_to: the replies of the run that reads it.
         made_of: what the run reads that writes it.
+        limited: whether what it leads to may have limited the demand that its upstream has passed on.
     """
 
-    __slots__ = ("gauge", "leads_to", "made_of")
+    __slots__ = ("gauge", "leads_to", "limited", "made_of")
 
     def __init__(self) -> None:
         self.gauge: Looks | None = None
         self.leads_to: Demand[object] | None = None
         self.made_of: Demand[object] | None = None
+        self.limited: bool = True
 
 
 class Request:

@@ -109,7 +109,7 @@ class Processor(ABC):
         """
         reading = self.reading
         if reading is not None:
-            credit = self.writing.credit()
+            credit = self.writing.credit_to_pass_on()
             self._request.pass_on(reading, self.position, credit, waiting=waiting and credit > 0)
 
     # -- its life ----------------------------------------------------------------------------------------
