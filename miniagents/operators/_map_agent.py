@@ -10,8 +10,8 @@ from typing_extensions import TypeVar
 
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._message import message_buffers
-from miniagents.streams import Overflow, from_async, to_async_iter
-from miniagents.streams._adapters import for_calls
+from miniagents.streams import Overflow
+from miniagents.streams._adapters import results_of_calls
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._concurrent_map import ConcurrencyLimits, map_concurrently
 from miniagents.streams._context import Context
@@ -194,7 +194,8 @@ class AgentMap(Generic[A, B]):
             TypeError: the source is a single message, or has no items.
         """
         if isinstance(source, Observable):
-            return from_async(_Cold(self, source))
+            concurrency = self.limits.concurrency
+            return results_of_calls(source, concurrency, self.overflow, lambda items: _Cold(self, items))
         if isinstance(source, AsyncIterable):
             return self.read(source)
         return self.read(_lazily(_checked(source)))
@@ -245,18 +246,13 @@ class AgentMap(Generic[A, B]):
 
 @dataclass(frozen=True, slots=True)
 class _Cold(Generic[A, B]):
-    """An async iterable that is iterated once for each subscriber."""
+    """An async iterable of the replies to each item."""
 
     mapped: AgentMap[A, B]
-    source: Observable[object]
+    items: AsyncIterable[object]
 
     def __aiter__(self) -> AsyncGenerator[ItemReplies[object, B]]:
-        overflow, concurrency = self.mapped.overflow, self.mapped.limits.concurrency
-        return self.mapped.read(
-            for_calls(self.source, concurrency)
-            if overflow is None
-            else to_async_iter(self.source, overflow=overflow)
-        )
+        return self.mapped.read(self.items)
 
 
 def _messages_of(sequence: ReplayBuffer[object]) -> list[ReplayBuffer[object]]:

@@ -1,6 +1,6 @@
 """``map_async`` and ``switch_map_async``: call an async function with each item."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from inspect import isawaitable
@@ -8,8 +8,7 @@ from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
 
-from miniagents.streams import from_async
-from miniagents.streams._adapters import for_calls
+from miniagents.streams._adapters import results_of_calls
 from miniagents.streams._concurrent_map import AsyncCall, ConcurrencyLimits, map_concurrently
 from miniagents.streams._switch import Switch
 from miniagents.values import name_of
@@ -58,16 +57,16 @@ def map_async(
     name = f"map_async({name_of(f)})"
 
     def operator(source: Observable[T]) -> Observable[R]:
-        return from_async(_Calls(source, f, limits, name))
+        return results_of_calls(source, concurrency, None, lambda items: _Calls(items, f, limits, name))
 
     return operator
 
 
 @dataclass(frozen=True, slots=True)
 class _Calls(Generic[T, R]):
-    """An async iterable of results, which calls the function anew for each subscriber."""
+    """An async iterable of results, which calls the function with each item."""
 
-    source: Observable[T]
+    items: AsyncIterable[T]
     function: Callable[[T], Awaitable[R]]
     limits: ConcurrencyLimits
     name: str
@@ -81,9 +80,7 @@ class _Calls(Generic[T, R]):
         def begin(item: T, index: int) -> AsyncCall[R]:
             return AsyncCall(self.function if index else first, item, self.name)
 
-        calls = map_concurrently(
-            for_calls(self.source, self.limits.concurrency), begin, self.limits, self.name
-        )
+        calls = map_concurrently(self.items, begin, self.limits, self.name)
         try:
             async for call in calls:
                 yield call.value

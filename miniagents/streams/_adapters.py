@@ -6,10 +6,10 @@ from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from types import AsyncGeneratorType
-from typing import Generic, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from reactivex import Observable, abc
-from reactivex.disposable import Disposable
+from reactivex.disposable import CompositeDisposable, Disposable
 from typing_extensions import override
 
 from miniagents.values import name_of
@@ -29,6 +29,7 @@ from ._stream import Stream
 # -- async adapters -------------------------------------------------------------------------------------
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 logger = logging.getLogger("miniagents")
 
@@ -246,24 +247,67 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None
     return aiter(observable) if isinstance(observable, Stream) else started(_read(observable))
 
 
-def for_calls(observable: Observable[T], concurrency: int) -> AsyncGenerator[T]:
-    """Turn an Observable into an async iterator for a reader that calls something with each item.
+def results_of_calls(
+    source: Observable[T],
+    concurrency: int,
+    overflow: Overflow | None,
+    results: Callable[[AsyncIterable[T]], AsyncIterable[R]],
+) -> Observable[R]:
+    """Return an Observable of what is made of each item by calls, which begin later than the item comes.
+
+    A subscription subscribes to the source at once, so that it misses no item of a hot one.
 
     Args:
-        observable: as for `to_async_iter`.
+        source: as for `to_async_iter`.
         concurrency: how many calls may run; as many items may wait for theirs, or an eighth of `prefetch`.
+        overflow: how many items may wait otherwise.
+        results: reads the items once.
     """
-    return aiter(observable) if isinstance(observable, Stream) else started(_read(observable, concurrency))
+
+    def subscribe(
+        observer: abc.ObserverBase[R], scheduler: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        if overflow is None and isinstance(source, Stream):
+            return from_async(results(aiter(source))).subscribe(observer, scheduler=scheduler)
+        begun: _Subscribed[T]
+        if overflow is None:
+            begun = _subscribed(source, concurrency)
+            items = started(_read(source, begun))
+        else:
+            begun = _subscribed_bounded(source, overflow)
+            items = started(_read_bounded(source, overflow, begun))
+        leaving = from_async(results(items)).subscribe(observer, scheduler=scheduler)
+        return CompositeDisposable(leaving, Disposable(begun.leave))
+
+    return Observable(subscribe)
 
 
-async def _read(observable: Observable[T], limit: int | None = None) -> AsyncGenerator[T]:
-    yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
+class _Subscribed(NamedTuple, Generic[T]):
+    """A subscription of a reader, and what it fills."""
+
+    buffer: ReplayBuffer[T]
+    gauge: TerminalGauge
+    subscription: abc.DisposableBase
+    queue: BoundedQueue[T] | None = None
+
+    def leave(self) -> None:
+        """End it; idempotent."""
+        self.gauge.close()
+        self.subscription.dispose()
+        if self.queue is not None:
+            self.queue.close()
+
+
+def _subscribed(
+    observable: Observable[T], limit: int | None = None, *, read_here: bool = False
+) -> _Subscribed[T]:
     buffer: ReplayBuffer[T] = ReplayBuffer(plain_context())
     prefetch = buffer.context.prefetch
     # The results of calls wait, too: with an eighth for the items, a source is at most twice that far ahead.
     ahead = prefetch if limit is None else min(max(limit, prefetch // 8), prefetch)
     gauge = TerminalGauge(ahead, buffer.items)
-    gauge.read_here()
+    if read_here:
+        gauge.read_here()
     # An Observable may emit from any thread, as the timers of reactivex do.
     on_loop_thread = buffer.context.on_loop_thread
     subscription = observable.subscribe(
@@ -272,7 +316,19 @@ async def _read(observable: Observable[T], limit: int | None = None) -> AsyncGen
         on_loop_thread(buffer.finish),
         scheduler=LoopScheduler(gauge),
     )
+    return _Subscribed(buffer, gauge, subscription)
+
+
+async def _read(observable: Observable[T], begun: _Subscribed[T] | None = None) -> AsyncGenerator[T]:
+    lazy = begun is None
+    if begun is None:
+        yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
+        begun = _subscribed(observable, read_here=True)
+    buffer, gauge = begun.buffer, begun.gauge
     try:
+        if not lazy:
+            yield observable  # type: ignore[misc]  # the same
+            gauge.read_here()
         while True:
             batch = buffer.take_all()
             if batch:
@@ -296,18 +352,19 @@ async def _read(observable: Observable[T], limit: int | None = None) -> AsyncGen
             finally:
                 terminals.hungry = None
     finally:
-        gauge.close()
-        subscription.dispose()
+        begun.leave()
     raise_error(buffer)
 
 
-async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncGenerator[T]:
-    yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
-    buffer: ReplayBuffer[object] = ReplayBuffer(plain_context())
+def _subscribed_bounded(
+    observable: Observable[T], overflow: Overflow, *, read_here: bool = False
+) -> _Subscribed[T]:
+    buffer: ReplayBuffer[T] = ReplayBuffer(plain_context())
     on_loop_thread = buffer.context.on_loop_thread
-    queue: BoundedQueue[T] = BoundedQueue(buffer, overflow)
+    queue: BoundedQueue[T] = BoundedQueue(cast("ReplayBuffer[object]", buffer), overflow)
     gauge = TerminalGauge(overflow.capacity, queue.items)
-    gauge.read_here()
+    if read_here:
+        gauge.read_here()
     from reactivex import operators as ops  # noqa: PLC0415 - it takes a tenth of the time of all imports
 
     # A source that pushes all its items during `subscribe` must also be able to see that it is disposed of.
@@ -319,7 +376,21 @@ async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncG
         # What drops items, or fails at one too many, never holds a source.
         scheduler=LoopScheduler(gauge if overflow.policy == "block" else None),
     )
+    return _Subscribed(buffer, gauge, subscription, queue)
+
+
+async def _read_bounded(
+    observable: Observable[T], overflow: Overflow, begun: _Subscribed[T] | None = None
+) -> AsyncGenerator[T]:
+    lazy = begun is None
+    if begun is None:
+        yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
+        begun = _subscribed_bounded(observable, overflow, read_here=True)
+    buffer, gauge, queue = begun.buffer, begun.gauge, cast("BoundedQueue[T]", begun.queue)
     try:
+        if not lazy:
+            yield observable  # type: ignore[misc]  # the same
+            gauge.read_here()
         while True:
             for item in queue.take():
                 if gauge.held:
@@ -333,9 +404,7 @@ async def _read_bounded(observable: Observable[T], overflow: Overflow) -> AsyncG
             finally:
                 terminals.hungry = None
     finally:
-        gauge.close()
-        subscription.dispose()
-        queue.close()
+        begun.leave()
     raise_error(buffer)
 
 

@@ -12,9 +12,9 @@ from reactivex import operators as ops
 from reactivex.subject import Subject
 
 from miniagents import MiniAgents
-from miniagents.operators import from_async, map_async, switch_map_async, to_async_iter
-from miniagents.streams import loop_scheduler
-from miniagents.testing import virtual_time
+from miniagents.operators import from_async, map_agent, map_async, switch_map_async, to_async_iter
+from miniagents.streams import Overflow, loop_scheduler
+from miniagents.testing import scripted_model, virtual_time
 
 COLOUR: contextvars.ContextVar[str] = contextvars.ContextVar("COLOUR", default="none")
 
@@ -261,3 +261,39 @@ async def test_a_function_that_returns_a_future(operator: Callable[..., Any]) ->
         return future
 
     assert ([1.0], None) == await read(rx.of(1.0).pipe(operator(soon)))
+
+
+async def _same(item: str) -> str:
+    await asyncio.sleep(0.01)
+    return item
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("kind", ["map_async", "map_agent", "overflow"])
+async def test_a_hot_source(kind: str) -> None:
+    """What a hot source pushes right after the subscription is not missed; when that ends, it is left."""
+    operators: dict[str, Callable[[rx.Observable[str]], rx.Observable[object]]] = {
+        "map_async": map_async(_same),
+        "map_agent": map_agent(scripted_model(then="Hi")),
+        "overflow": map_agent(scripted_model(then="Hi"), overflow=Overflow.drop_oldest(10)),
+    }
+    async with MiniAgents():
+        subject, got = Subject[str](), list[object]()
+        subscription = subject.pipe(operators[kind]).subscribe(got.append)
+        subject.on_next("a")
+        await asyncio.sleep(1)
+        subject.on_next("b")
+        await asyncio.sleep(1)
+        assert ["a", "b"] == [getattr(each, "item", each) for each in got]
+        subscription.dispose()
+        assert [] == subject.observers
+        subject.pipe(operators[kind]).subscribe(got.append).dispose()
+        assert [] == subject.observers
+
+
+async def test_the_first_of_each_group() -> None:
+    """Behind `group_by`, the first item of each group is there, also if nothing waits between the items."""
+    pairs = rx.of("a1", "b1", "a2", "b2").pipe(
+        ops.group_by(lambda item: item[0]), ops.flat_map(lambda group: group.pipe(map_async(_same)))
+    )
+    assert ["a1", "a2", "b1", "b2"] == sorted([item async for item in to_async_iter(pairs)])
