@@ -30,6 +30,7 @@ from ._context import Context
 from ._observers import RunWatch
 from ._protocols import Producer
 from ._stops import Stop, present_block, within
+from ._threads import running_loop
 from ._unhandled import FailedStream
 
 # -- ancestry -------------------------------------------------------------------------------------------
@@ -319,7 +320,9 @@ class Lifetime(Generic[T]):
         self.producer = None
         if error is not None:
             self.error = error
-            self.traceback = error.__traceback__
+            # Without the frames of a reader that happens to have got the same error in this turn.
+            raised = self.context.unhandled.raised.get(id(error))
+            self.traceback = error.__traceback__ if raised is None else raised[1]
             stop = present_stop() if isinstance(error, InquiryCancelledError | AgentTimeoutError) else None
             if stop is not None:
                 self.context.stopped[self] = stop
@@ -419,10 +422,13 @@ class Lifetime(Generic[T]):
         if error is None:
             return
         self.context.call_soon_here(self._drop_frames)
+        if running_loop() is not None:
+            self.context.unhandled.raised[id(error)] = current_producer(), self.traceback
         raise error.with_traceback(self.traceback)
 
     def _drop_frames(self) -> None:
         if self.error is not None:
+            self.context.unhandled.raised.pop(id(self.error), None)
             self.error.__traceback__ = self.traceback
 
 

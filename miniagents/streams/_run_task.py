@@ -174,7 +174,7 @@ class ProducerTask(TaskLife):
 
     def _fail(self, error: Exception) -> None:
         """End what it writes with ``error``."""
-        drop_frames(error, self.received)
+        self._drop_frames_of(error)
         replied = {id(stream) for stream in self.replied()}
         received = self.received_as(error)
         if received is not None:
@@ -262,9 +262,17 @@ class ProducerTask(TaskLife):
         if error is not None:
             error.__traceback__ = traceback  # a reader of another stream with this error could have raised it
 
+    def _drop_frames_of(self, error: Exception) -> None:
+        raised = self.context.unhandled.raised
+        if id(error) in raised and raised[id(error)][0] is not self:  # its frames are those of another reader
+            error.__traceback__ = raised[id(error)][1]
+            return
+        drop_frames(error, self.received)
+        raised.pop(id(error), None)
+
     def _lose(self, error: Exception) -> None:
         """Log the error that it was failing with when it was stopped, if no reader has got that."""
-        drop_frames(error, self.received)
+        self._drop_frames_of(error)
         if self.received_as(error) is not None:
             self.pass_error_on(error)
         else:

@@ -6,6 +6,7 @@ on its way; one reader of any of them is enough, and it is logged when the last 
 
 import logging
 from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -51,12 +52,15 @@ class UnhandledErrors:
     Nested contexts share them, since the run that reads a stream of an inner context may fail with its error.
     """
 
-    __slots__ = ("_streams",)
+    __slots__ = ("_streams", "raised")
 
     def __init__(self) -> None:
         self._streams: dict[
             int, tuple[BaseException, set[FailedStream]]
         ] = {}  # the key is the id of the error
+        # By the ids of errors that readers have got in this turn of the event loop: who has got it last, and
+        # the traceback before that, without the frames of that reader.
+        self.raised: dict[int, tuple[object, TracebackType | None]] = {}
 
     def watch(self, stream: FailedStream, error: BaseException) -> None:
         """Note that ``stream`` failed with ``error``, and no reader has got it yet."""

@@ -70,6 +70,20 @@ FOUND = {
         TOKENS,
         dropped=True,
     ),
+    "C4 an error that a reader and a run get in one turn keeps no reader": p.Program(
+        p.Both(
+            p.Timeout(
+                p.Chain(function(PASS, p.AwaitInput(replies=False)), function(PASS, UPPER)),
+                first_token=1.0,
+                stall=1.0,
+            ),
+            function(writing(0.0), p.Sleep(5.0), p.Raise("e2")),
+        ),
+        p.Generated((), (0.0, "e3")),
+        (p.Reader("iterate", leave=p.Leave("wait_for", at=3.3)),),
+        dropped=True,
+        order=5,
+    ),
     "C4 a handler that raises holds no input": p.Program(
         p.Chain(function(WHOLE, p.Raise("e1")), p.Catching(function(failing(0.0, "e2")), "e3")),
         p.Streamed(((1.0, "a"),)),
