@@ -345,7 +345,8 @@ async def _of_run(journal: Journal | PostgresJournal, run: str, options: Journal
         case what:
             for position, event in enumerate((await journal.read(run)).events, start=1):
                 data = json.dumps(event, ensure_ascii=True)
-                line = data if what == "export" else f"{position} {event[0]} {event[1]} {_cut(data)}"
+                shown = _cut(data, 500 if event[0] == "answer" else _SHOWN)  # with who gave it, and when
+                line = data if what == "export" else f"{position} {event[0]} {event[1]} {shown}"
                 sys.stdout.write(f"{line}\n")
 
 
@@ -419,9 +420,9 @@ def _line(call: StoredCall) -> str:
     return f"{_moment(call.at)} {strip_control(call.name)} {strip_control(call.version)}{run}: {_cut(text)}"
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, longest: int = _SHOWN) -> str:
     shown = " ".join(strip_control(text).split())
-    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
 def _data(call: StoredCall) -> dict[str, object]:

@@ -56,6 +56,8 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = j
         return response
 
     async def answered(request: Request) -> Response:
+        if any("\0" in str(value) for value in request.path_params.values()):  # Postgres refuses it
+            return refusal(RequestError("This address has a character that no id has.", 404))
         try:
             return await endpoint(request)
         except RequestError as error:

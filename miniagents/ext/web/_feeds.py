@@ -20,7 +20,7 @@ SHUT_DOWN: Final = RunEnded("lost", "The server is shutting down.")
 """The last frame for a reader whose server ends."""
 
 _PAUSE: Final = 1.0  # seconds until a journal that is away is asked again
-_PATIENCE: Final = 60.0  # seconds after which its readers are told
+_PATIENCE: Final = 60.0  # seconds after which its readers have to come again
 
 
 class Feed(Protocol):
@@ -153,6 +153,9 @@ class LogFeed:
         run: its id.
         after: the position behind which it is read.
         context: that of the reader.
+
+    Attributes:
+        left: whether nothing more comes here, since the journal is away for too long.
     """
 
     def __init__(self, journal: RunStore, run: str, after: int, context: PromisingContext) -> None:
@@ -171,11 +174,7 @@ class LogFeed:
         self._position = 0  # of the last frame in them
         self._ended = False
         self._away_since: float | None = None
-
-    @property
-    def left(self) -> bool:
-        """Never."""
-        return False
+        self.left = False
 
     def open(self, wake: Callable[[], None], /) -> None:
         """Begin to read the log.
@@ -216,9 +215,9 @@ class LogFeed:
                 self._read.append((self._position + 1, RunEnded(ending_of(record.how), sentence)))
                 self._wake()
         except JournalError as error:
-            if error.reason is not None or not self._waits_for_the_journal(error):
+            if error.reason is not None:
                 raise
-            return False
+            return not self._waits_for_the_journal(error)
         return True
 
     def _take(self, events: Sequence[Event]) -> None:
@@ -231,12 +230,15 @@ class LogFeed:
         self._wake()
 
     def _waits_for_the_journal(self, error: JournalError) -> bool:
-        """Whether the journal may come back in time; the run may go on meanwhile, on whatever server."""
+        """Whether the journal may come back in time; if not, the reader is sent away: the run may go on."""
         now = asyncio.get_running_loop().time()
         if self._away_since is None:
             self._away_since = now
             logger.warning("The reader of a run waits for its journal: %s", error)
-        return now - self._away_since < _PATIENCE and not server_ends(self.context)
+        self.left = now - self._away_since >= _PATIENCE or server_ends(self.context)
+        if self.left:
+            self._wake()
+        return not self.left
 
     def _end(self, sentence: str) -> None:
         self._read.append((self._after, RunEnded("lost", sentence)))

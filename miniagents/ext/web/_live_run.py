@@ -270,7 +270,9 @@ class LiveFeed:
 
     @property
     def left(self) -> bool:
-        """Whether all was read, the server ends, and the next one goes on with the run."""
+        """Whether all was read, and the next server goes on with the run; or the journal is away."""
+        if self._rest is not None and self._rest.left:
+            return True
         live = self._live
         return live.moved and server_ends(live.context) and self._position >= len(live.frames)
 
