@@ -20,7 +20,7 @@ class JsonBegin:
     __slots__ = ("_before", "_begun", "_end", "_leading")
 
     def __init__(self) -> None:
-        self._before: str = ""  # the end of the text before the JSON, as much as may be the beginning of a tag
+        self._before: str = ""  # the end of what came before the JSON, as much as may begin a tag
         self._begun = False
         self._end = ""  # of the thought that has not ended
         self._leading = True  # only white space and thoughts have come
