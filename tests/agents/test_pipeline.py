@@ -1,5 +1,7 @@
 """`Pipeline`: agents and operators composed into one operator."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import cast
 
@@ -18,6 +20,12 @@ async def plus_agent(ctx: InteractionContext, mark: str = "+") -> None:
     """Add a mark to each message."""
     async for message_promise in ctx.message_promises:
         ctx.reply(f"{await message_promise}{mark}")
+
+
+@miniagent
+async def passing_on_agent(ctx: InteractionContext) -> None:
+    """Reply what comes."""
+    ctx.reply(ctx.messages)
 
 
 def text_of(message: Message) -> str:
@@ -89,3 +97,20 @@ def test_what_is_no_operator() -> None:
     assert isinstance(plus_agent | min, Pipeline)  # type: ignore[operator]  # of what is written in C nothing is known
     with pytest.raises(TypeError, match="unsupported operand"):
         (plus_agent | resolve()) | "x"  # type: ignore[operator]
+
+
+@pytest.mark.loop(timeout=60.0)
+async def test_a_long_chain_that_waits() -> None:
+    """A message through 200 agents that all wait for it takes milliseconds: none looks at all others."""
+    began = time.process_time()
+    async with MiniAgents():
+        call = passing_on_agent.initiate_inquiry()
+        replies = call.reply_sequence(finish_call=False)
+        for _ in range(200):
+            replies = passing_on_agent.inquire(replies)
+        reading = asyncio.create_task(anext(aiter(replies)))
+        await asyncio.sleep(0.05)
+        call.send_message("Hi")
+        assert "Hi" == str(await (await reading))
+        call.finish()
+    assert time.process_time() - began < 4.0  # 0.2; 30 if each looks at all behind it
