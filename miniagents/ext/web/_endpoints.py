@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from ..journal import JournalError
-from ._request_errors import RequestError
+from ._request_errors import RequestError, no_run
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = j
         return response
 
     async def answered(request: Request) -> Response:
-        if any("\0" in str(value) for value in request.path_params.values()):  # Postgres refuses it
-            return refusal(RequestError("This address has a character that no id has.", 404))
+        if "\0" in request.path_params.get("run", ""):  # it is no id, and Postgres cannot look for it
+            return refusal(no_run())
         try:
             return await endpoint(request)
         except RequestError as error:

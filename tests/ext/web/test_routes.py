@@ -335,6 +335,16 @@ class Away(MemoryJournal):
         await super().begin(lease, events)
 
 
+async def test_an_id_that_no_store_can_look_for() -> None:
+    """A run whose id has a character that Postgres refuses does not exist, and the journal is not away."""
+    journal = Away()
+    async with client_of(echo, runs=Runs(journal), owner="anyone") as client:
+        journal.error = JournalError("PostgreSQL text fields cannot contain NUL bytes.")
+        for method, path in (("GET", ""), ("GET", "/questions"), ("POST", "/stop")):
+            gone = await client.request(method, f"/chat/runs/a%00b{path}", json={})
+            assert (404, "no_such_run") == (gone.status_code, gone.json()["error"]["code"]), path
+
+
 @pytest.mark.logs("A request gets the status 503")
 async def test_a_journal_that_is_away() -> None:
     """While the database of the journal is away, all routes answer 503 and when to come back.
