@@ -319,6 +319,48 @@ class MapAsync:
 
 
 @dataclass(frozen=True)
+class Branches:
+    """`map_async` of streams that push what comes, whoever is there: of groups, or beside a shared source.
+
+    Attributes:
+        modulo: how many groups there are; None: a shared source, and the results of the calls beside it.
+        concurrency: of each `map_async`.
+    """
+
+    modulo: int | None
+    concurrency: int
+
+    def of(self, given: Times) -> Times:
+        """What becomes of the items."""
+        calls, results = MapAsync(self.concurrency, ordered=True), list[tuple[float, int]]()
+        if self.modulo is None:
+            results += given.items
+        end = given.end
+        for key in range(self.modulo or 1):
+            items = [each for each in given.items if each[1] % (self.modulo or 1) == key]
+            branch = calls.of(Times(tuple(items), given.end))
+            results += branch.items
+            end = max(end, branch.end)
+        results.sort()
+        for place, (at, _) in enumerate(results[1:]):
+            apart(at, results[place][0])
+        if not given.fails:
+            return Times(tuple(results), end)
+        for at, _ in results:  # an error of the source is that of all at once
+            apart(at, given.end)
+        return given.but([each for each in results if each[0] < given.end])
+
+    def build(self, pipe: Observable[int], stage: "Stage") -> Observable[int]:
+        """The operator."""
+        mapped: Callable[[Observable[int]], Observable[int]] = map_async(stage.call, self.concurrency)
+        if self.modulo is None:
+            shared = pipe.pipe(share_bounded())
+            return rx.merge(shared, mapped(shared))
+        modulo = self.modulo
+        return pipe.pipe(ops.group_by(lambda item: item % modulo), ops.flat_map(mapped))
+
+
+@dataclass(frozen=True)
 class SwitchMapAsync:
     """`switch_map_async`."""
 
@@ -449,6 +491,7 @@ Step: TypeAlias = (
     | Debounce
     | Chunk
     | MapAsync
+    | Branches
     | SwitchMapAsync
     | Until
     | Joined
@@ -544,6 +587,7 @@ def _step(random: Random) -> Step:
         lambda: Chunk(random.randrange(1, 4), None),
         lambda: MapAsync(random.randrange(1, 4), random.random() < 0.5),
         lambda: MapAsync(random.randrange(1, 4), random.random() < 0.5),
+        lambda: Branches(random.choice([None, 2, 3]), random.randrange(1, 4)),
         SwitchMapAsync,
         lambda: Until(3 * _seconds(random)),
         lambda: Joined(random.choice(["merge", "concat", "zip", "catch"]), _source(random, 1000)),
