@@ -345,7 +345,8 @@ async def _of_run(journal: Journal | PostgresJournal, run: str, options: Journal
         case what:
             for position, event in enumerate((await journal.read(run)).events, start=1):
                 data = json.dumps(event, ensure_ascii=True)
-                shown = _cut(data, 500 if event[0] == "answer" else _SHOWN)  # with who gave it, and when
+                # The data of an answer say who gave it, and when.
+                shown = _cut(data, 500 if event[0] == "answer" else _SHOWN)
                 line = data if what == "export" else f"{position} {event[0]} {event[1]} {shown}"
                 sys.stdout.write(f"{line}\n")
 

@@ -231,7 +231,7 @@ class Flattener(Processor):
         for piece in pieces:
             piece.contain(self.buffer)
             if not isinstance(piece, MessagePromise):
-                if piece.buffer.unread:  # it needs everything until it is known what this one needs of it
+                if piece.buffer.unread:  # it goes on requesting everything until this stream has requested
                     piece.buffer.request_all()
                     unread.append(piece.buffer)
                 piece.buffer.expect_reader()  # this one

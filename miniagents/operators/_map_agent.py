@@ -194,8 +194,7 @@ class AgentMap(Generic[A, B]):
             TypeError: the source is a single message, or has no items.
         """
         if isinstance(source, Observable):
-            concurrency = self.limits.concurrency
-            return results_of_calls(source, concurrency, self.overflow, lambda items: _Cold(self, items))
+            return results_of_calls(source, self.limits.concurrency, self.overflow, self.read)
         if isinstance(source, AsyncIterable):
             return self.read(source)
         return self.read(_lazily(_checked(source)))
@@ -242,17 +241,6 @@ class AgentMap(Generic[A, B]):
     def _row(self, item: object, index: int, replies: MessageSequencePromise[B]) -> ItemReplies[object, B]:
         """Return the replies to one item."""
         return ItemReplies[object, B].to(item, index, replies)
-
-
-@dataclass(frozen=True, slots=True)
-class _Cold(Generic[A, B]):
-    """An async iterable of the replies to each item."""
-
-    mapped: AgentMap[A, B]
-    items: AsyncIterable[object]
-
-    def __aiter__(self) -> AsyncGenerator[ItemReplies[object, B]]:
-        return self.mapped.read(self.items)
 
 
 def _messages_of(sequence: ReplayBuffer[object]) -> list[ReplayBuffer[object]]:

@@ -1,10 +1,9 @@
 """``map_async`` and ``switch_map_async``: call an async function with each item."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from inspect import isawaitable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from reactivex import Observable, abc
 
@@ -57,35 +56,25 @@ def map_async(
     name = f"map_async({name_of(f)})"
 
     def operator(source: Observable[T]) -> Observable[R]:
-        return results_of_calls(source, concurrency, None, lambda items: _Calls(items, f, limits, name))
+        return results_of_calls(source, concurrency, None, lambda items: _results(items, f, limits, name))
 
     return operator
 
 
-@dataclass(frozen=True, slots=True)
-class _Calls(Generic[T, R]):
-    """An async iterable of results, which calls the function with each item."""
+async def _results(
+    items: AsyncIterable[T], function: Callable[[T], Awaitable[R]], limits: ConcurrencyLimits, name: str
+) -> AsyncGenerator[R]:
+    first = _awaited(function, name)
 
-    items: AsyncIterable[T]
-    function: Callable[[T], Awaitable[R]]
-    limits: ConcurrencyLimits
-    name: str
+    def begin(item: T, index: int) -> AsyncCall[R]:
+        return AsyncCall(function if index else first, item, name)
 
-    def __aiter__(self) -> AsyncGenerator[R]:
-        return self._results()
-
-    async def _results(self) -> AsyncGenerator[R]:
-        first = _awaited(self.function, self.name)
-
-        def begin(item: T, index: int) -> AsyncCall[R]:
-            return AsyncCall(self.function if index else first, item, self.name)
-
-        calls = map_concurrently(self.items, begin, self.limits, self.name)
-        try:
-            async for call in calls:
-                yield call.value
-        finally:
-            await calls.aclose()
+    calls = map_concurrently(items, begin, limits, name)
+    try:
+        async for call in calls:
+            yield call.value
+    finally:
+        await calls.aclose()
 
 
 def switch_map_async(f: Callable[[T], Awaitable[R]]) -> Callable[[Observable[T]], Observable[R]]:

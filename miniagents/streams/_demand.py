@@ -429,7 +429,7 @@ class Demand(Lifetime[T]):
         if resume is not None and not resume.done():
             resume.set_result(None)
         if self.links is not None and not self.links.limited:
-            return  # its upstream has passed everything on; to do so anew looks at all of a chain
+            return  # the upstream has passed all demand on; to do it again walks along the whole chain
         if self.upstream is not None and not self.closed:
             waiting = self._waited_for  # also by a reader of a derived stream
             self.context.dispatch(partial(self.upstream.pass_demand_on, waiting=waiting))

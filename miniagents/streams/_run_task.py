@@ -263,6 +263,7 @@ class ProducerTask(TaskLife):
             error.__traceback__ = traceback  # a reader of another stream with this error could have raised it
 
     def _drop_frames_of(self, error: Exception) -> None:
+        """Drop the local variables of this run that ``error`` keeps, but not those of another reader."""
         raised = self.context.unhandled.raised
         if id(error) in raised and raised[id(error)][0] is not self:  # its frames are those of another reader
             error.__traceback__ = raised[id(error)][1]

@@ -320,7 +320,7 @@ class MapAsync:
 
 @dataclass(frozen=True)
 class Branches:
-    """`map_async` of streams that push what comes, whoever is there: of groups, or beside a shared source.
+    """`map_async` in each group of `group_by`, or beside a source that is shared.
 
     Attributes:
         modulo: how many groups there are; None: a shared source, and the results of the calls beside it.
@@ -346,7 +346,7 @@ class Branches:
             apart(at, results[place][0])
         if not given.fails:
             return Times(tuple(results), end)
-        for at, _ in results:  # an error of the source is that of all at once
+        for at, _ in results:  # if the source fails, all branches fail at once
             apart(at, given.end)
         return given.but([each for each in results if each[0] < given.end])
 

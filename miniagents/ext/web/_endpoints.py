@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from ..journal import JournalError
-from ._request_errors import RequestError, no_run
+from ._request_errors import RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,6 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = j
         return response
 
     async def answered(request: Request) -> Response:
-        if "\0" in request.path_params.get("run", ""):  # it is no id, and Postgres cannot look for it
-            return refusal(no_run())
         try:
             return await endpoint(request)
         except RequestError as error:

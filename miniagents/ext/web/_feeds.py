@@ -230,7 +230,7 @@ class LogFeed:
         self._wake()
 
     def _waits_for_the_journal(self, error: JournalError) -> bool:
-        """Whether the journal may come back in time; if not, the reader is sent away: the run may go on."""
+        """Return whether to ask the journal again; if not, the response ends, and the client comes again."""
         now = asyncio.get_running_loop().time()
         if self._away_since is None:
             self._away_since = now

@@ -14,7 +14,7 @@ from ._encoders import encoder_of
 from ._endpoints import refusing
 from ._frames import QuestionAsked
 from ._protocols import JSONLinesEncoder, SSEEncoder, TextEncoder
-from ._request_errors import RequestError
+from ._request_errors import RequestError, no_run
 from ._user_messages import messages_of_body
 
 PLAIN: Final[Mapping[str, str]] = MappingProxyType(
@@ -50,26 +50,26 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
         owner = await chat.owner_of(request)
         protocol = _protocol_of(request, protocols)
         after = _after(request)
-        record = await chat.find(request.path_params["run"], owner=owner)
+        record = await chat.find(_run_of(request), owner=owner)
         if await chat.runs.has_read(record, after):
             return Response(status_code=204)  # an EventSource would come back for ever
         return await chat.response(record.run, encoder_of(protocol), after, owner=owner)
 
     async def stop(request: Request) -> Response:
         owner = await chat.owner_of(request)
-        stopped = await chat.stop(request.path_params["run"], owner=owner)
+        stopped = await chat.stop(_run_of(request), owner=owner)
         return JSONResponse({"stopped": stopped})
 
     async def say(request: Request) -> Response:
-        said = await chat.say(request, request.path_params["run"])
+        said = await chat.say(request, _run_of(request))
         return JSONResponse({"id": said}, 202, _NOT_KEPT)
 
     async def questions(request: Request) -> Response:
-        found = await chat.questions(request, request.path_params["run"])
+        found = await chat.questions(request, _run_of(request))
         return JSONResponse({"questions": [_question(each) for each in found]}, headers=_NOT_KEPT)
 
     async def answer(request: Request) -> Response:
-        return await chat.take_answer(request, request.path_params["run"])
+        return await chat.take_answer(request, _run_of(request))
 
     return [
         Route("/runs", refusing(begin), methods=["POST"]),
@@ -79,6 +79,14 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
         Route("/runs/{run}/questions", refusing(questions), methods=["GET"]),
         Route("/runs/{run}/questions/{question}", refusing(answer), methods=["POST"]),
     ]
+
+
+def _run_of(request: Request) -> str:
+    """Return the id of the run in the address. No run has a NUL in its id, and Postgres refuses one."""
+    run: str = request.path_params["run"]
+    if "\0" in run:
+        raise no_run()
+    return run
 
 
 def _question(question: Question) -> dict[str, object]:

@@ -365,7 +365,7 @@ async def _sent(body: bytes) -> AsyncGenerator[bytes]:
     yield body
 
 
-class _NoPacked(httpx2.AsyncByteStream):
+class _Body(httpx2.AsyncByteStream):
     """A body that notes when it is closed."""
 
     closed = False
@@ -380,8 +380,8 @@ class _NoPacked(httpx2.AsyncByteStream):
 
 
 async def test_an_answer_that_cannot_be_unpacked() -> None:
-    """If an answer is packed as nobody asked for, the error says so, and its connection is given back."""
-    body = _NoPacked()
+    """If a server compresses an answer as the request did not allow, the call closes the response."""
+    body = _Body()
     headers = {"content-type": "text/event-stream", "content-encoding": "br"}
     transport = httpx2.MockTransport(lambda _: httpx2.Response(200, headers=headers, stream=body))
     async with httpx2.AsyncClient(transport=transport) as http, MiniAgents():

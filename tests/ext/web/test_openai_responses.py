@@ -8,6 +8,7 @@ from openai import AsyncOpenAI, InternalServerError
 from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
+    ResponseCreatedEvent,
     ResponseFailedEvent,
     ResponseFunctionToolCall,
     ResponseIncompleteEvent,
@@ -28,11 +29,15 @@ from tests.support.amounts import amount
 from tests.support.openai_clients import check_any_run, client_of, streamed, whole
 from tests.support.run_frames import drawn_run, message, run_of, tool_run
 
-pytestmark = pytest.mark.logs("Executing")  # the SDK makes its many types at the first event, in one step
-
 AT = 1_700_000_000
 HEAD = AnswerHead("resp_1", "poet", AT)
 CALL = ToolCallDelta(0, "call-1", "weather", '{"city": "Oslo"}')
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _types_of_the_sdk() -> None:
+    """The SDK makes its types at the first event, which takes a second; here no event loop waits."""
+    ResponseCreatedEvent.construct(type="response.created", sequence_number=0, response={})
 
 
 async def events(frames: Iterable[Frame], tools: Collection[str] = ()) -> list[ResponseStreamEvent]:
