@@ -7,10 +7,11 @@ They differ in what becomes of the end, and in who is stopped with whom:
 | `TokenMessage` | tokens | a message of the tokens | the source goes on | the source goes on |
 | `_Validated` | messages | the same end | cancels the source, which it stands for | both stop |
 | `_ValidatedMessage` | a message | the validated message, or the error | cancels the source | both stop |
-| `MessageCopy` | a message | the same, or what its owner says | the source goes on | both stop |
+| `MessageCopy` | a message | the same | the source goes on | both stop |
 
 Many streams become one in the flattener (`_flattener.py`); messages become other text in a token feed
-(`_tokens.py`). Everything else that reads one stream and writes another one has a task.
+(`_tokens.py`). Everything else that reads one stream and writes another one has a task (a message:
+`agents/_algebra/_rewritten.py`).
 """
 
 from typing import Generic, cast
@@ -23,10 +24,10 @@ from miniagents.streams._context import Context
 from miniagents.streams._derived import Processor
 from miniagents.streams._run_task import current_ancestry
 from miniagents.streams._stream import Stream, TokenStream
-from miniagents.values import InquiryCancelledError, Restart, set_partial_text
+from miniagents.values import InquiryCancelledError, set_partial_text
 
-from ._message import Message, MessagePromise, MessageSink, message_of, message_so_far
-from ._parts import PartBuffer, text_so_far, told_by
+from ._message import Message, MessagePromise, MessageSink
+from ._parts import PartBuffer, text_so_far
 
 T = TypeVar("T")
 
@@ -192,18 +193,14 @@ class MessageCopy(Copy[str]):
 
     Args:
         source: the message.
-        held: whether the owner of the copy handles an error of the source.
-        parts: whether the copy can have other parts than text, also if the source has none.
     """
 
-    __slots__ = ("_begun", "_held", "_message")
+    __slots__ = ("_message",)
 
-    def __init__(self, source: MessagePromise[Message], *, held: bool = False, parts: bool = False) -> None:
-        context, parts = source.buffer.context, parts or isinstance(source.buffer, PartBuffer)
+    def __init__(self, source: MessagePromise[Message]) -> None:
+        context, parts = source.buffer.context, isinstance(source.buffer, PartBuffer)
         super().__init__(source, PartBuffer(context) if parts else ReplayBuffer(context))
         self.target.ancestry = current_ancestry()
-        self._held = held
-        self._begun = ""  # the text that another message has begun, if this one goes on with it
         self._message = source.message_class, source.preliminary_metadata
 
     def begin(self) -> MessagePromise[Message]:
@@ -212,58 +209,9 @@ class MessageCopy(Copy[str]):
         self.start(reads=False)
         return promise
 
-    def release(self) -> None:
-        """Stop holding it: for its readers it ends as its source ends."""
-        self._held = False
-        self.deliver()
-
-    @property
-    def only_text(self) -> bool:
-        """Whether nothing but text has come."""
-        target = self.target
-        return not isinstance(target, PartBuffer) or all(isinstance(part, str) for part in target.parts)
-
-    def follow(self, source: MessagePromise[Message], restart: Restart | None) -> None:
-        """Go on with another message, and end as that ends.
-
-        Args:
-            source: the other message.
-            restart: withdraws what came; None if the other message goes on after it.
-        """
-        self.leave()
-        if restart is None:
-            self._begun = text_so_far(self.target)
-        elif isinstance(self.target, PartBuffer):
-            self.target.put(restart)
-        self._source, self.position, self._held = source, 0, False
-        self.start(reads=False)
-
-    def end_here(self) -> None:
-        """End as a message of what came, of its own class unless that requires data that did not come."""
-        self.leave()
-        self.target.finish(message_so_far(self.target, *self._message))
-
-    @override
-    def _end(self, source: object, buffer: ReplayBuffer[str]) -> None:
-        if not (self._held and buffer.error is not None):
-            super()._end(source, buffer)
-
-    @override
-    def pass_demand_on(self, *, waiting: bool) -> None:
-        reading = self.reading
-        if reading is not None:  # another message may have come before this one: its pieces do not count
-            self._request.pass_on(reading, len(reading.items), self.target.credit(), waiting=waiting)
-
     @override
     def finish(self, source: object) -> None:
-        message = cast("Message", cast("MessagePromise[Message]", source).buffer.result)
-        if self._begun and isinstance(self.target, PartBuffer):
-            told = told_by(self.target.parts)
-            data = {name: value for name, value in message if name not in {"text", "parts"}}
-            if "parts" in told:
-                data["parts"] = told["parts"]
-            message = message_of(type(message), self._begun + (message.text or ""), data)
-        self.target.finish(message)
+        self.target.finish(cast("MessagePromise[Message]", source).buffer.result)
 
     @override
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:

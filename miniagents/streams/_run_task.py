@@ -157,7 +157,7 @@ class ProducerTask(TaskLife):
         else:
             self._succeed()
         finally:
-            self._handle_received()
+            self.handle_received()
             self.forget_waits()
             self._awaitables = None
             self._body = None
@@ -190,7 +190,7 @@ class ProducerTask(TaskLife):
             stream: the stream.
             error: its error.
         """
-        self._handle_received()
+        self.handle_received()
         self.received = ReceivedError(error, cast("Lifetime[object]", stream), self.context)
         if not isinstance(error, InquiryCancelledError):
             stream.context.unhandled.watch(self.received, error)
@@ -211,7 +211,7 @@ class ProducerTask(TaskLife):
             received.stream.pass_error_on()
             received.stream.context.unhandled.drop(received, error)
 
-    def _handle_received(self) -> None:
+    def handle_received(self) -> None:
         """Note that the last error that a stream raised to it was handled."""
         received, self.received = self.received, None
         if received is not None:
@@ -361,6 +361,13 @@ class TasklessPart(TaskLife):
     @override
     def abandon(self) -> None:
         self.buffer.abandon()
+
+
+def handle_error() -> None:
+    """Note that the running task has handled the last error that a stream raised to it."""
+    producer = current_producer()
+    if isinstance(producer, ProducerTask):
+        producer.handle_received()
 
 
 def drop_frames(error: BaseException, received: ReceivedError | None = None) -> None:

@@ -4,18 +4,18 @@ It is the one engine for an answer that goes wrong in the middle: what was shown
 withdrawn by a `Restart` and written anew in the same message (``restart``), or is continued (``continues``).
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias, cast
 
 from miniagents.messages import AssistantMessage, Message, MessagePromise, MessageSequencePromise, MessageType
-from miniagents.messages._copies import MessageCopy
-from miniagents.messages._message import failed_message
-from miniagents.messages._parts import text_so_far
+from miniagents.messages._message import failed_message, message_of, message_so_far
+from miniagents.messages._parts import parts_in, text_so_far, told_by
 from miniagents.streams._context import Context
 from miniagents.streams._readers import settled, until_closed
-from miniagents.streams._run_task import drop_frames
-from miniagents.values import Restart, name_of
+from miniagents.streams._run_task import drop_frames, handle_error
+from miniagents.values import Part, Restart, name_of
 
 from .._signals import signals
 from ._operands import (
@@ -31,6 +31,7 @@ from ._operands import (
     until_over,
     until_read,
 )
+from ._rewritten import RewrittenSink, parts_for, rewritten
 
 # The handler returns replies, an agent, or a coroutine of one of these; the public method is typed.
 Handler: TypeAlias = Callable[[Exception, ReplyContext], object]
@@ -105,11 +106,11 @@ class Catching:
                 if promise is None or await self._pass_on(promise, ctx, replies):
                     return
         finally:
+            replies.clear()  # a message of the first agent that is still read goes on without this run
             del ctx, replies, promise
 
     async def _pass_on(self, promise: MessagePromise[Message], ctx: ReplyContext, replies: _Replies) -> bool:
         """Reply a message from its first token on; return whether it failed and another agent took over."""
-        copy = None
         try:
             if promise.given is not None:  # it is complete, and cannot fail
                 ctx.reply(promise)
@@ -117,34 +118,18 @@ class Catching:
             if self.hold:
                 await until_closed(promise.buffer)
             elif await _says_something(promise):
-                copy = MessageCopy(promise, held=True, parts=self.restart)
-                ctx.reply(copy.begin())
-                with WhileNeeded(copy.target):
-                    await until_over(promise.buffer)
-            if promise.buffer.error is not None:
-                await settled(promise.buffer)
-                return await self._mend(promise, copy, ctx, replies)
-            if copy is None:
+                return await self._rewrite(promise, ctx, replies)
+            if promise.buffer.error is None:
                 ctx.reply(promise)
-            return False
+                return False
+            await settled(promise.buffer)
+            return await self._replace(promise, ctx, replies)
         finally:
-            if copy is not None:
-                copy.release()  # also if this run loses its readers: the copy may still have readers
-                copy.target.give_up()
-            del promise, copy, ctx, replies
+            del promise, ctx, replies
 
-    async def _mend(
-        self,
-        promise: MessagePromise[Message],
-        copy: MessageCopy | None,
-        ctx: ReplyContext,
-        replies: _Replies,
-    ) -> bool:
-        """Replace a failed message by the result of the handler; if that raises, by its error.
-
-        If the result is another agent, ``replies`` loses its item: what is left of the first one is stopped.
-        """
-        error, chain = cast("Exception", promise.buffer.error), promise.buffer.chain
+    async def _replace(self, promise: MessagePromise[Message], ctx: ReplyContext, replies: _Replies) -> bool:
+        """Reply the result of the handler in place of a failed message; if it raises, one that fails so."""
+        error = cast("Exception", promise.buffer.error)
         try:
             result = await self._handled(error, ctx)
         except Exception as raised:  # noqa: BLE001 - it becomes the error of this message
@@ -152,53 +137,89 @@ class Catching:
             if not again:
                 promise.buffer.mark_error_handled()
             drop_frames(raised)
-            chain = chain if again else (self.alias,)
-            if copy is None:
-                ctx.reply(promise if again else failed_message(Context.current(), raised, chain))
-            else:
-                copy.fail(raised, chain)
+            ctx.reply(promise if again else failed_message(Context.current(), raised, (self.alias,)))
             if again:
                 promise.buffer.pass_error_on()
-            del promise, copy, ctx, replies
+            del promise, ctx, replies
             return False
         promise.buffer.mark_error_handled()
         if result is self.handler:
-            replies.clear()
-        if copy is not None and self.restart:
-            await self._rewrite(copy, result, error, ctx)
-        else:
-            if copy is not None:
-                copy.end_here()
-            ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)
+            replies.clear()  # what is left of the first agent is stopped
+        ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)
         return result is self.handler
 
-    async def _rewrite(
-        self, copy: MessageCopy, result: Operand | MessageType, error: Exception, ctx: ReplyContext
-    ) -> None:
-        """Let a message that has begun go on with the first reply of the result; the others follow it."""
-        begun, restart = text_so_far(copy.target), Restart(f"{type(error).__name__}: {error}")
+    async def _rewrite(self, promise: MessagePromise[Message], ctx: ReplyContext, replies: _Replies) -> bool:
+        """Reply a message that has begun, as a task writes it; then what follows if it fails."""
+        after = _After()
+        message = rewritten("catching", promise, partial(self._parts, promise, ctx, replies, after))
+        try:
+            ctx.reply(message)
+            with WhileNeeded(message.buffer):
+                await until_over(message.buffer)
+            if after.following is not None:
+                async for each in after.following:
+                    ctx.reply(each)
+                    await until_read()
+            elif after.result is not None:
+                result = after.result
+                ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)
+            return after.taken_over
+        finally:
+            after.left = not message.buffer.closed
+            del message, promise, ctx, replies, after
+
+    async def _parts(  # noqa: C901 - one story
+        self,
+        promise: MessagePromise[Message],
+        ctx: ReplyContext,
+        replies: _Replies,
+        after: "_After",
+        sink: RewrittenSink,
+    ) -> AsyncGenerator[Part]:
+        """Yield the parts of a message; if it fails, those that take their place."""
+        buffer = promise.buffer
+        error: Exception | None = None
+        try:
+            async for part in parts_for(sink.buffer, buffer):
+                yield part
+        except Exception as raised:
+            if raised is not buffer.error:
+                raise
+            error = raised
+        if error is None:
+            sink.whole = buffer.result
+            return
+        if after.left and not self.restart:  # nothing could get what follows, so the text ends with its error
+            raise error
+        result = await self._handled(error, ctx)
+        handle_error()  # if the message fails with it after all, that is another failure
+        after.taken_over = result is self.handler
+        if after.taken_over:
+            replies.clear()  # what is left of the first agent is stopped
+        if not self.restart:
+            sink.whole = message_so_far(sink.buffer, sink.message_class, sink.metadata)
+            after.result = result
+            return
+        begun = text_so_far(sink.buffer)
+        goes_on = (
+            self.continues and bool(begun) and all(isinstance(each, str) for each in parts_in(sink.buffer))
+        )
         sent: MessageType = ctx.messages  # in a list, an error of the input would be one of a message
-        goes_on = self.continues and bool(begun) and copy.only_text
         if goes_on:
             sent = [sent, AssistantMessage(begun)]
-        replies = result.inquire(sent) if isinstance(result, Operand) else MessageSequencePromise(result)
-        following = aiter(replies)
-        try:
-            first = await anext(following, None)
-            if first is None:  # nothing takes its place: what came is kept
-                copy.fail(error, (self.alias,))
-                return
-        except Exception as raised:  # noqa: BLE001 - it becomes the error of this message
-            if raised is replies.buffer.error:  # at once: what follows the message keeps the traceback
-                raised.__traceback__ = replies.buffer.traceback  # without the frames of this reader
-            first = failed_message(Context.current(), raised, replies.buffer.chain)
-            replies.buffer.pass_error_on(first.buffer)
-        copy.follow(first, None if goes_on else restart)
-        with WhileNeeded(copy.target):
-            await until_over(first.buffer)
-        async for promise in following:
-            ctx.reply(promise)
-            await until_read()
+        other = result.inquire(sent) if isinstance(result, Operand) else MessageSequencePromise(result)
+        following = aiter(other)
+        first = await anext(following, None)
+        if first is None:  # nothing takes its place: what came is kept
+            sink.fail(error, (self.alias,))
+            return
+        after.following = following
+        if not goes_on:
+            yield Restart(f"{type(error).__name__}: {error}")
+        async for part in parts_for(sink.buffer, first.buffer):
+            yield part
+        whole = cast("Message", first.buffer.result)
+        sink.whole = _joined(begun, whole, sink) if goes_on else whole
 
     async def _handled(self, error: Exception, ctx: ReplyContext) -> Operand | MessageType:
         """Return what takes over: the agent, or the result of the handler, awaited if it is a coroutine."""
@@ -237,6 +258,32 @@ class TakingOver:
     async def __call__(self, ctx: ReplyContext, call: Operand) -> None:
         """Do one call."""
         await replace(self.catching, agent=call, handler=self.bound(call))(ctx)
+
+
+@dataclass(slots=True)
+class _After:
+    """What follows a message that has failed.
+
+    Attributes:
+        left: whether the run has been stopped, while readers of the message go on.
+        taken_over: whether another agent has taken over, so that nothing more of the first one follows.
+        following: the other replies of what has written the rest of the message.
+        result: what is replied behind the message.
+    """
+
+    left: bool = False
+    taken_over: bool = False
+    following: AsyncIterator[MessagePromise[Message]] | None = None
+    result: "Operand | MessageType | None" = None
+
+
+def _joined(begun: str, rest: Message, sink: RewrittenSink) -> Message:
+    """Return the message of a text that one agent has begun, and another one has ended."""
+    data = {name: value for name, value in rest if name not in {"text", "parts"}}
+    parts = told_by(parts_in(sink.buffer)).get("parts")
+    if parts is not None:
+        data["parts"] = parts
+    return message_of(type(rest), begun + (rest.text or ""), data)
 
 
 def _name(handler: object) -> str:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias, cast
 
-from typing_extensions import override
-
 from miniagents.messages import (
     AssistantMessage,
     InputMessage,
@@ -21,17 +19,9 @@ from miniagents.messages import (
     MessagePromise,
     MessageSequencePromise,
 )
-from miniagents.messages._message import CALLS_MADE, MessageSink, message_of
-from miniagents.messages._parts import (
-    PartBuffer,
-    is_content,
-    new_part_buffer,
-    parts_in,
-    shown_text,
-    start_part_pump,
-)
+from miniagents.messages._message import CALLS_MADE, message_of
+from miniagents.messages._parts import is_content, parts_in, shown_text
 from miniagents.streams._buffer import ReplayBuffer
-from miniagents.streams._context import Context
 from miniagents.values import (
     GuardError,
     InquiryCancelledError,
@@ -43,6 +33,7 @@ from miniagents.values import (
 )
 
 from ._operands import Operand, ReplyContext, named, until_read
+from ._rewritten import RewrittenSink, parts_for, rewritten
 
 Check: TypeAlias = Callable[[str], "str | Awaitable[str | None] | None"] | Operand
 """Gets a text; returns None if it may be said, else the reason. An agent replies OK, or the reason."""
@@ -139,14 +130,10 @@ class _Guarded:
 
     def message(self, promise: MessagePromise[Message]) -> MessagePromise[Message]:
         """Return the message that readers get in the place of another one."""
-        context, metadata = Context.current(), dict(promise.preliminary_metadata)
-        buffer = new_part_buffer(context, metadata)
-        sink = _Sink(buffer, promise.message_class, metadata)
-        start_part_pump("guard", partial(self._parts, promise, sink), buffer, sink)
-        return MessagePromise.of_tokens(buffer, promise.message_class, promise.preliminary_metadata)
+        return rewritten("guard", promise, partial(self._parts, promise))
 
     async def _parts(  # noqa: C901 - calls of helpers would cost more than the branches
-        self, promise: MessagePromise[Message], sink: "_Sink"
+        self, promise: MessagePromise[Message], sink: RewrittenSink
     ) -> AsyncGenerator[Part]:
         """Yield each part when it may be shown; then the error, or the replacement."""
         buffer, reason, position, read = promise.buffer, None, 0, 0
@@ -155,7 +142,7 @@ class _Guarded:
         came = parts_in(buffer)
         text = thoughts = ""  # names of this function: only these grow without a copy of what is there
         try:
-            async for _ in promise.parts:
+            async for _ in parts_for(sink.buffer, buffer):
                 read += 1
                 if read <= position:  # all that came while a check was waited for was judged at once
                     continue
@@ -202,7 +189,7 @@ class _Guarded:
             yield Restart(reason)
         yield self._replacement
 
-    def _replaced(self, sink: "_Sink") -> Message:
+    def _replaced(self, sink: RewrittenSink) -> Message:
         """Return the replacement as a message; of the same class, unless that requires other data."""
         with suppress(Exception):
             return message_of(sink.message_class, self._replacement or "", dict(sink.metadata))
@@ -259,27 +246,6 @@ class _Waiting:
     def all(self) -> Iterator[Part]:
         """Yield all parts."""
         return (part for _, part in self.parts)
-
-
-class _Sink(MessageSink[Message]):
-    """Ends a message with the message that was guarded, the same object, or with the replacement.
-
-    Attributes:
-        whole: this message.
-    """
-
-    __slots__ = ("whole",)
-
-    def __init__(self, buffer: PartBuffer, kind: type[Message], metadata: dict[str, object]) -> None:
-        super().__init__(buffer, kind, metadata)
-        self.whole: object = None
-
-    @override
-    def finish(self) -> None:
-        if self.whole is None:
-            super().finish()
-        elif not self.buffer.closed:
-            self.buffer.finish(self.whole)
 
 
 def _function_of(check: Check | None) -> Callable[[str], object]:

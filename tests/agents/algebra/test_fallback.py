@@ -214,6 +214,27 @@ async def test_before_it_begins() -> None:
         assert ["kept", "b1", "b2"] == [str(kept), str(half), str(more)]
 
 
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_a_message_that_is_read_alone(goes_on: bool) -> None:
+    """Who has left the replies and holds a message gets what another agent writes in it."""
+    for leaves in (False, True):
+        failing, other = Speaker("A", ["one ", 5.0, Gone("a")], 3600.0), ScriptedModel(["two", " three"])
+        catching = failing.agent.catching
+        agent = catching(other.agent, after="continue") if goes_on else catching(other.agent, restart=True)
+        async with MiniAgents():
+            held = [await anext(aiter(agent.inquire()))]
+            await asyncio.sleep(1)
+            assert failing.ended == ["cancelled"]
+            if leaves:
+                held.clear()
+                await asyncio.sleep(60)
+                assert not other.requests
+            else:
+                await asyncio.sleep(5)
+                assert ("one two three" if goes_on else "two three") == str(await held[0])
+
+
 async def test_a_fallback_of_models() -> None:
     """Models that take over from each other are a model: with tools and types, which each of them gets."""
 
