@@ -492,6 +492,21 @@ FOUND = {
         p.Generated(((0.0, p.Streamed(((0.0, "a"),), (1.0, "e1"))), (2.0, p.Streamed((), ends=1.0)))),
         READ,
     ),
+    "N4 what takes over from a message goes on for who reads only that": p.Program(
+        p.Identity(),
+        p.Asked(
+            p.Backed(
+                function(p.Reply(p.Streamed(((2.0, "e"),), (2.0, "e1")))),
+                p.Identity(),
+                hold=False,
+                restart=True,
+            ),
+            p.Failure("e3"),
+        ),
+        READ,
+        cancelled=3.5,
+        dropped=True,
+    ),
     "N4 what takes over from a message gets the input as it was, also its error": p.Program(
         p.Backed(p.Identity(), p.Identity(), hold=False, restart=True),
         p.Split(p.Streamed(((0.0, "z"),), (0.0, "e8"))),
