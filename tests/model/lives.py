@@ -287,9 +287,17 @@ class Holder:
 
     def is_forgotten(self) -> bool:
         """Return whether a run that was forgotten could still read it, or what holds it."""
-        if self.life is None:
-            return False
-        return self.life.forgotten or any(each.is_forgotten() for each in self.life.holders)
+        lives = {} if self.life is None else {id(self.life): self.life}
+        waiting = list(lives.values())
+        while waiting:  # not recursive: many ways may lead to one life
+            life = waiting.pop()
+            if life.forgotten:
+                return True
+            for each in life.holders:
+                if each.life is not None and id(each.life) not in lives:
+                    lives[id(each.life)] = each.life
+                    waiting.append(each.life)
+        return False
 
     def counts(self, *, late: bool) -> bool:
         """Return whether the stream counts as read."""
