@@ -492,6 +492,25 @@ FOUND = {
         p.Generated(((0.0, p.Streamed(((0.0, "a"),), (1.0, "e1"))), (2.0, p.Streamed((), ends=1.0)))),
         READ,
     ),
+    "N4 a message that is stopped with its run lets no other agent take over": p.Program(
+        p.Race(
+            (
+                p.Identity(),
+                p.Chain(
+                    p.Backed(
+                        function(p.Reply(p.Streamed(((0.0, "h"),), ends=2.0)), p.Raise("e8")),
+                        function(p.Forget(p.Prompt(slot=True), p.Received())),
+                        hold=False,
+                        restart=False,
+                    ),
+                    p.Identity(),
+                ),
+            )
+        ),
+        p.Split(p.Joined(p.Streamed(((0.2, "r"),), ends=3.0))),
+        READ,
+        cancelled=1.9,
+    ),
     "N4 what takes over from a message goes on for who reads only that": p.Program(
         p.Identity(),
         p.Asked(

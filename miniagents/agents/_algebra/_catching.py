@@ -156,6 +156,8 @@ class Catching:
             ctx.reply(message)
             with WhileNeeded(message.buffer):
                 await until_over(message.buffer)
+            if message.buffer.error is not None:
+                await settled(message.buffer)  # if they were stopped together, this run does not go on
             if after.following is not None:
                 async for each in after.following:
                     ctx.reply(each)

@@ -13,7 +13,7 @@ from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._deadlocks import record_wait
 from miniagents.streams._demand import Request
-from miniagents.streams._readers import raise_error, settled
+from miniagents.streams._readers import raise_error, settled, started
 from miniagents.values import Part
 
 
@@ -55,14 +55,18 @@ def rewritten(
     return MessagePromise.of_tokens(buffer, promise.message_class, promise.preliminary_metadata)
 
 
-async def parts_for(target: ReplayBuffer[str], source: ReplayBuffer[str]) -> AsyncGenerator[Part]:
+def parts_for(target: ReplayBuffer[str], source: ReplayBuffer[str]) -> AsyncGenerator[Part]:
     """Yield the parts of a message, as far as readers of another one that is written from it need them.
 
     Raises:
         Exception: the error of the message.
     """
-    reader, parts = _Reader(source, target), parts_in(source)
+    return started(_read(_Reader(source, target), parts_in(source), source))
+
+
+async def _read(reader: "_Reader", parts: list[Part], source: ReplayBuffer[str]) -> AsyncGenerator[Part]:
     try:
+        yield ""  # taken by `started`
         while True:
             while reader.position < len(parts):
                 reader.position += 1
