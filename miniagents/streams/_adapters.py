@@ -230,7 +230,7 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None
 
     Raises:
         StreamOverflowError: more items came than ``overflow`` allows, and its policy is to fail; or it is to
-            block, and the source pushes on the event loop of the reader.
+            block, and the source pushes on the event loop of the reader, or holds a lock that this needs.
 
     Example:
         >>> import asyncio
@@ -372,7 +372,7 @@ def _subscribed_bounded(
     subscription = wanted.subscribe(
         queue.put,
         on_loop_thread(buffer.fail),
-        on_loop_thread(buffer.finish),
+        on_loop_thread(queue.finish),
         # What drops items, or fails at one too many, never holds a source.
         scheduler=LoopScheduler(gauge if overflow.policy == "block" else None),
     )

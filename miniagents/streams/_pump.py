@@ -7,12 +7,16 @@ and does not read the source.
 
 import contextvars
 import logging
+import re
+import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Generic, Literal, Self, TypeVar
+from typing import Final, Generic, Literal, Self, TypeVar
+
+from reactivex import Observable
 
 from miniagents.values import StreamOverflowError
 
@@ -162,6 +166,16 @@ async def close(iterator: object) -> None:
 
 logger = logging.getLogger("miniagents")
 
+INTERVAL: Final = 1.0  # seconds between two looks of a thread that waits whether the event loop waits for it
+_RLOCK: Final = type(threading.RLock())
+_HOLDER: Final = re.compile(r"owner=(\d+)")
+_LOCKED: Final = (
+    "Overflow.block makes a thread wait for the reader, and the event loop of the reader waits for a lock "
+    "that the thread holds: that of merge, combine_latest, with_latest_from or another operator. Let the "
+    "thread wait before that operator, directly behind its source: "
+    "from_async(to_async_iter(source, overflow=Overflow.block(100)))."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
@@ -208,7 +222,8 @@ class Overflow:
         """Block the thread of the source until there is space; no item is lost.
 
         This needs a source on another thread. A source that pushes on the reader's own event loop would wait
-        for itself for ever, so its stream fails with ``StreamOverflowError`` when the queue is full.
+        for itself for ever, so its stream fails with ``StreamOverflowError`` when the queue is full. So does
+        one whose thread waits with a lock that the event loop needs, as behind ``merge``: put it before that.
 
         Args:
             capacity: how many unread items are kept, in items.
@@ -258,7 +273,10 @@ class BoundedQueue(Generic[T]):
         dropped: how many items were dropped so far.
     """
 
-    __slots__ = ("_buffer", "_changed", "_closed", "_items", "_overflow", "_told", "_variables", "dropped")
+    __slots__ = (
+        *("_buffer", "_changed", "_closed", "_items", "_overflow", "_reader", "_refused", "_told"),
+        *("_variables", "dropped"),
+    )
 
     def __init__(self, buffer: ReplayBuffer[object], overflow: Overflow) -> None:
         self._buffer = buffer
@@ -267,6 +285,8 @@ class BoundedQueue(Generic[T]):
         self._changed = threading.Condition()
         self._closed = False
         self._told = False
+        self._refused: StreamOverflowError | None = None
+        self._reader = threading.get_ident()
         self._variables = contextvars.copy_context()
         self.dropped = 0
 
@@ -285,16 +305,17 @@ class BoundedQueue(Generic[T]):
                 elif self._overflow.policy == "fail" or self._buffer.context.in_loop_thread():
                     refused = _refusal(self._overflow)
                 else:
-                    self._changed.wait_for(self._has_space)
+                    refused = self._wait_for_space()
             if self._closed:
                 return
             self.dropped += len(lost)
             if refused is not None:
+                self._refused = refused
                 self._closed = True
             elif not lost or self._overflow.policy == "drop_oldest":
                 self._items.append(item)
         if refused is not None:
-            self._buffer.context.on_loop_thread(self._end)(refused)
+            self._buffer.context.on_loop_thread(self.finish)()
         else:
             self._tell()
         for each in lost:
@@ -309,11 +330,24 @@ class BoundedQueue(Generic[T]):
         """Return whether items are still accepted."""
         return not self._closed
 
+    def _wait_for_space(self) -> StreamOverflowError | None:
+        """Block this thread until there is space; return an error if there can be none."""
+        stand: object = None
+        while not self._changed.wait_for(self._has_space, INTERVAL):
+            before, stand = stand, _stand(self._reader)
+            if stand is not None and stand == before:
+                return StreamOverflowError(_LOCKED)
+        return None
+
     def _has_space(self) -> bool:
         return len(self._items) < self._overflow.capacity
 
-    def _end(self, error: StreamOverflowError) -> None:
-        self._buffer.fail(error)
+    def finish(self) -> None:
+        """End the stream, on its event loop; with an error if an item was refused."""
+        if self._refused is None:
+            self._buffer.finish()
+        else:
+            self._buffer.fail(self._refused)
 
     def _tell(self) -> None:
         if self._buffer.context.in_loop_thread():
@@ -359,6 +393,27 @@ class BoundedQueue(Generic[T]):
                 self._overflow.policy,
                 self._overflow.capacity,
             )
+
+
+def _stand(thread: int) -> dict[int, tuple[int, int]] | None:
+    """Return where a thread stands if it waits for an `RLock` of this one; also through other threads."""
+    frames = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented
+    stands: dict[int, tuple[int, int]] = {}
+    left = [thread]
+    while left:
+        each = left.pop()
+        frame = frames.get(each)
+        if frame is None or each in stands:
+            continue
+        if each == threading.get_ident():
+            return stands
+        stands[each] = id(frame), frame.f_lasti
+        for value in tuple(frame.f_locals.values()):
+            lock = value.lock if isinstance(value, Observable) else value
+            holder = _HOLDER.search(repr(lock)) if isinstance(lock, _RLOCK) else None
+            if holder is not None:
+                left.append(int(holder[1]))
+    return None
 
 
 def _refusal(overflow: Overflow) -> StreamOverflowError:

@@ -7,16 +7,17 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 import reactivex as rx
 from hypothesis import given, strategies as st
-from reactivex import Observable, Subject, abc
+from reactivex import Observable, Subject, abc, operators as ops
 from reactivex.disposable import Disposable
 
 from miniagents import StreamOverflowError
-from miniagents.streams import Overflow, to_async_iter
+from miniagents.streams import Overflow, _pump, to_async_iter
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._pump import BoundedQueue
@@ -204,6 +205,118 @@ async def test_the_loop_cannot_be_made_to_wait() -> None:
     with pytest.raises(StreamOverflowError, match="the reader would never run"):
         await keep(items, to_async_iter(rx.range(0, 5), overflow=Overflow.block(3)))
     assert [0, 1, 2] == items
+
+
+JOINED: dict[str, Callable[[Observable[int], Observable[int]], Observable[Any]]] = {
+    "merge": rx.merge,
+    "combine_latest": rx.combine_latest,
+    "with_latest_from": lambda pushed, here: pushed.pipe(ops.with_latest_from(here)),
+    "merge in merge": lambda pushed, here: rx.merge(rx.merge(pushed, here), rx.never()),
+}
+
+
+class Waiting:
+    """A pipe in which a thread is about to wait, and holds the lock of the operator that joins two sources.
+
+    Attributes:
+        here: the source that pushes on the event loop.
+        items: reads the pipe, and has read one item.
+        threads: the one that waits.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.here: Subject[int] = Subject()
+        self.threads: list[threading.Thread] = []
+        self._passed: list[object] = []
+        self._waits = threading.Event()
+        go = threading.Event()
+
+        def push(observer: abc.ObserverBase[int]) -> None:
+            go.wait()
+            for number in range(1, 6):
+                observer.on_next(number)
+            observer.on_completed()
+
+        def note(item: object) -> None:
+            self._passed.append(item)
+            if len(self._passed) == 3:  # one is read, one is kept
+                self._waits.set()
+
+        self._go = go
+        joined = JOINED[name](pushed_from_a_thread(push, self.threads), self.here)
+        self.items = to_async_iter(joined.pipe(ops.do_action(note)), overflow=Overflow.block(1))
+
+    async def begin(self) -> None:
+        """Return when the thread waits."""
+        first = asyncio.ensure_future(anext(self.items))
+        await turns()
+        self.here.on_next(0)
+        self._go.set()
+        await first
+        await asyncio.to_thread(self._waits.wait)
+
+
+@pytest.mark.parametrize("name", JOINED)
+async def test_a_thread_and_the_loop_that_wait_for_each_other(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the loop waits for a lock of the thread that `block` makes wait, an error says where to put it."""
+    monkeypatch.setattr(_pump, "INTERVAL", 0.01)
+    waiting = Waiting(name)
+    await waiting.begin()
+    waiting.here.on_next(9)
+    with pytest.raises(StreamOverflowError, match=r"that of merge, .* directly behind its source"):
+        await keep([], waiting.items)
+    await joined(waiting.threads)
+
+
+async def test_a_lock_behind_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop may also wait for another thread, which waits for the thread that `block` makes wait."""
+    monkeypatch.setattr(_pump, "INTERVAL", 0.01)
+    threads: list[threading.Thread] = []
+    outer, inner = threading.Event(), threading.Event()
+    here: Subject[int] = Subject()
+
+    def push_inner(observer: abc.ObserverBase[int]) -> None:
+        outer.wait()
+        observer.on_next(1)
+
+    pushed_inside = rx.merge(pushed_from_a_thread(push_inner, threads), here)
+
+    def push_outer(observer: abc.ObserverBase[int]) -> None:
+        rx.range(0, 9).subscribe(observer)
+
+    pushed_outside = pushed_from_a_thread(push_outer, threads)
+    pipe = rx.merge(pushed_inside.pipe(ops.do_action(lambda _: inner.set())), pushed_outside)
+    last = pipe.pipe(ops.do_action(lambda item: outer.set() if item == 2 else None))
+    items = to_async_iter(last, overflow=Overflow.block(1))
+    assert 0 == await anext(items)
+    await asyncio.to_thread(inner.wait)
+    here.on_next(1)
+    with pytest.raises(StreamOverflowError, match="directly behind its source"):
+        await keep([], items)
+    await joined(threads)
+
+
+async def test_a_loop_that_is_only_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread waits for a loop that is busy, however long, also if it holds a lock of an operator."""
+    monkeypatch.setattr(_pump, "INTERVAL", 0.001)
+    looks: list[object] = []
+    look = _pump._stand
+
+    def noting(thread: int) -> object:
+        looks.append(look(thread))
+        return looks[-1]
+
+    monkeypatch.setattr(_pump, "_stand", noting)
+    waiting = Waiting("merge")
+    await waiting.begin()
+    while len(looks) < 5:
+        threading.Event().wait(0.001)
+    assert {None} == set(looks)
+    assert [1, 2, 3, 4, 5] == [await anext(waiting.items) for _ in range(5)]
+    await waiting.items.aclose()
+    await joined(waiting.threads)
 
 
 async def test_an_error_from_a_thread_comes_last() -> None:
