@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
-from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from types import AsyncGeneratorType
@@ -17,7 +16,7 @@ from miniagents.values import name_of
 from ._buffer import ReplayBuffer
 from ._context import Context, context_here, current_context, plain_context
 from ._demand import BURST, UNBOUNDED
-from ._gauge import Gauge, TerminalGauge, gauge_of
+from ._gauge import BlockingGauge, Gauge, TerminalGauge, gauge_of, variables_of
 from ._observers import Observer, RunEvent
 from ._protocols import Producer
 from ._pump import BoundedQueue, Overflow, pump
@@ -136,7 +135,7 @@ class _ObserverSink(Generic[T]):
         self._burst = BURST if gauge is None else min(BURST, gauge.limit)
         self._turn_at = self._burst
         self._look_at = self._burst if gauge is None else min(self._burst, max(1, gauge.room() // 2))
-        self._variables = copy_context()
+        self._variables = variables_of(gauge)
 
     @property
     def name(self) -> str:
@@ -362,7 +361,7 @@ def _subscribed_bounded(
     buffer: ReplayBuffer[T] = ReplayBuffer(plain_context())
     on_loop_thread = buffer.context.on_loop_thread
     queue: BoundedQueue[T] = BoundedQueue(cast("ReplayBuffer[object]", buffer), overflow)
-    gauge = TerminalGauge(overflow.capacity, queue.items)
+    gauge = BlockingGauge(overflow.capacity, queue.items)
     if read_here:
         gauge.read_here()
     from reactivex import operators as ops  # noqa: PLC0415 - it takes a tenth of the time of all imports

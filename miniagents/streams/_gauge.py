@@ -12,7 +12,8 @@ The rules:
 4. `connect` (share, publish, replay) takes a source out of its gauge: the first of several subscribers must
    not decide for all.
 5. A terminal that leaves releases all sources.
-6. A terminal that drops items, or fails at one too many, has no gauge.
+6. A terminal that drops items, or fails at one too many, has no gauge. One that blocks waits for its reader
+   for ever, and each source behind it looks after each item.
 7. **A default never hangs.** A reader that stands still for a while, but neither in `asyncio.sleep` nor at a
    stream of ours, may wait for what a later item would bring. So there is more room for it then, four times
    as much after each further wait that is twice as long, until it goes on; a warning names the pipe once.
@@ -23,7 +24,7 @@ import logging
 from asyncio import Task, TimerHandle, get_running_loop
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextvars import Context as Variables, ContextVar
+from contextvars import Context as Variables, ContextVar, copy_context
 from operator import length_hint
 from types import CellType, FunctionType, MethodType
 from typing import Final, Protocol, TypeVar, cast
@@ -68,6 +69,7 @@ class Gauge:
     """
 
     __slots__ = (
+        "__weakref__",
         "_extra",
         "_last",
         "_loop",
@@ -213,6 +215,28 @@ def _place(task: "Task[object] | None") -> object:
     return id(frame), frame.f_lasti
 
 
+_PUSHING: ContextVar["ref[Gauge] | None"] = ContextVar("miniagents_pushing", default=None)
+
+
+def variables_of(gauge: Gauge | None) -> Variables:
+    """Return a copy of the context variables for what a source pushes; `source_waits` asks them.
+
+    Args:
+        gauge: that of the source; None if nothing limits it.
+    """
+    variables = copy_context()
+    if gauge is not None:
+        variables.run(_PUSHING.set, ref(gauge))
+    return variables
+
+
+def source_waits() -> bool:
+    """Return whether the source that pushes now can wait, and will wait after this item."""
+    pushing = _PUSHING.get()
+    gauge = None if pushing is None else pushing()
+    return gauge is not None and gauge.room() <= 0
+
+
 class TaskTerminals:
     """The terminals that one task reads, and the one whose next item it waits for."""
 
@@ -244,7 +268,7 @@ class TerminalGauge(Gauge):
         items: the items that were delivered.
     """
 
-    __slots__ = ("__weakref__", "_items", "_newest", "_terminals", "batch")
+    __slots__ = ("_items", "_newest", "_terminals", "batch")
 
     def __init__(self, limit: int, items: Sequence[T] | deque[T]) -> None:
         super().__init__(limit)
@@ -316,6 +340,20 @@ class TerminalGauge(Gauge):
                 self._terminals.hungry = None
 
 
+class BlockingGauge(TerminalGauge):
+    """The gauge of an async iterator with `Overflow.block`."""
+
+    __slots__ = ()
+
+    @override
+    def room(self) -> int:
+        return min(super().room(), 1)
+
+    @override
+    def _wait(self) -> None:
+        """Wait for ever, as a thread does."""
+
+
 class BufferGauge(Gauge):
     """The gauge of a buffer that is written from an Observable: its own demand, and that of what it leads to.
 
@@ -353,7 +391,7 @@ class QueueGauge(Gauge):
         queues: where items of the source wait.
     """
 
-    __slots__ = ("__weakref__", "_end", "_queues")
+    __slots__ = ("_end", "_queues")
 
     name = "a source that is ahead of another one"
 

@@ -21,6 +21,7 @@ from reactivex import Observable
 from miniagents.values import StreamOverflowError
 
 from ._buffer import ReplayBuffer
+from ._gauge import source_waits
 
 T = TypeVar("T")
 
@@ -221,9 +222,10 @@ class Overflow:
     def block(cls, capacity: int = 1024) -> Self:
         """Block the thread of the source until there is space; no item is lost.
 
-        This needs a source on another thread. A source that pushes on the reader's own event loop would wait
-        for itself for ever, so its stream fails with ``StreamOverflowError`` when the queue is full. So does
-        one whose thread waits with a lock that the event loop needs, as behind ``merge``: put it before that.
+        A source of this library waits, too: each of several makes at most one item for which there is no
+        space. Any other source that pushes on the reader's own event loop would wait for itself for ever, so
+        its stream fails with ``StreamOverflowError`` when the queue is full. So does one whose thread waits
+        with a lock that the event loop needs, as behind ``merge``: put it before that.
 
         Args:
             capacity: how many unread items are kept, in items.
@@ -297,15 +299,8 @@ class BoundedQueue(Generic[T]):
         lost: list[T] = []
         refused: StreamOverflowError | None = None
         with self._changed:
-            if len(self._items) >= self._overflow.capacity and not self._closed:
-                if self._overflow.policy == "drop_oldest":
-                    lost.append(self._items.popleft())
-                elif self._overflow.policy == "drop_newest":
-                    lost.append(item)
-                elif self._overflow.policy == "fail" or self._buffer.context.in_loop_thread():
-                    refused = _refusal(self._overflow)
-                else:
-                    refused = self._wait_for_space()
+            if not (self._has_space() or self._closed):
+                refused = self._make_space(item, lost)
             if self._closed:
                 return
             self.dropped += len(lost)
@@ -329,6 +324,19 @@ class BoundedQueue(Generic[T]):
     def is_open(self, _: object = None) -> bool:
         """Return whether items are still accepted."""
         return not self._closed
+
+    def _make_space(self, item: T, lost: list[T]) -> StreamOverflowError | None:
+        """Apply the policy: note what is lost, or wait; return an error if the item is refused."""
+        policy = self._overflow.policy
+        if policy == "drop_oldest":
+            lost.append(self._items.popleft())
+        elif policy == "drop_newest":
+            lost.append(item)
+        elif policy == "block" and not self._buffer.context.in_loop_thread():
+            return self._wait_for_space()
+        elif policy == "fail" or not source_waits():
+            return _refusal(self._overflow)
+        return None
 
     def _wait_for_space(self) -> StreamOverflowError | None:
         """Block this thread until there is space; return an error if there can be none."""

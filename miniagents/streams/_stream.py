@@ -8,7 +8,6 @@ It is an ``Observable``, so every reactivex operator works on it. It overrides `
 replay buffer, and there is no lock, no trampoline and no auto-detach layer per piece.
 """
 
-import contextvars
 import logging
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -20,7 +19,7 @@ from typing_extensions import override
 
 from ._buffer import ReplayBuffer
 from ._deadlocks import record_subscription
-from ._gauge import Gauge, gauge_of
+from ._gauge import Gauge, gauge_of, variables_of
 from ._lifetime import Lease
 from ._readers import iterate, raise_error, settled, until_closed
 from ._unhandled import PassingError
@@ -192,7 +191,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
         self._busy = True
         self._gauge = gauge
         self._room = 0  # how many pieces may be delivered before a look at the gauge
-        self._variables = contextvars.copy_context()
+        self._variables = variables_of(gauge)
         self._circle = None if buffer.closed else record_subscription(buffer)
         buffer.attach(self, unbounded=gauge is None)
 

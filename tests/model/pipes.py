@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final, TypeAlias, cast
 
@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from miniagents import MiniAgents
 from miniagents.operators import chunk, map_async, share_bounded, switch_map_async, until
-from miniagents.streams import from_async, to_async_iter
+from miniagents.streams import Overflow, from_async, to_async_iter
 from tests.model.loops import loop_of
 from tests.support.timed import END, scheduled
 
@@ -506,11 +506,13 @@ class Reader:
         pause: seconds after each item.
         leaves: after how many items it leaves; None: never.
         awaits: after its first item it waits until the source has made so many; None: it does not.
+        block: how many unread items are kept, with `Overflow.block`; None: without.
     """
 
     pause: float = 0.0
     leaves: int | None = None
     awaits: int | None = None
+    block: int | None = None
 
 
 @dataclass(frozen=True)
@@ -560,7 +562,11 @@ def drawn(seed: int) -> Pipe:
     if reader.awaits is not None:  # these may close the source before
         steps = tuple(each for each in steps if not isinstance(each, Take | Joined))
     prefetch = random.randrange(1, 4)
-    return Pipe(source, steps, (reader,), prefetch, random.randrange(1000), flow=True)
+    order = random.randrange(1000)
+    endless = any(isinstance(each, Shared) and not each.bounded for each in steps)  # it waits for nobody
+    if reader.awaits is None and not endless and random.random() < 0.4:
+        reader = replace(reader, block=random.randrange(1, 6))
+    return Pipe(source, steps, (reader,), prefetch, order, flow=True)
 
 
 def _seconds(random: Random) -> float:
@@ -786,7 +792,9 @@ async def _run(pipe: Pipe, stage: Stage, got: list[tuple[float, int]]) -> End:
         made = pipe.source.build(stage)
         for step in pipe.steps:
             made = step.build(made, stage)
-        end = await _read(pipe, to_async_iter(made), stage, got)
+        block = pipe.readers[0].block
+        overflow = None if block is None else Overflow.block(block)
+        end = await _read(pipe, to_async_iter(made, overflow=overflow), stage, got)
     for _ in range(20):
         await asyncio.sleep(0)
     left = [each for each in asyncio.all_tasks() if each is not asyncio.current_task()]
@@ -866,7 +874,7 @@ def _differences(pipe: Pipe, model: Times, got: list[tuple[float, int]], end: En
         and reader.awaits is None
         and all(isinstance(each, Map | Scan | MapAsync) for each in pipe.steps)
     ):
-        bound = 2 * (pipe.prefetch or 1024)
+        bound = 2 * (reader.block or pipe.prefetch or 1024)
         bound += sum(
             2 * (pipe.prefetch or 0) + step.concurrency for step in pipe.steps if isinstance(step, MapAsync)
         )

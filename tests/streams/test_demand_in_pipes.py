@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -11,11 +11,11 @@ import reactivex as rx
 from reactivex import Observable, operators as ops
 
 from miniagents import MiniAgents
-from miniagents.operators import map_async
+from miniagents.operators import map_async, share_bounded
 from miniagents.streams import Overflow, from_async, to_async_iter
 from miniagents.testing import virtual_time
 from tests.support.docs_pages import ROOT
-from tests.support.piped import PIPES, READ, UNLIMITED, beyond
+from tests.support.piped import PIPES, READ, UNLIMITED, beyond, echo_agent
 
 UNDER_WAY = {"map_async": 1, "merge(max_concurrent=2)": 2}  # calls and inner sources, which are added
 ON_THEIR_WAY = 2  # items, beyond those that wait for the reader
@@ -206,6 +206,63 @@ async def test_rule_6_dropping_never_waits(policy: Any) -> None:
         await asyncio.sleep(1)
         assert source.made > 100 or source.closed
         await items.aclose()
+
+
+def merged_shares(one: Observable[int], other: Observable[int]) -> Observable[int]:
+    """Return the merge of two sources, each behind `share_bounded`."""
+    return rx.merge(one.pipe(share_bounded()), other.pipe(share_bounded()))
+
+
+def merged_replies(one: Observable[int], other: Observable[int]) -> Observable[object]:
+    """Return the merge of what two agents reply."""
+    return rx.merge(one.pipe(ops.map(str), echo_agent), other.pipe(ops.map(str), echo_agent))
+
+
+JOINED: Mapping[str, tuple[Callable[[Observable[int], Observable[int]], Observable[object]], int]] = {
+    "merge": (rx.merge, 80),
+    "merge of shared ones": (merged_shares, 80),
+    "merge of replies": (merged_replies, 80),
+    "zip": (rx.zip, 40),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+@pytest.mark.parametrize("capacity", [1, 2, 7])
+@pytest.mark.loop(virtual=True)
+async def test_rule_6_blocking_waits(name: str, capacity: int) -> None:
+    """Sources that can wait do so for `block`, also several: every item comes, at any pace of the reader."""
+    join, count = JOINED[name]
+    async with MiniAgents(prefetch=4):
+        pipe = join(Made(40).observable, Made(40).observable)
+        items: list[object] = []
+        async for item in to_async_iter(pipe, overflow=Overflow.block(capacity)):
+            items.append(item)
+            await asyncio.sleep(0.1 * (len(items) % 3))
+    assert count == len(items)
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 7])
+@pytest.mark.loop(virtual=True)
+async def test_rule_6_each_source_looks_after_each_item(capacity: int) -> None:
+    """Of several sources before `block`, each makes at most one item for which there is no space."""
+    sources = [Made(40) for _ in range(3)]
+    items = to_async_iter(rx.merge(*(each.observable for each in sources)), overflow=Overflow.block(capacity))
+    await anext(items)
+    await asyncio.sleep(5)
+    assert sum(each.made for each in sources) <= 1 + capacity + len(sources)
+    await items.aclose()
+
+
+@pytest.mark.loop(virtual=True)
+async def test_rule_6_blocking_waits_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    """A reader with `block` may take as long as it wants for one item, whatever it waits for meanwhile."""
+    source = Made(20)
+    items = to_async_iter(source.observable, overflow=Overflow.block(4))
+    assert 0 == await anext(items)
+    await driver(3_600)
+    assert 1 + 4 == source.made
+    assert list(range(1, 20)) == [item async for item in items]
+    assert [] == caplog.records
 
 
 @pytest.mark.logs("had to wait, because")
