@@ -31,6 +31,7 @@ def share_bounded(
 
     Raises:
         ValueError: a number is less than 0, or the pace is neither.
+        WrongLoopError: on subscribing, while it is subscribed to on another event loop.
 
     Example:
         >>> import asyncio

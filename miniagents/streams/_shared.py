@@ -9,10 +9,13 @@ from reactivex import Observable, abc
 from reactivex.disposable import Disposable, SerialDisposable, SingleAssignmentDisposable
 from typing_extensions import override
 
+from miniagents.values import WrongLoopError
+
 from ._context import context_here
 from ._gauge import NO_LIMIT, Gauge, gauge_of
 from ._safe_observer import SafeObserver
 from ._scheduler import LoopScheduler
+from ._threads import running_loop
 
 T = TypeVar("T")
 
@@ -103,6 +106,7 @@ class _Run(Generic[T]):
     def __init__(self, replay: int | None, grace: float, pace: Pace, forget: Callable[[], None]) -> None:
         context = context_here()
         self._gauge = SharedGauge(context.prefetch, pace)
+        self._loop = context.loop
         self._on_loop_thread = context.on_loop_thread
         self._kept: deque[T] = deque(maxlen=replay)
         self._grace = grace
@@ -126,7 +130,13 @@ class _Run(Generic[T]):
         )
 
     def join(self, observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None) -> abc.DisposableBase:
-        """Add a subscriber, which gets the items that are kept."""
+        """Add a subscriber, which gets the items that are kept.
+
+        Raises:
+            WrongLoopError: the source has not ended, and was subscribed to on another event loop or thread.
+        """
+        if self._ended is None and running_loop() is not self._loop:
+            raise WrongLoopError
         gauge = gauge_of(scheduler, observer)
         subscriber = SafeObserver(observer, lambda: self._part(subscriber, gauge))
         self._timer.disposable = None

@@ -8,7 +8,7 @@ import pytest
 import reactivex as rx
 from reactivex import operators as ops
 
-from miniagents import MiniAgents
+from miniagents import MiniAgents, WrongLoopError
 from miniagents.operators import from_async, share_bounded, to_async_iter
 from miniagents.streams import loop_scheduler
 
@@ -195,6 +195,32 @@ async def test_operators_around_it() -> None:
         ops.map(lambda n: n * 2), share_bounded(), ops.filter(lambda n: n > 9)
     )
     assert [[10, 12, 14, 16, 18]] * 2 == list(await asyncio.gather(read(shared), read(shared)))
+
+
+@pytest.mark.parametrize("pace", ["fastest", "slowest"])
+@pytest.mark.parametrize("replay", [0, None])
+async def test_two_event_loops(replay: int | None, pace: Literal["fastest", "slowest"]) -> None:
+    """A reader on another event loop gets a `WrongLoopError`; what has ended can be read on any."""
+    source = rx.Subject[int]()
+    shared = source.pipe(share_bounded(replay, pace=pace))
+    reading = asyncio.ensure_future(read(shared))
+    await asyncio.sleep(0)
+    source.on_next(1)
+    for _ in range(2):
+        with pytest.raises(WrongLoopError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, read(shared))
+    source.on_next(2)
+    source.on_completed()
+    assert [1, 2] == await reading
+    assert ([1, 2] if replay is None else []) == await asyncio.to_thread(asyncio.run, read(shared))
+
+
+def test_one_event_loop_after_another() -> None:
+    """So does a reader on a later event loop, also if the first one has gone, and its context with it."""
+    shared = rx.Subject[int]().pipe(ops.start_with(1), share_bounded(None, grace=float("inf")))
+    assert [1] == MiniAgents().run(read(shared, most=1))
+    with pytest.raises(WrongLoopError):
+        MiniAgents().run(read(shared))
 
 
 def test_what_is_wrong() -> None:
