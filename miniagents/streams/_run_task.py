@@ -257,6 +257,7 @@ class ProducerTask(TaskLife):
             await asyncio.gather(*pending, return_exceptions=True)
         except CancelledError:
             if isinstance(error, Exception):  # stopped while it was failing
+                self._drop_frames_of(error)
                 self._lose(error)
             raise
         if error is not None:
@@ -272,13 +273,12 @@ class ProducerTask(TaskLife):
         raised.pop(id(error), None)
 
     def _lose(self, error: Exception) -> None:
-        """Log the error that it was failing with when it was stopped, if no reader has got that."""
-        self._drop_frames_of(error)
+        """Log an error that no reader can get any more, because what it writes has ended before."""
         if self.received_as(error) is not None:
             self.pass_error_on(error)
-        else:
-            self.buffer.expect_error(error)
-            self.buffer.lose_error(error)
+        elif not isinstance(error, InquiryCancelledError):
+            self.context.unhandled.watch(self.buffer, error)
+            self.context.unhandled.drop(self.buffer, error)
 
     def refuse_result(self, returned: object) -> None:
         """Handle a value that the work returned, although no reader can get it; a subclass may raise.
@@ -304,13 +304,16 @@ class ProducerTask(TaskLife):
         self.sink.finish()
 
     def failed(self, error: Exception, chain: tuple[str, ...]) -> None:
-        """Tell the sink that the task failed.
+        """Tell the sink that the task failed; an error in the clean-up of a source that was left is logged.
 
         Args:
             error: what it raised.
             chain: the aliases of the agents that the error went through.
         """
-        self.sink.fail(error, chain)
+        if self.buffer.closed:
+            self._lose(error)
+        else:
+            self.sink.fail(error, chain)
 
     @override
     def end_aborted(self, error: Exception) -> None:

@@ -3,7 +3,8 @@
 A pipe is a source, up to six operators of ours and of reactivex, and one reader. Most are about times: a
 fast reader must get each item at the time of the model. The others are about demand (`flow`): `prefetch` is
 1 to 3, and the reader is slow, leaves, or waits for what a later item brings; then only the items count, and
-how many the source has made. After each pipe no task, timer, thread or open source may be left.
+how many the source has made. The clean-up of each source that is left raises an error, which must be logged
+once. After each pipe no task, timer, thread or open source may be left.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ NEAR: Final = 0.002
 
 _UNSEEN: Final = "No reader ever saw this error: ValueError('planned')"  # it came when the reader had left
 _WARNED: Final = "had to wait, because"
+_CLEAN_UP: Final = "No reader ever saw this error: KeyError('clean-up')"
 
 
 class Undecided(Exception):  # noqa: N818 - no error
@@ -627,7 +629,8 @@ class Stage:
 
     Attributes:
         made: how many items the first source has made.
-        open: how many sources are open.
+        open_sources: how many sources are open.
+        left_sources: how many were left before their end.
         calls: how many calls of async functions run.
         far: is set when the source has made so many items.
         awaits: how many those are.
@@ -636,6 +639,7 @@ class Stage:
     awaits: int | None = None
     made: int = 0
     open_sources: int = 0
+    left_sources: int = 0
     calls: int = 0
     far: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -655,7 +659,7 @@ class Stage:
 
 @dataclass
 class Opened:
-    """A source that notes what it does."""
+    """A source that notes what it does; its clean-up raises if it is left."""
 
     stage: Stage
     source: Source
@@ -665,6 +669,7 @@ class Opened:
         stage.open_sources += 1
         loop = asyncio.get_running_loop()
         at = loop.time()
+        left = True
         try:
             for place, pause in enumerate(source.pauses):
                 at += pause
@@ -677,10 +682,14 @@ class Opened:
                 yield source.first + place
             if source.last:
                 await asyncio.sleep(at + source.last - loop.time())
+            left = False
             if source.fails:
                 raise ValueError("planned")
         finally:
             stage.open_sources -= 1
+            if left:
+                stage.left_sources += 1
+                raise KeyError("clean-up")
 
 
 @dataclass
@@ -741,6 +750,10 @@ def check(pipe: Pipe, loops: str = "asyncio") -> Outcome:
         wrong.append(f"open: {stage.open_sources} sources and {stage.calls} calls")
     if threading.active_count() > threads:
         wrong.append("thread: one was started")
+    logged = sum(_CLEAN_UP in text for text in log.texts)
+    if logged != stage.left_sources:
+        wrong.append(f"log: {stage.left_sources} sources were left, and {logged} errors of them logged")
+    log.texts = [text for text in log.texts if _CLEAN_UP not in text]
     allowed = pipe.readers[0].awaits is not None
     if end is not None and end.how != "error":
         log.texts = [text for text in log.texts if _UNSEEN not in text]

@@ -128,6 +128,7 @@ SENTENCES = (
             "tests/streams/test_promise.py::test_an_unseen_error_is_logged_once",
             "tests/streams/test_context.py::test_unseen_errors_are_logged_at_its_end",
             "tests/streams/test_promise.py::test_a_seen_error_is_not_logged",
+            "tests/streams/test_unhandled.py::test_a_clean_up_that_fails",
         ),
     ),
     # -- leaving, cancelling, ending -------------------------------------------------------------------------

@@ -1,8 +1,16 @@
-import pytest
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 
-from miniagents import InteractionContext, MiniAgents, miniagent
+import pytest
+import reactivex as rx
+from reactivex import operators as ops
+
+from miniagents import InquiryCancelledError, InteractionContext, Message, MiniAgents, miniagent
+from miniagents.operators import map_async
+from miniagents.streams import StreamedPromise, from_async, to_async_iter
 from miniagents.streams._context import PromisingContext
 from miniagents.streams._unhandled import UnhandledErrors
+from tests.support.sources import keep, turns
 
 
 class Stream:
@@ -86,3 +94,94 @@ async def test_out_of_a_nested_context(*, read: bool, caplog: pytest.LogCaptureF
             with pytest.raises(ValueError, match="lost"):
                 await replies
     assert (not read) == caplog.text.count("No reader ever saw this error")
+
+
+async def broken_clean_up(*_: object) -> AsyncGenerator[str]:
+    """Write for ever, with a clean-up that fails."""
+    try:
+        while True:
+            yield "a"
+            await asyncio.sleep(0)
+    finally:
+        raise ValueError("of the clean-up")
+
+
+@miniagent
+async def echo_agent(ctx: InteractionContext) -> None:
+    """Reply what was sent."""
+    ctx.reply(ctx.message_promises)
+
+
+async def fails_late(item: str) -> str:
+    """Never return, with a clean-up that fails."""
+    try:
+        return await asyncio.sleep(3_600, item)
+    finally:
+        raise ValueError("of the clean-up")
+
+
+async def itself(item: str) -> str:
+    """Return the item."""
+    return item
+
+
+def refused(_: object) -> None:
+    """Raise, as a subscriber that is broken."""
+    raise KeyError("mine")
+
+
+async def first_of(items: AsyncIterable[object]) -> None:
+    """Read one item, and leave."""
+    async for _ in items:
+        break
+
+
+async def a_call() -> None:
+    """Leave while the call of an item runs."""
+    reading = asyncio.ensure_future(first_of(to_async_iter(rx.of("a").pipe(map_async(fails_late)))))
+    await turns(20)
+    reading.cancel()
+    await asyncio.wait([reading])
+
+
+async def a_subscriber() -> None:
+    """Leave because a subscriber raises."""
+    from_async(broken_clean_up()).subscribe(refused)
+
+
+async def a_cancelled_promise() -> None:
+    """Cancel, with a reader that gets this."""
+    promise = StreamedPromise[str, tuple[str, ...]](broken_clean_up)
+    await anext(aiter(promise))
+    promise.cancel()
+    with pytest.raises(InquiryCancelledError):
+        await promise
+
+
+async def an_inquiry() -> None:
+    """Leave the replies of an agent."""
+    async with echo_agent.inquire(broken_clean_up()) as replies:
+        await first_of(replies)
+
+
+LEFT: Mapping[str, Callable[[], Awaitable[None]]] = {
+    "from_async": lambda: first_of(to_async_iter(from_async(broken_clean_up()))),
+    "a pipe": lambda: first_of(to_async_iter(from_async(broken_clean_up()).pipe(map_async(itself)))),
+    "an operator": lambda: keep([], to_async_iter(from_async(broken_clean_up()).pipe(ops.take(2)))),
+    "a promise": lambda: first_of(StreamedPromise[str, tuple[str, ...]](broken_clean_up)),
+    "a message": lambda: first_of(Message.promise(broken_clean_up)),
+    "a call": a_call,
+    "a subscriber": a_subscriber,
+    "a cancelled promise": a_cancelled_promise,
+    "an inquiry": an_inquiry,
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+@pytest.mark.logs("A subscriber raised")
+async def test_a_clean_up_that_fails(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An error in the clean-up of a source that was left is logged once: no reader can get it."""
+    async with MiniAgents():
+        await LEFT[name]()
+        await turns(50)
+    assert 1 == caplog.text.count("No reader ever saw this error: ValueError('of the clean-up")
