@@ -19,7 +19,7 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar, cast
 
 from typing_extensions import override
 
@@ -67,7 +67,7 @@ def call_from_thread(context: "Context", function: Callable[[], Awaitable[T] | T
             "from another event loop: `await asyncio.to_thread(MiniAgents.from_thread, ...)`."
         )
         raise RuntimeError(msg)
-    call = ThreadCall(context, function)
+    call = ThreadCall(context, function, threading.get_ident())
     call.send()
     try:
         while not concurrent.futures.wait((call.outcome,), INTERVAL).done:
@@ -116,24 +116,40 @@ async def _next(iterator: AsyncIterator[T]) -> list[T]:
     return []
 
 
+class JobLoop(Protocol):
+    """An event loop with virtual time, which passes while all its jobs on threads wait for the loop."""
+
+    def job_waits(self, thread: int) -> None:
+        """Note that a thread waits for the loop."""
+        ...
+
+    def job_goes_on(self, thread: int) -> None:
+        """Note that it waits no more."""
+        ...
+
+
 class ThreadCall(Generic[T]):
     """One call, for a thread that waits for its outcome.
 
     Args:
         context: the owner of the task of the call.
         function: called on the event loop; its result is awaited if it is awaitable.
+        waiting: the thread that waits for the outcome; None if none does.
 
     Attributes:
         outcome: the Future that the thread waits for.
         task: the task of the call; None before it has begun.
     """
 
-    def __init__(self, context: "Context", function: Callable[[], Awaitable[T] | T]) -> None:
+    def __init__(
+        self, context: "Context", function: Callable[[], Awaitable[T] | T], waiting: int | None = None
+    ) -> None:
         self.outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
         self.task: Task[T] | None = None
         self._context = context
         self._loop = None if context.ended else context.loop
         self._function = function
+        self._waiting = waiting
         self._variables = copy_context()
 
     @property
@@ -175,9 +191,13 @@ class ThreadCall(Generic[T]):
             # Not in the task itself, which may be cancelled before its first step.
             self.task.add_done_callback(self._ended)
             self._context.add(self)
+            if self._waiting is not None and hasattr(self._loop, "job_waits"):
+                cast("JobLoop", self._loop).job_waits(self._waiting)
 
     def _ended(self, task: "Task[T]") -> None:
         self._context.discard(self)
+        if self._waiting is not None and hasattr(self._loop, "job_goes_on"):
+            cast("JobLoop", self._loop).job_goes_on(self._waiting)
         if task.cancelled():
             why = "The call was cancelled before its end, as calls are when their MiniAgents context ends."
             self._fail(InquiryCancelledError(why))

@@ -17,11 +17,13 @@ import socket
 import stat
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import get_ident
 from typing import NoReturn, Protocol, Self, TypeAlias, TypeVar, TypeVarTuple, cast
 from weakref import WeakSet
 
@@ -223,13 +225,16 @@ class _Instant(float):
 class VirtualEventLoop(asyncio.SelectorEventLoop):
     """The ordinary event loop with a :class:`VirtualSelector`.
 
-    It counts its jobs on threads and the processes that it has started: while one runs, time is real time.
+    It counts its jobs on threads and the processes that it has started: while one runs, time is real time. A
+    job that waits for the loop (`MiniAgents.from_thread`) does not run.
     """
 
     def __init__(self, now: Now, io_patience: float) -> None:
         self._now = now
         self._began = time.time() - now.seconds
         self._jobs = 0
+        self._job_threads: set[int] = set()
+        self._waiting_threads: set[int] = set()
         self._processes: WeakSet[asyncio.SubprocessTransport] = WeakSet()
         self._when_idle: list[Callable[[], bool]] = []
         self._timers = 0
@@ -273,7 +278,9 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         return any([callback() for callback in tuple(self._when_idle)])  # noqa: C419 - each one is called
 
     def _busy(self) -> bool:
-        return self._jobs > 0 or any(process.get_returncode() is None for process in self._processes)
+        return self._jobs > len(self._waiting_threads) or any(
+            process.get_returncode() is None for process in self._processes
+        )
 
     def _stuck(self) -> NoReturn:
         waiting = [_described(task) for task in asyncio.all_tasks(self)]
@@ -294,11 +301,39 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> "asyncio.Future[T]":
-        """Run ``func`` on a thread; time is real time until it has ended."""
-        future = super().run_in_executor(executor, func, *args)
+        """Run ``func`` on a thread; time is real time until it has ended, but for its waits for the loop."""
+        if executor is None or isinstance(executor, ThreadPoolExecutor):  # not in another process
+            future = super().run_in_executor(executor, partial(self._run_job, func, *args))
+        else:
+            future = super().run_in_executor(executor, func, *args)
         self._jobs += 1
         future.add_done_callback(self._job_ended)
         return future
+
+    def _run_job(self, func: Callable[[*Ts], T], *args: *Ts) -> T:
+        thread = get_ident()
+        self._job_threads.add(thread)
+        try:
+            return func(*args)
+        finally:
+            self._job_threads.discard(thread)
+
+    def job_waits(self, thread: int) -> None:
+        """Note that a thread waits for the loop: while all jobs do, time is virtual.
+
+        Args:
+            thread: its identifier; it counts if it runs a job.
+        """
+        if thread in self._job_threads:
+            self._waiting_threads.add(thread)
+
+    def job_goes_on(self, thread: int) -> None:
+        """Note that a thread does not wait for the loop any more; may be called again.
+
+        Args:
+            thread: as given to :meth:`job_waits`.
+        """
+        self._waiting_threads.discard(thread)
 
     def _job_ended(self, _: object) -> None:
         self._jobs -= 1

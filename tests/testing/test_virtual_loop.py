@@ -7,13 +7,14 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import pytest
 
+from miniagents import MiniAgents
 from miniagents.testing import virtual_time
 from miniagents.testing._virtual_loop import Now, StuckLoopError, Traffic, VirtualSelector, traffic
 from tests.support.sse_server import answer, hold, raw, serve
@@ -202,6 +203,48 @@ def test_a_job_that_fails() -> None:
         with pytest.raises(ValueError, match="x"):
             await asyncio.to_thread(int, "x")
         await asyncio.Event().wait()
+
+    with virtual_time(), pytest.raises(StuckLoopError):
+        asyncio.run(main())
+
+
+async def hours() -> AsyncIterator[int]:
+    """Yield a number each hour."""
+    for number in range(3):
+        await asyncio.sleep(3600)
+        yield number
+
+
+def test_a_job_that_waits_for_the_loop() -> None:
+    """While a job waits for the loop, time jumps; while another one works, it does not."""
+
+    def job() -> list[int]:
+        numbers: list[int] = []
+        for number in MiniAgents.iterate_from_thread(hours):
+            numbers.append(number)
+            time.sleep(0.002)
+        return numbers
+
+    async def main() -> None:
+        async with MiniAgents():
+            assert [0, 1, 2] == await asyncio.to_thread(job)
+            assert 5 == await asyncio.to_thread(lambda: MiniAgents.from_thread(asyncio.sleep, 3600, 5))
+            ended = asyncio.get_running_loop().time()
+            assert 4 * 3600 <= ended < 4 * 3600 + 60
+            both = asyncio.to_thread(time.sleep, 0.02), asyncio.to_thread(job)
+            await asyncio.wait([*map(asyncio.ensure_future, both)], return_when=asyncio.FIRST_COMPLETED)
+            assert asyncio.get_running_loop().time() - ended < 60
+
+    with virtual_time():
+        asyncio.run(main())
+
+
+def test_a_job_that_waits_for_a_stuck_loop() -> None:
+    """If what a job waits for cannot come, the loop is stuck, and does not wait for the job."""
+
+    async def main() -> None:
+        async with MiniAgents(app_wide=True):
+            await asyncio.to_thread(MiniAgents.from_thread, asyncio.Event().wait)
 
     with virtual_time(), pytest.raises(StuckLoopError):
         asyncio.run(main())
