@@ -7,10 +7,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.async_api import Route
+from starlette import routing
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
-from starlette.routing import Route
 
 from miniagents import InteractionContext, Message, MiniAgents, miniagent
 from miniagents.ext.web import chat_routes
@@ -58,7 +59,7 @@ def app_of() -> Starlette:
     async def page(_: Request) -> HTMLResponse:
         return HTMLResponse("<!doctype html><p id=shown></p>")
 
-    return Starlette(routes=[Route("/", page), *chat_routes(counter, prefix="/chat")])
+    return Starlette(routes=[routing.Route("/", page), *chat_routes(counter, prefix="/chat")])
 
 
 async def test_the_script_of_the_docs() -> None:
@@ -70,6 +71,26 @@ async def test_the_script_of_the_docs() -> None:
         await page.evaluate(f"async () => {{ {show}\n{SCRIPT}\nwindow.events = events; }}")
         await page.wait_for_function("events.readyState === 2")
         assert "".join(f"{number} " for number in range(60)) == await page.text_content("#shown")
+
+
+async def test_the_script_of_the_docs_and_a_503() -> None:
+    """If reading is refused for a while (503), for which a browser gives up, the script makes new readers."""
+    async with MiniAgents(app_wide=True), served(app_of()) as url, browser() as chromium:
+        page = await chromium.new_page()
+        refused: list[str] = []
+
+        async def refuse(route: Route) -> None:
+            refused.append(route.request.method)
+            await (route.fulfill(status=503) if len(refused) <= 4 else route.continue_())
+
+        await page.route(re.compile("/chat/runs/."), refuse)
+        await page.goto(url)
+        show = "const show = (text) => (document.getElementById('shown').textContent += text);"
+        await page.evaluate(f"async () => {{ {show}\n{SCRIPT}\nwindow.state = () => events.readyState; }}")
+        last = "document.getElementById('shown').textContent.endsWith('59 ') && state() === 2"
+        await page.wait_for_function(last)
+        assert "".join(f"{number} " for number in range(60)) == await page.text_content("#shown")
+        assert ["GET", "HEAD", "GET", "HEAD", "GET"] == refused
 
 
 async def test_cut_and_back() -> None:

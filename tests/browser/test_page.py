@@ -672,6 +672,22 @@ class TestCuts:
                     await answered(page)
                     assert COUNTED == await page.locator(".text").inner_text()
 
+    async def test_refused(self, tmp_path: Path) -> None:
+        """While the server cannot read its journal (503), the page says so and comes back by itself."""
+        async with opened(tmp_path) as (_, _, page):
+
+            async def refuse(route: Route) -> None:
+                await route.fulfill(status=503)
+
+            await page.route(re.compile("/runs/[^/]+$"), refuse)
+            await say(page, "count 40")
+            await expect(page.get_by_text("The connection is lost. Trying again…")).to_be_visible()
+            await page.wait_for_timeout(1_500)  # it has tried again, and is refused again
+            await expect(page.get_by_text("The connection is lost. Trying again…")).to_be_visible()
+            await page.unroute_all()
+            await answered(page)
+            assert COUNTED == await page.locator(".text").inner_text()
+
     async def test_killed(self, tmp_path: Path) -> None:
         """After kill -9 and a restart the page goes on with the answer, and shows it whole."""
         async with opened(tmp_path) as (server, _, page):

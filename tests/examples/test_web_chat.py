@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from examples import web_chat
 from miniagents.ext.eliza import eliza_agent
@@ -102,7 +102,10 @@ async def test_page_and_instructions(tmp_path: Path) -> None:
 @pytest.mark.gate("starts a browser")
 @pytest.mark.loop(fifo=True, timeout=60.0)
 async def test_in_a_browser(tmp_path: Path) -> None:
-    """An answer streams, goes on when the page is opened again, and stops; nothing is lost, or is HTML."""
+    """An answer streams, goes on when the page is opened again, also if it is refused for a while, and stops.
+
+    Nothing is lost, or is HTML.
+    """
     gate = Gate()
     app = web_chat.chat_app(gate.agent(), tmp_path)
     async with served(app) as url, browser() as chromium:
@@ -112,9 +115,18 @@ async def test_in_a_browser(tmp_path: Path) -> None:
         await page.locator("#text").fill("<b>Count</b>.")
         await page.keyboard.press("Enter")
         await expect(answers).to_have_text(["Begun "], use_inner_text=True)
+
+        async def refuse(route: Route) -> None:
+            refused.append(route.request.method)
+            await (route.fulfill(status=503) if len(refused) <= 4 else route.continue_())
+
+        refused: list[str] = []
+        await page.route(re.compile("/chat/runs/."), refuse)  # as while the journal is away
         await page.reload()
         await expect(asked).to_have_text(["<b>Count</b>."])
         await expect(answers).to_have_text(["Begun "])
+        assert ["GET", "HEAD", "GET", "HEAD", "GET"] == refused
+        await page.unroute_all()
         gate.go.set()
         await expect(answers).to_have_text(["Begun done."])
 

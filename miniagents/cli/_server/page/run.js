@@ -43,16 +43,7 @@ export function follow(run, { onFrame, onConnection, onGone }) {
 
   // EventSource does not report what was wrong, so this asks: is the server away, or is the run unknown?
   async function check() {
-    events.close();
-    let status = 0;
-    try {
-      const given = new AbortController();
-      const response = await fetch(runAddress(run, position), { signal: given.signal });
-      ({ status } = response);
-      given.abort();
-    } catch {
-      // the server is away
-    }
+    const status = await fetch(runAddress(run, position), { method: "HEAD" }).then((response) => response.status, () => 0);
     if (left) return;
     if (status === 204 || status === 404 || status === 401 || status === 403) {
       leave();
