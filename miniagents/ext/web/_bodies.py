@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Final, cast
 
 try:
@@ -15,6 +17,8 @@ except ModuleNotFoundError as _error:
 from ._request_errors import RequestError
 
 _LONGEST_NUMBER: Final = 15  # digits
+_DROPPED: Final = 10_000_000  # bytes of a body that is too large, which are read nevertheless
+_DROPPING: Final = 2.0  # seconds that this may take
 
 
 async def json_body(
@@ -44,19 +48,21 @@ async def json_body(
     ):
         raise RequestError("The content type must be application/json.", 415, code="no_json")
     length = request.headers.get("content-length", "0")
-    if len(length) > _LONGEST_NUMBER or (length.isdecimal() and int(length) > max_body):
-        raise _too_large(max_body)
-    data = bytearray()
+    too_large = len(length) > _LONGEST_NUMBER or (length.isdecimal() and int(length) > max_body)
+    data, chunks = bytearray(), request.stream()
     try:
         async with asyncio.timeout(body_timeout):
-            async for chunk in request.stream():
+            while not too_large and (chunk := await anext(chunks, None)) is not None:
                 data += chunk
-                if len(data) > max_body:
-                    raise _too_large(max_body)
+                too_large = len(data) > max_body
     except TimeoutError:
         raise RequestError(
             f"The body did not come within {body_timeout:g} seconds.", 408, code="too_slow"
         ) from None
+    if too_large:
+        if data or "expect" not in request.headers:  # else the client sends the body only if it is wanted
+            await _drop(chunks, body_timeout)
+        raise RequestError(f"The body has more than {max_body} bytes.", 413, code="too_large")
     try:
         body = cast("object", json.loads(data))
     except (ValueError, RecursionError):
@@ -66,5 +72,10 @@ async def json_body(
     return cast("dict[str, object]", body)
 
 
-def _too_large(max_body: int) -> RequestError:
-    return RequestError(f"The body has more than {max_body} bytes.", 413, code="too_large")
+async def _drop(chunks: AsyncIterator[bytes], seconds: float) -> None:
+    """Read the rest of a body, within limits: most clients read no response before they have sent all."""
+    left = _DROPPED
+    with suppress(TimeoutError):
+        async with asyncio.timeout(min(seconds, _DROPPING)):
+            while left > 0 and (chunk := await anext(chunks, None)) is not None:
+                left -= len(chunk)

@@ -142,6 +142,23 @@ async def test_bodies(path: str) -> None:
             assert b"nosniff" in answer
 
 
+async def test_the_rest_of_a_large_body() -> None:
+    """A client that sends all of a body that is too large before it reads gets the 413."""
+    async with serving() as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(str(client.base_url)).port)
+        head = "POST /chat/runs HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n"
+        try:
+            writer.write(f"{head}content-length: 8000000\r\n\r\n".encode())
+            for _ in range(80):
+                writer.write(b" " * 100_000)
+                await writer.drain()
+            received = await reader.read()
+        except ConnectionError:
+            received = b""
+        writer.close()
+        assert received.startswith(b"HTTP/1.1 413 ")
+
+
 async def test_runs_of_others() -> None:
     """A chat, a run and its stop are their owner's; somebody else with the same ids is told of none."""
     gate = Gate()
