@@ -570,8 +570,8 @@ class RunQuestions:
             try:
                 check(cast("Asked", data))
             except ValueError as error:
-                self._add(["refused", 0, question.id, _name_of(event), str(error)])
-                why = strip_control(redact_keys(str(error)))  # it may quote what came from outside
+                self._refuse(question.id, _name_of(event), error)
+                why = self._why_not(_name_of(event))
                 _LOG.warning("A value of the event %r came early, and is not used: %s", event, why)
                 await self._store.delete(_name_of(event), topic=topic)
             else:
@@ -588,6 +588,9 @@ class RunQuestions:
         self._open[question.id] = _Open(question, check, Asking(producer, aside), answered)
         for key, data in self._sent.pop(question.id, ()):  # they came before the question was asked again
             self._settle(question.id, key, data)
+            if key in self._known.refused:  # who gave it may have been told only that it is kept
+                why = self._why_not(key)
+                _LOG.warning("An answer that was kept for the run %r does not fit: %s", self._run, why)
         left = None if question.due is None else max(question.due - wall_time(), 0.0)
         if self.on_wait is not None and not answered.done() and left != 0:
             self.on_wait()
@@ -632,11 +635,18 @@ class RunQuestions:
             try:
                 waiting.check(cast("Asked", data))
             except ValueError as error:
-                self._known.refused[key] = str(error)
-                self._add(["refused", 0, question, key, str(error)])
+                self._refuse(question, key, error)
                 return
             waiting.answered.set_result(None)
         self._sent.setdefault(question, []).append((key, data))
+
+    def _refuse(self, question: str, key: str, error: ValueError) -> None:
+        self._known.refused[key] = str(error)
+        self._add(["refused", 0, question, key, str(error)])
+
+    def _why_not(self, key: str) -> str:
+        """Why something that was sent is refused, for a log: it may quote what came from outside."""
+        return strip_control(redact_keys(self._known.refused[key]))
 
     # -- calls with effects ------------------------------------------------------------------------------
 

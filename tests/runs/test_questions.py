@@ -190,10 +190,11 @@ async def _is_parked(journal: RunStore, run: str) -> bool:
     return (await journal.find(run=run))[0].state == "parked"
 
 
-async def test_answers_while_no_server_runs() -> None:
+async def test_answers_while_no_server_runs(caplog: pytest.LogCaptureFixture) -> None:
     """A wrong answer that no server has checked does not refuse the right one; the first that fits counts.
 
-    The question has an answer meanwhile: it is listed only for those who want to see such ones, too.
+    The question has an answer meanwhile: it is listed only for those who want to see such ones, too. Who has
+    given the wrong one was not told so: the log of the server that checks it says why it does not fit.
     """
     paid: list[int] = []
     journal = MemoryJournal()
@@ -209,6 +210,8 @@ async def test_answers_while_no_server_runs() -> None:
         await runs.open()
         assert "finished" == (await texts(runs, run))[1]
     assert [5] == paid
+    (said,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert said.startswith(f"An answer that was kept for the run {run!r} does not fit: ")
 
 
 @pytest.mark.parametrize(("first", "second"), [(Allow(), Reject()), (Reject(), Allow({"amount": 5}))])
