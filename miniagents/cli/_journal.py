@@ -5,7 +5,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -51,7 +51,8 @@ Example:
   miniagents journal runs CHAT.journal
 
 A line has the time at which the run began (UTC), its id, the version of its last server, how it ended or its
-state, its owner and what it belongs to. The newest runs come first.
+state, its owner and what it belongs to. The newest runs come first. A run that has not ended, and has no
+server, says so if none of its version is there.
 """
 _SHOW_EPILOG: Final = """\
 Examples:
@@ -311,8 +312,8 @@ async def _of_runs(options: JournalOptions) -> None:
             await _of_run(journal, options.run, options)
             return
         if options.what == "runs":
-            records = await journal.find(limit=_MOST_RUNS)
-            sys.stdout.writelines(f"{_run_line(record)}\n" for record in records)
+            records, served = await journal.find(limit=_MOST_RUNS), await journal.served_versions()
+            sys.stdout.writelines(f"{_run_line(record, served)}\n" for record in records)
             return
         for record in reversed(await journal.find(ended=False, limit=sys.maxsize)):
             found = await open_questions(journal, record.run, answered=True)
@@ -382,8 +383,10 @@ def _calls(place: str) -> Iterator[StoredCall]:
     yield from calls
 
 
-def _run_line(record: RunRecord) -> str:
+def _run_line(record: RunRecord, served: Container[str]) -> str:
     state = record.how or record.state
+    if record.restart == "server" and record.state in {"left", "parked"} and record.version not in served:
+        state += " (no server of its version is there)"
     words = (_moment(record.began), record.run, record.version, state, record.owner, record.topic)
     return strip_control(" ".join(filter(None, words)))
 

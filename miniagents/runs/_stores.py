@@ -140,7 +140,8 @@ class RunRecord:
         restart: what continues it if its process ends: the next ``"server"`` (`RunStore.take`), the
             ``"program"`` when it runs again (`RunStore.claim`), or nothing (``"never"``).
         state: ``"live"``, ``"left"``, ``"parked"`` (it waits for something to be sent) or ``"ended"``.
-        attempts: how many processes have worked on it; one that left it in order does not count.
+        attempts: how many processes have worked on it; one that left it in order, or because the journal was
+            away, does not count.
         last: the position of its last event.
         began: when, in seconds since 1970.
         how: how it has ended; ``""`` before.
@@ -326,7 +327,8 @@ class RunStore(Protocol):
                 seconds since 1970, or when something is sent to it.
             heard: how many of the things that were sent to the run this process has heard; if there are more,
                 the run is not parked.
-            counts: whether this process counts as an attempt, as one that ends without leaving the run does.
+            counts: whether this process counts as an attempt, as one that ends without leaving the run does;
+                it does not if the store writes this later.
 
         Raises:
             JournalError: ``"taken"``, ``"ended"`` or ``"unknown"``.

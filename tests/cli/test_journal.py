@@ -186,6 +186,27 @@ async def test_an_answer_without_a_server(tmp_path: Path, capsys: pytest.Capture
         assert said.endswith(" (answered by ada; a server of version 5 checks it)\n")
 
 
+async def test_runs_without_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that waits, or was left, is shown with its state, and whether its version has a server."""
+    file = str(tmp_path / "runs.journal")
+    async with Journal(file) as journal:
+        part = await journal.join("2", lambda: None)
+        for version, wake_at in (("1", 1e12), ("1", None), ("2", 1e12)):
+            await journal.begin(
+                lease := Lease(RunRecord(f"v{version}-{wake_at}", "", "", version, "server")), []
+            )
+            await journal.leave(lease, wake_at=wake_at)
+        await journal.begin(Lease(RunRecord("works", "", "", "1", "server")), [])
+        _, said = await run_command(capsys, "runs", file)
+        part()
+    assert [
+        "works 1 live",
+        "v2-1000000000000.0 2 parked",
+        "v1-None 1 left (no server of its version is there)",
+        "v1-1000000000000.0 1 parked (no server of its version is there)",
+    ] == [line.split(" ", 1)[1] for line in said.splitlines()]
+
+
 def test_cassette(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The calls of models in a run are a cassette: a test replays them without a model, with their pauses."""
 

@@ -407,7 +407,7 @@ class RunTables:
     def _leave_abandoned(self, lease: Lease) -> None:
         self._check_own()  # it may be written nevertheless, and another process have it
         with suppress(JournalError):
-            self.leave(lease, self._codec.batch_of([]), None, 0, counts=True)
+            self.leave(lease, self._codec.batch_of([]), None, 0, counts=False)
 
     def _wake(self, which: str, *values: object) -> None:
         """Let runs be taken, and all servers look for them."""
@@ -459,7 +459,8 @@ class RunTables:
             )
             rows += self._all(query, *known, limit)
         left = cast("list[tuple[int, str, str, float | None]]", rows)
-        absent = {its for _, its, _, _ in left} - served - {version}
+        parked = set[str]() if waiting else self._parked_versions()
+        absent = ({its for _, its, _, _ in left} | parked) - served - {version}
         since = {its: at for its, at in self._absent.items() if its not in served}  # also of other queries
         self._absent = dict.fromkeys(absent, now) | since
         gone = {its for its in absent if self._absent[its] < now - _PATIENCE * self._lease}
@@ -470,17 +471,31 @@ class RunTables:
             or (its in absent and (restart == "never" or its in gone) and (waiting or wake_at is None))
         ]
         if not waiting:
-            self._tell_stranded({its for _, its, _, wake_at in left if its in gone and wake_at is not None})
+            self._tell_stranded(gone & (parked | {its for _, its, _, wake_at in left if wake_at is not None}))
         return fit[:limit]
+
+    def _parked_versions(self) -> set[str]:
+        """The versions of runs that wait, each by one look at the index, however many runs there are."""
+        found: list[str] = []
+        query = f"SELECT version FROM runs WHERE {_WAITS} {{}} ORDER BY version LIMIT 1"  # noqa: S608 - constants
+        while rows := self._all(query.format("AND version > ?" if found else ""), *found[-1:]):
+            found += [cast("str", version) for (version,) in rows]
+        return set(found)
 
     def _tell_stranded(self, versions: set[str]) -> None:
         for each in versions - self._told:
             _LOG.warning(
-                "Runs of the version %r have been answered, and wait for a server of it; there is none. "
-                "Runs(take_over=...) decides about such runs.",
+                "Runs of the version %r wait, and no server of it is there to continue them: start one, or "
+                "decide about them with Runs(take_over=...).",
                 each,
             )
         self._told |= versions
+
+    def served(self) -> set[str]:
+        """Return the versions that servers have joined with which have not ended, as far as is known."""
+        oldest = self._clock() - _PATIENCE * self._lease
+        rows = self._all("SELECT versions, process FROM servers WHERE seen > ?", oldest)
+        return {each for text, process in rows if not is_gone(cast("str", process)) for each in _list(text)}
 
     def take(self, numbers: Sequence[int], *, version: str | None = None, ended: bool = False) -> list[Lease]:
         """Become the writer of runs that no process writes, and that have not ended, or may have.

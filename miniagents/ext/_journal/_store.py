@@ -326,6 +326,16 @@ class JournalInDatabase:
         """
         return await self._ask(partial(self._runs.find, run, topic, owner, ended, limit), "read")
 
+    async def served_versions(self) -> set[str]:
+        """Return the versions of agents that servers have joined with, and gave a sign of life since.
+
+        A run of another version waits for a server of it, if it was left or parked.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        return await self._ask(self._runs.served, "read")
+
     async def send(self, run: str, key: str, data: Json, /) -> None:
         """Send something to a run, which its writer gets, now or when it takes the run over.
 

@@ -33,7 +33,7 @@ class LiveRun:
         journal: keeps its log.
         context: the context of the run.
         keep: for how many seconds it is kept after its end.
-        may_retry: returns whether a run may begin again whose log could not be written.
+        may_retry: returns whether the run may begin again if its log could not be written.
         events: what is in the log already.
 
     Attributes:
@@ -52,7 +52,7 @@ class LiveRun:
         context: PromisingContext,
         *,
         keep: float | None,
-        may_retry: Callable[[str], bool],
+        may_retry: Callable[[], bool],
         events: Sequence[Event] = (),
     ) -> None:
         self.context = context
@@ -66,7 +66,7 @@ class LiveRun:
             collect=self._collect,
             on_kept=self._show,
             on_end=self._ended,
-            may_begin_again=lambda: resumable and self._stopped is None and may_retry(lease.run),
+            may_begin_again=lambda: resumable and self._stopped is None and may_retry(),
         )
         self.log.end.keep = keep
         self.listens: bool = False
@@ -105,6 +105,12 @@ class LiveRun:
     def started(self) -> bool:
         """Whether its replies are read."""
         return self._source is not None
+
+    @property
+    def not_kept(self) -> bool:
+        """Whether it was left because its log could not be written, though the journal is not away."""
+        error = self.log.error
+        return self.log.end.state == "left" and error is not None and error.reason is None
 
     def _origin(self, number: int, promise: MessagePromise[Message]) -> tuple[int, int] | None:
         known = self._retelling is not None and number < self._retelling.known
@@ -149,7 +155,6 @@ class LiveRun:
         Args:
             error: what it does.
         """
-        logger.error("A run cannot continue (%s): %s", self.run, error)
         self.end(RunEnded("lost", str(error)))
         self.stop()
 
@@ -195,7 +200,9 @@ class LiveRun:
             self._view.add(item, self._new)
             if isinstance(item, RunEnded):
                 if item.how == "lost":
-                    logger.info("A run is lost (%s): %s", self.run, item.sentence)
+                    # A server that ends is no reason to look, and of other reasons the log has an error.
+                    level = logging.INFO if self._last is None else logging.WARNING
+                    logger.log(level, "A run is lost (%s): %s", self.run, item.sentence)
                 events.append(["ended", 0, item.how, item.sentence, len(self.frames) + len(self._new)])
                 end.how = item.how
                 end.wishes.add("ends")

@@ -46,7 +46,7 @@ from ._turns import OF_ITS_CLIENT, Turn, TurnFeed, end_of_turn
 
 logger = logging.getLogger(__name__)
 
-_RETRIES: Final = 3  # of a run whose log cannot be written: a database may be away for a moment
+_RETRIES: Final = 3  # of a run whose log cannot be written, while the journal can write that it is left
 _AGAIN: Final = 30.0  # seconds after which a run that cannot continue now is tried again
 _CLOSING: Final = 10.0  # seconds that recording the last frames of all runs may take
 _REFUSALS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
@@ -126,7 +126,7 @@ class Runs:
         self._live: dict[str, LiveRun] = {}
         # Of questions of runs that this process has parked, the newest ones.
         self._checks: dict[str, Callable[[Mapping[str, object]], object]] = {}
-        self._failures: Counter[str] = Counter()  # how often the log of a run could not be written
+        self._failures: Counter[str] = Counter()  # how often a run was left because of its log
 
     def add_agents(self, agents: Mapping[str, Agent]) -> None:
         """Add agents by name.
@@ -260,7 +260,10 @@ class Runs:
 
     def _make(self, lease: Lease, context: PromisingContext, events: Sequence[Event] = ()) -> LiveRun:
         return LiveRun(
-            *(lease, self._journal, context), keep=self._keep, may_retry=self._may_retry, events=events
+            *(lease, self._journal, context),
+            keep=self._keep,
+            may_retry=lambda: self._failures[lease.run] < _RETRIES,
+            events=events,
         )
 
     def _add(self, live: LiveRun) -> None:
@@ -269,15 +272,13 @@ class Runs:
         def forget(closed: asyncio.Future[bool]) -> None:
             if closed.result() and self._live.get(live.run) is live:  # else only this process knows its end
                 del self._live[live.run]
+            if live.not_kept:
+                self._failures[live.run] += 1
             self._checks |= live.log.questions.checks
             while len(self._checks) > _MOST_CHECKS:
                 del self._checks[next(iter(self._checks))]
 
         live.closed.add_done_callback(forget)
-
-    def _may_retry(self, run: str) -> bool:
-        self._failures[run] += 1
-        return self._failures[run] <= _RETRIES
 
     async def find(self, run: str, *, owner: str | None = "") -> RunRecord | None:
         """Return the record of a run; None if there is none, or it has another owner.
@@ -736,9 +737,9 @@ class Runs:
                 frames: list[Frame] = []
                 with suppress(JournalError):  # none, if what is damaged cannot be read
                     frames = FrameView().take((await self._journal.read(record.run)).events)
-                logger.warning("A run is lost (%s): %s", record.run, last.sentence)
                 event: Event = ["ended", 0, last.how, last.sentence, len(frames) + 1]
                 await self._journal.end(lease, [event], how=last.how, keep=self._keep)
+                logger.warning("A run is lost (%s): %s", record.run, last.sentence)
             else:
                 wake_at = time.time() + _AGAIN
                 await self._journal.leave(lease, wake_at=wake_at, heard=sys.maxsize, counts=counts)

@@ -34,12 +34,35 @@ async def test_two_joins_wait_for_the_same_version(tmp_path: Path) -> None:
             part()
 
 
+async def test_a_sleeper_whose_version_is_gone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of runs that wait for a server of a version that is gone, each server logs one warning: what to do."""
+    with Journal(tmp_path / "runs.journal", lease=0.03) as journal:
+        for run, version in (("6", "0"), ("7", "1"), ("8", "1"), ("9", "2")):
+            lease = Lease(RunRecord(run, version=version, restart="server"))
+            await journal.begin(lease, [["began", 0, None]])
+            await journal.leave(lease, wake_at=0.0 if run == "7" else 1e12)
+        part = await journal.join("2", lambda: None)
+        assert {"2"} == await journal.served_versions()
+        async with asyncio.timeout(10):
+            while len(caplog.records) < 2:  # noqa: ASYNC110 - of a thread
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # some looks later
+        part()
+    assert [("WARNING", True)] * 2 == [
+        (each.levelname, "Runs(take_over=...)" in each.message) for each in caplog.records
+    ]
+    assert {"'0'", "'1'"} == {each.message.split()[4] for each in caplog.records}
+
+
 @pytest.mark.logs("away")
 @pytest.mark.parametrize("ends", [False, True])
 async def test_a_journal_that_is_away_at_the_end(
     *, ends: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run whose end could not be written, nor that it is left, is taken while its server goes on."""
+    """A run whose end could not be written, nor that it is left, is taken while its server goes on.
+
+    That is no end of a server: it counts as no attempt.
+    """
     monkeypatch.setattr(_runs, "_TIDY", 0.1)
     path = tmp_path / "runs.journal"
     with Journal(path) as journal, Journal(path) as other, sqlite3.connect(path) as database:
@@ -56,7 +79,7 @@ async def test_a_journal_that_is_away_at_the_end(
         database.execute("DROP TRIGGER t")
         async with asyncio.timeout(5):
             await left.wait()
-        assert [("7", 2)] == [(each.run, each.record.attempts) for each in await other.take("1", 1)]
+        assert [("7", 1)] == [(each.run, each.record.attempts) for each in await other.take("1", 1)]
         with pytest.raises(JournalError, match="another process"):
             await journal.append(lease, [["x", 0]])
         part()

@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typing_extensions import override
@@ -312,8 +313,12 @@ async def test_what_the_log_says(tmp_path: Path, caplog: pytest.LogCaptureFixtur
             (lost,) = await everything(runs, "s", owner="ada")
     assert isinstance(lost, RunEnded)
     wanted = ["A run of another server was taken over: r", f"A run is lost (s): {lost.sentence}"]
-    logged = [each.message for each in caplog.records if each.name.startswith("miniagents.ext.web")]
-    assert sorted(wanted) == sorted(logged)
+    logged = [
+        (each.levelname, each.message)
+        for each in caplog.records
+        if each.name.startswith("miniagents.ext.web")
+    ]
+    assert [*zip(("INFO", "WARNING"), wanted, strict=True)] == sorted(logged)
 
 
 @pytest.mark.logs("A run cannot continue")
@@ -770,6 +775,59 @@ async def test_a_journal_that_is_away_for_longer(tmp_path: Path, monkeypatch: py
             async with asyncio.timeout(10):
                 frames = await reading
         assert ([answer], "finished") == (texts_of(frames), how_it_ended(frames))
+    database.close()
+
+
+class _LettingGo(Journal):
+    """A journal that says when it could not even write that a run is left."""
+
+    @override
+    async def leave(self, *words: Any, **settings: Any) -> None:
+        try:
+            await super().leave(*words, **settings)
+        except JournalError:
+            self.let_go.set()
+            raise
+
+    let_go: asyncio.Event
+
+
+@pytest.mark.logs("away", "cannot be recorded", "No reader ever saw this error", "can be used again")
+async def test_many_outages_of_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outage of the journal is no end of a server: a run goes on after any number of them."""
+    monkeypatch.setattr(_runs, "_TIDY", 0.02)
+    path, over, begun = tmp_path / "runs.journal", asyncio.Event(), asyncio.Event()
+
+    @miniagent
+    async def counter(ctx: InteractionContext) -> None:
+        async def words(_: object) -> AsyncGenerator[str]:
+            begun.set()
+            while not over.is_set():
+                yield "more "
+                await asyncio.sleep(0.01)
+            yield "over"
+
+        ctx.reply(Message.promise(words))
+
+    with _LettingGo(path) as journal, sqlite3.connect(path) as database:
+        journal.let_go = asyncio.Event()
+        async with MiniAgents(), asyncio.timeout(20):
+            runs = runs_of(journal, counter, max_attempts=2)
+            reading = asyncio.create_task(everything(runs, run := await runs.begin("agent", "Count.")))
+            for _ in range(6):
+                await begun.wait()
+                for name, action in (("a", "INSERT ON tail"), ("b", "UPDATE ON runs")):
+                    refuse = "BEGIN SELECT RAISE(FAIL, 'away'); END"
+                    database.execute(f"CREATE TRIGGER {name} BEFORE {action} {refuse}")
+                await journal.let_go.wait()
+                begun.clear()
+                journal.let_go.clear()
+                for name in "ab":
+                    database.execute(f"DROP TRIGGER {name}")
+            await begun.wait()
+            over.set()
+            assert "finished" == how_it_ended(await reading)
+            assert 1 == (await journal.find(run=run))[0].attempts
     database.close()
 
 
