@@ -506,6 +506,7 @@ class RunQuestions:
         self._store = store
         self._run = run
         self._known = _Known.of(run, "", events)
+        self._kept = frozenset(self._known.asked)  # that other processes asked
         self.bound: frozenset[str] = frozenset(chain(self._known.intents, *self._known.inside.values()))
         self._add = add
         self._write = write
@@ -588,7 +589,8 @@ class RunQuestions:
         self._open[question.id] = _Open(question, check, Asking(producer, aside), answered)
         for key, data in self._sent.pop(question.id, ()):  # they came before the question was asked again
             self._settle(question.id, key, data)
-            if key in self._known.refused:  # who gave it may have been told only that it is kept
+            if key in self._known.refused and question.id in self._kept:
+                # Who gave it may know only that it is kept.
                 why = self._why_not(key)
                 _LOG.warning("An answer that was kept for the run %r does not fit: %s", self._run, why)
         left = None if question.due is None else max(question.due - wall_time(), 0.0)

@@ -327,6 +327,7 @@ async def test_events() -> None:
         assert (["3"], "finished") == await texts(runs, await runs.begin("clerk", "again"))
 
 
+@pytest.mark.logs("does not fit")
 async def test_a_refused_answer_leaves_the_run_parked() -> None:
     """An answer that does not fit leaves a run parked, and its log as it was; so does a value of an event.
 

@@ -459,7 +459,8 @@ class RunTables:
             )
             rows += self._all(query, *known, limit)
         left = cast("list[tuple[int, str, str, float | None]]", rows)
-        parked = set[str]() if waiting else self._parked_versions()
+        decides = waiting or any(each for _, each, *_ in self._joined.values())  # about all that wait
+        parked = set[str]() if decides else self._parked_versions()
         absent = ({its for _, its, _, _ in left} | parked) - served - {version}
         since = {its: at for its, at in self._absent.items() if its not in served}  # also of other queries
         self._absent = dict.fromkeys(absent, now) | since
@@ -470,7 +471,7 @@ class RunTables:
             if its == version
             or (its in absent and (restart == "never" or its in gone) and (waiting or wake_at is None))
         ]
-        if not waiting:
+        if not decides:
             self._tell_stranded(gone & (parked | {its for _, its, _, wake_at in left if wake_at is not None}))
         return fit[:limit]
 

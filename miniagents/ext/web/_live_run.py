@@ -79,6 +79,7 @@ class LiveRun:
         self._stopped: RunEnded | None = None
         self._heard: set[str] = set()  # keys of what was sent
         self._last: RunEnded | None = None  # if it cannot go on
+        self._level = logging.INFO  # at which the log says that it is lost: its server ends
         self._new: list[Frame] = []  # of the batch that is being written
 
     def start(self, replies: Replies, agent: str | None, error_text: ErrorText | None) -> None:
@@ -155,16 +156,17 @@ class LiveRun:
         Args:
             error: what it does.
         """
-        self.end(RunEnded("lost", str(error)))
+        self.end(RunEnded("lost", str(error)), logging.ERROR)
         self.stop()
 
-    def end(self, last: RunEnded) -> None:
+    def end(self, last: RunEnded, level: int = logging.INFO) -> None:
         """End it, whatever its agent replies.
 
         Args:
             last: the last frame.
+            level: at which the log says that it is lost.
         """
-        self._last = last
+        self._last, self._level = last, level
         self.log.wake()
 
     async def stopped(self) -> None:
@@ -200,9 +202,7 @@ class LiveRun:
             self._view.add(item, self._new)
             if isinstance(item, RunEnded):
                 if item.how == "lost":
-                    # A server that ends is no reason to look, and of other reasons the log has an error.
-                    level = logging.INFO if self._last is None else logging.WARNING
-                    logger.log(level, "A run is lost (%s): %s", self.run, item.sentence)
+                    logger.log(self._level, "A run is lost (%s): %s", self.run, item.sentence)
                 events.append(["ended", 0, item.how, item.sentence, len(self.frames) + len(self._new)])
                 end.how = item.how
                 end.wishes.add("ends")

@@ -704,7 +704,7 @@ class Runs:
         live = self._make(lease, context, page.events)
         if request is None or ending is not None:
             self._add(live)
-            live.end(ending or LOST)
+            live.end(ending or LOST, logging.WARNING if request is None else logging.INFO)
             await live.closed
             return
         block = self._block(live, record, page.events)
@@ -747,7 +747,7 @@ class Runs:
     def _request_of(
         self, record: RunRecord, events: Sequence[Event]
     ) -> tuple[RunRequest | None, RunEnded | None]:
-        """The request of a run, and its last frame if it cannot continue."""
+        """The request of a run, None if this server cannot continue it; and its last frame, if it ends."""
         try:
             began = events[0] if events else []
             _, _, data = began  # none if its texts were dropped
@@ -761,20 +761,10 @@ class Runs:
             return None, _cannot("The agent of this answer does not exist any more, so the answer")
         if record.version == self._version:
             return request, None
-        record = replace(record, state="parked" if _waits(events) else "left", agent=request.agent)
-        return request, self._decided(record)
-
-    def _decided(self, record: RunRecord) -> RunEnded | None:
-        """What `take_over` says of a run of another version; it goes on only if that says so."""
-        changed = _cannot("The agents have changed since this answer began, so it")
         if self._take_over is None:
-            return changed
-        try:
-            sentence = _sentence_of(self._take_over(record))
-        except Exception:
-            logger.exception("take_over failed, so a run of another version ends: %s", record.run)
-            return changed
-        return None if sentence is None else RunEnded("lost", sentence)
+            return None, _CHANGED
+        record = replace(record, state="parked" if _waits(events) else "left", agent=request.agent)
+        return request, _decided(record, self._take_over)
 
     async def _close(self) -> None:
         opening, self._opening = self._opening, None
@@ -850,5 +840,18 @@ def _sentence_of(said: object) -> str | None:
     raise TypeError(msg)
 
 
+def _decided(record: RunRecord, take_over: Callable[[RunRecord], str | None]) -> RunEnded | None:
+    """What `take_over` says of a run of another version; it goes on only if that says so."""
+    try:
+        sentence = _sentence_of(take_over(record))
+    except Exception:
+        logger.exception("take_over failed, so a run of another version ends: %s", record.run)
+        return _CHANGED
+    return None if sentence is None else RunEnded("lost", sentence)
+
+
 def _cannot(reason: str) -> RunEnded:
     return RunEnded("lost", f"{reason} does not continue.")
+
+
+_CHANGED: Final = _cannot("The agents have changed since this answer began, so it")

@@ -251,6 +251,7 @@ async def test_tools(tmp_path: Path) -> None:
     assert 4 == sum(isinstance(each, MessageEnded) for each in frames)
 
 
+@pytest.mark.logs("A run is lost")
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -276,6 +277,7 @@ async def test_what_cannot_go_on(tmp_path: Path, change: dict[str, object], sent
         assert [] == await unfinished(journal)
 
 
+@pytest.mark.logs("A run is lost")
 async def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
     """So does one of which it is not known any more what it was asked; the others go on."""
     with Journal(tmp_path / "runs.journal") as journal:
