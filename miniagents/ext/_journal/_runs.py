@@ -40,6 +40,7 @@ LARGE: Final = 65536
 """Bytes of events that are packed."""
 
 Sent: TypeAlias = Callable[[str, Json], None]
+_Left: TypeAlias = tuple[int, str, str, float | None]  # number, version, restart and when it goes on
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _PATIENCE: Final = 10  # leases
@@ -146,6 +147,9 @@ class RunTables:
 
     packs: ClassVar[bool] = True
     """Whether new events are kept in memory until they are packed."""
+
+    by_version: ClassVar[str] = ""
+    """Has the database find runs that wait by their version, where it does not do so by itself."""
 
     if_there: ClassVar[str] = "DO NOTHING"
     """What is done about a text that is kept already."""
@@ -448,37 +452,29 @@ class RunTables:
         """
         served = {each for (text,) in self._all("SELECT versions FROM servers") for each in _list(text)}
         now = time.monotonic()
-        columns = "id, version, restart, wake_at"
-        query = f"SELECT {columns} FROM runs WHERE {_LEFT} ORDER BY id"  # noqa: S608 - constants
-        rows = self._all(query)
-        if waiting:
-            known = sorted(served | {version})
-            query = (
-                f"SELECT {columns} FROM runs WHERE {_WAITS} AND version NOT IN "  # noqa: S608 - constants
-                f"({marks(len(known))}) ORDER BY id LIMIT ?"
-            )
-            rows += self._all(query, *known, limit)
-        left = cast("list[tuple[int, str, str, float | None]]", rows)
-        decides = waiting or any(each for _, each, *_ in self._joined.values())  # about all that wait
-        parked = set[str]() if decides else self._parked_versions()
-        absent = ({its for _, its, _, _ in left} | parked) - served - {version}
+        query = "SELECT id, version, restart, wake_at FROM runs WHERE {} ORDER BY id"
+        left = cast("list[_Left]", self._all(query.format(_LEFT)))
+        waits = self._parked_versions().union(its for _, its, _, wake_at in left if wake_at is not None)
+        absent = waits.union(its for _, its, _, _ in left) - served - {version}
         since = {its: at for its, at in self._absent.items() if its not in served}  # also of other queries
         self._absent = dict.fromkeys(absent, now) | since
         gone = {its for its in absent if self._absent[its] < now - _PATIENCE * self._lease}
-        fit = [
+        if waiting and gone:
+            parked = query.format(f"{_WAITS} AND version IN ({marks(len(gone))})")
+            left += cast("list[_Left]", self._all(f"{parked} LIMIT ?", *gone, limit))
+        elif not any(each for _, each, *_ in self._joined.values()):
+            self._tell_stranded(gone & waits)
+        return [
             number
             for number, its, restart, wake_at in left
             if its == version
             or (its in absent and (restart == "never" or its in gone) and (waiting or wake_at is None))
-        ]
-        if not decides:
-            self._tell_stranded(gone & (parked | {its for _, its, _, wake_at in left if wake_at is not None}))
-        return fit[:limit]
+        ][:limit]
 
     def _parked_versions(self) -> set[str]:
         """The versions of runs that wait, each by one look at the index, however many runs there are."""
         found: list[str] = []
-        query = f"SELECT version FROM runs WHERE {_WAITS} {{}} ORDER BY version LIMIT 1"  # noqa: S608 - constants
+        query = f"SELECT version FROM runs {self.by_version} WHERE {_WAITS} {{}} ORDER BY version LIMIT 1"  # noqa: S608 - constants
         while rows := self._all(query.format("AND version > ?" if found else ""), *found[-1:]):
             found += [cast("str", version) for (version,) in rows]
         return set(found)

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -114,6 +115,29 @@ async def test_an_answer_among_many_runs(tmp_path: Path, monkeypatch: pytest.Mon
             await all_heard.wait()
         assert [("answer", {"value": 1})] * 2 == heard
         assert 45 > len(statements)
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+async def test_a_look_among_many_parked_runs(tmp_path: Path, *, waiting: bool) -> None:
+    """To look for runs that can be taken costs the same with a few parked runs, and with thousands."""
+    path, steps = tmp_path / "runs.journal", list[int]()
+    with Journal(path, lease=60.0) as journal, sqlite3.connect(path) as database:
+        for count in (3, 3_000):
+            database.executemany(
+                "INSERT INTO runs (run, owner, topic, version, restart, server, attempts, last, began, how, "
+                "wake_at) VALUES (?, '', '', ?, 'server', 'parked', 1, 1, 0, '', 1e12)",
+                [(f"{count} {number}", str(number % 3)) for number in range(count)],
+            )
+            database.commit()
+            steps.append(0)
+
+            def step() -> None:
+                steps[-1] += 1
+
+            cast("SQLiteDatabase", journal._database)._connection.set_progress_handler(step, 10)
+            assert [] == await journal.take("1", 9, waiting=waiting)
+    database.close()
+    assert steps[1] <= steps[0] + 10
 
 
 async def test_a_transaction_that_is_always_in_the_way(
