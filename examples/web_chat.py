@@ -4,7 +4,7 @@
     uvicorn --factory web_chat:create_app    # or with any server
 
 The page is `web_chat.html`, a hundred lines without a library. If the server is killed, answers continue
-when you start it again: frames and calls are in two files in the current folder.
+when you start it again: what runs do is in a journal in the current folder.
 It needs `pip install 'miniagents[web]' fastapi`.
 """
 

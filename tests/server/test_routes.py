@@ -521,8 +521,8 @@ async def test_info(tmp_path: Path) -> None:
     async with page_of(scripted_model(), tmp_path) as page:
         told = await page.client.get("/api/info")
         said = told.json()
-        assert ("POET", "m-1", "Hello, I am a poet.", True) == tuple(
-            said[name] for name in ("agent", "model", "opening", "timelines")
+        assert ("POET", "m-1", "Hello, I am a poet.") == tuple(
+            said[name] for name in ("agent", "model", "opening")
         )
         assert "no-store" == told.headers["cache-control"]
         assert "server" not in told.headers

@@ -107,7 +107,6 @@ class _Api:
                 "opening": self.about.opening,
                 "interactive": self.about.interactive,
                 "version": version("miniagents"),
-                "timelines": True,
             }
         )
 
