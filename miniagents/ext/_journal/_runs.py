@@ -814,13 +814,13 @@ class RunTables:
         if self._server and now >= self._tidy_at:
             self._tidy_at = now + _TIDY
             write(self._pack)
-            for lease in [each.lease for each in self._own.values() if each.abandoned]:
-                write(partial(self._leave_abandoned, lease))
         due = min(self._poll_at, self._look_at, self._seen + self._lease / 3 if self._server else math.inf)
         return max(0.0, due - time.monotonic())
 
     def _look(self, write: Callable[[Callable[[], object]], None]) -> None:
-        """Look for runs that may be taken."""
+        """Let go of abandoned runs, and look for those that may be taken."""
+        for lease in [each.lease for each in self._own.values() if each.abandoned]:
+            write(partial(self._leave_abandoned, lease))
         if self.some_gone():
             write(self.bury)
         if self._is_due():

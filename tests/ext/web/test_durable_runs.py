@@ -24,7 +24,6 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.ext._journal import _runs
 from miniagents.ext.journal import (
     Event,
     Journal,
@@ -758,9 +757,8 @@ async def test_a_journal_that_is_away(failures: int, how: str) -> None:
 
 
 @pytest.mark.logs("away", "cannot be recorded", "No reader ever saw this error")
-async def test_a_journal_that_is_away_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_journal_that_is_away_for_longer(tmp_path: Path) -> None:
     """While its journal is away, a run is not told to be lost: it goes on when the journal is back."""
-    monkeypatch.setattr(_runs, "_TIDY", 0.05)
     path, answer = tmp_path / "runs.journal", "One, two, three."
     with Journal(path) as journal, sqlite3.connect(path) as database:
         async with MiniAgents():
@@ -795,9 +793,8 @@ class _LettingGo(Journal):
 
 
 @pytest.mark.logs("away", "cannot be recorded", "No reader ever saw this error", "can be used again")
-async def test_many_outages_of_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_outages_of_a_journal(tmp_path: Path) -> None:
     """An outage of the journal is no end of a server: a run goes on after any number of them."""
-    monkeypatch.setattr(_runs, "_TIDY", 0.02)
     path, over, begun = tmp_path / "runs.journal", asyncio.Event(), asyncio.Event()
 
     @miniagent
@@ -811,12 +808,12 @@ async def test_many_outages_of_a_journal(tmp_path: Path, monkeypatch: pytest.Mon
 
         ctx.reply(Message.promise(words))
 
-    with _LettingGo(path) as journal, sqlite3.connect(path) as database:
+    with _LettingGo(path, lease=0.3) as journal, sqlite3.connect(path) as database:
         journal.let_go = asyncio.Event()
         async with MiniAgents(), asyncio.timeout(20):
             runs = runs_of(journal, counter, max_attempts=2)
             reading = asyncio.create_task(everything(runs, run := await runs.begin("agent", "Count.")))
-            for _ in range(6):
+            for _ in range(5):
                 await begun.wait()
                 for name, action in (("a", "INSERT ON tail"), ("b", "UPDATE ON runs")):
                     refuse = "BEGIN SELECT RAISE(FAIL, 'away'); END"
