@@ -491,6 +491,18 @@ def test_answers_to_other_questions(judges: str, capsys: pytest.CaptureFixture[s
     assert "none of them fits" not in capsys.readouterr().err, "--refresh has said it already"
 
 
+def test_rows_that_cannot_be_sent_are_no_answers(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows without a text fail with each prompt, and do not hide that no answer fits another one."""
+    with Path("rows.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"id": 9, "text": null}\n')
+    words = ["map", f"{judges}:paid", "rows.jsonl", "-o", "out.jsonl", "--price", "1,5"]
+    assert 3 == main([*words, "--prompt", "Judge: {text}"])
+    capsys.readouterr()
+    assert 2 == main([*words, "--prompt", "Rate: {text}"])
+    assert "has 4 answers of PAID, and none of them fits a row of this job" in capsys.readouterr().err
+    assert 4 == len(asked_of(judges))
+
+
 def test_another_prompt_for_failed_rows(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A prompt in a column sends only failed rows with another prompt; --retry-failed says so."""
     words = ["map", f"{judges}:cut", "-o", "out.jsonl", "--id", "id"]

@@ -52,10 +52,9 @@ class JobBudget:
         self._running += 1
         return "go"
 
-    @property
-    def enough(self) -> bool:
-        """Whether the money suffices for the rows that run, so that one of them may be sent again."""
-        return self._suffices(self._running)
+    def release(self) -> None:
+        """Release the money of a row that is sent again later, and then reserves anew."""
+        self._running -= 1
 
     def _suffices(self, rows: int) -> bool:
         left = None if self._amount is None else self._amount - (self.spent or _NOTHING)

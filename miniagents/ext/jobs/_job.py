@@ -136,7 +136,7 @@ class Job(Generic[RowT]):
         work.add_done_callback(lambda _: self._signal("ready"))
         try:
             while True:
-                row = self._waiting.take()
+                row = self._waiting.take(all_ended=work.done())
                 if row is not None:
                     self._handed_out += 1
                     self._signal("turn")
@@ -305,9 +305,9 @@ class Job(Generic[RowT]):
                         self._open += 1
                         yield call
         while self._open and not self.stopped and self._failure is None:
-            if self._retries.due and len(self._attempts) < self._settings.concurrency:
+            if self._may_retry():
                 yield self._retries.due.popleft()
-            else:
+            elif not self.stopped:
                 await self._wait_for("turn")
 
     def _check_unchanged(self, call: RowCall[RowT]) -> None:
@@ -321,7 +321,7 @@ class Job(Generic[RowT]):
         """Wait until one more row may begin, or the job stops; False if a retry comes first."""
         while not self.stopped and self._failure is None:
             if len(self._attempts) < self._settings.concurrency or not paid:
-                if self._retries.due and len(self._attempts) < self._settings.concurrency:
+                if self._may_retry():
                     return False
                 unsafe = self._open + self._uncommitted  # made again if the process is killed now
                 if unsafe < self._most_unsafe and self._begun - self._handed_out < _MOST_WAITING:
@@ -333,6 +333,15 @@ class Job(Generic[RowT]):
                         return True
             await self._wait_for("turn")
         return True
+
+    def _may_retry(self) -> bool:
+        """Whether a row may be sent again now. If no money is left for it, the job stops."""
+        if not self._retries.due or len(self._attempts) >= self._settings.concurrency:
+            return False
+        turn = self._budget.reserve()
+        if turn == "spent":
+            self.stopped = "budget"
+        return turn == "go"
 
     # -- what the journal knows ----------------------------------------------------------------------------
 
@@ -435,7 +444,8 @@ class Job(Generic[RowT]):
             if is_final(error):
                 raise error
             self._budget.charge(cost)
-            if not self.stopped and self._budget.enough and self._retries.schedule(call, error):
+            if self._retries.schedule(call, error):  # if the job stops before that, the row was not sent
+                self._budget.release()
                 return
             cost = Decimal()
         self._open -= 1

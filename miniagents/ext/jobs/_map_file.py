@@ -243,7 +243,7 @@ class _FileJob:
 
     async def _confirmed(self, total: int) -> bool:
         """Whether to go on: False if all rows would be paid again, and ``confirm`` does not allow that."""
-        if self.settings.refresh or await self._knows_a_row():
+        if self.settings.refresh or await self._knows_an_answer():
             return True
         answers, cost, tokens = await asyncio.to_thread(self._answers)
         if not tokens and not cost:
@@ -259,8 +259,11 @@ class _FileJob:
             return True
         return self.confirm(text)
 
-    async def _knows_a_row(self) -> bool:
-        """Whether the journal is empty, or has any row of this job."""
+    async def _knows_an_answer(self) -> bool:
+        """Whether the journal is empty, or has an answer for a row of this job.
+
+        A row that failed does not count: one that cannot be sent fails in the same way for each prompt.
+        """
         if next(self.journal.calls(), None) is None:
             return True
         kept = KeptRows(self.journal, self.records)
@@ -269,7 +272,8 @@ class _FileJob:
         async for batch in batches_of(self.rows):
             rows = cast("list[FileRow]", batch)
             calls = [await maker.call(index + at, row) for at, row in enumerate(rows)]
-            if any(each is not None for each in await kept.find_all([cast("CallKey", c.key) for c in calls])):
+            found = await kept.find_all([cast("CallKey", call.key) for call in calls])
+            if any(each is not None and each.error is None for each in found):
                 return True
             index += len(calls)
         return not index

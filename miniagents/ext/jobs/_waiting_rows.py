@@ -40,12 +40,18 @@ class WaitingRows(Generic[RowT]):
                 row._value = stored  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is not handed out yet
         self._rows[row.index] = row
 
-    def take(self) -> Row[RowT, Message] | None:
-        """Return the next row; None if it has not ended."""
+    def take(self, *, all_ended: bool) -> Row[RowT, Message] | None:
+        """Return the next row; None if it has not ended.
+
+        Args:
+            all_ended: whether no further row will end; then rows that were not sent are skipped.
+        """
         index = self._next if self._ordered else next(iter(self._rows), -1)
+        if all_ended and index not in self._rows:
+            index = min(self._rows, default=-1)
         row = self._rows.pop(index, None)
         if row is not None:
-            self._next += 1
+            self._next = index + 1
         return row
 
     def _stored(self, message: Message) -> Callable[[], Message] | None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
+from contextlib import nullcontext
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -469,6 +470,49 @@ async def test_budget_with_answers_that_break(wire: Wire, path: Path) -> None:
     assert [prompt + 3, 2 * (prompt + 20)] == [_tokens(row.usage) for row in (first, broken)]
     assert [(row.usage, row.cost) for row in (first, broken)] == [(row.usage, row.cost) for row in again]
     assert [Decimal("0.01") * (_tokens(first.usage) + _tokens(broken.usage))] * 2 == costs
+
+
+async def test_a_retry_without_money(path: Path) -> None:
+    """A row is no failed row if no money is left to send it again: a larger budget sends it."""
+    begun = sse(*CHAT.begun("x" * 46), cut)
+    scripts = [sse(*CHAT.good("fine")), begun, *[sse(*CHAT.good("fine"))] * 2]
+    rows: list[Row[str, Message]] = []
+    async with asking(CHAT, *scripts) as asked:
+        for budget, done in (("0.20", 1), ("9", 3)):
+            job = map_rows(
+                asked.agent,
+                [*"abc"],
+                journal=path,
+                budget=budget,
+                price=one_cent,
+                concurrency=1,
+                retries=RetryPolicy(delay=0.0),
+            )
+            with pytest.raises(BudgetExceededError) if done == 1 else nullcontext():
+                await _take(job, rows)
+            assert (done, 0) == (job.progress.done, job.progress.failed)
+    assert [*"a", *"abc"] == [row.input for row in rows]
+
+
+async def test_rows_after_one_that_was_not_sent_again() -> None:
+    """If a job stops, also the rows that ended after one that was not sent again come, in their order."""
+
+    def answer(messages: object) -> str | Exception:
+        errors = {"a": LLMConnectionError("the line was cut"), "c": ValueError("no")}
+        return errors.get(str(messages), "fine")
+
+    rows: list[Row[str, Message]] = []
+    async with MiniAgents():
+        job = map_rows(
+            scripted_model(then=answer),
+            [*"abcd"],
+            max_failures=0,
+            concurrency=1,
+            retries=RetryPolicy(errors=(LLMConnectionError,)),
+        )
+        with pytest.raises(TooManyFailuresError):
+            await _take(job, rows)
+    assert [("b", False), ("c", True)] == [(row.input, row.error is not None) for row in rows]
 
 
 async def _take(job: AsyncIterable[Row[str, Message]], rows: list[Row[str, Message]]) -> None:
