@@ -11,7 +11,9 @@ refused, then a fast return to the last good rate, a while near it, and a carefu
 
 A few refusals are normal: servers refuse some requests at random, when one of their machines is busy. A
 decrease for each of them would make the rate fall to almost nothing, as TCP does on a line that loses
-packets. So the limiter slows down only when more than a small share of the last requests was refused.
+packets. So the limiter slows down only when more than a small share of the last requests was refused. What is
+refused after the rate fell, and before it is back, is refused at random, and its share is added to the normal
+one: otherwise the rate would fall again and again if a server refuses about as many at random.
 """
 
 import asyncio
@@ -32,6 +34,9 @@ _LEAST_SHARE: Final = 0.01  # times the last good rate: if slower, the end of an
 _RETURN: Final = 8.0  # seconds until the rate is back there, if the rate fell only once
 _RETURN_CALLS: Final = 40  # but at least the time of so many requests
 _NORMAL: Final = 0.04  # the share of refused requests that does not slow down
+_BELOW: Final = 0.9  # times the last good rate: requests that are refused below it are refused at random
+_AT_RANDOM_CALLS: Final = 50  # their share is that of about so many last requests at such a rate,
+_MOST_AT_RANDOM: Final = 0.05  # and never counts as more than this, so that a limit is still noticed
 _IN_A_ROW: Final = 5  # so many refusals, one after the other, are not normal, whatever their share
 _HIGHEST: Final = 0.1  # the share never counts as more than this, so that it is soon normal again
 _SHARE_CALLS: Final = 200  # the share is that of about so many last requests,
@@ -178,6 +183,9 @@ class Limiter:
         self._loop: AbstractEventLoop | None = None
         self._in_a_row = 0  # refusals
         self._share = 0.0  # of the last requests that were refused
+        self._at_random = (
+            0.0  # the share of these since the rate fell, below the last good rate
+        )
         self._last_good: float | None = None  # requests a second, before too many were refused
         self._good = True  # a request that was sent after the rate fell was not refused
         self._delayed = False  # a request had to wait since the last answer
@@ -316,9 +324,12 @@ class Limiter:
         weight = 1 / max(_SHARE_CALLS, rate * _SHARE_SECONDS)
         self._share = min(_HIGHEST, self._share + weight * (refused - self._share))
         self._in_a_row = self._in_a_row + 1 if refused else 0
+        if sent >= self._slowed_at and rate < _BELOW * (self._last_good or 0.0):
+            self._at_random += (refused - self._at_random) / _AT_RANDOM_CALLS
+        at_random = min(self._at_random, _MOST_AT_RANDOM)
         if not refused:
             self._speed_up(rate, sent, now)
-        elif (self._share > _NORMAL or self._in_a_row >= _IN_A_ROW) and sent >= self._slowed_at:
+        elif sent >= self._slowed_at and (self._share > _NORMAL + at_random or self._in_a_row >= _IN_A_ROW):
             self._slow_down(rate, now)
 
     def _slow_down(self, rate: float, now: float) -> None:
@@ -329,6 +340,7 @@ class Limiter:
         else:
             less = _MUCH_LESS
         self._good = False
+        self._at_random = 0.0
         self._slowed_at = now
         self._slowed_to = max(rate * less, min(_LEAST, self._last_good * _LEAST_SHARE), 1 / _MINUTE)
         self._requests.change(self._slowed_to, now)
