@@ -289,18 +289,17 @@ class MessageSequencePromise(FlatStream[M_co, Messages[M_co]]):
     def _cancel_all(self) -> None:
         super().cancel()
         self.buffer.context.cancel_finished_early(self.buffer)
-        if self.buffer.left_by is not None:
-            self.buffer.left_by.cancel_left_behind()
         ancestry = self.buffer.ancestry
-        if ancestry is None:
-            return
         for promise in tuple(self.buffer.items):
             if (
-                promise.given is None
+                ancestry is not None
+                and promise.given is None
                 and not promise.buffer.closed
                 and ancestry.began(promise.buffer.ancestry)
             ):
                 promise.cancel()
+        if self.buffer.left_by is not None:  # last: these messages may have been their readers
+            self.buffer.left_by.cancel_left_behind()
 
     @override
     async def _whole(self) -> Messages[M_co]:

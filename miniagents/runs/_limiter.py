@@ -183,9 +183,7 @@ class Limiter:
         self._loop: AbstractEventLoop | None = None
         self._in_a_row = 0  # refusals
         self._share = 0.0  # of the last requests that were refused
-        self._at_random = (
-            0.0  # the share of these since the rate fell, below the last good rate
-        )
+        self._at_random = 0.0  # the share of these since the rate fell, below the last good rate
         self._last_good: float | None = None  # requests a second, before too many were refused
         self._good = True  # a request that was sent after the rate fell was not refused
         self._delayed = False  # a request had to wait since the last answer

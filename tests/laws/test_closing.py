@@ -17,6 +17,7 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     RetryPolicy,
+    fallback,
     miniagent,
     race,
     route,
@@ -87,6 +88,8 @@ COMPOSED: dict[str, Callable[[MiniAgent], MiniAgent]] = {
     "timeout": lambda model: model.timeout(total=100.0, stall=50.0),
     "retry": lambda model: model.retry(RetryPolicy(attempts=2)),
     "catching": lambda model: model.catching(lambda error, ctx: "sorry"),
+    "fallback": lambda model: fallback(model, model),
+    "guard": lambda model: model.guard(during=lambda text: None),
     "errors as messages": lambda model: model.errors_as_messages(),
 }
 

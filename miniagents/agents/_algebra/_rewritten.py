@@ -101,6 +101,7 @@ class _Reader:
         self._more: asyncio.Future[None] | None = None
         source.attach(self, unbounded=False)
         target.write_from(self)
+        target.when_closed(self.leave)  # at once: who stops them together looks for other readers
 
     def deliver(self) -> None:
         """Go on, since there is more, or the end."""
