@@ -274,7 +274,7 @@ def map_agent(
     *,
     on_error: Literal["keep_going", "stop"] = "keep_going",
     key: Callable[[K], Hashable] | None = None,
-    overflow: Overflow | None = None,
+    overflow: Overflow[K] | None = None,
 ) -> Map_co:
     """``Observable[In] -> Observable[ItemReplies[In, Out]]``: inquire the agent once for each item.
 
@@ -314,7 +314,8 @@ def map_agent(
         raise ValueError(msg)
     lanes = cast("Callable[[object], Hashable] | None", key)
     limits = ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=on_error == "stop", key=lanes)
+    of_any = cast("Overflow | None", overflow)
     if hasattr(agent, "__map_agent__"):
-        return agent.__map_agent__(limits, overflow)
+        return agent.__map_agent__(limits, of_any)
     # An object that is not an agent of this library but can be inquired.
-    return cast("Map_co", AgentMap(cast("Inquired[Message, Message]", agent), limits, overflow))
+    return cast("Map_co", AgentMap(cast("Inquired[Message, Message]", agent), limits, of_any))

@@ -212,7 +212,7 @@ class _ObserverSink(Generic[T]):
             logger.exception("A subscriber raised in its on_completed or on_error.")
 
 
-def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None) -> AsyncGenerator[T]:
+def to_async_iter(observable: Observable[T], *, overflow: Overflow[T] | None = None) -> AsyncGenerator[T]:
     """Turn an Observable into an async iterator of its items.
 
     * When does it start? It subscribes when the first item is requested.
@@ -249,7 +249,7 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow | None = None
 def results_of_calls(
     source: Observable[T],
     concurrency: int,
-    overflow: Overflow | None,
+    overflow: Overflow[T] | None,
     results: Callable[[AsyncIterable[T]], AsyncIterable[R]],
 ) -> Observable[R]:
     """Return an Observable of what is made of each item by calls, which begin later than the item comes.
@@ -356,7 +356,7 @@ async def _read(observable: Observable[T], begun: _Subscribed[T] | None = None) 
 
 
 def _subscribed_bounded(
-    observable: Observable[T], overflow: Overflow, *, read_here: bool = False
+    observable: Observable[T], overflow: Overflow[T], *, read_here: bool = False
 ) -> _Subscribed[T]:
     buffer: ReplayBuffer[T] = ReplayBuffer(plain_context())
     on_loop_thread = buffer.context.on_loop_thread
@@ -379,7 +379,7 @@ def _subscribed_bounded(
 
 
 async def _read_bounded(
-    observable: Observable[T], overflow: Overflow, begun: _Subscribed[T] | None = None
+    observable: Observable[T], overflow: Overflow[T], begun: _Subscribed[T] | None = None
 ) -> AsyncGenerator[T]:
     lazy = begun is None
     if begun is None:

@@ -14,9 +14,10 @@ from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Final, Generic, Literal, Self, TypeVar
+from typing import Final, Generic, Literal, overload
 
 from reactivex import Observable
+from typing_extensions import TypeVar
 
 from miniagents.values import StreamOverflowError
 
@@ -24,6 +25,8 @@ from ._buffer import ReplayBuffer
 from ._gauge import source_waits
 
 T = TypeVar("T")
+D = TypeVar("D")
+D_contra = TypeVar("D_contra", contravariant=True, default=object)
 
 
 async def pump(source: AsyncIterable[T], buffer: ReplayBuffer[object], put: Callable[[T], object]) -> None:
@@ -179,7 +182,7 @@ _LOCKED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Overflow:
+class Overflow(Generic[D_contra]):
     """How many unread items are kept, and what happens to one more; made by one of its class methods.
 
     An async iterable is paused. An Observable pushes, so the choices are: block the thread that pushes, drop
@@ -198,7 +201,7 @@ class Overflow:
         >>> import reactivex as rx
         >>> from miniagents.streams import Overflow, to_async_iter
         >>> async def main() -> list[int]:
-        ...     dropped: list[object] = []
+        ...     dropped: list[int] = []
         ...     latest = Overflow.drop_oldest(2, on_drop=dropped.append)
         ...     kept = [number async for number in to_async_iter(rx.of(1, 2, 3, 4), overflow=latest)]
         ...     print(f"dropped {dropped}")
@@ -210,7 +213,7 @@ class Overflow:
 
     policy: Literal["block", "drop_oldest", "drop_newest", "fail"]
     capacity: int = 1024
-    on_drop: Callable[[object], object] | None = None
+    on_drop: Callable[[D_contra], object] | None = None
 
     def __post_init__(self) -> None:
         """Check the capacity."""
@@ -219,7 +222,7 @@ class Overflow:
             raise ValueError(msg)
 
     @classmethod
-    def block(cls, capacity: int = 1024) -> Self:
+    def block(cls, capacity: int = 1024) -> "Overflow":
         """Block the thread of the source until there is space; no item is lost.
 
         A source of this library waits, too: each of several makes at most one item for which there is no
@@ -230,10 +233,18 @@ class Overflow:
         Args:
             capacity: how many unread items are kept, in items.
         """
-        return cls("block", capacity)
+        return Overflow("block", capacity)
 
+    @overload
     @classmethod
-    def drop_oldest(cls, capacity: int = 1024, *, on_drop: Callable[[object], object] | None = None) -> Self:
+    def drop_oldest(cls, capacity: int = 1024, *, on_drop: None = None) -> "Overflow": ...
+    @overload
+    @classmethod
+    def drop_oldest(cls, capacity: int = 1024, *, on_drop: Callable[[D], object]) -> "Overflow[D]": ...
+    @classmethod
+    def drop_oldest(
+        cls, capacity: int = 1024, *, on_drop: Callable[[D], object] | None = None
+    ) -> "Overflow[D]":
         """Drop the oldest unread item for each new one; for prices, positions and other data that expire.
 
         Args:
@@ -241,10 +252,18 @@ class Overflow:
             on_drop: called with each dropped item, on the thread that pushed. When the stream ends, a warning
                 with the number of dropped items is logged too.
         """
-        return cls("drop_oldest", capacity, on_drop)
+        return Overflow("drop_oldest", capacity, on_drop)
 
+    @overload
     @classmethod
-    def drop_newest(cls, capacity: int = 1024, *, on_drop: Callable[[object], object] | None = None) -> Self:
+    def drop_newest(cls, capacity: int = 1024, *, on_drop: None = None) -> "Overflow": ...
+    @overload
+    @classmethod
+    def drop_newest(cls, capacity: int = 1024, *, on_drop: Callable[[D], object]) -> "Overflow[D]": ...
+    @classmethod
+    def drop_newest(
+        cls, capacity: int = 1024, *, on_drop: Callable[[D], object] | None = None
+    ) -> "Overflow[D]":
         """Drop each new item while there is no space; for jobs and requests, of which the first ones count.
 
         Args:
@@ -252,16 +271,16 @@ class Overflow:
             on_drop: called with each dropped item, on the thread that pushed. When the stream ends, a warning
                 with the number of dropped items is logged too.
         """
-        return cls("drop_newest", capacity, on_drop)
+        return Overflow("drop_newest", capacity, on_drop)
 
     @classmethod
-    def fail(cls, capacity: int = 1024) -> Self:
+    def fail(cls, capacity: int = 1024) -> "Overflow":
         """End the stream with ``StreamOverflowError`` at one item too many, after the items that are kept.
 
         Args:
             capacity: how many unread items are kept, in items.
         """
-        return cls("fail", capacity)
+        return Overflow("fail", capacity)
 
 
 class BoundedQueue(Generic[T]):
@@ -280,7 +299,7 @@ class BoundedQueue(Generic[T]):
         *("_variables", "dropped"),
     )
 
-    def __init__(self, buffer: ReplayBuffer[object], overflow: Overflow) -> None:
+    def __init__(self, buffer: ReplayBuffer[object], overflow: Overflow[T]) -> None:
         self._buffer = buffer
         self._overflow = overflow
         self._items: deque[T] = deque()
@@ -424,7 +443,7 @@ def _stand(thread: int) -> dict[int, tuple[int, int]] | None:
     return None
 
 
-def _refusal(overflow: Overflow) -> StreamOverflowError:
+def _refusal(overflow: Overflow[T]) -> StreamOverflowError:
     if overflow.policy == "fail":
         return StreamOverflowError(
             f"{overflow.capacity} unread items are kept, and the source pushed one more. Read faster, or "

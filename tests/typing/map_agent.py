@@ -48,6 +48,10 @@ def numbers_of(question: Question) -> list[int]:
 
 
 assert_type(map_agent(typed_agent, key=number_of), AgentMap[Question, Answer])
+assert_type(
+    map_agent(typed_agent, overflow=Overflow.drop_oldest(5, on_drop=number_of)), AgentMap[Question, Answer]
+)
+assert_type(map_agent(typed_agent, key=number_of, overflow=Overflow.block(5)), AgentMap[Question, Answer])
 map_agent(typed_agent, key=numbers_of)  # type: ignore[arg-type]
 
 

@@ -7,6 +7,7 @@ from typing import assert_type
 from reactivex import Observable, operators as ops
 
 from miniagents.operators import (
+    Overflow,
     chunk,
     from_async,
     map_async,
@@ -53,6 +54,30 @@ def what_stays_the_same(items: Observable[Item], words: Observable[str], event: 
     assert_type(words.pipe(ops.concat_map(lambda w: from_async(letters(w)))), Observable[str])
     assert_type(to_async_iter(words.pipe(map_async(length))), AsyncGenerator[int])
     words.pipe(share_bounded(pace="quickest"))  # type: ignore[arg-type]
+
+
+def note(item: Item) -> None: ...
+
+
+def note_all(item: object) -> None: ...
+
+
+def what_takes_the_items_that_are_dropped(items: Observable[Item], words: Observable[str]) -> None:
+    dropped: list[Item] = []
+    assert_type(Overflow.drop_oldest(5, on_drop=note), Overflow[Item])
+    assert_type(Overflow.drop_newest(on_drop=dropped.append), Overflow[Item])
+    assert_type(Overflow("drop_oldest", 5, note), Overflow[Item])
+    assert_type(Overflow.drop_oldest(5), Overflow[object])
+    assert_type(Overflow.block(), Overflow[object])
+    assert_type(Overflow.fail(5), Overflow[object])
+    bare: Overflow = Overflow.drop_newest(5, on_drop=note_all)
+    assert_type(to_async_iter(items, overflow=Overflow.drop_oldest(5, on_drop=note)), AsyncGenerator[Item])
+    assert_type(
+        to_async_iter(items, overflow=Overflow.drop_oldest(5, on_drop=note_all)), AsyncGenerator[Item]
+    )
+    assert_type(to_async_iter(words, overflow=Overflow.block(5)), AsyncGenerator[str])
+    assert_type(to_async_iter(words, overflow=bare), AsyncGenerator[str])
+    to_async_iter(words, overflow=Overflow.drop_oldest(5, on_drop=note))  # type: ignore[arg-type]
 
 
 async def letters(word: str) -> AsyncGenerator[str]:
