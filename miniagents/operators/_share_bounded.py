@@ -15,11 +15,10 @@ def share_bounded(
 ) -> Callable[[Observable[T]], Observable[T]]:
     """``Observable[T] -> Observable[T]``: one subscription to the source, for all subscribers.
 
-    A source of this library waits while none has room, unlike with ``ops.share()``.
+    A source of this library waits if none has room, unlike with ``ops.share()``.
 
     * When does it start? At the first subscription.
-    * How often? Once for all subscribers. Anew after the last has left and ``grace`` is over, if it has not
-      ended by itself.
+    * How often? Once for all. Anew after the last has left and ``grace`` is over, if it has not ended.
     * What is kept? The last ``replay`` items, and what a slower reader has not read.
     * What does ``break`` do? It changes nothing for the others.
     * When does an error come? After all items before it, for each subscriber.
@@ -31,7 +30,7 @@ def share_bounded(
 
     Raises:
         ValueError: a number is less than 0, or the pace is neither.
-        WrongLoopError: on subscribing, while it is subscribed to on another event loop.
+        WrongLoopError: another event loop has it.
 
     Example:
         >>> import asyncio

@@ -240,10 +240,10 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow[T] | None = N
         >>> asyncio.run(main())
         [1, 2, 3]
     """
-    if overflow is not None:
-        return started(_read_bounded(observable, overflow))
     # A stream of ours is read as it is: it can be paused, and keeps its items anyway.
-    return aiter(observable) if isinstance(observable, Stream) else started(_read(observable))
+    if overflow is None and isinstance(observable, Stream):
+        return aiter(observable)
+    return started(_read(partial(_subscribed, observable, overflow)))
 
 
 def results_of_calls(
@@ -268,13 +268,8 @@ def results_of_calls(
     ) -> abc.DisposableBase:
         if overflow is None and isinstance(source, Stream):
             return from_async(results(aiter(source))).subscribe(observer, scheduler=scheduler)
-        begun: _Subscribed[T]
-        if overflow is None:
-            begun = _subscribed(source, concurrency)
-            items = started(_read(source, begun))
-        else:
-            begun = _subscribed_bounded(source, overflow)
-            items = started(_read_bounded(source, overflow, begun))
+        begun = _subscribed(source, overflow, concurrency)
+        items = started(_read(lambda: begun))
         leaving = from_async(results(items)).subscribe(observer, scheduler=scheduler)
         return CompositeDisposable(leaving, Disposable(begun.leave))
 
@@ -298,39 +293,54 @@ class _Subscribed(NamedTuple, Generic[T]):
 
 
 def _subscribed(
-    observable: Observable[T], limit: int | None = None, *, read_here: bool = False
+    observable: Observable[T], overflow: Overflow[T] | None, limit: int | None = None
 ) -> _Subscribed[T]:
+    """Subscribe; `limit` is how many calls the items are for, if these begin later than the items come."""
     buffer: ReplayBuffer[T] = ReplayBuffer(plain_context())
     prefetch = buffer.context.prefetch
-    # The results of calls wait, too: with an eighth for the items, a source is at most twice that far ahead.
-    ahead = prefetch if limit is None else min(max(limit, prefetch // 8), prefetch)
-    gauge = TerminalGauge(ahead, buffer.items)
-    if read_here:
-        gauge.read_here()
     # An Observable may emit from any thread, as the timers of reactivex do.
     on_loop_thread = buffer.context.on_loop_thread
-    subscription = observable.subscribe(
-        on_loop_thread(buffer.append),
+    if overflow is None:
+        # The results of calls wait, too: with an eighth for items, a source is at most twice that far ahead.
+        ahead = prefetch if limit is None else min(max(limit, prefetch // 8), prefetch)
+        gauge = TerminalGauge(ahead, buffer.items)
+        subscription = observable.subscribe(
+            on_loop_thread(buffer.append),
+            on_loop_thread(buffer.fail),
+            on_loop_thread(buffer.finish),
+            scheduler=LoopScheduler(gauge),
+        )
+        return _Subscribed(buffer, gauge, subscription)
+    queue: BoundedQueue[T] = BoundedQueue(cast("ReplayBuffer[object]", buffer), overflow)
+    gauge = BlockingGauge(overflow.capacity, queue.items)
+    from reactivex import operators as ops  # noqa: PLC0415 - it takes a tenth of the time of all imports
+
+    # A source that pushes all its items during `subscribe` must also be able to see that it is disposed of.
+    subscription = observable.pipe(ops.take_while(queue.is_open)).subscribe(
+        queue.put,
         on_loop_thread(buffer.fail),
-        on_loop_thread(buffer.finish),
-        scheduler=LoopScheduler(gauge),
+        on_loop_thread(queue.finish),
+        # What drops items, or fails at one too many, never holds a source.
+        scheduler=LoopScheduler(gauge if overflow.policy == "block" else None),
     )
-    return _Subscribed(buffer, gauge, subscription)
+    return _Subscribed(buffer, gauge, subscription, queue)
 
 
-async def _read(observable: Observable[T], begun: _Subscribed[T] | None = None) -> AsyncGenerator[T]:
-    lazy = begun is None
-    if begun is None:
-        yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
-        begun = _subscribed(observable, read_here=True)
-    buffer, gauge = begun.buffer, begun.gauge
+async def _read(  # noqa: C901 - calls of helpers would cost more than the branches
+    subscribed: Callable[[], _Subscribed[T]],
+) -> AsyncGenerator[T]:
+    yield subscribed  # type: ignore[misc]  # taken by `started`; never seen by a reader
+    begun = subscribed()
+    buffer, gauge, queue = begun.buffer, begun.gauge, begun.queue
+    gauge.read_here()
     try:
-        if not lazy:
-            yield observable  # type: ignore[misc]  # the same
-            gauge.read_here()
         while True:
-            batch = buffer.take_all()
-            if batch:
+            if queue is not None:
+                for item in queue.take():
+                    if gauge.held:
+                        gauge.look()
+                    yield item
+            elif batch := buffer.take_all():
                 taken = gauge.take(batch)
                 # A look before each half: one for each item would cost a tenth of it.
                 for item in islice(taken, len(batch) // 2):
@@ -343,58 +353,6 @@ async def _read(observable: Observable[T], begun: _Subscribed[T] | None = None) 
                 for item in taken:
                     yield item
                 continue
-            if buffer.closed:
-                break
-            terminals = gauge.wait()
-            try:
-                await buffer.wait()
-            finally:
-                terminals.hungry = None
-    finally:
-        begun.leave()
-    raise_error(buffer)
-
-
-def _subscribed_bounded(
-    observable: Observable[T], overflow: Overflow[T], *, read_here: bool = False
-) -> _Subscribed[T]:
-    buffer: ReplayBuffer[T] = ReplayBuffer(plain_context())
-    on_loop_thread = buffer.context.on_loop_thread
-    queue: BoundedQueue[T] = BoundedQueue(cast("ReplayBuffer[object]", buffer), overflow)
-    gauge = BlockingGauge(overflow.capacity, queue.items)
-    if read_here:
-        gauge.read_here()
-    from reactivex import operators as ops  # noqa: PLC0415 - it takes a tenth of the time of all imports
-
-    # A source that pushes all its items during `subscribe` must also be able to see that it is disposed of.
-    wanted = observable.pipe(ops.take_while(queue.is_open))
-    subscription = wanted.subscribe(
-        queue.put,
-        on_loop_thread(buffer.fail),
-        on_loop_thread(queue.finish),
-        # What drops items, or fails at one too many, never holds a source.
-        scheduler=LoopScheduler(gauge if overflow.policy == "block" else None),
-    )
-    return _Subscribed(buffer, gauge, subscription, queue)
-
-
-async def _read_bounded(
-    observable: Observable[T], overflow: Overflow[T], begun: _Subscribed[T] | None = None
-) -> AsyncGenerator[T]:
-    lazy = begun is None
-    if begun is None:
-        yield observable  # type: ignore[misc]  # taken by `started`; never seen by a reader
-        begun = _subscribed_bounded(observable, overflow, read_here=True)
-    buffer, gauge, queue = begun.buffer, begun.gauge, cast("BoundedQueue[T]", begun.queue)
-    try:
-        if not lazy:
-            yield observable  # type: ignore[misc]  # the same
-            gauge.read_here()
-        while True:
-            for item in queue.take():
-                if gauge.held:
-                    gauge.look()
-                yield item
             if buffer.closed:
                 break
             terminals = gauge.wait()

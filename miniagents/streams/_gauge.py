@@ -13,7 +13,7 @@ The rules:
    not decide for all.
 5. A terminal that leaves releases all sources.
 6. A terminal that drops items, or fails at one too many, has no gauge. One that blocks waits for its reader
-   for ever, and each source behind it looks after each item.
+   for ever, and each source behind it looks after each item, or each 64th part of the capacity.
 7. **A default never hangs.** A reader that stands still for a while, but neither in `asyncio.sleep` nor at a
    stream of ours, may wait for what a later item would bring. So there is more room for it then, four times
    as much after each further wait that is twice as long, until it goes on; a warning names the pipe once.
@@ -44,6 +44,7 @@ T = TypeVar("T")
 PATIENCE: Final = 1.0  # seconds; see rule 7
 _MOST_PATIENCE: Final = 64.0  # seconds between two looks at a reader that sleeps
 NO_LIMIT: Final = 1 << 60
+_SHARE: Final = 64  # of the capacity of `Overflow.block`: see rule 6
 
 logger = logging.getLogger("miniagents")
 
@@ -347,7 +348,7 @@ class BlockingGauge(TerminalGauge):
 
     @override
     def room(self) -> int:
-        return min(super().room(), 1)
+        return min(super().room(), 1 + self.limit // _SHARE)
 
     @override
     def _wait(self) -> None:

@@ -226,9 +226,9 @@ class Overflow(Generic[D_contra]):
         """Block the thread of the source until there is space; no item is lost.
 
         A source of this library waits, too: each of several makes at most one item for which there is no
-        space. Any other source that pushes on the reader's own event loop would wait for itself for ever, so
-        its stream fails with ``StreamOverflowError`` when the queue is full. So does one whose thread waits
-        with a lock that the event loop needs, as behind ``merge``: put it before that.
+        space, or a 64th of the capacity. Any other source that pushes on the reader's own event loop would
+        wait for itself for ever, so its stream fails with ``StreamOverflowError`` when the queue is full. So
+        does one whose thread waits with a lock that the event loop needs, as behind ``merge``: put it before.
 
         Args:
             capacity: how many unread items are kept, in items.
