@@ -46,6 +46,7 @@ _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _PATIENCE: Final = 10  # leases
 _POLL: Final = 0.02  # seconds, while there is something to wait for
 _LOOK: Final = 0.25  # seconds between two looks for servers that have ended
+_AGAIN: Final = 1.0  # seconds between two tries to let go of a run
 _TIDY: Final = 10.0  # seconds
 _PURGED: Final = 100  # runs at once, so that others need not wait long
 _RECORD: Final = (
@@ -67,7 +68,8 @@ class OwnRun:
         last: the position of its last event.
         blocks: its events that are not packed yet, without checksums.
         size: of these, in bytes.
-        abandoned: whether this process has ended its work on it, and could not write that.
+        abandoned: monotonic time at which this process lets go of it, as it could not write that its work has
+            ended.
         listener: gets what is sent to the run, in its event loop.
         heard: the keys of what it got.
     """
@@ -77,7 +79,7 @@ class OwnRun:
     last: int
     blocks: list[Block] = field(default_factory=list[Block])
     size: int = 0
-    abandoned: bool = False
+    abandoned: float = math.inf
     listener: tuple[AbstractEventLoop, Sent] | None = None
     heard: set[str] = field(default_factory=set[str])
 
@@ -406,7 +408,7 @@ class RunTables:
     def abandon(self, lease: Lease) -> None:
         """Leave a run later: this process has ended its work on it, and could not write that."""
         with suppress(JournalError):
-            self._owned(lease).abandoned = True
+            self._owned(lease).abandoned = 0.0
 
     def _leave_abandoned(self, lease: Lease) -> None:
         self._check_own()  # it may be written nevertheless, and another process have it
@@ -819,8 +821,9 @@ class RunTables:
 
     def _look(self, write: Callable[[Callable[[], object]], None]) -> None:
         """Let go of abandoned runs, and look for those that may be taken."""
-        for lease in [each.lease for each in self._own.values() if each.abandoned]:
-            write(partial(self._leave_abandoned, lease))
+        for own in [each for each in self._own.values() if each.abandoned <= time.monotonic()]:
+            own.abandoned = time.monotonic() + _AGAIN
+            write(partial(self._leave_abandoned, own.lease))
         if self.some_gone():
             write(self.bury)
         if self._is_due():

@@ -24,6 +24,7 @@ from miniagents import (
     miniagent,
     tool,
 )
+from miniagents.ext._journal import _runs
 from miniagents.ext.journal import (
     Event,
     Journal,
@@ -757,8 +758,9 @@ async def test_a_journal_that_is_away(failures: int, how: str) -> None:
 
 
 @pytest.mark.logs("away", "cannot be recorded", "No reader ever saw this error")
-async def test_a_journal_that_is_away_for_longer(tmp_path: Path) -> None:
+async def test_a_journal_that_is_away_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While its journal is away, a run is not told to be lost: it goes on when the journal is back."""
+    monkeypatch.setattr(_runs, "_AGAIN", 0.05)
     path, answer = tmp_path / "runs.journal", "One, two, three."
     with Journal(path) as journal, sqlite3.connect(path) as database:
         async with MiniAgents():
@@ -768,7 +770,7 @@ async def test_a_journal_that_is_away_for_longer(tmp_path: Path) -> None:
             for name, action in (("a", "INSERT ON tail"), ("b", "UPDATE ON runs")):
                 refuse = "BEGIN SELECT RAISE(FAIL, 'away'); END"
                 database.execute(f"CREATE TRIGGER {name} BEFORE {action} {refuse}")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.3)
             assert not reading.done()
             for name in "ab":
                 database.execute(f"DROP TRIGGER {name}")
