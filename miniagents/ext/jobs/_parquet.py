@@ -5,6 +5,7 @@ beside the file in Arrow's own form, each batch with the types that it has, and 
 """
 
 import json
+import logging
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from typing import IO, Any, Final, TypeAlias, cast
 
 from ._row_files import AT_ONCE, Row, RowsError, RowSource, file_errors, sha256_of
 
+_LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _BATCH: Final = 1000
 
 
@@ -161,6 +163,7 @@ class ParquetWriter:
         self._beside = path.with_name(f"{path.name}.rows")
         self._source = source if isinstance(source, ParquetRows) else None
         self._types: dict[str, _Type | None] = {}  # None: no type fits, so it is a text
+        self._widened: set[str] = set()  # columns that have had another type
         self._texts = tuple(texts)
         self._rows: list[Row] = []
         self._size = 0  # of their texts
@@ -177,6 +180,10 @@ class ParquetWriter:
     def close(self) -> None:
         """Write what is left."""
         self._flush()
+        self._check_widened()
+        for name, kind in self._types.items():
+            if kind is None:
+                _LOG.warning("The values of the column %r have no type in common; they are texts now.", name)
         text = _ARROW.string()
         for name in self._texts:
             if str(self._types.get(name, "null")) == "null":
@@ -232,7 +239,10 @@ class ParquetWriter:
         if made is not None:
             self._widen(name, made.type)
             return made
-        self._types[name] = None
+        if all(value is None or isinstance(value, str) for value in values):  # half a pair of surrogates
+            self._widen(name, _ARROW.string())
+        else:
+            self._types[name] = None
         return _ARROW.array([_text(value) for value in values], _ARROW.string())
 
     def _widen(self, name: str, kind: _Type) -> None:
@@ -246,8 +256,18 @@ class ParquetWriter:
             both = [_ARROW.schema([_ARROW.field(name, each)]) for each in (known, kind)]
             (field,) = _ARROW.unify_schemas(both, promote_options="permissive")
             self._types[name] = field.type
+            self._widened.add(name)
         except (_ARROW.ArrowException, TypeError):
             self._types[name] = None
+
+    def _check_widened(self) -> None:
+        """Make texts of columns with a value that does not fit the type of all, such as a large integer."""
+        for batch in self._kept() if self._widened else ():
+            for name in self._widened.intersection(batch.schema.names):
+                try:
+                    _ARROW.array(batch.column(name).to_pylist(), self._types[name])
+                except (_ARROW.ArrowException, TypeError, ValueError, OverflowError):
+                    self._types[name] = None
 
     def _kept(self) -> Iterator[_Batch]:
         end = self._file.seek(0, os.SEEK_END)

@@ -85,12 +85,13 @@ def test_parquet(tmp_path: Path) -> None:
     assert (read_rows(empty).count(), read_rows(empty).columns) == (0, tuple(TYPED[0]))
 
 
-def test_parquet_of_any_rows(tmp_path: Path) -> None:
-    """Columns that come late, grow wider, or have no type in common, fit at the end."""
+def test_parquet_of_any_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Columns that come late, grow wider, or have no type in common, fit at the end; warnings name the last."""
     rows: list[Row] = [
         {
             "number": at if at < 1500 else at + 0.5,
             "mixed": at if at % 2 else f"text {at}",
+            "exact": 2**53 + 1 if at < 2000 else 0.5,
             "object": {"a": at} if at < 2500 else {"b": [at]},
             "empty": {},
             "big": 2**70 if at == 10 else at,
@@ -113,6 +114,8 @@ def test_parquet_of_any_rows(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (first["empty"], read[7]["half"], read[10]["big"]) == ("{}", "?", str(2**70))
     assert read[1]["mixed"] == "1"
+    assert (first["exact"], last["exact"]) == (str(2**53 + 1), "0.5")
+    assert ["mixed", "exact", "big"] == [record.getMessage().split("'")[1] for record in caplog.records]
 
 
 def test_times_of_nanoseconds(tmp_path: Path) -> None:
