@@ -101,6 +101,13 @@ def check_operator(operator: object) -> None:
     Raises:
         TypeError: it cannot be called with an Observable.
     """
+    name = getattr(operator, "__name__", None)
+    shown = f"a value of type {type(operator).__name__}" if name is None else str(name)
+    if inspect.iscoroutinefunction(operator):
+        raise TypeError(
+            f"{shown} is an async function, and no operator; make an agent of it with @miniagent, or call it for "
+            "each item with map_async."
+        )
     if callable(operator):
         try:
             signature = inspect.signature(operator)
@@ -112,8 +119,6 @@ def check_operator(operator: object) -> None:
             pass
         else:
             return
-    name = getattr(operator, "__name__", None)
-    shown = f"a value of type {type(operator).__name__}" if name is None else str(name)
     hint = f" Do you mean {name}(...)?" if shown.isidentifier() and callable(operator) else ""
     msg = f"An operator takes an Observable and returns one; {shown} cannot be called with it.{hint}"
     raise TypeError(msg)

@@ -309,9 +309,6 @@ def map_agent(
     if not callable(getattr(agent, "inquire", None)):
         msg = f"map_agent was given a value of type {type(agent).__name__} as its agent; give it an agent."
         raise TypeError(msg)
-    if concurrency < 1:
-        msg = f"concurrency is {concurrency}; it must be at least 1."
-        raise ValueError(msg)
     lanes = cast("Callable[[object], Hashable] | None", key)
     limits = ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=on_error == "stop", key=lanes)
     of_any = cast("Overflow | None", overflow)

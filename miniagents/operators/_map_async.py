@@ -34,7 +34,7 @@ def map_async(
         ordered: False: as they end.
 
     Raises:
-        ValueError: the concurrency is less than 1.
+        ValueError, TypeError: the concurrency is less than 1, or no integer.
         TypeError: ``f`` cannot be called.
 
     Example:
@@ -50,8 +50,6 @@ def map_async(
         ['page 1', 'page 2', 'page 3']
     """
     _check_function("map_async", f)
-    if concurrency < 1:
-        raise ValueError(f"concurrency is {concurrency}; it must be at least 1.")
     limits = ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=True)
     name = f"map_async({name_of(f)})"
 

@@ -49,6 +49,10 @@ class ConcurrencyLimits:
         stop: whether the first item that fails ends the results with its error, in its place.
         key: of an item; calls for items of the same key run one after the other. None: no item waits so.
 
+    Raises:
+        ValueError: the concurrency is less than 1.
+        TypeError: it is no integer, such as items that were given in its place.
+
     Example:
         >>> ConcurrencyLimits(concurrency=8, ordered=True, stop=False)
         ConcurrencyLimits(concurrency=8, ordered=True, stop=False, key=None)
@@ -58,6 +62,16 @@ class ConcurrencyLimits:
     ordered: bool
     stop: bool
     key: Callable[[object], Hashable] | None = None
+
+    def __post_init__(self) -> None:
+        kind = type(cast("object", self.concurrency))
+        if not issubclass(kind, int):
+            raise TypeError(
+                f"concurrency is of type {kind.__name__}; it must be an integer. Give the items to the "
+                "operator: map_agent(agent)(items), or source.pipe(map_async(f))."
+            )
+        if self.concurrency < 1:
+            raise ValueError(f"concurrency is {self.concurrency}; it must be at least 1.")
 
 
 Parts: TypeAlias = Callable[[ReplayBuffer[object]], Iterable[ReplayBuffer[object]]]

@@ -94,6 +94,12 @@ def test_what_is_no_operator() -> None:
         plus_agent | resolve  # type: ignore[operator]
     with pytest.raises(TypeError, match="a value of type int cannot be called with it"):
         plus_agent.then(5)  # type: ignore[arg-type]
+
+    async def shout(ctx: InteractionContext) -> None:
+        ctx.reply(str(await ctx.messages).upper())
+
+    with pytest.raises(TypeError, match=r"shout is an async function, and no operator; .* with @miniagent"):
+        plus_agent | shout  # type: ignore[operator]
     assert isinstance(plus_agent | min, Pipeline)  # type: ignore[operator]  # of what is written in C nothing is known
     with pytest.raises(TypeError, match="unsupported operand"):
         (plus_agent | resolve()) | "x"  # type: ignore[operator]

@@ -393,6 +393,12 @@ def test_no_concurrency_is_refused() -> None:
         map_agent(echo_agent, concurrency=0)
 
 
+def test_items_in_the_place_of_the_concurrency_are_refused() -> None:
+    """Items that are given beside the agent are refused with the form that works."""
+    with pytest.raises(TypeError, match=r"of type list; .* map_agent\(agent\)\(items\)"):
+        map_agent(echo_agent, ["a"])  # type: ignore[arg-type]
+
+
 def test_as_an_operator() -> None:
     """In a pipe it is cold, each subscription asks anew; typed by what the agent takes and gives."""
     questions: Observable[Question] = rx.of(Question(n=1), Question(n=2), Question(n=3))

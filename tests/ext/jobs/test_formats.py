@@ -86,7 +86,7 @@ def test_parquet(tmp_path: Path) -> None:
 
 
 def test_parquet_of_any_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Columns that come late, grow wider, or have no type in common, fit at the end; warnings name the last."""
+    """Columns that come late, grow wider, or have no common type fit at the end; warnings name the last."""
     rows: list[Row] = [
         {
             "number": at if at < 1500 else at + 0.5,
