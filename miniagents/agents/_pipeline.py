@@ -105,8 +105,8 @@ def check_operator(operator: object) -> None:
     shown = f"a value of type {type(operator).__name__}" if name is None else str(name)
     if inspect.iscoroutinefunction(operator):
         raise TypeError(
-            f"{shown} is an async function, and no operator; make an agent of it with @miniagent, or call it for "
-            "each item with map_async."
+            f"{shown} is an async function, and no operator; make an agent of it with @miniagent, or call it "
+            "for each item with map_async."
         )
     if callable(operator):
         try:

@@ -28,6 +28,7 @@ from miniagents.values import (
     ResponseHeaders,
     Restart,
     Retry,
+    ToolCall,
     Usage,
     WithdrawnError,
     content_of,
@@ -142,7 +143,7 @@ def shown_text(part: Part) -> str:
     if isinstance(part, Refusal):
         return part.text
     wrong = cast("object", part)  # an untyped streamer may yield anything
-    if not isinstance(wrong, PartValue):
+    if not isinstance(wrong, PartValue) or isinstance(wrong, ToolCall):
         msg = (
             f"A part of a message is of type {type(wrong).__name__}; a part streamer must yield str or parts "
             "like Reasoning, ToolCallDelta or Usage. Put data into metadata_so_far instead."

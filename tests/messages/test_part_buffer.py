@@ -131,11 +131,11 @@ async def test_error() -> None:
         assert partial_text(caught.value) == "Hel"
 
 
-@pytest.mark.parametrize("wrong", [5, None, ["a"]])
+@pytest.mark.parametrize("wrong", [5, None, ["a"], ToolCall("1", "look", "{}")])
 async def test_no_part(wrong: object) -> None:
-    """What is no part is the error of the message."""
+    """What is no part is the error of the message, also a whole call, which streams as ToolCallDelta."""
     async with MiniAgents():
-        with pytest.raises(TypeError, match="A part of a message is of type"):
+        with pytest.raises(TypeError, match=r"A part of a message is of type \w+; .* ToolCallDelta"):
             await AssistantMessage.promise_of_parts(streamer("a", wrong))
 
 
