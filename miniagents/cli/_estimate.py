@@ -3,11 +3,12 @@
 import math
 import random
 import time
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
-from statistics import fmean, stdev
+from operator import mul
+from statistics import fmean, linear_regression, stdev
 from typing import Final, TypeVar
 
 from miniagents.ext.jobs import Progress, Row, RowSource
@@ -19,10 +20,17 @@ RowT = TypeVar("RowT")
 _DEVIATIONS: Final = 2.0
 """Standard deviations of the mean on either side: a confidence interval of 95 %."""
 
+_FEW: Final = 10
+"""From fewer rows it is not known how tokens depend on sizes."""
+
+_TINY: Final = 1e-6
+
 _MINUTE: Final = 60.0
 
 
-def sample_of(source: RowSource, total: int, rows: int) -> Iterator[dict[str, object]]:
+def sample_of(
+    source: RowSource, total: int, rows: int, see: Callable[[object], None] = lambda _: None
+) -> Iterator[dict[str, object]]:
     """A random row of each part of a file, the same rows each time.
 
     Rows at even distances would give a wrong picture of a file with a pattern, such as a long row at every
@@ -32,6 +40,7 @@ def sample_of(source: RowSource, total: int, rows: int) -> Iterator[dict[str, ob
         source: the rows.
         total: how many there are.
         rows: how many are wanted.
+        see: called with each row of the file.
 
     Raises:
         RowsError: the file has something that is not a row.
@@ -41,6 +50,7 @@ def sample_of(source: RowSource, total: int, rows: int) -> Iterator[dict[str, ob
     bounds = [part * total // max(wanted, 1) for part in range(wanted + 1)]
     chosen = {lot.randrange(begin, end) for begin, end in pairwise(bounds)}
     for index, row in enumerate(source):
+        see(row)
         if index in chosen:
             yield row
 
@@ -56,8 +66,11 @@ class Estimate:
         answered: how many of these have an answer.
         cached: how many of these were in the journal, so that the time does not depend on them.
         costs: the cost of each row in dollars, where it is known.
-        sent_tokens: tokens that were sent.
-        answered_tokens: tokens that were answered.
+        sent: tokens that were sent, of each row.
+        returned: tokens that were answered, of each row.
+        sizes: characters of each row.
+        seen: how many rows of the file were seen.
+        characters: their characters.
         requests: calls of models.
         seconds: the time that the sample took.
         limits: requests and tokens per minute that are allowed; None where that is not known.
@@ -70,8 +83,11 @@ class Estimate:
     answered: int = 0
     cached: int = 0
     costs: list[float] = field(default_factory=list[float])
-    sent_tokens: int = 0
-    answered_tokens: int = 0
+    sent: list[int] = field(default_factory=list[int])
+    returned: list[int] = field(default_factory=list[int])
+    sizes: list[int] = field(default_factory=list[int])
+    seen: int = 0
+    characters: int = 0
     requests: int = 0
     seconds: float = 0.0
     limits: tuple[float | None, float | None] = (None, None)
@@ -85,6 +101,15 @@ class Estimate:
         """
         self.requests = progress.requests
         self.limits = (progress.requests_limit, progress.tokens_limit)
+
+    def see(self, row: object) -> None:
+        """Note the size of a row of the file.
+
+        Args:
+            row: any, also one that is not in the sample.
+        """
+        self.seen += 1
+        self.characters += len(str(row))
 
     async def take(self, rows: AsyncIterable[Row[RowT, object]]) -> None:
         """Count the rows of the sample.
@@ -101,8 +126,9 @@ class Estimate:
                 self.error = f"{type(row.error).__name__}: {row.error}"
             if row.cost is not None:
                 self.costs.append(float(row.cost))
-            self.sent_tokens += row.usage.input_tokens or 0
-            self.answered_tokens += row.usage.output_tokens or 0
+            self.sent.append(row.usage.input_tokens or 0)
+            self.returned.append(row.usage.output_tokens or 0)
+            self.sizes.append(len(str(row.input)))
         self.seconds = time.monotonic() - begun
 
     def lines(self) -> Iterator[str]:
@@ -120,22 +146,63 @@ class Estimate:
 
     def _money(self) -> str:
         if not self.costs or len(self.costs) < self.tried:
-            tokens = self.sent_tokens + self.answered_tokens
+            tokens = any(self.sent) or any(self.returned)
             return "the price is not known (give --price IN,OUT)" if tokens else "no tokens were counted"
-        mean = fmean(self.costs)
-        if not mean:
+        if not any(self.costs):
             return "$0.00"
+        mean, deviation = self._cost()
         about = f"about {_dollars(mean * self.total)}"
         if len(self.costs) < 2 or self.tried == self.total:  # noqa: PLR2004 - one value has no deviation
             return about
-        off = _DEVIATIONS * stdev(self.costs) / math.sqrt(len(self.costs))
+        off = _DEVIATIONS * deviation
         low, high = max(mean - off, 0.0), mean + off
         return f"{about} ({_dollars(low * self.total)} to {_dollars(high * self.total)})"
 
     def _tokens(self) -> Iterator[str]:
-        for tokens, what in ((self.sent_tokens, "sent"), (self.answered_tokens, "answered")):
-            if tokens:
-                yield f"{tokens * self.total // self.tried:,} tokens {what}"
+        if any(self.sent):
+            yield f"{round(self._sent()[0] * self.total):,} tokens sent"
+        if any(self.returned):
+            yield f"{round(fmean(self.returned) * self.total):,} tokens answered"
+
+    def _cost(self) -> tuple[float, float]:
+        """Return the mean cost of all rows of the file, and its standard deviation."""
+        sent, off = self._sent()
+        price = self._price()
+        others = [cost - price * tokens for cost, tokens in zip(self.costs, self.sent, strict=True)]
+        return fmean(others) + price * sent, math.hypot(_deviation(others), price * off)
+
+    def _sent(self) -> tuple[float, float]:
+        """Return the mean of the sent tokens of all rows of the file, and its standard deviation.
+
+        If the rows of the sample are shorter or longer than those of the file are, it is corrected: a few
+        large rows may need as many tokens as all others, and the sample may have none of them.
+        """
+        mean, many = fmean(self.sent), len(self.sent)
+        if not self._knows_sizes:
+            return mean, _deviation(self.sent)
+        size = fmean(self.sizes)
+        apart = self.characters / self.total - size
+        slope, begin = linear_regression(self.sizes, self.sent)
+        off = sum(
+            (sent - begin - slope * each) ** 2 for each, sent in zip(self.sizes, self.sent, strict=True)
+        )
+        spread = sum((each - size) ** 2 for each in self.sizes)
+        deviation = math.sqrt(off / (many - 2) * (1 / many + apart**2 / spread))
+        return max(mean + slope * apart, 0.0), deviation
+
+    def _price(self) -> float:
+        """Return the dollars of a sent token, if the answers have the same length; 0 if that is not known."""
+        if not self._knows_sizes:
+            return 0.0
+        sent, returned, costs = (_centered(each) for each in (self.sent, self.returned, self.costs))
+        share = _product(sent, returned) / (_product(returned, returned) or 1.0)
+        alone = [tokens - share * answered for tokens, answered in zip(sent, returned, strict=True)]
+        varies = _product(alone, alone)
+        return max(_product(alone, costs) / varies, 0.0) if varies > _TINY * _product(sent, sent) else 0.0
+
+    @property
+    def _knows_sizes(self) -> bool:
+        return len(self.sizes) >= _FEW and self.seen >= self.total and len(set(self.sizes)) > 1
 
     def _time(self) -> Iterator[str]:
         sent = self.tried - self.cached
@@ -146,11 +213,25 @@ class Estimate:
         seconds = [self.seconds * rounds]
         share = self.total / self.tried
         for used, limit in zip(
-            (self.requests, self.sent_tokens + self.answered_tokens), self.limits, strict=True
+            (self.requests, sum(self.sent) + sum(self.returned)), self.limits, strict=True
         ):
             if limit:
                 seconds.append(used * share / limit * _MINUTE)
         yield f"about {duration(max(seconds))}"
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """Return the standard deviation of the mean of values."""
+    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+
+
+def _centered(values: Sequence[float]) -> list[float]:
+    mean = fmean(values)
+    return [value - mean for value in values]
+
+
+def _product(first: Sequence[float], second: Sequence[float]) -> float:
+    return sum(map(mul, first, second))
 
 
 def _dollars(amount: float) -> str:

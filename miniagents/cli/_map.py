@@ -202,7 +202,7 @@ class MapJob:
             estimate.note(progress)
             view.show(progress)
 
-        sample = sample_of(self.source, total, self.options.estimate or total)
+        sample = sample_of(self.source, total, self.options.estimate or total, estimate.see)
         with suppress(BudgetExceededError, TooManyFailuresError):  # the rows that ended before are reported
             await estimate.take(
                 map_rows(

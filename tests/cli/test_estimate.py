@@ -1,5 +1,6 @@
 """What some rows tell of all of them."""
 
+import re
 from collections.abc import AsyncGenerator, Iterator
 from decimal import Decimal
 from itertools import pairwise
@@ -67,6 +68,27 @@ async def test_money_and_time() -> None:
         in told
     )
     assert told.endswith("about 41 min 40 s.")
+
+
+async def test_a_few_long_rows() -> None:
+    """Long rows of the file that are not in the sample are part of the estimate, by their size."""
+    texts = ["word " * (at % 7 + 3) for at in range(100)]
+    cost = [Decimal(len(text)) / 1000 + Decimal(at % 3) / 100 for at, text in enumerate(texts)]
+
+    async def rows() -> AsyncGenerator[Row[object, object]]:
+        for at, text in enumerate(texts):
+            yield Row(at, text, lambda: "yes", usage=Usage(len(text), 10), cost=cost[at])
+
+    file = [*(texts * 10)[:995], *["word " * 2000] * 5]
+    estimate = Estimate(1000, 10)
+    for text in file:
+        estimate.see(text)
+    await estimate.take(rows())
+    sent = sum(map(len, file))
+    told = "\n".join(estimate.lines())
+    assert f"{sent:,} tokens sent, 10,000 tokens answered" in told
+    low, high = map(float, re.findall(r"\(\$([\d.]+) to \$([\d.]+)\)", told)[0])
+    assert low < sent / 1000 + 10 < high < 1.2 * low
 
 
 async def test_limits() -> None:
