@@ -7,7 +7,6 @@ from collections.abc import AsyncIterable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
-from operator import mul
 from statistics import fmean, linear_regression, stdev
 from typing import Final, TypeVar
 
@@ -231,7 +230,7 @@ def _centered(values: Sequence[float]) -> list[float]:
 
 
 def _product(first: Sequence[float], second: Sequence[float]) -> float:
-    return sum(map(mul, first, second))
+    return sum(one * other for one, other in zip(first, second, strict=True))
 
 
 def _dollars(amount: float) -> str:
