@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Final, Generic, Literal, overload
+from typing import Final, Generic, Literal, cast, overload
 
 from reactivex import Observable
 from typing_extensions import TypeVar
@@ -225,10 +225,12 @@ class Overflow(Generic[D_contra]):
     def block(cls, capacity: int = 1024) -> "Overflow":
         """Block the thread of the source until there is space; no item is lost.
 
-        A source of this library waits, too: each of several makes at most one item for which there is no
-        space, or a 64th of the capacity. Any other source that pushes on the reader's own event loop would
-        wait for itself for ever, so its stream fails with ``StreamOverflowError`` when the queue is full. So
-        does one whose thread waits with a lock that the event loop needs, as behind ``merge``: put it before.
+        A source of this library waits, too. Several sources may each make one item for which there is no
+        space, or a 64th of the capacity; and what an operator makes of one item (`flat_map`) comes at once.
+
+        Any other source that pushes on the reader's own event loop would wait for itself for ever, so its
+        stream fails with ``StreamOverflowError`` when the queue is full. So does one whose thread waits with
+        a lock that the event loop needs, as behind ``merge``: put `block` before that.
 
         Args:
             capacity: how many unread items are kept, in items.
@@ -423,20 +425,27 @@ class BoundedQueue(Generic[T]):
 
 
 def _stand(thread: int) -> dict[int, tuple[int, int]] | None:
-    """Return where a thread stands if it waits for an `RLock` of this one; also through other threads."""
+    """Return where a thread stands if it waits for an `RLock` of this one; also through other threads.
+
+    Only operators of reactivex are known to wait where they stand; other code may do anything else there.
+    """
+    own = threading.get_ident()
     frames = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - documented
+    del frames[own]  # this frame, which would refer to itself
     stands: dict[int, tuple[int, int]] = {}
     left = [thread]
     while left:
         each = left.pop()
-        frame = frames.get(each)
-        if frame is None or each in stands:
-            continue
-        if each == threading.get_ident():
+        if each == own:
             return stands
+        frame = frames.get(each)
+        module = "" if frame is None else str(frame.f_globals.get("__name__", ""))
+        if frame is None or each in stands or not module.startswith("reactivex."):
+            continue
         stands[each] = id(frame), frame.f_lasti
-        for value in tuple(frame.f_locals.values()):
-            lock = value.lock if isinstance(value, Observable) else value
+        for value in cast("tuple[object, ...]", tuple(frame.f_locals.values())):
+            # Not `isinstance`, which would ask an item that stands for another object.
+            lock: object = getattr(value, "lock", None) if issubclass(type(value), Observable) else value
             holder = _HOLDER.search(repr(lock)) if isinstance(lock, _RLOCK) else None
             if holder is not None:
                 left.append(int(holder[1]))

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -317,6 +318,24 @@ async def test_a_loop_that_is_only_busy(monkeypatch: pytest.MonkeyPatch) -> None
     assert [1, 2, 3, 4, 5] == [await anext(waiting.items) for _ in range(5)]
     await waiting.items.aclose()
     await joined(waiting.threads)
+
+
+async def test_a_reader_that_is_only_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that blocks its loop is waited for, also if one of its variables has a lock that is held."""
+    monkeypatch.setattr(_pump, "INTERVAL", 0.01)
+    threads: list[threading.Thread] = []
+    items: list[int] = []
+
+    def push(observer: abc.ObserverBase[int]) -> None:
+        rx.range(0, 5).subscribe(observer)
+
+    source = rx.of(pushed_from_a_thread(push, threads))
+    async for item in to_async_iter(source.pipe(ops.merge_all()), overflow=Overflow.block(1)):
+        items.append(item)
+        if item == 0:
+            time.sleep(0.2)  # noqa: ASYNC251 - it blocks
+    assert [0, 1, 2, 3, 4] == items
+    await joined(threads)
 
 
 async def test_an_error_from_a_thread_comes_last() -> None:
