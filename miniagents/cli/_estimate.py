@@ -168,7 +168,8 @@ class Estimate:
         sent, off = self._sent()
         price = self._price()
         others = [cost - price * tokens for cost, tokens in zip(self.costs, self.sent, strict=True)]
-        return fmean(others) + price * sent, math.hypot(_deviation(others), price * off)
+        mean = max(fmean(others) + price * sent, min(self.costs))  # long rows may cost more for each token
+        return mean, math.hypot(_deviation(others), price * off)
 
     def _sent(self) -> tuple[float, float]:
         """Return the mean of the sent tokens of all rows of the file, and its standard deviation.

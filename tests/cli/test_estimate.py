@@ -91,6 +91,22 @@ async def test_a_few_long_rows() -> None:
     assert low < sent / 1000 + 10 < high < 1.2 * low
 
 
+async def test_long_rows_that_cost_more_for_each_token() -> None:
+    """The estimate is no less than if each row cost as much as the cheapest one of the sample."""
+    sizes = [*range(400, 420), 12_000, 12_400]
+
+    async def rows() -> AsyncGenerator[Row[object, object]]:
+        for at, size in enumerate(sizes):
+            cost = Decimal(size) / 1000 * (4 if size > 10_000 else 1)
+            yield Row(at, "x" * size, lambda: "yes", usage=Usage(size, 0), cost=cost)
+
+    estimate = Estimate(1000, 10)
+    for _ in range(1000):
+        estimate.see("x" * 250)
+    await estimate.take(rows())
+    assert "about $400.00" in "\n".join(estimate.lines())
+
+
 async def test_limits() -> None:
     """It takes no less than the limits let go."""
     estimate = Estimate(1000, 1000)

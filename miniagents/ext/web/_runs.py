@@ -704,7 +704,8 @@ class Runs:
         live = self._make(lease, context, page.events)
         if request is None or ending is not None:
             self._add(live)
-            live.end(ending or LOST, logging.WARNING if request is None else logging.INFO)
+            warns = request is None and record.restart != "never"
+            live.end(ending or LOST, logging.WARNING if warns else logging.INFO)
             await live.closed
             return
         block = self._block(live, record, page.events)

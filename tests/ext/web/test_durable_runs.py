@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from typing_extensions import override
@@ -48,7 +48,7 @@ from miniagents.ext.web import (
 )
 from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
 from miniagents.ext.web._frame_view import FrameView, event_of
-from miniagents.ext.web._frames import frame_from_data, json_of
+from miniagents.ext.web._frames import LOST, frame_from_data, json_of
 from miniagents.models import model_agent
 from miniagents.runs import Json, RunRequest
 from miniagents.testing import scripted_model
@@ -124,6 +124,7 @@ async def killed(
     *,
     run: str = "r",
     version: str = "1",
+    restart: Literal["server", "never"] = "server",
     request: Json = None,
     keywords: Mapping[str, object] | None = None,
 ) -> None:
@@ -131,7 +132,7 @@ async def killed(
     asked = request or RunRequest("agent", (UserMessage("Hi"),), keywords or {}).as_data()
     events: list[Event] = [["began", 0, asked], *map(event_of, told)]
     with Journal(folder / "runs.journal") as journal:
-        await journal.begin(Lease(RunRecord(run, "ada", "chat", version, "server")), events)
+        await journal.begin(Lease(RunRecord(run, "ada", "chat", version, restart)), events)
 
 
 async def unfinished(journal: RunStore) -> list[str]:
@@ -293,7 +294,10 @@ async def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 async def test_what_the_log_says(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The log says that a run of another server was taken over, or is lost and why; not if it was parked."""
+    """The log says that a run of another server was taken over, or is lost and why; not if it was parked.
+
+    It warns only of a run that was to go on.
+    """
 
     @miniagent
     async def asks(ctx: InteractionContext) -> None:
@@ -302,6 +306,7 @@ async def test_what_the_log_says(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     caplog.set_level("INFO", "miniagents")
     await killed(tmp_path)
     await killed(tmp_path, run="s", version="0")
+    await killed(tmp_path, run="t", restart="never")
     with Journal(tmp_path / "runs.journal", lease=0.01) as journal:
         async with MiniAgents():
             runs = runs_of(journal, asks)
@@ -313,14 +318,19 @@ async def test_what_the_log_says(tmp_path: Path, caplog: pytest.LogCaptureFixtur
             await runs.answer("r", question.id, "Yes.", owner="ada")
             assert ["Yes."] == texts_of(await everything(runs, "r", owner="ada"))
             (lost,) = await everything(runs, "s", owner="ada")
+            assert [LOST] == await everything(runs, "t", owner="ada")
     assert isinstance(lost, RunEnded)
-    wanted = ["A run of another server was taken over: r", f"A run is lost (s): {lost.sentence}"]
+    wanted = [
+        ("INFO", "A run of another server was taken over: r"),
+        ("INFO", f"A run is lost (t): {LOST.sentence}"),
+        ("WARNING", f"A run is lost (s): {lost.sentence}"),
+    ]
     logged = [
         (each.levelname, each.message)
         for each in caplog.records
         if each.name.startswith("miniagents.ext.web")
     ]
-    assert [*zip(("INFO", "WARNING"), wanted, strict=True)] == sorted(logged)
+    assert sorted(wanted) == sorted(logged)
 
 
 @pytest.mark.logs("A run cannot continue")
