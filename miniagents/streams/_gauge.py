@@ -13,7 +13,7 @@ The rules:
    not decide for all.
 5. A terminal that leaves releases all sources.
 6. A terminal that drops items, or fails at one too many, has no gauge. One that blocks waits for its reader
-   for ever, and each source behind it looks after each item, or each 64th part of the capacity.
+   for ever, and each source looks for room after each item, or each 64th of the capacity.
 7. **A default never hangs.** A reader that stands still for a while, but neither in `asyncio.sleep` nor at a
    stream of ours, may wait for what a later item would bring. So there is more room for it then, four times
    as much after each further wait that is twice as long, until it goes on; a warning names the pipe once.
@@ -216,7 +216,9 @@ def _place(task: "Task[object] | None") -> object:
     return id(frame), frame.f_lasti
 
 
-_PUSHING: ContextVar["ref[Gauge] | None"] = ContextVar("miniagents_pushing", default=None)
+_PUSHING: ContextVar["tuple[ref[Gauge], ref[Variables]] | None"] = ContextVar(
+    "miniagents_pushing", default=None
+)
 
 
 def variables_of(gauge: Gauge | None) -> Variables:
@@ -227,15 +229,21 @@ def variables_of(gauge: Gauge | None) -> Variables:
     """
     variables = copy_context()
     if gauge is not None:
-        variables.run(_PUSHING.set, ref(gauge))
+        variables.run(_PUSHING.set, (ref(gauge), ref(variables)))
     return variables
 
 
 def source_waits() -> bool:
     """Return whether the source that pushes now can wait, and will wait after this item."""
     pushing = _PUSHING.get()
-    gauge = None if pushing is None else pushing()
-    return gauge is not None and gauge.room() <= 0
+    gauge, variables = (None, None) if pushing is None else (pushing[0](), pushing[1]())
+    if gauge is None or variables is None or gauge.room() > 0:
+        return False
+    try:
+        variables.run(bool)
+    except RuntimeError:  # it is entered: the source pushes
+        return True
+    return False  # a task or a timer that an item has begun has a copy
 
 
 class TaskTerminals:

@@ -228,9 +228,10 @@ class Overflow(Generic[D_contra]):
         A source of this library waits, too. Several sources may each make one item for which there is no
         space, or a 64th of the capacity; and what an operator makes of one item (`flat_map`) comes at once.
 
-        Any other source that pushes on the reader's own event loop would wait for itself for ever, so its
-        stream fails with ``StreamOverflowError`` when the queue is full. So does one whose thread waits with
-        a lock that the event loop needs, as behind ``merge``: put `block` before that.
+        Any other source that pushes on the reader's own event loop, also one behind `share` or `delay` of
+        reactivex, would wait for itself for ever, so its stream fails with ``StreamOverflowError`` when the
+        queue is full. So does one whose thread waits with a lock that the event loop needs, as behind
+        ``merge``: put `block` before that.
 
         Args:
             capacity: how many unread items are kept, in items.

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextvars import ContextVar
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +18,7 @@ from reactivex import Observable, Subject, abc, operators as ops
 from reactivex.disposable import Disposable
 
 from miniagents import StreamOverflowError
-from miniagents.streams import Overflow, _pump, to_async_iter
+from miniagents.streams import Overflow, _pump, from_async, to_async_iter
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._pump import BoundedQueue
@@ -206,6 +206,38 @@ async def test_the_loop_cannot_be_made_to_wait() -> None:
     with pytest.raises(StreamOverflowError, match="the reader would never run"):
         await keep(items, to_async_iter(rx.range(0, 5), overflow=Overflow.block(3)))
     assert [0, 1, 2] == items
+
+
+async def test_a_task_that_an_item_has_begun_cannot_wait() -> None:
+    """A source that waits does not make a task wait that one of its items has begun."""
+    subject: Subject[int] = Subject()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def digits() -> AsyncGenerator[int]:
+        for digit in range(9):
+            yield digit
+
+    async def push() -> None:
+        await turns()
+        for number in range(9):
+            subject.on_next(number)
+        subject.on_completed()
+
+    def begin(item: int) -> None:
+        if item == 0:
+            tasks.append(asyncio.ensure_future(push()))
+
+    source = from_async(digits()).pipe(ops.do_action(begin))
+    waits = to_async_iter(source, overflow=Overflow.block(2))
+    pushed = to_async_iter(subject, overflow=Overflow.block(3))
+    reading = asyncio.ensure_future(anext(pushed))
+    assert 0 == await anext(waits)
+    await tasks[0]
+    items = [await reading]
+    with pytest.raises(StreamOverflowError, match="pushed one more on the event loop"):
+        await keep(items, pushed)
+    assert [0, 1, 2] == items
+    await waits.aclose()
 
 
 JOINED: dict[str, Callable[[Observable[int], Observable[int]], Observable[Any]]] = {
