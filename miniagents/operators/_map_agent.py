@@ -115,6 +115,7 @@ class Inquired(Protocol[In, Out]):
 A = TypeVar("A", bound=Message)
 B = TypeVar("B", bound=Message)
 K = TypeVar("K")
+Dropped = TypeVar("Dropped")
 Map_co = TypeVar("Map_co", covariant=True)
 
 
@@ -274,7 +275,7 @@ def map_agent(
     *,
     on_error: Literal["keep_going", "stop"] = "keep_going",
     key: Callable[[K], Hashable] | None = None,
-    overflow: Overflow[K] | None = None,
+    overflow: Overflow[Dropped] | None = None,
 ) -> Map_co:
     """``Observable[In] -> Observable[ItemReplies[In, Out]]``: inquire the agent once for each item.
 

@@ -16,6 +16,8 @@ PRIVATE = {
 }
 """Of tasks, futures, event loops and coroutines."""
 HERE = {
+    # Whether an event loop waits for a lock of this thread; documented as the way to find such a deadlock.
+    "streams/_pump.py": {"sys._current_frames"},
     # To guess how long a source waits for a reader (rule 7 of demand), and for an error of virtual time.
     "values/_frames.py": {
         f"awaited.{name}" for name in ("cr_await", "cr_frame", "ag_await", "ag_frame", "gi_frame")

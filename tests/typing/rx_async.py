@@ -77,7 +77,7 @@ def what_takes_the_items_that_are_dropped(items: Observable[Item], words: Observ
     )
     assert_type(to_async_iter(words, overflow=Overflow.block(5)), AsyncGenerator[str])
     assert_type(to_async_iter(words, overflow=bare), AsyncGenerator[str])
-    to_async_iter(words, overflow=Overflow.drop_oldest(5, on_drop=note))  # type: ignore[arg-type]
+    to_async_iter(words, overflow=Overflow.drop_oldest(5, on_drop=note))  # type: ignore[misc]
 
 
 async def letters(word: str) -> AsyncGenerator[str]:
