@@ -190,6 +190,14 @@ class Demand(Lifetime[T]):
             self.requested = limit
         return future
 
+    def wait_for_requested(self) -> "Future[None]":
+        """Return a Future as :meth:`wait` does, for a reader that passes on what others request."""
+        future = self.context.future()
+        self._waiters = self._waiters or {}
+        self._waiters[future] = None
+        self.notify_next = True
+        return future
+
     def wait_for_end(self) -> "Future[None]":
         """Return a new Future for one reader, done at the end. The source waits for no slower reader."""
         future = self.context.future()

@@ -1,6 +1,5 @@
 """Messages that a task writes anew: they go on as long as they are read, without their run, too."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 
@@ -13,7 +12,7 @@ from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._deadlocks import record_wait
 from miniagents.streams._demand import Request
-from miniagents.streams._readers import raise_error, settled, started
+from miniagents.streams._readers import NEXT_TURN, REST, raise_error, settled, started
 from miniagents.values import Part
 
 
@@ -65,15 +64,40 @@ def parts_for(target: ReplayBuffer[str], source: ReplayBuffer[str]) -> AsyncGene
 
 
 async def _read(reader: "_Reader", parts: list[Part], source: ReplayBuffer[str]) -> AsyncGenerator[Part]:
+    position = 0
+    hot, rest, backoff = (
+        0,
+        1,
+        1,
+    )  # as in `streams._readers`: a turn of the event loop costs less than a Future
     try:
         yield ""  # taken by `started`
         while True:
-            while reader.position < len(parts):
-                reader.position += 1
-                yield parts[reader.position - 1]
+            while position < len(parts):
+                batch = parts[position:]
+                position += len(batch)
+                for part in batch:
+                    yield part
             if source.closed:
                 break
-            await reader.until_more()
+            if len(source.items) < hot:
+                await NEXT_TURN
+                if position < len(parts) or source.closed:
+                    backoff = 1
+                    continue
+                hot, rest = 0, min(2 * backoff, REST)
+                backoff = rest
+            reader.request_more()
+            future = source.wait_for_requested()
+            record_wait(source, future)
+            try:
+                await future
+            except BaseException:
+                source.stop_waiting(future)
+                raise
+            rest -= 1
+            if rest <= 0 and source.upstream is None:
+                hot = source.requested - reader.half
     finally:
         reader.leave()
     await settled(source)
@@ -81,40 +105,40 @@ async def _read(reader: "_Reader", parts: list[Part], source: ReplayBuffer[str])
 
 
 class _Reader:
-    """Reads a message, and requests as much of it as readers of another one have requested of that.
+    """Requests as much of a message as readers of another one have requested of that.
 
     Args:
         source: the message.
         target: what is written from it.
 
     Attributes:
-        position: how many parts it has read.
+        half: of `prefetch`.
     """
 
-    __slots__ = ("_more", "_request", "_source", "_target", "position")
+    __slots__ = ("_left", "_little", "_request", "_source", "_target", "half")
 
     def __init__(self, source: ReplayBuffer[str], target: ReplayBuffer[str]) -> None:
-        self.position: int = 0
         self._source = source
         self._target = target
+        self.half: int = source.context.prefetch >> 1
+        self._little = source.context.prefetch >> 2  # below it, more is requested
         self._request = Request()
-        self._more: asyncio.Future[None] | None = None
-        source.attach(self, unbounded=False)
+        self._left = False
+        source.reader_came()
         target.write_from(self)
         target.when_closed(self.leave)  # at once: who stops them together looks for other readers
 
-    def deliver(self) -> None:
-        """Go on, since there is more, or the end."""
-        more, self._more = self._more, None
-        if more is not None and not more.done():
-            more.set_result(None)
+    def request_more(self) -> None:
+        """Request more, also if what came was not written; get no news of requests while much may come."""
+        source = self._source
+        if source.upstream is not None or source.unlimited or self._room() <= self._little:
+            self._target.write_from(self)
+            self.pass_demand_on(waiting=source.upstream is None)
+        if source.upstream is None and not source.unlimited and self._room() > self._little:
+            self._target.write_from(None)  # then each token would be a request
 
-    async def until_more(self) -> None:
-        """Wait for the next part, or for the end."""
-        self.pass_demand_on(waiting=False)  # what it has read was perhaps not written
-        more = self._more = self._source.context.future()
-        record_wait(self._source, more)
-        await more
+    def _room(self) -> int:
+        return self._source.requested - len(self._source.items)
 
     def pass_demand_on(self, *, waiting: bool) -> None:
         """Request as many more tokens as readers have requested."""
@@ -122,7 +146,9 @@ class _Reader:
         self._request.pass_on(source, len(source.items), self._target.credit(), waiting=waiting)
 
     def leave(self) -> None:
-        """Stop reading."""
-        self._target.write_from(None)
-        self._request.release()
-        self._source.detach(self, unbounded=False)
+        """Stop reading; it may be called again."""
+        if not self._left:
+            self._left = True
+            self._target.write_from(None)
+            self._request.release()
+            self._source.reader_left()
