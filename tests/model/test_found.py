@@ -491,13 +491,17 @@ async def test_an_error_names_the_agent_whose_generator_made_its_message() -> No
 # -- C8: sources that run ahead ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("operator", ["timeout", "catching"])
+@pytest.mark.parametrize("operator", ["timeout", "catching", "guard"])
 @pytest.mark.loop(virtual=True)
 async def test_a_watched_source_waits_for_its_reader(operator: str) -> None:
-    """A source is at most `prefetch` tokens ahead of its reader, also behind `timeout` and `catching`."""
+    """A source is at most `prefetch` tokens ahead of its reader, also behind these operators."""
     source = Source(50_000)
     agent = writing(source)
-    watched = agent.timeout(stall=5.0) if operator == "timeout" else agent.catching(excuse)
+    watched = {
+        "timeout": agent.timeout(stall=5.0),
+        "catching": agent.catching(excuse),
+        "guard": agent.guard(during=lambda text: None, hold=0),
+    }[operator]
     async with MiniAgents(), watched.inquire() as replies, aclosing(aiter(replies.tokens)) as tokens:
         for _ in range(10):
             await anext(tokens)
