@@ -65,11 +65,8 @@ def parts_for(target: ReplayBuffer[str], source: ReplayBuffer[str]) -> AsyncGene
 
 async def _read(reader: "_Reader", parts: list[Part], source: ReplayBuffer[str]) -> AsyncGenerator[Part]:
     position = 0
-    hot, rest, backoff = (
-        0,
-        1,
-        1,
-    )  # as in `streams._readers`: a turn of the event loop costs less than a Future
+    # As in `streams._readers`: before `hot` it waits for one turn, which costs less than a Future.
+    hot, rest, backoff = 0, 1, 1
     try:
         yield ""  # taken by `started`
         while True:
@@ -112,7 +109,7 @@ class _Reader:
         target: what is written from it.
 
     Attributes:
-        half: of `prefetch`.
+        half: so many tokens are half of `prefetch`.
     """
 
     __slots__ = ("_left", "_little", "_request", "_source", "_target", "half")
