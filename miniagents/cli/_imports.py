@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
-_IMPATIENT = 1.0
+_IMPATIENT = 3.0
 """Seconds after which another Ctrl-C is not held back any more."""
 
 
