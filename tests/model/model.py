@@ -962,7 +962,7 @@ class Model:
             if restart and said.tokens and not hold and isinstance(handled, Replies):
                 _read_until(replies, life, life.begun, end)
                 return self._rewritten_by(handled, said, copied, now, flat)
-            kept = replace(said, error=None, life=copied)
+            kept = replace(said, error=None, end=end, life=copied)  # it is written at that time
             if isinstance(handled, str):
                 flat.add(now, replace(kept, error=handled))
             elif said.error is None or (said.tokens and not hold):
