@@ -191,11 +191,12 @@ async def _read_without_replay(buffer: NoReplayBuffer[T], owner: object) -> Asyn
     raise_error(buffer)
 
 
-async def until_more(buffer: ReplayBuffer[T]) -> None:
+async def until_more(buffer: ReplayBuffer[T], *, requests: bool = True) -> None:
     """Wait until ``buffer`` has a new piece or has ended.
 
     Args:
         buffer: a buffer that the caller has read to its present end.
+        requests: whether to request more; False for a reader that passes on what others request.
 
     Raises:
         DeadlockError: the wait would be a deadlock; see ``_deadlocks``.
@@ -214,7 +215,7 @@ async def until_more(buffer: ReplayBuffer[T]) -> None:
         >>> MiniAgents().run(main())
         ['one']
     """
-    future = buffer.wait()
+    future = buffer.wait() if requests else buffer.wait_for_requested()
     record_wait(buffer, future)
     try:
         await future

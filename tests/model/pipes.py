@@ -565,7 +565,7 @@ def drawn(seed: int) -> Pipe:
         steps = tuple(each for each in steps if not isinstance(each, Take | Joined))
     prefetch = random.randrange(1, 4)
     order = random.randrange(1000)
-    endless = any(isinstance(each, Shared) and not each.bounded for each in steps)  # it waits for nobody
+    endless = any(isinstance(each, Shared) and not each.bounded for each in steps)  # no reader makes it wait
     if reader.awaits is None and not endless and random.random() < 0.4:
         reader = replace(reader, block=random.randrange(1, 6))
     return Pipe(source, steps, (reader,), prefetch, order, flow=True)

@@ -145,7 +145,7 @@ class Catching:
         promise.buffer.mark_error_handled()
         if result is self.handler:
             replies.clear()  # what is left of the first agent is stopped
-        ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)
+        _reply(result, ctx)
         return result is self.handler
 
     async def _rewrite(self, promise: MessagePromise[Message], ctx: ReplyContext, replies: _Replies) -> bool:
@@ -163,8 +163,7 @@ class Catching:
                     ctx.reply(each)
                     await until_read()
             elif after.result is not None:
-                result = after.result
-                ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)
+                _reply(after.result, ctx)
             return after.taken_over
         finally:
             after.left = not message.buffer.closed
@@ -277,6 +276,11 @@ class _After:
     taken_over: bool = False
     following: AsyncIterator[MessagePromise[Message]] | None = None
     result: "Operand | MessageType | None" = None
+
+
+def _reply(result: Operand | MessageType, ctx: ReplyContext) -> None:
+    """Reply what takes over: what the agent replies to the input, or what the handler has returned."""
+    ctx.reply(result.inquire(ctx.messages) if isinstance(result, Operand) else result)
 
 
 def _joined(begun: str, rest: Message, sink: RewrittenSink) -> Message:

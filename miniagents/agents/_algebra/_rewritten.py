@@ -10,9 +10,8 @@ from miniagents.messages._message import MessageSink
 from miniagents.messages._parts import PartBuffer, new_part_buffer, parts_in, start_part_pump
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.streams._deadlocks import record_wait
 from miniagents.streams._demand import Request
-from miniagents.streams._readers import NEXT_TURN, REST, raise_error, settled, started
+from miniagents.streams._readers import NEXT_TURN, REST, raise_error, settled, started, until_more
 from miniagents.values import Part
 
 
@@ -85,13 +84,7 @@ async def _read(reader: "_Reader", parts: list[Part], source: ReplayBuffer[str])
                 hot, rest = 0, min(2 * backoff, REST)
                 backoff = rest
             reader.request_more()
-            future = source.wait_for_requested()
-            record_wait(source, future)
-            try:
-                await future
-            except BaseException:
-                source.stop_waiting(future)
-                raise
+            await until_more(source, requests=False)
             rest -= 1
             if rest <= 0 and source.upstream is None:
                 hot = source.requested - reader.half
@@ -130,6 +123,8 @@ class _Reader:
         source = self._source
         if source.upstream is not None or source.unlimited or self._room() <= self._little:
             self._target.write_from(self)
+            # `waiting` has it passed on at once, however little it is; a source that has an upstream itself
+            # would make one more token for it, although no reader waits.
             self.pass_demand_on(waiting=source.upstream is None)
         if source.upstream is None and not source.unlimited and self._room() > self._little:
             self._target.write_from(None)  # then each token would be a request
