@@ -7,7 +7,7 @@ from tests.support.amounts import amount
 from tests.support.postgres import postgres_server
 
 FEW = amount(4, 40)
-MANY = 60
+MANY = 30
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
@@ -17,7 +17,7 @@ async def test_servers_that_share_a_store(kind: Kind) -> None:
     assert [] == await failing(range(FEW), kind)
 
 
-@pytest.mark.gate("60 schedules of each")
+@pytest.mark.gate("30 schedules of each")
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres"])
 @pytest.mark.loop(timeout=300.0)
 async def test_many_servers_that_share_a_store(kind: Kind) -> None:

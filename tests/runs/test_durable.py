@@ -262,10 +262,10 @@ def repeated(lines: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.gate("kills programs, each of which takes half a second to start")
-@pytest.mark.loop(timeout=30 + 3 * kills_wanted(10))
+@pytest.mark.loop(timeout=30 + 3 * kills_wanted(6))
 def test_kills(path: Path, tmp_path: Path) -> None:
     """A graph with fan-out, race and retries, killed at any moment, repeats no call that had ended."""
-    seed, out, wanted = 11, tmp_path / "out", kills_wanted(10)
+    seed, out, wanted = 11, tmp_path / "out", kills_wanted(6)
     steps = max(6, wanted // 2)
     kills = run_and_kill(_PROGRAM, str(path), str(steps), out=out, kills=wanted, within=0.06, seed=seed)
     lines = out.read_text().splitlines()

@@ -100,18 +100,18 @@ async def kills(folder: Path, wanted: int, dsn: str = "") -> int:
 
 
 @pytest.mark.gate("kills processes")
-@pytest.mark.loop(timeout=60 + 4 * kills_wanted(25))
+@pytest.mark.loop(timeout=60 + 4 * kills_wanted(12))
 async def test_kills(tmp_path: Path) -> None:
     """Killed before or after any write, with one, two or three questions: each call is made exactly once.
 
     With the arguments that were allowed, if people say truthfully what became of a call.
     """
-    assert await kills(tmp_path, kills_wanted(25)) > 0
+    assert await kills(tmp_path, kills_wanted(12)) > 0
 
 
 @pytest.mark.gate("starts Postgres, and kills processes")
-@pytest.mark.loop(timeout=60 + 4 * kills_wanted(10))
+@pytest.mark.loop(timeout=60 + 4 * kills_wanted(6))
 async def test_kills_with_postgres(tmp_path: Path) -> None:
     """So it is where the journal is in Postgres."""
     with postgres_server() as dsn:
-        assert await kills(tmp_path, kills_wanted(10), dsn) > 0
+        assert await kills(tmp_path, kills_wanted(6), dsn) > 0

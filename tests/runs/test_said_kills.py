@@ -119,13 +119,13 @@ async def kills(folder: Path, wanted: int, dsn: str = "") -> int:
 
 
 @pytest.mark.gate("kills processes")
-@pytest.mark.loop(timeout=60 + 4 * kills_wanted(12))
+@pytest.mark.loop(timeout=60 + 4 * kills_wanted(8))
 async def test_kills(tmp_path: Path) -> None:
     """Killed before or after any write: each message is taken once, in order, answered, and shown once.
 
     At most the request that was cut is made again.
     """
-    assert await kills(tmp_path, kills_wanted(12)) > 0
+    assert await kills(tmp_path, kills_wanted(8)) > 0
 
 
 @pytest.mark.gate("starts Postgres, and kills processes")

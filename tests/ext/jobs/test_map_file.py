@@ -109,7 +109,7 @@ def repeated(notes: Path) -> list[int]:
 @pytest.mark.loop(timeout=600)
 def test_kill_9(tmp_path: Path) -> None:
     """Killed at any moment, a job goes on: each row stands in the file once, few calls are made again."""
-    wanted, kills, seed = kills_wanted(10), 0, 11
+    wanted, kills, seed = kills_wanted(6), 0, 11
     again: list[int] = []
     while kills < wanted:
         folder = tmp_path / str(seed)

@@ -201,13 +201,13 @@ def history_of(folder: Path) -> tuple[dict[tuple[str, str], set[str]], list[str]
 
 
 @pytest.mark.gate("kills servers, each of which takes a second to start")
-@pytest.mark.loop(timeout=30 + 5 * kills_wanted(10))
+@pytest.mark.loop(timeout=30 + 5 * kills_wanted(6))
 async def test_kills(tmp_path: Path) -> None:
     """Runs of a server that is killed in mid-answer go on by themselves; clients have what the history has.
 
     No call that had ended is made again.
     """
-    await kill(tmp_path, kills_wanted(10))
+    await kill(tmp_path, kills_wanted(6))
 
 
 @pytest.mark.gate("starts Postgres, and kills servers, each of which takes a second to start")
