@@ -49,7 +49,7 @@ class Generator:
         readers = tuple(self.reader() for _ in range(self.random.choice([1, 1, 1, 2, 3])))
         cancelled = self.seconds() if self.chance(0.1) else None
         ends = self.seconds() if cancelled is None and self.chance(0.1) else None
-        return p.Program(
+        program = p.Program(
             agent,
             form,
             readers,
@@ -59,6 +59,12 @@ class Generator:
             drain=self.seconds() if cancelled is ends is None and self.chance(0.1) else None,
             order=self.random.randrange(1_000),
         )
+        return self.first(program) if self.more.random() < 0.05 else program
+
+    def first(self, program: p.Program) -> p.Program:
+        """Have one reader, which holds only the first message."""
+        reader = replace(program.readers[0], way="first", leave=None)
+        return replace(program, readers=(reader,), cancelled=None, dropped=True, ends=None, drain=None)
 
     # -- demand -------------------------------------------------------------------------------------------
 

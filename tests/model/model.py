@@ -451,13 +451,14 @@ class Model:
                 return self._route(agent, sent, at, life)
             case p.Catching():
                 replies = self.inquire(agent.agent, sent, at, life)
-                handle = partial(self._handled, agent.handler, sent, life)
+                handle = partial(self._handled, agent.handler, sent)
                 return self._mended(replies, handle, life, relays=isinstance(agent.handler, p.Agent))
             case p.Backed():
                 replies = self.inquire(agent.agent, sent, at, life)
-                handle = partial(self._handled, agent.other, sent, life)
+                handle = partial(self._handled, agent.other, sent)
+                restarts = sent if agent.restart and not agent.hold else None
                 return self._mended(
-                    replies, handle, life, relays=True, backed=True, hold=agent.hold, restart=agent.restart
+                    replies, handle, life, relays=True, backed=True, hold=agent.hold, restarts=restarts
                 )
             case p.ErrorsAsMessages() | p.Guarded() | p.Retry() | p.Timeout() | p.Around() | p.Fork():
                 return self._wrapped(agent, sent, at, life)
@@ -483,7 +484,7 @@ class Model:
         life.released = inner.released
         return self._mended(replies, self._as_message, life, relays=False)
 
-    def _as_message(self, error: str, now: float) -> Said:
+    def _as_message(self, error: str, now: float, _: Life) -> Said:
         return finished(error if error.partition("#")[0] in LIBRARY_ERRORS else f"ValueError: {error}", now)
 
     def _wrapper(self, agent: p.Agent, sent: Replies, at: float, life: Life) -> Replies:
@@ -925,13 +926,13 @@ class Model:
     def _mended(  # noqa: C901, PLR0912 - one loop over what happens to each message
         self,
         replies: Replies,
-        handle: Callable[[str, float], "Said | Replies | str"],
+        handle: Callable[[str, float, Life], "Said | Replies | str"],
         life: Life,
         *,
         relays: bool,
         backed: bool = False,
         hold: bool = False,
-        restart: bool = False,
+        restarts: Replies | None = None,
     ) -> Replies:
         """Pass messages on one after the other, each from its first token; replace each error.
 
@@ -942,7 +943,8 @@ class Model:
             relays: whether the error of what replaces the error of the sequence ends the sequence.
             backed: whether nothing follows what replaces an error.
             hold: whether a message is shown when it is complete, and not at all if it fails.
-            restart: whether what replaces an error takes the place of what was shown of the message.
+            restarts: what the other agent is sent, if its reply takes the place of what was shown of the
+                message that fails.
         """
         flat = Flat(life)
         if not backed:
@@ -952,14 +954,16 @@ class Model:
             now = max(now, appears, said.end if hold else said.begins)
             handled = None
             end = max(now, said.end)
+            copied = Life(life, now, end)
             if said.error is not None:
                 self.sees(said.error, end, life)
                 self.mended.add(said.error)
-                handled = handle(said.error, end)
-            copied = Life(life, now, end)
+                handled = handle(said.error, end, life if restarts is None or not said.tokens else copied)
             if said.life is not None:
                 said.life.held_by_task(copied, since=now)
-            if restart and said.tokens and not hold and isinstance(handled, Replies):
+            if restarts is not None and restarts.life is not None:
+                restarts.life.held_by_task(copied, since=now, reads=False, late=True)
+            if restarts is not None and said.tokens and isinstance(handled, Replies):
                 _read_until(replies, life, life.begun, end)
                 return self._rewritten_by(handled, said, copied, now, flat)
             kept = replace(said, error=None, end=end, life=copied)  # it is written at that time
@@ -980,7 +984,7 @@ class Model:
             return flat.end(now)
         self.sees(replies.error, now, life)
         self.mended.add(replies.error)
-        handled = handle(replies.error, now)
+        handled = handle(replies.error, now, life)
         if isinstance(handled, str):
             return flat.end(now, handled)
         if relays and isinstance(handled, Replies):
@@ -1003,8 +1007,9 @@ class Model:
         stands = one.tokens if one.instead is None else one.instead
         instead: tuple[Token, ...] | None = tuple((max(then, time), text) for time, text in stands)
         error = one.error
-        if not other.items and other.error is None:  # nothing takes its place: it is not withdrawn
+        if not other.items:  # nothing takes its place: it is not withdrawn
             instead = said.instead
+        if not other.items and other.error is None:
             error = None if error is None else self._raises_again(error, then, copied)
         if not other.items and other.error is not None:
             self._perhaps_sees(other.error, then, flat.life)
@@ -1029,7 +1034,7 @@ class Model:
         return flat.end(max(now, other.end), other.error)
 
     def _handled(
-        self, handler: "p.Form | p.Agent | str", sent: Replies, life: Life, error: str, now: float
+        self, handler: "p.Form | p.Agent | str", sent: Replies, error: str, now: float, life: Life
     ) -> "Said | Replies | str":
         if isinstance(handler, str):
             return self._raises(handler, now, life)

@@ -466,7 +466,7 @@ class Reader:
     """Reads the replies.
 
     `way`: `await` all, `iterate` messages and their tokens, iterate `tokens`, `subscribe` to the messages,
-    `subscribe tokens`.
+    `subscribe tokens`, or read the tokens of the `first` message and hold nothing else.
 
     `begins`: seconds after the start of the program. `slow`: seconds that it takes for each token.
     `outside`: it is a task in which no context is active.

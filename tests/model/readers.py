@@ -5,6 +5,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -101,6 +102,14 @@ def _iterating(reader: p.Reader, replies: Replies) -> Iterator[Event]:
     yield Event(max(time, replies.end), "end", replies.error or "")
 
 
+def _reading_first(reader: p.Reader, replies: Replies) -> Iterator[Event]:
+    events = _iterating(reader, replies)
+    for event in events:
+        yield event
+        if event.what == "end":
+            return
+
+
 def _iterating_tokens(reader: p.Reader, replies: Replies) -> Iterator[Event]:
     # Of all messages: the tokens come when a reader that is never slow would get them.
     time = reader.begins
@@ -134,6 +143,7 @@ def _subscribed(reader: p.Reader, replies: Replies) -> Iterator[Event]:
 _ALL: dict[str, Callable[[p.Reader, Replies], Iterator[Event]]] = {
     "await": _awaiting,
     "iterate": _iterating,
+    "first": _reading_first,
     "tokens": _iterating_tokens,
     "subscribe": _subscribed,
     "subscribe tokens": _iterating_tokens,
@@ -191,6 +201,7 @@ class Reading:
         ways = {
             "await": self._await,
             "iterate": self._iterate,
+            "first": self._read_first,
             "tokens": self._iterate_tokens,
             "subscribe": self._subscribe,
             "subscribe tokens": self._subscribe_tokens,
@@ -239,6 +250,23 @@ class Reading:
                     self._end(error)
                 else:
                     self._end()
+        except Exception as error:  # noqa: BLE001 - the same
+            self._end(error)
+        else:
+            self._end()
+
+    async def _read_first(self, replies: MessageSequencePromise[Message]) -> None:
+        try:
+            async with aclosing(aiter(replies)) as messages:
+                del replies
+                message = await anext(messages, None)
+            if message is None:
+                self._end()
+                return
+            del messages
+            self._note("message")
+            async for token in message:
+                await self._token(token)
         except Exception as error:  # noqa: BLE001 - the same
             self._end(error)
         else:

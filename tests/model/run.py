@@ -19,7 +19,7 @@ from tests.model import programs as p
 from tests.model.build import Built, Made, sleep
 from tests.model.lives import AFTER, LATER, NEVER, Life, UndecidedError, Written, before
 from tests.model.loops import loop_of
-from tests.model.model import LIBRARY_ERRORS, Model, Moment, same_text
+from tests.model.model import LIBRARY_ERRORS, Model, Moment, Replies, same_text
 from tests.model.readers import UNNAMED, Event, Reading, all_of, expected
 
 __all__ = ["Outcome", "check"]
@@ -264,6 +264,8 @@ class Wanted:
         for reader in program.readers:
             got, left = expected(reader, replies)
             events.append(got)
+            if reader.way == "first" and replies.items:
+                left = _held_alone(program, replies, got)
             gone = max(gone, left)
             for event in got:
                 if event.what == "end" and (program.ends is None or event.at < program.ends):
@@ -276,6 +278,20 @@ class Wanted:
         stopped_above = any(each.stopped_above() < NEVER for each in model.forgetters)
         left_open = {*LIBRARY_ERRORS, *_HANDLERS.findall(repr(program))} if stopped_above else ()
         return cls(model, events, program.drain is not None, frozenset(left_open))
+
+
+def _held_alone(program: p.Program, replies: Replies, got: list[Event]) -> float:
+    """The program holds only the first message, until its end; return when it has left the replies."""
+    if any(each in repr(program) for each in _OF_REPLIES):
+        raise UndecidedError
+    _, first = replies.items[0]
+    if first.life is not None:
+        first.life.held_by_program(got[-1].at)
+    return got[0].at
+
+
+_OF_REPLIES = ("Timeout(", "Catching(", "restart=False")
+"""What may end a message only while somebody holds the replies: a limit, and what takes over."""
 
 
 _HANDLERS = re.compile(r"handler='(\w+)'")
