@@ -21,9 +21,8 @@ from ._bodies import json_body
 from ._durable_runs import Agent
 from ._feeds import AttachedFeed, Feed, frames_of_feed
 from ._frames import Positioned
-from ._protocols import Encoder
 from ._request_errors import RequestError, no_run
-from ._response import PING_EVERY, WAITING_LIMIT, FrameResponse
+from ._response import PING_EVERY, WAITING_LIMIT
 from ._runs import Runs
 from ._source import ErrorText
 
@@ -111,8 +110,8 @@ class Chat:
         found = keywords(request)
         return found if isinstance(found, Mapping) else await found
 
-    def agent(self, name: object) -> tuple[str, Agent]:
-        """Return an agent with its name.
+    def agent(self, name: object) -> str:
+        """Return the name of an agent.
 
         Args:
             name: the name that the client sent; it may be None if there is only one agent.
@@ -121,9 +120,9 @@ class Chat:
             RequestError: no agent has this name.
         """
         if name is None and len(self.agents) == 1:
-            return next(iter(self.agents.items()))
+            return next(iter(self.agents))
         if isinstance(name, str) and name in self.agents:
-            return name, self.agents[name]
+            return name
         known = ", ".join(self.agents)
         raise RequestError(f'"agent" must be one of: {known}.', 404, code="no_such_agent", param="agent")
 
@@ -359,23 +358,6 @@ class Chat:
         if record is None:
             raise no_run()
         return record
-
-    async def response(self, run: str, encoder: Encoder, after: int = 0, *, owner: str = "") -> Response:
-        """Return the response that streams a run from a position on, until the run ends.
-
-        Args:
-            run: its id.
-            encoder: the encoder of the response.
-            after: the position after which it begins.
-            owner: the user who asks.
-
-        Raises:
-            RequestError: the run does not exist.
-        """
-        feed = await self.runs.read(run, after, owner=owner)
-        if feed is None:
-            raise no_run()
-        return FrameResponse(feed, encoder, ping=self.ping)
 
     async def stop(self, run: str, *, owner: str = "") -> bool:
         """Stop a run.

@@ -5,13 +5,14 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Final, Protocol
 
 from miniagents.streams import PromisingContext
 
 from ..journal import Event, JournalError, RunStore
 from ._frame_view import FrameView
-from ._frames import BATCH, Positioned, RunEnded, ending_of
+from ._frames import BATCH, ENDINGS, Positioned, RunEnded
 from ._source import ErrorText, FrameSource, Replies, server_ends
 
 logger = logging.getLogger(__name__)
@@ -100,9 +101,7 @@ class AttachedFeed:
         self.resumable = False
         self._replies: Replies | None = replies
         self._source: FrameSource | None = None
-        self._agent = agent
-        self._limit = limit
-        self._error_text = error_text
+        self._source_of = partial(FrameSource, agent=agent, limit=limit, error_text=error_text)
         self._position = 0
 
     @property
@@ -118,9 +117,7 @@ class AttachedFeed:
         """
         replies, self._replies = self._replies, None
         if replies is not None:
-            self._source = FrameSource(
-                replies, wake, agent=self._agent, limit=self._limit, error_text=self._error_text
-            )
+            self._source = self._source_of(replies, wake)
 
     def take(self) -> Sequence[Positioned]:
         """Return the frames that have come; tokens are joined."""
@@ -164,7 +161,7 @@ class LogFeed:
         self._journal = journal
         self._run = run
         self._after = after
-        self._wake: Callable[[], None] = _ignore
+        self._wake: Callable[[], None]  # of `open`
         self._read: deque[Positioned] = deque()
         self._taken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -212,7 +209,7 @@ class LogFeed:
             if not self._ended:  # a run of `durable` has no last frame: its record says how it ended
                 (record,) = await self._journal.find(run=self._run)
                 sentence = "" if record.how == "finished" else "The end of this run was not recorded."
-                self._read.append((self._position + 1, RunEnded(ending_of(record.how), sentence)))
+                self._read.append((self._position + 1, RunEnded(ENDINGS[record.how], sentence)))
                 self._wake()
         except JournalError as error:
             if error.reason is not None:
@@ -259,7 +256,3 @@ class LogFeed:
         self._closed = True
         if self._task is not None:
             self._task.cancel()
-
-
-def _ignore() -> None:
-    """Do nothing."""

@@ -8,6 +8,7 @@ from miniagents.parts import Part
 
 from ..journal import Event, JournalError
 from ._frames import (
+    ENDINGS,
     Frame,
     FramePart,
     MessageEnded,
@@ -16,7 +17,6 @@ from ._frames import (
     QuestionAsked,
     RunEnded,
     RunParked,
-    ending_of,
     frame_from_data,
     part_of,
 )
@@ -85,7 +85,7 @@ class FrameView:
             case ["frame", 0, dict(data)]:
                 self.add(frame_from_data(cast("Mapping[str, object]", data)), frames)
             case ["ended", 0, str(how), str(sentence), int()]:
-                frames.append(RunEnded(ending_of(how), sentence))
+                frames.append(RunEnded(ENDINGS[how], sentence))
             case ["parked", 0, until]:
                 parked = RunParked(cast("float | None", until))
                 if parked != (frames[-1] if frames else self._last):  # else it has only refused an answer
@@ -124,19 +124,17 @@ class FrameView:
                 pass
 
     def _show(self, parts: Iterable[FramePart], frames: list[Frame]) -> None:
+        """Add parts; texts that follow each other are one."""
         texts: list[str] = []
-        for part in parts:
+        for part in (*parts, None):
             if isinstance(part, str):
                 texts.append(part)
                 continue
-            self._show_text(texts, frames)
-            frames.append(MessagePart(self._reply, part))
-        self._show_text(texts, frames)
-
-    def _show_text(self, texts: list[str], frames: list[Frame]) -> None:
-        if text := "".join(texts):
-            frames.append(MessagePart(self._reply, text))
-        texts.clear()
+            if text := "".join(texts):
+                frames.append(MessagePart(self._reply, text))
+            texts.clear()
+            if part is not None:
+                frames.append(MessagePart(self._reply, part))
 
 
 def _how(answer: Mapping[str, object]) -> str:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal, TypeAlias, cast
 
-from typing_extensions import override
-
 from miniagents.parts import Content, Part
 from miniagents.runs import part_of_data, plain_data
 
@@ -26,9 +24,10 @@ FramePart: TypeAlias = Part | Content | DataPart
 Ending: TypeAlias = Literal["finished", "failed", "stopped", "lost"]
 """How a run ended: by itself, by an error, because a client stopped it, or with its server."""
 
-_ENDINGS: Final[Mapping[str, Ending]] = MappingProxyType(
+ENDINGS: Final[Mapping[str, Ending]] = MappingProxyType(
     {"finished": "finished", "failed": "failed", "stopped": "stopped", "lost": "lost"}
 )
+"""The same, for words of a log or a client."""
 
 
 class FrameError(ValueError):
@@ -47,25 +46,19 @@ class _Frame:
     """What all frames have in common: how they become JSON."""
 
     _type: ClassVar[str]
+    _sparse: ClassVar[bool] = False  # whether fields that are None are left out
 
     def as_data(self) -> dict[str, object]:
         """Return the frame as data for JSON."""
         names: tuple[str, ...] = self.__match_args__  # of all fields
-        return {"type": self._type, **{name: plain_data(getattr(self, name), sparse=True) for name in names}}
+        data = {name: plain_data(getattr(self, name), sparse=True) for name in names}
+        if self._sparse:
+            data = {name: value for name, value in data.items() if value is not None}
+        return {"type": self._type, **data}
 
 
 @dataclass(frozen=True, slots=True)
-class _SparseFrame(_Frame):
-    """A frame whose fields that are None are left out."""
-
-    @override
-    def as_data(self) -> dict[str, object]:
-        """Return the frame as data for JSON, without fields that are None."""
-        return {name: value for name, value in _Frame.as_data(self).items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class MessageBegan(_SparseFrame):
+class MessageBegan(_Frame):
     """A message of the run begins.
 
     Attributes:
@@ -84,6 +77,7 @@ class MessageBegan(_SparseFrame):
     """
 
     _type = "message_began"
+    _sparse = True
     message: int
     role: str
     agent: str | None = None
@@ -172,7 +166,7 @@ class QuestionAsked(_Frame):
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionAnswered(_SparseFrame):
+class QuestionAnswered(_Frame):
     """A question of the run is closed.
 
     Attributes:
@@ -187,6 +181,7 @@ class QuestionAnswered(_SparseFrame):
     """
 
     _type = "question_answered"
+    _sparse = True
     question: str
     how: str
     arguments: Mapping[str, object] | None = None
@@ -234,22 +229,6 @@ STOPPED: Final = RunEnded("stopped", "The answer was stopped.")
 """The last frame of a run that a client has stopped."""
 
 
-def ending_of(how: str) -> Ending:
-    """Return how a run ended.
-
-    Args:
-        how: the word for it.
-
-    Raises:
-        KeyError: it is another word.
-
-    Example:
-        >>> ending_of("finished")
-        'finished'
-    """
-    return _ENDINGS[how]
-
-
 def frame_from_data(data: Mapping[str, object]) -> Frame:
     """Return the frame whose `as_data` this is.
 
@@ -268,13 +247,13 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
     if frame is None:
         raise FrameError(f"{kind!r} is not a type of frame; the types are {', '.join(_FRAMES)}.")
     fields = {name: data[name] for name in frame.__match_args__ if data.get(name) is not None}
+    if not isinstance(fields.get("message", 0), int):
+        raise FrameError(f"a frame of type {kind!r} does not fit: message is not a number")
     try:
-        if "message" in frame.__match_args__:
-            fields["message"] = _number(data)
         if frame is MessagePart:
             fields["part"] = part_of(data["part"])
         if frame is RunEnded:
-            fields["how"] = ending_of(str(data["how"]))
+            fields["how"] = ENDINGS[str(data["how"])]
         return frame(**fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # as they were written
     except (KeyError, TypeError, ValueError) as error:
         raise FrameError(f"a frame of type {kind!r} does not fit: {error!r}") from None
@@ -329,13 +308,6 @@ def text_size(frame: Frame) -> int:
         part = frame.part
         return 64 + (len(part) if isinstance(part, str) else len(repr(part)))
     return 128
-
-
-def _number(data: Mapping[str, object]) -> int:
-    number = data["message"]
-    if not isinstance(number, int):
-        raise TypeError("message is not a number")
-    return number
 
 
 def part_of(data: object) -> FramePart:

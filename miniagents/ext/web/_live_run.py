@@ -103,11 +103,6 @@ class LiveRun:
             self._source.stop(self._stopped)
 
     @property
-    def started(self) -> bool:
-        """Whether its replies are read."""
-        return self._source is not None
-
-    @property
     def not_kept(self) -> bool:
         """Whether it was left because its log could not be written, though the journal is not away."""
         error = self.log.error
@@ -170,11 +165,13 @@ class LiveRun:
         self.log.wake()
 
     async def stopped(self) -> None:
-        """Wait until the last frame of a run that was stopped is kept.
+        """Wait until the last frame of a run that was stopped is kept; not if its replies are not read yet.
 
         Raises:
             JournalError: it could not be kept, or not within 5 seconds.
         """
+        if self._source is None:
+            return
         await asyncio.wait((self.closed,), timeout=_RECORDING)
         if not self.closed.done() or not self.closed.result():
             raise JournalError(

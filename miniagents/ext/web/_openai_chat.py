@@ -4,16 +4,18 @@ The protocol has no word that withdraws what was streamed: where a text begins a
 error, as for readers of tokens. A whole answer has only what was not withdrawn.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Final
+
+from typing_extensions import override
 
 from miniagents.parts import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
 from ._frames import Frame, MessageBegan, MessagePart, RunEnded, json_of
 from ._openai_answer import Answer, AnswerHead, Piece, url_citation
 from ._openai_errors import error_of_run, status_of_run
-from ._protocols import NO_CACHE
+from ._protocols import Encoder
 
 _REASONS: Final = MappingProxyType({"": "stop", "length": "length", "content_filter": "content_filter"})
 _DONE: Final = b"data: [DONE]\n\n"
@@ -26,7 +28,7 @@ _WITHDRAWN: Final = RunEnded(
 _Data = dict[str, object]
 
 
-class ChatCompletionEncoder:
+class ChatCompletionEncoder(Encoder):
     """Writes one answer in chunks.
 
     Args:
@@ -39,10 +41,6 @@ class ChatCompletionEncoder:
         >>> encoder.finish().count(b"data:")  # cut before its end: an error, and the mark of the end
         2
     """
-
-    media_type: ClassVar[str] = "text/event-stream"
-    headers: ClassVar[Mapping[str, str]] = NO_CACHE
-    reconnects: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -62,13 +60,14 @@ class ChatCompletionEncoder:
         self._began = 0  # where the present message begins among them
         self._withdrawn = False
 
+    @override
     def begin(self) -> bytes:
         """Return the chunk that says whose the answer is."""
         return self._chunk({"role": "assistant", "content": ""})
 
+    @override
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return the chunks that a frame is."""
-        del position
         if self._withdrawn:
             return b""
         if type(frame) is MessagePart and type(frame.part) is str and frame.part and self._answer.flows:
@@ -82,10 +81,7 @@ class ChatCompletionEncoder:
             return b"data: %b\n\n" % json_of(error_of_run(_WITHDRAWN))
         return b"".join([self._chunk(self._delta(piece)) for piece in pieces])
 
-    def ping(self) -> bytes:
-        """Return a comment."""
-        return b": ping\n\n"
-
+    @override
     def finish(self) -> bytes:
         """Return why the answer ended, the tokens if they were asked for, and the mark of the end."""
         answer = self._answer

@@ -7,14 +7,16 @@ incomplete, and does not stand in the response that is told at the end.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal, cast
+from typing import Final, Literal, cast
+
+from typing_extensions import override
 
 from miniagents.parts import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, QuestionAsked, RunEnded, json_of
 from ._openai_answer import FAILED, Answer, AnswerHead, Piece, url_citation
 from ._openai_errors import error_of_run, status_of_run
-from ._protocols import NO_CACHE
+from ._protocols import Encoder
 
 _REASONS: Final = MappingProxyType({"length": "max_output_tokens", "content_filter": "content_filter"})
 
@@ -84,13 +86,29 @@ class _Item:
         return {"item_id": self.id, "output_index": self.index, place: len(self.parts) - 1}
 
 
-class _Response:
-    """Makes the events of a response out of frames; what they come to is told at the end."""
+class ResponseEncoder(Encoder):
+    """Writes one response in events, or gathers a whole one.
 
-    def __init__(self, given: AnswerHead | None, tools: Collection[str], run: str) -> None:
+    Args:
+        head: what the response says of itself; None: that of a new one.
+        tools: names of the client's own tools.
+        run: the id of the run, if the client may answer its questions.
+
+    Example:
+        >>> encoder = ResponseEncoder()
+        >>> encoder.begin().count(b"event: ")  # response.created, response.in_progress
+        2
+        >>> for frame in [MessageBegan(0, "assistant"), MessagePart(0, "Hi"), RunEnded("finished")]:
+        ...     encoder.take(frame)
+        >>> status, body = encoder.response()
+        >>> status, body["status"], body["output"][0]["content"][0]["text"]
+        (200, 'completed', 'Hi')
+    """
+
+    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = (), run: str = "") -> None:
         self._run = run
-        head = AnswerHead.new("resp_") if given is None else given
-        self.answer = Answer(tools, apart=True)
+        head = head or AnswerHead.new("resp_")
+        self._answer = Answer(tools, apart=True)
         self._head: _Data = {
             "id": head.id,
             "object": "response",
@@ -111,24 +129,71 @@ class _Response:
         self._item: _Item | None = None
         self._output: list[_Data] = []
         self._began = 0  # where the present message begins in the output
+        self._events = 0  # that were written
+        self._text: _Part | None = None  # that goes on, and where it stands
+        self._place = b""
+        self._last: _Data = {}  # event
 
-    def as_data(self, status: str, **data: object) -> _Data:
+    @override
+    def begin(self) -> bytes:
+        """Return the events that begin the response."""
+        begun = ("response.created", "response.in_progress")
+        return self._written({"type": kind, "response": self._data("in_progress")} for kind in begun)
+
+    @override
+    def encode(self, position: int, frame: Frame, /) -> bytes:
+        """Return the events of a frame."""
+        item = self._item
+        if type(frame) is MessagePart and type(frame.part) is str and frame.part and item is not None:
+            part = item.parts[-1] if item.parts and self._answer.flows else None
+            if part is not None and part.kind == "output_text":
+                return self._go_on(item, part, frame.part)  # what comes most
+        return self._written(self._of_frame(frame))
+
+    @override
+    def finish(self) -> bytes:
+        """Return nothing: the last event says how it ended, unless the run was cut before it."""
+        return self._written(self._broken(None)) if self._answer.ended is None else b""
+
+    def take(self, frame: Frame) -> None:
+        """Take a frame of the run for a whole response.
+
+        Args:
+            frame: the next one.
+        """
+        for event in self._of_frame(frame):
+            self._last = event
+
+    def response(self) -> tuple[int, dict[str, object]]:
+        """Return the HTTP status and the body, when no more frames come."""
+        ended = self._answer.ended
+        status = status_of_run(ended)
+        if status != 200:  # noqa: PLR2004 - of HTTP
+            return status, error_of_run(ended)
+        return status, cast("_Data", self._last["response"])
+
+    def _go_on(self, item: _Item, part: _Part, text: str) -> bytes:
+        if part is not self._text:
+            self._text, self._place = part, json_of(item.at())[1:-1]  # without the braces
+        part.pieces.append(text)
+        number, self._events = self._events, self._events + 1
+        return _PIECE % (self._place, json_of(text), number)
+
+    def _written(self, events: Iterator[_Data]) -> bytes:
+        written: list[bytes] = []
+        for event in events:
+            numbered = {**event, "sequence_number": self._events}
+            written.append(b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), json_of(numbered)))
+            self._events += 1
+        return b"".join(written)
+
+    # -- frames ------------------------------------------------------------------------------------------
+
+    def _data(self, status: str, **data: object) -> _Data:
         """The response as it is now."""
         return {**self._head, "status": status, "output": list(self._output), "usage": None, **data}
 
-    @property
-    def open_text(self) -> _Part | None:
-        """The text that goes on with a further piece, as it is; None if there is none."""
-        if self._item is None or not self._item.parts or not self.answer.flows:
-            return None
-        part = self._item.parts[-1]
-        return part if part.kind == "output_text" else None
-
-    def place(self) -> bytes:
-        """Where the text stands that goes on, as JSON without the braces around it."""
-        return b"" if self._item is None else json_of(self._item.at())[1:-1]
-
-    def events(self, frame: Frame) -> Iterator[_Data]:
+    def _of_frame(self, frame: Frame) -> Iterator[_Data]:
         """The events of a frame; the last one brings the end of the response."""
         match frame:
             case MessageBegan(role=role) if role != "tool":
@@ -140,7 +205,7 @@ class _Response:
                 yield from self._approval(f"mcpr_{self._run}_{question}", shown)
             case _:
                 pass
-        for piece in self.answer.pieces(frame):
+        for piece in self._answer.pieces(frame):
             yield from self._events_of(piece)
         if isinstance(frame, RunEnded):
             yield from self._end(frame)
@@ -258,129 +323,25 @@ class _Response:
             yield {"type": f"response.output_item.{what}", "output_index": index, "item": item}
 
     def _end(self, ended: RunEnded) -> Iterator[_Data]:
-        cut = self.answer.summary.cut
+        cut = self._answer.summary.cut
         if ended.how != "finished":
-            yield from self.broken(ended)
+            yield from self._broken(ended)
             return
         yield from self._end_item("incomplete" if cut else "completed")
-        for call in self.answer.calls:
+        for call in self._answer.calls:
             yield from self._call(call)
-        usage = _usage(self.answer.summary.usage)
+        usage = _usage(self._answer.summary.usage)
         if cut:
-            data = self.as_data("incomplete", usage=usage, incomplete_details={"reason": _REASONS[cut]})
+            data = self._data("incomplete", usage=usage, incomplete_details={"reason": _REASONS[cut]})
             yield {"type": "response.incomplete", "response": data}
         else:
-            yield {"type": "response.completed", "response": self.as_data("completed", usage=usage)}
+            yield {"type": "response.completed", "response": self._data("completed", usage=usage)}
 
-    def broken(self, ended: RunEnded | None) -> Iterator[_Data]:
+    def _broken(self, ended: RunEnded | None) -> Iterator[_Data]:
         """The end of a run that did not come to its own."""
         yield from self._end_item("incomplete")
         error = {"code": "server_error", "message": (ended and ended.sentence) or FAILED}
-        yield {"type": "response.failed", "response": self.as_data("failed", error=error)}
-
-
-class ResponseEncoder:
-    """Writes one response in events.
-
-    Args:
-        head: what the response says of itself; None: that of a new one.
-        tools: names of the client's own tools.
-        run: the id of the run, if the client may answer its questions.
-
-    Example:
-        >>> encoder = ResponseEncoder()
-        >>> encoder.begin().count(b"event: ")  # response.created, response.in_progress
-        2
-    """
-
-    media_type: ClassVar[str] = "text/event-stream"
-    headers: ClassVar[Mapping[str, str]] = NO_CACHE
-    reconnects: ClassVar[bool] = False
-
-    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = (), run: str = "") -> None:
-        self._response = _Response(head, tools, run)
-        self._events = 0
-        self._text: _Part | None = None  # that goes on, and where it stands
-        self._place = b""
-
-    def begin(self) -> bytes:
-        """Return the events that begin the response."""
-        begun = ("response.created", "response.in_progress")
-        data = self._response.as_data("in_progress")
-        return self._written({"type": kind, "response": data} for kind in begun)
-
-    def encode(self, position: int, frame: Frame, /) -> bytes:
-        """Return the events of a frame."""
-        del position
-        if type(frame) is MessagePart and type(frame.part) is str and frame.part:
-            part = self._response.open_text
-            if part is not None:
-                return self._piece(part, frame.part)  # what comes most
-        return self._written(self._response.events(frame))
-
-    def ping(self) -> bytes:
-        """Return a comment."""
-        return b": ping\n\n"
-
-    def finish(self) -> bytes:
-        """Return nothing: the last event says how it ended, unless the run was cut before it."""
-        cut = self._response.answer.ended is None
-        return self._written(self._response.broken(None)) if cut else b""
-
-    def _piece(self, part: _Part, text: str) -> bytes:
-        if part is not self._text:
-            self._text, self._place = part, self._response.place()
-        part.pieces.append(text)
-        number, self._events = self._events, self._events + 1
-        return _PIECE % (self._place, json_of(text), number)
-
-    def _written(self, events: Iterator[_Data]) -> bytes:
-        written: list[bytes] = []
-        for event in events:
-            numbered = {**event, "sequence_number": self._events}
-            written.append(b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), json_of(numbered)))
-            self._events += 1
-        return b"".join(written)
-
-
-class WholeResponse:
-    """Gathers a whole response.
-
-    Args:
-        head: what the response says of itself; None: that of a new one.
-        tools: names of the client's own tools.
-        run: the id of the run, if the client may answer its questions.
-
-    Example:
-        >>> from miniagents.ext.web._frames import MessagePart
-        >>> whole = WholeResponse()
-        >>> for frame in [MessageBegan(0, "assistant"), MessagePart(0, "Hi"), RunEnded("finished")]:
-        ...     whole.take(frame)
-        >>> status, body = whole.response()
-        >>> status, body["status"], body["output"][0]["content"][0]["text"]
-        (200, 'completed', 'Hi')
-    """
-
-    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = (), run: str = "") -> None:
-        self._response = _Response(head, tools, run)
-        self._last: _Data = {}
-
-    def take(self, frame: Frame) -> None:
-        """Take a frame of the run.
-
-        Args:
-            frame: the next one.
-        """
-        for event in self._response.events(frame):
-            self._last = event
-
-    def response(self) -> tuple[int, dict[str, object]]:
-        """Return the HTTP status and the body, when no more frames come."""
-        ended = self._response.answer.ended
-        status = status_of_run(ended)
-        if status != 200:  # noqa: PLR2004 - of HTTP
-            return status, error_of_run(ended)
-        return status, cast("_Data", self._last["response"])
+        yield {"type": "response.failed", "response": self._data("failed", error=error)}
 
 
 def _usage(usage: Usage | None) -> _Data | None:

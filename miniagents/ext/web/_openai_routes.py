@@ -3,22 +3,20 @@
 from collections.abc import Mapping
 from contextlib import aclosing
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ._chat import Chat
-from ._durable_runs import Agent
 from ._endpoints import Endpoint, refusing
 from ._feeds import Feed
-from ._frames import Frame
 from ._openai_answer import AnswerHead
 from ._openai_chat import ChatCompletion, ChatCompletionEncoder
 from ._openai_errors import error_of_request
 from ._openai_requests import OpenAIRequest, read_chat_request, read_responses_request
-from ._openai_responses import ResponseEncoder, WholeResponse
+from ._openai_responses import ResponseEncoder
 from ._request_errors import RequestError
 from ._response import FrameResponse
 from ._turns import OF_ITS_CLIENT
@@ -26,12 +24,6 @@ from ._turns import OF_ITS_CLIENT
 _FIRST_OF_SERVER: Final = 500
 _NO_RETRY: Final[Mapping[str, str]] = MappingProxyType({"x-should-retry": "false"})
 """An agent that failed has done something already: clients shall not have it done again by themselves."""
-
-
-class _Whole(Protocol):
-    def take(self, frame: Frame, /) -> None: ...
-
-    def response(self) -> tuple[int, dict[str, object]]: ...
 
 
 def openai_routes(chat: Chat) -> list[Route]:
@@ -50,12 +42,11 @@ def openai_routes(chat: Chat) -> list[Route]:
 
     async def model(request: Request) -> Response:
         await chat.owner_of(request)
-        name, _ = _agent(chat, request.path_params["model"])
-        return JSONResponse(_model(name))
+        return JSONResponse(_model(_agent(chat, request.path_params["model"])))
 
     async def complete(request: Request) -> Response:
         wanted = read_chat_request(await _body(chat, request), urls=chat.urls, system=chat.system_messages)
-        name, _ = _target(chat, wanted)
+        name = _target(chat, wanted)
         head = AnswerHead.new("chatcmpl-", name)
         feed = await chat.attached(request, name, wanted.messages)
         if wanted.stream:
@@ -66,12 +57,12 @@ def openai_routes(chat: Chat) -> list[Route]:
     async def respond(request: Request) -> Response:
         body = await _body(chat, request)
         wanted = read_responses_request(body, urls=chat.urls, system=chat.system_messages)
-        name, _ = _target(chat, wanted)
-        head = AnswerHead.new("resp_", name)
+        name = _target(chat, wanted)
         run, feed = await _asking(chat, request, name, wanted)  # the answer has the id of a run that may ask
+        answer = ResponseEncoder(AnswerHead.new("resp_", name), tools=wanted.tools, run=run)
         if wanted.stream:
-            return FrameResponse(feed, ResponseEncoder(head, tools=wanted.tools, run=run), ping=chat.ping)
-        return await _whole(chat, request, feed, WholeResponse(head, tools=wanted.tools, run=run))
+            return FrameResponse(feed, answer, ping=chat.ping)
+        return await _whole(chat, request, feed, answer)
 
     return [
         Route("/v1/models", _guarded(models), methods=["GET"]),
@@ -87,8 +78,8 @@ async def _body(chat: Chat, request: Request) -> Mapping[str, object]:
     return await chat.body(request)
 
 
-def _target(chat: Chat, wanted: OpenAIRequest) -> tuple[str, Agent]:
-    """The agent that a request names, if it is within the limits."""
+def _target(chat: Chat, wanted: OpenAIRequest) -> str:
+    """The name of the agent that a request is for, if it is within the limits."""
     if len(wanted.messages) > chat.max_messages:
         raise RequestError(f"The request has more than {chat.max_messages} messages.", 413, code="too_large")
     return _agent(chat, wanted.model)
@@ -113,7 +104,9 @@ async def _asking(chat: Chat, request: Request, name: str, wanted: OpenAIRequest
     return run, feed
 
 
-async def _whole(chat: Chat, request: Request, feed: Feed, answer: _Whole) -> Response:
+async def _whole(
+    chat: Chat, request: Request, feed: Feed, answer: ChatCompletion | ResponseEncoder
+) -> Response:
     async with chat.whole(request, feed) as frames, aclosing(frames):
         async for _, frame in frames:
             answer.take(frame)
@@ -121,7 +114,7 @@ async def _whole(chat: Chat, request: Request, feed: Feed, answer: _Whole) -> Re
     return JSONResponse(body, status, _NO_RETRY if status >= _FIRST_OF_SERVER else None)
 
 
-def _agent(chat: Chat, name: str | None) -> tuple[str, Agent]:
+def _agent(chat: Chat, name: str | None) -> str:
     if name is not None and name not in chat.agents:
         raise RequestError(
             f"There is no model {name[:100]!r} here; GET /v1/models lists those that there are.",

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar, Final, Protocol
 
+from typing_extensions import override
+
 from miniagents.parts import Refusal, Restart
 
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, RunEnded, frame_json, json_of
@@ -23,7 +25,7 @@ NO_CACHE: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class Encoder(Protocol):
-    r"""Encodes one response in a protocol.
+    r"""Encodes one response in a protocol; an object for this response alone.
 
     Attributes:
         media_type: the media type of the response.
@@ -37,13 +39,13 @@ class Encoder(Protocol):
         b'id: 7\ndata: {"type":"message_ended","message":0}\n\n'
     """
 
-    media_type: ClassVar[str]
-    headers: ClassVar[Mapping[str, str]]
-    reconnects: ClassVar[bool]
+    media_type: ClassVar[str] = "text/event-stream"
+    headers: ClassVar[Mapping[str, str]] = NO_CACHE
+    reconnects: ClassVar[bool] = False
 
     def begin(self) -> bytes:
         """Return the bytes before the first frame; they may be empty."""
-        ...
+        return b""
 
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return the bytes of a frame; empty if the protocol cannot express it.
@@ -55,15 +57,15 @@ class Encoder(Protocol):
         ...
 
     def ping(self) -> bytes:
-        """Return bytes that keep a silent connection open; empty if the protocol has none."""
-        ...
+        """Return bytes that keep a silent connection open: a comment. Empty if the protocol has none."""
+        return b": ping\n\n"
 
     def finish(self) -> bytes:
         """Return the bytes after the `RunEnded` frame; they may be empty."""
-        ...
+        return b""
 
 
-class SSEEncoder:
+class SSEEncoder(Encoder):
     r"""Server-sent events for `EventSource`: each has a frame as JSON, and its position as id.
 
     Example:
@@ -71,28 +73,20 @@ class SSEEncoder:
         b'id: 7\ndata: {"type":"message_ended","message":0}\n\n'
     """
 
-    media_type: ClassVar[str] = "text/event-stream"
-    headers: ClassVar[Mapping[str, str]] = NO_CACHE
-    reconnects: ClassVar[bool] = True
+    reconnects = True
 
+    @override
     def begin(self) -> bytes:
         """Return a comment, so that proxies pass on the headers, and the time until a reconnection."""
         return b": ok\nretry: 1000\n\n"
 
+    @override
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return one event."""
         return b"id: %d\ndata: %b\n\n" % (position, frame_json(frame))
 
-    def ping(self) -> bytes:
-        """Return a comment."""
-        return b": ping\n\n"
 
-    def finish(self) -> bytes:
-        """Return nothing: the last frame is the end."""
-        return b""
-
-
-class JSONLinesEncoder:
+class JSONLinesEncoder(Encoder):
     r"""One JSON object a line: a frame, with its position as ``id``.
 
     Example:
@@ -100,28 +94,20 @@ class JSONLinesEncoder:
         b'{"id":7,"type":"message_ended","message":0}\n'
     """
 
-    media_type: ClassVar[str] = "application/x-ndjson"
-    headers: ClassVar[Mapping[str, str]] = NO_CACHE
-    reconnects: ClassVar[bool] = False
+    media_type = "application/x-ndjson"
 
-    def begin(self) -> bytes:
-        """Return nothing: each line is a frame."""
-        return b""
-
+    @override
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return one line."""
         return json_of({"id": position, **frame.as_data()}) + b"\n"
 
+    @override
     def ping(self) -> bytes:
         """Return an empty line, which readers of JSON lines skip."""
         return b"\n"
 
-    def finish(self) -> bytes:
-        """Return nothing: the last frame is the end."""
-        return b""
 
-
-class TextEncoder:
+class TextEncoder(Encoder):
     r"""Only the text, with an empty line between messages; a last line in brackets if a run did not finish.
 
     What the user said is left out.
@@ -131,22 +117,16 @@ class TextEncoder:
         b'\n[failed: The agent failed.]\n'
     """
 
-    media_type: ClassVar[str] = "text/plain; charset=utf-8"
-    headers: ClassVar[Mapping[str, str]] = NO_CACHE
-    reconnects: ClassVar[bool] = False
+    media_type = "text/plain; charset=utf-8"
 
     def __init__(self) -> None:
         self._gap = b""  # bytes before the next text
         self._wrote = False
         self._of_the_user: int | None = None  # the message that is left out
 
-    def begin(self) -> bytes:
-        """Return nothing."""
-        return b""
-
+    @override
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return the text of a part; nothing for other frames."""
-        del position
         match frame:
             case MessageBegan(message, "user"):
                 self._of_the_user = message
@@ -165,10 +145,13 @@ class TextEncoder:
                 pass
         return b""
 
+    @override
     def ping(self) -> bytes:
         """Return nothing: any byte would be text."""
         return b""
 
-    def finish(self) -> bytes:
-        """Return nothing."""
-        return b""
+
+PLAIN: Final[Mapping[str, type[Encoder]]] = MappingProxyType(
+    {"sse": SSEEncoder, "ndjson": JSONLinesEncoder, "text": TextEncoder}
+)
+"""The protocols that any client can read."""

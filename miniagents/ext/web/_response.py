@@ -1,26 +1,38 @@
 """`stream_response`: the replies of an agent as the body of an HTTP response, in any of the protocols."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
 
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 
-from ._encoders import ProtocolName, encoder_of
 from ._feeds import SHUT_DOWN, AttachedFeed, Feed
 from ._frames import BATCH, Positioned, RunEnded
 from ._open_responses import OpenResponses
-from ._protocols import Encoder
+from ._openai_chat import ChatCompletionEncoder
+from ._openai_responses import ResponseEncoder
+from ._protocols import PLAIN, Encoder
 from ._source import ErrorText, Replies
+from ._vercel import VercelEncoder
 
 PING_EVERY: Final = 15.0  # seconds
 _STALL_LIMIT: Final = 60.0  # seconds without reading, after which a client is disconnected
 WAITING_LIMIT: Final = 1_000_000
 """Characters of an attached run that may wait for a slow client."""
+
+
+ProtocolName: TypeAlias = Literal["sse", "ndjson", "text", "vercel", "openai", "responses"]
+"""The protocols of `stream_response`."""
+
+ENCODERS: Final[Mapping[str, Callable[[], Encoder]]] = MappingProxyType(
+    {**PLAIN, "vercel": VercelEncoder, "openai": ChatCompletionEncoder, "responses": ResponseEncoder}
+)
+"""Protocol -> what makes an encoder."""
 
 
 def stream_response(
@@ -58,9 +70,12 @@ def stream_response(
         >>> MiniAgents().run(main())
         Hi
     """
+    if isinstance(protocol, str):
+        if protocol not in ENCODERS:
+            raise ValueError(f"{protocol!r} is not a protocol; give one of {', '.join(ENCODERS)}.")
+        protocol = ENCODERS[protocol]()
     feed = AttachedFeed(replies, limit=limit, error_text=error_text)
-    encoder = encoder_of(protocol) if isinstance(protocol, str) else protocol
-    return FrameResponse(feed, encoder, headers=headers, ping=ping, background=background)
+    return FrameResponse(feed, protocol, headers=headers, ping=ping, background=background)
 
 
 class FrameResponse(Response):

@@ -11,9 +11,10 @@ from starlette.routing import Route
 from ._chat import Chat, KeywordsOf, MayAnswer, Owner
 from ._durable_runs import Agent
 from ._openai_routes import openai_routes
+from ._protocols import PLAIN
 from ._response import PING_EVERY
 from ._runs import Runs
-from ._runs_routes import PLAIN, run_routes
+from ._runs_routes import run_routes
 from ._source import ErrorText
 from ._vercel_routes import vercel_routes
 

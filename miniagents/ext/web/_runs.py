@@ -329,11 +329,9 @@ class Runs:
             return False
         if not await _sent(self._journal.send(run, "stop", None)):
             return False
-        live = self._live.get(run)
-        if live is not None:
+        if (live := self._live.get(run)) is not None:
             live.stop()
-            if live.started:
-                await live.stopped()
+            await live.stopped()
         return True
 
     async def questions(
@@ -568,7 +566,7 @@ class Runs:
         known = frames[: end_of_turn(frames, {*answered, *seen})] if answered else []
         feed = await self.read(run, len(known), owner=None)
         closed = {each.question for each in frames if isinstance(each, QuestionAnswered)}
-        turn = Turn.of(known, {*answered, *closed})
+        turn = Turn(known, {*answered, *closed})
         live = self._live.get(run) if stops else None
         on_left = None if live is None else live.stop
         return None if feed is None else (list(enumerate(known, start=1)), TurnFeed(feed, turn, on_left))
@@ -819,7 +817,7 @@ def _end_begun(live: LiveRun, beginning: asyncio.Task[None]) -> None:
 
 def _waits(events: Sequence[Event]) -> bool:
     """Whether a run was parked, or killed while it waited for approvals."""
-    return events[-1][0] == "parked" or Turn.of(FrameView().take(events)).waits
+    return events[-1][0] == "parked" or Turn(FrameView().take(events)).waits
 
 
 def _new_id() -> str:
@@ -833,22 +831,17 @@ def _is_interactive(agent: object) -> bool:
     return isinstance(agent, InteractiveAgent) or any(map(_is_interactive, parts))
 
 
-def _sentence_of(said: object) -> str | None:
-    """What a function of the app's returned in place of a sentence, checked."""
-    if said is None or isinstance(said, str):
-        return said
-    msg = f"take_over returned a {type(said).__name__}; return the sentence, or None."
-    raise TypeError(msg)
-
-
-def _decided(record: RunRecord, take_over: Callable[[RunRecord], str | None]) -> RunEnded | None:
+def _decided(record: RunRecord, take_over: Callable[[RunRecord], object]) -> RunEnded | None:
     """What `take_over` says of a run of another version; it goes on only if that says so."""
     try:
-        sentence = _sentence_of(take_over(record))
+        sentence = take_over(record)
+        if isinstance(sentence, str | None):
+            return None if sentence is None else RunEnded("lost", sentence)
+        msg = f"take_over returned a {type(sentence).__name__}; return the sentence, or None."
+        raise TypeError(msg)  # noqa: TRY301 - it is logged like an error of the function
     except Exception:
         logger.exception("take_over failed, so a run of another version ends: %s", record.run)
         return _CHANGED
-    return None if sentence is None else RunEnded("lost", sentence)
 
 
 def _cannot(reason: str) -> RunEnded:

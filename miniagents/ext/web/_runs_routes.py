@@ -10,21 +10,12 @@ from starlette.routing import Route
 
 from ..journal import Question
 from ._chat import Chat
-from ._encoders import encoder_of
 from ._endpoints import refusing
 from ._frames import QuestionAsked
-from ._protocols import JSONLinesEncoder, SSEEncoder, TextEncoder
+from ._protocols import PLAIN
 from ._request_errors import RequestError, no_run
+from ._response import FrameResponse
 from ._user_messages import messages_of_body
-
-PLAIN: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "sse": SSEEncoder.media_type,
-        "ndjson": JSONLinesEncoder.media_type,
-        "text": TextEncoder.media_type.partition(";")[0],
-    }
-)
-"""The protocols that any client can read -> what it says in `Accept`."""
 
 _NOT_KEPT: Final[Mapping[str, str]] = MappingProxyType({"cache-control": "no-store"})
 _LONGEST_POSITION: Final = 15  # digits
@@ -41,7 +32,7 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
     async def begin(request: Request) -> Response:
         owner = await chat.owner_of(request)
         body = await chat.body(request)
-        agent, _ = chat.agent(body.get("agent"))
+        agent = chat.agent(body.get("agent"))
         messages = messages_of_body(body, urls=chat.urls, system=chat.system_messages)
         run = await chat.start(request, agent, messages, owner=owner)
         return JSONResponse({"run": run}, 201, _NOT_KEPT)
@@ -53,7 +44,10 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
         record = await chat.find(_run_of(request), owner=owner)
         if await chat.runs.has_read(record, after):
             return Response(status_code=204)  # an EventSource would come back for ever
-        return await chat.response(record.run, encoder_of(protocol), after, owner=owner)
+        feed = await chat.runs.read(record.run, after, owner=owner)
+        if feed is None:
+            raise no_run()  # it was deleted meanwhile
+        return FrameResponse(feed, PLAIN[protocol](), ping=chat.ping)
 
     async def stop(request: Request) -> Response:
         owner = await chat.owner_of(request)
@@ -101,7 +95,8 @@ def _protocol_of(request: Request, protocols: Collection[str]) -> str:
             raise RequestError(f'"protocol" must be one of: {", ".join(protocols)}.', param="protocol")
         return named
     accepted = request.headers.get("accept", "")
-    return next((each for each in protocols if PLAIN[each] in accepted), next(iter(protocols)))
+    wanted = (each for each in protocols if PLAIN[each].media_type.partition(";")[0] in accepted)
+    return next(wanted, next(iter(protocols)))
 
 
 def _after(request: Request) -> int:

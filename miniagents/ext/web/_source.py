@@ -78,7 +78,7 @@ _SHUT_DOWN: Final = "The server ended before the answer was complete."
 _FAILED: Final = "The agent failed; the log of the server says why."
 _UNANSWERABLE: Final = "The agent asks a person, and a client of this protocol cannot answer."
 _TAKEN: Final = "Another run waits already for the event that this one waits for."
-_SHOWN: Final = ("agent_alias", "model", "tool", "call_id", "parts")
+_SHOWN: Final = frozenset({"agent_alias", "model", "tool", "call_id"})
 _TOO_SLOW: Final = "The answer was stopped, because the client did not read it."
 
 
@@ -170,7 +170,7 @@ class FrameSource:
         self.ended = False
         self._which = "" if run is None else f" ({run})"
         self._origin = origin
-        self._replies: Replies | None = replies
+        self._replies: Replies = replies
         self._context: PromisingContext = replies.buffer.context
         self._on_more = on_more
         self._agent = agent
@@ -212,10 +212,7 @@ class FrameSource:
             ending: the last frame; None: `RunEnded("stopped")`.
         """
         if not self.ended:
-            replies = self._replies
-            self._end(STOPPED if ending is None else ending)
-            if replies is not None:
-                replies.cancel()
+            self._end(ending or STOPPED).cancel()
 
     # -- what the agent pushes ---------------------------------------------------------------------------
 
@@ -242,37 +239,35 @@ class FrameSource:
 
     def _begin(self, promise: MessagePromise[Message]) -> None:
         self._message = promise
-        data = promise.preliminary_metadata if promise.given is None else _data_of(promise.given)
-        agent, model = data.get("agent_alias"), data.get("model")
-        tool, call = data.get("tool"), data.get("call_id")
+        given = promise.given
+        data = promise.preliminary_metadata if given is None else dict(given)
+        known = {name: each for name, each in data.items() if name in _SHOWN and isinstance(each, str)}
         kind = promise.message_class
         role = "assistant" if kind.role == "user" and not issubclass(kind, UserMessage) else kind.role
         if issubclass(kind, PageData):
             role = "data"
-        said = promise.given if isinstance(promise.given, InputMessage) else None
+        said = given if isinstance(given, InputMessage) else None
         self._add(
             MessageBegan(
                 self._messages,
                 role,
-                agent if isinstance(agent, str) else None if said is not None else self._agent,
-                model if isinstance(model, str) else None,
-                tool=tool if isinstance(tool, str) else None,
-                call=call if isinstance(call, str) else None,
+                known.get("agent_alias", self._agent if said is None else None),
+                known.get("model"),
+                known.get("tool"),
+                known.get("call_id"),
                 when=None if said is None else said.when,
                 id=None if said is None else said.input_id or None,
             )
         )
         origin = None if self._origin is None else self._origin(self._messages, promise)
+        add = None  # no text of it is shown, or what is shown comes from elsewhere
         if issubclass(kind, ErrorMessage):  # its text is that of an error
             self._texts.append(_FAILED)
-            self._keep(1, promise.parts.subscribe(None, self._fail, self._end_message))
-            return
-        if origin is not None and role != "data":
+        elif origin is None and role != "data":
+            add = self._add_part
+        elif origin is not None and role != "data":
             self._frames.append(ReplyOf(self._messages, *origin))
-        if role == "data" or origin is not None:  # no text: it is shown at its end
-            self._keep(1, promise.parts.subscribe(None, self._fail, self._end_message))
-            return
-        self._keep(1, promise.parts.subscribe(self._add_part, self._fail, self._end_message))
+        self._keep(1, promise.parts.subscribe(add, self._fail, self._end_message))
 
     def _add_part(self, part: Part) -> None:
         if isinstance(part, str):
@@ -301,10 +296,8 @@ class FrameSource:
         # And not `exc_info`: it may have keys and control characters.
         shown = strip_control(redact_keys("".join(format_exception(error)))).rstrip()
         logger.error(text, self._which, shown)
-        replies = self._replies
-        self._end(RunEnded("failed", self._error_text(error)))
-        if replies is not None:  # no client gets the messages after the failed one
-            self._context.loop.call_soon(replies.cancel)
+        replies = self._end(RunEnded("failed", self._error_text(error)))
+        self._context.loop.call_soon(replies.cancel)  # no client gets the messages after the failed one
 
     # -- what is kept ------------------------------------------------------------------------------------
 
@@ -329,27 +322,27 @@ class FrameSource:
             self._frames.append(MessagePart(self._messages, text))
 
     def _tell(self) -> None:
-        if self._limit is not None and self._size > self._limit:
-            replies = self._replies
-            self._end(RunEnded("stopped", _TOO_SLOW))
-            if replies is not None:  # later, because it is in the middle of a push
-                self._context.loop.call_soon(replies.cancel)
+        if self._limit is not None and self._size > self._limit and not self.ended:
+            replies = self._end(RunEnded("stopped", _TOO_SLOW))
+            self._context.loop.call_soon(replies.cancel)  # later, because it is in the middle of a push
         else:
             self._on_more()
 
-    def _end(self, ending: RunEnded) -> None:
-        """Add the last frame, and release the replies."""
+    def _end(self, ending: RunEnded) -> Replies:
+        """Add the last frame; release the replies, and return them."""
         self._join_texts()
         self._frames.append(ending)
         self.ended = True
-        self._replies = self._message = None
+        replies = self._replies
+        del self._replies
+        self._message = None
         self._waiting.clear()
-        subscriptions = self._subscriptions
-        self._subscriptions = [None, None]
+        subscriptions, self._subscriptions = self._subscriptions, []
         for each in subscriptions:
             if each is not None:
                 each.dispose()
         self._on_more()
+        return replies
 
 
 def server_ends(context: PromisingContext) -> bool:
@@ -359,10 +352,6 @@ def server_ends(context: PromisingContext) -> bool:
         context: of an app.
     """
     return context.draining or context.cancelling
-
-
-def _data_of(message: Message) -> dict[str, object]:
-    return {name: getattr(message, name, None) for name in _SHOWN}
 
 
 def for_clients(part: Part) -> Part | None:

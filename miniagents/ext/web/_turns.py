@@ -27,7 +27,11 @@ class Turn:
     """Knows from the frames of a run whether it waits for nothing but approvals of calls that clients see.
 
     Args:
+        frames: of the run, from the first one on.
         answered: the ids of questions that are answered already.
+
+    Attributes:
+        seen: the ids of approvals, and of calls with a result.
 
     Example:
         >>> turn = Turn()
@@ -40,25 +44,14 @@ class Turn:
         False
     """
 
-    def __init__(self, answered: Iterable[str] = ()) -> None:
-        self.seen: set[str] = set()  # ids of approvals, and of calls with a result
+    def __init__(self, frames: Iterable[Frame] = (), answered: Iterable[str] = ()) -> None:
+        self.seen: set[str] = set()
         self._answered = set(answered)
         self._open: dict[str, str] = {}  # approval -> the id of its call
         self._calls: dict[str, int] = {}  # calls without a result -> their message
         self._agents: dict[int, str] = {}  # message -> the call of the agent that works in it
-
-    @classmethod
-    def of(cls, frames: Iterable[Frame], answered: Iterable[str] = ()) -> "Turn":
-        """Return what is known after some frames.
-
-        Args:
-            frames: of the run, from the first one on.
-            answered: the ids of questions that are answered already.
-        """
-        turn = cls(answered)
         for frame in frames:
-            turn.take(frame)
-        return turn
+            self.take(frame)
 
     @property
     def waits(self) -> bool:

@@ -6,12 +6,15 @@ for what is absent, a piece of something that has not begun, the result of a cal
 """
 
 import logging
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Final
 from urllib.parse import urlsplit
+
+from typing_extensions import override
 
 from miniagents.parts import (
     AgentPart,
@@ -29,7 +32,6 @@ from miniagents.parts import (
     ToolResult,
 )
 
-from ._attachments import address_of
 from ._frames import (
     Frame,
     FramePart,
@@ -43,7 +45,7 @@ from ._frames import (
     json_of,
 )
 from ._page_data import DataPart
-from ._protocols import NO_CACHE
+from ._protocols import NO_CACHE, Encoder
 from ._safe_json import safe_json
 from ._seal import Seal
 from ._summary import RunSummary
@@ -85,7 +87,7 @@ class _Call:
     begun: bool = False
 
 
-class VercelEncoder:
+class VercelEncoder(Encoder):
     r"""Writes one UI message stream.
 
     Args:
@@ -100,11 +102,7 @@ class VercelEncoder:
         (b'data: {"type":"abort"}\n\n', b'data: [DONE]\n\n')
     """
 
-    media_type: ClassVar[str] = "text/event-stream"
-    headers: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {**NO_CACHE, "x-vercel-ai-ui-message-stream": "v1"}
-    )
-    reconnects: ClassVar[bool] = False
+    headers = MappingProxyType({**NO_CACHE, "x-vercel-ai-ui-message-stream": "v1"})
 
     def __init__(self, message_id: str = "", seal: Seal | None = None) -> None:
         self._id = message_id
@@ -126,22 +124,20 @@ class VercelEncoder:
         self._inside_step = False  # whether this step has such calls
         self._ended = False
 
+    @override
     def begin(self) -> bytes:
         """Return the chunk that begins the message."""
         return _event({"type": "start", "messageId": self._id} if self._id else {"type": "start"})
 
+    @override
     def encode(self, position: int, frame: Frame, /) -> bytes:
         """Return the chunks that a frame is."""
-        del position
         if type(frame) is MessagePart and type(frame.part) is str and self._text and frame.part:
             return _DELTA % (self._text.encode(), json_of(frame.part))  # what comes most
         self._summary.take(frame)
         return b"".join(map(_event, self._chunks(frame)))
 
-    def ping(self) -> bytes:
-        """Return a comment."""
-        return b": ping\n\n"
-
+    @override
     def finish(self) -> bytes:
         """Return the mark of the end; a stream that was cut before its last frame ends with an error."""
         return _DONE if self._ended else _event({"type": "error", "errorText": _LOST}) + _DONE
@@ -262,34 +258,44 @@ class VercelEncoder:
 
     # -- parts -------------------------------------------------------------------------------------------
 
-    def _part(self, part: FramePart) -> Iterator[_Chunk]:
+    def _part(self, part: FramePart) -> Iterator[_Chunk]:  # noqa: C901, PLR0912 - a case for each kind
         match part:
             case str(text) | Refusal(text):
-                chunks = self._text_chunks(text)
+                yield from self._text_chunks(text)
             case Reasoning():
-                chunks = self._reasoning(part)
-            case ToolCallDelta() | ToolCall() | ToolResult() | AgentPart():
-                chunks = self._tool(part)
-            case ServerToolCall() | ServerToolResult():
-                chunks = self._tool_of_provider(part)
+                yield from self._reasoning(part)
+            case ToolCallDelta():
+                yield from self._call(part)
+            case ToolCall(call_id, name, arguments):
+                yield from self._end_blocks()
+                yield from self._input(call_id, name, arguments)
+            case ToolResult():
+                yield from self._result(part)
+            case AgentPart():
+                yield from self._of_agent(part)
+            case ServerToolCall(call_id, name, arguments):
+                yield from self._end_blocks()
+                for chunk in self._input(call_id, name, arguments):
+                    yield {**chunk, "providerExecuted": True}
+            case ServerToolResult(call_id, content):
+                yield from self._end_blocks()
+                if call_id in self._known:
+                    fields: _Chunk = {"toolCallId": call_id, "output": _output(content)}
+                    yield {"type": "tool-output-available", **fields, "providerExecuted": True}
             case Citation() | Image() | File():
-                chunks = self._shown(part)
+                yield from self._shown(part)
             case DataPart():
-                chunks = self._data(part)
+                yield from self._data(part)
             case Restart() if self._began.role not in {"tool", "data"}:
-                chunks = self._restart()
+                # The client forgets what it had open, so nothing of that may be ended.
+                self._text = self._thought = ""
+                self._known -= {call.id or "" for call in self._calls.values()}
+                self._calls.clear()
+                yield {"type": "reset-step"}
             case Finish():
-                chunks = self._end_calls()
+                yield from self._end_calls()
             case _:
-                return
-        yield from chunks
-
-    def _restart(self) -> Iterator[_Chunk]:
-        """Withdraw the step: the client forgets what it had open, so nothing of that may be ended."""
-        self._text = self._thought = ""
-        self._known -= {call.id or "" for call in self._calls.values()}
-        self._calls.clear()
-        yield {"type": "reset-step"}
+                pass
 
     def _text_chunks(self, text: str) -> Iterator[_Chunk]:
         if not text:
@@ -346,9 +352,9 @@ class VercelEncoder:
     def _shown(self, part: Citation | Image | File) -> Iterator[_Chunk]:
         if isinstance(part, Citation):
             yield self._source(part)
-        elif (address := address_of(part))[0]:
+        elif address := _address_of(part):
             yield from self._end_blocks()
-            yield {"type": "file", "url": address[0], "mediaType": address[1]}
+            yield {"type": "file", "url": address, "mediaType": part.content_type}
 
     def _data(self, part: DataPart) -> Iterator[_Chunk]:
         try:
@@ -363,13 +369,9 @@ class VercelEncoder:
     def _source(self, cited: Citation) -> _Chunk:
         self._sources += 1
         fields: _Chunk = {"sourceId": f"source-{self._sources}"}
-        if urlsplit(cited.source).scheme.lower() in {"http", "https"}:
-            return {
-                "type": "source-url",
-                **fields,
-                "url": cited.source,
-                **({"title": cited.title} if cited.title else {}),
-            }
+        if _is_web(cited.source):
+            titled = {"title": cited.title} if cited.title else {}
+            return {"type": "source-url", **fields, "url": cited.source, **titled}
         title = cited.title or cited.source or cited.text or "source"
         return {"type": "source-document", **fields, "mediaType": "text/plain", "title": title}
 
@@ -390,27 +392,6 @@ class VercelEncoder:
         yield {"type": "data-agent", "data": data, "transient": True}
 
     # -- tools -------------------------------------------------------------------------------------------
-
-    def _tool(self, part: ToolCallDelta | ToolCall | ToolResult | AgentPart) -> Iterator[_Chunk]:
-        match part:
-            case ToolCallDelta():
-                yield from self._call(part)
-            case ToolCall(call_id, name, arguments):
-                yield from self._end_blocks()
-                yield from self._input(call_id, name, arguments)
-            case ToolResult():
-                yield from self._result(part)
-            case AgentPart():
-                yield from self._of_agent(part)
-
-    def _tool_of_provider(self, part: ServerToolCall | ServerToolResult) -> Iterator[_Chunk]:
-        yield from self._end_blocks()
-        if isinstance(part, ServerToolCall):
-            for chunk in self._input(part.id, part.name, part.arguments):
-                yield {**chunk, "providerExecuted": True}
-        elif part.call_id in self._known:
-            fields: _Chunk = {"toolCallId": part.call_id, "output": _output(part.content)}
-            yield {"type": "tool-output-available", **fields, "providerExecuted": True}
 
     def _call(self, piece: ToolCallDelta) -> Iterator[_Chunk]:
         yield from self._end_blocks()
@@ -457,6 +438,18 @@ class VercelEncoder:
             yield {"type": "tool-output-available", "toolCallId": result.call_id, "output": output}
             for file in result.attached:
                 yield from self._shown(file)
+
+
+def _address_of(attachment: Image | File) -> str:
+    """Return where an image or a file is; `""` if no client may be told, as of the files of this machine."""
+    if attachment.data is not None:
+        return f"data:{attachment.content_type};base64,{b64encode(attachment.data).decode()}"
+    address = attachment.url or ""
+    return address if _is_web(address) else ""
+
+
+def _is_web(address: str) -> bool:
+    return urlsplit(address).scheme.lower() in {"http", "https"}
 
 
 def _output(content: str) -> object:

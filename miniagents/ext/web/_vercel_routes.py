@@ -29,7 +29,7 @@ def vercel_routes(chat: Chat) -> list[Route]:
         body = await chat.body(request)
         seal = Seal(chat.key, owner)
         wanted = read_vercel_request(body, urls=chat.urls, system=chat.system_messages, seal=seal)
-        agent, _ = chat.agent(body.get("agent"))
+        agent = chat.agent(body.get("agent"))
         topic = _topic(wanted.chat)
         if wanted.approvals:
             return await _approved(chat, request, wanted, seal)

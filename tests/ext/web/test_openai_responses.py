@@ -23,7 +23,7 @@ from miniagents import AssistantMessage, MiniAgents
 from miniagents.ext.llm.openai_responses import openai_responses_agent
 from miniagents.ext.web._frames import Ending, Frame, MessageBegan, MessagePart, RunEnded
 from miniagents.ext.web._openai_answer import AnswerHead
-from miniagents.ext.web._openai_responses import ResponseEncoder, WholeResponse
+from miniagents.ext.web._openai_responses import ResponseEncoder
 from miniagents.values import Citation, Finish, Reasoning, Refusal, Restart, ToolCallDelta, Usage
 from tests.support.amounts import amount
 from tests.support.openai_clients import check_any_run, client_of, streamed, whole
@@ -47,7 +47,7 @@ async def events(frames: Iterable[Frame], tools: Collection[str] = ()) -> list[R
 
 
 async def response(frames: Iterable[Frame], tools: Collection[str] = ()) -> Response:
-    async with client_of(whole(WholeResponse(HEAD, tools=tools), frames)) as client:
+    async with client_of(whole(ResponseEncoder(HEAD, tools=tools), frames)) as client:
         return await client.responses.create(model="poet", input="Hi")
 
 
@@ -200,7 +200,7 @@ class TestOurAgent:
             *message(1, "wrong", Restart(), "Two."),
             RunEnded("finished"),
         ]
-        told = streamed(ResponseEncoder(HEAD), frames) if stream else whole(WholeResponse(HEAD), frames)
+        told = streamed(ResponseEncoder(HEAD), frames) if stream else whole(ResponseEncoder(HEAD), frames)
         async with client_of(told) as client, MiniAgents():
             (answer,) = await openai_responses_agent.inquire("Hi", model="poet", client=client, stream=stream)
         assert ("One. Two.", "North.") == (str(answer), answer.reasoning)
@@ -217,7 +217,7 @@ class TestOurAgent:
         await check_any_run(
             lambda frames: (
                 streamed(ResponseEncoder(HEAD), frames),
-                whole(WholeResponse(HEAD), frames),
+                whole(ResponseEncoder(HEAD), frames),
             ),
             ask,
         )

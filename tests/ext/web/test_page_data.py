@@ -10,8 +10,8 @@ import pytest
 
 from miniagents import InteractionContext, MiniAgents, miniagent
 from miniagents.ext.web import DataPart, Frame, MessageBegan, MessageEnded, MessagePart, PageData
-from miniagents.ext.web._encoders import encoder_of
 from miniagents.ext.web._frames import frame_from_data, json_of
+from miniagents.ext.web._response import ENCODERS
 from miniagents.ext.web._source import FrameSource
 from tests.support.vercel_chat import vercel_chat
 from tests.support.web_agents import chatting
@@ -38,7 +38,7 @@ async def told() -> list[Frame]:
 
 def written(protocol: str, frames: list[Frame]) -> str:
     """What a protocol makes of frames."""
-    encoder = encoder_of(protocol)
+    encoder = ENCODERS[protocol]()
     data = [encoder.encode(at, frame) for at, frame in enumerate(frames, 1)]
     return b"".join([encoder.begin(), *data, encoder.finish()]).decode()
 
