@@ -9,7 +9,6 @@ must name this server, and its header `Origin`, if there is one, must be that of
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from socket import gethostname
 from types import MappingProxyType
@@ -52,89 +51,6 @@ _HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class _Hosts:
-    """The host names by which clients may address a server.
-
-    Attributes:
-        names: host names in lower case, and IP addresses in their short form.
-        port: the port of the server.
-        any_address: whether it listens at all addresses of its machine. Then every IP address is accepted,
-            with any port: it may be one of the machine, or of a proxy. This is safe, because an IP address,
-            unlike a name, cannot be pointed at another machine.
-        others: the host names of proxies in front of the server, in lower case.
-
-    Example:
-        >>> hosts = _Hosts.of("127.0.0.1", "127.0.0.1", 8000)
-        >>> [hosts.has(name) for name in ("localhost:8000", "[::1]:8000", "evil.example:8000", "localhost")]
-        [True, True, False, False]
-    """
-
-    names: frozenset[str]
-    port: int
-    any_address: bool = False
-    others: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, host: str, address: str, port: int, others: Iterable[str] = ()) -> "_Hosts":
-        """Return the names of a server.
-
-        Args:
-            host: the address to listen at, as the user gave it.
-            address: the IP address at which it listens.
-            port: its port.
-            others: the host names of proxies in front of it, with their ports, unless these are usual.
-        """
-        bound = ip_address(address.partition("%")[0])
-        names = {host.lower(), bound.compressed}
-        if bound.is_loopback or bound.is_unspecified:
-            names |= _LOOPBACK
-        if bound.is_unspecified:
-            own = gethostname().lower()
-            names |= {own, f"{own}.local"}
-        lower = frozenset(each.lower() for each in others)
-        return cls(frozenset(names), port, any_address=bound.is_unspecified, others=lower)
-
-    def has(self, header: str) -> bool:
-        """Return whether a `Host` header names this server.
-
-        Args:
-            header: the value that the client sent.
-        """
-        if header.lower() in self.others:
-            return True
-        found = _HOST.fullmatch(header)
-        if found is None or (int(found[3] or _HTTP_PORT) != self.port and not self.any_address):
-            return False
-        name = (found[1] or found[2]).lower()
-        try:
-            name = ip_address(name).compressed
-        except ValueError:
-            return name in self.names
-        return self.any_address or name in self.names
-
-    def has_page(self, origin: str, host: str) -> bool:
-        """Return whether an `Origin` header is that of a page of this server.
-
-        Args:
-            origin: the value that the client sent.
-            host: the `Host` header of the same request, which names this server.
-
-        Example:
-            >>> hosts = _Hosts.of("127.0.0.1", "127.0.0.1", 8000, ["chat.example.com"])
-            >>> hosts.has_page("http://127.0.0.1:8000", "127.0.0.1:8000")
-            True
-            >>> hosts.has_page("https://chat.example.com", "127.0.0.1:8000")
-            True
-            >>> hosts.has_page("http://localhost:8000", "127.0.0.1:8000")
-            False
-        """
-        scheme, _, name = origin.lower().partition("://")
-        if name in self.others:
-            return scheme in {"http", "https"}
-        return scheme == "http" and name == host.lower()
-
-
 class Guard:
     """Refuses requests of other sites and of clients without a token, and adds the headers for browsers.
 
@@ -168,7 +84,20 @@ class Guard:
         how: str,
     ) -> None:
         self.login: Login | None = None if token is None else Login(token, port)
-        self._hosts = _Hosts.of(host, address, port, others)
+        bound = ip_address(address.partition("%")[0])
+        # Host names in lower case, and IP addresses in their short form.
+        self._names = {host.lower(), bound.compressed}
+        if bound.is_loopback or bound.is_unspecified:
+            self._names |= _LOOPBACK
+        if bound.is_unspecified:
+            own = gethostname().lower()
+            self._names |= {own, f"{own}.local"}
+        self._port = port
+        # If it listens at all addresses of its machine, every IP address is accepted, with any port: it may
+        # be one of the machine, or of a proxy. This is safe, because an IP address, unlike a name, cannot be
+        # pointed at another machine.
+        self._any_address = bound.is_unspecified
+        self._others = {each.lower() for each in others}
         self._public = tuple(public)
         self._how = how
 
@@ -193,34 +122,62 @@ class Guard:
         """
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:  # servers look at its kind
-            await self._serve(app, scope, receive, send)
+            async def send_guarded(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    headers = MutableHeaders(scope=message)
+                    for name, value in _HEADERS.items():
+                        headers.setdefault(name, value)
+                await send(message)
+
+            if scope["type"] == "lifespan":
+                await app(scope, receive, send)
+            elif (wrong := self._wrong(Headers(scope=scope), str(scope["path"]))) is None:
+                await app(scope, receive, send_guarded)
+            else:
+                status, code, sentence, more = wrong
+                refusal = JSONResponse({"error": {"code": code, "message": sentence}}, status, more)
+                await refusal(scope, receive, send_guarded)
 
         return guarded
 
-    async def _serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or refuse it."""
-        if scope["type"] == "lifespan":
-            await app(scope, receive, send)
-            return
+    def _is_host(self, header: str) -> bool:
+        """Return whether a `Host` header names this server.
 
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
+        Example:
+            >>> guard = Guard("127.0.0.1", "127.0.0.1", 8000, how="")
+            >>> hosts = ("localhost:8000", "[::1]:8000", "evil.example:8000", "localhost")
+            >>> [guard._is_host(each) for each in hosts]
+            [True, True, False, False]
+        """
+        if header.lower() in self._others:
+            return True
+        found = _HOST.fullmatch(header)
+        if found is None or (int(found[3] or _HTTP_PORT) != self._port and not self._any_address):
+            return False
+        name = (found[1] or found[2]).lower()
+        try:
+            name = ip_address(name).compressed
+        except ValueError:
+            return name in self._names
+        return self._any_address or name in self._names
 
-        wrong = self._wrong(Headers(scope=scope), str(scope["path"]))
-        if wrong is None:
-            await app(scope, receive, send_guarded)
-            return
-        status, code, sentence, more = wrong
-        refusal = JSONResponse({"error": {"code": code, "message": sentence}}, status, more)
-        await refusal(scope, receive, send_guarded)
+    def _is_page(self, origin: str, host: str) -> bool:
+        """Return whether an `Origin` header is that of a page of this server.
+
+        Example:
+            >>> guard = Guard("127.0.0.1", "127.0.0.1", 8000, ["chat.example.com"], how="")
+            >>> pages = ("http://127.0.0.1:8000", "https://chat.example.com", "http://localhost:8000")
+            >>> [guard._is_page(each, "127.0.0.1:8000") for each in pages]
+            [True, True, False]
+        """
+        scheme, _, name = origin.lower().partition("://")
+        if name in self._others:
+            return scheme in {"http", "https"}
+        return scheme == "http" and name == host.lower()
 
     def _wrong(self, headers: Headers, path: str) -> tuple[int, str, str, Mapping[str, str]] | None:
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self._hosts.has(hosts[0]):
+        if len(hosts) != 1 or not self._is_host(hosts[0]):
             return (
                 403,
                 "wrong_host",
@@ -228,10 +185,11 @@ class Guard:
                 _NO_HEADERS,
             )
         origins = headers.getlist("origin")
-        if not all(self._hosts.has_page(each, hosts[0]) for each in origins):
+        if not all(self._is_page(each, hosts[0]) for each in origins):
             sentence = "Pages of other sites may not use this server (header Origin)."
             return 403, "wrong_origin", sentence, _NO_HEADERS
-        if self.login is None or self._is_public(path):
+        folders = tuple(each for each in self._public if each.endswith("/") and each != "/")
+        if self.login is None or path in self._public or path.startswith(folders):
             return None
         try:
             if self.login.has_come(headers):
@@ -239,8 +197,3 @@ class Guard:
         except HTTPException as error:
             return error.status_code, "too_many_attempts", error.detail, error.headers or _NO_HEADERS
         return 401, "not_authenticated", self._how, {"www-authenticate": "Bearer"}
-
-    def _is_public(self, path: str) -> bool:
-        return path in self._public or any(
-            path.startswith(each) for each in self._public if each.endswith("/") and each != "/"
-        )

@@ -44,8 +44,8 @@ FOREIGN: Final = MappingProxyType(
         # Both come with the SDK of MCP, one of them also with what serves a page.
         "uvicorn": r"miniagents\.(ext\.mcp\._serve|cli\._server\._(serve|connections))",
         "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
-        "starlette": r"miniagents\.(ext\.(web\._(bodies|chat|endpoints|response|(\w+_)?routes)|mcp\._serve"
-        r"|web_guard|_login)|cli\._server\._\w+)",
+        "starlette": r"miniagents\.(ext\.(web\._(bodies|chat|request_errors|response|(\w+_)?routes)"
+        r"|mcp\._serve|web_guard|_login)|cli\._server\._\w+)",
         "rich": r"miniagents\.cli\._progress_bar",
         "pytest": r"miniagents\._pytest_plugin",
         "prompt_toolkit": r"miniagents\.ext\.console\._prompt",
@@ -80,10 +80,10 @@ EXTENSIONS_NEED: Final = MappingProxyType(
             "what a server asks is a question of the run that calls its tool"
         ),
         "miniagents.ext.mcp._questions: miniagents.models.Carrier": "the same",
-        "miniagents.ext.web._durable_runs: miniagents.runs.LoggedCalls": (
+        "miniagents.ext.web._live_run: miniagents.runs.LoggedCalls": (
             "the log of a run is written and read by `Runs` and `durable`; users get it by these"
         ),
-        "miniagents.ext.web._durable_runs: miniagents.runs.RunRequest": "the same",
+        "miniagents.ext.web._live_run: miniagents.runs.RunRequest": "the same",
         "miniagents.ext.web._frames: miniagents.runs.part_of_data": "the same",
         "miniagents.ext.web._frames: miniagents.runs.plain_data": "the same",
         "miniagents.ext.web._live_run: miniagents.runs.RunLog": "the same",

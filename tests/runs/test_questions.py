@@ -52,7 +52,7 @@ from miniagents.ext.web import (
     Runs,
     chat_routes,
 )
-from miniagents.ext.web._frame_view import FrameView
+from miniagents.ext.web._source import FrameView
 from miniagents.parts import Restart, ToolResult
 from miniagents.testing import ScriptedModel, virtual_time
 from miniagents.tools import Allow, QuestionError, Reject, approval, ask

@@ -37,7 +37,7 @@ from miniagents.ext.journal import (
 from miniagents.ext.timeline import Timeline
 from miniagents.ext.usage import RunUsage
 from miniagents.ext.web import Frame, MessagePart, RunEnded, Runs
-from miniagents.ext.web._frame_view import FrameView
+from miniagents.ext.web._source import FrameView
 from miniagents.models import model_agent
 from miniagents.testing import scripted_model, virtual_time
 from miniagents.tools import ToolContext

@@ -5,8 +5,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -117,22 +117,16 @@ def _end_with_parent() -> None:
 
 def _times(folder: Path) -> Mapping[str, int]:
     """The time of the last change of each Python file."""
-    return dict(_each_time(folder))
-
-
-def _each_time(folder: Path) -> Iterator[tuple[str, int]]:
+    times: dict[str, int] = {}
+    # There may be thousands, twice a second, so no `Path`s are made.
     for place, folders, files in os.walk(folder):
-        folders[:] = [each for each in folders if not _is_left_out(place, each)]
-        for file in files:
-            if file.endswith(".py"):
-                path = os.path.join(place, file)  # noqa: PTH118 - there may be thousands, twice a second
-                try:
-                    yield path, os.stat(path).st_mtime_ns  # noqa: PTH116 - the same
-                except OSError:  # it was removed meanwhile
-                    continue
-
-
-def _is_left_out(place: str, name: str) -> bool:
-    if name.startswith(".") or name in _NOT_OURS:
-        return True
-    return os.path.exists(os.path.join(place, name, "pyvenv.cfg"))  # noqa: PTH110, PTH118 - the same
+        folders[:] = [
+            each
+            for each in folders
+            if not (each.startswith(".") or each in _NOT_OURS)
+            and not os.path.exists(f"{place}/{each}/pyvenv.cfg")  # noqa: PTH110 - see above
+        ]
+        for path in (f"{place}/{file}" for file in files if file.endswith(".py")):
+            with suppress(OSError):  # it was removed meanwhile
+                times[path] = os.stat(path).st_mtime_ns  # noqa: PTH116 - see above
+    return times

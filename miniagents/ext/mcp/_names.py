@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from itertools import count
 from types import MappingProxyType
 from typing import Final
 
@@ -44,17 +43,11 @@ def tool_names(names: Iterable[str], prefix: str = "") -> Mapping[str, str]:
     shared = Counter(wanted.values())
     mapping: dict[str, str] = {}
     for name, mapped in wanted.items():
-        if name in exact:
-            mapping[name] = mapped
-            continue
-        unique = mapped
-        for turn in count():
-            if name and _fits(unique) and unique not in taken and shared[unique] <= 1:
-                break
+        alone = name and _fits(mapped) and mapped not in taken and shared[mapped] == 1
+        unique, turn = mapped, 0
+        while not (alone or name in exact) and (unique in taken or unique in shared):
             digest = sha256(f"{name}{turn or ''}".encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
-            unique = f"{mapped[: _LONGEST - _DIGITS - 1]}_{digest}"
-            if unique not in taken and unique not in shared:
-                break
+            unique, turn = f"{mapped[: _LONGEST - _DIGITS - 1]}_{digest}", turn + 1
         taken.add(unique)
         mapping[name] = unique
     return MappingProxyType(mapping)

@@ -6,6 +6,7 @@ Those of a server become questions of a run; those of an agent that is served go
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
@@ -140,18 +141,21 @@ class Elicitation:
             arguments = json.dumps(shown["arguments"], ensure_ascii=False)
             content = await self._form(f"May it call {shown['tool']} {arguments}?", dict(_DECISION))
             return {"allow": False} if content is None else content
-        schema = cast("_Data", shown["schema"])
-        is_flat = _is_flat(schema)
-        form = (
-            schema
-            if is_flat
-            else {"type": "object", "properties": {"value": _field(schema)}, "required": ["value"]}
-        )
+        form = schema = cast("_Data", shown["schema"])
+        is_plain, is_flat = schema.get("type") in _FLAT, _is_flat(schema)
+        if not is_flat:  # a field for the value; what has no plain type is written as JSON
+            about = f"JSON of the schema {json.dumps(schema)}"
+            field = schema if is_plain else {"type": "string", "title": "JSON", "description": about}
+            form = {"type": "object", "properties": {"value": field}, "required": ["value"]}
         text = str(shown.get("text") or f"What is the event {shown['event']}?")
         content = await self._form(text, form)
         if content is None:
             raise QuestionError(f"the person declines to answer {text!r}.")
-        return {"value": content if is_flat else _value(content.get("value"), schema)}
+        value = content if is_flat else content.get("value")
+        if isinstance(value, str) and not is_plain:
+            with suppress(ValueError):
+                value = cast("object", json.loads(value))
+        return {"value": value}
 
     async def _form(self, text: str, schema: _Data) -> _Data | None:
         if not self.request.session.check_client_capability(_ABLE):
@@ -174,19 +178,3 @@ def _is_flat(schema: _Data) -> bool:
     """Whether a client has a form for it: an object, all of whose fields have a plain type."""
     fields = cast("Mapping[str, _Data]", schema.get("properties") or {})
     return schema.get("type") == "object" and all(each.get("type") in _FLAT for each in fields.values())
-
-
-def _field(schema: _Data) -> _Data:
-    """The field for a value: what has no plain type is written as JSON."""
-    if schema.get("type") in _FLAT:
-        return schema
-    return {"type": "string", "title": "JSON", "description": f"JSON of the schema {json.dumps(schema)}"}
-
-
-def _value(written: object, schema: _Data) -> object:
-    if schema.get("type") in _FLAT or not isinstance(written, str):
-        return written
-    try:
-        return cast("object", json.loads(written))
-    except ValueError:
-        return written

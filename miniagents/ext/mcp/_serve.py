@@ -7,7 +7,6 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, nullcontext
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Final, cast
@@ -106,23 +105,23 @@ async def serve_mcp(
         if listener is None:
             await _serve_stdio(server, on_start)
         else:
-            app = _guarded(server, listener, token, hosts)
-            await _serve_http(app, listener, on_start)
+            # The guard of `miniagents serve`; the SDK has one for three loopback addresses only.
+            address, port = listener.getsockname()[:2]
+            guard = Guard(address, address, port, hosts, token=token, how=_LOG_IN)
+            await _serve_http(guard.around(server.streamable_http_app(host="")), listener, on_start)
 
 
-@dataclass(frozen=True, slots=True)
 class _Served:
     """Answers the requests of clients.
 
-    Attributes:
+    Args:
         toolbox: the agents and tools.
-        waiting: the calls whose clients have to answer a question first, by the state that they send back.
     """
 
-    toolbox: Toolbox
-    waiting: dict[str, tuple[asyncio.Task[CallToolResult], Elicitation]] = field(
-        default_factory=dict[str, "tuple[asyncio.Task[CallToolResult], Elicitation]"]
-    )
+    def __init__(self, toolbox: Toolbox) -> None:
+        self.toolbox = toolbox
+        # The calls whose clients have to answer a question first, by the state that they send back.
+        self.waiting: dict[str, tuple[asyncio.Task[CallToolResult], Elicitation]] = {}
 
     async def list_tools(
         self, _: ServerRequestContext, _page: PaginatedRequestParams | None
@@ -194,20 +193,18 @@ class _Served:
         try:
             async with asyncio.timeout(callee.timeout), aclosing(callee.run(arguments)) as pieces:
                 async for piece in pieces:
-                    if not isinstance(piece, AgentPart):
-                        result = piece
-                    elif (token := _token(piece)) is not None:
-                        streamed += 1
-                        await questions.request.session.report_progress(streamed, None, token)
+                    match piece:
+                        case AgentPart([_], str(token)):  # of the agent itself, not of those it calls
+                            streamed += 1
+                            await questions.request.session.report_progress(streamed, None, token)
+                        case AgentPart():
+                            pass
+                        case _:
+                            result = piece
         except Exception as error:  # noqa: BLE001 - the client gets every error of an agent
             return _failed(redact_keys(f"{type(error).__name__}: {error}".removesuffix(": ")))
         blocks = (result,) if isinstance(result, str) else result
         return CallToolResult(content=[await asyncio.to_thread(block_of, each) for each in blocks])
-
-
-def _token(piece: AgentPart) -> str | None:
-    """Return a token of the agent itself; None for parts of the agents and tools that it calls."""
-    return piece.part if isinstance(piece.part, str) and len(piece.agents) == 1 else None
 
 
 def _failed(text: str) -> CallToolResult:
@@ -236,7 +233,8 @@ def _listener(http: str, token: str | None, hosts: Sequence[str]) -> socket.sock
         raise ValueError(f"{wrong!r} is not a host name; write it like chat.example.com.")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
-        if token is None and (hosts or not _is_loopback(str(address[0]))):
+        loopback = ip_address(str(address[0]).partition("%")[0]).is_loopback
+        if token is None and (hosts or not loopback):
             raise ValueError(
                 f"Other machines can reach {', '.join(hosts) or http}, so it needs a token: token=... here, "
                 "--token or MINIAGENTS_TOKEN for the command."
@@ -247,17 +245,6 @@ def _listener(http: str, token: str | None, hosts: Sequence[str]) -> socket.sock
     # asyncio sets it for its own listeners. Without it, an answer can be 40 ms late.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
-
-
-def _is_loopback(address: str) -> bool:
-    return ip_address(address.partition("%")[0]).is_loopback
-
-
-def _guarded(server: Server, listener: socket.socket, token: str | None, hosts: Sequence[str]) -> ASGIApp:
-    """The app behind the guard of `miniagents serve`; the SDK has one for three loopback addresses only."""
-    address, port = listener.getsockname()[:2]
-    guard = Guard(address, address, port, hosts, token=token, how=_LOG_IN)
-    return guard.around(server.streamable_http_app(host=""))
 
 
 async def _serve_http(

@@ -15,12 +15,13 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePath
-from typing import Final, Protocol, TextIO, TypeAlias, cast
+from typing import Final, TextIO, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from mcp.client import Client, Transport
-from mcp.client.session import ClientRequestContext, ElicitationFnT
+from mcp.client.session import ClientRequestContext
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
@@ -105,13 +106,13 @@ def mcp_tools(
         raise SchemaError(
             f"timeout={timeout!r} of mcp_tools is not a positive number; give seconds above 0, or None."
         )
-    return _entered(_Session(server, prefix, timeout, max_tools, max_result), connect_timeout)
+    return _entered(_Session(server, prefix, timeout, connect_timeout, max_tools, max_result))
 
 
 @asynccontextmanager
-async def _entered(session: "_Session", connect_timeout: float) -> AsyncGenerator[tuple[MCPTool, ...]]:
+async def _entered(session: "_Session") -> AsyncGenerator[tuple[MCPTool, ...]]:
     try:
-        yield await session.start(connect_timeout)
+        yield await session.start()
     finally:
         await session.stop()
 
@@ -148,16 +149,13 @@ class _Connection:
         if self.client is None or self.gone:
             owner.cancel()
         cancelled: asyncio.CancelledError | None = None
-        deadline = asyncio.get_running_loop().time() + _LEAVING
+        late = asyncio.get_running_loop().call_later(_LEAVING, owner.cancel)  # the server does not react
         while not owner.done():
             try:
-                left = deadline - asyncio.get_running_loop().time()
-                await asyncio.wait((owner,), timeout=None if left == math.inf else max(left, 0.0))
+                await asyncio.wait((owner,))
             except asyncio.CancelledError as error:
                 cancelled = error
-            if not owner.done() and asyncio.get_running_loop().time() >= deadline:
-                owner.cancel()  # the server does not react
-                deadline = math.inf
+        late.cancel()
         if not owner.cancelled() and (failure := owner.exception()) is not None:
             _LOG.debug("%s was left with %s", name, type(failure).__name__)
         if cancelled is not None:
@@ -172,10 +170,10 @@ class _Session:
         server: as the user gave it.
         prefix: of the names of its tools.
         timeout: seconds for each call.
+        connect_timeout: how long the server may take to start and list its tools.
         max_tools: how many tools the server may have.
         max_result: how many characters of a result the model gets.
         name: of the server, in errors.
-        seconds: how long the server may take to start and list its tools.
         left: whether the block has ended.
         calls: the running calls, with their context variables.
         connection: the last one.
@@ -186,22 +184,28 @@ class _Session:
     server: MCPServerLike
     prefix: str
     timeout: float | None
+    connect_timeout: float
     max_tools: int
     max_result: int
     name: str = ""
-    seconds: float = 0.0
     left: bool = False
     calls: dict[asyncio.Task[Result], Context] = field(default_factory=dict[asyncio.Task[Result], Context])
     connection: _Connection = field(default_factory=_Connection)
     tools: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
     connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def start(self, seconds: float) -> tuple[MCPTool, ...]:
+    async def start(self) -> tuple[MCPTool, ...]:
         self.name = _name_of(self.server)
-        self.seconds = seconds
         await self._connect()
         self.tools = self.connection.tools
-        return await self._made(self.tools)
+        tools: list[MCPTool] = []
+        for own, name in tool_names(self.tools, self.prefix).items():
+            await asyncio.sleep(0)  # a schema can take milliseconds, and there may be hundreds
+            try:
+                tools.append(self._tool(self.tools[own], own, name))
+            except SchemaError as error:
+                _LOG.warning("%s: the tool %r is left out: %s", self.name, _short(own), _one_line(error))
+        return tuple(tools)
 
     async def _connect(self) -> None:
         connection = self.connection = _Connection()
@@ -209,12 +213,12 @@ class _Session:
         owner = connection.owner = asyncio.create_task(
             self._own(connection, ready), name=f"session with {self.name}"
         )
-        await asyncio.wait((ready, owner), timeout=self.seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((ready, owner), timeout=self.connect_timeout, return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
             return
         if not owner.done():
             raise MCPServerError(
-                f"{self.name} did not list its tools within {self.seconds:g} s; "
+                f"{self.name} did not list its tools within {self.connect_timeout:g} s; "
                 "check that it is an MCP server, or raise connect_timeout."
             )
         error = None if owner.cancelled() else owner.exception()
@@ -223,24 +227,26 @@ class _Session:
         raise MCPServerError(f"{self.name} cannot be used: {_reason(error)}") from error
 
     async def _own(self, connection: _Connection, ready: "asyncio.Future[None]") -> None:
+        server = self.server
+        if isinstance(server, StdioServerParameters):
+            server = stdio_client(server, errlog=_errors_of_processes())
+        if not isinstance(server, Client):
+            server = Client(server, elicitation_callback=self._asked)
         try:
-            await self._owned(connection, ready)
+            async with server as client:
+                info = client.server_info
+                if info is not None and info.name:
+                    where = _name_of(self.server).removeprefix("The MCP server").strip()
+                    self.name = f"The MCP server {_short(info.name)!r}" + (f" ({where})" if where else "")
+                connection.tools = await _listed(client, self.name, self.max_tools)
+                connection.client = client
+                ready.set_result(None)
+                await connection.leave.wait()
         except BaseExceptionGroup as group:  # of the SDK
             found, _ = group.split(MCPServerError)
             if found is None:
                 raise
             raise found.exceptions[0] from None
-
-    async def _owned(self, connection: _Connection, ready: "asyncio.Future[None]") -> None:
-        async with _client(self.server, self._asked) as client:
-            info = client.server_info
-            if info is not None and info.name:
-                where = _name_of(self.server).removeprefix("The MCP server").strip()
-                self.name = f"The MCP server {_short(info.name)!r}" + (f" ({where})" if where else "")
-            connection.tools = await _listed(client, self.name, self.max_tools)
-            connection.client = client
-            ready.set_result(None)
-            await connection.leave.wait()
 
     async def _again(self) -> None:
         """Connect again, unless another call just did.
@@ -280,16 +286,6 @@ class _Session:
         for call in self.calls:
             call.cancel()
         await self.connection.stop(self.name)
-
-    async def _made(self, listed: Mapping[str, ServerTool]) -> tuple[MCPTool, ...]:
-        tools: list[MCPTool] = []
-        for own, name in tool_names(listed, self.prefix).items():
-            await asyncio.sleep(0)  # a schema can take milliseconds, and there may be hundreds
-            try:
-                tools.append(self._tool(listed[own], own, name))
-            except SchemaError as error:
-                _LOG.warning("%s: the tool %r is left out: %s", self.name, _short(own), _one_line(error))
-        return tuple(tools)
 
     def _tool(self, listed: ServerTool, own: str, name: str) -> MCPTool:
         if listed.execution is not None and listed.execution.task_support == "required":
@@ -342,37 +338,34 @@ class _Session:
             f"The session with {server} has ended; call {name} inside the block of mcp_tools."
         )
 
-    async def _called(self, own: str, name: str, arguments: dict[str, object], note: "_Note") -> Result:
+    async def _called(self, own: str, name: str, arguments: dict[str, object], note: ProgressFnT) -> Result:
         if not self.connection.is_open and self._can_connect():
             await self._again()
-        try:
-            result = await self._sent(own, name, arguments, note)
-        except _NotSentError:
-            if not self._can_connect():
-                raise self._has_gone(name) from None
+        result = await self._sent(own, name, arguments, note)
+        if result is None and self._can_connect():
             await self._again()
-            try:
-                result = await self._sent(own, name, arguments, note)
-            except _NotSentError:
-                raise self._has_gone(name) from None
+            result = await self._sent(own, name, arguments, note)
+        if result is None:
+            raise self._has_gone(name)
         found = result_of(result, self.max_result)
         if result.is_error:
             texts = [found] if isinstance(found, str) else [each for each in found if isinstance(each, str)]
             raise MCPToolError("\n\n".join(texts) or f"{name} failed, and its server does not say why.")
         return found
 
-    async def _sent(self, own: str, name: str, arguments: dict[str, object], note: "_Note") -> CallToolResult:
-        """Send a call over the connection.
+    async def _sent(
+        self, own: str, name: str, arguments: dict[str, object], note: ProgressFnT
+    ) -> CallToolResult | None:
+        """Send a call over the connection; None if the server had gone before, and does not know of the call.
 
         Raises:
-            _NotSentError: the server had gone before; it does not know of the call.
             MCPServerError: the server has gone during the call, or does not accept it, or the tool is not
                 the one that the model knows.
         """
         connection = self.connection
         client = connection.client
         if client is None or not connection.is_open:
-            raise _NotSentError
+            return None
         if _offer(connection.tools.get(own)) != _offer(self.tools[own]):
             raise MCPServerError(
                 f"{self.name} was started again, and does not offer {name} as it did before; enter "
@@ -383,14 +376,12 @@ class _Session:
         try:
             return await client.call_tool(own, arguments, progress_callback=note)
         except MCPError as error:
-            if error.code == CONNECTION_CLOSED:
+            closed = error.code == CONNECTION_CLOSED
+            if closed or (error.code == INVALID_REQUEST and error.message == _NO_SESSION):
                 connection.gone = True
-                if not turns:  # refused before anything was written
-                    raise _NotSentError from None
-                raise self._has_gone(name, connection.owner) from error
-            if error.code == INVALID_REQUEST and error.message == _NO_SESSION:
-                connection.gone = True
-                raise _NotSentError from None
+                if closed and turns:  # else it was refused before anything was written
+                    raise self._has_gone(name, connection.owner) from error
+                return None
             raise MCPServerError(f"{self.name} refused the call of {name}: {_reason(error)}") from error
         except Exception as error:
             raise MCPServerError(f"{self.name} gave no valid answer to {name}: {_reason(error)}") from error
@@ -410,14 +401,6 @@ class _Session:
     def _can_connect(self) -> bool:
         """A client or transport of the SDK can be entered once only."""
         return isinstance(self.server, str | StdioServerParameters)
-
-
-class _NotSentError(Exception):
-    """The server had gone before the call."""
-
-
-class _Note(Protocol):
-    async def __call__(self, progress: float, total: float | None, message: str | None) -> None: ...
 
 
 def _offer(tool: ServerTool | None) -> object:
@@ -444,14 +427,6 @@ async def _listed(client: Client, name: str, most: int) -> Mapping[str, ServerTo
         if cursor is None:
             return tools
     raise MCPServerError(f"{name} lists its tools on more than {_MOST_PAGES:,} pages; it is broken.")
-
-
-def _client(server: MCPServerLike, asked: ElicitationFnT) -> Client:
-    if isinstance(server, Client):
-        return server
-    if isinstance(server, StdioServerParameters):
-        server = stdio_client(server, errlog=_errors_of_processes())
-    return Client(server, elicitation_callback=asked)
 
 
 def _errors_of_processes() -> TextIO:

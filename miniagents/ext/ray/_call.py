@@ -23,11 +23,9 @@ from ._wire import (
     Command,
     Credit,
     Ended,
-    Failed,
     Frame,
     Leave,
     Pieces,
-    Whole,
     data_of,
 )
 
@@ -51,6 +49,7 @@ class RemoteCall:
     Attributes:
         made: how often it was made.
         id: of the last attempt.
+        loop: in which it was begun.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class RemoteCall:
         self._keywords = keywords
         self._attempts = attempts
         self._runs = None if watch is None else RemoteRuns(agent, watch)
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._link: Host | None = None
         self._begun = 0  # messages of this attempt
         self._streams: dict[int, _Stream] = {}  # that are not complete
@@ -82,7 +81,7 @@ class RemoteCall:
         self._granted = window
         self._left = False  # nobody wants further messages
         self._ended = False  # no further message comes
-        self._replied: asyncio.Future[None] = self._loop.create_future()
+        self._replied: asyncio.Future[None] = self.loop.create_future()
         self._more = asyncio.Event()
 
     # -- for who places calls ----------------------------------------------------------------------------
@@ -164,45 +163,43 @@ class RemoteCall:
             RemoteError: a frame before it is missing.
         """
         match frame:
-            case Began() | Whole():
+            case Began():
                 self._begin(frame)
             case Pieces():
                 stream = self._streams.get(frame.message)
                 if stream is not None:
                     stream.put(frame.position, frame.parts)
-            case Ended(message=number) if number != REPLIES:
-                self._end_message(number, frame.data, None)
-            case Failed(message=number) if number != REPLIES:
-                self._end_message(number, {}, unpack_error(frame.error, self.agent))
             case Ended():
-                self._end_replies(None)
-            case Failed():
-                self._end_replies(unpack_error(frame.error, self.agent))
+                error = None if frame.error is None else unpack_error(frame.error, self.agent)
+                if frame.message == REPLIES:
+                    self._end_replies(error)
+                else:
+                    self._end_message(frame.message, frame.data, error)
             case _:
                 if self._runs is not None:
                     self._runs.take(frame)
         self._tell_if_over()
 
-    def _begin(self, frame: Began | Whole) -> None:
+    def _begin(self, frame: Began) -> None:
         number = frame.message
         self._begun = number + 1
         stream = self._streams.get(number)
         if stream is not None:  # of an attempt before this one
-            if isinstance(frame, Whole):
-                stream.whole = frame.value
-                self._end_message(number, data_of(frame.value), None)
+            if frame.whole is not None:
+                stream.whole = frame.whole
+                self._end_message(number, data_of(frame.whole), None)
             elif frame.kind is not stream.kind:
                 text = f"{self.agent} was made again, and replied {frame.kind.__name__} where it had begun "
                 self._end_message(number, {}, RemoteError(f"{text}{stream.kind.__name__}."))
                 self.leave(number)
         elif self._left or number < self._known:
-            if isinstance(frame, Began):
+            if frame.whole is None:
                 self.send(Leave(self.id, number))
         else:
             self._known = number + 1
-            if isinstance(frame, Whole):
+            if frame.whole is not None:
                 self._complete += 1
-                self._untaken.append(frame.value)
+                self._untaken.append(frame.whole)
             else:
                 stream = self._streams[number] = _Stream(self, number, frame)
                 self._untaken.append(stream)
@@ -270,15 +267,6 @@ class RemoteCall:
         if self._streams.pop(number, None) is not None:
             self.send(Leave(self.id, number))
             self._tell_if_over()
-
-    def leave_soon(self, number: int) -> None:
-        """The same from any thread.
-
-        Args:
-            number: of the message.
-        """
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.leave, number)
 
     def send(self, command: Command) -> None:
         """Tell the worker something; nothing if it has none.
@@ -415,5 +403,6 @@ class _Streamer:
         return self._stream.parts(metadata_so_far)
 
     def __del__(self) -> None:
-        if not self._begun:
-            self._stream.call.leave_soon(self._stream.number)
+        call = self._stream.call
+        if not self._begun and not call.loop.is_closed():  # in any thread
+            call.loop.call_soon_threadsafe(call.leave, self._stream.number)

@@ -271,32 +271,22 @@ class Host:
             actor = self._actor = self._start()
             try:
                 await actor.open.remote(self._dispatcher.pickled, dict(self._dispatcher.settings))
-            except ray.exceptions.RayTaskError as error:
-                self._give_up(error)
-                return
+            except ray.exceptions.RayTaskError as error:  # nor could it be made in any other worker
+                text = f"{self._dispatcher.plan.agent} cannot be made in a worker: {_sentence(error)} "
+                advice = "ray.init(runtime_env={'working_dir': '.'}) sends the files of a program."
+                self._dispatcher.refuse(RemoteError(f"{text}Is its module installed there? {advice}"))
+                raise
             self.ready = True
             self._tasks.append(asyncio.get_running_loop().create_task(self._tell(actor), context=Variables()))
             self._dispatcher.opened()
             frames = self._frames = actor.frames.remote()
             async for batch in frames:
-                self._take(cast("list[Frame]", await batch))
+                for frame in cast("list[Frame]", await batch):
+                    if (call := self.calls.get(frame.id)) is not None:
+                        call.take(frame)
             self.lose("It has ended.")
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing comes from this worker any more
             self.lose(_sentence(error))
-
-    def _take(self, frames: list[Frame]) -> None:
-        for frame in frames:
-            call = self.calls.get(frame.id)
-            if call is not None:
-                call.take(frame)
-
-    def _give_up(self, error: Exception) -> None:
-        """The agent cannot be made in a worker, and could not in any other one."""
-        agent = self._dispatcher.plan.agent
-        text = f"{agent} cannot be made in a worker: {_sentence(error)} Is its module installed there? "
-        advice = "ray.init(runtime_env={'working_dir': '.'}) sends the files of a program."
-        self._dispatcher.refuse(RemoteError(f"{text}{advice}"))
-        self.lose(_sentence(error))
 
     async def _tell(self, actor: ActorHandle) -> None:
         """Send commands: while some are on their way, those that come next are collected."""

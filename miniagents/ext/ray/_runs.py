@@ -5,7 +5,7 @@ causes there is a run here, within the run of the call. Its parts stay where the
 come anyhow, and the others nobody would pay for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
@@ -43,25 +43,23 @@ class RunReporter(Observer):
         if isinstance(event, RunBegan):
             call = OBSERVED_CALL.get()
             if call is not None:
-                self._calls[event.run] = call
-                self._began(call, event.run)
+                run, parent = event.run, event.run.parent
+                self._calls[run] = call
+                inside = None if parent is None else parent.number
+                self._tell(RunBegun(call, run.number, inside, run.alias, run.kind, dict(run.keywords)))
             return
         call = self._calls.get(event.run)
         if call is None:
             return
-        run = event.run.number
+        number = event.run.number
         if isinstance(event, ModelAsked):
-            self._tell(RunCall(call, run, event.provider, event.model, event.server, event.stream))
+            self._tell(RunCall(call, number, event.provider, event.model, event.server, event.stream))
         elif isinstance(event, PartSeen) and isinstance(event.part, Usage):
-            self._tell(RunUsed(call, run, event.message, event.part, event.model))
+            self._tell(RunUsed(call, number, event.message, event.part, event.model))
         elif isinstance(event, RunEnded):
             del self._calls[event.run]
             error = None if event.error is None else pack_error(event.error)
-            self._tell(RunDone(call, run, event.outcome, error, tuple(map(dict, event.messages))))
-
-    def _began(self, call: int, run: RunInfo) -> None:
-        parent = None if run.parent is None else run.parent.number
-        self._tell(RunBegun(call, run.number, parent, run.alias, run.kind, dict(run.keywords)))
+            self._tell(RunDone(call, number, event.outcome, error))
 
 
 class RemoteRuns:
@@ -94,9 +92,11 @@ class RemoteRuns:
             case RunCall():
                 watch.asked(frame.provider, frame.model, frame.server, stream=frame.stream)
             case RunUsed() if watch is not self._call:  # what the agent itself replies is told with its parts
-                number = self._message(watch, frame.run, frame.message, {"model": frame.model})
+                key = frame.run, frame.message
+                if key not in self._messages:
+                    self._messages[key] = watch.next_message({"model": frame.model})
                 watch.began_to_write = True  # it had, and that is not told
-                watch.one_came(number, frame.usage, watch.clock())
+                watch.one_came(self._messages[key], frame.usage, watch.clock())
             case RunDone() if watch is not self._call:
                 del self._runs[frame.run]
                 error = None if frame.error is None else unpack_error(frame.error, self._agent)
@@ -113,12 +113,6 @@ class RemoteRuns:
         info = RunInfo(frame.alias, frame.kind, parent.info, frame.keywords, observers.anchor)
         watch = self._runs[frame.run] = RunWatch(info, observers, self._call.clock)
         watch.began(None)
-
-    def _message(self, watch: RunWatch, run: int, message: int, data: Mapping[str, object]) -> int:
-        number = self._messages.get((run, message))
-        if number is None:
-            number = self._messages[run, message] = watch.next_message(data)
-        return number
 
     def end(self, outcome: Outcome, error: Exception | None = None) -> None:
         """Nothing more is told of them.

@@ -86,26 +86,14 @@ class Began(NamedTuple):
         message: its number.
         kind: its class.
         data: what is known of it already.
+        whole: it, if it does not stream: nothing more of it comes.
     """
 
     id: int
     message: int
     kind: type[Message]
     data: Mapping[str, object]
-
-
-class Whole(NamedTuple):
-    """A message that does not stream.
-
-    Attributes:
-        id: of the attempt.
-        message: its number.
-        value: it.
-    """
-
-    id: int
-    message: int
-    value: Message
+    whole: Message | None = None
 
 
 class Pieces(NamedTuple):
@@ -125,31 +113,19 @@ class Pieces(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A message is complete, or the replies are.
+    """A message ends, or the replies do.
 
     Attributes:
         id: of the attempt.
         message: its number, or `REPLIES`.
         data: of the message, but what its parts say.
+        error: why it is not complete.
     """
 
     id: int
     message: int
     data: Mapping[str, object]
-
-
-class Failed(NamedTuple):
-    """A message ends with an error, or the replies do.
-
-    Attributes:
-        id: of the attempt.
-        message: its number, or `REPLIES`.
-        error: why.
-    """
-
-    id: int
-    message: int
-    error: PackedError
+    error: PackedError | None = None
 
 
 class RunBegun(NamedTuple):
@@ -218,18 +194,16 @@ class RunDone(NamedTuple):
         run: its number in the worker.
         outcome: how.
         error: why it failed.
-        messages: the data of what it wrote.
     """
 
     id: int
     run: int
     outcome: Outcome
     error: PackedError | None
-    messages: tuple[Mapping[str, object], ...]
 
 
 RunFrame: TypeAlias = RunBegun | RunCall | RunUsed | RunDone
-Frame: TypeAlias = Began | Whole | Pieces | Ended | Failed | RunFrame
+Frame: TypeAlias = Began | Pieces | Ended | RunFrame
 
 
 def data_of(message: Message) -> dict[str, object]:

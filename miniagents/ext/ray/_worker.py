@@ -23,11 +23,8 @@ from ._wire import (
     Command,
     Credit,
     Ended,
-    Failed,
     Frame,
-    Leave,
     Pieces,
-    Whole,
     data_of,
 )
 
@@ -123,16 +120,15 @@ class Worker:
         """
         for each in commands:
             if isinstance(each, Call):
-                if each.id in self._windows:
-                    continue  # it came already: the driver could not know
-                self._windows[each.id] = each.window
-                self._read(each.id, REPLIES, self._make(each))
+                if each.id not in self._windows:  # else it came already: the driver could not know
+                    self._windows[each.id] = each.window
+                    self._read(each.id, REPLIES, self._make(each))
+            elif (reading := self._readings.get((each.id, each.message))) is None:
+                pass
             elif isinstance(each, Credit):
-                reading = self._readings.get((each.id, each.message))
-                if reading is not None:
-                    reading.allow(each.until)
-            else:
-                self._leave(each)
+                reading.allow(each.until)
+            elif reading.task is not None:
+                reading.task.cancel()
 
     async def frames(self) -> AsyncGenerator[list[Frame]]:
         """Everything that comes of all calls, in batches; it ends when the driver cancels it."""
@@ -173,45 +169,33 @@ class Worker:
         if key[1] == REPLIES:
             self._windows.pop(key[0], None)
 
-    def _leave(self, left: Leave) -> None:
-        reading = self._readings.get((left.id, left.message))
-        if reading is not None and reading.task is not None:
-            reading.task.cancel()
-
     async def _make(self, call: Call) -> None:
         """Make a call, and tell its messages.
 
         Nothing but this task holds the replies: when it is stopped, nobody reads them any more.
         """
         agent = cast("AnyAgent", self._agent)
-        if call.observed:
-            self._observe(call)
+        if call.observed:  # there is an observer from the first such call on
+            OBSERVED_CALL.set(call.id)
+            if self._teller is None and self._context is not None:
+                self._teller = RunReporter(self._tell)
+                self._context.observe(self._teller)
         reading = self._readings[call.id, REPLIES]
+        ended = Ended(call.id, REPLIES, {})
         try:
-            keywords: Mapping[str, object] = {}
-            if call.keywords:
-                keywords = cast("Mapping[str, object]", loads(call.keywords))
+            keywords = cast("Mapping[str, object]", loads(call.keywords) if call.keywords else {})
             number = 0
             async for promise in agent.inquire(call.messages, **keywords):
-                if promise.given is not None:
-                    self._tell(Whole(call.id, number, promise.given))
-                else:
-                    self._tell(Began(call.id, number, promise.message_class, promise.preliminary_metadata))
+                kind, known, whole = promise.message_class, promise.preliminary_metadata, promise.given
+                self._tell(Began(call.id, number, kind, known if whole is None else {}, whole))
+                if whole is None:
                     self._read(call.id, number, self._tell_message(call.id, number, promise))
                 number = reading.sent = number + 1
                 if number >= reading.credit:
                     await reading.until_credit()
         except Exception as error:  # noqa: BLE001 - it is told to who has asked
-            self._tell(Failed(call.id, REPLIES, pack_error(error)))
-        else:
-            self._tell(Ended(call.id, REPLIES, {}))
-
-    def _observe(self, call: Call) -> None:
-        """The runs of a call are told; observers are there from the first one on of which that is wanted."""
-        OBSERVED_CALL.set(call.id)
-        if self._teller is None and self._context is not None:
-            self._teller = RunReporter(self._tell)
-            self._context.observe(self._teller)
+            ended = ended._replace(error=pack_error(error))
+        self._tell(ended)
 
     async def _tell_message(self, call: int, number: int, promise: MessagePromise[Message]) -> None:
         """Tell one message as it streams."""
@@ -228,18 +212,13 @@ class Worker:
                     await reading.until_credit()
             message = await promise
         except Exception as error:  # noqa: BLE001 - it is told to who has asked
-            self._tell(Failed(call, number, pack_error(error)))
+            self._tell(Ended(call, number, {}, pack_error(error)))
         else:
-            self._tell(Ended(call, number, _data_of(message, "".join(promise.buffer.items))))
+            known = data_of(message)
+            if known.get("text") == "".join(promise.buffer.items):
+                del known["text"]  # its parts tell it
+            self._tell(Ended(call, number, known))
 
     def _tell(self, frame: Frame) -> None:
         self._frames.append(frame)
         self._something.set()
-
-
-def _data_of(message: Message, streamed: str) -> dict[str, object]:
-    """What is known of a message beside its parts; its text only if these do not tell it."""
-    known = data_of(message)
-    if known.get("text") == streamed:
-        del known["text"]
-    return known

@@ -4,7 +4,6 @@ Needs ``pip install 'miniagents[web]'``, Starlette; FastAPI apps use the same fu
 """
 
 from ._bodies import json_body
-from ._endpoints import refusing
 from ._frames import (
     Frame,
     MessageBegan,
@@ -17,7 +16,7 @@ from ._frames import (
 )
 from ._open_responses import end_on_signals, end_responses
 from ._page_data import DataPart, PageData
-from ._request_errors import RequestError
+from ._request_errors import RequestError, refusing
 from ._response import stream_response
 from ._routes import chat_routes
 from ._runs import Runs

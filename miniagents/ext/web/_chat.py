@@ -1,14 +1,13 @@
 """The part that the routes of all protocols share: agents, runs, owners, and the limits of a request."""
 
-import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from miniagents.messages import InputMessage, Message, MessageSequencePromise
@@ -18,9 +17,9 @@ from miniagents.utils import redact_keys
 
 from ..journal import Question, RunRecord
 from ._bodies import json_body
-from ._durable_runs import Agent
-from ._feeds import AttachedFeed, Feed, frames_of_feed
+from ._feeds import AttachedFeed, Feed
 from ._frames import Positioned
+from ._live_run import Agent
 from ._request_errors import RequestError, no_run
 from ._response import PING_EVERY, WAITING_LIMIT
 from ._runs import Runs
@@ -150,27 +149,6 @@ class Chat:
         return body
 
     # -- attached ----------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def whole(self, request: Request, feed: Feed) -> AsyncGenerator[AsyncGenerator[Positioned]]:
-        """Read a feed for a response that does not stream; if the client leaves, the feed is closed.
-
-        Args:
-            request: the request whose client is watched.
-            feed: of the run.
-
-        Returns:
-            A context manager that gives the frames; after the client has left, their last one is `stopped`.
-        """
-        more = asyncio.Event()
-        feed.open(more.set)
-        watcher = asyncio.create_task(_until_gone(request, feed))
-        try:
-            yield frames_of_feed(feed, more)
-        finally:
-            watcher.cancel()
-            feed.close()
-            await asyncio.wait((watcher,))
 
     async def attached(self, request: Request, name: str, messages: tuple[Message, ...]) -> Feed:
         """Run an agent for one response; if its client leaves, the run is stopped.
@@ -359,22 +337,6 @@ class Chat:
             raise no_run()
         return record
 
-    async def stop(self, run: str, *, owner: str = "") -> bool:
-        """Stop a run.
-
-        Args:
-            run: its id.
-            owner: the user who asks.
-
-        Returns:
-            True if it had not ended.
-
-        Raises:
-            RequestError: the run does not exist.
-        """
-        await self.find(run, owner=owner)
-        return await self.runs.stop(run, owner=owner)
-
 
 def _answer_in(body: Mapping[str, object]) -> object:
     """The answer in the body of a request; a name that is written wrong must not allow something else."""
@@ -409,12 +371,3 @@ def _fitting(agent: str) -> Generator[None]:
 
 async def _is_true(found: bool | Awaitable[bool]) -> bool:
     return found if isinstance(found, bool) else await found
-
-
-async def _until_gone(request: Request, feed: Feed) -> None:
-    with suppress(ClientDisconnect):
-        while True:
-            message = await request.receive()
-            if message["type"] == "http.disconnect":
-                break
-    feed.close()

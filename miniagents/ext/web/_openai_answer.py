@@ -6,8 +6,9 @@ itself: it is the client's to run.
 """
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, TypeAlias
 from uuid import uuid4
 
@@ -23,6 +24,7 @@ from miniagents.parts import (
 )
 
 from ._frames import Frame, FramePart, MessageBegan, MessagePart, RunEnded
+from ._request_errors import RequestError
 from ._summary import RunSummary
 
 Piece: TypeAlias = str | Reasoning | Refusal | Citation | Restart
@@ -31,6 +33,10 @@ Piece: TypeAlias = str | Reasoning | Refusal | Citation | Restart
 FAILED: Final = "The answer was cut off."
 """What is told of an end of which nothing is known."""
 _BETWEEN: Final = "\n\n"
+_TYPES: Final[Mapping[int, str]] = MappingProxyType(
+    {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+)
+_FIRST_OF_SERVER: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +188,54 @@ def url_citation(cited: Citation, length: int) -> dict[str, object]:
         "url": cited.source,
         "title": cited.title or cited.source,
     }
+
+
+# -- errors: the same object in the body of a response and in a stream --------------------------------------
+
+
+def error_of_request(error: RequestError) -> dict[str, object]:
+    """Return the body of a response that refuses a request.
+
+    Args:
+        error: what is wrong with it.
+
+    Example:
+        >>> error_of_request(RequestError("messages must be a list.", param="messages"))["error"]["type"]
+        'invalid_request_error'
+    """
+    of_client = error.status < _FIRST_OF_SERVER
+    kind = _TYPES.get(error.status, "invalid_request_error" if of_client else "server_error")
+    return _error(error.sentence, kind, error.param, error.code)
+
+
+def error_of_run(ended: RunEnded | None) -> dict[str, object]:
+    """Return what is told of a run that did not come to its own end, whole or in the middle of a stream.
+
+    Args:
+        ended: its last frame; None if that never came.
+
+    Example:
+        >>> error_of_run(RunEnded("failed", "The agent took too long."))["error"]["message"]
+        'The agent took too long.'
+    """
+    how = "lost" if ended is None else ended.how
+    return _error((ended and ended.sentence) or FAILED, "server_error", None, f"run_{how}")
+
+
+def status_of_run(ended: RunEnded | None) -> int:
+    """Return the HTTP status of a whole answer.
+
+    Args:
+        ended: the last frame of the run; None if that never came.
+
+    Example:
+        >>> status_of_run(RunEnded("finished")), status_of_run(RunEnded("failed")), status_of_run(None)
+        (200, 500, 503)
+    """
+    if ended is None:
+        return 503
+    return {"finished": 200, "failed": 500}.get(ended.how, 503)
+
+
+def _error(sentence: str, kind: str, param: str | None, code: str | None) -> dict[str, object]:
+    return {"error": {"message": sentence, "type": kind, "param": param, "code": code}}

@@ -13,8 +13,7 @@ from typing_extensions import override
 from miniagents.parts import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
 from ._frames import Frame, MessageBegan, MessagePart, RunEnded, json_of
-from ._openai_answer import Answer, AnswerHead, Piece, url_citation
-from ._openai_errors import error_of_run, status_of_run
+from ._openai_answer import Answer, AnswerHead, Piece, error_of_run, status_of_run, url_citation
 from ._protocols import Encoder
 
 _REASONS: Final = MappingProxyType({"": "stop", "length": "length", "content_filter": "content_filter"})
@@ -196,11 +195,7 @@ def _head(head: AnswerHead | None, kind: str) -> _Data:
 
 
 def _call(call: ToolCall) -> _Data:
-    return {
-        "id": call.id,
-        "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments},
-    }
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def _annotation(cited: Citation, length: int) -> _Data:

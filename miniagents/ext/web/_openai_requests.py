@@ -16,11 +16,7 @@ from ._request_errors import RequestError
 from ._user_messages import list_in, messages_of_roles, no_instructions
 
 _KEPT_ELSEWHERE: Final = MappingProxyType(
-    {
-        "conversation": "conversations",
-        "previous_response_id": "responses",
-        "prompt": "prompts",
-    }
+    {"conversation": "conversations", "previous_response_id": "responses", "prompt": "prompts"}
 )
 
 _Fields = Mapping[str, object]

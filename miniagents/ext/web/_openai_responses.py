@@ -14,8 +14,7 @@ from typing_extensions import override
 from miniagents.parts import Citation, Reasoning, Refusal, Restart, ToolCall, Usage
 
 from ._frames import Frame, MessageBegan, MessageEnded, MessagePart, QuestionAsked, RunEnded, json_of
-from ._openai_answer import FAILED, Answer, AnswerHead, Piece, url_citation
-from ._openai_errors import error_of_run, status_of_run
+from ._openai_answer import FAILED, Answer, AnswerHead, Piece, error_of_run, status_of_run, url_citation
 from ._protocols import Encoder
 
 _REASONS: Final = MappingProxyType({"length": "max_output_tokens", "content_filter": "content_filter"})
@@ -51,14 +50,10 @@ class _Part:
 
     def as_data(self) -> _Data:
         text = "".join(self.pieces)
+        data: _Data = {"type": self.kind, "refusal" if self.kind == "refusal" else "text": text}
         if self.kind == "output_text":
-            return {
-                "type": "output_text",
-                "text": text,
-                "annotations": list(self.annotations),
-                "logprobs": [],
-            }
-        return {"type": self.kind, "refusal" if self.kind == "refusal" else "text": text}
+            data |= {"annotations": list(self.annotations), "logprobs": []}
+        return data
 
 
 @dataclass(slots=True, eq=False)
@@ -287,37 +282,22 @@ class ResponseEncoder(Encoder):
 
     def _call(self, call: ToolCall) -> Iterator[_Data]:
         index, self._items = self._items, self._items + 1
-        item: _Data = {
-            "id": f"fc_{self._name}_{index}",
-            "type": "function_call",
-            "call_id": call.id,
-            "name": call.name,
-            "arguments": "",
-            "status": "in_progress",
-        }
-        at = {"item_id": item["id"], "output_index": index}
-        yield {"type": "response.output_item.added", "output_index": index, "item": dict(item)}
-        item |= {"arguments": call.arguments, "status": "completed"}
+        key = f"fc_{self._name}_{index}"
+        begun: _Data = {"id": key, "type": "function_call", "call_id": call.id, "name": call.name}
+        written = {"name": call.name, "arguments": call.arguments}
+        at = {"item_id": key, "output_index": index}
+        added = {**begun, "arguments": "", "status": "in_progress"}
+        yield {"type": "response.output_item.added", "output_index": index, "item": added}
         yield {"type": "response.function_call_arguments.delta", **at, "delta": call.arguments}
-        yield {
-            "type": "response.function_call_arguments.done",
-            **at,
-            "name": call.name,
-            "arguments": call.arguments,
-        }
-        self._output.append(item)
-        yield {"type": "response.output_item.done", "output_index": index, "item": item}
+        yield {"type": "response.function_call_arguments.done", **at, **written}
+        self._output.append({**begun, **written, "status": "completed"})
+        yield {"type": "response.output_item.done", "output_index": index, "item": self._output[-1]}
 
     def _approval(self, asked: str, shown: Mapping[str, object]) -> Iterator[_Data]:
         """Return the request for the approval of a call."""
         index, self._items = self._items, self._items + 1
-        item: _Data = {
-            "id": asked,
-            "type": "mcp_approval_request",
-            "name": shown["tool"],
-            "arguments": json_of(shown["arguments"]).decode(),
-            "server_label": self._head["model"],
-        }
+        item: _Data = {"id": asked, "type": "mcp_approval_request", "name": shown["tool"]}
+        item |= {"arguments": json_of(shown["arguments"]).decode(), "server_label": self._head["model"]}
         self._output.append(item)
         for what in ("added", "done"):
             yield {"type": f"response.output_item.{what}", "output_index": index, "item": item}

@@ -1,25 +1,23 @@
 """The routes that clients of OpenAI call: agents are the models."""
 
+import asyncio
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from types import MappingProxyType
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ._chat import Chat
-from ._endpoints import Endpoint, refusing
-from ._feeds import Feed
-from ._openai_answer import AnswerHead
+from ._feeds import OF_ITS_CLIENT, Feed, frames_of_feed
+from ._openai_answer import AnswerHead, error_of_request
 from ._openai_chat import ChatCompletion, ChatCompletionEncoder
-from ._openai_errors import error_of_request
 from ._openai_requests import OpenAIRequest, read_chat_request, read_responses_request
 from ._openai_responses import ResponseEncoder
-from ._request_errors import RequestError
+from ._request_errors import Endpoint, RequestError, refusing
 from ._response import FrameResponse
-from ._turns import OF_ITS_CLIENT
 
 _FIRST_OF_SERVER: Final = 500
 _NO_RETRY: Final[Mapping[str, str]] = MappingProxyType({"x-should-retry": "false"})
@@ -52,7 +50,7 @@ def openai_routes(chat: Chat) -> list[Route]:
         if wanted.stream:
             encoder = ChatCompletionEncoder(head, usage=wanted.usage, tools=wanted.tools)
             return FrameResponse(feed, encoder, ping=chat.ping)
-        return await _whole(chat, request, feed, ChatCompletion(head, tools=wanted.tools))
+        return await _whole(request, feed, ChatCompletion(head, tools=wanted.tools))
 
     async def respond(request: Request) -> Response:
         body = await _body(chat, request)
@@ -62,7 +60,7 @@ def openai_routes(chat: Chat) -> list[Route]:
         answer = ResponseEncoder(AnswerHead.new("resp_", name), tools=wanted.tools, run=run)
         if wanted.stream:
             return FrameResponse(feed, answer, ping=chat.ping)
-        return await _whole(chat, request, feed, answer)
+        return await _whole(request, feed, answer)
 
     return [
         Route("/v1/models", _guarded(models), methods=["GET"]),
@@ -104,14 +102,24 @@ async def _asking(chat: Chat, request: Request, name: str, wanted: OpenAIRequest
     return run, feed
 
 
-async def _whole(
-    chat: Chat, request: Request, feed: Feed, answer: ChatCompletion | ResponseEncoder
-) -> Response:
-    async with chat.whole(request, feed) as frames, aclosing(frames):
-        async for _, frame in frames:
-            answer.take(frame)
+async def _whole(request: Request, feed: Feed, answer: ChatCompletion | ResponseEncoder) -> Response:
+    watcher = asyncio.create_task(_close_when_gone(request, feed))
+    try:
+        async with aclosing(frames_of_feed(feed)) as frames:
+            async for _, frame in frames:
+                answer.take(frame)
+    finally:
+        watcher.cancel()
+        await asyncio.wait((watcher,))
     status, body = answer.response()
     return JSONResponse(body, status, _NO_RETRY if status >= _FIRST_OF_SERVER else None)
+
+
+async def _close_when_gone(request: Request, feed: Feed) -> None:
+    with suppress(ClientDisconnect):
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+    feed.close()
 
 
 def _agent(chat: Chat, name: str | None) -> str:

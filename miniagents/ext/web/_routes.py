@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 from starlette.routing import Route
 
 from ._chat import Chat, KeywordsOf, MayAnswer, Owner
-from ._durable_runs import Agent
+from ._live_run import Agent
 from ._openai_routes import openai_routes
 from ._protocols import PLAIN
 from ._response import PING_EVERY

@@ -35,14 +35,11 @@ from ..journal import (
     open_questions,
     send_event,
 )
-from ._durable_runs import Agent, ask_logged
-from ._feeds import SHUT_DOWN, Feed, LogFeed, frames_of_feed
-from ._frame_view import FrameView
+from ._feeds import OF_ITS_CLIENT, SHUT_DOWN, Feed, LogFeed, Turn, TurnFeed, end_of_turn, frames_of_feed
 from ._frames import LOST, STOPPED, Frame, Positioned, QuestionAnswered, QuestionAsked, RunEnded
-from ._live_run import LiveFeed, LiveRun
+from ._live_run import Agent, LiveFeed, LiveRun, ask_logged
 from ._request_errors import RequestError, no_run
-from ._source import ErrorText, Replies, server_ends
-from ._turns import OF_ITS_CLIENT, Turn, TurnFeed, end_of_turn
+from ._source import ErrorText, FrameView, Replies, server_ends
 
 logger = logging.getLogger(__name__)
 
@@ -603,13 +600,9 @@ class Runs:
         feed = await self.read(run, after, owner=owner)
         if feed is None:
             raise JournalError.unknown(run)
-        more = asyncio.Event()
-        feed.open(more.set)
-        try:
-            async for each in frames_of_feed(feed, more):
+        async with aclosing(frames_of_feed(feed)) as frames:
+            async for each in frames:
                 yield each
-        finally:
-            feed.close()
 
     async def has_read(self, record: RunRecord, after: int) -> bool:
         """Return whether a run has ended, and a client has all its frames.

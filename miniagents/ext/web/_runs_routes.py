@@ -10,10 +10,9 @@ from starlette.routing import Route
 
 from ..journal import Question
 from ._chat import Chat
-from ._endpoints import refusing
 from ._frames import QuestionAsked
 from ._protocols import PLAIN
-from ._request_errors import RequestError, no_run
+from ._request_errors import RequestError, no_run, refusing
 from ._response import FrameResponse
 from ._user_messages import messages_of_body
 
@@ -51,8 +50,8 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
 
     async def stop(request: Request) -> Response:
         owner = await chat.owner_of(request)
-        stopped = await chat.stop(_run_of(request), owner=owner)
-        return JSONResponse({"stopped": stopped})
+        record = await chat.find(_run_of(request), owner=owner)
+        return JSONResponse({"stopped": await chat.runs.stop(record.run, owner=owner)})
 
     async def say(request: Request) -> Response:
         said = await chat.say(request, _run_of(request))

@@ -19,20 +19,10 @@ from ._request_errors import RequestError
 
 # The fields of a message that are read; all others are ignored, as unknown parameters are.
 _TAKEN: Final = frozenset(
-    {
-        "arguments",
-        "call_id",
-        "content",
-        "is_error",
-        "name",
-        "output",
-        "reasoning_content",
-        "refusal",
-        "role",
-        "tool_call_id",
-        "tool_calls",
-        "type",
-    }
+    (
+        *("role", "type", "name", "content", "reasoning_content", "refusal"),
+        *("tool_calls", "tool_call_id", "call_id", "arguments", "output", "is_error"),
+    )
 )
 _ADDRESSES: Final = frozenset({"http", "https"})
 
@@ -62,7 +52,13 @@ def messages_of_roles(
 send them in base64.
     """
     messages = tuple(_message(each, f"{param}[{at}]", param) for at, each in enumerate(list_in(data, param)))
-    check_attachments(messages, param=param, urls=urls)
+    for message in messages:
+        for part in cast("Iterable[object]", getattr(message, "parts", ())):
+            if not isinstance(part, Image | File) or part.data is not None:
+                continue
+            if not urls or part.url is None or urlsplit(part.url).scheme.lower() not in _ADDRESSES:
+                sentence = f"{param} has a file without its data; send them in base64."
+                raise RequestError(sentence, param=param)
     if not system and any(isinstance(message, SystemMessage) for message in messages):
         raise no_instructions(param, param)
     return messages
@@ -126,34 +122,6 @@ def list_in(data: object, param: str) -> Sequence[object]:
     if not isinstance(data, list) or not data:
         raise RequestError(f"{param} must be a list that is not empty.", param=param)
     return cast("list[object]", data)
-
-
-def check_attachments(messages: Iterable[Message], *, param: str = "messages", urls: bool = False) -> None:
-    """Refuse images and files that are not in the request itself.
-
-    Args:
-        messages: messages of a client.
-        param: the name of their field in the body.
-        urls: whether they may be ``http`` addresses.
-
-    Raises:
-        RequestError: one is a path, or an address that is not allowed.
-
-    Example:
-        >>> from miniagents import Image
-        >>> check_attachments([UserMessage(parts=[Image(path="/etc/passwd")])])
-        Traceback (most recent call last):
-            ...
-        miniagents.ext.web._request_errors.RequestError: messages has a file without its data; \
-send them in base64.
-    """
-    for message in messages:
-        for part in cast("Iterable[object]", getattr(message, "parts", ())):
-            if not isinstance(part, Image | File) or part.data is not None:
-                continue
-            if urls and part.url is not None and urlsplit(part.url).scheme.lower() in _ADDRESSES:
-                continue
-            raise RequestError(f"{param} has a file without its data; send them in base64.", param=param)
 
 
 def _message(given: object, where: str, param: str) -> Message:

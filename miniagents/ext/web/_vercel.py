@@ -5,6 +5,8 @@ step of the call. What their client takes for the end of everything is never wri
 for what is absent, a piece of something that has not begun, the result of a call that nobody saw.
 """
 
+import hmac
+import json
 import logging
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -47,7 +49,6 @@ from ._frames import (
 from ._page_data import DataPart
 from ._protocols import NO_CACHE, Encoder
 from ._safe_json import safe_json
-from ._seal import Seal
 from ._summary import RunSummary
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,44 @@ class _Call:
     name: str | None = None
     arguments: list[str] = field(default_factory=list[str])
     begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Signs what only the model's provider understands: the signature and the id of a thought.
+
+    A client that could choose them would choose what the provider is sent.
+
+    Attributes:
+        key: the secret of the server.
+        owner: the user who gets it, and who alone can send it back.
+
+    Example:
+        >>> seal, thought = Seal(b"secret", "ada"), Reasoning(signature="c2ln")
+        >>> seal.holds(thought, seal.of(thought)), Seal(b"secret", "bob").holds(thought, seal.of(thought))
+        (True, False)
+    """
+
+    key: bytes
+    owner: str
+
+    def of(self, thought: Reasoning) -> str:
+        """Return the signature for a thought.
+
+        Args:
+            thought: of a model.
+        """
+        signed = [self.owner, thought.signature, thought.id, thought.redacted]
+        return hmac.new(self.key, json.dumps(signed).encode(), sha256).hexdigest()
+
+    def holds(self, thought: Reasoning, given: object) -> bool:
+        """Return whether this server gave a thought to this user.
+
+        Args:
+            thought: of a client.
+            given: what the client sends as its signature.
+        """
+        return isinstance(given, str) and given.isascii() and hmac.compare_digest(self.of(thought), given)
 
 
 class VercelEncoder(Encoder):

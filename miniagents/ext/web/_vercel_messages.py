@@ -9,16 +9,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, NoReturn, cast
+from typing import Final, cast
 
 from miniagents.messages import AssistantMessage, Message, SystemMessage, ToolMessage, UserMessage
 from miniagents.parts import Content, Reasoning, ToolCall, ToolResult
 from miniagents.tools import Allow, Reject
 
 from ._request_errors import RequestError
-from ._seal import Seal
 from ._user_messages import list_in, messages_of_roles, no_instructions
-from ._vercel import PROVIDER
+from ._vercel import PROVIDER, Seal
 
 _LONGEST_ID: Final = 128
 
@@ -192,10 +191,8 @@ def _add_call(part: _Fields, kind: str, content: list[Content], results: list[Co
             result = ToolResult(call_id, text, is_error=True, name=name)
         case _:
             return
-    given = part.get("input")
-    if given is None:
-        given = part.get("rawInput")
-    arguments = given if isinstance(given, str) else "{}" if given is None else _json(given)
+    given = part.get("rawInput") if part.get("input") is None else part["input"]
+    arguments = given if isinstance(given, str) else _json({} if given is None else given)
     content.append(ToolCall(call_id, name, arguments))
     results.append(result)
 
@@ -217,15 +214,11 @@ def _json(value: object) -> str:
 
 def _fields(value: object, where: str) -> _Fields:
     if not isinstance(value, Mapping):
-        _refuse(where, "must be an object")
+        raise RequestError(f"{where} must be an object.", param="messages")
     return cast("_Fields", value)
 
 
 def _str(value: object, where: str) -> str:
     if not isinstance(value, str):
-        _refuse(where, "lacks a text")
+        raise RequestError(f"{where} lacks a text.", param="messages")
     return value
-
-
-def _refuse(where: str, sentence: str) -> NoReturn:
-    raise RequestError(f"{where} {sentence}.", param="messages")

@@ -5,11 +5,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from ._chat import Chat
-from ._endpoints import refusing
-from ._request_errors import RequestError
+from ._request_errors import RequestError, refusing
 from ._response import FrameResponse
-from ._seal import Seal
-from ._vercel import VercelEncoder, vercel_message_id
+from ._vercel import Seal, VercelEncoder, vercel_message_id
 from ._vercel_messages import VercelRequest, read_vercel_request
 
 
@@ -35,7 +33,7 @@ def vercel_routes(chat: Chat) -> list[Route]:
             return await _approved(chat, request, wanted, seal)
         before = await chat.current(topic, owner=owner)
         if before is not None:
-            await chat.stop(before, owner=owner)
+            await chat.runs.stop(before, owner=owner)
         run = await chat.start(request, agent, wanted.messages, owner=owner, topic=topic)
         encoder = VercelEncoder("" if wanted.goes_on else vercel_message_id(run), seal)
         _, feed = await chat.turn(run, owner=owner)
@@ -62,7 +60,7 @@ def vercel_routes(chat: Chat) -> list[Route]:
     async def stop(request: Request) -> Response:
         owner = await chat.owner_of(request)
         run = await chat.current(_topic(request.path_params["chat"]), owner=owner)
-        stopped = run is not None and await chat.stop(run, owner=owner)
+        stopped = run is not None and await chat.runs.stop(run, owner=owner)
         return JSONResponse({"success": True, "stopped": stopped})
 
     return [

@@ -46,9 +46,9 @@ from miniagents.ext.web import (
     Runs,
     chat_routes,
 )
-from miniagents.ext.web._durable_runs import Agent, AnotherWayError, Retelling
-from miniagents.ext.web._frame_view import FrameView, event_of
 from miniagents.ext.web._frames import LOST, frame_from_data, json_of
+from miniagents.ext.web._live_run import Agent, AnotherWayError, Retelling
+from miniagents.ext.web._source import FrameView, event_of
 from miniagents.models import model_agent
 from miniagents.runs import Json, RunRequest
 from miniagents.testing import scripted_model

@@ -17,8 +17,8 @@ from miniagents import (
 )
 from miniagents.ext.web._openai_requests import read_chat_request, read_responses_request
 from miniagents.ext.web._request_errors import RequestError
-from miniagents.ext.web._seal import Seal
 from miniagents.ext.web._user_messages import messages_of_body, messages_of_roles
+from miniagents.ext.web._vercel import Seal
 from miniagents.ext.web._vercel_messages import read_vercel_request
 from miniagents.values import ToolResult
 

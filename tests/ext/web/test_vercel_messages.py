@@ -17,8 +17,7 @@ from miniagents import (
 )
 from miniagents.ext.web import Frame, MessageBegan, MessageEnded, MessagePart
 from miniagents.ext.web._request_errors import RequestError
-from miniagents.ext.web._seal import Seal
-from miniagents.ext.web._vercel import VercelEncoder
+from miniagents.ext.web._vercel import Seal, VercelEncoder
 from miniagents.ext.web._vercel_messages import VercelRequest, read_vercel_request
 from miniagents.tools import Allow, Reject
 from miniagents.values import ToolResult
