@@ -47,13 +47,7 @@ M = TypeVar("M", bound=Message)
 
 _NOTE: Final = "served"
 _CLASSES: Final[Mapping[str, type[Message]]] = MappingProxyType(
-    {
-        "user": UserMessage,
-        "system": SystemMessage,
-        "assistant": AssistantMessage,
-        "tool": ToolMessage,
-        "error": ErrorMessage,
-    }
+    {each.role: each for each in (UserMessage, SystemMessage, AssistantMessage, ToolMessage, ErrorMessage)}
 )
 
 
@@ -116,15 +110,15 @@ def _text(value: object) -> str:
 
 def _with(message: M, **data: object) -> M:
     """A message with other data."""
-    kept = {name: value for name, value in message if name != "text" and value is not None}
-    merged = {name: value for name, value in {**kept, **data}.items() if value is not None}
-    return _made(type(message), message.text, merged)
+    kept = {name: value for name, value in message if name != "text"}
+    return _made(type(message), message.text, {**kept, **data})
 
 
 def _made(kind: type[M], text: str | None, data: Mapping[str, object]) -> M:
-    """A message with data that its class does not declare."""
-    declared = {name: value for name, value in data.items() if name in kind.model_fields}
-    others = {name: value for name, value in data.items() if name not in declared}
+    """A message with data that its class need not declare; None is no data."""
+    known = {name: value for name, value in data.items() if value is not None}
+    declared = {name: value for name, value in known.items() if name in kind.model_fields}
+    others = {name: value for name, value in known.items() if name not in declared}
     return kind(text, **declared).model_copy(update=others)
 
 
@@ -171,23 +165,21 @@ class _Draft:
         words = {call: "edited" if each.arguments else each.how for call, each in self.decided.items()}
         if words := {call: word for call, word in words.items() if word != "allowed"}:
             note["decided"] = words
+        last = {type(each): each for each in self.parts}  # of each kind of part
         data: dict[str, object] = {
             "model": self.began.model,
             "agent_alias": self.began.agent,
             "tool": self.began.tool,
             "call_id": self.began.call,
-            "usage": next((each for each in reversed(self.parts) if isinstance(each, Usage)), None),
-            "finish_reason": next(
-                (each.reason for each in reversed(self.parts) if isinstance(each, Finish)), None
-            ),
+            "usage": last.get(Usage),
+            "finish_reason": getattr(last.get(Finish), "reason", None),
             _NOTE: note,
         }
-        known = {name: value for name, value in data.items() if value is not None}
         kind = _CLASSES.get(self.began.role, AssistantMessage)
         texts = [each for each in content if isinstance(each, str)]
         if len(texts) == len(content) or kind in {SystemMessage, ErrorMessage}:
-            return _made(kind, "".join(texts), known)
-        return _made(kind, None, {**known, "parts": content})
+            return _made(kind, "".join(texts), data)
+        return _made(kind, None, {**data, "parts": content})
 
 
 def messages_of_run(run: str, frames: Iterable[Frame], seconds: float | None) -> list[Message]:
@@ -231,16 +223,9 @@ def messages_of_run(run: str, frames: Iterable[Frame], seconds: float | None) ->
     ]
     if not messages:
         messages.append(AssistantMessage("") if ending.how == "finished" else ErrorMessage(ending.sentence))
-    note = {
-        **_note(messages[-1]),
-        "run": run,
-        "ended": ending.how,
-        "sentence": ending.sentence,
-        "seconds": seconds,
-    }
-    messages[-1] = _with(
-        messages[-1], **{_NOTE: {name: each for name, each in note.items() if each is not None}}
-    )
+    ended = {"run": run, "ended": ending.how, "sentence": ending.sentence}
+    timed = {} if seconds is None else {"seconds": seconds}
+    messages[-1] = _with(messages[-1], **{_NOTE: {**_note(messages[-1]), **ended, **timed}})
     return messages
 
 
@@ -332,16 +317,11 @@ def shown(messages: Sequence[Message], has_picture: Callable[[str], bool]) -> li
                 known = {"role": role, "agent": agent, "model": model, "tool": tool, "call": call}
                 all_shown.append(known | _shown(messages[number], has_picture))
             case MessagePart(part=Usage() as usage):
-                all_shown[-1]["usage"] = {
-                    name: each
-                    for name, each in usage.as_data().items()
-                    if each is not None and name != "kind"
-                }
-            case MessagePart(part=Finish()):
-                pass
-            case MessagePart():
+                counted = {name: each for name, each in usage.as_data().items() if name != "kind"}
+                all_shown[-1]["usage"] = {name: each for name, each in counted.items() if each is not None}
+            case MessagePart(part=part) if not isinstance(part, Finish):
                 cast("list[object]", all_shown[-1]["parts"]).append(frame.as_data()["part"])
-            case MessageEnded() | QuestionAsked() | QuestionAnswered() | RunParked() | RunEnded():
+            case _:
                 pass
     for each in all_shown:
         sentence = each["sentence"]

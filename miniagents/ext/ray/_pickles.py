@@ -9,6 +9,7 @@ import io
 import pickle
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 from types import FunctionType
@@ -58,21 +59,11 @@ def _reduced(otherwise: Callable[[object], object], value: object) -> object:
     """How a value is pickled: the function of an agent by the agent's name."""
     if isinstance(value, FunctionType) and value.__module__ != "__main__":
         place = value.__module__, value.__qualname__
-        if _agent_at(*place, runs=value) is not None:
-            return _function_at, place
+        with suppress(AttributeError, KeyError):
+            found: object = attrgetter(place[1])(sys.modules[place[0]])
+            if isinstance(found, MiniAgent) and _function_of(cast("MiniAgent", found)) is value:
+                return _function_at, place
     return otherwise(value)
-
-
-def _agent_at(module: str, name: str, *, runs: FunctionType) -> MiniAgent | None:
-    """The agent of that name, if it runs this function."""
-    try:
-        found: object = attrgetter(name)(sys.modules[module])
-    except (AttributeError, KeyError):
-        return None
-    if not isinstance(found, MiniAgent):
-        return None
-    agent = cast("MiniAgent", found)
-    return agent if _function_of(agent) is runs else None
 
 
 def _function_at(module: str, name: str) -> object:

@@ -34,7 +34,6 @@ class RemoteCalls:
     def __init__(self, agent: AnyAgent, plan: Plan) -> None:
         self._agent = agent
         self._plan = plan
-        self._pickled: tuple[Mapping[str, object], bytes] = ({}, b"")  # the keywords of the last call
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
         """Let a worker make the call, and reply its messages."""
@@ -60,16 +59,11 @@ class RemoteCalls:
         given = {
             name: value for name, value in call.defaults.items() if name not in own or own[name] is not value
         }
-        last, pickled = self._pickled
-        if given.keys() == last.keys() and all(given[name] is last[name] for name in given):
-            return pickled
         try:
-            pickled = dumps(given)
+            return dumps(given) if given else b""
         except Exception as error:
             text = f"{self._agent.alias} cannot be called in a worker, because its keywords cannot be pickled"
             raise RemoteError(f"{text}: {type(error).__name__}: {error}.") from error
-        self._pickled = given, pickled
-        return pickled
 
     def _dispatcher(self) -> Dispatcher:
         """The workers; they belong to the outermost context, and end with it."""

@@ -17,13 +17,13 @@ from miniagents.utils import redact_keys
 
 from ..journal import Question, RunRecord
 from ._bodies import json_body
-from ._feeds import AttachedFeed, Feed
+from ._feeds import Feed
 from ._frames import Positioned
 from ._live_run import Agent
 from ._request_errors import RequestError, no_run
 from ._response import PING_EVERY, WAITING_LIMIT
 from ._runs import Runs
-from ._source import ErrorText
+from ._source import ErrorText, FrameSource
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class Chat:
             agent.bind(**keywords)
         TOOL_CONTEXT.set(ToolContext(owner=owner or None))  # this task has context variables of its own
         replies = agent.inquire(MessageSequencePromise(messages), **keywords)
-        return AttachedFeed(replies, agent=agent.alias, limit=WAITING_LIMIT, error_text=self.error_text)
+        return FrameSource(replies, agent=agent.alias, limit=WAITING_LIMIT, error_text=self.error_text)
 
     # -- detached ----------------------------------------------------------------------------------------
 

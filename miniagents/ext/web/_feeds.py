@@ -8,7 +8,6 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
-from functools import partial
 from typing import Final, Protocol
 
 from miniagents.parts import AgentPart, Restart, ToolCall, ToolCallDelta, ToolResult
@@ -27,12 +26,9 @@ from ._frames import (
     QuestionAsked,
     RunEnded,
 )
-from ._source import ErrorText, FrameSource, FrameView, Replies, server_ends
+from ._source import FrameView, server_ends
 
 logger = logging.getLogger(__name__)
-
-SHUT_DOWN: Final = RunEnded("lost", "The server is shutting down.")
-"""The last frame for a reader whose server ends."""
 
 _PAUSE: Final = 1.0  # seconds until a journal that is away is asked again
 _PATIENCE: Final = 60.0  # seconds after which its readers have to come again
@@ -43,11 +39,9 @@ class Feed(Protocol):
 
     Attributes:
         context: in which the run is, and all that lives as long.
-        resumable: whether the run continues without this reader, which may come back.
     """
 
     context: PromisingContext
-    resumable: bool
 
     @property
     def left(self) -> bool:
@@ -64,10 +58,6 @@ class Feed(Protocol):
 
     def take(self) -> Sequence[Positioned]:
         """Return the frames that have come, all of them or at least `BATCH`; a `RunEnded` is the last one."""
-        ...
-
-    def cut(self) -> None:
-        """End an attached run now, because the server ends."""
         ...
 
     def close(self) -> None:
@@ -97,69 +87,6 @@ async def frames_of_feed(feed: Feed) -> AsyncGenerator[Positioned]:
         feed.close()
 
 
-class AttachedFeed:
-    """A run with one reader: it is read when the feed is opened, and stops when the reader leaves.
-
-    Args:
-        replies: of the agent.
-        agent: its alias, for messages that do not say who wrote them.
-        limit: characters that may wait for the reader; with more, the run is stopped.
-        error_text: what clients are told of an error; None: `sentence_of`.
-    """
-
-    def __init__(
-        self,
-        replies: Replies,
-        *,
-        agent: str | None = None,
-        limit: int | None = None,
-        error_text: ErrorText | None = None,
-    ) -> None:
-        self.context: PromisingContext = replies.buffer.context
-        self.resumable = False
-        self._replies: Replies | None = replies
-        self._source: FrameSource | None = None
-        self._source_of = partial(FrameSource, agent=agent, limit=limit, error_text=error_text)
-        self._position = 0
-
-    @property
-    def left(self) -> bool:
-        """Never."""
-        return False
-
-    def open(self, wake: Callable[[], None], /) -> None:
-        """Begin to read the replies.
-
-        Args:
-            wake: called whenever there may be more to take.
-        """
-        replies, self._replies = self._replies, None
-        if replies is not None:
-            self._source = self._source_of(replies, wake)
-
-    def take(self) -> Sequence[Positioned]:
-        """Return the frames that have come; tokens are joined."""
-        if self._source is None:
-            return ()
-        frames = self._source.take()
-        taken = list(enumerate(frames, start=self._position + 1))
-        self._position += len(frames)
-        return taken
-
-    def cut(self) -> None:
-        """Stop the run; its last frame says that the server ends."""
-        if self._source is not None:
-            self._source.stop(SHUT_DOWN)
-
-    def close(self) -> None:
-        """Stop the run, if it has not ended."""
-        if self._source is not None:
-            self._source.stop()
-        elif self._replies is not None:
-            self._replies.cancel()
-            self._replies = None
-
-
 class LogFeed:
     """The frames of a run from its log, also while another process writes it.
 
@@ -175,7 +102,6 @@ class LogFeed:
 
     def __init__(self, journal: RunStore, run: str, after: int, context: PromisingContext) -> None:
         self.context = context
-        self.resumable = True
         self._journal = journal
         self._run = run
         self._after = after
@@ -265,9 +191,6 @@ class LogFeed:
         self._read.clear()
         self._taken.set()
         return taken
-
-    def cut(self) -> None:
-        """Do nothing: the run is not of this process."""
 
     def close(self) -> None:
         """Stop reading."""
@@ -373,7 +296,6 @@ class TurnFeed:
 
     def __init__(self, feed: Feed, turn: Turn, on_left: Callable[[], object] | None = None) -> None:
         self.context: PromisingContext = feed.context
-        self.resumable: bool = feed.resumable
         self._feed = feed
         self._turn = turn
         self._on_left = on_left
@@ -403,10 +325,6 @@ class TurnFeed:
         if ended:
             self._on_left = None
         return frames
-
-    def cut(self) -> None:
-        """End an attached run now."""
-        self._feed.cut()
 
     def close(self) -> None:
         """Release the feed."""

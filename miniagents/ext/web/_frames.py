@@ -225,6 +225,9 @@ BATCH: Final = 512
 LOST: Final = RunEnded("lost", "The server that wrote this answer has stopped; the rest of it is lost.")
 """The last frame of a run whose server has crashed."""
 
+SHUT_DOWN: Final = RunEnded("lost", "The server is shutting down.")
+"""The last frame for a reader whose server ends."""
+
 STOPPED: Final = RunEnded("stopped", "The answer was stopped.")
 """The last frame of a run that a client has stopped."""
 

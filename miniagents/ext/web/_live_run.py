@@ -261,15 +261,15 @@ class LiveRun:
         """
         self._source = FrameSource(
             replies,
-            self.log.wake,
             agent=agent,
             limit=_RECORDER_LIMIT,
             error_text=error_text,
             origin=self._origin,
             run=self.run,
         )
+        self._source.open(self.log.wake)
         if self._stopped is not None:
-            self._source.stop(self._stopped)
+            self._source.close(self._stopped)
 
     @property
     def not_kept(self) -> bool:
@@ -289,7 +289,7 @@ class LiveRun:
         """
         self._stopped = ending
         if self._source is not None:
-            self._source.stop(ending)
+            self._source.close(ending)
 
     def on_sent(self, key: str, data: object) -> None:
         """Take what was sent to the run: an answer, or that it stops.
@@ -430,7 +430,6 @@ class LiveFeed:
 
     def __init__(self, live: LiveRun, after: int) -> None:
         self.context = live.context
-        self.resumable = True
         self._live = live
         self._position = max(after, 0)
         self._wake: Callable[[], None] | None = None
@@ -468,9 +467,6 @@ class LiveFeed:
             # The reader is beyond the last frame, but has not seen it.
             return ((len(frames), frames[-1]),)
         return list(enumerate(taken, start=position + 1))
-
-    def cut(self) -> None:
-        """Do nothing: the run continues without this reader."""
 
     def close(self) -> None:
         """Release the feed when the reader leaves."""

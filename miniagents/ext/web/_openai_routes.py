@@ -116,6 +116,7 @@ async def _whole(request: Request, feed: Feed, answer: ChatCompletion | Response
 
 
 async def _close_when_gone(request: Request, feed: Feed) -> None:
+    await asyncio.sleep(0)  # an eager task could close it before it is open
     with suppress(ClientDisconnect):
         while (await request.receive())["type"] != "http.disconnect":
             pass

@@ -11,13 +11,13 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 
-from ._feeds import SHUT_DOWN, AttachedFeed, Feed
-from ._frames import BATCH, Positioned, RunEnded
+from ._feeds import Feed
+from ._frames import BATCH, SHUT_DOWN, Positioned, RunEnded
 from ._open_responses import OpenResponses
 from ._openai_chat import ChatCompletionEncoder
 from ._openai_responses import ResponseEncoder
 from ._protocols import PLAIN, Encoder
-from ._source import ErrorText, Replies
+from ._source import ErrorText, FrameSource, Replies
 from ._vercel import VercelEncoder
 
 PING_EVERY: Final = 15.0  # seconds
@@ -74,7 +74,7 @@ def stream_response(
         if protocol not in ENCODERS:
             raise ValueError(f"{protocol!r} is not a protocol; give one of {', '.join(ENCODERS)}.")
         protocol = ENCODERS[protocol]()
-    feed = AttachedFeed(replies, limit=limit, error_text=error_text)
+    feed = FrameSource(replies, limit=limit, error_text=error_text)
     return FrameResponse(feed, protocol, headers=headers, ping=ping, background=background)
 
 
@@ -116,7 +116,7 @@ class FrameResponse(Response):
         self._ping_due = False
         self._stalled = False
         self._writer: asyncio.Task[object] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle  # of the call
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,7 +146,7 @@ class FrameResponse(Response):
         finally:
             self._feed.close()
             responses.discard(self.cut)
-            self._end_timer()
+            self._timer.cancel()
             self._writer = None
             watcher.cancel()
             await asyncio.wait((watcher,))
@@ -156,7 +156,8 @@ class FrameResponse(Response):
     def cut(self) -> None:
         """End the response now, because the server ends; an attached run ends with it."""
         self._cut = True
-        self._feed.cut()
+        if isinstance(self._feed, FrameSource):
+            self._feed.close(SHUT_DOWN)
         self._wake()
 
     # -- writing -----------------------------------------------------------------------------------------
@@ -172,7 +173,12 @@ class FrameResponse(Response):
         if first := encoder.begin():
             await self._send(send, first)
         while not self._gone:
-            frames = self._take() if self._fresh else ()
+            frames: Sequence[Positioned] = ()
+            if self._fresh:
+                frames = self._feed.take()
+                self._fresh = (
+                    len(frames) >= BATCH
+                )  # there may be more, and the feed does not wake again for it
             if frames:
                 data, ended = self._encoded(frames)
                 if ended:
@@ -190,11 +196,6 @@ class FrameResponse(Response):
             else:
                 self._more = self._loop.create_future()
                 await self._more
-
-    def _take(self) -> Sequence[Positioned]:
-        frames = self._feed.take()
-        self._fresh = len(frames) >= BATCH  # there may be more, and the feed does not wake again for it
-        return frames
 
     def _encoded(self, frames: Sequence[Positioned]) -> tuple[bytes, bool]:
         """The bytes to send, and whether they are the last."""
@@ -219,7 +220,7 @@ class FrameResponse(Response):
         if self._sending or self._gone:
             return
         data = b""
-        if not (self._feed.resumable and self._encoder.reconnects):
+        if isinstance(self._feed, FrameSource) or not self._encoder.reconnects:
             data = self._encoder.encode(self._position + 1, SHUT_DOWN) + self._encoder.finish()
         with suppress(OSError):
             await self._send(send, data, last=True)
@@ -242,10 +243,6 @@ class FrameResponse(Response):
                 self._gone = True
                 self._feed.close()
                 self._wake()
-
-    def _end_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _look(self) -> None:
         """Check whether a ping is due, or the client has not read for too long."""

@@ -35,8 +35,8 @@ from ..journal import (
     open_questions,
     send_event,
 )
-from ._feeds import OF_ITS_CLIENT, SHUT_DOWN, Feed, LogFeed, Turn, TurnFeed, end_of_turn, frames_of_feed
-from ._frames import LOST, STOPPED, Frame, Positioned, QuestionAnswered, QuestionAsked, RunEnded
+from ._feeds import OF_ITS_CLIENT, Feed, LogFeed, Turn, TurnFeed, end_of_turn, frames_of_feed
+from ._frames import LOST, SHUT_DOWN, STOPPED, Frame, Positioned, QuestionAnswered, QuestionAsked, RunEnded
 from ._live_run import Agent, LiveFeed, LiveRun, ask_logged
 from ._request_errors import RequestError, no_run
 from ._source import ErrorText, FrameView, Replies, server_ends

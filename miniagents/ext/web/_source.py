@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from traceback import format_exception
@@ -53,6 +53,7 @@ from ._frames import (
     MessageBegan,
     MessageEnded,
     MessagePart,
+    Positioned,
     QuestionAnswered,
     QuestionAsked,
     RunEnded,
@@ -142,15 +143,18 @@ def frames_of(messages: Iterable[Message]) -> list[Frame]:
         MessagePart(message=0, part='Hello')
         MessageEnded(message=0)
     """
-    return FrameSource(MessageSequencePromise(tuple(messages)), lambda: None).take()[:-1]
+    source = FrameSource(MessageSequencePromise(tuple(messages)))
+    source.open(lambda: None)
+    return [frame for _, frame in source.take()[:-1]]
 
 
 class FrameSource:
-    """Collects the frames of a run until its reader takes them; tokens that came meanwhile are joined.
+    """The feed of a run for its one reader: collects the frames until they are taken.
+
+    Tokens that came meanwhile are joined.
 
     Args:
-        replies: the replies of the agent; they are read from now on.
-        on_more: called when there are frames to take. It is called during a push, so it may only wake a task.
+        replies: the replies of the agent.
         agent: the alias of the agent, for messages that do not name their agent.
         limit: characters that may wait to be taken; with more, the run is stopped. None: no limit.
         error_text: makes the sentence for clients from an error; None: `sentence_of`.
@@ -158,13 +162,16 @@ class FrameSource:
         run: the id of the run, for the log of the server; None: it has none.
 
     Attributes:
+        context: the context of the replies.
+        left: no: no other server goes on with it.
         ended: whether the last frame has come.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
         >>> async def main():
-        ...     source = FrameSource(MessageSequencePromise(["Hello"]), lambda: None)
-        ...     for frame in source.take()[1:]:
+        ...     source = FrameSource(MessageSequencePromise(["Hello"]))
+        ...     source.open(lambda: None)
+        ...     for position, frame in source.take()[1:]:
         ...         print(frame)
         >>> MiniAgents().run(main())
         MessagePart(message=0, part='Hello')
@@ -172,10 +179,11 @@ class FrameSource:
         RunEnded(how='finished', sentence='')
     """
 
+    left: bool = False
+
     def __init__(
         self,
         replies: Replies,
-        on_more: Callable[[], None],
         *,
         agent: str | None = None,
         limit: int | None = None,
@@ -183,12 +191,12 @@ class FrameSource:
         origin: Origin | None = None,
         run: str | None = None,
     ) -> None:
+        self.context: PromisingContext = replies.buffer.context
         self.ended = False
         self._which = "" if run is None else f" ({run})"
         self._origin = origin
         self._replies: Replies = replies
-        self._context: PromisingContext = replies.buffer.context
-        self._on_more = on_more
+        self._on_more: Callable[[], None] = lambda: None
         self._agent = agent
         self._limit = limit
         self._error_text: ErrorText = sentence_of if error_text is None else error_text
@@ -201,6 +209,17 @@ class FrameSource:
         self._complete = False  # no further message comes
         self._advancing = False
         self._subscriptions: list[abc.DisposableBase | None] = [None, None]  # of the messages, of the parts
+        self._position = 0  # of the last frame that was taken
+
+    # -- the reader --------------------------------------------------------------------------------------
+
+    def open(self, wake: Callable[[], None], /) -> None:
+        """Begin to read the replies.
+
+        Args:
+            wake: called when there are frames to take, during a push, so it may only wake a task.
+        """
+        replies, self._on_more = self._replies, wake
         if isinstance(replies, MessagePromise):
             self._waiting.append(replies)
             self._complete = True
@@ -208,27 +227,28 @@ class FrameSource:
         else:
             self._keep(0, replies.messages.subscribe(self._add_message, self._fail, self._no_more_messages))
 
-    # -- the reader --------------------------------------------------------------------------------------
-
-    def take(self) -> list[Frame]:
+    def take(self) -> Sequence[Positioned]:
         """Return the frames since the last call, in order; empty if there are none."""
-        return cast("list[Frame]", self.take_all())  # without `origin` there is nothing else
+        frames = cast("list[Frame]", self.take_all())  # without `origin` there is nothing else
+        taken = list(enumerate(frames, start=self._position + 1))
+        self._position += len(frames)
+        return taken
 
     def take_all(self) -> list[Frame | ReplyOf]:
-        """Return the same, and a `ReplyOf` for each message that the log has already."""
+        """Return the same without positions, and a `ReplyOf` for each message that the log has already."""
         self._join_texts()
         frames, self._frames = self._frames, []
         self._size = 0
         return frames
 
-    def stop(self, ending: RunEnded | None = None) -> None:
-        """Stop the run and all calls that it makes, now. Idempotent.
+    def close(self, ending: RunEnded = STOPPED) -> None:
+        """Stop the run and all calls that it makes, now, if it has not ended. Idempotent.
 
         Args:
-            ending: the last frame; None: `RunEnded("stopped")`.
+            ending: the last frame.
         """
         if not self.ended:
-            self._end(ending or STOPPED).cancel()
+            self._end(ending).cancel()
 
     # -- what the agent pushes ---------------------------------------------------------------------------
 
@@ -306,14 +326,14 @@ class FrameSource:
         if self.ended:
             return
         if isinstance(error, InquiryCancelledError):
-            self._end(RunEnded("lost", _SHUT_DOWN) if server_ends(self._context) else STOPPED)
+            self._end(RunEnded("lost", _SHUT_DOWN) if server_ends(self.context) else STOPPED)
             return
         text = "A run failed%s; its client gets only a sentence without the error.\n%s"
         # And not `exc_info`: it may have keys and control characters.
         shown = strip_control(redact_keys("".join(format_exception(error)))).rstrip()
         logger.error(text, self._which, shown)
         replies = self._end(RunEnded("failed", self._error_text(error)))
-        self._context.loop.call_soon(replies.cancel)  # no client gets the messages after the failed one
+        self.context.loop.call_soon(replies.cancel)  # no client gets the messages after the failed one
 
     # -- what is kept ------------------------------------------------------------------------------------
 
@@ -340,7 +360,7 @@ class FrameSource:
     def _tell(self) -> None:
         if self._limit is not None and self._size > self._limit and not self.ended:
             replies = self._end(RunEnded("stopped", _TOO_SLOW))
-            self._context.loop.call_soon(replies.cancel)  # later, because it is in the middle of a push
+            self.context.loop.call_soon(replies.cancel)  # later, because it is in the middle of a push
         else:
             self._on_more()
 

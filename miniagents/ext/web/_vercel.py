@@ -32,6 +32,7 @@ from miniagents.parts import (
     ToolCall,
     ToolCallDelta,
     ToolResult,
+    Usage,
 )
 
 from ._frames import (
@@ -275,14 +276,12 @@ class VercelEncoder(Encoder):
                 yield {"type": "error", "errorText": ended.sentence or _LOST}
 
     def _metadata(self) -> _Chunk:
-        usage = self._summary.usage
-        if usage is None:
-            return {}
-        both = None not in {usage.input_tokens, usage.output_tokens}
+        usage = self._summary.usage or Usage()
+        sent, written = usage.input_tokens, usage.output_tokens
         counted = {
-            "inputTokens": usage.input_tokens,
-            "outputTokens": usage.output_tokens,
-            "totalTokens": (usage.input_tokens or 0) + (usage.output_tokens or 0) if both else None,
+            "inputTokens": sent,
+            "outputTokens": written,
+            "totalTokens": None if sent is None or written is None else sent + written,
             "reasoningTokens": usage.reasoning_tokens,
             "cachedInputTokens": usage.cached_tokens,
         }

@@ -33,7 +33,9 @@ async def told() -> list[Frame]:
     async with MiniAgents():
         replies = forecaster.inquire()
         await replies
-        return FrameSource(replies, lambda: None).take()
+        source = FrameSource(replies)
+        source.open(lambda: None)
+        return [frame for _, frame in source.take()]
 
 
 def written(protocol: str, frames: list[Frame]) -> str:

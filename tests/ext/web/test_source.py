@@ -38,7 +38,9 @@ def frames_of(*replies: MessageType) -> list[Frame]:
     """The frames of replies that are there."""
 
     async def main() -> list[Frame]:
-        return FrameSource(MessageSequencePromise(replies), lambda: None, agent="POET").take()
+        source = FrameSource(MessageSequencePromise(replies), agent="POET")
+        source.open(lambda: None)
+        return [frame for _, frame in source.take()]
 
     return MiniAgents().run(main())
 
@@ -110,8 +112,9 @@ async def test_parts() -> None:
         )
         replies = model.inquire("?")
         await replies
-        frames = FrameSource(replies, lambda: None).take()
-        parts = [each.part for each in frames if isinstance(each, MessagePart)]
+        source = FrameSource(replies)
+        source.open(lambda: None)
+        parts = [each.part for _, each in source.take() if isinstance(each, MessagePart)]
     assert [
         Retry(1, 0.5, ""),
         AgentPart(("A",), Retry(1, 0.5, "")),
@@ -148,10 +151,11 @@ async def test_a_message_fails() -> None:
 
         failing = Message.promise(broken)
         replies = MessageSequencePromise([failing, "two"])
-        source = FrameSource(replies, lambda: None)
+        source = FrameSource(replies)
+        source.open(lambda: None)
         with pytest.raises(ValueError, match="no"):
             await failing
-        frames = source.take()
+        frames = [frame for _, frame in source.take()]
     assert [MessageBegan(0, "assistant"), MessagePart(0, "one")] == frames[:2]
     assert ("failed", 3) == (frames[2].how if isinstance(frames[2], RunEnded) else None, len(frames))
 
@@ -177,7 +181,8 @@ async def test_a_message_is_cancelled() -> None:
             stopped.append("the agent")
 
     async with MiniAgents():
-        source = FrameSource(cancelling.inquire(), lambda: None)
+        source = FrameSource(cancelling.inquire())
+        source.open(lambda: None)
         await asyncio.sleep(1)
-        assert STOPPED == source.take()[-1]
+        assert STOPPED == source.take()[-1][1]
         assert ["the agent"] == stopped
