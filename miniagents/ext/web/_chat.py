@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
@@ -18,7 +18,6 @@ from miniagents.utils import redact_keys
 from ..journal import Question, RunRecord
 from ._bodies import json_body
 from ._feeds import Feed
-from ._frames import Positioned
 from ._live_run import Agent
 from ._request_errors import RequestError, no_run
 from ._response import PING_EVERY, WAITING_LIMIT
@@ -207,33 +206,6 @@ class Chat:
             return None
         return record.run
 
-    async def turn(
-        self,
-        run: str,
-        answered: Collection[str] = (),
-        seen: Collection[str] = (),
-        *,
-        owner: str = "",
-        stops: bool = False,
-    ) -> tuple[list[Positioned], Feed]:
-        """Return the feed of a run up to where it waits for approvals; and before it, what the client has.
-
-        Args:
-            run: its id.
-            answered: the approvals that the client has answered now; it has what came before them.
-            seen: the ids of the calls whose results it has.
-            owner: the user who asks.
-            stops: whether the run stops if the client leaves.
-
-        Raises:
-            RequestError: the run does not exist.
-        """
-        await self.find(run, owner=owner)
-        found = await self.runs.turn(run, answered, seen, stops=stops)
-        if found is None:
-            raise no_run()
-        return found
-
     async def say(self, request: Request, run: str, *, ways: tuple[_When, ...] = _WAYS) -> str:
         """Say something to the agent of a run while it works, as the body of a request says.
 
@@ -256,7 +228,6 @@ class Chat:
             raise RequestError(f'"when" must be one of: {", ".join(ways)}.', param="when")
         if not isinstance(key, str) or not 0 < len(key) <= _MAX_ID:
             raise RequestError(f'"id" must be a text of 1 to {_MAX_ID} characters.', param="id")
-        await self.find(run, owner=owner)
         await self.runs.say(run, InputMessage(text, when=when, input_id=key), owner=owner)
         return key
 
@@ -276,7 +247,7 @@ class Chat:
         if self.may_answer is None:
             await self.find(run, owner=owner)
             return await self.runs.questions(run, owner=owner)
-        found = await self.runs.questions(run, owner=None) if len(run) <= _MAX_ID else []
+        found = await self.runs.questions(run, owner=None)
         return [each for each in found if await _is_true(self.may_answer(request, each))]
 
     async def answer(
@@ -295,14 +266,11 @@ class Chat:
             RequestError: there is no such question for this client, or it cannot be answered like this.
         """
         by = await self.owner_of(request)
-        owner: str | None = by
-        if self.may_answer is None:
-            await self.find(run, owner=by)
-        else:
-            found = await self.runs.question(run, question) if len(run) <= _MAX_ID else None
+        if self.may_answer is not None:
+            found = await self.runs.question(run, question)
             if found is None or not await _is_true(self.may_answer(request, found)):
                 raise RequestError("There is no such question.", 404, code="no_such_question")
-            owner = None
+        owner = by if self.may_answer is None else None
         await self.runs.answer(run, question, answer, digest=digest, owner=owner, by=by or None)
 
     async def take_answer(self, request: Request, run: str) -> Response:
@@ -332,10 +300,24 @@ class Chat:
         Raises:
             RequestError: the run does not exist, or has another owner; the text is the same for both.
         """
-        record = await self.runs.find(run, owner=owner) if len(run) <= _MAX_ID else None
+        record = await self.runs.find(run, owner=owner)
         if record is None:
             raise no_run()
         return record
+
+
+def run_id(given: str) -> str:
+    """Return the id of a run that a client sent. None is long or has a NUL, which Postgres refuses.
+
+    Args:
+        given: by the client.
+
+    Raises:
+        RequestError: no run has such an id.
+    """
+    if len(given) > _MAX_ID or "\0" in given:
+        raise no_run()
+    return given
 
 
 def _answer_in(body: Mapping[str, object]) -> object:

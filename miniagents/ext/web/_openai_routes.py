@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ._chat import Chat
+from ._chat import Chat, run_id
 from ._feeds import OF_ITS_CLIENT, Feed, frames_of_feed
 from ._openai_answer import AnswerHead, error_of_request
 from ._openai_chat import ChatCompletion, ChatCompletionEncoder
@@ -91,14 +91,14 @@ async def _asking(chat: Chat, request: Request, name: str, wanted: OpenAIRequest
     if len(found) > 1:
         raise RequestError("All approvals of a request must be of the same response.", param="input")
     run = (
-        found.pop()
+        run_id(found.pop())
         if found
         else await chat.start(request, name, wanted.messages, owner=owner, topic=OF_ITS_CLIENT)
     )
     for each, answer in wanted.approvals.items():
         await chat.answer(request, run, asked[each][2], answer)
     answered = [question for _, _, question in asked.values()]
-    _, feed = await chat.turn(run, answered, owner=owner, stops=True)
+    _, feed = await chat.runs.turn(run, answered, owner=owner, stops=True)
     return run, feed
 
 

@@ -176,9 +176,7 @@ class FrameResponse(Response):
             frames: Sequence[Positioned] = ()
             if self._fresh:
                 frames = self._feed.take()
-                self._fresh = (
-                    len(frames) >= BATCH
-                )  # there may be more, and the feed does not wake again for it
+                self._fresh = len(frames) >= BATCH  # there may be more, for which the feed does not wake it
             if frames:
                 data, ended = self._encoded(frames)
                 if ended:

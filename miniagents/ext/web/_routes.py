@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..journal import Question
-from ._chat import Chat, KeywordsOf, MayAnswer, Owner
+from ._chat import Chat, KeywordsOf, MayAnswer, Owner, run_id
 from ._frames import QuestionAsked
 from ._live_run import Agent
 from ._openai_routes import openai_routes
@@ -210,11 +210,8 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
 
 
 def _run_of(request: Request) -> str:
-    """Return the id of the run in the address. No run has a NUL in its id, and Postgres refuses one."""
-    run: str = request.path_params["run"]
-    if "\0" in run:
-        raise no_run()
-    return run
+    """Return the id of the run in the address."""
+    return run_id(request.path_params["run"])
 
 
 def _question(question: Question) -> dict[str, object]:

@@ -531,42 +531,52 @@ class Runs:
         Raises:
             MiniAgentsError: these runs are open in another context, or the journal cannot be read.
         """
-        for each in await self._frames_so_far(run):
+        for each in await self._frames_so_far(run, None):
             if isinstance(each, QuestionAsked) and each.question == question:
                 return Question(run, question, each.kind, each.shown, each.digest, each.due)
         return None
 
-    async def _frames_so_far(self, run: str) -> list[Frame]:
-        if await self.find(run, owner=None) is None:
+    async def _frames_so_far(self, run: str, owner: str | None) -> list[Frame]:
+        if await self.find(run, owner=owner) is None:
             return []
         return FrameView().take((await self._journal.read(run)).events)
 
     async def turn(
-        self, run: str, answered: Collection[str] = (), seen: Collection[str] = (), *, stops: bool = False
-    ) -> tuple[list[Positioned], Feed] | None:
-        """Return the feed of a run that ends where the run waits for approvals; None if there is no such run.
+        self,
+        run: str,
+        answered: Collection[str] = (),
+        seen: Collection[str] = (),
+        *,
+        owner: str = "",
+        stops: bool = False,
+    ) -> tuple[list[Positioned], Feed]:
+        """Return the feed of a run that ends where the run waits for approvals.
 
         Args:
             run: its id.
             answered: the approvals that the client has answered now.
             seen: the ids of the calls whose results it has, besides. It has the frames up to the end of the
                 turn in which all of these came.
+            owner: the user who asks.
             stops: whether the run stops if the reader leaves before the end of the turn.
 
         Returns:
             The frames that the client has, and the feed behind them.
 
         Raises:
+            RequestError: there is no such run, or it has another owner.
             MiniAgentsError: these runs are open in another context, or the journal cannot be read.
         """
-        frames = await self._frames_so_far(run)
+        frames = await self._frames_so_far(run, owner)
         known = frames[: end_of_turn(frames, {*answered, *seen})] if answered else []
-        feed = await self.read(run, len(known), owner=None)
+        feed = await self.read(run, len(known), owner=owner)
+        if feed is None:
+            raise no_run()
         closed = {each.question for each in frames if isinstance(each, QuestionAnswered)}
         turn = Turn(known, {*answered, *closed})
         live = self._live.get(run) if stops else None
         on_left = None if live is None else live.stop
-        return None if feed is None else (list(enumerate(known, start=1)), TurnFeed(feed, turn, on_left))
+        return list(enumerate(known, start=1)), TurnFeed(feed, turn, on_left)
 
     async def frames(self, run: str, after: int = 0, *, owner: str = "") -> AsyncGenerator[Positioned]:
         """Yield the frames of a run with their positions: first those that are kept, then new ones.

@@ -36,7 +36,7 @@ def vercel_routes(chat: Chat) -> list[Route]:
             await chat.runs.stop(before, owner=owner)
         run = await chat.start(request, agent, wanted.messages, owner=owner, topic=topic)
         encoder = VercelEncoder("" if wanted.goes_on else vercel_message_id(run), seal)
-        _, feed = await chat.turn(run, owner=owner)
+        _, feed = await chat.runs.turn(run, owner=owner)
         return FrameResponse(feed, encoder, ping=chat.ping)
 
     async def answer(request: Request) -> Response:
@@ -54,7 +54,7 @@ def vercel_routes(chat: Chat) -> list[Route]:
         if run is None:
             return Response(status_code=204)
         encoder = VercelEncoder(vercel_message_id(run), Seal(chat.key, owner))
-        _, feed = await chat.turn(run, owner=owner)
+        _, feed = await chat.runs.turn(run, owner=owner)
         return FrameResponse(feed, encoder, ping=chat.ping)
 
     async def stop(request: Request) -> Response:
@@ -89,7 +89,7 @@ async def _approved(chat: Chat, request: Request, wanted: VercelRequest, seal: S
     for question, answer in wanted.approvals.items():
         await chat.answer(request, run, question, answer)
     encoder = VercelEncoder("", seal)
-    known, feed = await chat.turn(run, tuple(wanted.approvals), wanted.results, owner=owner)
+    known, feed = await chat.runs.turn(run, tuple(wanted.approvals), wanted.results, owner=owner)
     for position, frame in known:
         encoder.encode(position, frame)  # which the client has
     return FrameResponse(feed, encoder, ping=chat.ping)
