@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Final, TypeAlias
 
@@ -100,21 +100,21 @@ class _Api:
 
     async def info(self, _: Request) -> Response:
         """Return what the page shows about the agent."""
-        return _JSON(
-            {
-                "agent": self.about.agent,
-                "model": self.about.model,
-                "opening": self.about.opening,
-                "interactive": self.about.interactive,
-                "version": version("miniagents"),
-            }
-        )
+        return _JSON({**asdict(self.about), "version": version("miniagents")})
 
     async def list_threads(self, request: Request) -> Response:
         """Return one page of the list of conversations."""
         limit = _number(request, "limit", _THREADS, _MOST_THREADS)
         found, after = await self.threads.listed(request.query_params.get("before"), limit)
-        listed = [_listed(each) | {"run": self.threads.run_of(each.name)} for each in found]
+        listed = [
+            {
+                "id": each.name,
+                "title": each.title,
+                "updated": each.ended,
+                "run": self.threads.run_of(each.name),
+            }
+            for each in found
+        ]
         return _JSON({"threads": listed, "next": after})
 
     async def make(self, request: Request) -> Response:
@@ -129,14 +129,8 @@ class _Api:
         """Return a conversation."""
         thread, messages, run = await self.threads.read(_named(request, "thread"))
         kept = await self.threads.kept_runs(messages)
-        return _JSON(
-            {
-                "id": thread.name,
-                "title": thread.title,
-                "messages": shown(messages, kept.__contains__),
-                "run": run,
-            }
-        )
+        found = shown(messages, kept.__contains__)
+        return _JSON({"id": thread.name, "title": thread.title, "messages": found, "run": run})
 
     async def rename(self, request: Request) -> Response:
         """Give a conversation a title."""

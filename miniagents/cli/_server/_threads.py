@@ -139,9 +139,7 @@ class Threads:
             await asyncio.wait((live.keeper,))
         async with self._turn(thread):
             messages = await history.load()
-            at = _last_turn(messages)
-            turn = "" if at is None else turn_in(messages[at])
-            last = await self._runs.latest(turn) if turn else None  # of an answer that could not be saved
+            _, last = await self._last_run(messages)  # whose answer perhaps could not be saved
             # The runs first, because only the history knows which runs these are.
             await self._delete_runs({*map(run_in, messages), last or ""})
             await history.keep_first(0)
@@ -281,16 +279,20 @@ class Threads:
         messages = list(await history.load())
         if live is not None:
             return messages, live.run
-        at = _last_turn(messages)
-        turn = "" if at is None else turn_in(messages[at])
-        run = await self._runs.latest(turn) if turn else None
-        if not turn or run is None or _has_run(messages, run):
+        turn, run = await self._last_run(messages)
+        if run is None or _has_run(messages, run):
             return messages, None
         record = await self._runs.find(run)
         if record is None or not record.ended:
             return messages, run
         frames = [frame async for _, frame in self._runs.frames(run)]
         return await _add(history, messages, turn, messages_of_run(run, frames, None)), None
+
+    async def _last_run(self, messages: Sequence[Message]) -> tuple[str, str | None]:
+        """The last turn, and the run that answers it (or None)."""
+        at = _last_turn(messages)
+        turn = "" if at is None else turn_in(messages[at]) or ""
+        return turn, await self._runs.latest(turn)
 
     async def _delete_runs(self, runs: set[str]) -> None:
         """Delete what is kept of runs; `""` is none."""

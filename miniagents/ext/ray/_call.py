@@ -80,8 +80,7 @@ class RemoteCall:
         self._taken = 0  # messages that were handed on
         self._granted = window
         self._left = False  # nobody wants further messages
-        self._ended = False  # no further message comes
-        self._replied: asyncio.Future[None] = self.loop.create_future()
+        self._replied: asyncio.Future[None] = self.loop.create_future()  # done: no further message comes
         self._more = asyncio.Event()
 
     # -- for who places calls ----------------------------------------------------------------------------
@@ -94,7 +93,7 @@ class RemoteCall:
     @property
     def over(self) -> bool:
         """Nothing more comes of it, or nobody wants it."""
-        return (self._ended or self._left) and not self._streams
+        return (self._replied.done() or self._left) and not self._streams
 
     def make(self, number: int, link: "Host") -> None:
         """Have it made by a worker.
@@ -103,6 +102,7 @@ class RemoteCall:
             number: of the attempt.
             link: the way to the worker.
         """
+        link.calls[number] = self
         self.id = number
         self.made += 1
         self._link = link
@@ -142,8 +142,7 @@ class RemoteCall:
         self._end(error)
 
     def _end(self, error: Exception | None) -> None:
-        if not self._ended:
-            self._ended = True
+        if not self._replied.done():
             if error is None:
                 self._replied.set_result(None)
             else:
@@ -232,7 +231,7 @@ class RemoteCall:
                         self._granted = self._taken + self.window
                         self.send(Credit(self.id, REPLIES, self._granted))
                     yield each if isinstance(each, Message) else each.promise()
-                if self._ended:
+                if self._replied.done():
                     return
                 self._more.clear()
                 await self._more.wait()
@@ -250,7 +249,7 @@ class RemoteCall:
     def _leave_replies(self) -> None:
         if not self._left:
             self._left = True
-            if not self._ended:
+            if not self._replied.done():
                 self.send(Leave(self.id, REPLIES))
             for each in self._untaken:
                 if isinstance(each, _Stream):
@@ -282,7 +281,7 @@ class RemoteCall:
             link, self._link = self._link, None
             link.ended(self)
             if self._runs is not None:
-                self._runs.end("done" if self._ended else "abandoned")
+                self._runs.end("done" if self._replied.done() else "abandoned")
 
 
 class _Stream:

@@ -135,14 +135,14 @@ class Dispatcher:
                     min(ready, key=_load).reserved = True
                 break
             idle.reserved = True
-            idle.make(self._alone.popleft(), next(self._numbers))
+            self._alone.popleft().make(next(self._numbers), idle)
             _drop_those_that_are_over(self._alone)
         free = [each for each in ready if not each.reserved]
         while self._waiting and free:
             least = min(free, key=_load)
             if len(least.calls) >= self.plan.concurrency:
                 break
-            least.make(self._waiting.popleft(), next(self._numbers))
+            self._waiting.popleft().make(next(self._numbers), least)
             _drop_those_that_are_over(self._waiting)
 
     def _warn(self) -> None:
@@ -238,16 +238,6 @@ class Host:
         self._tasks = [asyncio.get_running_loop().create_task(self._live(), context=Variables())]
 
     # -- calls -------------------------------------------------------------------------------------------
-
-    def make(self, call: RemoteCall, number: int) -> None:
-        """Make a call.
-
-        Args:
-            call: the call.
-            number: of the attempt.
-        """
-        self.calls[number] = call
-        call.make(number, self)
 
     def send(self, command: Command, /) -> None:
         """Tell the worker something; with all that is told in the meantime."""

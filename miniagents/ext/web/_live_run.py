@@ -113,6 +113,9 @@ class Retelling:
     Args:
         known: the frames that clients have; empty for a run that starts for the first time.
 
+    Attributes:
+        known: how many messages clients have got, also in parts.
+
     Example:
         >>> known = [MessageBegan(0, "assistant"), MessagePart(0, "Hel"), MessagePart(0, "lo")]
         >>> for frame in Retelling(known).take([MessageBegan(0, "assistant"), MessagePart(0, "Hi")]):
@@ -133,15 +136,11 @@ class Retelling:
                     self._known[number].ended = True
                 case _:
                     pass
+        self.known = len(self._known)
         self._again: list[FramePart] = []  # parts of a message that clients have already
         self._begun = 0  # how many messages have begun again
         self._withdrawn = False  # whether the message during which the server crashed was withdrawn
         self._held: MessageEnded | None = None
-
-    @property
-    def known(self) -> int:
-        """How many messages clients have got, also in parts."""
-        return len(self._known)
 
     def take(self, frames: Sequence[Frame | ReplyOf], *, all_kept: bool = False) -> list[Frame | ReplyOf]:
         """Return the frames that clients get now.
@@ -164,11 +163,12 @@ class Retelling:
 
     def _new(self, frame: Frame | ReplyOf) -> Iterator[Frame | ReplyOf]:
         if isinstance(frame, RunEnded):
-            if frame.how == "finished" and self._begun < len(self._known):
+            if frame.how == "finished" and self._begun < self.known:
                 raise AnotherWayError("the run has ended with fewer messages than before")
             yield frame
-        elif isinstance(frame, QuestionAsked | QuestionAnswered | RunParked | ReplyOf) or (
-            frame.message >= len(self._known)
+        elif (
+            isinstance(frame, QuestionAsked | QuestionAnswered | RunParked | ReplyOf)
+            or frame.message >= self.known
         ):
             yield frame
         else:

@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import count
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
@@ -154,8 +155,8 @@ class VercelEncoder(Encoder):
         self._text = self._thought = ""  # the ids of what is open
         self._thought_index = 0
         self._signature = Reasoning()  # what the client keeps of the open thought, for the next turn
-        self._blocks = 0  # that have begun
-        self._sources = 0
+        self._blocks = count(1)  # that begin
+        self._sources = count(1)
         self._calls: dict[int, _Call] = {}  # of this message
         self._known: set[str] = set()  # ids of calls that the client has seen
         self._approvals: dict[str, Mapping[str, object]] = {}  # question -> what is shown of its call
@@ -270,10 +271,11 @@ class VercelEncoder(Encoder):
                 yield {"type": "finish", "finishReason": _REASONS[self._summary.cut], **self._metadata()}
             case "stopped":
                 yield {"type": "abort", **({"reason": ended.sentence} if ended.sentence else {})}
-            case "failed":
-                yield {"type": "error", "errorText": ended.sentence or _FAILED}
-            case "lost":
-                yield {"type": "error", "errorText": ended.sentence or _LOST}
+            case "failed" | "lost" as how:
+                yield {
+                    "type": "error",
+                    "errorText": ended.sentence or (_FAILED if how == "failed" else _LOST),
+                }
 
     def _metadata(self) -> _Chunk:
         usage = self._summary.usage or Usage()
@@ -340,7 +342,7 @@ class VercelEncoder(Encoder):
             return
         if not self._text:
             yield from self._end_blocks()
-            self._text = self._begun("text")
+            self._text = f"text-{next(self._blocks)}"
             yield {"type": "text-start", "id": self._text, **self._by()}
         yield {"type": "text-delta", "id": self._text, "delta": text}
 
@@ -350,7 +352,7 @@ class VercelEncoder(Encoder):
             if late:
                 return
             yield from self._end_blocks()
-            self._thought, self._thought_index = self._begun("reasoning"), piece.index
+            self._thought, self._thought_index = f"reasoning-{next(self._blocks)}", piece.index
             yield {"type": "reasoning-start", "id": self._thought, **self._by()}
         before = self._signature
         self._signature = Reasoning(
@@ -374,10 +376,6 @@ class VercelEncoder(Encoder):
             yield {"type": "reasoning-end", "id": self._thought, **metadata}
         self._text = self._thought = ""
         self._signature = Reasoning()
-
-    def _begun(self, kind: str) -> str:
-        self._blocks += 1
-        return f"{kind}-{self._blocks}"
 
     def _author(self) -> dict[str, str]:
         names = {"agent": self._began.agent, "model": self._began.model}
@@ -405,8 +403,7 @@ class VercelEncoder(Encoder):
         yield chunk | ({"id": part.id} if part.id else {}) | ({"transient": True} if part.transient else {})
 
     def _source(self, cited: Citation) -> _Chunk:
-        self._sources += 1
-        fields: _Chunk = {"sourceId": f"source-{self._sources}"}
+        fields: _Chunk = {"sourceId": f"source-{next(self._sources)}"}
         if _is_web(cited.source):
             titled = {"title": cited.title} if cited.title else {}
             return {"type": "source-url", **fields, "url": cited.source, **titled}
