@@ -106,15 +106,7 @@ class _Api:
         """Return one page of the list of conversations."""
         limit = _number(request, "limit", _THREADS, _MOST_THREADS)
         found, after = await self.threads.listed(request.query_params.get("before"), limit)
-        listed = [
-            {
-                "id": each.name,
-                "title": each.title,
-                "updated": each.ended,
-                "run": self.threads.run_of(each.name),
-            }
-            for each in found
-        ]
+        listed = [_listed(each) | {"run": self.threads.run_of(each.name)} for each in found]
         return _JSON({"threads": listed, "next": after})
 
     async def make(self, request: Request) -> Response:

@@ -128,38 +128,38 @@ class LogFeed:
 
     async def _follow(self) -> None:
         try:
-            while not await self._read_on():  # noqa: ASYNC110 - another process or the network ends it
+            while not self.left:
+                try:
+                    return await self._read_on()
+                except JournalError as error:
+                    if error.reason is not None:
+                        raise
+                    self._went_away(error)
                 await asyncio.sleep(_PAUSE)
         except Exception as error:
             if isinstance(error, JournalError) and error.reason == "unknown":
                 self._end("This run is not kept any more.")
-                return
+                return None
             logger.exception("The frames of a run cannot be read.")
             self._end("The frames of this run cannot be read.")
 
-    async def _read_on(self) -> bool:
-        """Read the log on from where it was read; return False if the journal went away."""
-        try:
-            async with aclosing(self._journal.follow(self._run, self._events)) as batches:
-                async for events in batches:
-                    if self._closed:  # the client of the database may have swallowed the cancellation
-                        return True
-                    self._events += len(events)
-                    self._away_since = None
-                    self._take(events)
-                    while len(self._read) >= BATCH:  # so that memory does not grow
-                        self._taken.clear()
-                        await self._taken.wait()
-            if not self._ended:  # a run of `durable` has no last frame: its record says how it ended
-                (record,) = await self._journal.find(run=self._run)
-                sentence = "" if record.how == "finished" else "The end of this run was not recorded."
-                self._read.append((self._position + 1, RunEnded(ENDINGS[record.how], sentence)))
-                self._wake()
-        except JournalError as error:
-            if error.reason is not None:
-                raise
-            return not self._waits_for_the_journal(error)
-        return True
+    async def _read_on(self) -> None:
+        """Read the log on from where it was read."""
+        async with aclosing(self._journal.follow(self._run, self._events)) as batches:
+            async for events in batches:
+                if self._closed:  # the client of the database may have swallowed the cancellation
+                    return
+                self._events += len(events)
+                self._away_since = None
+                self._take(events)
+                while len(self._read) >= BATCH:  # so that memory does not grow
+                    self._taken.clear()
+                    await self._taken.wait()
+        if not self._ended:  # a run of `durable` has no last frame: its record says how it ended
+            (record,) = await self._journal.find(run=self._run)
+            sentence = "" if record.how == "finished" else "The end of this run was not recorded."
+            self._read.append((self._position + 1, RunEnded(ENDINGS[record.how], sentence)))
+            self._wake()
 
     def _take(self, events: Sequence[Event]) -> None:
         for frame in self._view.take(events):
@@ -170,8 +170,8 @@ class LogFeed:
                 self._read.append((self._position, frame))
         self._wake()
 
-    def _waits_for_the_journal(self, error: JournalError) -> bool:
-        """Return whether to ask the journal again; if not, the response ends, and the client comes again."""
+    def _went_away(self, error: JournalError) -> None:
+        """Note since when the journal is away; after some time the response ends, and the client comes back."""
         now = asyncio.get_running_loop().time()
         if self._away_since is None:
             self._away_since = now
@@ -179,7 +179,6 @@ class LogFeed:
         self.left = now - self._away_since >= _PATIENCE or server_ends(self.context)
         if self.left:
             self._wake()
-        return not self.left
 
     def _end(self, sentence: str) -> None:
         self._read.append((self._after, RunEnded("lost", sentence)))

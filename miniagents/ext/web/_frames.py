@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal, TypeAlias, cast
+from typing import ClassVar, Final, Literal, TypeAlias, cast, get_args
 
 from miniagents.parts import Content, Part
 from miniagents.runs import part_of_data, plain_data
@@ -208,13 +208,7 @@ Frame: TypeAlias = (
 )
 """Any frame; type checkers know that a `match` over the seven classes is complete."""
 
-_KINDS: Final[tuple[type[Frame], ...]] = (
-    *(MessageBegan, MessagePart, MessageEnded),
-    *(QuestionAsked, QuestionAnswered, RunParked, RunEnded),
-)
-_FRAMES: Final = MappingProxyType(
-    {each._type: each for each in _KINDS}  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
-)
+_FRAMES: Final[Mapping[str, type[Frame]]] = MappingProxyType({each._type: each for each in get_args(Frame)})  # noqa: SLF001
 
 Positioned: TypeAlias = tuple[int, Frame]
 """A frame and its position in its run; the first position is 1."""

@@ -221,11 +221,15 @@ class ResponseEncoder(Encoder):
                 del self._output[self._began :]
 
     def _piece(self, kind: _Kind, part_kind: _PartKind, text: str) -> Iterator[_Data]:
-        if self._item is None or self._item.kind != kind:
-            yield from self._end_item("completed")
-            yield from self._begin_item(kind)
         item = self._item
-        if item is None or not text:
+        if item is None or item.kind != kind:
+            yield from self._end_item("completed")
+            prefix = "rs" if kind == "reasoning" else "msg"
+            index, self._items = self._items, self._items + 1
+            item = self._item = _Item(kind, f"{prefix}_{self._name}_{index}", index)
+            begun = item.as_data("in_progress")
+            yield {"type": "response.output_item.added", "output_index": index, "item": begun}
+        if not text:
             return
         if not item.parts or item.parts[-1].kind != part_kind:
             yield from self._end_part(item)
@@ -250,16 +254,6 @@ class ResponseEncoder(Encoder):
         }
 
     # -- items -------------------------------------------------------------------------------------------
-
-    def _begin_item(self, kind: _Kind) -> Iterator[_Data]:
-        prefix = "rs" if kind == "reasoning" else "msg"
-        self._item = _Item(kind, f"{prefix}_{self._name}_{self._items}", self._items)
-        self._items += 1
-        yield {
-            "type": "response.output_item.added",
-            "output_index": self._item.index,
-            "item": self._item.as_data("in_progress"),
-        }
 
     def _end_part(self, item: _Item) -> Iterator[_Data]:
         if not item.parts:

@@ -105,30 +105,24 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = j
     """
 
     async def guarded(request: Request) -> Response:
-        response = await answered(request)
-        response.headers.setdefault("x-content-type-options", "nosniff")  # it may quote HTML of the client
-        return response
-
-    async def answered(request: Request) -> Response:
         try:
-            return await endpoint(request)
+            response = await endpoint(request)
         except RequestError as error:
             response = refusal(error)
             if error.status in _UNREAD:
                 response.headers["connection"] = "close"  # the server does not wait for the rest of the body
-            return response
         except HTTPException as error:
             response = refusal(RequestError(str(error.detail), error.status_code))
             response.headers.update(error.headers or {})
-            return response
         except JournalError as error:
             if error.reason is not None:
                 raise
             logger.warning("A request gets the status 503: %s", error)
             response = refusal(RequestError(_AWAY, 503, code="journal_away"))
             response.headers["retry-after"] = _AGAIN
-            return response
         except ClientDisconnect:
-            return Response(status_code=_CLIENT_LEFT)  # no client reads it
+            response = Response(status_code=_CLIENT_LEFT)  # no client reads it
+        response.headers.setdefault("x-content-type-options", "nosniff")  # it may quote HTML of the client
+        return response
 
     return guarded

@@ -272,10 +272,8 @@ class VercelEncoder(Encoder):
             case "stopped":
                 yield {"type": "abort", **({"reason": ended.sentence} if ended.sentence else {})}
             case "failed" | "lost" as how:
-                yield {
-                    "type": "error",
-                    "errorText": ended.sentence or (_FAILED if how == "failed" else _LOST),
-                }
+                sentence = _FAILED if how == "failed" else _LOST
+                yield {"type": "error", "errorText": ended.sentence or sentence}
 
     def _metadata(self) -> _Chunk:
         usage = self._summary.usage or Usage()
