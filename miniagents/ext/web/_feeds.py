@@ -171,7 +171,7 @@ class LogFeed:
         self._wake()
 
     def _went_away(self, error: JournalError) -> None:
-        """Note since when the journal is away; after some time the response ends, and the client comes back."""
+        """Note since when the journal is away; after some time, its readers have to come again."""
         now = asyncio.get_running_loop().time()
         if self._away_since is None:
             self._away_since = now

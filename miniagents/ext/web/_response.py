@@ -184,7 +184,7 @@ class FrameResponse(Response):
                     return
                 if data:
                     await self._send(send, data)
-            elif self._cut:
+            elif self._cut or self._feed.left:
                 await self._end_now(send)
                 return
             elif self._ping_due:

@@ -48,6 +48,8 @@ from miniagents.ext.web import (
 )
 from miniagents.ext.web._frames import LOST, frame_from_data, json_of
 from miniagents.ext.web._live_run import Agent, AnotherWayError, Retelling
+from miniagents.ext.web._protocols import SSEEncoder
+from miniagents.ext.web._response import FrameResponse
 from miniagents.ext.web._source import FrameView, event_of
 from miniagents.models import model_agent
 from miniagents.runs import Json, RunRequest
@@ -879,3 +881,30 @@ async def test_a_reader_elsewhere_while_the_journal_is_away(back: float) -> None
         assert "finished" == how_it_ended(frames)
         assert joined(frames) == joined(await everything(here, run))
         assert [answer] == texts_of(frames)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.logs("The reader of a run waits for its journal")
+async def test_a_response_elsewhere_while_the_journal_is_away() -> None:
+    """A response on another server ends if its journal is away for a minute: its client comes back."""
+    journal, model = _AwayJournal(), scripted_model(then="One, two, three.", delay=1.0)
+    async with MiniAgents():
+        here, elsewhere = runs_of(journal, model), runs_of(journal)
+        now = asyncio.get_running_loop().time()
+        run = await here.begin("agent", "Count.")
+        journal.away_at, journal.back_at = now + 1.5, now + 500
+        feed = await elsewhere.read(run)
+        assert feed is not None
+        sent: list[MutableMapping[str, Any]] = []
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        async def receive() -> MutableMapping[str, Any]:
+            await asyncio.Event().wait()
+            return {}
+
+        async with asyncio.timeout(100):
+            await FrameResponse(feed, SSEEncoder())({"type": "http"}, receive, send)
+        assert 59 < asyncio.get_running_loop().time() - now < 65
+        assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
