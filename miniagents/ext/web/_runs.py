@@ -195,9 +195,7 @@ class Runs:
         request = RunRequest(agent, tuple(await MessageSequencePromise[Message](messages)), keywords)
         head = RunRecord(_new_id(), owner, topic, self._version, self._restart)
         live = await self._begin(head, request)
-        replies = ask_logged(found, request, block=self._block(live, head))
-        live.listens = _is_interactive(found)
-        live.start(replies, found.alias, self._error_text)
+        self._answer(live, head, request)
         return head.run
 
     async def start(
@@ -235,7 +233,6 @@ class Runs:
         began: Event = ["began", 0, None if request is None else request.as_data()]
         lease = Lease(head)
         live = self._make(lease, context)
-        self._add(live)
         beginning = asyncio.create_task(self._journal.begin(lease, [began]), context=Variables())
         try:
             await asyncio.shield(beginning)
@@ -248,23 +245,25 @@ class Runs:
             raise
         return live
 
-    def _block(self, live: LiveRun, head: RunRecord, events: Sequence[Event] = ()) -> LoggedCalls:
-        """The block for the calls of a run."""
+    def _answer(
+        self, live: LiveRun, record: RunRecord, request: RunRequest, events: Sequence[Event] = ()
+    ) -> None:
+        """Have the agent answer the request of a run, whose log has some events already."""
+        agent = self._agents[request.agent]
         on_wait = None if self._restart == "never" else live.park
-        return LoggedCalls(
-            live.log, head, events, on_wait=on_wait, linger=self._linger, on_diverged=live.diverged
+        block = LoggedCalls(
+            live.log, record, events, on_wait=on_wait, linger=self._linger, on_diverged=live.diverged
         )
+        live.listens = _is_interactive(agent)
+        live.start(ask_logged(agent, request, block=block), agent.alias, self._error_text)
 
     def _make(self, lease: Lease, context: PromisingContext, events: Sequence[Event] = ()) -> LiveRun:
-        return LiveRun(
+        live = self._live[lease.run] = LiveRun(
             *(lease, self._journal, context),
             keep=self._keep,
             may_retry=lambda: self._failures[lease.run] < _RETRIES,
             events=events,
         )
-
-    def _add(self, live: LiveRun) -> None:
-        self._live[live.run] = live
 
         def forget(closed: asyncio.Future[bool]) -> None:
             if closed.result() and self._live.get(live.run) is live:  # else only this process knows its end
@@ -276,6 +275,7 @@ class Runs:
                 del self._checks[next(iter(self._checks))]
 
         live.closed.add_done_callback(forget)
+        return live
 
     async def find(self, run: str, *, owner: str | None = "") -> RunRecord | None:
         """Return the record of a run; None if there is none, or it has another owner.
@@ -704,23 +704,17 @@ class Runs:
             ending = ending or LOST  # its client has gone, and may have sent the request again
         live = self._make(lease, context, page.events)
         if request is None or ending is not None:
-            self._add(live)
             warns = request is None and record.restart != "never"
             live.end(ending or LOST, logging.WARNING if warns else logging.INFO)
             await live.closed
             return
-        block = self._block(live, record, page.events)
-        self._add(live)
         try:
+            variables = Variables()
+            variables.run(context.make_current)
+            variables.run(self._answer, live, record, request, page.events)
             for key, data in page.sent.items():
                 live.on_sent(key, data)
             self._journal.listen(lease, live.on_sent)
-            agent = self._agents[request.agent]
-            variables = Variables()
-            variables.run(context.make_current)
-            replies = variables.run(partial(ask_logged, agent, request, block=block))
-            live.listens = _is_interactive(agent)
-            live.start(replies, agent.alias, self._error_text)
         except BaseException:
             live.log.lose()
             raise
