@@ -65,11 +65,8 @@ async def answer_of(carrier: Carrier | None, server: str, asked: ElicitRequestPa
     shown: _Data = {"text": asked.message, "schema": asked.requested_schema, "server": server}
     data = await carrier.carry("question", shown, None, check)
     content = cast("dict[str, str | int | float | bool | list[str] | None]", data.get("value"))
-    return (
-        ElicitResult(action="cancel")
-        if data.get("expired")
-        else ElicitResult(action="accept", content=content)
-    )
+    answer = ElicitResult(action="accept", content=content)
+    return ElicitResult(action="cancel") if data.get("expired") else answer
 
 
 class Elicitation:

@@ -5,7 +5,6 @@ that are going on: any of them may be made again by another worker.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextvars import Context as Variables, copy_context
 from typing import Final, cast
@@ -82,15 +81,14 @@ class Worker:
         self._frames: list[Frame] = []
         self._something = asyncio.Event()
         self._readings: dict[tuple[int, int], _Reading] = {}
-        self._windows: dict[int, int] = {}
         self._unsent: list[_Reading] = []
         self._context: MiniAgents | None = None
         self._teller: RunReporter | None = None
 
     # -- what Ray calls ----------------------------------------------------------------------------------
 
-    async def open(self, agent: bytes, settings: Mapping[str, object]) -> int:
-        """Begin; the number of the process.
+    async def open(self, agent: bytes, settings: Mapping[str, object]) -> None:
+        """Begin.
 
         Args:
             agent: pickled.
@@ -103,7 +101,6 @@ class Worker:
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._life = asyncio.create_task(self._live(settings, ready))
         await ready
-        return os.getpid()
 
     async def _live(self, settings: Mapping[str, object], ready: asyncio.Future[None]) -> None:
         """Be in one context, from the beginning to the end."""
@@ -120,9 +117,11 @@ class Worker:
         """
         for each in commands:
             if isinstance(each, Call):
-                if each.id not in self._windows:  # else it came already: the driver could not know
-                    self._windows[each.id] = each.window
-                    self._read(each.id, REPLIES, self._make(each))
+                if (
+                    each.id,
+                    REPLIES,
+                ) not in self._readings:  # else it has come already
+                    self._read(each, REPLIES, self._make(each))
             elif (reading := self._readings.get((each.id, each.message))) is None:
                 pass
             elif isinstance(each, Credit):
@@ -155,10 +154,10 @@ class Worker:
 
     # -- calls -------------------------------------------------------------------------------------------
 
-    def _read(self, call: int, message: int, reads: Coroutine[object, object, None]) -> None:
+    def _read(self, call: Call, message: int, reads: Coroutine[object, object, None]) -> None:
         """Read something in a task of its own, which is all that keeps it going."""
-        key = call, message
-        reading = self._readings[key] = _Reading(self._windows[call])
+        key = call.id, message
+        reading = self._readings[key] = _Reading(call.window)
         loop = asyncio.get_running_loop()
         reading.task = loop.create_task(reads, context=self._variables.copy())
         reading.task.add_done_callback(lambda _: self._ended(key))
@@ -166,8 +165,6 @@ class Worker:
     def _ended(self, key: tuple[int, int]) -> None:
         # Else they would hold each other: the task its error, that its frames, and these the promise.
         self._readings.pop(key).task = None
-        if key[1] == REPLIES:
-            self._windows.pop(key[0], None)
 
     async def _make(self, call: Call) -> None:
         """Make a call, and tell its messages.
@@ -189,7 +186,7 @@ class Worker:
                 kind, known, whole = promise.message_class, promise.preliminary_metadata, promise.given
                 self._tell(Began(call.id, number, kind, known if whole is None else {}, whole))
                 if whole is None:
-                    self._read(call.id, number, self._tell_message(call.id, number, promise))
+                    self._read(call, number, self._tell_message(call.id, number, promise))
                 number = reading.sent = number + 1
                 if number >= reading.credit:
                     await reading.until_credit()
