@@ -48,8 +48,6 @@ _HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Headers of every response that does not set them itself."""
 
-_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
-
 
 class Guard:
     """Refuses requests of other sites and of clients without a token, and adds the headers for browsers.
@@ -131,12 +129,9 @@ class Guard:
 
             if scope["type"] == "lifespan":
                 await app(scope, receive, send)
-            elif (wrong := self._wrong(Headers(scope=scope), str(scope["path"]))) is None:
-                await app(scope, receive, send_guarded)
             else:
-                status, code, sentence, more = wrong
-                refusal = JSONResponse({"error": {"code": code, "message": sentence}}, status, more)
-                await refusal(scope, receive, send_guarded)
+                refusal = self._refusal(Headers(scope=scope), str(scope["path"]))
+                await (refusal or app)(scope, receive, send_guarded)
 
         return guarded
 
@@ -175,19 +170,15 @@ class Guard:
             return scheme in {"http", "https"}
         return scheme == "http" and name == host.lower()
 
-    def _wrong(self, headers: Headers, path: str) -> tuple[int, str, str, Mapping[str, str]] | None:
+    def _refusal(self, headers: Headers, path: str) -> JSONResponse | None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_host(hosts[0]):
-            return (
-                403,
-                "wrong_host",
-                "This server does not have that name (header Host); --name adds the one of a proxy.",
-                _NO_HEADERS,
-            )
+            sentence = "This server does not have that name (header Host); --name adds the one of a proxy."
+            return _refused(403, "wrong_host", sentence)
         origins = headers.getlist("origin")
         if not all(self._is_page(each, hosts[0]) for each in origins):
             sentence = "Pages of other sites may not use this server (header Origin)."
-            return 403, "wrong_origin", sentence, _NO_HEADERS
+            return _refused(403, "wrong_origin", sentence)
         folders = tuple(each for each in self._public if each.endswith("/") and each != "/")
         if self.login is None or path in self._public or path.startswith(folders):
             return None
@@ -195,5 +186,9 @@ class Guard:
             if self.login.has_come(headers):
                 return None
         except HTTPException as error:
-            return error.status_code, "too_many_attempts", error.detail, error.headers or _NO_HEADERS
-        return 401, "not_authenticated", self._how, {"www-authenticate": "Bearer"}
+            return _refused(error.status_code, "too_many_attempts", error.detail, error.headers)
+        return _refused(401, "not_authenticated", self._how, {"www-authenticate": "Bearer"})
+
+
+def _refused(status: int, code: str, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": {"code": code, "message": sentence}}, status, headers)
