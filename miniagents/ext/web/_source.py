@@ -8,7 +8,7 @@ from pathlib import PurePath
 from traceback import format_exception
 from typing import Final, NamedTuple, TypeAlias, cast
 
-from reactivex import abc
+from reactivex.disposable import SerialDisposable
 
 from miniagents.errors import (
     AgentTimeoutError,
@@ -208,7 +208,8 @@ class FrameSource:
         self._waiting: deque[MessagePromise[Message]] = deque()
         self._complete = False  # no further message comes
         self._advancing = False
-        self._subscriptions: list[abc.DisposableBase | None] = [None, None]  # of the messages, of the parts
+        self._subscription = SerialDisposable()  # to the messages
+        self._parts = SerialDisposable()  # the subscription to those of the message that is being told
         self._position = 0  # of the last frame that was taken
 
     # -- the reader --------------------------------------------------------------------------------------
@@ -225,7 +226,10 @@ class FrameSource:
             self._complete = True
             self._advance()
         else:
-            self._keep(0, replies.messages.subscribe(self._add_message, self._fail, self._no_more_messages))
+            messages = replies.messages
+            self._subscription.disposable = messages.subscribe(
+                self._add_message, self._fail, self._no_more_messages
+            )
 
     def take(self) -> Sequence[Positioned]:
         """Return the frames since the last call, in order; empty if there are none."""
@@ -303,7 +307,7 @@ class FrameSource:
             add = self._add_part
         elif origin is not None and role != "data":
             self._frames.append(ReplyOf(self._messages, *origin))
-        self._keep(1, promise.parts.subscribe(add, self._fail, self._end_message))
+        self._parts.disposable = promise.parts.subscribe(add, self._fail, self._end_message)
 
     def _add_part(self, part: Part) -> None:
         if isinstance(part, str):
@@ -315,7 +319,6 @@ class FrameSource:
 
     def _end_message(self) -> None:
         promise, self._message = self._message, None
-        self._subscriptions[1] = None
         if promise is not None and isinstance(data := promise.buffer.result, PageData):
             self._add(MessagePart(self._messages, DataPart(data.name, data.data, data.id, data.transient)))
         self._add(MessageEnded(self._messages))
@@ -336,12 +339,6 @@ class FrameSource:
         self.context.loop.call_soon(replies.cancel)  # no client gets the messages after the failed one
 
     # -- what is kept ------------------------------------------------------------------------------------
-
-    def _keep(self, which: int, subscription: abc.DisposableBase) -> None:
-        if self.ended:
-            subscription.dispose()
-        elif which == 0 or self._message is not None:  # else it has ended within `subscribe`
-            self._subscriptions[which] = subscription
 
     def _add(self, frame: Frame) -> None:
         if self.ended:
@@ -373,10 +370,8 @@ class FrameSource:
         del self._replies
         self._message = None
         self._waiting.clear()
-        subscriptions, self._subscriptions = self._subscriptions, []
-        for each in subscriptions:
-            if each is not None:
-                each.dispose()
+        self._subscription.dispose()
+        self._parts.dispose()
         self._on_more()
         return replies
 
