@@ -226,8 +226,7 @@ class FrameSource:
             self._complete = True
             self._advance()
         else:
-            messages = replies.messages
-            self._subscription.disposable = messages.subscribe(
+            self._subscription.disposable = replies.messages.subscribe(
                 self._add_message, self._fail, self._no_more_messages
             )
 
