@@ -8,13 +8,4 @@ from ._reload import serve_again
 from ._routes import About
 from ._serve import address_of, listen, serve_page
 
-__all__ = [
-    "About",
-    "Place",
-    "ServeError",
-    "Serving",
-    "address_of",
-    "listen",
-    "serve_again",
-    "serve_page",
-]
+__all__ = ["About", "Place", "ServeError", "Serving", "address_of", "listen", "serve_again", "serve_page"]

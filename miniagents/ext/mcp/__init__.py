@@ -12,7 +12,4 @@ from . import _sdk as _sdk  # first: it says what to install, if that is missing
 from ._serve import serve_mcp
 from ._session import mcp_tools
 
-__all__ = [
-    "mcp_tools",
-    "serve_mcp",
-]
+__all__ = ["mcp_tools", "serve_mcp"]

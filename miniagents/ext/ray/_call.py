@@ -16,18 +16,7 @@ from miniagents.parts import Part, Restart
 
 from ._errors import RemoteError, unpack_error
 from ._runs import RemoteRuns, RunWatch
-from ._wire import (
-    REPLIES,
-    Began,
-    Call,
-    Command,
-    Credit,
-    Ended,
-    Frame,
-    Leave,
-    Pieces,
-    data_of,
-)
+from ._wire import REPLIES, Began, Call, Command, Credit, Ended, Frame, Leave, Pieces, data_of
 
 if TYPE_CHECKING:
     from ._dispatcher import Host

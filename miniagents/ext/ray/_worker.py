@@ -15,17 +15,7 @@ from miniagents.messages import Message, MessagePromise
 from ._errors import pack_error
 from ._pickles import loads
 from ._runs import OBSERVED_CALL, RunReporter
-from ._wire import (
-    REPLIES,
-    Began,
-    Call,
-    Command,
-    Credit,
-    Ended,
-    Frame,
-    Pieces,
-    data_of,
-)
+from ._wire import REPLIES, Began, Call, Command, Credit, Ended, Frame, Pieces, data_of
 
 AnyAgent = MiniAgent[Message, Message, ...]
 
@@ -117,10 +107,7 @@ class Worker:
         """
         for each in commands:
             if isinstance(each, Call):
-                if (
-                    each.id,
-                    REPLIES,
-                ) not in self._readings:  # else it has come already
+                if (each.id, REPLIES) not in self._readings:  # else it has come already
                     self._read(each, REPLIES, self._make(each))
             elif (reading := self._readings.get((each.id, each.message))) is None:
                 pass

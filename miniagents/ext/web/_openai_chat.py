@@ -42,11 +42,7 @@ class ChatCompletionEncoder(Encoder):
     """
 
     def __init__(
-        self,
-        head: AnswerHead | None = None,
-        *,
-        usage: bool = False,
-        tools: Collection[str] = (),
+        self, head: AnswerHead | None = None, *, usage: bool = False, tools: Collection[str] = ()
     ) -> None:
         self._answer = Answer(tools)
         self._usage = usage

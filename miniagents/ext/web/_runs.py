@@ -389,14 +389,7 @@ class Runs:
             raise no_run()
         with _refusing():
             return await answer_question(
-                self._journal,
-                run,
-                question,
-                answer,
-                digest=digest,
-                by=by,
-                wait=_CHECKED,
-                check=self._check,
+                self._journal, run, question, answer, digest=digest, by=by, wait=_CHECKED, check=self._check
             )
 
     def _check(self, question: str, answer: Mapping[str, object]) -> None:

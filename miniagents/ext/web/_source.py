@@ -11,7 +11,6 @@ from typing import Final, NamedTuple, TypeAlias, cast
 from reactivex.disposable import SerialDisposable
 
 from miniagents.errors import (
-    AgentTimeoutError,
     BudgetExceededError,
     InquiryCancelledError,
     LLMRefusalError,
@@ -92,6 +91,12 @@ Origin: TypeAlias = Callable[[int, MessagePromise[Message]], tuple[int, int] | N
 
 _SHUT_DOWN: Final = "The server ended before the answer was complete."
 """The sentence of a run whose server ended first."""
+_SENTENCES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (TimeoutError, "The agent took too long."),
+    (LLMRefusalError, "The model refused to answer."),
+    (LLMTruncatedError, "The answer of the model was cut off."),
+    (BudgetExceededError, "The budget for this is used up."),
+)
 _FAILED: Final = "The agent failed; the log of the server says why."
 _UNANSWERABLE: Final = "The agent asks a person, and a client of this protocol cannot answer."
 _TAKEN: Final = "Another run waits already for the event that this one waits for."
@@ -109,19 +114,9 @@ def sentence_of(error: Exception) -> str:
         >>> sentence_of(ValueError("no such key: sk-123456789"))
         'The agent failed; the log of the server says why.'
     """
-    match error:
-        case AgentTimeoutError() | TimeoutError():
-            return "The agent took too long."
-        case LLMRefusalError():
-            return "The model refused to answer."
-        case LLMTruncatedError():
-            return "The answer of the model was cut off."
-        case BudgetExceededError():
-            return "The budget for this is used up."
-        case QuestionError(reason=None | "taken" as reason):
-            return _UNANSWERABLE if reason is None else _TAKEN
-        case _:
-            return _FAILED
+    if isinstance(error, QuestionError) and error.reason in {None, "taken"}:
+        return _UNANSWERABLE if error.reason is None else _TAKEN
+    return next((sentence for kind, sentence in _SENTENCES if isinstance(error, kind)), _FAILED)
 
 
 def frames_of(messages: Iterable[Message]) -> list[Frame]:
