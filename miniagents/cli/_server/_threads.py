@@ -7,7 +7,7 @@ the run when it has ended; if the server was killed before that, when the conver
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextvars import Context as Variables
 from dataclasses import dataclass
 from typing import Final
@@ -180,18 +180,10 @@ class Threads:
             OSError: the file cannot be written.
             JournalError: the run cannot be recorded.
         """
-
-        def cut(messages: list[Message]) -> tuple[int, str]:
-            if edit is None:
-                return len(messages), text
-            if not 0 <= edit < len(messages) or turn_in(messages[edit]) is None:
-                raise RequestError('"edit" must be the index of a message of the user.', param="edit")
-            return edit, text
-
         history, found = await self._found(thread)
         if not found.title:
             await history.set_title(_title_of(text))
-        return await self._answered(history, cut)
+        return await self._answered(history, text, edit)
 
     async def answer_again(self, thread: str) -> str:
         """Start a run that answers the user's last message again; the old answer is deleted.
@@ -209,29 +201,26 @@ class Threads:
             OSError: the file cannot be written.
             JournalError: the run cannot be recorded.
         """
-
-        def cut(messages: list[Message]) -> tuple[int, str]:
-            at = _last_turn(messages)
-            if at is None:
-                raise RequestError(
-                    "This conversation has no message to answer yet.", code="nothing_to_answer"
-                )
-            return at, messages[at].text or ""
-
         history, _ = await self._found(thread)
-        return await self._answered(history, cut)
+        return await self._answered(history)
 
     async def _answered(
-        self, history: ChatHistorySQLite, cut: Callable[[list[Message]], tuple[int, str]]
+        self, history: ChatHistorySQLite, text: str | None = None, edit: int | None = None
     ) -> str:
+        """Start a run for a text, at the end or in place of a message; without one, for the last one again."""
         await self._kept(history.thread)
         async with self._turn(history.thread):
             messages, going = await self._settled(history)
             if going is not None:
                 raise BeingAnsweredError(going)
-            count, text = cut(messages)
+            count = _last_turn(messages) if text is None else len(messages) if edit is None else edit
+            if count is None:
+                sentence = "This conversation has no message to answer yet."
+                raise RequestError(sentence, code="nothing_to_answer")
+            if edit is not None and (not 0 <= edit < len(messages) or turn_in(messages[edit]) is None):
+                raise RequestError('"edit" must be the index of a message of the user.', param="edit")
             turn = secrets.token_urlsafe(12)
-            question = user_message(text, turn)
+            question = user_message(messages[count].text or "" if text is None else text, turn)
             await history.keep_first(count, then=[question])
             sent = conversation_of([*messages[:count], question])
             began = asyncio.get_running_loop().time()
