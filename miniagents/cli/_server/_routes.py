@@ -146,11 +146,9 @@ class _Api:
                     raise RequestError(
                         '"regenerate" must be true, without "text" and "edit".', param="regenerate"
                     )
-                run = await self.threads.answer_again(thread)
-            else:
-                if edit is not None and type(edit) is not int:
-                    raise RequestError('"edit" must be a whole number.', param="edit")
-                run = await self.threads.say(thread, _text(body), edit=edit)
+            elif edit is not None and type(edit) is not int:
+                raise RequestError('"edit" must be a whole number.', param="edit")
+            run = await self.threads.say(thread, None if again else _text(body), edit=edit)
         except BeingAnsweredError as error:
             sentence = "A run is answering in this conversation; wait for its end, or stop it."
             refusal = {"code": "run_goes_on", "message": sentence, "run": error.run}

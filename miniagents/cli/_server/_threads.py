@@ -162,12 +162,13 @@ class Threads:
 
     # -- turns -------------------------------------------------------------------------------------------
 
-    async def say(self, thread: str, text: str, *, edit: int | None = None) -> str:
+    async def say(self, thread: str, text: str | None, *, edit: int | None = None) -> str:
         """Add a message of the user, and start a run that answers it.
 
         Args:
             thread: the name of the conversation.
-            text: the text of the message.
+            text: the text of the message; None to answer the user's last message again: the old answer is
+                deleted.
             edit: the index of the user's message to replace; all messages after it are deleted. None to add
                 the message at the end.
 
@@ -181,33 +182,8 @@ class Threads:
             JournalError: the run cannot be recorded.
         """
         history, found = await self._found(thread)
-        if not found.title:
+        if text is not None and not found.title:
             await history.set_title(_title_of(text))
-        return await self._answered(history, text, edit)
-
-    async def answer_again(self, thread: str) -> str:
-        """Start a run that answers the user's last message again; the old answer is deleted.
-
-        Args:
-            thread: the name of the conversation.
-
-        Returns:
-            The id of the run.
-
-        Raises:
-            RequestError: the conversation does not exist or has no message of the user, or the server has too
-                many runs.
-            BeingAnsweredError: the conversation has a run that has not ended.
-            OSError: the file cannot be written.
-            JournalError: the run cannot be recorded.
-        """
-        history, _ = await self._found(thread)
-        return await self._answered(history)
-
-    async def _answered(
-        self, history: ChatHistorySQLite, text: str | None = None, edit: int | None = None
-    ) -> str:
-        """Start a run for a text, at the end or in place of a message; without one, for the last one again."""
         await self._kept(history.thread)
         async with self._turn(history.thread):
             messages, going = await self._settled(history)
