@@ -62,7 +62,7 @@ def listen(place: Place) -> socket.socket:
             f"With --name {place.names[0]}, other machines can reach the page, so it needs a token; give one "
             "with --token, or leave --no-token out for a random one."
         )
-    if place.token is None and not _is_loopback(str(address[0])):
+    if place.token is None and not ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise ServeError(
             f"{place.host} can be reached from other machines, so it needs a token; give one with --token, "
             "leave --no-token out for a random one, or leave --host out to serve only this machine."
@@ -94,9 +94,8 @@ def address_of(place: Place, listener: socket.socket) -> str:
     bound, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound, place.host)  # noqa: S104 - compared with
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}/" + (
-        "" if place.token is None else f"#token={quote(place.token, safe='')}"
-    )
+    secret = "" if place.token is None else f"#token={quote(place.token, safe='')}"
+    return f"http://{shown}:{port}/{secret}"
 
 
 async def serve_page(
@@ -173,7 +172,3 @@ def _cut(web: uvicorn.Server) -> None:
     """Close the connections that are still open."""
     for connection in tuple(web.server_state.connections):
         connection.transport.abort()
-
-
-def _is_loopback(address: str) -> bool:
-    return ip_address(address.partition("%")[0]).is_loopback

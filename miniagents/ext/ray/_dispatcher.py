@@ -85,7 +85,7 @@ class Dispatcher:
                 "locks and open files made by the agent's function, and not where the agent is made."
             ) from error
         options = {"max_restarts": 0, "max_task_retries": 0, "scheduling_strategy": "SPREAD"}
-        self._actors: ActorClass = self.ray.remote(**{**options, **plan.options})(Worker)
+        self.actors: ActorClass = self.ray.remote(**{**options, **plan.options})(Worker)
         self._loop = asyncio.get_running_loop()
         self._workers: list[Host] = []
         self._waiting: deque[RemoteCall] = deque()
@@ -124,7 +124,7 @@ class Dispatcher:
         if self._closed or not (self._waiting or self._alone):
             return
         while len(self._workers) < self.plan.replicas:
-            self._workers.append(Host(self, self._actors.remote, self._failed_starts * _PAUSE))
+            self._workers.append(Host(self, self._failed_starts * _PAUSE))
         ready = [each for each in self._workers if each.ready]
         if not ready and self._warning is None:
             self._warning = self._loop.call_later(_SLOW_START, self._warn)
@@ -212,7 +212,6 @@ class Host:
 
     Args:
         dispatcher: who hands out calls.
-        start: starts the actor.
         delay: seconds before it is started.
 
     Attributes:
@@ -221,12 +220,11 @@ class Host:
         reserved: it takes none but the one that is to be made alone.
     """
 
-    def __init__(self, dispatcher: Dispatcher, start: Callable[[], ActorHandle], delay: float) -> None:
+    def __init__(self, dispatcher: Dispatcher, delay: float) -> None:
         self.calls: dict[int, RemoteCall] = {}
         self.ready: bool = False
         self.reserved: bool = False
         self._dispatcher = dispatcher
-        self._start = start
         self._delay = delay
         self._actor: ActorHandle | None = None
         self._frames: Frames | None = None
@@ -258,7 +256,7 @@ class Host:
         try:
             if self._delay:
                 await asyncio.sleep(self._delay)
-            actor = self._actor = self._start()
+            actor = self._actor = self._dispatcher.actors.remote()
             try:
                 await actor.open.remote(self._dispatcher.pickled, dict(self._dispatcher.settings))
             except ray.exceptions.RayTaskError as error:  # nor could it be made in any other worker
