@@ -28,7 +28,7 @@ _Data = dict[str, object]
 
 
 class ChatCompletionEncoder(Encoder):
-    """Writes one answer in chunks.
+    """Writes one answer in chunks, or gathers a whole one.
 
     Args:
         head: what the answer says of itself; None: that of a new one.
@@ -39,6 +39,11 @@ class ChatCompletionEncoder(Encoder):
         >>> encoder = ChatCompletionEncoder()
         >>> encoder.finish().count(b"data:")  # cut before its end: an error, and the mark of the end
         2
+        >>> for frame in [MessageBegan(0, "assistant"), MessagePart(0, "Hi"), RunEnded("finished")]:
+        ...     encoder.take(frame)
+        >>> status, body = encoder.response()
+        >>> status, body["choices"][0]["message"]["content"]
+        (200, 'Hi')
     """
 
     def __init__(
@@ -46,7 +51,9 @@ class ChatCompletionEncoder(Encoder):
     ) -> None:
         self._answer = Answer(tools)
         self._usage = usage
-        self._head = _head(head, "chat.completion.chunk")
+        head = head or AnswerHead.new("chatcmpl-")
+        kind = "chat.completion.chunk"
+        self._head = {"id": head.id, "object": kind, "created": head.created, "model": head.model}
         # What stands before and behind the text in most chunks.
         self._before = b'data: %b,"choices":[{"index":0,"delta":{"content":' % json_of(self._head)[:-1]
         counted = b',"usage":null' if usage else b""
@@ -54,6 +61,8 @@ class ChatCompletionEncoder(Encoder):
         self._length = 0  # characters of the text so far, which citations count
         self._began = 0  # where the present message begins among them
         self._withdrawn = False
+        self._pieces: list[Piece] = []  # of a whole answer
+        self._kept = 0  # where the present message begins among them
 
     @override
     def begin(self) -> bytes:
@@ -113,29 +122,7 @@ class ChatCompletionEncoder(Encoder):
             data["usage"] = None
         return b"data: %b\n\n" % json_of(data)
 
-
-class ChatCompletion:
-    """Gathers a whole answer.
-
-    Args:
-        head: what the answer says of itself; None: that of a new one.
-        tools: names of the client's own tools.
-
-    Example:
-        >>> from miniagents.ext.web._frames import MessagePart, RunEnded
-        >>> whole = ChatCompletion()
-        >>> for frame in [MessageBegan(0, "assistant"), MessagePart(0, "Hi"), RunEnded("finished")]:
-        ...     whole.take(frame)
-        >>> status, body = whole.response()
-        >>> status, body["choices"][0]["message"]["content"]
-        (200, 'Hi')
-    """
-
-    def __init__(self, head: AnswerHead | None = None, *, tools: Collection[str] = ()) -> None:
-        self._answer = Answer(tools)
-        self._head = _head(head, "chat.completion")
-        self._pieces: list[Piece] = []
-        self._began = 0  # where the present message begins among them
+    # -- a whole answer ----------------------------------------------------------------------------------
 
     def take(self, frame: Frame) -> None:
         """Take a frame of the run.
@@ -144,10 +131,10 @@ class ChatCompletion:
             frame: the next one.
         """
         if isinstance(frame, MessageBegan) and frame.role != "tool":
-            self._began = len(self._pieces)
+            self._kept = len(self._pieces)
         for piece in self._answer.pieces(frame):
             if isinstance(piece, Restart):
-                del self._pieces[self._began :]
+                del self._pieces[self._kept :]
             else:
                 self._pieces.append(piece)
 
@@ -165,7 +152,7 @@ class ChatCompletion:
             "finish_reason": "tool_calls" if calls else _REASONS[answer.summary.cut],
         }
         counted = _usage(answer.summary.usage)
-        return status, {**self._head, "choices": [choice], "usage": counted}
+        return status, {**self._head, "object": "chat.completion", "choices": [choice], "usage": counted}
 
     def _message(self, calls: list[_Data]) -> _Data:
         text = "".join(each for each in self._pieces if isinstance(each, str))
@@ -183,11 +170,6 @@ class ChatCompletion:
         data["annotations"] = cited
         data |= {"reasoning_content": thoughts} if thoughts else {}
         return data | ({"tool_calls": calls} if calls else {})
-
-
-def _head(head: AnswerHead | None, kind: str) -> _Data:
-    data = AnswerHead.new("chatcmpl-") if head is None else head
-    return {"id": data.id, "object": kind, "created": data.created, "model": data.model}
 
 
 def _call(call: ToolCall) -> _Data:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from ._chat import Chat, run_id
 from ._feeds import OF_ITS_CLIENT, Feed, frames_of_feed
 from ._openai_answer import AnswerHead, error_of_request
-from ._openai_chat import ChatCompletion, ChatCompletionEncoder
+from ._openai_chat import ChatCompletionEncoder
 from ._openai_requests import OpenAIRequest, read_chat_request, read_responses_request
 from ._openai_responses import ResponseEncoder
 from ._request_errors import Endpoint, RequestError, refusing
@@ -45,12 +45,10 @@ def openai_routes(chat: Chat) -> list[Route]:
     async def complete(request: Request) -> Response:
         wanted = read_chat_request(await _body(chat, request), urls=chat.urls, system=chat.system_messages)
         name = _target(chat, wanted)
-        head = AnswerHead.new("chatcmpl-", name)
         feed = await chat.attached(request, name, wanted.messages)
-        if wanted.stream:
-            encoder = ChatCompletionEncoder(head, usage=wanted.usage, tools=wanted.tools)
-            return FrameResponse(feed, encoder, ping=chat.ping)
-        return await _whole(request, feed, ChatCompletion(head, tools=wanted.tools))
+        head = AnswerHead.new("chatcmpl-", name)
+        answer = ChatCompletionEncoder(head, usage=wanted.usage, tools=wanted.tools)
+        return await _answered(chat, request, feed, answer, stream=wanted.stream)
 
     async def respond(request: Request) -> Response:
         body = await _body(chat, request)
@@ -58,9 +56,7 @@ def openai_routes(chat: Chat) -> list[Route]:
         name = _target(chat, wanted)
         run, feed = await _asking(chat, request, name, wanted)  # the answer has the id of a run that may ask
         answer = ResponseEncoder(AnswerHead.new("resp_", name), tools=wanted.tools, run=run)
-        if wanted.stream:
-            return FrameResponse(feed, answer, ping=chat.ping)
-        return await _whole(request, feed, answer)
+        return await _answered(chat, request, feed, answer, stream=wanted.stream)
 
     return [
         Route("/v1/models", _guarded(models), methods=["GET"]),
@@ -102,7 +98,11 @@ async def _asking(chat: Chat, request: Request, name: str, wanted: OpenAIRequest
     return run, feed
 
 
-async def _whole(request: Request, feed: Feed, answer: ChatCompletion | ResponseEncoder) -> Response:
+async def _answered(
+    chat: Chat, request: Request, feed: Feed, answer: ChatCompletionEncoder | ResponseEncoder, *, stream: bool
+) -> Response:
+    if stream:
+        return FrameResponse(feed, answer, ping=chat.ping)
     watcher = asyncio.create_task(_close_when_gone(request, feed))
     try:
         async with aclosing(frames_of_feed(feed)) as frames:

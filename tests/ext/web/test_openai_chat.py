@@ -12,7 +12,7 @@ from miniagents import AssistantMessage, MiniAgents
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.ext.web._frames import Ending, Frame, MessageBegan, MessagePart, RunEnded
 from miniagents.ext.web._openai_answer import AnswerHead
-from miniagents.ext.web._openai_chat import ChatCompletion, ChatCompletionEncoder
+from miniagents.ext.web._openai_chat import ChatCompletionEncoder
 from miniagents.values import (
     Citation,
     Finish,
@@ -40,7 +40,7 @@ async def chunks(frames: Iterable[Frame], *, usage: bool = False, tools: Collect
 
 
 async def completion(frames: Iterable[Frame], tools: Collection[str] = ()) -> Completion:
-    async with client_of(whole(ChatCompletion(HEAD, tools=tools), frames)) as client:
+    async with client_of(whole(ChatCompletionEncoder(HEAD, tools=tools), frames)) as client:
         return await client.chat.completions.create(model="poet", messages=[])
 
 
@@ -71,7 +71,7 @@ class TestStream:
     async def test_unknown_tokens_are_zero(self) -> None:
         """W13: clients need a count; where none is known, it is zero."""
         (counted,) = [each.usage for each in await chunks(run_of("Hi"), usage=True) if not each.choices]
-        whole = ChatCompletion()
+        whole = ChatCompletionEncoder()
         for frame in run_of("Hi"):
             whole.take(frame)
         told = whole.response()[1]["usage"]
@@ -221,7 +221,7 @@ class TestOurAgent:
         await check_any_run(
             lambda frames: (
                 streamed(ChatCompletionEncoder(HEAD, usage=True), frames),
-                whole(ChatCompletion(HEAD), frames),
+                whole(ChatCompletionEncoder(HEAD), frames),
             ),
             ask,
         )
