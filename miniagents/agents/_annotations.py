@@ -68,7 +68,7 @@ class MessageClasses:
         if isinstance(found, type) and (is_protocol(found) or issubclass(context, found)):
             return None
         msg = (
-            f"The first parameter of {name} is annotated as {_shown(found)}; "
+            f"The first parameter of {name} is annotated as {shown(found)}; "
             f"an agent function is given its {context.__name__} there."
         )
         raise TypeError(msg)
@@ -102,7 +102,7 @@ def _resolved(annotation: object, function: Callable[..., object], name: str) ->
         )
     except NameError as error:
         msg = (
-            f"{name} is an agent for {_shown(annotation)}, but {error.name!r} cannot be found in its module. "
+            f"{name} is an agent for {shown(annotation)}, but {error.name!r} cannot be found in its module. "
             "The types of an agent are also checked at run time: define its message classes before it, at "
             "the top of the module, and import them outside of `if TYPE_CHECKING:`."
         )
@@ -154,7 +154,7 @@ def _classes(argument: object, *, name: str) -> Classes | None:
     if _is_message_class(argument):
         return (argument,)
     msg = (
-        f"{name} is an agent for {_shown(argument)}; agents take and reply messages, "
+        f"{name} is an agent for {shown(argument)}; agents take and reply messages, "
         "so give a subclass of Message, or a union of these."
     )
     raise TypeError(msg)
@@ -164,7 +164,8 @@ def _is_message_class(argument: object) -> TypeGuard[type[Message]]:
     return isinstance(argument, type) and issubclass(argument, Message)
 
 
-def _shown(annotation: object) -> str:
+def shown(annotation: object) -> str:
+    """Return an annotation as an error names it."""
     if isinstance(annotation, str):
         return annotation
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)

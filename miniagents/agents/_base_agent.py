@@ -1,22 +1,46 @@
 """``BaseAgent``: classes whose instances are agents."""
 
+import inspect
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
+from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast, get_args, get_origin
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
-from pydantic.dataclasses import dataclass
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic.fields import FieldInfo
 from pydantic_core import ArgsKwargs, PydanticCustomError
-from typing_extensions import dataclass_transform, override
+from typing_extensions import Format, dataclass_transform, get_annotations, override
 
 from miniagents.messages import MessageSequencePromise
 from miniagents.values import MessageValidationError, freeze_data, misfit, refuse_changeable
 
 from ._agent import In, InteractionContext, MiniAgent, Out
-from ._agent_class import AgentClass, prepare
+from ._annotations import Classes, MessageClasses, shown
+from ._keywords import Keywords, generator_text
 
 C = TypeVar("C", bound=type[object])
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentClass:
+    """The facts that all agents of a class share.
+
+    Attributes:
+        alias: their name.
+        description: what they do.
+        keywords: their fields.
+        classes: the classes of the messages that they take and reply; None if they take and reply any
+            message.
+    """
+
+    alias: str
+    description: str
+    keywords: Keywords
+    classes: MessageClasses | None
 
 
 def _with_fields(cls: C, *, deferred: bool = False) -> C:
@@ -29,7 +53,7 @@ def _with_fields(cls: C, *, deferred: bool = False) -> C:
         defer_build=deferred,
         hide_input_in_errors=True,  # it may be a secret, and of a missing field it is all the others
     )
-    dataclass(cls, kw_only=True, repr=False, eq=False, config=config)
+    pydantic_dataclass(cls, kw_only=True, repr=False, eq=False, config=config)
     return cls
 
 
@@ -80,13 +104,11 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
     @override
     def __init_subclass__(cls, *, alias: str | None = None, description: str | None = None) -> None:
         super().__init_subclass__()
-        prepare(cls, BaseAgent)
+        _prepare(cls)
         _with_fields(cls)
-        fields = cls.__pydantic_fields__
-        refuse_changeable(cls.__qualname__, {name: field.annotation for name, field in fields.items()})
-        cls.__agent_class__ = AgentClass.of(
-            cls, BaseAgent, InteractionContext, alias=alias, description=description
-        )
+        annotations = {name: field.annotation for name, field in cls.__pydantic_fields__.items()}
+        refuse_changeable(cls.__qualname__, annotations)
+        cls.__agent_class__ = _facts(cls, alias, description)
 
     @abstractmethod
     async def run(self, ctx: InteractionContext[In, Out]) -> None:
@@ -144,14 +166,14 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
             names = ", ".join(cls.__agent_class__.keywords.names) or "none"
             msg = f"{cls.__name__} takes its fields by keyword; it knows: {names}."
             raise TypeError(msg)
-        fields = cls.__pydantic_fields__
+        known = cls.__pydantic_fields__
         keywords = given.kwargs if isinstance(given, ArgsKwargs) else None
-        if keywords and not any(field.validation_alias for field in fields.values()):
-            unknown = next((name for name in keywords if name not in fields), None)
+        if keywords and not any(field.validation_alias for field in known.values()):
+            unknown = next((name for name in keywords if name not in known), None)
             if unknown is not None:  # said as `fork` says it
-                known = {"owner": cls.__name__, "name": repr(unknown), "fields": ", ".join(fields) or "none"}
+                words = {"owner": cls.__name__, "name": repr(unknown), "fields": ", ".join(known) or "none"}
                 raise PydanticCustomError(
-                    "unknown_field", "{owner} takes no keyword {name}; it knows: {fields}", known
+                    "unknown_field", "{owner} takes no keyword {name}; it knows: {fields}", words
                 )
         return given
 
@@ -231,3 +253,122 @@ def _unchanging(alias: str, name: str) -> str:
         f"Agent {alias} never changes, so that its runs share nothing: {name!r} cannot be set or deleted. "
         "Keep the state of a run in local variables of `run`; fork makes a copy with other fields."
     )
+
+
+# -- the facts about a class, read when it is defined ------------------------------------------------------
+
+
+def _facts(made: type[object], alias: str | None, description: str | None) -> AgentClass:
+    """Read the facts of a class that has its fields already."""
+    shown_alias = _WORDS.sub("_", made.__name__).upper() if alias is None else alias
+    text = inspect.cleandoc(made.__doc__ or "") if description is None else description
+    names = tuple(each.name for each in fields(made) if each.init) if is_dataclass(made) else ()
+    return AgentClass(
+        shown_alias,
+        text.replace("{AGENT_ALIAS}", shown_alias),
+        Keywords(names, frozenset(), open=False, defaults={}),
+        _message_classes(made),
+    )
+
+
+def _prepare(made: type[object]) -> None:
+    """Freeze the defaults of the fields of a class, before it gets them; refuse names that agents use."""
+    name = made.__name__
+    body = cast("Mapping[str, object]", vars(made))
+    if "__init__" in body:
+        msg = (
+            f"{name} has an __init__ of its own; an agent of a class is made of its fields by keyword, and "
+            "copied by fork, so declare fields and give them defaults, validators or properties."
+        )
+        raise TypeError(msg)
+    annotations = get_annotations(made, format=Format.FORWARDREF)
+    known = set(dir(BaseAgent))
+    for each in annotations:
+        if each in known:
+            msg = f"{name} has a field {each!r}, a name that every agent uses already; choose another one."
+            raise TypeError(msg)
+    for each in ("alias", "description"):
+        if each in body:
+            msg = f"{name} sets {each!r} in its body; write `class {name}(..., {each}=...)`."
+            raise TypeError(msg)
+    for each, annotation in annotations.items():
+        if each in body and "ClassVar" not in str(annotation):
+            default = freeze_data({each: body[each]})[each]
+            # A dataclass refuses a default without a hash, such as a pydantic model, unless a `Field` holds
+            # it.
+            hashed = getattr(default, "__hash__", None) is not None
+            setattr(made, each, default if hashed else Field(default=default))
+
+
+def _message_classes(made: type[object]) -> MessageClasses | None:
+    name = made.__name__
+    annotated = MessageClasses.of(_run_without_self(made), InteractionContext, f"{name}.run")
+    arguments = _arguments(made)
+    if not arguments:
+        return annotated
+    declared = MessageClasses.given(arguments, name)
+    if annotated is None or _fits(annotated, declared or MessageClasses(None, None)):
+        return declared
+    wanted = " to ".join(map(shown, arguments))
+    msg = (
+        f"{name} is a class of agents for {wanted}, but the context of its run is for other messages; write "
+        f"`async def run(self, ctx: InteractionContext[{', '.join(map(shown, arguments))}])`."
+    )
+    raise TypeError(msg)
+
+
+def _run_without_self(made: type[object]) -> Callable[..., object]:
+    """Return the function that an agent runs, without its ``self``."""
+    name = made.__name__
+    run = cast("Callable[..., object]", inspect.getattr_static(made, "run"))
+    wanted = "write `async def run(self, ctx):`"
+    inherited = "run" not in vars(made) and getattr(run, "__isabstractmethod__", False)
+    if inherited or run is vars(BaseAgent)["run"]:
+        msg = f"{name} has no `run` method; {wanted}."
+        raise TypeError(msg)
+    if inspect.isasyncgenfunction(run):
+        raise TypeError(generator_text(f"{name}.run", "async def run(self, ctx):"))
+    if not inspect.iscoroutinefunction(run):
+        msg = f"{name}.run is not an `async def` function; an agent awaits messages, so {wanted}."
+        raise TypeError(msg)
+    bound = partial(run, None)
+    try:
+        parameters = list(inspect.signature(bound).parameters.values())
+    except ValueError:
+        parameters = []  # not even `self`
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not parameters or parameters[0].kind not in kinds:
+        msg = f"{name}.run takes no context; {wanted}."
+        raise TypeError(msg)
+    if parameters[1:]:
+        msg = (
+            f"{name}.run takes {parameters[1].name!r} beside its context; the parameters of a class of "
+            "agents are its fields, so declare it in the class."
+        )
+        raise TypeError(msg)
+    return bound
+
+
+def _arguments(made: type[object]) -> tuple[object, ...]:
+    """Return what the bases of ``made`` have in the brackets of `BaseAgent`; empty without brackets."""
+    root: type[object] = BaseAgent  # without its type arguments
+    bases = cast("tuple[object, ...]", vars(made).get("__orig_bases__", made.__bases__))
+    for base in bases:
+        origin = get_origin(base) or base
+        given = cast("tuple[object, ...]", get_args(base))
+        if origin is root:
+            return given
+        if isinstance(origin, type) and issubclass(origin, root):
+            names = cast("tuple[object, ...]", getattr(origin, "__parameters__", ()))
+            known = dict(zip(names, given, strict=False))
+            return tuple(known.get(each, each) for each in _arguments(origin))
+    return ()
+
+
+def _fits(run: MessageClasses, declared: MessageClasses) -> bool:
+    """Return whether ``run`` takes all messages that the agents take, and replies only what they reply."""
+    return _covers(run.takes, declared.takes) and _covers(declared.replies, run.replies)
+
+
+def _covers(wide: Classes | None, narrow: Classes | None) -> bool:
+    return wide is None or (narrow is not None and all(issubclass(each, wide) for each in narrow))

@@ -30,19 +30,12 @@ _OTHER_WORDS: Final[Mapping[str, str]] = MappingProxyType(
 _ROLE_WORDS: Final = frozenset({"system", "developer", "user", "assistant", "tool", *_OTHER_WORDS})
 _ITEMS: Final = frozenset({"function_call", "function_call_output", "reasoning"})
 # Fields of an answer besides its content; no provider needs them back.
-_ABOUT_ANSWERS: Final = frozenset(
+_DROPPED: Final = frozenset(
     {
-        "annotations",
-        "container",
-        "phase",
-        "provider_specific_fields",
-        "status",
-        "stop_sequence",
-        "type",
-        "usage",
+        *("annotations", "audio", "container", "function_call", "phase", "provider_specific_fields"),
+        *("status", "stop_sequence", "type", "usage"),
     }
 )
-_DROPPED: Final = _ABOUT_ANSWERS | {"audio", "function_call"}
 _CONTENT: Final = frozenset(
     {"role", "content", "tool_calls", "tool_call_id", "refusal", "reasoning_content", "is_error"}
 )
@@ -77,11 +70,13 @@ def message_of_role(fields: _Fields) -> Message | None:
     if not isinstance(role, str) or role not in _READ:
         if "content" not in fields:
             return None  # data with a role of another kind, such as that of a person in a team
-        _refuse(_of_unknown_role(role))
+        word = _OTHER_WORDS.get(role) if isinstance(role, str) else None
+        instead = f'write "{word}"' if word else f"the roles are {_ROLES}"
+        _refuse(f"a message has the role {role!r}, which is not known; {instead}")
     known = {name: value for name, value in fields.items() if value is not None and name != "role"}
     if "content" not in known and ("text" in known or "parts" in known):
         return _with_own_fields(role, known)
-    return _READ[role](known)
+    return _READ[role][1](known)
 
 
 def refuse_pair(first: object, second: object) -> None:
@@ -114,12 +109,6 @@ def _refuse(sentence: str) -> NoReturn:
     raise RoleDictError(sentence)
 
 
-def _of_unknown_role(role: object) -> str:
-    word = _OTHER_WORDS.get(role) if isinstance(role, str) else None
-    instead = f'write "{word}"' if word else f"the roles are {_ROLES}"
-    return f"a message has the role {role!r}, which is not known; {instead}"
-
-
 def _without_role(fields: _Fields) -> Message | None:
     """Return the message of an item of OpenAI's Responses; None if the mapping is plain data."""
     kind = fields.get("type")
@@ -141,7 +130,7 @@ def _with_own_fields(role: str, known: _Fields) -> Message:
     text = data.pop("text", None)
     if text is not None and not isinstance(text, str):
         _refuse(f"the text of a message is of type {type(text).__name__}; give a str")
-    return message_of(_CLASSES[role], text, data)
+    return message_of(_READ[role][0], text, data)
 
 
 # -- roles -----------------------------------------------------------------------------------------------
@@ -188,13 +177,8 @@ def _tool(known: _Fields) -> Message:
     call_id = known.get("tool_call_id")
     if not isinstance(call_id, str):
         _refuse('a message of role "tool" has no tool_call_id; give the id of the call that it answers')
-    name = known.get("name")
-    told = ToolResult(
-        call_id,
-        _one_text(known, "tool"),
-        is_error=known.get("is_error") is True,
-        name=name if isinstance(name, str) else None,
-    )
+    name, text = _str_or_none(known.get("name")), _one_text(known, "tool")
+    told = ToolResult(call_id, text, is_error=known.get("is_error") is True, name=name)
     data = {key: each for key, each in _data(known).items() if key != "name"}
     return message_of(ToolMessage, None, {"parts": [told], **data})
 
@@ -257,22 +241,15 @@ def _made(kind: type[Message], parts: list[Content], data: _Fields) -> Message:
 
 def _item(kind: str, fields: _Fields) -> Message:
     if kind == "function_call":
-        call = _tool_call(
-            fields.get("call_id"), fields.get("name"), fields.get("arguments"), fields.get("id")
-        )
-        return AssistantMessage(parts=[call])
+        given = (fields.get(name) for name in ("call_id", "name", "arguments", "id"))
+        return AssistantMessage(parts=[_tool_call(*given)])
     if kind == "function_call_output":
         answered = _str(fields.get("call_id"), "the call_id of a function_call_output")
         output = _one_text({"content": fields.get("output")}, "tool")
         return ToolMessage(parts=[ToolResult(answered, output)])
     said = _one_text({"content": fields.get("summary") or ()}, "assistant")
-    signature, item_id = fields.get("encrypted_content"), fields.get("id")
-    thought = Reasoning(
-        said,
-        signature if isinstance(signature, str) else None,
-        item_id if isinstance(item_id, str) else None,
-    )
-    return AssistantMessage(parts=[thought])
+    signature, item_id = map(_str_or_none, (fields.get("encrypted_content"), fields.get("id")))
+    return AssistantMessage(parts=[Reasoning(said, signature, item_id)])
 
 
 def _call(given: object) -> ToolCall:
@@ -292,7 +269,7 @@ def _tool_call(call_id: object, name: object, arguments: object, item_id: object
         _str(call_id, "the id of a call"),
         _str(name, "the name of a called tool"),
         arguments if isinstance(arguments, str) else _json(arguments),
-        item_id if isinstance(item_id, str) else None,
+        _str_or_none(item_id),
     )
 
 
@@ -338,6 +315,10 @@ def _str(value: object, what: str) -> str:
     return value
 
 
+def _str_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _text(part: _Fields) -> Content:
     return _str(part.get("text"), "the text of a part")
 
@@ -349,7 +330,7 @@ def _image_url(part: _Fields) -> Content:
             _refuse_file_id()
         told = _fields_of(given, "the image_url of a part")
         given, detail = told.get("url"), told.get("detail")
-    said = detail if isinstance(detail, str) else None
+    said = _str_or_none(detail)
     address = _str(given, "the url of an image")
     data = _data_of(address)
     if data is None:
@@ -359,8 +340,7 @@ def _image_url(part: _Fields) -> Content:
 
 def _file(part: _Fields) -> Content:
     told = part if part.get("type") == "input_file" else _fields_of(part.get("file"), "the file of a part")
-    name = told.get("filename")
-    called = name if isinstance(name, str) else None
+    called = _str_or_none(told.get("filename"))
     if told.get("file_url") is not None:
         return File(url=_str(told["file_url"], "the file_url of a file"), name=called)
     if told.get("file_data") is None:
@@ -382,16 +362,14 @@ def _image(part: _Fields) -> Content:
 def _document(part: _Fields) -> Content:
     if part.get("context"):
         _refuse("the context of a document is not understood; write it as a text before the document")
-    title = part.get("title")
     data, url, media_type = _source(part, "a document")
-    return File(data=data, url=url, media_type=media_type, name=title if isinstance(title, str) else None)
+    return File(data=data, url=url, media_type=media_type, name=_str_or_none(part.get("title")))
 
 
 def _source(part: _Fields, what: str) -> tuple[bytes | None, str | None, str | None]:
     source = _fields_of(part.get("source"), f"the source of {what}")
     kind, data = source.get("type"), source.get("data")
-    named = source.get("media_type")
-    media_type = named if isinstance(named, str) else None
+    media_type = _str_or_none(source.get("media_type"))
     if kind == "base64":
         return _bytes(_str(data, f"the data of {what}")), None, media_type
     if kind == "text":
@@ -437,9 +415,8 @@ def _tool_result(part: _Fields) -> Content:
 
 
 def _thinking(part: _Fields) -> Content:
-    signature = part.get("signature")
     thought = _str(part.get("thinking"), "the thinking of a part")
-    return Reasoning(thought, signature if isinstance(signature, str) else None)
+    return Reasoning(thought, _str_or_none(part.get("signature")))
 
 
 def _redacted(part: _Fields) -> Content:
@@ -477,15 +454,12 @@ _SAID_BY_MODEL: Final[_Readers] = MappingProxyType(
         "tool_use": _tool_use,
     }
 )
-_READ: Final[Mapping[str, Callable[[_Fields], Message]]] = MappingProxyType(
-    {"system": _system, "developer": _system, "user": _user, "assistant": _assistant, "tool": _tool}
-)
-_CLASSES: Final[Mapping[str, type[Message]]] = MappingProxyType(
+_READ: Final[Mapping[str, tuple[type[Message], Callable[[_Fields], Message]]]] = MappingProxyType(
     {
-        "system": SystemMessage,
-        "developer": SystemMessage,
-        "user": UserMessage,
-        "assistant": AssistantMessage,
-        "tool": ToolMessage,
+        "system": (SystemMessage, _system),
+        "developer": (SystemMessage, _system),
+        "user": (UserMessage, _user),
+        "assistant": (AssistantMessage, _assistant),
+        "tool": (ToolMessage, _tool),
     }
 )

@@ -246,8 +246,7 @@ class Limiter:
         if not self._waiting:
             self._forget_refusals(loop.time())
         if not self._waiting and self._delay(tokens, answered, loop.time()) <= 0:
-            self._requests.take(1)
-            self._take(tokens, answered)
+            self._take(1, tokens, answered)
             return
         turn: Future[None] = loop.create_future()
         self._waiting.append((turn, tokens, answered))
@@ -259,8 +258,7 @@ class Limiter:
             if turn.cancelled():
                 self._waiting = deque(each for each in self._waiting if each[0] is not turn)
             else:  # its turn had come in the same moment
-                self._requests.take(-1)
-                self._take(-tokens, -answered)
+                self._take(-1, -tokens, -answered)
             self._set_timer(loop)
             raise
 
@@ -271,7 +269,7 @@ class Limiter:
             tokens: how many more it used than were given to :meth:`acquire`; negative if it used fewer.
             answered: how many of these are output tokens.
         """
-        self._take(tokens, answered)
+        self._take(0, tokens, answered)
         if self._loop is not None and not self._loop.is_closed():
             self._set_timer(self._loop)
 
@@ -401,7 +399,8 @@ class Limiter:
             self._not_before - now,
         )
 
-    def _take(self, tokens: float, answered: float) -> None:
+    def _take(self, requests: int, tokens: float, answered: float) -> None:
+        self._requests.take(requests)
         self._tokens.take(tokens)
         self._sent.take(tokens - answered)
         self._answered.take(answered)
@@ -424,8 +423,7 @@ class Limiter:
             if not turn.done():
                 if self._delay(tokens, answered, loop.time()) > 0:
                     break
-                self._requests.take(1)
-                self._take(tokens, answered)
+                self._take(1, tokens, answered)
                 turn.set_result(None)
             self._waiting.popleft()
         self._set_timer(loop)

@@ -1,16 +1,18 @@
 """``RunUsage``: counts the tokens, requests and money that models use, by model and by agent."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 from typing_extensions import override
 
+from miniagents.agents import MiniAgent
 from miniagents.messages import Message, MessageSequencePromise
 from miniagents.messages._parts import run_of
+from miniagents.models import AgentTool, AskedModel, ModelAgent, ToolLoop
 from miniagents.streams._observers import (
     ModelAsked,
     Observer,
@@ -22,8 +24,9 @@ from miniagents.streams._observers import (
 )
 from miniagents.values import LLMError, Retry, Usage, label_of
 
-from ._asked_models import AnyAgent, asked_models
 from ._prices import dollars
+
+AnyAgent = MiniAgent[Message, Message, ...]
 
 Price: TypeAlias = Callable[[Usage, str, str | None], Decimal | None]
 """Returns the price of tokens, from the usage, the model and its provider (None if that is not known).
@@ -284,7 +287,7 @@ class RunUsage(Observer):
         """
         names = {
             asked.model: None
-            for asked in asked_models(agent)
+            for asked in dict.fromkeys(_asked(agent, {}))
             if asked.model is not None and self._price(Usage(1, 1), asked.model, asked.provider) is None
         }
         return tuple(label_of(name) or "a model" for name in names)
@@ -364,3 +367,22 @@ def _account(
     if not model and isinstance(error, LLMError):
         return _Account(error.provider, error.model or "", agent.alias)
     return _Account(None, model or "", agent.alias)
+
+
+def _asked(agent: AnyAgent, given: Mapping[str, object]) -> Iterator[AskedModel]:
+    """Yield the models that a call with these keywords calls, as far as they are known."""
+    if isinstance(agent, ModelAgent):
+        yield agent.asks(**given)
+        return
+    keywords = {**agent.defaults, **given}
+    parts: list[AnyAgent] = []
+    if not given:  # else these are the keywords of the outer agent, which were looked at already
+        parts += [cast("AnyAgent", value) for value in keywords.values() if isinstance(value, MiniAgent)]
+    function: object = agent._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it runs
+    if isinstance(function, ToolLoop):
+        callees = function.calls.toolbox.callees.values()
+        parts += [callee.agent for callee in callees if isinstance(callee, AgentTool)]
+    for part in parts:
+        yield from _asked(part, {})
+    for component in agent.components:
+        yield from _asked(component, keywords)

@@ -5,8 +5,7 @@ pytest loads the plugin by itself; see docs/testing.md.
 
 from ._cassettes import Cassette, cassette
 from ._marbles import Marbles
-from ._scripted_model import ScriptedModel, scripted_model
-from ._scripted_models import ScriptedModels
+from ._scripted_model import ScriptedModel, ScriptedModels, scripted_model
 from ._step_reader import StepReader
 from ._virtual_time import VirtualClock, virtual_time
 

@@ -18,6 +18,9 @@ _SIGNS: Final[Mapping[str, EventKind]] = MappingProxyType(
     {"|": "complete", "#": "error", "^": "began", "!": "left"}
 )
 _SIGN_OF: Final[Mapping[str, str]] = MappingProxyType({kind: sign for sign, kind in _SIGNS.items()})
+_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {"complete": "the end", "began": "that reading begins", "left": "that it is cancelled"}
+)
 _PASSING: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)(?=\s|$)")
 _MILLISECONDS: Final = MappingProxyType({"ms": 1, "s": 1000, "m": 60_000})
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -128,8 +131,7 @@ class _Reader:
     def _pass(self, at: int, passing: re.Match[str]) -> None:
         if self._group is not None:
             raise self._wrong(at, "is time in a group, but the values of a group come at the same time")
-        number = self._text[passing.start(1) : passing.end(1)]
-        exact = float(number) * _MILLISECONDS[self._text[passing.start(2) : passing.end(2)]]
+        exact = float(passing[1]) * _MILLISECONDS[passing[2]]
         if abs(exact - round(exact)) > 1e-6:  # noqa: PLR2004 - what floats do to 1.1 s
             raise self._wrong(at, f"is {exact:g} ms; frames are whole milliseconds")
         self._frame += round(exact)
@@ -322,17 +324,9 @@ def _told(events: Sequence[MarbleEvent]) -> str:
 
 
 def _one_told(event: MarbleEvent) -> str:
-    match event.kind:
-        case "next":
-            return shown(event.value)
-        case "complete":
-            return "the end"
-        case "error":
-            return "an error" if event.value is None else f"the error {shown(event.value)}"
-        case "began":
-            return "that reading begins"
-        case "left":
-            return "that it is cancelled"
+    if event.kind == "error":
+        return "an error" if event.value is None else f"the error {shown(event.value)}"
+    return _WORDS.get(event.kind) or shown(event.value)
 
 
 def shown(value: object) -> str:

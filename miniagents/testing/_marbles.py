@@ -397,13 +397,8 @@ class ReadExpectation:
 
 
 def _expected(event: MarbleEvent, named: Mapping[str, object], error: Error | None) -> MarbleEvent:
-    match event.kind:
-        case "next":
-            return MarbleEvent(event.frame, "next", named[str(event.value)])
-        case "error":
-            return MarbleEvent(event.frame, "error", error)
-        case _:
-            return MarbleEvent(event.frame, event.kind)
+    values = {"next": named.get(str(event.value)), "error": error}
+    return MarbleEvent(event.frame, event.kind, values.get(event.kind))
 
 
 def _compare(

@@ -31,6 +31,9 @@ from typing_extensions import override
 
 from miniagents.values import MiniAgentsError, innermost_frame
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
 Address = object
 
 
@@ -54,29 +57,29 @@ def traffic(watched: Iterable[int], known: Iterable[int]) -> Traffic:
         watched: the descriptors for which the loop waits now.
         known: all descriptors for which it has ever waited; closed ones are skipped.
     """
-    ends = {descriptor: _ends(descriptor) for descriptor in {*known, *watched}}
+    ends = {descriptor: _on_copy(descriptor, _ends) for descriptor in {*known, *watched}}
     own = {end[0] for end in ends.values() if end is not None}
-    waiting = [ends[descriptor] for descriptor in watched if not _listens(descriptor)]
+    waiting = [ends[descriptor] for descriptor in watched if not _on_copy(descriptor, _listens)]
     inside = [end is not None and end[1] in own for end in waiting]
     return Traffic(outside=not all(inside), inside=any(inside))
 
 
-def _ends(descriptor: int) -> tuple[Address, Address] | None:
-    """Return the two addresses of a connection; None for all else."""
-    with suppress(OSError):  # closed, no socket, not connected
-        if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-            with socket.socket(fileno=os.dup(descriptor)) as copy:
-                own, peer = copy.getsockname(), copy.getpeername()
-                return (own, peer) if own and peer else None  # a socket pair has no addresses
-    return None
-
-
-def _listens(descriptor: int) -> bool:
+def _on_copy(descriptor: int, look: Callable[[socket.socket], T]) -> T | None:
+    """Return what ``look`` finds of a socket; None if it is closed, no socket, or not connected."""
     with suppress(OSError):
         if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             with socket.socket(fileno=os.dup(descriptor)) as copy:
-                return copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0
-    return False
+                return look(copy)
+    return None
+
+
+def _ends(connection: socket.socket) -> tuple[Address, Address] | None:
+    own, peer = connection.getsockname(), connection.getpeername()
+    return (own, peer) if own and peer else None  # a socket pair has no addresses
+
+
+def _listens(server: socket.socket) -> bool:
+    return server.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0
 
 
 class HasFileno(Protocol):
@@ -177,9 +180,6 @@ class VirtualSelector(selectors.BaseSelector):
     def close(self) -> None:
         self._real.close()
 
-
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
 _Started: TypeAlias = tuple[asyncio.SubprocessTransport, asyncio.SubprocessProtocol]
 _Start: TypeAlias = Callable[..., Awaitable[_Started]]
@@ -302,19 +302,19 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> "asyncio.Future[T]":
         """Run ``func`` on a thread; time is real time until it has ended, but for its waits for the loop."""
+        job = partial(func, *args)
         if executor is None or isinstance(executor, ThreadPoolExecutor):  # not in another process
-            future = super().run_in_executor(executor, partial(self._run_job, func, *args))
-        else:
-            future = super().run_in_executor(executor, func, *args)
+            job = partial(self._run_job, job)
+        future = super().run_in_executor(executor, job)
         self._jobs += 1
         future.add_done_callback(self._job_ended)
         return future
 
-    def _run_job(self, func: Callable[[*Ts], T], *args: *Ts) -> T:
+    def _run_job(self, job: Callable[[], T]) -> T:
         thread = get_ident()
         self._job_threads.add(thread)
         try:
-            return func(*args)
+            return job()
         finally:
             self._job_threads.discard(thread)
 

@@ -7,8 +7,8 @@ import pytest
 from typing_extensions import override
 
 from miniagents import BaseAgent, InteractionContext, Message
-from miniagents.agents._agent_class import AgentClass
 from miniagents.agents._annotations import MessageClasses
+from miniagents.agents._base_agent import AgentClass
 
 
 class Question(Message):
