@@ -351,7 +351,7 @@ def _run_without_self(made: type[object]) -> Callable[..., object]:
 
 def _arguments(made: type[object]) -> tuple[object, ...]:
     """Return what the bases of ``made`` have in the brackets of `BaseAgent`; empty without brackets."""
-    root: type[object] = BaseAgent  # without its type arguments
+    root = cast("type[object]", BaseAgent)  # without its type arguments
     bases = cast("tuple[object, ...]", vars(made).get("__orig_bases__", made.__bases__))
     for base in bases:
         origin = get_origin(base) or base

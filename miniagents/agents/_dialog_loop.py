@@ -171,9 +171,8 @@ class _Talk:
         except Exception:
             replies.cancel()
             await ended((saying,))
-            _ = await history.log(
-                Messages(map(_question, await self._behind())), UserMessage
-            )  # the user has said it
+            # The user has said it.
+            _ = await history.log(Messages(map(_question, await self._behind())), UserMessage)
             raise
         finally:
             await ended((saying,))

@@ -191,9 +191,8 @@ class TokenFeed(Processor):
     def __init__(self, source: FlatStream[Message, object], transformer: TokenTransformer[T]) -> None:
         super().__init__()
         self._source: FlatStream[Message, object] | None = source
-        self._transformer = cast(
-            "TokenTransformer[object]", transformer
-        )  # the type of the target's pieces does not matter here
+        # The type of the target's pieces does not matter here.
+        self._transformer = cast("TokenTransformer[object]", transformer)
         self._message: MessagePromise[Message] | None = None
         self._read: ReplayBuffer[str] | None = None  # that of the message; needed at each token
         self._pieces: list[str] = []  # the pieces of the message that are passed on

@@ -169,9 +169,8 @@ def error_from_data(data: Mapping[str, Json]) -> Exception:
         return cast("Exception", known(text, **fields))
     kind: object = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception):
-        with suppress(
-            TypeError, ValueError, SyntaxError
-        ):  # it takes more than a text, or quotes what it takes
+        # Not if it takes more than a text, or quotes what it takes.
+        with suppress(TypeError, ValueError, SyntaxError):
             return kind(literal_eval(text) if kind is KeyError else text)
     return _named_error(name, text)
 

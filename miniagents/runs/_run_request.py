@@ -1,17 +1,15 @@
 """The request of a run, which begins the log of the run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Final, cast
 
 from miniagents.messages import Message
-from miniagents.values import is_secret_name
+from miniagents.values import FrozenMapping, is_secret_name
 
 from ._message_records import Json, Registry
 
 _REGISTRY: Final = Registry()
-_NO_KEYWORDS: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class RunRequest:
 
     agent: str
     messages: tuple[Message, ...]
-    keywords: Mapping[str, object] = field(default_factory=lambda: _NO_KEYWORDS)
+    keywords: Mapping[str, object] = FrozenMapping()
 
     def as_data(self) -> Json:
         """Return the request as data for JSON.

@@ -347,31 +347,19 @@ class Observers:
         self._broken: set[int] = set()
 
     def tell(self, event: RunEvent) -> None:
-        """Report an event to all of them.
+        """Report an event to all of them, the end of a run to the last one first.
 
         Args:
             event: the event.
         """
-        for observer in self.members:
-            self._tell_one(observer, event)
-
-    def tell_end(self, event: RunEnded) -> None:
-        """Report the end of a run to all of them, the last one first.
-
-        Args:
-            event: the event.
-        """
-        for observer in reversed(self.members):
-            self._tell_one(observer, event)
-
-    def _tell_one(self, observer: Observer, event: RunEvent) -> None:
-        try:
-            observer.on_event(event)
-        except Exception:
-            if id(observer) not in self._broken:
-                self._broken.add(id(observer))
-                text = "The observer %r failed at %s of %r; what else it raises is not logged."
-                logger.exception(text, observer, type(event).__name__, event.run)
+        for observer in reversed(self.members) if isinstance(event, RunEnded) else self.members:
+            try:
+                observer.on_event(event)
+            except Exception:
+                if id(observer) not in self._broken:
+                    self._broken.add(id(observer))
+                    text = "The observer %r failed at %s of %r; what else it raises is not logged."
+                    logger.exception(text, observer, type(event).__name__, event.run)
 
 
 class RunWatch:
@@ -528,9 +516,9 @@ class RunWatch:
         event = RunEnded(self.info, self.clock(), outcome, error, data, received, replied)
         variables, self._variables = self._variables, None
         if variables is None:
-            self.observers.tell_end(event)
+            self.observers.tell(event)
         else:  # a copy: this may run in the task of the run, which has entered the original variables
-            variables.copy().run(self.observers.tell_end, event)
+            variables.copy().run(self.observers.tell, event)
 
 
 def outcome_of(error: BaseException | None) -> tuple[Outcome, BaseException | None]:

@@ -320,9 +320,8 @@ class _Dialog:
         self._read = 0
         begin = DIALOGS.get()
         self._log = None if begin is None else begin(self._say, self._play_on)
-        self._left: list[str] | None = (
-            None if self._log is None else [*self._log.left()]
-        )  # not None: it plays
+        # Not None: it plays.
+        self._left: list[str] | None = None if self._log is None else [*self._log.left()]
         self._keys: set[str] = set() if self._log is None else {*self._log.inputs}
         self._steering = self._new_steering()
         self._take_what_is_there()
