@@ -11,11 +11,10 @@ and data. A store does not look into them.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Final, Literal, Protocol, Self, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, Protocol, Self, TypeAlias
 
-from miniagents.values import MiniAgentsError
+from miniagents.values import FrozenMapping, MiniAgentsError
 
 from ._call_keys import CallKey, RecordedFunction
 from ._message_records import Json
@@ -32,8 +31,6 @@ Restart: TypeAlias = Literal["server", "program", "never"]
 
 RunState: TypeAlias = Literal["live", "left", "parked", "ended"]
 """A process works on it; the next process may take it; it waits for something to be sent; it has ended."""
-
-_NOTHING_SENT: Final[Mapping[str, Json]] = MappingProxyType({})
 
 
 class JournalError(MiniAgentsError):
@@ -208,7 +205,7 @@ class RunPage:
 
     record: RunRecord
     events: Sequence[Event]
-    sent: Mapping[str, Json] = field(default_factory=lambda: _NOTHING_SENT)
+    sent: Mapping[str, Json] = FrozenMapping()
 
 
 class RunStore(Protocol):

@@ -201,10 +201,8 @@ class Demand(Lifetime[T]):
     def wait_for_end(self) -> "Future[None]":
         """Return a new Future for one reader, done at the end. The source waits for no slower reader."""
         future = self.context.future()
-        if self._end_waiters is None:
-            self._end_waiters = {future: None}
-        else:
-            self._end_waiters[future] = None
+        self._end_waiters = self._end_waiters or {}
+        self._end_waiters[future] = None
         self.request_all()
         return future
 
