@@ -12,25 +12,19 @@ import re
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import ExitStack
 from importlib import import_module
-from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 import pytest
 
 import miniagents
 
+if TYPE_CHECKING:
+    from miniagents.ext.timeline import Timeline
+
 AsyncTest: TypeAlias = Callable[..., Coroutine[object, object, object]]
 
 
-class Picture(Protocol):
-    """The part of a `Timeline` that is used here; its module is imported when a test needs it."""
-
-    def save(self, path: Path) -> None:
-        """Write the picture to a file."""
-        ...
-
-
-_picture: Final = pytest.StashKey[Picture]()
+_picture: Final = pytest.StashKey["Timeline"]()
 _checks: Final = pytest.StashKey[list[Callable[[], None]]]()
 
 
@@ -137,10 +131,10 @@ def cassette(request: pytest.FixtureRequest) -> "miniagents.testing.Cassette":
 
 
 @pytest.fixture
-def run_timeline(request: pytest.FixtureRequest) -> Picture:
+def run_timeline(request: pytest.FixtureRequest) -> "Timeline":
     """A `Timeline` for `MiniAgents(observers=[run_timeline])`: if the test fails, it shows what ran when."""
     module = import_module("miniagents.ext.timeline")
-    made = cast("Callable[[], Picture]", module.Timeline)()
+    made = cast("Callable[[], Timeline]", module.Timeline)()
     node: pytest.Item = request.node
     node.stash[_picture] = made
     return made

@@ -291,15 +291,11 @@ class MapJob:
             cost = f"; {money(result.cost)} in all runs on this journal" if result.cost else ""
             return f"{counted(result.rows, 'row')} {where}: {before}{cost}."
         summary = "; ".join(self._parts_of_sentence(result, failed))
-        match result.stopped:
-            case None:
-                return f"{counted(result.rows, 'row')} {where}: {summary}."
-            case "budget":
-                return f"the budget of {money(self.options.budget or Decimal())} is spent: {summary}."
-            case "failures":
-                return f"too many rows have failed: {summary}."
-            case "declined":
-                return "no row was sent."
+        if result.stopped == "budget":
+            return f"the budget of {money(self.options.budget or Decimal())} is spent: {summary}."
+        if result.stopped == "failures":
+            return f"too many rows have failed: {summary}."
+        return f"{counted(result.rows, 'row')} {where}: {summary}."
 
     @staticmethod
     def _parts_of_sentence(result: JobResult, failed: str) -> list[str]:

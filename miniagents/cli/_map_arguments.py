@@ -5,8 +5,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias
 
 from ._help import adder
 
@@ -177,14 +178,14 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         "--accept KINDS",
         "answers that count although they are by default errors of their rows, such as length,empty: "
         "length (cut off, because too long), empty, refusal",
-        type=_kinds_of_answers,
+        type=partial(_words, known=("length", "empty", "refusal")),
         default=(),
     )
     sent(
         "--with COLUMNS",
         "further columns of OUT, such as finish,usage,cost: why the answer ended, tokens, dollars",
         dest="columns",
-        type=_columns,
+        type=partial(_words, known=("finish", "usage", "cost")),
         default=(),
     )
     sent("--base-url URL", "address of another server with the API of that provider (default: the provider)")
@@ -376,14 +377,6 @@ def _keywords(given: argparse.Namespace) -> dict[str, object]:
             raise argparse.ArgumentTypeError(f"{name} is given twice; leave one out")
         keywords[name] = value
     return keywords
-
-
-def _kinds_of_answers(text: str) -> tuple[Acceptable, ...]:
-    return cast("tuple[Acceptable, ...]", _words(text, ("length", "empty", "refusal")))
-
-
-def _columns(text: str) -> tuple[Column, ...]:
-    return cast("tuple[Column, ...]", _words(text, ("finish", "usage", "cost")))
 
 
 def _words(text: str, known: tuple[str, ...]) -> tuple[str, ...]:

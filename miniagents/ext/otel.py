@@ -112,16 +112,8 @@ _NAMES: Final[Mapping[str, _Names]] = MappingProxyType(
     }
 )
 
-_COUNTS: Final[Mapping[str, Callable[[Usage], int | None]]] = MappingProxyType(
-    {
-        "input": lambda usage: usage.input_tokens,
-        "output": lambda usage: usage.output_tokens,
-        "cached": lambda usage: usage.cached_tokens,
-        "cache_write": lambda usage: usage.cache_write_tokens,
-        "reasoning": lambda usage: usage.reasoning_tokens,
-    }
-)
-"""A kind of tokens -> their number."""
+_COUNTED: Final = ("input", "output", "cached", "cache_write", "reasoning")
+"""The kinds of tokens; a `Usage` has their numbers, such as `input_tokens`."""
 
 _USAGE_ATTRIBUTES: Final = MappingProxyType(
     {
@@ -131,27 +123,11 @@ _USAGE_ATTRIBUTES: Final = MappingProxyType(
         "reasoning": "gen_ai.usage.reasoning.output_tokens",
     }
 )
-_TOTALS: Final = MappingProxyType(
-    {
-        "input": "input_tokens",
-        "output": "output_tokens",
-        "cached": "cached_tokens",
-        "cache_write": "cache_write_tokens",
-        "reasoning": "reasoning_tokens",
-    }
+_REQUEST: Final = (
+    *("temperature", "top_p", "top_k", "max_tokens", "seed"),
+    *("frequency_penalty", "presence_penalty"),
 )
-_REQUEST: Final = MappingProxyType(
-    {
-        "temperature": "gen_ai.request.temperature",
-        "top_p": "gen_ai.request.top_p",
-        "top_k": "gen_ai.request.top_k",
-        "max_tokens": "gen_ai.request.max_tokens",
-        "seed": "gen_ai.request.seed",
-        "frequency_penalty": "gen_ai.request.frequency_penalty",
-        "presence_penalty": "gen_ai.request.presence_penalty",
-    }
-)
-"""A keyword of a model -> the attribute of its span."""
+"""The keywords of a model that its span has."""
 
 
 def tracing(
@@ -226,9 +202,9 @@ class _Metrics:
             usage: the tokens that the provider has counted.
             attributes: the attributes of the call.
         """
-        for what, name in self.names.usage.items():
-            counted = _COUNTS[what](usage)
-            if counted is not None:
+        for what, counted in _counts(usage).items():
+            name = self.names.usage.get(what)
+            if name is not None:
                 more = {"gen_ai.token.type": what} if name == _ONE_USAGE else {}
                 self._usage[name].record(counted, {**attributes, **more})
 
@@ -288,11 +264,10 @@ class _Tracing(Observer):
         operation, kind = _OPERATIONS[run.kind]
         attributes: dict[str, _Value] = {"gen_ai.operation.name": operation}
         if run.kind == "model":
-            given = run.keywords
-            for keyword, name in _REQUEST.items():
-                value = given.get(keyword)
+            for keyword in _REQUEST:
+                value = run.keywords.get(keyword)
                 if isinstance(value, int | float):
-                    attributes[name] = value
+                    attributes[f"gen_ai.request.{keyword}"] = value
         else:
             attributes[f"gen_ai.{run.kind}.name"] = run.alias
         if run.kind == "tool":
@@ -364,9 +339,7 @@ class _Tracing(Observer):
         if run.kind == "model":
             attributes |= self._answered(event, opened, error)
         elif run.parent is None:
-            attributes |= {
-                f"miniagents.usage.{_TOTALS[what]}": total for what, total in opened.totals.items()
-            }
+            attributes |= {f"miniagents.usage.{what}_tokens": total for what, total in opened.totals.items()}
         if run.kind == "tool" and event.messages and (call_id := label_of(event.messages[-1].get("call_id"))):
             attributes["gen_ai.tool.call.id"] = call_id
         if self.content:
@@ -387,10 +360,8 @@ class _Tracing(Observer):
             attributes["gen_ai.response.finish_reasons"] = reasons
         totals: dict[str, int] = {}
         for usage in opened.usage.values():
-            for what, count in _COUNTS.items():
-                counted = count(usage)
-                if counted is not None:
-                    totals[what] = totals.get(what, 0) + counted
+            for what, counted in _counts(usage).items():
+                totals[what] = totals.get(what, 0) + counted
             self._metrics.count(usage, call)
         names = {**_USAGE_ATTRIBUTES, "cache_write": self._metrics.names.cache_write}
         attributes |= {names[what]: total for what, total in totals.items()}
@@ -413,6 +384,12 @@ _OPERATIONS: Final = MappingProxyType(
         "tool": ("execute_tool", SpanKind.INTERNAL),
     }
 )
+
+
+def _counts(usage: Usage) -> dict[str, int]:
+    """The numbers of tokens that are known, by kind."""
+    counts = {what: cast("int | None", getattr(usage, f"{what}_tokens")) for what in _COUNTED}
+    return {what: count for what, count in counts.items() if count is not None}
 
 
 def _nanoseconds(run: RunInfo, at: float) -> int:
@@ -461,15 +438,11 @@ def _content(event: RunEnded) -> dict[str, _Value]:
 
 def _message(message: Message) -> dict[str, object]:
     content: Sequence[object] = message.parts if isinstance(message, ContentMessage) else ()
-    parts = [_part(part) for part in content or (str(message),)]
-    told: dict[str, object] = {"role": message.role, "parts": [_covered(part) for part in parts]}
+    parts = map(_part, content or (str(message),))
+    covered = [{name: redact_keys(text) for name, text in part.items()} for part in parts]
+    told: dict[str, object] = {"role": message.role, "parts": covered}
     reason = label_of(message.finish_reason) if isinstance(message, AssistantMessage) else None
     return told if reason is None else {**told, "finish_reason": reason}
-
-
-def _covered(part: dict[str, str]) -> dict[str, str]:
-    """A part with keys removed."""
-    return {name: redact_keys(text) for name, text in part.items()}
 
 
 def _part(part: object) -> dict[str, str]:

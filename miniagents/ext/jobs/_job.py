@@ -30,7 +30,6 @@ from ._job_usage import JobUsage
 from ._kept_rows import JobState, KeptRow, KeptRows
 from ._meter import Meter
 from ._options import JobSettings, Limits, ProgressHandler
-from ._reply_classes import ReplyClasses
 from ._retries import Retries, without_retries
 from ._row_clock import RowClocks, TimedLimits
 from ._rows import Progress, Row, Stopped
@@ -81,7 +80,6 @@ class Job(Generic[RowT]):
         self.changed: bool = False
         self.stopped: Stopped | None = None
         self._records = None if settings.journal is None else settings.records(agent)
-        self._classes = None if self._records is None else ReplyClasses(agent.alias, self._records)
         self._kept: KeptRows | None = None
         self._agent = without_retries(agent)
         self._batches = batches
@@ -454,8 +452,8 @@ class Job(Generic[RowT]):
         entry: JournalEntry | None = None
         if self._records is not None and message is not None:
             entry = self._records.entry(call.question, replies)
-            if self._classes is not None:
-                self._classes.check(entry, message)
+            if self._kept is not None:
+                self._kept.check_class(self._agent.alias, entry, message)
         elif self._records is not None and error is not None:
             entry = await self._records.failed_entry(call.question, replies, error)
         if message is not None:

@@ -67,6 +67,7 @@ class KeptRows:
     def __init__(self, journal: CallStore, records: CallRecords) -> None:
         self.records: CallRecords = records
         self._journal = journal
+        self._checked: set[type[Message]] = set()
         self._state_key = CallKey(records.key("job").digest, JOB)
 
     async def begin(self) -> JobState:
@@ -102,6 +103,23 @@ class KeptRows:
         """Keep rows, with the state of the job."""
         entry = self.records.noted(JournalEntry(self.records.function, "job", ()), state.data)
         await self._journal.keep_all([*rows, (self._state_key, entry)])
+
+    def check_class(self, alias: str, entry: JournalEntry, message: Message) -> None:
+        """Log a warning, once for each class, if a later run would return an answer as another class."""
+        kind = type(message)
+        if kind in self._checked:
+            return
+        self._checked.add(kind)
+        try:
+            later = type(self.records.messages_of(entry)[-1])
+        except JournalError:  # a later run sends the row again
+            return
+        if later is not kind:
+            _LOG.warning(
+                "%s replied a %s, which it does not declare. From the journal, the answer comes as a %s. "
+                "Declare the class in the agent, or give the job message_classes=[%s].",
+                *(alias, kind.__name__, later.__name__, kind.__name__),
+            )
 
 
 class KeptRow(NamedTuple):
