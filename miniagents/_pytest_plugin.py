@@ -65,7 +65,8 @@ def _miniagents_virtual_time(request: pytest.FixtureRequest) -> Generator[None]:
 
     Its scope is the function: a loop of a wider scope is made earlier, and keeps real time.
     """
-    mark = _mark(request.node, "virtual_time")
+    node: pytest.Item = request.node
+    mark = node.get_closest_marker("virtual_time")
     entered = ExitStack()
     if mark is not None:
         entered.enter_context(miniagents.testing.virtual_time(**mark.kwargs))
@@ -94,12 +95,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail an async test that is marked for virtual time and has none; run the checks of the fixtures."""
     patch = pytest.MonkeyPatch()
     try:
-        if isinstance(item, pytest.Function) and _mark(item, "virtual_time") is not None:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("virtual_time") is not None:
             _check_time(item, patch)
         result = yield
     finally:
         patch.undo()
-    if _mark(item, "cassette") is not None and "cassette" not in getattr(item, "fixturenames", ()):
+    records = item.get_closest_marker("cassette") is not None
+    if records and "cassette" not in getattr(item, "fixturenames", ()):
         pytest.fail(
             "The test is marked with cassette but records nothing: take the fixture `cassette`, and give it "
             "the model: cassette(model).",
@@ -119,10 +121,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 @pytest.fixture
 def cassette(request: pytest.FixtureRequest) -> "miniagents.testing.Cassette":
     """Records and replays calls: ``cassette(model)`` in a test with `@pytest.mark.cassette`."""
-    mark = _mark(request.node, "cassette")
+    node: pytest.Item = request.node
+    mark = node.get_closest_marker("cassette")
     if mark is None:
         pytest.fail("The fixture cassette needs a test with @pytest.mark.cassette.", pytrace=False)
-    node: pytest.Item = request.node
     file = str(mark.args[0]) if mark.args else f"cassettes/{node.path.stem}/{_file_name(node)}.jsonl"
     mode = cast('Literal["replay", "record", "rewrite"]', node.config.getoption("--cassettes"))
     made = miniagents.testing.Cassette(node.path.parent / file, mode=mode)
@@ -170,10 +172,6 @@ def _at_the_end(request: pytest.FixtureRequest, check: Callable[[], None]) -> No
     """Run a check after the test if it has passed; a test that failed has its reason already."""
     node: pytest.Item = request.node
     node.stash.setdefault(_checks, []).append(check)
-
-
-def _mark(node: pytest.Item, name: str) -> pytest.Mark | None:
-    return node.get_closest_marker(name)
 
 
 def _check_time(item: pytest.Function, patch: pytest.MonkeyPatch) -> None:

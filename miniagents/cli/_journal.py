@@ -290,19 +290,17 @@ def run_journal(options: JournalOptions) -> int:
     """
     with suppress(BrokenPipeError):  # the reader of the pipe has left, as `head` does: a normal end
         if options.what == "prune":
-            _check(options.file)
             with journal_at(options.file) as journal:
                 removed = journal.prune(
                     older_than=options.older_than, unused_for=options.unused_for, max_bytes=options.max_size
                 )
             sys.stdout.write(f"{removed} calls and ended runs removed\n")
         elif options.what in {"runs", "questions"} or options.run is not None:
-            _check(options.file)
             asyncio.run(_of_runs(options))
         elif options.what == "show":
             _show(options.file)
         else:
-            _export(options.file)
+            sys.stdout.writelines(f"{json.dumps(_data(call))}\n" for call in _calls(options.file))
     return 0
 
 
@@ -353,7 +351,7 @@ async def _of_run(journal: Journal | PostgresJournal, run: str, options: Journal
 
 
 def journal_at(place: str) -> Journal | PostgresJournal:
-    """Open a journal.
+    """Open a journal that exists.
 
     Args:
         place: a path, or the address of a database (``postgresql://...``).
@@ -361,17 +359,14 @@ def journal_at(place: str) -> Journal | PostgresJournal:
     Raises:
         JournalError: it cannot be used.
     """
-    return PostgresJournal(place) if _is_address(place) else Journal(place)
+    if _is_address(place):
+        return PostgresJournal(place)
+    next(Journal.read_calls(place), None)  # an error if it is no journal, so that none is created
+    return Journal(place)
 
 
 def _is_address(place: str) -> bool:
     return place.startswith(("postgresql://", "postgres://"))
-
-
-def _check(place: str) -> None:
-    """Check that a file is a journal, so that none is created."""
-    if not _is_address(place):
-        next(Journal.read_calls(place), None)
 
 
 def _calls(place: str) -> Iterator[StoredCall]:
@@ -411,11 +406,6 @@ def _show(file: str) -> None:
         size += call.size
         sys.stdout.write(f"{_line(call)}\n")
     sys.stdout.write(f"{calls} calls, {failed} of them failed, {size / 1e6:.1f} MB\n")
-
-
-def _export(file: str) -> None:
-    for call in _calls(file):
-        sys.stdout.write(json.dumps(_data(call), ensure_ascii=True) + "\n")
 
 
 def _line(call: StoredCall) -> str:

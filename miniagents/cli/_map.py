@@ -380,25 +380,24 @@ def run_map(options: MapOptions, environ: Mapping[str, str]) -> int:
         JournalError: the journal cannot be used.
         StoppedError: a signal came; the answers so far are kept.
     """
-    with ExitStack() as stack:
-        try:
-            job = _prepared(options, environ, stack)
-        except RowsError as error:
-            raise BadInputError(str(error)) from error
-        except KeyboardInterrupt:
-            complain("stopped before any row was sent.")
-            raise StoppedError(signal.SIGINT) from None
-        except OSError as error:
-            complain(_reason(error))
-            return _FAILED
-        try:
-            code = _done(job)
-        except RowsError as error:
-            raise BadInputError(str(error)) from error
-        except StoppedError as stopped:
-            if job.head is not None:
-                job.head.leave_now(stopped.exit_code)
-            raise
+    try:
+        with ExitStack() as stack:
+            try:
+                job = _prepared(options, environ, stack)
+            except KeyboardInterrupt:
+                complain("stopped before any row was sent.")
+                raise StoppedError(signal.SIGINT) from None
+            except OSError as error:
+                complain(_reason(error))
+                return _FAILED
+            try:
+                code = _done(job)
+            except StoppedError as stopped:
+                if job.head is not None:
+                    job.head.leave_now(stopped.exit_code)
+                raise
+    except RowsError as error:
+        raise BadInputError(str(error)) from error
     if job.head is not None:
         job.head.leave_now(code)
     return code
