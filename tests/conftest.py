@@ -64,6 +64,9 @@ settings.load_profile(_PROFILE)
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there
 _ROOM = 1 << 30  # bytes; the tests of a run write a tenth of it
 
+# Each client of a test reads the certificates that it trusts: this is one, those of a system are a hundred.
+_CERTIFICATE = Path(__file__).parent / "support" / "localhost.pem"
+
 _PATIENCE = 40 if _PROFILE == "nightly" else 1
 
 _failed = pytest.StashKey[bool]()
@@ -127,6 +130,8 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False  # nor does this process explain the same assertions anew in each run
     if _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK) and disk_usage(_IN_MEMORY).free > _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))  # where pytest makes `tmp_path`
+    if config.option.markexpr == "not gate":  # no test of these leaves the machine
+        os.environ["SSL_CERT_FILE"] = str(_CERTIFICATE)
     if sys.flags.dev_mode or os.environ.get("PYTHONASYNCIODEBUG"):
         config.option.asyncio_debug = True  # pytest-asyncio's own option: it does not read the environment
     # A shell that starts the tests in the background may have them, and all their children, ignore it.
@@ -258,29 +263,32 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(request: pytest.FixtureRequest) -> Generator[None]:
-    """Fail a test that passed but left something behind; the first fixture set up, the last torn down."""
+def nothing_left(request: pytest.FixtureRequest) -> Generator[list[str]]:
+    """Fail a test that passed but left something behind, or in which the key or the prompt was shown.
+
+    It is the first fixture set up and the last torn down. It is one for both, since each costs every test.
+    """
     handler = _Records(logging.ERROR)
     logger = logging.getLogger("asyncio")
     logger.addHandler(handler)
     before = Snapshot()
-    yield
+    with watched() as shown:
+        yield shown
     leaks = leaks_since(before)
     logger.removeHandler(handler)
     leaks += [
         f"an error in asyncio's log: {logging.Formatter().format(record)}" for record in handler.records
     ]
+    if shown:
+        pytest.fail("a secret was shown: " + "; ".join(shown), pytrace=False)
     if leaks and not request.config.stash.get(_failed, default=False):
         pytest.fail("the test left behind: " + "; ".join(leaks), pytrace=False)
 
 
-@pytest.fixture(autouse=True)
-def nothing_shown() -> Generator[list[str]]:
-    """Fail a test in which a log or an error of a model shows the key or the prompt of the canary."""
-    with watched() as shown:
-        yield shown
-    if shown:
-        pytest.fail("a secret was shown: " + "; ".join(shown), pytrace=False)
+@pytest.fixture
+def nothing_shown(nothing_left: list[str]) -> list[str]:
+    """Return what logs and errors of models have shown of the canary up to now; the test may clear it."""
+    return nothing_left
 
 
 def _named(config: pytest.Config) -> bool:

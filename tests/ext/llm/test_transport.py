@@ -158,6 +158,7 @@ async def test_proxy_and_tls(wire: Wire, monkeypatch: pytest.MonkeyPatch, *, ins
         model = wire.agent.fork(model="m-1", api_key=KEY, max_retries=0)
         assert "Hi" == str(await model.inquire("Hello", base_url="http://acme.test" + wire.path))
         assert proxy.requests[0].path.startswith("http://acme.test/")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(CERTIFICATE)
     async with serve(good, tls=tls) as server, MiniAgents():
