@@ -15,8 +15,13 @@ step slower by itself. What counts is what the thread has worked, for a busy mac
 import logging
 import re
 import time
-from collections.abc import Generator, Mapping, Sequence
-from typing import Final, Protocol, cast
+import traceback
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from types import FrameType
+from typing import Final, Protocol, TypeAlias, cast
+from unittest.mock import patch
 
 import pytest
 from typing_extensions import override
@@ -131,5 +136,18 @@ class Written:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Look from now on."""
+    """Look from now on; of where each Future and handle was made, keep the innermost frame.
+
+    In debug mode asyncio reads the whole stack for each of them, which would be half of all work.
+    """
     config.pluginmanager.register(Written(), "written")
+    patched = patch("traceback.walk_stack", partial(_innermost, traceback.walk_stack))
+    patched.start()
+    config.add_cleanup(patched.stop)
+
+
+_Frames: TypeAlias = Iterator[tuple[FrameType, int]]
+
+
+def _innermost(walk: Callable[[FrameType | None], _Frames], frame: FrameType | None) -> _Frames:
+    return islice(walk(frame), 1)
