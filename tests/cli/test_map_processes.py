@@ -56,7 +56,7 @@ async def test_pipes(tmp_path: Path) -> None:
 
 async def test_a_reader_that_leaves(tmp_path: Path) -> None:
     """A reader who has enough, such as head, ends it without an error."""
-    (tmp_path / "rows.jsonl").write_text(ROWS * 100)
+    (tmp_path / "rows.jsonl").write_text(ROWS * 10)  # more than a pipe holds
     command = f"{sys.executable} -m miniagents map eliza rows.jsonl -o - --text-column text | head -1"
     process = await asyncio.create_subprocess_exec(
         "bash", "-c", f"set -o pipefail; {command}", cwd=tmp_path, env=environment(),
