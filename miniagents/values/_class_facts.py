@@ -1,6 +1,7 @@
 """Facts about a class of frozen values: which keywords it takes, and the error for any other keyword."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from types import UnionType, new_class
 from typing import Final, Literal, Union, cast, get_args, get_origin
@@ -163,6 +164,7 @@ _NONE_TYPE: Final = type(None)
 _UNIONS: Final = (Union, UnionType)
 
 
+@dataclass(frozen=True, slots=True)
 class PlainFields:
     """The fields of a class whose validator only checks the types of their values.
 
@@ -176,19 +178,10 @@ class PlainFields:
         idle: The fields that must not be given, since a validator of the class reads them.
     """
 
-    __slots__ = ("_blank", "_idle", "_required", "_types")
-
-    def __init__(
-        self,
-        types: dict[str, frozenset[type]],
-        blank: dict[str, object],
-        required: frozenset[str],
-        idle: frozenset[str],
-    ) -> None:
-        self._types = types
-        self._blank = blank
-        self._required = required
-        self._idle = idle
+    types: dict[str, frozenset[type]]
+    blank: dict[str, object]
+    required: frozenset[str]
+    idle: frozenset[str]
 
     @classmethod
     def of(cls, kind: type[BaseModel]) -> "PlainFields | None":
@@ -226,9 +219,9 @@ class PlainFields:
         self, given: Mapping[str, object]
     ) -> tuple[dict[str, object], dict[str, object] | None] | None:
         """Return the frozen fields and the further data; None if the validator must check the values."""
-        if not self._required <= given.keys() or not self._idle.isdisjoint(given):
+        if not self.required <= given.keys() or not self.idle.isdisjoint(given):
             return None
-        types, fields = self._types, self._blank.copy()
+        types, fields = self.types, self.blank.copy()
         extra: dict[str, object] | None = None
         for name, value in given.items():
             kind = type(value)

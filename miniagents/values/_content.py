@@ -9,7 +9,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, TypeAlias, cast
+from typing import Annotated, Final, Literal, TypeAlias, cast, get_args
 
 from pydantic import Field
 
@@ -206,22 +206,9 @@ def parts_of_content(content: Iterable[Content]) -> tuple[Part, ...]:
 
 _KINDS: Final[Mapping[str, type[PartValue]]] = MappingProxyType(
     {
-        "reasoning": Reasoning,
-        "refusal": Refusal,
-        "tool_call_delta": ToolCallDelta,
-        "tool_call": ToolCall,
-        "tool_result": ToolResult,
-        "server_tool_call": ServerToolCall,
-        "server_tool_result": ServerToolResult,
-        "citation": Citation,
-        "usage": Usage,
-        "finish": Finish,
-        "image": Image,
-        "file": File,
-        "agent_part": AgentPart,
-        "restart": Restart,
-        "retry": Retry,
-        "response_headers": ResponseHeaders,
+        each.__dataclass_fields__["kind"].default: each
+        for each in (*get_args(Part), ToolCall)
+        if each is not str
     }
 )
 

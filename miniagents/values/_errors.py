@@ -7,7 +7,7 @@ models.
 """
 
 from decimal import Decimal
-from typing import cast
+from typing import ClassVar, cast
 
 from typing_extensions import override
 
@@ -24,6 +24,12 @@ class MiniAgentsError(Exception):
         ...     print(error)
         no MiniAgents context is active; use `async with MiniAgents():` around this call, or ...
     """
+
+    _unless_given: ClassVar[str] = ""  # the text of an error that is raised without one
+
+    @override
+    def __str__(self) -> str:
+        return super().__str__() or self._unless_given
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
@@ -75,12 +81,10 @@ class NoActiveContextError(MiniAgentsError, RuntimeError):
         miniagents...NoActiveContextError: no MiniAgents context is active; use `async with MiniAgents():` ...
     """
 
-    @override
-    def __str__(self) -> str:
-        return super().__str__() or (
-            "no MiniAgents context is active; use `async with MiniAgents():` around this call, or "
-            "`MiniAgents(app_wide=True)` for a whole app (in other threads: `MiniAgents.from_thread(...)`)"
-        )
+    _unless_given = (
+        "no MiniAgents context is active; use `async with MiniAgents():` around this call, or "
+        "`MiniAgents(app_wide=True)` for a whole app (in other threads: `MiniAgents.from_thread(...)`)"
+    )
 
 
 class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
@@ -101,9 +105,7 @@ class UnresolvedPromiseError(MiniAgentsError, RuntimeError):
         miniagents...UnresolvedPromiseError: the promise is not resolved yet; await it first: ...
     """
 
-    @override
-    def __str__(self) -> str:
-        return super().__str__() or "the promise is not resolved yet; await it first: `{await message}`"
+    _unless_given = "the promise is not resolved yet; await it first: `{await message}`"
 
 
 class InquiryCancelledError(MiniAgentsError):
@@ -129,13 +131,11 @@ class InquiryCancelledError(MiniAgentsError):
         miniagents...InquiryCancelledError: SCRIPTED_MODEL was cancelled before it had ended.
     """
 
+    _unless_given = "the inquiry was cancelled before it was complete"
+
     def __init__(self, *args: object, abandoned: bool = False) -> None:
         super().__init__(*args)
         self.abandoned: bool = abandoned
-
-    @override
-    def __str__(self) -> str:
-        return super().__str__() or "the inquiry was cancelled before it was complete"
 
 
 class BudgetExceededError(MiniAgentsError):
@@ -199,12 +199,10 @@ class WrongLoopError(MiniAgentsError, RuntimeError):
         miniagents...WrongLoopError: this belongs to another event loop or thread or process; ...
     """
 
-    @override
-    def __str__(self) -> str:
-        return super().__str__() or (
-            "this belongs to another event loop or thread or process; use it where its MiniAgents context "
-            "was entered (from another thread: `MiniAgents.from_thread(...)`)"
-        )
+    _unless_given = (
+        "this belongs to another event loop or thread or process; use it where its MiniAgents context "
+        "was entered (from another thread: `MiniAgents.from_thread(...)`)"
+    )
 
 
 class StreamOverflowError(MiniAgentsError, RuntimeError):
@@ -336,9 +334,7 @@ class StopLoop(MiniAgentsError):  # noqa: N818 - a signal, not a failure; docume
         |||
     """
 
-    @override
-    def __str__(self) -> str:
-        return super().__str__() or "an agent asked its loop to stop"
+    _unless_given = "an agent asked its loop to stop"
 
 
 # A long name, because the attribute is set on exceptions of other libraries.
@@ -402,11 +398,7 @@ class AgentTimeoutError(MiniAgentsError, TimeoutError):
         ('A', 'stall', 5.0, 'Hel')
     """
 
-    agent: str
-    limit: str
-    seconds: float
-    elapsed: float
-    tokens: int
+    _unless_given = "an agent took too long"
 
     def __init__(
         self,
@@ -420,21 +412,17 @@ class AgentTimeoutError(MiniAgentsError, TimeoutError):
         partial_text: str = "",
     ) -> None:
         super().__init__(message)
-        self.agent = agent
-        self.limit = limit
-        self.seconds = seconds
-        self.elapsed = elapsed
-        self.tokens = tokens
+        self.agent: str = agent
+        self.limit: str = limit
+        self.seconds: float = seconds
+        self.elapsed: float = elapsed
+        self.tokens: int = tokens
         set_partial_text(self, partial_text)
 
     @property
     def partial_text(self) -> str:
         """The text that had arrived of the message that the agent was writing."""
         return partial_text(self)
-
-    @override
-    def __str__(self) -> str:
-        return super().__str__() or "an agent took too long"
 
 
 class LLMError(MiniAgentsError):
@@ -460,13 +448,7 @@ class LLMError(MiniAgentsError):
         ('the stream ended early', 'Hel', 1)
     """
 
-    provider: str | None
-    model: str | None
-    status: int | None
-    request_id: str | None
-    attempts: int
-    partial_text: str
-    retry_after: float | None
+    _unless_given = "the language model did not answer as it should"
 
     def __init__(
         self,
@@ -482,17 +464,13 @@ class LLMError(MiniAgentsError):
     ) -> None:
         # Only the redacted sentence is kept, also in `args`, since pickles and tracebacks show `args`.
         super().__init__(redact_keys(message))
-        self.provider = provider
-        self.model = model
-        self.status = status
-        self.request_id = request_id
-        self.attempts = attempts
-        self.partial_text = partial_text
-        self.retry_after = retry_after
-
-    @override
-    def __str__(self) -> str:
-        return super().__str__() or "the language model did not answer as it should"
+        self.provider: str | None = provider
+        self.model: str | None = model
+        self.status: int | None = status
+        self.request_id: str | None = request_id
+        self.attempts: int = attempts
+        self.partial_text: str = partial_text
+        self.retry_after: float | None = retry_after
 
 
 class LLMStatusError(LLMError):

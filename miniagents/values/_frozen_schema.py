@@ -9,7 +9,7 @@ changes only definitions in place, since these are referred to by name.
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -89,35 +89,19 @@ def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
     return isinstance(value, tuple)
 
 
-def _is_frozenset(value: object) -> TypeGuard[frozenset[object]]:
-    return isinstance(value, frozenset)
-
-
 def _is_schema(value: object) -> TypeGuard[CoreSchema]:
     return isinstance(value, dict) and "type" in value
 
 
-def _list_of(value: object, handler: Callable[[object], object]) -> object:
-    return handler(list(value) if _is_tuple(value) else value)
-
-
-def _set_of(value: object, handler: Callable[[object], object]) -> object:
-    return handler(set(value) if _is_frozenset(value) else value)
-
-
-def _ordered(value: object, handler: Callable[[object], object]) -> object:
-    return handler(OrderedDict(value) if _is_node(value) else value)
-
-
-def _counter(value: object, handler: Callable[[object], object]) -> object:
-    return handler(Counter(value) if _is_node(value) else value)
+def _thawing(frozen: type[object], thaw: Callable[[Any], object]) -> Thaw:
+    return lambda value, handler: handler(thaw(value) if isinstance(value, frozen) else value)
 
 
 _THAW: Final[Mapping[str, Thaw]] = MappingProxyType(
     {
-        "list": _list_of,
-        "set": _set_of,
-        "ordered-dict": _ordered,
-        "counter": _counter,
+        "list": _thawing(tuple, list),
+        "set": _thawing(frozenset, set),
+        "ordered-dict": _thawing(dict, OrderedDict),
+        "counter": _thawing(dict, Counter),
     }
 )

@@ -10,7 +10,19 @@ from typing import Final
 from typing_extensions import override
 
 
-class AwaitType(Enum):
+class _Named(Enum):
+    """Shows a member as its name."""
+
+    @override
+    def __repr__(self) -> str:
+        return self.name
+
+    @override
+    def __str__(self) -> str:
+        return self.name
+
+
+class AwaitType(_Named):
     """`AWAIT` in the list of `achain_loop`: all that has come is awaited before the next agent is called.
 
     Without it, the loop would begin turns for ever. This is its type.
@@ -22,16 +34,8 @@ class AwaitType(Enum):
 
     AWAIT = "AWAIT"
 
-    @override
-    def __repr__(self) -> str:
-        return "AWAIT"
 
-    @override
-    def __str__(self) -> str:
-        return "AWAIT"
-
-
-class ClearType(Enum):
+class ClearType(_Named):
     """`CLEAR` in the list of `achain_loop`: what has come is forgotten, and the next agent gets no messages.
 
     This is its type.
@@ -42,14 +46,6 @@ class ClearType(Enum):
     """
 
     CLEAR = "CLEAR"
-
-    @override
-    def __repr__(self) -> str:
-        return "CLEAR"
-
-    @override
-    def __str__(self) -> str:
-        return "CLEAR"
 
 
 AWAIT: Final = AwaitType.AWAIT
