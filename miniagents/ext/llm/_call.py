@@ -11,10 +11,10 @@ go through `EventSource.feed` and `AnswerAssembler.take`, which calls the provid
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from pydantic import SecretStr
@@ -22,18 +22,27 @@ from pydantic import SecretStr
 from miniagents.agents import InteractionContext
 from miniagents.messages import AssistantMessage, Message
 from miniagents.messages._parts import current_watch
-from miniagents.values import LLMError, LLMProtocolError, LLMRefusalError, LLMTruncatedError, Part, Retry
+from miniagents.values import (
+    Backoff,
+    LLMError,
+    LLMProtocolError,
+    LLMRefusalError,
+    LLMTruncatedError,
+    Part,
+    Retry,
+)
 
 from ._answer import AnswerAssembler, Decode
-from ._errors import CallRecord, SDKErrors, error_from
+from ._errors import CallRecord, SDKErrors, error_from, may_pass
 from ._json import WireError
 from ._opaque import Origin
 from ._prompt_cache import at_once
-from ._retries import ask_or_retry
 from ._sse import STRAY, ServerEvent
 from ._timeouts import Clock, Timeouts
 from ._transport import EventSource, Response
 
+_LOG: Final = logging.getLogger("miniagents.ext.llm")
+_BACKOFF: Final = Backoff(delay=0.5, max_delay=8.0, jitter=0.25)
 _REFUSED: Final = frozenset({"refusal", "content_filter"})
 
 
@@ -117,34 +126,22 @@ class ModelCall:
         Raises:
             LLMError: the call failed; the error has the text that came before it.
         """
-        call = CallRecord(
-            self.wire.provider,
-            self.model,
-            self.server,
-            self.secrets,
-            self.prompt,
-            self.attached,
-            self.schemas,
-        )
+        call = CallRecord(self)
         has_begun = await self.goes_ahead()
         clock = Clock(self.timeouts, streaming=self.stream)
         reading: _Reading | None = None
         try:
             while reading is None:
-                step = await ask_or_retry(
-                    partial(self._begin, call, clock, metadata_so_far),
-                    call,
-                    clock,
-                    self.wire.sdk,
-                    self.max_retries,
-                )
+                step = await self._attempt(call, clock, metadata_so_far)
                 if call.headers is not None:
                     yield call.headers
                 if isinstance(step, LLMError):
                     raise step
                 if isinstance(step, Retry):
                     yield step
-                    await self._wait(step, call, clock)
+                    with clock:
+                        await asyncio.sleep(step.delay)
+                    call.attempts, call.headers = call.attempts + 1, None
                 else:
                     reading = step
             has_begun()
@@ -163,11 +160,36 @@ class ModelCall:
             if reading is not None:
                 await reading.source.release()
 
-    async def _wait(self, retry: Retry, call: CallRecord, clock: Clock) -> None:
-        """Wait until the next attempt."""
-        with clock:
-            await asyncio.sleep(retry.delay)
-        call.again()
+    async def _attempt(
+        self, call: CallRecord, clock: Clock, metadata: MutableMapping[str, object]
+    ) -> "_Reading | Retry | LLMError":
+        """Send the request once, and read until the first piece of an answer has come.
+
+        The retries of the SDKs are switched off: an SDK does not report how often it has tried, and one of
+        them obeys a `Retry-After` of an hour. Connection errors, the statuses 408, 409, 425, 429 and 5xx, and
+        errors of an overloaded provider are tried again, unless the error says that the request is at fault.
+        The delay is that of `Retry-After`, else 0.5, 1, 2, ... up to 8 s. If the delay would end after a
+        timeout of the call, there is no further attempt.
+
+        Returns:
+            The answer; or a `Retry`, if another attempt after its delay can help; or the error of the last
+            attempt, which the caller raises when it has yielded the headers.
+        """
+        try:
+            return await self._begin(call, clock, metadata)
+        except Exception as exc:  # noqa: BLE001 - the caller raises it
+            error = error_from(exc, call)
+            if error is not exc:
+                error.__cause__ = exc
+            if call.attempts > self.max_retries or not may_pass(exc, self.wire.sdk):
+                return error
+            asked = error.retry_after
+            delay = _BACKOFF.pause(call.attempts) if asked is None else asked
+            if delay >= clock.remaining:
+                error.add_note(f"The next attempt would be in {delay:.0f} s, after a timeout of this call.")
+                return error
+        _LOG.info("attempt %d failed, the next one is in %.1f s: %s", call.attempts, delay, error)
+        return Retry(call.attempts, delay, str(error))
 
     async def _go_on(self, reading: "_Reading", call: CallRecord) -> bool:
         """Read the next bytes; return False if the answer is complete and the connection has failed."""
@@ -176,7 +198,7 @@ class ModelCall:
         except Exception as exc:
             if reading.answer.finished:  # the answer is complete
                 return False
-            raise error_from(exc, call, self.wire.sdk) from exc
+            raise error_from(exc, call) from exc
         return True
 
     async def _begin(
@@ -212,20 +234,16 @@ class ModelCall:
 
     def _end(self, reading: "_Reading", call: CallRecord) -> Iterator[Part]:
         """Yield the rest when the body has ended; raise an error if a part of the answer is missing."""
-        yield from reading.answer.rest()
-        self._check_end(reading, call)
-        try:
-            yield from reading.answer.conclude()
-        except WireError as exc:
-            raise error_from(exc, call, self.wire.sdk) from exc
-
-    def _check_end(self, reading: "_Reading", call: CallRecord) -> None:
-        """Raise an error if the answer is not complete, or is a refusal and `refusal_is_error` is True."""
         answer = reading.answer
+        yield from answer.rest()
         if self.refusal_is_error and (answer.refused or answer.finish_reason in _REFUSED):
             raise call.error(LLMRefusalError, "the model refused to answer; ask for something else")
         if not answer.complete:
             raise self._truncated(reading.source, call)
+        try:
+            yield from answer.conclude()
+        except WireError as exc:
+            raise error_from(exc, call) from exc
 
     def _truncated(self, source: EventSource, call: CallRecord) -> LLMError:
         """Return the error of an answer without its end marker."""

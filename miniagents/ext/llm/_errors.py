@@ -8,9 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, TypeVar, cast
-
-from pydantic import SecretStr
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from miniagents.values import (
     LLMConfigError,
@@ -29,6 +27,9 @@ from ._headers import response_headers
 from ._json import ProviderError, WireError, encodable, integer_at, look
 from ._reasons import Reason, reason_in
 from ._refusals import advice, can_pass, reason_of
+
+if TYPE_CHECKING:
+    from ._call import ModelCall
 
 E = TypeVar("E", bound=LLMError)
 
@@ -117,33 +118,16 @@ class CallRecord:
     """What is known of one call so far, for its errors.
 
     Attributes:
-        provider: the name of the provider.
-        model: the name of the model.
-        server: host and port of the server, without credentials.
-        secrets: are removed from all texts.
-        prompt: the text that was sent; no text quotes it.
-        attached: whether images or files were sent.
-        schemas: whether tools or the schema of an answer were sent.
+        made: the call. No text has its secrets, or quotes its prompt.
         attempts: how often the request was sent.
         headers: what is known from the headers of the last response; None if nothing.
         pieces: the text that the reader has got.
     """
 
-    provider: str
-    model: str
-    server: str
-    secrets: tuple[SecretStr, ...] = ()
-    prompt: str = field(default="", repr=False)
-    attached: bool = False
-    schemas: bool = False
+    made: "ModelCall"
     attempts: int = 1
     headers: ResponseHeaders | None = None
     pieces: list[str] = field(default_factory=list[str])
-
-    def again(self) -> None:
-        """Note that the request is sent again."""
-        self.attempts += 1
-        self.headers = None
 
     @property
     def request_id(self) -> str | None:
@@ -159,11 +143,11 @@ class CallRecord:
 
     def error(self, kind: type[E], sentence: str, *, status: int | None = None) -> E:
         """Make an error of this call; its text is "openai (gpt-x): " and the sentence."""
-        text = self.without_secrets(f"{self.provider} ({self.model}): {sentence}")
+        provider, model = self.made.wire.provider, self.made.model
         return kind(
-            text,
-            provider=self.provider,
-            model=self.model,
+            self.without_secrets(f"{provider} ({model}): {sentence}"),
+            provider=provider,
+            model=model,
             status=status,
             request_id=self.request_id,
             attempts=self.attempts,
@@ -173,7 +157,7 @@ class CallRecord:
 
     def without_secrets(self, text: str) -> str:
         """Return the text with each secret of this call replaced."""
-        for secret in self.secrets:
+        for secret in self.made.secrets:
             value = secret.get_secret_value()
             if _looks_like_a_key(value):
                 text = text.replace(value, "[redacted]")
@@ -183,11 +167,10 @@ class CallRecord:
         """Return a text from outside as one short line, without keys and prompts."""
         read = self.without_secrets(text[:_LONGEST_READ])
         read = _ESCAPED.sub(_unescaped, _QUOTED_FIELD.sub(r"\1[prompt]", read))
-        read = _BASE64.sub(
-            "[data]", _QUOTED_FIELD.sub(r"\1[prompt]", read)
-        )  # again, for JSON that was escaped inside a text
+        read = _QUOTED_FIELD.sub(r"\1[prompt]", read)  # again, for JSON that was escaped inside a text
+        read = _BASE64.sub("[data]", read)
         line = strip_control(" ".join(read.split()))
-        line = without_prompt(line, " ".join(self.prompt.split()))
+        line = without_prompt(line, " ".join(self.made.prompt.split()))
         return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 3] + "..."
 
 
@@ -236,7 +219,7 @@ def _in_both(text: str, prompt: str) -> set[str]:
     return found
 
 
-def error_from(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
+def error_from(exc: Exception, call: CallRecord) -> LLMError:
     """Return the error to raise ``from exc``; the SDK, the network or a decoder has raised ``exc``."""
     if isinstance(exc, LLMError):
         return exc
@@ -245,32 +228,25 @@ def error_from(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
         request_id = told if isinstance(told, str) else call.request_id
         call.headers = response_headers(headers_of(exc), status=status_of(exc), request_id=request_id)
     _cover_secrets(exc, call)
-    if isinstance(exc, sdk.status):
-        return _status_error(exc, call)
-    if isinstance(exc, Overdue):
-        return call.error(LLMTimeoutError, f"{exc}; try again, or raise the limit")
+    if isinstance(exc, call.made.wire.sdk.status):
+        return _reported(_reason(exc), call, status_of(exc))
     if isinstance(exc, ProviderError):
         return _reported(Reason(exc.kind, exc.message), call)
-    return _protocol_error(exc, call) or _sdk_error(exc, call, sdk)
+    if isinstance(exc, Overdue):
+        return call.error(LLMTimeoutError, f"{exc}; try again, or raise the limit")
+    if isinstance(exc, WireError):
+        return call.error(LLMProtocolError, f"{exc}; this is not the provider's protocol, check the base URL")
+    return _sdk_error(exc, call)
 
 
-def _protocol_error(exc: Exception, call: CallRecord) -> LLMProtocolError | None:
-    if not isinstance(exc, WireError):
-        return None
-    return call.error(LLMProtocolError, f"{exc}; this is not the provider's protocol, check the base URL")
-
-
-def _sdk_error(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
-    check = "check the network and the base URL"
+def _sdk_error(exc: Exception, call: CallRecord) -> LLMError:
+    sdk, server, check = call.made.wire.sdk, call.made.server, "check the network and the base URL"
     if sdk.is_timeout(exc):
-        return call.error(
-            LLMTimeoutError, f"{call.server} did not answer in time ({_root(exc, call)}); {check}"
-        )
+        return call.error(LLMTimeoutError, f"{server} did not answer in time ({_root(exc, call)}); {check}")
     if sdk.is_connection(exc):
         broke = "broke in the middle of the answer" if call.pieces else "could not be made or kept"
-        return call.error(
-            LLMConnectionError, f"the connection to {call.server} {broke} ({_root(exc, call)}); {check}"
-        )
+        sentence = f"the connection to {server} {broke} ({_root(exc, call)}); {check}"
+        return call.error(LLMConnectionError, sentence)
     if isinstance(exc, sdk.reported):
         return _reported(_reason(exc), call)
     if isinstance(exc, sdk.base) or (isinstance(exc, TypeError | ValueError) and call.headers is None):
@@ -279,21 +255,16 @@ def _sdk_error(exc: Exception, call: CallRecord, sdk: SDKErrors) -> LLMError:
     return call.error(LLMProtocolError, f"the SDK failed with {type(exc).__name__}: {call.quoted(str(exc))}")
 
 
-def _status_error(exc: Exception, call: CallRecord) -> LLMStatusError:
-    status, reason = status_of(exc), _reason(exc)
+def _reported(reason: Reason, call: CallRecord, status: int | None = None) -> LLMStatusError:
+    """Return the error that a server reports, with a status or as an event of a stream that began well."""
+    told = call.quoted(str(reason))
+    help_ = advice(status, reason, attached=call.made.attached, schemas=call.made.schemas)
     if status is None:
-        return _reported(reason, call)
+        sentence = f"the provider reported {told or 'an error without a text'}; {help_}"
+        return call.error(LLMStatusError, sentence)
     tries = f" after {call.attempts} attempts" if call.attempts > 1 else ""
-    told = f", {said}" if (said := call.quoted(str(reason))) else ""
-    help_ = advice(status, reason, attached=call.attached, schemas=call.schemas)
-    return call.error(LLMStatusError, f"refused with status {status}{tries}{told}; {help_}", status=status)
-
-
-def _reported(reason: Reason, call: CallRecord) -> LLMStatusError:
-    """Return the error of an error event in a stream that began well: only its text tells the reason."""
-    told = call.quoted(str(reason)) or "an error without a text"
-    help_ = advice(None, reason, attached=call.attached, schemas=call.schemas)
-    return call.error(LLMStatusError, f"the provider reported {told}; {help_}")
+    sentence = f"refused with status {status}{tries}{f', {told}' if told else ''}; {help_}"
+    return call.error(LLMStatusError, sentence, status=status)
 
 
 def status_of(exc: Exception) -> int | None:

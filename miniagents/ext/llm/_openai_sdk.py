@@ -8,18 +8,8 @@ from ._question import connected
 from ._settings import Provider
 
 try:
-    from openai import (
-        DEFAULT_MAX_RETRIES,
-        APIConnectionError,
-        APIError,
-        APIStatusError,
-        APITimeoutError,
-        AsyncOpenAI,
-        DefaultAioHttpClient,
-        DefaultAsyncHttpxClient,
-        OpenAIError,
-        Timeout,
-    )
+    import openai
+    from openai import AsyncOpenAI
 except ImportError as _error:
     raise ImportError(
         "openai_agent needs the SDK of OpenAI, which is not installed; pip install 'miniagents[openai]'"
@@ -34,18 +24,18 @@ OPENAI: Final = Provider(
     (("mistral.ai", "[a-zA-Z0-9]{9}"), ("openai.com", ".{1,40}"), ("openai.azure.com", ".{1,40}")),
 )
 OPENAI_ERRORS: Final = SDKErrors(
-    status=APIStatusError,
-    timeout=APITimeoutError,
-    connection=APIConnectionError,
-    reported=APIError,
-    base=OpenAIError,
+    status=openai.APIStatusError,
+    timeout=openai.APITimeoutError,
+    connection=openai.APIConnectionError,
+    reported=openai.APIError,
+    base=openai.OpenAIError,
 )
 connection_of: Final = partial(
     connected,
     provider=OPENAI,
     kind=AsyncOpenAI,
-    http=(DefaultAioHttpClient, DefaultAsyncHttpxClient),
-    timeout=Timeout,
-    retries=DEFAULT_MAX_RETRIES,
+    http=(openai.DefaultAioHttpClient, openai.DefaultAsyncHttpxClient),
+    timeout=openai.Timeout,
+    retries=openai.DEFAULT_MAX_RETRIES,
 )
 """Returns the client that the user gave, or the one that the context keeps for this address and key."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Generic, Protocol, Self, TypedDict, TypeVar, cast
+from typing import Final, Protocol, Self, TypedDict, TypeVar, cast
 
 from pydantic import SecretStr
 from typing_extensions import override
@@ -27,7 +27,6 @@ from ._settings import NO_KEY, Endpoint, Provider, server_of
 from ._timeouts import Timeouts
 from ._transport import Closable, MakesHTTPClient, Response, http_client, own_client, shared_client
 
-C = TypeVar("C")
 _UNREAD: Final = "X-Stainless-Raw-Response"
 """With this header the SDKs return a response before its body was read."""
 
@@ -82,7 +81,7 @@ class _Sent(AbstractAsyncContextManager["Response"]):
 
 
 @dataclass(frozen=True, slots=True)
-class Connection(Generic[C]):
+class Connection:
     """The client of a call, and its settings.
 
     Attributes:
@@ -92,7 +91,7 @@ class Connection(Generic[C]):
         secrets: that must not be in any text.
     """
 
-    client: C
+    client: object
     base_url: str
     max_retries: int
     secrets: tuple[SecretStr, ...]
@@ -111,7 +110,7 @@ def connected(
     timeout: Callable[..., object],
     retries: int,
     others: tuple[type[object], ...] = (),
-) -> Connection[S]:
+) -> Connection:
     """Return the client that the user gave, or the one that the context keeps for this address and key.
 
     Args:
@@ -136,7 +135,7 @@ def connected(
         return cast("Callable[..., S]", kind)(
             api_key=endpoint.api_key.get_secret_value() if endpoint.api_key else NO_KEY,
             base_url=endpoint.base_url,
-            max_retries=0,  # `_retries` does that
+            max_retries=0,  # `ModelCall` does that
             timeout=timeout(None, connect=_SECONDS_TO_CONNECT),
             http_client=http_client(endpoint, *http),
         )
@@ -146,7 +145,7 @@ def connected(
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[C]):
+class Question:
     """The conversation, the model and the settings of a call: all that is the same for every provider.
 
     Attributes:
@@ -161,7 +160,7 @@ class Question(Generic[C]):
 
     options: ModelOptions
     model: str
-    connection: Connection[C]
+    connection: Connection
     conversation: Conversation
     wanted: Wanted
     extras: Extras
@@ -223,8 +222,8 @@ async def prepared(
     options: ModelOptions,
     provider: Provider,
     reserved: Mapping[str, str],
-    connect: Callable[[ModelOptions], Connection[C]],
-) -> Question[C]:
+    connect: Callable[[ModelOptions], Connection],
+) -> Question:
     """Check the keywords and return the question; after this, the provider only has to make its request."""
     messages = await ctx.message_promises
     options.check()

@@ -18,30 +18,28 @@ def unpacker(encoding: str) -> Unpack | None:
     if name in {"", "identity"}:
         return None
     if name in {"gzip", "x-gzip", "deflate"}:
-        return _Inflater().feed
+        return _inflater()
     raise WireError(f"the body is compressed as {name!r}, which the request did not ask for")
 
 
-class _Inflater:
-    """Decompresses one body, in order."""
+def _inflater() -> Unpack:
+    """Return a function that decompresses one body, in order."""
+    inflate = zlib.decompressobj(_AUTOMATIC)
 
-    __slots__ = ("_inflate",)
-
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(_AUTOMATIC)
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(data: bytes) -> Iterator[bytes]:
         """Yield the decompressed bytes of a piece of the body, in steps; of a damaged one, those before."""
-        while data and not self._inflate.eof:
-            before = self._inflate.copy()
+        while data and not inflate.eof:
+            before = inflate.copy()
             try:
-                out = self._inflate.decompress(data, _STEP)
+                out = inflate.decompress(data, _STEP)
             except zlib.error:
                 yield from _before_damage(before.decompress, data)
                 raise ConnectionError("the compressed body is damaged") from None
             if out:
                 yield out
-            data = self._inflate.unconsumed_tail
+            data = inflate.unconsumed_tail
+
+    return feed
 
 
 def _before_damage(inflate: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:

@@ -65,18 +65,8 @@ from ._question import connected, prepared
 from ._settings import Provider
 
 try:
-    from anthropic import (
-        DEFAULT_MAX_RETRIES,
-        AnthropicError,
-        APIConnectionError,
-        APIError,
-        APIStatusError,
-        APITimeoutError,
-        AsyncAnthropic,
-        DefaultAioHttpClient,
-        DefaultAsyncHttpxClient,
-        Timeout,
-    )
+    import anthropic
+    from anthropic import AsyncAnthropic
 
     # To type checkers `anthropic` itself does not export these.
     from anthropic.lib.bedrock import AsyncAnthropicBedrock, AsyncAnthropicBedrockMantle
@@ -339,20 +329,20 @@ _connection: Final = partial(
     connected,
     provider=_PROVIDER,
     kind=AsyncAnthropic,
-    http=(DefaultAioHttpClient, DefaultAsyncHttpxClient),
-    timeout=Timeout,
-    retries=DEFAULT_MAX_RETRIES,
+    http=(anthropic.DefaultAioHttpClient, anthropic.DefaultAsyncHttpxClient),
+    timeout=anthropic.Timeout,
+    retries=anthropic.DEFAULT_MAX_RETRIES,
     others=(AsyncAnthropicBedrock, AsyncAnthropicBedrockMantle, AsyncAnthropicVertex),
 )
 
 _WIRE: Final = Wire(
     provider=_PROVIDER.name,
     sdk=SDKErrors(
-        status=APIStatusError,
-        timeout=APITimeoutError,
-        connection=APIConnectionError,
-        reported=APIError,
-        base=AnthropicError,
+        status=anthropic.APIStatusError,
+        timeout=anthropic.APITimeoutError,
+        connection=anthropic.APIConnectionError,
+        reported=anthropic.APIError,
+        base=anthropic.AnthropicError,
     ),
     decoder=MessagesDecoder,
     decode_whole=decode_message,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from miniagents import AssistantMessage, LLMError
-from miniagents.ext.llm import _retries, _transport
+from miniagents.ext.llm import _call, _transport
 from miniagents.values import Backoff
 from tests.support.canaries import shows
 from tests.support.fault_rows import REQUEST_ID, ROWS, Row
@@ -61,7 +61,7 @@ async def test_row(row: Row, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Non
     """What the server does ends in time, with what must come of it, over aiohttp and without it."""
     if (len(row.name) + WIRES.index(wire)) % 2:  # each row on both
         monkeypatch.setattr(_transport, "find_spec", {"aiohttp": None}.get)
-    monkeypatch.setattr(_retries, "_BACKOFF", Backoff(delay=0.001))
+    monkeypatch.setattr(_call, "_BACKOFF", Backoff(delay=0.001))
     async with asking(wire, *(make(wire) for make in row.scripts), **row.keywords) as asked:
         async with asyncio.timeout(WITHIN):
             ended = await read_to_the_end(asked)

@@ -18,15 +18,15 @@ OPTIONS = ModelOptions(model="m-1", system="Be brief.", total_timeout=30, extra=
 CONNECTION = Connection("a client", "http://me:pass@localhost:8000/v1", 2, (SecretStr("a key"),))
 
 
-def connect(options: ModelOptions) -> Connection[str]:
+def connect(options: ModelOptions) -> Connection:
     """A client of any options."""
     assert options.model is not None
     return CONNECTION
 
 
-async def question(options: ModelOptions, reserved: Mapping[str, str] | None = None) -> Question[str]:
+async def question(options: ModelOptions, reserved: Mapping[str, str] | None = None) -> Question:
     """What an agent with these keywords is going to ask when it is told "Hi"."""
-    asked: list[Question[str]] = []
+    asked: list[Question] = []
 
     @miniagent
     async def acme_agent(ctx: InteractionContext[Message, AssistantMessage]) -> None:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from miniagents import LLMConnectionError, LLMStatusError, Part, Retry
-from miniagents.ext.llm import _retries
+from miniagents.ext.llm import _call
 from miniagents.values import Backoff
 from tests.support.sse_server import answer, raw, reset, sse
 from tests.support.wires import KEY, WIRES, Wire, asking
@@ -32,7 +32,7 @@ async def test_asked_again(wire: Wire, status: int, caplog: pytest.LogCaptureFix
 
 async def test_seen(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who reads the parts sees each retry before it is waited for; the message keeps none of it."""
-    monkeypatch.setattr(_retries, "_BACKOFF", Backoff(delay=0.001, jitter=0.25))
+    monkeypatch.setattr(_call, "_BACKOFF", Backoff(delay=0.001, jitter=0.25))
     scripts = answer(429, BUSY), raw(reset), sse(*wire.good("Hel", "lo"))
     async with asking(wire, *scripts, max_retries=2) as asked:
         parts: list[Part] = []
