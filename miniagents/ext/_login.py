@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
-_LOG: Final = logging.getLogger("miniagents.login")
+_LOG: Final = logging.getLogger("miniagents.ext.login")
 _ROUNDS: Final = 100_000
 _DAYS: Final = 30
 _SALT: Final = 16  # bytes

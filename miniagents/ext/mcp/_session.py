@@ -49,7 +49,7 @@ yet (for headers, sign-on, and answers to requests of the server)."""
 MCPTool: TypeAlias = Tool[[dict[str, object]], Awaitable[Result]]
 """A tool of a server."""
 
-_LOG: Final = logging.getLogger("miniagents.mcp")
+_LOG: Final = logging.getLogger("miniagents.ext.mcp")
 _MOST_PAGES: Final = 1000
 _LEAVING: Final = 10.0
 """Seconds that a server may take to end its session; after that, the session is cancelled."""

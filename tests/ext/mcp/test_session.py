@@ -192,7 +192,7 @@ async def test_odd_schemas(caplog: pytest.LogCaptureFixture) -> None:
                 await tool.invoke(bad)
         with pytest.raises(MCPServerError, match="'odd' refused the call of none: MCPError"):
             await tools[0].invoke("{}")
-    (record,) = (each for each in caplog.records if each.name == "miniagents.mcp")
+    (record,) = (each for each in caplog.records if each.name == "miniagents.ext.mcp")
     assert record.message.startswith("The MCP server 'odd': the tool 'wrong' is left out: The schema of the")
 
 
