@@ -1,23 +1,19 @@
 """A server of `miniagents serve` in the process of a test, and what a page asks of it."""
 
-import asyncio
 import json
-import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx2
-from starlette.types import ASGIApp
-from uvicorn.server import ServerState
 
 from miniagents import Message, MiniAgent
 from miniagents.cli._server import About, Place, Serving, address_of, listen
 from miniagents.cli._server._app import page_app
 from miniagents.cli._server._serve import config_of
+from tests.support.web import answering
 
 __all__ = ["Page", "page_of"]
 
@@ -97,28 +93,9 @@ async def page_of(
     )
     with listen(place) as listener:
         address, port = listener.getsockname()
-        async with page_app(serving, place, address, port) as app, _answering(app, listener):
+        async with page_app(serving, place, address, port) as app, answering(config_of(app), listener):
             url = address_of(place, listener)
             async with httpx2.AsyncClient(
                 base_url=url.partition("#")[0], trust_env=False, verify=False
             ) as client:
                 yield Page(client, url)
-
-
-@asynccontextmanager
-async def _answering(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
-    """Serve an app as uvicorn does, without what takes its time at the begin and at the end."""
-    config = config_of(app)
-    config.load()
-    state = ServerState()
-    make = cast("Callable[..., asyncio.Protocol]", config.http_protocol_class)
-    connection = partial(make, config=config, server_state=state, app_state={})
-    server = await asyncio.get_running_loop().create_server(connection, sock=listener)
-    try:
-        yield
-    finally:
-        server.close()
-        for each in tuple(state.connections):
-            each.transport.abort()
-        if state.tasks:
-            await asyncio.wait(tuple(state.tasks))

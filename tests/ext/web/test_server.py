@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -234,14 +235,17 @@ async def test_signals_of_the_host() -> None:
     finite = scripted_model("Hi")
     before = signal.signal(signal.SIGTERM, own)
     try:
-        async with MiniAgents(app_wide=True), served(Starlette(routes=chat_routes(finite))) as url:
-            async with httpx2.AsyncClient(base_url=url, trust_env=False, verify=False) as client:
-                run = (await client.post("/runs", json={"text": "Hi"})).json()["run"]
-                assert '"how":"finished"' in (await client.get(f"/runs/{run}")).text
-            of_server = signal.getsignal(signal.SIGTERM)
-            assert "uvicorn" in repr(of_server)
-            end_on_signals()
-            assert signal.getsignal(signal.SIGTERM) != of_server
+        app = Starlette(routes=chat_routes(finite))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        async with MiniAgents(app_wide=True), served(app) as url:
+            with server.capture_signals():
+                async with httpx2.AsyncClient(base_url=url, trust_env=False, verify=False) as client:
+                    run = (await client.post("/runs", json={"text": "Hi"})).json()["run"]
+                    assert '"how":"finished"' in (await client.get(f"/runs/{run}")).text
+                of_server = signal.getsignal(signal.SIGTERM)
+                assert "uvicorn" in repr(of_server)
+                end_on_signals()
+                assert signal.getsignal(signal.SIGTERM) != of_server
         assert signal.getsignal(signal.SIGTERM) is own
     finally:
         signal.signal(signal.SIGTERM, before)
