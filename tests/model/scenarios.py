@@ -624,6 +624,7 @@ async def a_reply_that_waits_behind_another_one(stage: Stage) -> None:
     outcomes(source="a ValueError", reader="a handled end", cancel="end"),
     outcomes(source="a ValueError", reader=STOPPED, cancel="end", log=("", "ERROR ValueError")),
     outcomes(source="a CancelledError", reader=STOPPED, cancel="end"),
+    slow=True,
 )
 async def catching_as_it_is_cancelled(stage: Stage) -> None:
     """An agent with `catching` that is cancelled as it fails ends with the handler's reply, or cancelled.
@@ -694,6 +695,7 @@ async def two_contexts_that_end_at_once(stage: Stage) -> None:
 @scenario(
     outcomes(source=("a CancelledError",), block="end", cancel="end", reader="a InquiryCancelledError"),
     outcomes(source="a b CancelledError", block="end", cancel="end", reader="a b InquiryCancelledError"),
+    slow=True,
 )
 async def a_block_that_ends_as_it_is_cancelled(stage: Stage) -> None:
     """A run whose block ends at the tick of its `cancel()` is stopped once, and ends alike for its reader."""
@@ -964,6 +966,7 @@ async def what_a_failing_run_had_passed_on(stage: Stage) -> None:
 
 @scenario(
     outcomes(a="a ValueError", b="b KeyError", reader="a ValueError b KeyError end"),
+    slow=True,
 )
 async def two_failures_at_once(stage: Stage) -> None:
     """If both agents of `a & b` fail at one tick, each error is raised in its place, and none is logged."""
