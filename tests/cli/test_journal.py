@@ -17,6 +17,7 @@ from miniagents.parts import ToolResult
 from miniagents.testing import Cassette, scripted_model
 from miniagents.tools import approval, ask
 from miniagents.types import ModelAgent
+from tests.support.amounts import amount
 
 
 @pytest.fixture
@@ -168,11 +169,14 @@ async def test_questions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert "Too much." == await result(run)
 
 
-async def test_an_answer_without_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_answer_without_a_server(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While no server works on the run, an answer is recorded, and the command says what is still to come.
 
     The question is shown as answered, with the version whose server checks this; the right answer may follow.
     """
+    monkeypatch.setattr("miniagents.cli._journal._CHECKED", amount(1, 20) / 10)  # seconds; 2 of them are real
     file = str(tmp_path / "runs.journal")
     asked: Event = ["question", 0, "q", "question", {"text": "How many?"}, "", None]
     async with Journal(file) as journal:

@@ -317,6 +317,8 @@ def test_estimate(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
         "text",
         "--price",
         "1,1",
+        "--rpm",
+        "60000",
     ]
     assert 0 == main([*words, "--estimate", "4"])
     assert [int(asked.removeprefix("row ")) // 10 for asked in asked_of(judges)] == [0, 1, 2, 3]
@@ -522,7 +524,7 @@ def test_another_prompt_for_failed_rows(judges: str, capsys: pytest.CaptureFixtu
 def test_few_answers_to_other_questions(judges: str, capsys: pytest.CaptureFixture[str]) -> None:
     """J7: after an estimate with another prompt, or where nothing was paid, it needs no --yes."""
     Path("many.jsonl").write_text("".join(f'{{"text": "row {at}"}}\n' for at in range(40)))
-    words = ["map", f"{judges}:paid", "many.jsonl", "-o", "out.jsonl"]
+    words = ["map", f"{judges}:paid", "many.jsonl", "-o", "out.jsonl", "--rpm", "60000"]
     assert 0 == main([*words, "--text-column", "text", "--estimate", "3"])
     assert 0 == main([*words, "--prompt", "Judge: {text}"])
     assert len(asked_of(judges)) == 43
