@@ -20,7 +20,9 @@ __all__ = [
 
 _OURS = frozenset({PACKAGE, "tests", "examples"})
 # What is at the top of a file is in no function, unless several statements are on one line.
-_INDENTED_IMPORT = re.compile(r"(^[ \t]+|[;:][ \t]*)(import|from)\b", re.MULTILINE)
+_INDENTED_IMPORT = re.compile(
+    r"(^[ \t]+|[;:][ \t]*)(import|from)\b([ \t]*\.|.*(\\|\b(miniagents|tests|examples)\b))", re.MULTILINE
+)
 
 
 def imports_in_functions(root: Path, *folders: str) -> list[str]:
