@@ -23,6 +23,7 @@ from miniagents import (
     miniagent,
 )
 from miniagents.operators import resolve, to_async_iter, tokens
+from tests.support.amounts import amount
 from tests.support.sources import turns
 from tests.support.typewriter import Typewriter
 
@@ -547,13 +548,14 @@ async def test_a_chain_streams_token_by_token() -> None:
 @pytest.mark.logs("Executing")  # one long step
 def test_a_thousand_agents() -> None:
     """A chain and a pipe of 1,000 agents run without a deep stack."""
+    count = amount(400, 1_000)
     chain: MiniAgent[Message, Message] = plus_agent.bind()
     stream = rx.of("x").pipe(plus_agent)
-    for _ in range(999):
+    for _ in range(count - 1):
         chain |= plus_agent.bind()
         stream = stream.pipe(plus_agent)
     for replies in (rx.of("x").pipe(chain), stream, stream.pipe(ops.take(1))):
-        assert [str(promise) for promise in MiniAgents().run(replies)] == ["x" + 1000 * "+"]
+        assert [str(promise) for promise in MiniAgents().run(replies)] == ["x" + count * "+"]
 
 
 class Sum(Message):

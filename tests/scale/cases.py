@@ -29,6 +29,7 @@ from miniagents.ext.web import RunEnded, RunParked, Runs
 from miniagents.operators import as_messages, map_messages, map_tokens, resolve, to_async_iter
 from miniagents.streams._lifetime import current_producer
 from miniagents.tools import ask
+from tests.support.amounts import amount
 from tests.support.sse_server import serve, sse, wait
 from tests.support.wires import ANTHROPIC, CHAT, KEY, Wire
 
@@ -272,9 +273,11 @@ CASES: Mapping[str, Case] = {
     "anthropic": Case(_anthropic, 1_000, 20, "streams of anthropic_agent over loopback HTTP at once"),
     "queued": Case(_queued, 100_000, 1_000, "inquiries that are queued at once"),
     "operators": Case(_operators, 2_000, 300, "operators in one pipeline, read to the end and left"),
-    "chain": Case(_chain, 10_000, 1_200, "agents in one chain, to its end and failing"),
+    "chain": Case(_chain, 10_000, amount(600, 1_200), "agents in one chain, to its end and failing"),
     "parked": Case(_parked, 100_000, 5, "runs that wait for an answer, in a file; and a server that begins"),
     # Each agent that begins to wait looks for a circle through all those that wait before it.
-    "stopped": Case(_stopped, 10_000, 1_200, "agents in one chain that is cancelled, and one that is left"),
+    "stopped": Case(
+        _stopped, 10_000, amount(600, 1_200), "agents in one chain that is cancelled, and one that is left"
+    ),
 }
 """Each by its name."""

@@ -17,6 +17,7 @@ from miniagents.streams import PromisingContext, Stream, StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._lifetime import Lease
+from tests.support.amounts import amount
 from tests.support.sources import Recorder
 
 _NAME: ContextVar[str] = ContextVar("_NAME", default="nobody")
@@ -296,7 +297,8 @@ async def test_a_chain_of_streams_does_not_recurse() -> None:
 @pytest.mark.loop(debug=False)
 async def test_a_burst_of_a_million() -> None:
     """1,000,000 items at once reach a subscriber, replayed and pushed, without overflowing the stack."""
-    buffer = open_buffer(*range(500_000))
+    half = amount(50_000, 500_000)  # the million is the gate's
+    buffer = open_buffer(*range(half))
     total = 0
 
     def count(_: int) -> None:
@@ -305,10 +307,10 @@ async def test_a_burst_of_a_million() -> None:
 
     show(buffer).subscribe(count)
     append: Callable[[int], None] = buffer.append
-    for number in range(500_000):
+    for number in range(half):
         append(number)
     buffer.finish()
-    assert 1_000_000 == total
+    assert 2 * half == total
     await asyncio.sleep(0)
 
 

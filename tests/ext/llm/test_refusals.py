@@ -9,10 +9,12 @@ import pytest
 from miniagents import Image, LLMStatusError, UserMessage
 from miniagents.ext.llm._reasons import Reason
 from miniagents.ext.llm._refusals import advice, can_pass, is_at_fault, reason_of
+from tests.support.amounts import amount
 from tests.support.canaries import KEY
 from tests.support.sse_server import answer, sse
 from tests.support.wires import WIRES, Wire, asking, error_of
 
+LARGEST = amount(2**16, 2**18)  # bytes of a body; outside of the gate, a quarter of the most
 on_each_wire = pytest.mark.parametrize("wire", WIRES, ids=repr)
 
 NO_IMAGES = "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"
@@ -239,15 +241,15 @@ async def test_one_short_line(wire: Wire) -> None:
     "body",
     [
         *(
-            piece * (2**18 // len(piece))
+            piece * (LARGEST // len(piece))
             for piece in (b"<", b"<script", b"<title", b"[", b'{"a":', b"[],", b"data: ")
         ),
         *(
-            piece * (2**18 // len(piece))
+            piece * (LARGEST // len(piece))
             for piece in (b'"\\u00', b"requires ", b"failed to parse the ", b"&")
         ),
-        b"[" + b"[]," * 80_000,
-        b"<title>" + b"&amp;" * 50_000,
+        b"[" + b"[]," * (LARGEST * 80_000 // 2**18),
+        b"<title>" + b"&amp;" * (LARGEST * 50_000 // 2**18),
     ],
     ids=lambda body: str(zlib.crc32(body)),
 )
