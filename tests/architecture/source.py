@@ -159,6 +159,8 @@ def _imports_of(module: Module) -> tuple[Import, ...]:
 
 def _imports(module: Module, node: ast.AST, *, in_function: bool, for_types: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            continue  # no import is in an expression
         if isinstance(child, ast.Import):
             for alias in child.names:
                 yield Import(alias.name, None, child.lineno, False, in_function, for_types)  # noqa: FBT003
@@ -166,7 +168,7 @@ def _imports(module: Module, node: ast.AST, *, in_function: bool, for_types: boo
             source = _absolute(module, child)
             for alias in child.names:
                 yield Import(source, alias.name, child.lineno, child.level > 0, in_function, for_types)
-        function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
         rest: ast.AST = child
         if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
             only = ast.Module(child.body, [])
