@@ -27,6 +27,7 @@ from miniagents.ext.history_agents import in_memory_history_agent
 from miniagents.ext.journal import MemoryJournal, durable
 from miniagents.testing import ScriptedModel, scripted_model
 from miniagents.types import InputMessage
+from tests.support.amounts import amount
 from tests.support.typewriter import Typewriter
 
 
@@ -374,7 +375,7 @@ async def test_what_is_said_is_kept_if_the_answer_fails() -> None:
 @pytest.mark.loop(virtual=True)
 async def test_whenever_something_is_said() -> None:
     """At any moment, also when an answer ends: each message is kept and sent once, in order, and answered."""
-    for seed in range(60):
+    for seed in range(amount(20, 60)):
         chance = random.Random(seed)  # noqa: S311 - when something is said
         said = [str(number) for number in range(6)]
         modes = ["steer", "queue", "interrupt"]

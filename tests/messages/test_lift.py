@@ -17,6 +17,7 @@ from miniagents.streams import PromisingContext, Stream, StreamedPromise, to_asy
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.values import NoActiveContextError
+from tests.support.amounts import amount
 from tests.support.sources import Recorder, Source, turns
 from tests.support.typewriter import Typewriter
 
@@ -350,7 +351,7 @@ async def test_a_long_pipeline() -> None:
     async with PromisingContext():
         source = Cold("one", "two", ends=False)
         stream = Lifted(source.observable, same)
-        for _ in range(2_000):
+        for _ in range(amount(600, 2_000)):
             stream = Lifted(stream, same)
         recorder = Recorder[MessagePromise[Message]]()
         subscription = stream.subscribe(recorder)

@@ -306,7 +306,7 @@ async def test_many_walks_in_a_chain() -> None:
             for end in ("read", "left"):
                 source = Source(["a", "b"], hold_at=1)
                 last = Message.promise(source)
-                for _ in range(1_000):
+                for _ in range(amount(400, 1_000)):
                     last = join_messages(last, reference_original_messages=False)
                 reader = aiter(last)
                 assert "a" == await anext(reader)

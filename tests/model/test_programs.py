@@ -5,7 +5,7 @@ import pytest
 from tests.model.__main__ import run
 from tests.support.amounts import amount
 
-FEW = amount(60, 250)
+FEW = amount(30, 250)
 MANY = 6_000
 
 

@@ -246,7 +246,7 @@ async def test_bound_parameters() -> None:
         return a, b, c, d, e
 
     values: dict[str, object] = {"a": 1, "b": "two", "c": 3.5, "d": 5, "e": "six"}
-    for _ in range(amount(60, 300)):
+    for _ in range(amount(25, 300)):
         await asyncio.sleep(0)  # each case takes milliseconds
         leading: int = chance.randrange(4)
         named = chance.sample("abcde"[leading:], chance.randrange(6 - leading))

@@ -21,6 +21,7 @@ from miniagents.ext.llm.openai_responses import openai_responses_agent
 from miniagents.models import ModelAgent
 from miniagents.runs import ModelLimits
 from miniagents.runs._model_limits import _Limiters
+from tests.support.amounts import amount
 from tests.support.limited_provider import Provider, model_of, now
 from tests.support.sse_server import serve, sse
 from tests.support.wires import ANTHROPIC, CHAT, RESPONSES, WIRES, Wire
@@ -43,7 +44,7 @@ async def asked(agent: ModelAgent[...], calls: int) -> None:
 @pytest.mark.loop(virtual=True)
 async def test_jobs_share() -> None:
     """All contexts within one, all forks and all agents that ask a model share its limit."""
-    provider = Provider(600)
+    provider, each = Provider(600), amount(100, 300)
     model = model_of(provider)
 
     @miniagent
@@ -58,9 +59,9 @@ async def test_jobs_share() -> None:
 
     begun = now()
     async with MiniAgents():
-        await asyncio.gather(job(300), job(300))
-    assert now() - begun == pytest.approx(59, abs=1)
-    assert (provider.served, provider.refused) == (600, 0)
+        await asyncio.gather(job(each), job(each))
+    assert now() - begun == pytest.approx(2 * each / 10 - 1, abs=1)
+    assert (provider.served, provider.refused) == (2 * each, 0)
 
 
 @pytest.mark.loop(virtual=True)

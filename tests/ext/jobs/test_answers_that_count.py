@@ -248,7 +248,7 @@ async def test_rows_behind_a_slow_one(tmp_path: Path) -> None:
             await gate.wait()
         ctx.reply(AssistantMessage(f"answer {text}", model="m"))
 
-    count = amount(1_500, 4_000)
+    count = amount(500, 4_000)
     async with MiniAgents():
         job = map_rows(slow_first, map(str, range(count)), journal=tmp_path / "j")
         first = asyncio.ensure_future(anext(job))
