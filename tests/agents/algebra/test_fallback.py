@@ -188,7 +188,7 @@ async def test_going_on() -> None:
     """`after="continue"`: the other model gets the text, and appends; 100 random answers that are cut."""
     chance = Random(6)  # noqa: S311 - the same cases in each run
     async with MiniAgents():
-        for _ in range(100):
+        for _ in range(amount(35, 100)):
             words = [f"{number} " for number in range(chance.randrange(1, 6))]
             cut = chance.randrange(len(words) + 1)
             thought: list[Part] = [Reasoning("hm")] if chance.random() < 0.3 else []

@@ -36,6 +36,7 @@ from miniagents.ext.journal import Journal, JournalError, recorded
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.operators import map_agent
 from miniagents.testing import scripted_model
+from tests.support.amounts import amount
 from tests.support.noting import noting
 from tests.support.sse_server import answer, cut, hold, serve, sse
 from tests.support.wires import CHAT, WIRES, Wire, asking
@@ -623,6 +624,7 @@ async def test_order_and_bounds() -> None:
     """J4: rows come in order however they end, and a slow one holds no other one back."""
     gate = asyncio.Event()
     asked: list[str] = []
+    count = amount(800, 3_000)
 
     @miniagent
     async def slow_first(ctx: InteractionContext) -> None:
@@ -633,13 +635,13 @@ async def test_order_and_bounds() -> None:
         ctx.reply(text)
 
     async with MiniAgents():
-        job = map_rows(slow_first, map(str, range(3000)))
+        job = map_rows(slow_first, map(str, range(count)))
         first = asyncio.ensure_future(anext(job))
-        while len(asked) < 3000:  # noqa: ASYNC110 - all of them
+        while len(asked) < count:  # noqa: ASYNC110 - all of them
             await asyncio.sleep(0)
         gate.set()
         assert 0 == (await first).index
-        assert [*range(1, 3000)] == [row.index async for row in job]
+        assert [*range(1, count)] == [row.index async for row in job]
         unordered = map_rows(slow_first, map(str, range(10)), ordered=False)
         assert [*range(10)] == sorted([row.index async for row in unordered])
 
