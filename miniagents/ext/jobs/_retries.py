@@ -45,14 +45,21 @@ class Retries(Generic[RowT]):
         if isinstance(error, LLMError) and error.retry_after is not None:
             pause = max(pause, error.retry_after)
 
+        if pause <= 0:  # no timer: a new row must not come first
+            self._is_due(call)
+            return True
+
         def over() -> None:
             self._timers.discard(timer)
-            self.due.append(call)
-            self._on_due()
+            self._is_due(call)
 
         timer = asyncio.get_running_loop().call_later(pause, over)
         self._timers.add(timer)
         return True
+
+    def _is_due(self, call: RowCall[RowT]) -> None:
+        self.due.append(call)
+        self._on_due()
 
     def cancel(self) -> None:
         """Cancel all retries."""
