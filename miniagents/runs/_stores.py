@@ -200,7 +200,7 @@ class RunPage:
 
     Example:
         >>> RunPage(RunRecord("7"), (["ended", 0, "finished", ""],)).sent
-        mappingproxy({})
+        FrozenMapping({})
     """
 
     record: RunRecord

@@ -3,8 +3,7 @@
 import asyncio
 import difflib
 import json
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Never, Self, TypeAlias, TypeVar, cast
@@ -211,26 +210,38 @@ class _Recording:
 
     async def record(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
         """Call the agent, and pass its replies on."""
-        with self._failures():
+        try:
             number = 0
             async for reply in call.inquire(ctx.messages):
                 self._note("message", number, name_of_class(reply.message_class))
                 self._open += 1
                 ctx.reply(reply.message_class.promise_of_parts(self._copy(reply, number)))
                 number += 1
+        except Exception as error:
+            self._end("error", None, error_data(error))
+            raise
+        except BaseException:
+            self._end("cancelled")
+            raise
         self._end("end")
 
     def _copy(
         self, reply: MessagePromise[Message], number: int
     ) -> Callable[[MutableMapping[str, object]], AsyncGenerator[Part]]:
         async def parts(metadata_so_far: MutableMapping[str, object]) -> AsyncGenerator[Part]:
-            with self._failures(number):
+            try:
                 async for part in reply.parts:
                     data = part_data(part)
                     if data is not None:
                         self._note("part", number, data)
                     yield part
                 message = await reply
+            except Exception as error:
+                self._end("error", number, error_data(error))
+                raise
+            except BaseException:
+                self._end("cancelled", number)
+                raise
             metadata_so_far.update(
                 {
                     name: value
@@ -241,18 +252,6 @@ class _Recording:
             self._end("end", number, cast("Json", data_of(message)))
 
         return parts
-
-    @contextmanager
-    def _failures(self, message: int | None = None) -> Generator[None]:
-        """Note an error or a cancellation as the end of the call, or of a message of it."""
-        try:
-            yield
-        except Exception as error:
-            self._end("error", message, error_data(error))
-            raise
-        except BaseException:
-            self._end("cancelled", message)
-            raise
 
     def _note(self, what: str, message: int | None = None, data: Json = None) -> None:
         at = asyncio.get_running_loop().time() - self._began
