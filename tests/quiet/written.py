@@ -15,10 +15,10 @@ step slower by itself. What counts is what the thread has worked, for a busy mac
 import logging
 import re
 import time
-import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from traceback import StackSummary
 from types import FrameType
 from typing import Final, Protocol, TypeAlias, cast
 from unittest.mock import patch
@@ -141,7 +141,7 @@ def pytest_configure(config: pytest.Config) -> None:
     In debug mode asyncio reads the whole stack for each of them, which would be half of all work.
     """
     config.pluginmanager.register(Written(), "written")
-    patched = patch("traceback.walk_stack", partial(_innermost, traceback.walk_stack))
+    patched = patch("traceback.StackSummary.extract", partial(_innermost, StackSummary.extract))
     patched.start()
     config.add_cleanup(patched.stop)
 
@@ -149,5 +149,5 @@ def pytest_configure(config: pytest.Config) -> None:
 _Frames: TypeAlias = Iterator[tuple[FrameType, int]]
 
 
-def _innermost(walk: Callable[[FrameType | None], _Frames], frame: FrameType | None) -> _Frames:
-    return islice(walk(frame), 1)
+def _innermost(extract: Callable[..., StackSummary], frames: _Frames, **options: object) -> StackSummary:
+    return extract(islice(frames, 1), **options)
