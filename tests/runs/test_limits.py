@@ -139,6 +139,7 @@ async def test_concurrency_and_cancelling() -> None:
     assert provider.most == 1
 
 
+@pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("streams", ["a message", "many messages"])
 async def test_a_reader_that_leaves(streams: str) -> None:
     """What a limit is around is stopped when its last reader leaves, and the next call has its turn."""

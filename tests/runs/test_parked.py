@@ -699,7 +699,7 @@ async def test_durable() -> None:
 
     @miniagent(alias="LATE")
     async def late(ctx: InteractionContext) -> None:
-        await sleep_until(datetime.now(UTC) + timedelta(seconds=0.3))
+        await sleep_until(datetime.now(UTC) + timedelta(seconds=0.1))
         ctx.reply("Good morning.")
 
     async with MiniAgents():
@@ -707,7 +707,7 @@ async def test_durable() -> None:
             async with durable(journal, run_id="7"):
                 await late.inquire()
         assert "parked" == waits.value.reason
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.1)
         async with durable(journal, run_id="7"):
             assert "Good morning." == str(await late.inquire())
 

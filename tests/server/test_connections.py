@@ -71,7 +71,7 @@ async def test_answers_are_not_held_back(tmp_path: Path, monkeypatch: pytest.Mon
 
 async def test_who_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that is being answered is not cut; one that does not come after it is."""
-    patience(monkeypatch, 0.2)
+    patience(monkeypatch, 0.05)
     forever = asyncio.Event()
     model = scripted_model(["a"], then=["b"])
     async with page_of(model, tmp_path) as page:
@@ -80,7 +80,7 @@ async def test_who_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         reader, writer = await connected(page)
         head = f"HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\n"
         writer.write(f"POST /api/threads {head}content-length: 0\r\n\r\n".encode())
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.1)
         forever.set()
         assert (await reader.readline()).startswith(b"HTTP/1.1 201")
         await reader.readuntil(b"}")

@@ -533,7 +533,7 @@ async def test_whoever_saw_the_end_finds_the_answer(tmp_path: Path, monkeypatch:
     keep = _threads._add
 
     async def slowly(*arguments: Any) -> list[Message]:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.02)
         return await keep(*arguments)
 
     monkeypatch.setattr(_threads, "_add", slowly)
@@ -757,7 +757,7 @@ async def test_guesses(
 
 async def test_a_slow_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one client sends its body slowly, others are served; after a time it is told so, and cut."""
-    monkeypatch.setattr("miniagents.cli._server._routes.json_body", partial(json_body, body_timeout=0.3))
+    monkeypatch.setattr("miniagents.cli._server._routes.json_body", partial(json_body, body_timeout=0.1))
     async with page_of(scripted_model(), tmp_path) as page:
         reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         head = f"POST /api/threads HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\ncontent-length: 99\r\n"
@@ -766,7 +766,7 @@ async def test_a_slow_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert 200 == (await page.client.get("/api/info")).status_code
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 408")
-        assert b"The body did not come within 0.3 seconds." in answer
+        assert b"The body did not come within 0.1 seconds." in answer
         writer.close()
         await writer.wait_closed()
 

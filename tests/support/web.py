@@ -41,6 +41,7 @@ async def answering(config: uvicorn.Config, listener: socket.socket) -> AsyncGen
     state = ServerState()
     make = cast("Callable[..., asyncio.Protocol]", config.http_protocol_class)
     connection = partial(make, config=config, server_state=state, app_state=lifespan.state)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so only for its own sockets
     server = await asyncio.get_running_loop().create_server(connection, sock=listener)
     try:
         yield

@@ -1,8 +1,9 @@
 """The thread of a journal: it reads and writes the database for all tasks, and commits writes in groups.
 
 A commit takes milliseconds, for one row as for a hundred. So all writes that come while a group is committed
-are the next group. Soft writes, which need not survive a loss of power, are handed over every 20 ms, or at
-once after a pause: to wake the thread for each token would take longer than to write it.
+are the next group. Soft writes, which need not survive a loss of power, are handed over 50 times a second at
+most, but the first ten after a pause at once: to wake the thread for each token would take longer than to
+write it, and a run that waits for each of its steps should not wait for the next fiftieth of a second.
 """
 
 import asyncio
@@ -24,7 +25,8 @@ Urgency: TypeAlias = Literal["read", "soft", "hard"]
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _LARGEST: Final = 1000  # jobs of a group
-_PAUSE: Final = 0.02  # seconds between two groups of soft writes
+_PAUSE: Final = 0.02  # seconds between two groups of soft writes, on average over
+_BURST: Final = 0.2  # seconds
 _TRIES: Final = 100  # of a transaction that is in the way of another one
 _MUCH: Final = 65536  # bytes that do not wait for that
 
@@ -82,7 +84,7 @@ class _Waiting:
         self.size = 0
         self.timer: asyncio.Handle | None = None
         self.urgent = False
-        self.last = float("-inf")  # loop time of the last hand-over
+        self.next = float("-inf")  # loop time from which on the next soft writes may be handed over
 
 
 class JournalThread:
@@ -135,15 +137,15 @@ class JournalThread:
             if waiting.timer is not None:
                 waiting.timer.cancel()
             waiting.urgent = urgent
-            at = waiting.last + _PAUSE
-            if urgent or at <= loop.time():  # what ends in the same turn of the loop is handed over together
+            if urgent or waiting.next <= loop.time():  # what ends in the same turn of the loop goes together
                 waiting.timer = loop.call_soon(self._hand_over, loop, waiting)
             else:
-                waiting.timer = loop.call_at(at, self._hand_over, loop, waiting)
+                waiting.timer = loop.call_at(waiting.next, self._hand_over, loop, waiting)
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop, waiting: _Waiting) -> None:
         jobs, waiting.jobs = waiting.jobs, []
-        waiting.timer, waiting.size, waiting.last = None, 0, loop.time()
+        waiting.timer, waiting.size = None, 0
+        waiting.next = max(waiting.next, loop.time() - _BURST) + _PAUSE
         try:
             self._put(jobs)
         except ValueError as error:

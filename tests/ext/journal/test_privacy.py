@@ -237,7 +237,7 @@ async def test_dropped_later(place: Place, monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_dropped_while_nothing_goes_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """With content="run", texts also go from a journal that is open, and in which no run goes on any more."""
-    monkeypatch.setattr(_runs, "_TIDY", 0.3)
+    monkeypatch.setattr(_runs, "_TIDY", 0.05)
     async with place.open(content="run", lease=0.05) as journal, MiniAgents():
         async with durable(journal, run_id="r"):
             await scripted_model("Hi").inquire(f"{PROMPT} {'long ' * 3000}")

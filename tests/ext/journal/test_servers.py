@@ -17,7 +17,7 @@ from tests.model.stores import Sleeper
 
 async def test_two_joins_wait_for_the_same_version(tmp_path: Path) -> None:
     """A parked run of a version without a server is taken after ten leases, whatever else is served."""
-    with Journal(tmp_path / "runs.journal", lease=0.05) as journal:
+    with Journal(tmp_path / "runs.journal", lease=0.02) as journal:
         await journal.begin(
             lease := Lease(RunRecord("7", version="old", restart="server")), [["began", 0, None]]
         )
@@ -46,7 +46,7 @@ async def test_a_sleeper_whose_version_is_gone(tmp_path: Path, caplog: pytest.Lo
         async with asyncio.timeout(10):
             while len(caplog.records) < 2:  # noqa: ASYNC110 - of a thread
                 await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)  # some looks later
+        await asyncio.sleep(0.05)  # some looks later
         part()
     assert [("WARNING", True)] * 2 == [
         (each.levelname, "Runs(take_over=...)" in each.message) for each in caplog.records
@@ -193,8 +193,8 @@ async def test_a_server_that_was_suspended(tmp_path: Path) -> None:
     """A server whose run was taken over while it was suspended reads what the other one has written since."""
     path, sleeper = tmp_path / "runs.journal", Sleeper()
     async with (
-        Journal(path, lease=0.2, seal=bytes, unseal=sleeper) as suspended,
-        Journal(path, lease=0.2, seal=bytes, unseal=bytes) as other,
+        Journal(path, lease=0.05, seal=bytes, unseal=sleeper) as suspended,
+        Journal(path, lease=0.05, seal=bytes, unseal=bytes) as other,
     ):
         await suspended.begin(lease := Lease(RunRecord("r", restart="server")), [["x", 0, 0]])
         left = asyncio.Event()

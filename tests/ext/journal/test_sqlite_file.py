@@ -172,13 +172,14 @@ async def test_cannot_write(path: Path, pragma: str, back: str, why: str) -> Non
 @pytest.mark.logs("cannot be written", "can be used again")
 async def test_the_log_of_an_outage(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A server whose journal cannot be used logs one sentence when that begins, and one when it is over."""
-    async with Journal(path, lease=0.3) as journal:
+    async with Journal(path, lease=0.06) as journal, asyncio.timeout(10):
         leave = await journal.join("1", lambda: None)  # so it sends signs of life, three in a lease
-        for _ in range(2):
+        for count in (1, 3):
             await _pragma(journal, "query_only = 1")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.1)
             await _pragma(journal, "query_only = 0")
-            await asyncio.sleep(0.3)
+            while count >= len(caplog.records):
+                await asyncio.sleep(0.01)
         leave()
     logged = [each for each in caplog.records if each.name == "miniagents.ext.journal"]
     assert [True, False, True, False] == ["cannot be written" in each.message for each in logged]

@@ -334,7 +334,7 @@ class TestRuns:
             await store.send("b", "early", 1)
             await store.leave(a, MORE, wake_at=math.inf)
             await store.leave(b, wake_at=math.inf, heard=0)  # it has not heard what was sent
-            await store.leave(c, wake_at=time.time() + 0.3)
+            await store.leave(c, wake_at=time.time() + 0.15)
             await store.send("d", "early", 1)
             await store.leave(d, wake_at=math.inf, heard=1)
             assert [("parked", 0, 3)] * 2 == [_state((await store.find(run=run))[0]) for run in "cd"]
@@ -380,11 +380,11 @@ class TestRuns:
     async def test_keep(self, make: Make) -> None:
         """A run is forgotten when it has been kept as long as its end said, and its id is free then."""
         async with make() as store:
-            for run, keep in (("long", 60.0), ("for ever", None), ("short", 0.15)):
+            for run, keep in (("long", 60.0), ("for ever", None), ("short", 0.05)):
                 await store.begin(lease := Lease(RunRecord(run)), EVENTS)
                 await store.end(lease, [], how="finished", keep=keep)
             assert EVENTS == await whole(store, "short")
-            await asyncio.sleep(0.16)
+            await asyncio.sleep(0.06)
             assert ["for ever", "long"] == [each.run for each in await store.find()]
             with refused("unknown"):
                 await store.read("short")
