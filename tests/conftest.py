@@ -168,8 +168,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
         return 0
     if sys.flags.dev_mode:  # there, time is watched
         return None  # xdist counts the processors
-    # Those of the gate wait most of their time: for processes, servers, browsers; the others for threads.
-    return (os.cpu_count() or 1) + (2 if config.option.markexpr == "gate" else 1)
+    # Those of the gate wait most of their time: for processes, servers, browsers.
+    return (os.cpu_count() or 1) + (2 if config.option.markexpr == "gate" else 0)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -39,6 +39,7 @@ BROUGHT = (
 )
 
 
+@pytest.mark.gate("starts an interpreter")
 def test_each_public_module_names_its_extra() -> None:
     """Without any extra, each public module can be imported, or says which line of pip it needs."""
     hidden = f"import sys\nfor name in {BROUGHT!r}:\n    sys.modules[name] = None\n"

@@ -87,6 +87,7 @@ def test_a_target_may_be_what_is_added() -> None:
     assert 1.3 == holds.target_ratio
 
 
+@pytest.mark.gate("up to half a second for each series")
 @pytest.mark.parametrize("name", SERIES)
 def test_series_runs(name: str) -> None:
     """Every series of growth runs at a small size, and takes time."""

@@ -195,7 +195,7 @@ def errors_in(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_a_time_limit_leaves_the_demand_of_its_agent_alone() -> None:
     """An agent with `timeout(first_token=...)` gets all of an input that is longer than `prefetch`."""
     async with MiniAgents(), asyncio.timeout(LIMIT):
-        assert 5_000 == len(await echo.timeout(first_token=5).inquire(rows(5_000)))
+        assert 2_000 == len(await echo.timeout(first_token=5).inquire(rows(2_000)))
 
 
 @pytest.mark.loop(virtual=True)

@@ -6,7 +6,7 @@ from tests.model.stores import Kind, failing
 from tests.support.amounts import amount
 from tests.support.postgres import postgres_server
 
-FEW = amount(2, 40)
+FEW = amount(1, 40)
 MANY = 30
 
 

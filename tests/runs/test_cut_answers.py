@@ -53,6 +53,7 @@ def careful(agent: ScriptedModel) -> MiniAgent[Message, Message]:
     return agent.agent.with_tools(pay, approve=approval())
 
 
+@pytest.mark.gate("restarts a dialog at many places")
 def test_one_summary() -> None:
     """A dialog that was made shorter and waits for a person goes on with the same summary, made once.
 

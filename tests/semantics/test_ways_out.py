@@ -223,6 +223,7 @@ def test_ctrl_c() -> None:
     assert (2, 2) == (printed.count("agent closed"), printed.count("source closed"))
 
 
+@pytest.mark.gate("starts a program")
 def test_nothing_is_left() -> None:
     """After runs that were left, cancelled, failed and cut off there is no task and nothing on stderr."""
     printed, errors, code = run(EVERYTHING)

@@ -297,9 +297,8 @@ DEPTHS = """
 """
 
 
-@pytest.mark.parametrize(
-    "depth", [*(pytest.param(depth, marks=pytest.mark.gate("starts a program")) for depth in (0, 1)), 2]
-)
+@pytest.mark.gate("starts a program")
+@pytest.mark.parametrize("depth", [0, 1, 2])
 def test_ctrl_c(depth: int) -> None:
     """The first Ctrl-C cancels the innermost run, and each one around it after the clean-up of that."""
     program = [sys.executable, "-c", dedent(DEPTHS), str(depth)]

@@ -420,6 +420,7 @@ FORK = dedent("""
 """)
 
 
+@pytest.mark.gate("starts a program")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_after_a_fork() -> None:
     """In a forked process the contexts of its parent are nobody's; one of its own is found."""

@@ -117,6 +117,7 @@ async def test_some_random_streams() -> None:
     await no_mistakes(0, 9)
 
 
+@pytest.mark.gate("reads streams in two ways")
 @pytest.mark.loop(debug=False)
 @pytest.mark.parametrize("plan", ONCE_WRONG, ids=lambda plan: f"{plan.wire}-{plan.seed}")
 async def test_what_was_once_wrong(plan: Plan) -> None:

@@ -38,11 +38,12 @@ async def test_two_jobs(tells: bool) -> None:
     assert seen[-1].requests_limit == 600
 
 
+@pytest.mark.gate("a job of a thousand calls")
 @pytest.mark.loop(virtual=True)
 async def test_refusals() -> None:
     """Where nobody tells a limit, refusals slow all rows down, and each of them is answered in the end."""
     provider = Provider(600)
-    begun, count = now(), amount(450, 900)
+    begun, count = now(), 900
     async with MiniAgents():
         assert await job(model_of(provider), count, None, []) == count
     assert (provider.served, provider.refused <= count / 9) == (count, True)
@@ -91,11 +92,12 @@ class RefillingProvider(Provider):
         return ResponseHeaders(200, requests=RateLimit(int(self.requests), left, self.full_at - now()))
 
 
+@pytest.mark.gate("a job of a thousand calls")
 @pytest.mark.loop(virtual=True)
 async def test_windows_that_are_not_a_minute() -> None:
     """J8: a limit that a provider counts in windows of ten seconds is used nearly in full."""
     provider = WindowProvider(100, 10)
-    begun, count = now(), amount(500, 2_000)
+    begun, count = now(), 2_000
     async with MiniAgents():
         assert await job(model_of(provider), count, None, []) == count
     assert provider.refused <= 40

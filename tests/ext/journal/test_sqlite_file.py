@@ -178,7 +178,7 @@ async def test_the_log_of_an_outage(path: Path, caplog: pytest.LogCaptureFixture
             await _pragma(journal, "query_only = 1")
             await asyncio.sleep(0.1)
             await _pragma(journal, "query_only = 0")
-            while count >= len(caplog.records):
+            while count >= len(caplog.records):  # noqa: ASYNC110 - of a thread
                 await asyncio.sleep(0.01)
         leave()
     logged = [each for each in caplog.records if each.name == "miniagents.ext.journal"]

@@ -583,6 +583,7 @@ def in_all_ways() -> Iterator[tuple[str, str, bool, list[Data]]]:
             yield ids, places, begins or ends, list(events)
 
 
+@pytest.mark.gate("reads a thousand streams")
 def test_never_wrong() -> None:
     """However little names an item, no text and no call comes out wrong: what cannot be known is refused."""
     understood = 0
@@ -600,7 +601,16 @@ def test_never_wrong() -> None:
 @pytest.mark.parametrize(
     ("ids", "places"), [("own", "own"), ("own", "none"), ("none", "own"), ("new", "own"), ("own", "same")]
 )
-@pytest.mark.parametrize("output", ["all", "no thoughts", "none"])
+@pytest.mark.parametrize(
+    "output",
+    [
+        "all",
+        *(
+            pytest.param(each, marks=pytest.mark.gate("the same of others"))
+            for each in ("no thoughts", "none")
+        ),
+    ],
+)
 def test_lost_and_doubled(ids: str, places: str, output: str) -> None:
     """Of an answer that tells its wholes, no event can get lost or come twice so that it comes out wrong."""
     events = list(stream(ids, places, begins=True, parts=True, wholes=True, ends=True, output=output))

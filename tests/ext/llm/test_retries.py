@@ -93,6 +93,7 @@ async def test_long_wait(wire: Wire, after: str) -> None:
     assert "after a timeout of this call" in " ".join(caught.value.__notes__)
 
 
+@pytest.mark.gate("half a second for each wire")
 async def test_connection_asked_again(wire: Wire) -> None:
     """A connection that breaks before the answer is made again."""
     async with asking(wire, raw(reset), sse(*wire.good("Hello")), max_retries=1) as asked:

@@ -258,7 +258,9 @@ async def test_tools(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"version": "2"}, "The agents have changed"),
+        pytest.param(
+            {"version": "2"}, "The agents have changed", marks=pytest.mark.gate("half a second of real time")
+        ),
         ({"agents": {"other": scripted_model()}}, "The agent of this answer does not exist any more"),
         ({"max_attempts": 1}, "The server ended once during this answer"),
     ],
@@ -774,6 +776,7 @@ async def test_a_journal_that_is_away(failures: int, how: str) -> None:
     assert how == "lost" or [answer] == texts_of(frames)
 
 
+@pytest.mark.gate("half a second of real time")
 @pytest.mark.logs("away", "cannot be recorded", "No reader ever saw this error")
 async def test_a_journal_that_is_away_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While its journal is away, a run is not told to be lost: it goes on when the journal is back."""
@@ -811,6 +814,7 @@ class _LettingGo(Journal):
     let_go: asyncio.Event
 
 
+@pytest.mark.gate("half a second of real time")
 @pytest.mark.logs("away", "cannot be recorded", "No reader ever saw this error", "can be used again")
 async def test_many_outages_of_a_journal(tmp_path: Path) -> None:
     """An outage of the journal is no end of a server: a run goes on after any number of them."""
