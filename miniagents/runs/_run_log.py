@@ -484,7 +484,7 @@ def kept_calls(events: Iterable[Event]) -> dict[str, deque[KeptCall]]:
             case ["kept", int(_)]:
                 pass  # its texts were dropped
             case ["kept", *_]:
-                raise JournalError("the log of the run has a call that cannot be read; delete the run.")
+                raise _unreadable()
             case [str(kind), *_] if kind not in _EVENTS:
                 raise JournalError(
                     f"the log of the run has an event ({kind}) of a later version of this library, without "
@@ -560,7 +560,11 @@ def _recorded(
             case [str(what), int() | None as message, data]:
                 yield RecordedEvent(0.0, what, message, data)
             case _:
-                raise JournalError("the log of the run has a call that cannot be read; delete the run.")
+                raise _unreadable()
+
+
+def _unreadable() -> JournalError:
+    return JournalError("the log of the run has a call that cannot be read; delete the run.", "damaged")
 
 
 def _is_header(part: Json) -> bool:
@@ -683,7 +687,8 @@ class _Replays(dict[int, "_Replay"]):
 
     def __missing__(self, span: int) -> "_Replay":
         raise JournalError(
-            f"The run {self._run!r} cannot be read: its log is damaged (call {span} has no beginning)."
+            f"The run {self._run!r} cannot be read: its log is damaged (call {span} has no beginning).",
+            "damaged",
         )
 
 

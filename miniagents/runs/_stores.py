@@ -23,7 +23,7 @@ from ._recordings import RecordedEvent
 Event: TypeAlias = "list[Json]"
 """Something that happened in a run: its kind, the number of the span, and data."""
 
-Reason: TypeAlias = Literal["unknown", "exists", "ended", "taken", "busy", "later"]
+Reason: TypeAlias = Literal["unknown", "exists", "ended", "taken", "busy", "later", "damaged"]
 """Why a store cannot do what was requested of a run."""
 
 Restart: TypeAlias = Literal["server", "program", "never"]
@@ -34,7 +34,7 @@ RunState: TypeAlias = Literal["live", "left", "parked", "ended"]
 
 
 class JournalError(MiniAgentsError):
-    """A journal cannot do what was requested; its content is not damaged.
+    """A journal cannot do what was requested.
 
     Args:
         text: the sentence.
@@ -43,8 +43,8 @@ class JournalError(MiniAgentsError):
     Attributes:
         reason: of a run: ``"unknown"`` (there is no such run, or it is no longer kept), ``"exists"``
             (already), ``"ended"``, ``"taken"`` (another process has taken it over, so this one can no longer
-            write), ``"busy"`` (another process works on it) or ``"later"`` (its log is of a later version of
-            this library); None for any other problem.
+            write), ``"busy"`` (another process works on it), ``"later"`` (its log is of a later version of
+            this library) or ``"damaged"`` (so is its log); None for any other problem.
 
     Example:
         >>> raise JournalError("The journal calls.journal cannot be written: the disk is full.")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from typing import ClassVar, Final, TypeAlias, cast
 from uuid import uuid4
 
@@ -40,7 +41,6 @@ LARGE: Final = 65536
 """Bytes of events that are packed."""
 
 Sent: TypeAlias = Callable[[str, Json], None]
-_Left: TypeAlias = tuple[int, str, str, float | None]  # number, version, restart and when it goes on
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _PATIENCE: Final = 10  # leases
@@ -52,9 +52,10 @@ _PURGED: Final = 100  # runs at once, so that others need not wait long
 _RECORD: Final = (
     "SELECT id, run, owner, topic, version, restart, server, attempts, last, began, ended, how FROM runs "
 )
-_LEFT: Final = "server = '' AND ended IS NULL AND restart <> 'program'"
 _PARKED: Final = "parked"  # the server of a run that waits for something to be sent
 _WAITS: Final = f"server = '{_PARKED}' AND ended IS NULL"
+_IDLE: Final = f"server IN ('', '{_PARKED}') AND ended IS NULL AND restart <> 'program'"
+_RESTARTS: Final = ("server", "never")  # of idle runs
 _KEPT: Final = "(until IS NULL OR until > ?)"
 
 
@@ -151,7 +152,7 @@ class RunTables:
     """Whether new events are kept in memory until they are packed."""
 
     by_version: ClassVar[str] = ""
-    """Has the database find runs that wait by their version, where it does not do so by itself."""
+    """Has the database find idle runs by their version, where it does not do so by itself."""
 
     if_there: ClassVar[str] = "DO NOTHING"
     """What is done about a text that is kept already."""
@@ -454,32 +455,38 @@ class RunTables:
         """
         served = {each for (text,) in self._all("SELECT versions FROM servers") for each in _list(text)}
         now = time.monotonic()
-        query = "SELECT id, version, restart, wake_at FROM runs WHERE {} ORDER BY id"
-        left = cast("list[_Left]", self._all(query.format(_LEFT)))
-        waits = self._parked_versions().union(its for _, its, _, wake_at in left if wake_at is not None)
-        absent = waits.union(its for _, its, _, _ in left) - served - {version}
+        idle = self._idle_versions()
+        absent = idle - served - {version}
         since = {its: at for its, at in self._absent.items() if its not in served}  # also of other queries
         self._absent = dict.fromkeys(absent, now) | since
         gone = {its for its in absent if self._absent[its] < now - _PATIENCE * self._lease}
-        if waiting and gone:
-            parked = query.format(f"{_WAITS} AND version IN ({marks(len(gone))})")
-            left += cast("list[_Left]", self._all(f"{parked} LIMIT ?", *gone, limit))
-        elif not any(each for _, each, *_ in self._joined.values()):
-            self._tell_stranded(gone & waits)
-        return [
-            number
-            for number, its, restart, wake_at in left
-            if its == version
-            or (its in absent and (restart == "never" or its in gone) and (waiting or wake_at is None))
-        ][:limit]
+        if not (waiting or any(each for _, each, *_ in self._joined.values())):
+            waits = [*product(_RESTARTS, ("", _PARKED), (True,))]
+            self._tell_stranded({its for its in gone if any(self._idle(its, *each, 1) for each in waits)})
+        found: list[int] = []
+        for its in absent | ({version} & idle):
+            for kind in product(
+                ("never",) if its in absent - gone else _RESTARTS,
+                ("", _PARKED) if waiting and its in gone else ("",),
+                (False, True) if waiting or its == version else (False,),
+            ):
+                found += self._idle(its, *kind, limit)
+        return sorted(found)[:limit]
 
-    def _parked_versions(self) -> set[str]:
-        """The versions of runs that wait, each by one look at the index, however many runs there are."""
+    def _idle_versions(self) -> set[str]:
+        """The versions of idle runs, each by one look at the index, however many runs there are."""
         found: list[str] = []
-        query = f"SELECT version FROM runs {self.by_version} WHERE {_WAITS} {{}} ORDER BY version LIMIT 1"  # noqa: S608 - constants
+        query = f"SELECT version FROM runs {self.by_version} WHERE {_IDLE} {{}} ORDER BY version LIMIT 1"  # noqa: S608 - constants
         while rows := self._all(query.format("AND version > ?" if found else ""), *found[-1:]):
             found += [cast("str", version) for (version,) in rows]
         return set(found)
+
+    def _idle(self, version: str, restart: str, server: str, waited: bool, limit: int) -> list[int]:
+        """The first idle runs of a kind; the index has each kind in the order of the runs."""
+        kind = "(version, restart, server, wake_at IS NOT NULL) = (?, ?, ?, ?)"
+        return self._numbers(
+            f"{_IDLE} AND {kind} ORDER BY id LIMIT ?", version, restart, server, waited, limit
+        )
 
     def _tell_stranded(self, versions: set[str]) -> None:
         for each in versions - self._told:
@@ -626,8 +633,11 @@ class RunTables:
         for number in numbers:
             self._database.execute("UPDATE runs SET texts_until = NULL WHERE id = ?", (number,))
             try:
-                batch = self._codec.batch_of(self._events("", number, 0, 0), texts=False)
-            except JournalError:  # it is damaged: its readers get the error, as its last event is missing
+                batch = self._codec.batch_of(self._events(number, 0, 0), texts=False)
+            except (
+                ValueError,
+                RecursionError,
+            ):  # it is damaged: its readers get the error, as its last event is missing
                 batch = self._codec.batch_of([])
             self._forget([number])
             self._remove_texts(number)
@@ -662,33 +672,39 @@ class RunTables:
             if not found:
                 raise JournalError.unknown(run)
             number = self._number(run)
-            return RunPage(found[0], self._events(run, number, after, found[0].last), self._inbox(number))
+            try:
+                return RunPage(found[0], self._events(number, after, found[0].last), self._inbox(number))
+            except (ValueError, RecursionError) as error:
+                if not self._numbers("id = ?", number):
+                    raise JournalError.unknown(run) from None  # it was deleted while it was read
+                raise JournalError(
+                    f"The run {run!r} of {self._place} cannot be read: its log is damaged ({error}).",
+                    "damaged",
+                ) from None
 
     def _number(self, run: str) -> int:
         for number in self._numbers("run = ?", run):
             return number
         raise JournalError.unknown(run)
 
-    def _events(self, run: str, number: int, after: int, end: int) -> list[Event]:
+    def _events(self, number: int, after: int, end: int) -> list[Event]:
+        """Return the events of a run behind a position, at least up to another one.
+
+        Raises:
+            ValueError: they are damaged.
+        """
         bodies: list[bytes] = []
         position = first = after
-        try:
-            for begin, last, data in self._blocks(number, after):
-                if not bodies:
-                    first = position = begin - 1
-                if begin != position + 1:
-                    raise ValueError(f"there is nothing behind position {position}")  # noqa: TRY301
-                bodies.append(self._codec.body(number, begin, last, data))
-                position = last
-            events = events_of(bodies, self._texts)
-            if len(events) != position - first or first > after or position < end:
-                raise ValueError("events are missing")  # noqa: TRY301
-        except (ValueError, RecursionError) as error:
-            if not self._numbers("id = ?", number):
-                raise JournalError.unknown(run) from None  # it was deleted while it was read
-            raise JournalError(
-                f"The run {run!r} of {self._place} cannot be read: its log is damaged ({error})."
-            ) from None
+        for begin, last, data in self._blocks(number, after):
+            if not bodies:
+                first = position = begin - 1
+            if begin != position + 1:
+                raise ValueError(f"there is nothing behind position {position}")
+            bodies.append(self._codec.body(number, begin, last, data))
+            position = last
+        events = events_of(bodies, self._texts)
+        if len(events) != position - first or first > after or position < end:
+            raise ValueError("events are missing")
         return events[after - first :]
 
     def _texts(self, digests: Collection[str]) -> dict[str, str]:

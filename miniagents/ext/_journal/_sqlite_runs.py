@@ -32,7 +32,7 @@ _DAMAGED: Final = b""  # a row that is refused when it is read
 class SQLiteRuns(RunTables):
     """The runs of a journal in a SQLite file."""
 
-    by_version = "INDEXED BY runs_due"
+    by_version = "INDEXED BY runs_idle"
     _cursor = 0  # the last row of `tail` that was looked at
 
     @override

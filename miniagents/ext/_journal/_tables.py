@@ -19,6 +19,10 @@ _TABLES: Final = (
     "CREATE INDEX runs_of_topic ON runs (topic, owner, id)",
     "CREATE INDEX runs_live ON runs (server) WHERE ended IS NULL",
     "CREATE INDEX runs_due ON runs (version, wake_at) WHERE server = 'parked' AND ended IS NULL",
+    (
+        "CREATE INDEX runs_idle ON runs (version, restart, server, (wake_at IS NOT NULL), id) "
+        "WHERE server IN ('', 'parked') AND ended IS NULL AND restart <> 'program'"
+    ),
     "CREATE INDEX runs_ended ON runs (ended) WHERE ended IS NOT NULL",
     "CREATE INDEX runs_until ON runs (until) WHERE until IS NOT NULL",
     "CREATE INDEX runs_texts_until ON runs (texts_until) WHERE texts_until IS NOT NULL",

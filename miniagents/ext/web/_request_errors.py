@@ -20,7 +20,6 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _CLIENT_LEFT: Final = 499
 _UNREAD: Final = frozenset({408, 413})
-_AWAY: Final = "The server cannot read or write what it keeps of its runs now; try again in a few seconds."
 _AGAIN: Final = "5"  # seconds
 _LONGEST: Final = 500
 """Characters of a sentence; it may quote the request, which can be long."""
@@ -71,6 +70,19 @@ class RequestError(MiniAgentsError, ValueError):
         super().__init__(self.sentence)
 
 
+_OF_JOURNAL: Final[Mapping[str | None, RequestError]] = MappingProxyType(
+    {
+        None: RequestError(
+            "The server cannot read or write what it keeps of its runs now; try again in a few seconds.",
+            503,
+            code="journal_away",
+        ),
+        "damaged": RequestError("What was recorded of this run is damaged.", 500, code="damaged_run"),
+    }
+)
+"""The reason of a `JournalError` -> what the client gets."""
+
+
 def no_run() -> RequestError:
     """Return the error for a run that does not exist, or not for this user."""
     return RequestError("This run does not exist.", 404, code="no_such_run")
@@ -90,10 +102,10 @@ def json_refusal(error: RequestError) -> Response:
 
 
 def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = json_refusal) -> Endpoint:
-    """Return an endpoint whose `RequestError` becomes a response, as does that of a journal that is away.
+    """Return an endpoint whose `RequestError` becomes a response, as does a journal that is away or damaged.
 
     Args:
-        endpoint: may raise `RequestError`, Starlette's `HTTPException`, or a `JournalError` without a reason.
+        endpoint: may raise `RequestError`, Starlette's `HTTPException`, or such a `JournalError`.
         refusal: makes the response; by default JSON with a code and a sentence.
 
     Example:
@@ -115,11 +127,12 @@ def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = j
             response = refusal(RequestError(str(error.detail), error.status_code))
             response.headers.update(error.headers or {})
         except JournalError as error:
-            if error.reason is not None:
+            if (refused := _OF_JOURNAL.get(error.reason)) is None:
                 raise
-            logger.warning("A request gets the status 503: %s", error)
-            response = refusal(RequestError(_AWAY, 503, code="journal_away"))
-            response.headers["retry-after"] = _AGAIN
+            logger.warning("A request gets the status %d: %s", refused.status, error)
+            response = refusal(refused)
+            if error.reason is None:
+                response.headers["retry-after"] = _AGAIN
         except ClientDisconnect:
             response = Response(status_code=_CLIENT_LEFT)  # no client reads it
         response.headers.setdefault("x-content-type-options", "nosniff")  # it may quote HTML of the client

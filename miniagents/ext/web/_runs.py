@@ -717,7 +717,7 @@ class Runs:
     async def _let_go(self, lease: Lease, error: Exception) -> None:
         """Leave a run for a while; end it if that was so too often, unless others can continue it."""
         record = lease.record
-        counts = not isinstance(error, JournalError) or error.reason is None
+        counts = not isinstance(error, JournalError) or error.reason in {None, "damaged"}
         last = _cannot("The server failed whenever it began this answer again, so the answer")
         if isinstance(error, JournalError):
             last = _cannot("What was recorded of this answer is damaged, so it")

@@ -16,8 +16,13 @@ from tests.model.stores import Sleeper
 
 
 async def test_two_joins_wait_for_the_same_version(tmp_path: Path) -> None:
-    """A parked run of a version without a server is taken after ten leases, whatever else is served."""
+    """A parked run of a version without a server is taken after ten leases, whatever else is served.
+
+    One that its program continues (`durable`) is not.
+    """
     with Journal(tmp_path / "runs.journal", lease=0.02) as journal:
+        await journal.begin(lease := Lease(RunRecord("6", version="old", restart="program")), [])
+        await journal.leave(lease, wake_at=1e12)
         await journal.begin(
             lease := Lease(RunRecord("7", version="old", restart="server")), [["began", 0, None]]
         )
@@ -114,15 +119,21 @@ async def test_an_answer_among_many_runs(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("waiting", [False, True])
-async def test_a_look_among_many_parked_runs(tmp_path: Path, *, waiting: bool) -> None:
-    """To look for runs that can be taken costs the same with a few parked runs, and with thousands."""
+@pytest.mark.parametrize(("server", "wake_at"), [("parked", 1e12), ("", 0.0), ("", None)])
+async def test_a_look_among_many_runs(
+    tmp_path: Path, *, waiting: bool, server: str, wake_at: float | None
+) -> None:
+    """To look for runs that can be taken costs the same with a few of other versions, and with thousands.
+
+    They are parked, or were left, after they were answered or not.
+    """
     path, steps = tmp_path / "runs.journal", list[int]()
     with Journal(path, lease=60.0) as journal, sqlite3.connect(path) as database:
         for count in (3, 3_000):
             database.executemany(
                 "INSERT INTO runs (run, owner, topic, version, restart, server, attempts, last, began, how, "
-                "wake_at) VALUES (?, '', '', ?, 'server', 'parked', 1, 1, 0, '', 1e12)",
-                [(f"{count} {number}", str(number % 3)) for number in range(count)],
+                "wake_at) VALUES (?, '', '', ?, 'server', ?, 1, 1, 0, '', ?)",
+                [(f"{count} {number}", str(number % 3), server, wake_at) for number in range(count)],
             )
             database.commit()
             steps.append(0)
@@ -131,9 +142,32 @@ async def test_a_look_among_many_parked_runs(tmp_path: Path, *, waiting: bool) -
                 steps[-1] += 1
 
             cast("SQLiteDatabase", journal._database)._connection.set_progress_handler(step, 10)
-            assert [] == await journal.take("1", 9, waiting=waiting)
+            assert [] == await journal.take("4", 9, waiting=waiting)
     database.close()
     assert steps[1] <= steps[0] + 10
+
+
+async def test_the_oldest_of_many_runs(tmp_path: Path) -> None:
+    """To take some of many runs that were left reads no more of them than are taken, the oldest first."""
+    path, steps = tmp_path / "runs.journal", list[int]()
+    with Journal(path, lease=60.0) as journal, sqlite3.connect(path) as database:
+        for count in (30, 3_000):
+            database.execute("DELETE FROM runs")
+            database.executemany(
+                "INSERT INTO runs (run, owner, topic, version, restart, server, attempts, last, began, how) "
+                "VALUES (?, '', '', '1', 'server', '', 1, 1, 0, '')",
+                [(str(number),) for number in range(count)],
+            )
+            database.commit()
+            steps.append(0)
+
+            def step() -> None:
+                steps[-1] += 1
+
+            cast("SQLiteDatabase", journal._database)._connection.set_progress_handler(step, 10)
+            assert ["0", "1", "2"] == [each.run for each in await journal.take("1", 3)]
+    database.close()
+    assert steps[1] < 3 * steps[0]
 
 
 async def test_a_transaction_that_is_always_in_the_way(

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any, cast
 
 import httpx2
@@ -14,7 +16,7 @@ from typing_extensions import override
 
 from miniagents import AssistantMessage, MiniAgents, ToolCall, ToolSpec, miniagent, tool
 from miniagents.agents import InteractionContext
-from miniagents.ext.journal import JournalError, Lease, MemoryJournal, RunRecord
+from miniagents.ext.journal import Journal, JournalError, Lease, MemoryJournal, RunRecord
 from miniagents.ext.web import Runs, chat_routes
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.web_agents import Gate
@@ -333,6 +335,26 @@ class Away(MemoryJournal):
         if self.error is not None:
             raise self.error
         await super().begin(lease, events)
+
+
+@pytest.mark.logs("A request gets the status 500", "The frames of a run cannot be read")
+async def test_a_run_whose_log_is_damaged(tmp_path: Path) -> None:
+    """Of a run whose log is damaged, readers get a last frame at once, and the routes say what it is."""
+    path = tmp_path / "runs.journal"
+    with Journal(path) as journal:
+        await journal.begin(lease := Lease(RunRecord("7")), [["began", 0, None]])
+        await journal.end(lease, [["ended", 0, "finished", "", 1]], how="finished")
+        await journal.begin(lease := Lease(RunRecord("8")), [["began", 0, None]])
+        await journal.leave(lease, wake_at=1e12)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("UPDATE packed SET data = x'5b5d01020304'")
+            database.commit()
+        async with asyncio.timeout(20), client_of(echo, runs=Runs(journal), owner="anyone") as client:
+            for place in ("7", "8/questions"):
+                answer = await client.get(f"/chat/runs/{place}")
+                assert (500, "damaged_run") == (answer.status_code, answer.json()["error"]["code"])
+                assert str(tmp_path) not in answer.text
+            assert "lost" == events((await client.get("/chat/runs/8")).text)[-1]["how"]
 
 
 async def test_an_id_that_no_store_can_look_for() -> None:
