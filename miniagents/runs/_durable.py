@@ -28,16 +28,17 @@ from miniagents.models import (
     ToolContext,
     ToolSpec,
 )
+from miniagents.streams._lifetime import TaskLife
+from miniagents.streams._protocols import Producer
 from miniagents.values import Part, ToolCall, ToolResult
 
 from ._call_keys import key_of, key_of_tool, place_of, question_of
 from ._message_records import Json
-from ._parking import all_wait
-from ._questions import CUT, INSIDE, played_out
+from ._questions import CUT, INSIDE, OpenQuestion, played_out
 from ._recorded import WITHIN_RECORDED, AnyAgent, MessageForm, made_of, play
 from ._recordings import RecordedEvent, part_data, part_of_data
 from ._requests import request_data
-from ._run_log import KeptCall, RunLog, kept_calls, kept_rows, kept_version, unsure_calls
+from ._run_log import KeptCall, RunLog, kept_calls, kept_rows, unsure_calls
 from ._stores import Event, Lease, RunRecord, RunStore
 
 _LOG: Final = logging.getLogger("miniagents.runs")
@@ -102,9 +103,10 @@ class LoggedCalls:
         self._log = log
         self._head = head
         self._version = head.version
-        if head.restart == "server":  # what another version has taken over plays what it has recorded
-            self._version = kept_version(events) or head.version
         self._kept = kept_calls(events)
+        versions = (each.version for each in chain.from_iterable(self._kept.values()))
+        if head.restart == "server":  # what another version has taken over plays what it has recorded
+            self._version = next(versions, head.version)
         log.dialogs.is_kept = self._is_kept
         log.dialogs.forget = self._forget
         self._context = MiniAgents(around=[self], observers=[log])
@@ -170,7 +172,7 @@ class LoggedCalls:
         if self._on_wait is None or questions.closed or not questions.asking:
             return
         pause = self._pause
-        if questions.acting or not all_wait(self._context.tasks, questions.asking):
+        if questions.acting or not _all_wait(self._context.tasks, questions.asking):
             self._waited, self._pause = None, min(2 * pause, _PAUSES[1])
         else:
             self._waited = loop.time() if self._waited is None else self._waited
@@ -337,6 +339,41 @@ class LoggedCalls:
 
     async def _intend(self, call: ToolCall) -> ToolResult | None:
         return await self._log.questions.intend(call, TOOL_CONTEXT.get().call_key or "")
+
+
+def _all_wait(tasks: Iterable[object], asking: Iterable[OpenQuestion]) -> bool:
+    """Return whether each task waits for an answer, or for a stream that cannot go on without one.
+
+    A task that waits for anything else, such as a timer or a request, may go on.
+
+    Args:
+        tasks: those of a context.
+        asking: the questions for whose answers code waits.
+    """
+    known: dict[int, bool] = {}
+    asides: set[int] = set()
+    for each in asking:
+        if each.producer is not None and each.aside:
+            asides.add(id(each.producer))
+        elif each.producer is not None:
+            known[id(each.producer)] = True
+
+    def waits(producer: Producer | None) -> bool:
+        way: list[Producer] = []
+        found: bool | None = None
+        while found is None and producer is not None:
+            found = known.get(id(producer))
+            if found is None:
+                known[id(producer)] = False  # tasks that wait for each other do not wait for an answer
+                way.append(producer)
+                producer = producer.blocked_by()
+        if found is None and way and isinstance(last := way[-1], TaskLife):
+            others = [buffer.producer for buffer, _ in last.open_waits_aside()]
+            found = bool(others or id(last) in asides) and all(map(waits, others))
+        known.update((id(each), bool(found)) for each in way)
+        return bool(found)
+
+    return all(waits(cast("Producer", each)) for each in tasks)
 
 
 def _is_cut(promise: MessagePromise[Message]) -> bool:

@@ -19,11 +19,10 @@ from typing import Final, TypeAlias, cast
 from uuid import uuid4
 
 from miniagents.models import Asked, QuestionError, answer_data, refusal_of
-from miniagents.streams._lifetime import current_producer
+from miniagents.streams._lifetime import TaskLife, current_producer
 from miniagents.values import ToolCall, ToolResult, redact_keys, strip_control
 
 from ._message_records import Json
-from ._parking import Asking
 from ._stores import Event, JournalError, Lease, RunPage, RunRecord, RunStore, wall_time
 
 _ANSWER: Final = "answer"
@@ -457,12 +456,21 @@ async def send_event(
 
 
 @dataclass(slots=True)
-class _Open:
-    """A question for whose answer code waits."""
+class OpenQuestion:
+    """A question for whose answer code waits.
+
+    Attributes:
+        question: as people see it.
+        check: raises a ValueError if an answer does not fit.
+        producer: the run whose code waits; None if it is that of no run.
+        aside: whether it waits in a task that the run has made, not in the task of the run.
+        answered: done when an answer fits.
+    """
 
     question: Question
     check: Callable[[Asked], object]
-    asking: Asking
+    producer: TaskLife | None
+    aside: bool
     answered: asyncio.Future[None]
 
 
@@ -512,7 +520,7 @@ class RunQuestions:
         self._write = write
         self._span = span
         self._before: Counter[str] = Counter()  # how often each question was asked by this process
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, OpenQuestion] = {}
         self._left: set[str] = set()  # code that waited was cancelled; void as soon as the run asks again
         # Question -> answers that were not checked yet, or the one that fits; each with its key.
         self._sent: dict[str, list[tuple[str, Json]]] = {}
@@ -586,7 +594,7 @@ class RunQuestions:
         # While the server of a tool waits for the answer, its call goes on, and the run cannot be parked.
         producer = None if "server" in question.shown else current_producer()
         aside = producer is not None and producer.task is not asyncio.current_task()
-        self._open[question.id] = _Open(question, check, Asking(producer, aside), answered)
+        self._open[question.id] = OpenQuestion(question, check, producer, aside, answered)
         for key, data in self._sent.pop(question.id, ()):  # they came before the question was asked again
             self._settle(question.id, key, data)
             if key in self._known.refused and question.id in self._kept:
@@ -681,9 +689,9 @@ class RunQuestions:
     # -- parking -----------------------------------------------------------------------------------------
 
     @property
-    def asking(self) -> list[Asking]:
-        """The code that waits for an answer now."""
-        return [each.asking for each in self._open.values() if not each.answered.done()]
+    def asking(self) -> list[OpenQuestion]:
+        """The questions for whose answers code waits now."""
+        return [each for each in self._open.values() if not each.answered.done()]
 
     @property
     def was_parked(self) -> bool:

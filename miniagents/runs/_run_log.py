@@ -496,21 +496,6 @@ def kept_calls(events: Iterable[Event]) -> dict[str, deque[KeptCall]]:
     return dict(calls)
 
 
-def kept_version(events: Iterable[Event]) -> str | None:
-    """Return the version of the agents whose calls are kept in a log; None if none are.
-
-    Args:
-        events: of the log.
-    """
-    for event in events:
-        match event:
-            case ["kept", _, _, _, str(version), *_]:
-                return version
-            case _:
-                pass
-    return None
-
-
 def unsure_calls(events: Iterable[Event]) -> tuple[Counter[str], Counter[str]]:
     """Return the names of calls that may be made or not when the run begins again.
 

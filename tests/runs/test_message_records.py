@@ -16,8 +16,7 @@ from hypothesis import given, strategies as st
 from pydantic import BaseModel
 
 from miniagents.ext._history._markdown_format import write_record
-from miniagents.ext._history._markdown_reader import scan
-from miniagents.ext._history._notes import Note
+from miniagents.ext._history._markdown_reader import Note, scan
 from miniagents.messages import AssistantMessage, ErrorMessage, Message, SystemMessage, UserMessage
 from miniagents.messages._message import message_of
 from miniagents.runs import Json, Record, Registry, decode_data, encode_data

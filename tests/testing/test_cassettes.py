@@ -1,6 +1,6 @@
 """Calls of models that are recorded and replayed.
 
-Crosses modules: `_cassettes` writes and reads what `_cassette_file` and `_requests` say.
+Crosses modules: `_cassettes` writes and reads what `_requests` says.
 """
 
 import asyncio
@@ -36,8 +36,7 @@ from miniagents.ext.llm.openai import openai_agent
 from miniagents.models import ModelAgent
 from miniagents.parts import Finish, ResponseHeaders
 from miniagents.testing import Cassette, Marbles, ScriptedModel, cassette, scripted_model
-from miniagents.testing._cassette_file import CassetteError
-from miniagents.testing._cassettes import CassetteMode
+from miniagents.testing._cassettes import CassetteError, CassetteMode
 from miniagents.testing._scripted_model import Answer
 from tests.support.canaries import KEY
 from tests.support.chat_wire import chat

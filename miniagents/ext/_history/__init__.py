@@ -5,7 +5,7 @@ from miniagents.runs import Json, Record
 from ._chat_history import ChatHistory, ChatHistoryMD, ChatHistorySQLite, InMemoryChatHistory, keep_and_reply
 from ._compact import compact
 from ._markdown_file import HistoryFileError, MarkdownFile
-from ._notes import Note
+from ._markdown_reader import Note
 from ._sqlite_file import HistoryThread
 
 __all__ = [

@@ -32,8 +32,7 @@ from miniagents.values import MiniAgentsError
 from .._file_lock import file_lock
 from ._comments import end_mark, last_mark
 from ._markdown_format import write_record
-from ._markdown_reader import Scan, scan, scan_unmarked
-from ._notes import Note
+from ._markdown_reader import Note, Scan, scan, scan_unmarked
 
 
 class HistoryFileError(MiniAgentsError, OSError):

@@ -26,7 +26,6 @@ from ._markdown_format import (
     read_heading,
     text_start,
 )
-from ._notes import Note
 
 CLASSES: Mapping[str, str] = MappingProxyType(
     {"user": "UserMessage", "assistant": "AssistantMessage", "system": "SystemMessage"}
@@ -125,6 +124,21 @@ def _trimmed(lines: list[str]) -> str:
 
 
 _BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a reader of the file should know: a place that is not as it was written.
+
+    Attributes:
+        offset: where in the file, in bytes from its start.
+        sentence: what was found there and what became of it.
+        settled: True for a damage that was already reported and sealed by a later append.
+    """
+
+    offset: int
+    sentence: str
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 from hypothesis import strategies as st
 
 from miniagents.ext._history._markdown_format import write_record
-from miniagents.ext._history._markdown_reader import scan
-from miniagents.ext._history._notes import Note
+from miniagents.ext._history._markdown_reader import Note, scan
 from miniagents.runs import Json, Record
 
 __all__ = ["RECORDS", "TEXTS", "UGLY", "added", "as_read", "file_of", "no_notes", "records"]
