@@ -54,14 +54,14 @@ from miniagents.values import (
 )
 
 from ._call import Wire, reply_with
-from ._conversation import Conversation, Turn, encoded, joined_turns, unsendable
+from ._conversation import Turn, encoded, joined_turns, unsendable
 from ._errors import SDKErrors
 from ._json import arguments_object, plain
 from ._messages_decoder import MessagesDecoder, decode_message
 from ._messages_fields import THOUGHTS
 from ._opaque import opened
-from ._options import NOTHING_WANTED, Wanted, beside, options_of
-from ._question import connected, prepared
+from ._options import beside, options_of
+from ._question import Question, connected, prepared
 from ._settings import Provider
 
 try:
@@ -135,17 +135,7 @@ async def anthropic_agent(  # noqa: D417 - `ModelOptions` describes most; test_o
     """
     options = options_of(locals())
     asked = await prepared(ctx, options, _PROVIDER, _RESERVED, _connection)
-    body = _encode(
-        asked.conversation,
-        max_tokens=max_tokens or _MAX_TOKENS,
-        temperature=temperature,
-        signed=_PROVIDER.is_own(asked.connection.base_url),
-        wanted=asked.wanted,
-        extra=asked.extras.body,
-    )
-    if cache_prompt:
-        _mark(body)
-    reply_with(ctx, asked.call(_WIRE, "/v1/messages", body))
+    reply_with(ctx, asked.call(_WIRE, "/v1/messages", _encode(asked)))
 
 
 create_anthropic_agent: Final = anthropic_agent.fork
@@ -155,25 +145,10 @@ create_anthropic_agent: Final = anthropic_agent.fork
 # -- encode: messages -> request -------------------------------------------------------------------------
 
 
-def _encode(
-    conversation: Conversation,
-    *,
-    max_tokens: int = _MAX_TOKENS,
-    temperature: float | None,
-    signed: bool = True,
-    wanted: Wanted = NOTHING_WANTED,
-    extra: Mapping[str, object],
-) -> dict[str, object]:
-    """Convert a conversation to a request of the Messages API.
-
-    Args:
-        conversation: to convert.
-        max_tokens: the maximum of the answer.
-        temperature: from 0 to 2.
-        signed: whether the server refuses thoughts without a signature, as Anthropic does.
-        wanted: the tools and the schema of the answer.
-        extra: other fields.
-    """
+def _encode(asked: Question) -> dict[str, object]:
+    """Convert a question to a request of the Messages API."""
+    options, conversation, wanted, extra = asked.options, asked.conversation, asked.wanted, asked.extras.body
+    signed = _PROVIDER.is_own(asked.connection.base_url)  # other servers take thoughts without a signature
     # The Messages API expects results of tools in the turns of the user.
     sides = [
         Turn("user" if turn.role == "tool" else turn.role, content)
@@ -190,15 +165,18 @@ def _encode(
     messages = [{"role": turn.role, "content": _content(turn)} for turn in turns]
     body: dict[str, object] = {
         "messages": messages,
-        "max_tokens": max_tokens,
+        "max_tokens": options.max_tokens or _MAX_TOKENS,
         "system": conversation.system or None,
-        "temperature": temperature,
+        "temperature": options.temperature,
         "tool_choice": {"type": "tool", "name": wanted.tool} if wanted.tool else None,
         **extra,
         "tools": wanted.told(_tool, extra.get("tools"), "messages"),
         "output_config": beside(extra.get("output_config"), format=_format(wanted.answer)),
     }
-    return {name: value for name, value in body.items() if value is not None}
+    body = {name: value for name, value in body.items() if value is not None}
+    if options.cache_prompt:
+        _mark(body)
+    return body
 
 
 def _mark(body: dict[str, object]) -> None:

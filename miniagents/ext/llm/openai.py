@@ -46,12 +46,12 @@ from miniagents.values import (
 from ._answer import Decoded
 from ._call import Wire, reply_with
 from ._chat_decoder import ChunkDecoder, decode_completion
-from ._conversation import Conversation, Turn, data_url, encoded, name_of, unsendable
+from ._conversation import Turn, data_url, encoded, name_of, unsendable
 from ._json import arguments_as_text, plain
 from ._opaque import opened
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
-from ._options import NOTHING_WANTED, Wanted, options_of
-from ._question import prepared
+from ._options import options_of
+from ._question import Question, prepared
 from ._sse import ServerEvent
 from ._thinking_tag import TaggedThoughts
 
@@ -112,18 +112,8 @@ async def openai_agent(  # noqa: D417 - `ModelOptions` describes most; test_opti
     """
     options = options_of(locals())
     asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)
-    body = _encode(
-        asked.conversation,
-        stream=stream,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        is_openai=OPENAI.is_own(asked.connection.base_url),
-        wanted=asked.wanted,
-        cache_key=asked.cache_key,
-        extra=asked.extras.body,
-    )
     wire = _WIRE if thinking_tag is None else _tagged(thinking_tag)
-    reply_with(ctx, asked.call(wire, "/chat/completions", body, needs_finish=needs_finish_reason))
+    reply_with(ctx, asked.call(wire, "/chat/completions", _encode(asked), needs_finish=needs_finish_reason))
 
 
 create_openai_agent: Final = openai_agent.fork
@@ -133,18 +123,10 @@ create_openai_agent: Final = openai_agent.fork
 # -- encode: messages -> request -------------------------------------------------------------------------
 
 
-def _encode(
-    conversation: Conversation,
-    *,
-    stream: bool,
-    max_tokens: int | None,
-    temperature: float | None,
-    is_openai: bool,
-    wanted: Wanted = NOTHING_WANTED,
-    cache_key: str | None = None,
-    extra: Mapping[str, object],
-) -> dict[str, object]:
-    """Convert a conversation to a Chat Completions request."""
+def _encode(asked: Question) -> dict[str, object]:
+    """Convert a question to a Chat Completions request."""
+    options, conversation, wanted, extra = asked.options, asked.conversation, asked.wanted, asked.extras.body
+    is_openai = OPENAI.is_own(asked.connection.base_url)
     messages: list[dict[str, object]] = []
     if conversation.system:
         messages.append({"role": "system", "content": conversation.system})
@@ -158,14 +140,14 @@ def _encode(
     messages += _shown_by_user(shown)
     body: dict[str, object] = {
         "messages": messages,
-        "max_completion_tokens" if is_openai else "max_tokens": max_tokens,
-        "temperature": temperature,
-        "stream_options": {"include_usage": True} if stream else None,
+        "max_completion_tokens" if is_openai else "max_tokens": options.max_tokens,
+        "temperature": options.temperature,
+        "stream_options": {"include_usage": True} if options.stream else None,
         "tool_choice": {"type": "function", "function": {"name": wanted.tool}} if wanted.tool else None,
         "response_format": {"type": "json_schema", "json_schema": _schema(wanted.answer)}
         if wanted.answer
         else None,
-        "prompt_cache_key": cache_key,
+        "prompt_cache_key": asked.cache_key,
         **extra,
         "tools": wanted.told(_tool, extra.get("tools"), "other"),
     }

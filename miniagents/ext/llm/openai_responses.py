@@ -35,12 +35,12 @@ from miniagents.values import (
 )
 
 from ._call import Wire, reply_with
-from ._conversation import Conversation, Turn, data_url, name_of, unsendable
+from ._conversation import Turn, data_url, name_of, unsendable
 from ._json import arguments_as_text, look, plain
 from ._opaque import opened
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
-from ._options import NOTHING_WANTED, Wanted, beside, options_of
-from ._question import prepared
+from ._options import Wanted, beside, options_of
+from ._question import Question, prepared
 from ._responses_decoder import ResponsesDecoder, decode_response
 from ._settings import is_at
 
@@ -101,36 +101,19 @@ async def openai_responses_agent(  # noqa: D417 - `ModelOptions` describes most;
     """
     options = options_of(locals())
     asked = await prepared(ctx, options, OPENAI, _RESERVED, connection_of)
-    body = _encode(
-        asked.conversation,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        keep_reasoning=keep_reasoning,
-        wanted=asked.wanted,
-        cache_key=asked.cache_key,
-        extra=asked.extras.body,
-        needs_ids=_needs_ids(asked.connection.base_url),
-    )
-    reply_with(ctx, asked.call(_WIRE, "/responses", body))
+    reply_with(ctx, asked.call(_WIRE, "/responses", _encode(asked, keep_reasoning=keep_reasoning)))
 
 
 # -- encode: messages -> request -------------------------------------------------------------------------
 
 
-def _encode(
-    conversation: Conversation,
-    *,
-    max_tokens: int | None,
-    temperature: float | None,
-    keep_reasoning: bool,
-    wanted: Wanted = NOTHING_WANTED,
-    cache_key: str | None = None,
-    extra: Mapping[str, object],
-    needs_ids: bool = False,
-) -> dict[str, object]:
-    """Convert a conversation to a request of the Responses API."""
+def _encode(asked: Question, *, keep_reasoning: bool) -> dict[str, object]:
+    """Convert a question to a request of the Responses API."""
+    options, conversation, wanted, extra = asked.options, asked.conversation, asked.wanted, asked.extras.body
     items = [item for turn in conversation.turns for item in _items(turn)]
-    if needs_ids:
+    # OpenRouter refuses a call without an id of its own. To OpenAI an id is a reference, so a call gets none
+    # there but the one that it came with.
+    if is_at(asked.connection.base_url, "openrouter.ai"):
         items = [
             {"id": f"fc_{item['call_id']}", **item} if item.get("type") == "function_call" else item
             for item in items
@@ -138,12 +121,12 @@ def _encode(
     body: dict[str, object] = {
         "input": items,
         "instructions": conversation.system or None,
-        "max_output_tokens": max_tokens,
-        "temperature": temperature,
+        "max_output_tokens": options.max_tokens,
+        "temperature": options.temperature,
         "store": False,
         "include": list(_included(wanted, keep_reasoning=keep_reasoning)) or None,
         "tool_choice": {"type": "function", "name": wanted.tool} if wanted.tool else None,
-        "prompt_cache_key": cache_key,
+        "prompt_cache_key": asked.cache_key,
         **extra,
         "tools": wanted.told(_tool, extra.get("tools"), "responses"),
         "text": beside(extra.get("text"), format=_format(wanted.answer) if wanted.answer else None),
@@ -163,14 +146,6 @@ def _included(wanted: Wanted, *, keep_reasoning: bool) -> Iterator[str]:
 _RESULTS: Final = MappingProxyType[object, str](
     {"web_search": "web_search_call.action.sources", "code_interpreter": "code_interpreter_call.outputs"}
 )
-
-
-def _needs_ids(base_url: str) -> bool:
-    """Whether a server refuses a call without an id of its own: OpenRouter.
-
-    To OpenAI an id is a reference, so a call gets none there but the one that it came with.
-    """
-    return is_at(base_url, "openrouter.ai")
 
 
 def _items(turn: Turn) -> Iterator[dict[str, object]]:

@@ -18,7 +18,7 @@ from miniagents import (
     SystemMessage,
     UserMessage,
 )
-from miniagents.ext.llm import Conversation
+from miniagents.ext.llm import Conversation, ModelOptions
 from miniagents.ext.llm._conversation import Turn
 from miniagents.ext.llm.anthropic import (
     _encode,
@@ -27,6 +27,7 @@ from miniagents.ext.llm.anthropic import (
 )
 from miniagents.values import ToolCall, Usage
 from tests.support.anthropic_wire import START, STOP, answered, begin, delta, end, event, message
+from tests.support.asked import question
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import ANTHROPIC, KEY, asking, reply_to
 
@@ -39,7 +40,8 @@ def test_encode() -> None:
         Turn("assistant", ("Hello",)),
         Turn("user", ("Bye",)),
     )
-    request = _encode(Conversation("Be brief.", turns), temperature=0.5, extra={"top_k": 5, "top_p": None})
+    warm = ModelOptions(temperature=0.5)
+    request = _encode(question(Conversation("Be brief.", turns), warm, top_k=5, top_p=None))
     assert request["messages"] == [
         {"role": "user", "content": "Hi\n\nthere"},
         {"role": "assistant", "content": "Hello"},
@@ -47,12 +49,12 @@ def test_encode() -> None:
     ]
     rest = {"max_tokens": 8192, "system": "Be brief.", "temperature": 0.5, "top_k": 5}
     assert request == {"messages": request["messages"], **rest}
-    assert _encode(Conversation("", turns), temperature=None, extra={}).keys() == {"messages", "max_tokens"}
+    assert _encode(question(Conversation("", turns))).keys() == {"messages", "max_tokens"}
 
 
 def test_encode_assistant_at_both_ends() -> None:
     """A user speaks first, and a text to go on from does not end in white space."""
-    request = _encode(Conversation("", (Turn("assistant", ("Welcome! \n",)),)), temperature=None, extra={})
+    request = _encode(question(Conversation("", (Turn("assistant", ("Welcome! \n",)),))))
     turns = cast("list[dict[str, object]]", request["messages"])
     assert [turn["role"] for turn in turns] == ["user", "assistant"]
     assert turns[1]["content"] == "Welcome!"
@@ -71,7 +73,7 @@ def test_arguments_go_back_as_an_object(arguments: str, given: object) -> None:
     """Whatever a model wrote as arguments, its next turn can be asked for."""
     turn = Turn("assistant", (ToolCall("1", "look", arguments),))
     user = Turn("user", ("Look.",))
-    request = _encode(Conversation("", (user, turn)), temperature=None, extra={})
+    request = _encode(question(Conversation("", (user, turn))))
     sent = cast("list[dict[str, object]]", request["messages"])
     assert sent[1]["content"] == [{"type": "tool_use", "id": "1", "name": "look", "input": given}]
 

@@ -23,7 +23,7 @@ from miniagents import (
     SystemMessage,
     tool,
 )
-from miniagents.ext.llm import Conversation
+from miniagents.ext.llm import Conversation, ModelOptions
 from miniagents.ext.llm._conversation import Turn
 from miniagents.ext.llm.openai import (
     _encode,
@@ -31,6 +31,7 @@ from miniagents.ext.llm.openai import (
     openai_agent,
 )
 from miniagents.values import ToolCall, ToolResult, Usage
+from tests.support.asked import question
 from tests.support.chat_wire import DONE, chat, chunk, event
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import CHAT, KEY, asking, reply_to
@@ -42,7 +43,7 @@ TALK = Conversation(
 
 def test_encode() -> None:
     """The system text comes first, the turns stay as they are; nothing is sent that was not asked for."""
-    request = _encode(TALK, stream=True, max_tokens=None, temperature=None, is_openai=True, extra={"seed": 7})
+    request = _encode(question(TALK, ModelOptions(), seed=7))
     assert request["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hi"},
@@ -62,9 +63,7 @@ def test_encode_calls_in_a_row() -> None:
         Turn("tool", (ToolResult("a", "1"), ToolResult("b", "2"))),
         Turn("assistant", (ToolCall("c", "look", "{}"),)),
     )
-    request = _encode(
-        Conversation("", turns), stream=False, max_tokens=None, temperature=None, is_openai=True, extra={}
-    )
+    request = _encode(question(Conversation("", turns)))
     told = [
         (
             each["role"],
@@ -86,19 +85,22 @@ def test_encode_arguments() -> None:
     """Arguments go back as the model wrote them; what is no object, which no server takes, inside of one."""
     calls = (ToolCall("a", "look", '{"n":1}'), ToolCall("b", "look", "{'n'"), ToolCall("c", "look", ""))
     talk = Conversation("", (Turn("assistant", calls),))
-    request = _encode(talk, stream=False, max_tokens=None, temperature=None, is_openai=True, extra={})
+    request = _encode(question(talk))
     (turn,) = cast("list[dict[str, object]]", request["messages"])
     told = cast("list[dict[str, dict[str, str]]]", turn["tool_calls"])
     assert ['{"n":1}', '{"no object": "{\'n\'"}', "{}"] == [call["function"]["arguments"] for call in told]
 
 
-@pytest.mark.parametrize(("is_openai", "name"), [(True, "max_completion_tokens"), (False, "max_tokens")])
-def test_encode_limits(is_openai: bool, name: str) -> None:
+@pytest.mark.parametrize(
+    ("base_url", "name"),
+    [("https://eu.api.openai.com/v1", "max_completion_tokens"), ("http://localhost:8000", "max_tokens")],
+)
+def test_encode_limits(base_url: str, name: str) -> None:
     """The limit has the name of today for OpenAI, and the one that all know for others."""
-    extra = {"stream_options": None}
-    request = _encode(TALK, stream=True, max_tokens=9, temperature=0.0, is_openai=is_openai, extra=extra)
+    options = ModelOptions(max_tokens=9, temperature=0.0)
+    request = _encode(question(TALK, options, base_url=base_url, stream_options=None))
     assert request == {"messages": request["messages"], name: 9, "temperature": 0.0}
-    whole = _encode(TALK, stream=False, max_tokens=9, temperature=None, is_openai=is_openai, extra={})
+    whole = _encode(question(TALK, ModelOptions(stream=False, max_tokens=9), base_url=base_url))
     assert {"messages", name} == whole.keys()
 
 

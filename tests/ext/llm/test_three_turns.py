@@ -16,6 +16,7 @@ from miniagents.ext.chat_history_md import ChatHistoryMD
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
 from miniagents.ext.llm import Conversation
 from miniagents.ext.llm.anthropic import _encode
+from tests.support.asked import question
 from tests.support.dialects import DIALECTS, Dialect, Turn
 from tests.support.sse_server import Exchange, ScriptedServer, answer, serve, sse
 from tests.support.wires import KEY, WIRES, Wire
@@ -170,6 +171,6 @@ async def test_a_thought_of_a_cut_answer_is_not_sent_to_anthropic() -> None:
     """W2: Anthropic refuses a thought without a signature, so one that was cut does not go back to it."""
     cut = AssistantMessage(parts=[Reasoning("Hm", opaque='{"from": "anthropic api.anthropic.com"}'), "So"])
     talk = Conversation.of([UserMessage("Hi"), cut, UserMessage("Go on.")])
-    sent = _encode(talk, temperature=None, signed=True, extra={})
+    sent = _encode(question(talk, base_url="https://api.anthropic.com"))
     assert "Hm" not in str(sent)
-    assert "Hm" in str(_encode(talk, temperature=None, signed=False, extra={}))
+    assert "Hm" in str(_encode(question(talk)))
