@@ -12,12 +12,19 @@ from ._model_limits import ModelLimits, model_limits
 from ._prices import dollars
 from ._questions import Question, answer_question, open_questions, send_event
 from ._recorded import RecordedCalls, recorded
-from ._recordings import CallPlayer, RecordedEvent, error_data, part_data, part_of_data, plain_data
+from ._recordings import (
+    CallPlayer,
+    MessageForm,
+    RecordedEvent,
+    error_data,
+    part_data,
+    part_of_data,
+    plain_data,
+)
 from ._requests import (
     CASSETTE_VERSION,
     cassette_lines,
     cassette_of_run,
-    class_by_name,
     data_of,
     name_of_class,
     request_data,
@@ -58,6 +65,7 @@ __all__ = [
     "Limiter",
     "LoggedCalls",
     "MemoryJournal",
+    "MessageForm",
     "ModelLimits",
     "Price",
     "Question",
@@ -81,7 +89,6 @@ __all__ = [
     "cache",
     "cassette_lines",
     "cassette_of_run",
-    "class_by_name",
     "data_of",
     "decode_data",
     "dollars",

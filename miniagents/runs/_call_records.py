@@ -13,8 +13,8 @@ from miniagents.values import Part, set_partial_text
 
 from ._call_keys import CallKey, RecordedFunction, function_of, identity_of, question_of, question_of_text
 from ._message_records import Json, encode_data
-from ._recorded import MessageForm, made_of, outcome_of_call
-from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data
+from ._recorded import made_of, outcome_of_call
+from ._recordings import MessageForm, RecordedEvent, error_data, error_from_data, part_of_data
 from ._stores import JournalEntry, JournalError
 
 _NOTE: Final = "note"  # an event with a note on a call; a replay ignores it
@@ -191,7 +191,7 @@ class CallRecords:
         parts: list[Part] = []
         for event in events:
             if event.what == "message":
-                found = self._form.class_of(event.data)
+                found = self._form.begun(event.data)
                 if isinstance(found, Message):
                     yield found
                 else:
@@ -199,7 +199,7 @@ class CallRecords:
             elif event.what == "part":
                 parts.append(part_of_data(event.data))
             elif event.what == "end":
-                data = dict(self._form.fields_of(event.data))
+                data = dict(self._form.ended(event.data))
                 data |= told_by(parts)
                 text = data.pop("text") if "text" in data else "".join(map(shown_text, parts))
                 yield message_of(kind, str(text), data)

@@ -35,8 +35,8 @@ from miniagents.values import Part, ToolCall, ToolResult
 from ._call_keys import key_of, key_of_tool, place_of, question_of
 from ._message_records import Json
 from ._questions import CUT, INSIDE, OpenQuestion, played_out
-from ._recorded import WITHIN_RECORDED, AnyAgent, MessageForm, made_of, play
-from ._recordings import RecordedEvent, part_data, part_of_data
+from ._recorded import WITHIN_RECORDED, made_of, play
+from ._recordings import AnyAgent, MessageForm, RecordedEvent, part_data, part_of_data
 from ._requests import request_data
 from ._run_log import KeptCall, RunLog, kept_calls, kept_rows, unsure_calls
 from ._stores import Event, Lease, RunRecord, RunStore

@@ -2,24 +2,20 @@
 
 import asyncio
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Final, NamedTuple, Never, TypeVar, cast
 
 from miniagents.agents import InteractionContext, InteractiveAgent, MiniAgent
 from miniagents.messages import Message, MessageSequencePromise
-from miniagents.messages._parts import PartBuffer
-from miniagents.models import TypedAnswer
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import InquiryCancelledError
 
 from ._call_keys import CallKey, RecordedFunction, function_of, key_of, question_of
-from ._message_records import Json, Record, Registry
-from ._recordings import CallPlayer, RecordedEvent, error_data, part_data
+from ._recordings import AnyAgent, CallPlayer, MessageForm, RecordedEvent, error_data
 from ._stores import CallStore, JournalEntry, JournalError
 
-AnyAgent = MiniAgent[Message, Message, ...]
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
 
 WITHIN_RECORDED: Final[ContextVar[bool]] = ContextVar("miniagents_within_recorded", default=False)
@@ -97,84 +93,6 @@ class RecordedCalls:
         return known[2], known[3]
 
 
-class MessageForm:
-    """Converts the messages of an agent to journal events, and back, without loss.
-
-    Args:
-        registry: knows their classes.
-    """
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    @classmethod
-    def of(cls, agent: AnyAgent, classes: Iterable[type[Message]] = ()) -> "MessageForm":
-        """Return the form of the messages of one agent.
-
-        Args:
-            agent: the classes of replies that it declares are known.
-            classes: other classes of its replies.
-        """
-        known = dict.fromkeys(classes)
-        declared = agent._classes  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it says of itself
-        if declared is not None and declared.replies is not None:
-            known |= dict.fromkeys(declared.replies)
-        function: object = agent._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it runs
-        if isinstance(function, TypedAnswer):
-            known[cast("TypedAnswer[Never]", function).message_class] = None
-        return cls(Registry(known))
-
-    def events_of(
-        self, number: int, kind: type[Message], buffer: ReplayBuffer[object]
-    ) -> list[RecordedEvent]:
-        """Return the events of one message that has ended.
-
-        Args:
-            number: the position of the message in the call, from 0.
-            kind: its class.
-            buffer: the buffer of the message; it is closed.
-        """
-        if buffer.error is not None:
-            last = RecordedEvent(0.0, "error", number, error_data(buffer.error))
-            return [RecordedEvent(0.0, "message", number, kind.__name__), *_parts(number, buffer), last]
-        message = cast("Message", buffer.result)
-        record = self._registry.record_of(message)
-        data: Json = [record.role, record.class_name, dict(record.data)]
-        if record.text is None:  # it has no parts, and is read as its data
-            return [RecordedEvent(0.0, "message", number, data)]
-        own_fields = {name: value for name, value in record.data.items() if name != "parts"}
-        return [
-            RecordedEvent(0.0, "message", number, record.class_name),
-            *_parts(number, buffer),
-            RecordedEvent(0.0, "end", number, [record.role, record.class_name, cast("Json", own_fields)]),
-        ]
-
-    def class_of(self, data: Json) -> type[Message] | Message:
-        """Return the class of a message that begins; the message itself if it has no parts."""
-        match data:
-            case [str(role), str(name), dict(fields)]:
-                return self._registry.message_of(Record(role, name, data=fields))
-            case _:
-                return self._registry.class_of(str(data)) or Message
-
-    def fields_of(self, data: Json) -> Mapping[str, object]:
-        """Return the fields of a message that has ended."""
-        match data:
-            case [str(role), str(name), dict(fields)]:
-                unknown = self._registry.class_of(name) is None and role != Message.role
-                return {**({"role": role} if unknown else {}), **self._registry.fields_of(fields)}
-            case _:
-                return {}
-
-
-def _parts(number: int, buffer: ReplayBuffer[object]) -> Iterable[RecordedEvent]:
-    parts = buffer.parts if isinstance(buffer, PartBuffer) else cast("list[str]", buffer.items)
-    for part in parts:
-        data = part_data(part)
-        if data is not None:
-            yield RecordedEvent(0.0, "part", number, data)
-
-
 class Made(NamedTuple):
     """What was recorded of a call.
 
@@ -245,7 +163,7 @@ async def play(
     def broken(_: RecordedEvent, why: str) -> JournalError:
         return JournalError(f"A call of {name} in a journal cannot be replayed: {why}; prune the journal.")
 
-    await CallPlayer(events, form.class_of, form.fields_of, broken).play(ctx)
+    await CallPlayer(events, form, broken).play(ctx)
 
 
 def recorded(

@@ -4,18 +4,20 @@ import asyncio
 import builtins
 from ast import literal_eval
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final, Never, cast
 
 from typing_extensions import override
 
-from miniagents.agents import InteractionContext
+from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message
-from miniagents.models import MaxTurnsError, TypedAnswerError
+from miniagents.messages._parts import PartBuffer
+from miniagents.models import MaxTurnsError, TypedAnswer, TypedAnswerError
+from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import (
     AgentTimeoutError,
     LLMConfigError,
@@ -34,7 +36,9 @@ from miniagents.values import (
     redact_keys,
 )
 
-from ._message_records import Json
+from ._message_records import Json, Record, Registry
+
+AnyAgent = MiniAgent[Message, Message, ...]
 
 _LLM_ERRORS: Final = (
     *(LLMError, LLMStatusError, LLMTimeoutError, LLMConnectionError, LLMTruncatedError, LLMProtocolError),
@@ -187,14 +191,93 @@ def _named_error(name: str, text: str) -> Exception:
     return cast("type[_NamedError]", type(name, (_NamedError,), {}))(text)
 
 
+class MessageForm(Registry):
+    """Converts the messages of an agent to events of a journal, and back, without loss; reads cassettes, too.
+
+    Args:
+        classes: of its messages, in addition to those of the library.
+
+    Example:
+        >>> MessageForm().begun("UserMessage").__name__
+        'UserMessage'
+    """
+
+    @classmethod
+    def of(cls, agent: AnyAgent, classes: Iterable[type[Message]] = ()) -> "MessageForm":
+        """Return the form of the messages of one agent.
+
+        Args:
+            agent: the classes of replies that it declares are known.
+            classes: other classes of its replies.
+        """
+        known = dict.fromkeys(classes)
+        declared = agent._classes  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it says of itself
+        if declared is not None and declared.replies is not None:
+            known |= dict.fromkeys(declared.replies)
+        function: object = agent._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it runs
+        if isinstance(function, TypedAnswer):
+            known[cast("TypedAnswer[Never]", function).message_class] = None
+        return cls(known)
+
+    def events_of(
+        self, number: int, kind: type[Message], buffer: ReplayBuffer[object]
+    ) -> list[RecordedEvent]:
+        """Return the events of one message that has ended.
+
+        Args:
+            number: the position of the message in the call, from 0.
+            kind: its class.
+            buffer: the buffer of the message; it is closed.
+        """
+        if buffer.error is not None:
+            last = RecordedEvent(0.0, "error", number, error_data(buffer.error))
+            return [RecordedEvent(0.0, "message", number, kind.__name__), *_parts(number, buffer), last]
+        message = cast("Message", buffer.result)
+        record = self.record_of(message)
+        data: Json = [record.role, record.class_name, dict(record.data)]
+        if record.text is None:  # it has no parts, and is read as its data
+            return [RecordedEvent(0.0, "message", number, data)]
+        own_fields = {name: value for name, value in record.data.items() if name != "parts"}
+        return [
+            RecordedEvent(0.0, "message", number, record.class_name),
+            *_parts(number, buffer),
+            RecordedEvent(0.0, "end", number, [record.role, record.class_name, cast("Json", own_fields)]),
+        ]
+
+    def begun(self, data: Json) -> type[Message] | Message:
+        """Return the class of a message that begins; the message itself if it has no parts."""
+        match data:
+            case [str(role), str(name), dict(fields)]:
+                return self.message_of(Record(role, name, data=fields))
+            case _:
+                return self.class_of(str(data)) or Message
+
+    def ended(self, data: Json) -> Mapping[str, object]:
+        """Return the fields of a message that has ended."""
+        match data:
+            case dict():  # of a cassette
+                return data
+            case [str(role), str(name), dict(fields)]:
+                unknown = self.class_of(name) is None and role != Message.role
+                return {**({"role": role} if unknown else {}), **self.fields_of(fields)}
+            case _:
+                return {}
+
+
+def _parts(number: int, buffer: ReplayBuffer[object]) -> Iterable[RecordedEvent]:
+    parts = buffer.parts if isinstance(buffer, PartBuffer) else cast("list[str]", buffer.items)
+    for part in parts:
+        data = part_data(part)
+        if data is not None:
+            yield RecordedEvent(0.0, "part", number, data)
+
+
 class CallPlayer:
     """Replays one call: the same replies, with the same pauses, and the same error.
 
     Args:
         events: what happened, in order.
-        class_of: returns the class of a message from the data of its beginning; or the message itself, if it
-            does not stream.
-        fields_of: returns the fields of a message from the data of its end.
+        form: of its messages.
         broken: makes the error if an event cannot be replayed, from the event and the reason.
 
     Example:
@@ -203,7 +286,7 @@ class CallPlayer:
         >>> @miniagent
         ... async def player(ctx):
         ...     events = [RecordedEvent(*each) for each in came]
-        ...     await CallPlayer(events, lambda _: Message, dict, lambda _, why: ValueError(why)).play(ctx)
+        ...     await CallPlayer(events, MessageForm(), lambda _, why: ValueError(why)).play(ctx)
         >>> async def main():
         ...     print(await player.inquire())
         >>> MiniAgents().run(main())
@@ -213,13 +296,11 @@ class CallPlayer:
     def __init__(
         self,
         events: Sequence[RecordedEvent],
-        class_of: Callable[[Json], type[Message] | Message],
-        fields_of: Callable[[Json], Mapping[str, object]],
+        form: MessageForm,
         broken: Callable[[RecordedEvent, str], Exception],
     ) -> None:
         self._events = events
-        self._class_of = class_of
-        self._fields_of = fields_of
+        self._form = form
         self._broken = broken
         self._began = asyncio.get_running_loop().time()
 
@@ -232,7 +313,7 @@ class CallPlayer:
         for event in self._events:
             if event.what == "message" and event.message is not None:
                 await self._until(event.at)
-                found = self._class_of(event.data)
+                found = self._form.begun(event.data)
                 if isinstance(found, Message):
                     ctx.reply(found)
                 else:
@@ -250,7 +331,7 @@ class CallPlayer:
                 if event.what == "part":
                     yield self._part(event)
                 elif event.what == "end":
-                    metadata_so_far.update(self._fields_of(event.data))
+                    metadata_so_far.update(self._form.ended(event.data))
                 else:
                     await self._ends(event)
 

@@ -5,7 +5,6 @@ from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from itertools import accumulate
-from types import MappingProxyType
 from typing import Final, TypeAlias, cast
 
 from pydantic import BaseModel
@@ -15,17 +14,14 @@ from miniagents.streams._observers import public_data
 from miniagents.values import is_secret_name, redact_keys
 
 from ._call_keys import NOT_ASKED
-from ._message_records import Json, Registry
-from ._recorded import MessageForm
-from ._recordings import RecordedEvent
+from ._message_records import Json
+from ._recordings import MessageForm, RecordedEvent
 from ._stores import Event
 
 CASSETTE_VERSION: Final = 1
 """Of the lines of a cassette."""
 
-_CLASSES: Final = MappingProxyType(
-    {kind.__name__: kind for kind in (AssistantMessage, UserMessage, SystemMessage, ToolMessage)}
-)
+_CLASSES: Final = (AssistantMessage, UserMessage, SystemMessage, ToolMessage)
 # Nor does the address of the model change the request.
 _NOT_ASKED: Final = NOT_ASKED | {"base_url"}
 _MICRO: Final = 1_000_000
@@ -105,20 +101,7 @@ def name_of_class(kind: type[Message]) -> str:
         >>> name_of_class(UserMessage)
         'UserMessage'
     """
-    return next((each.__name__ for each in kind.__mro__ if each.__name__ in _CLASSES), "Message")
-
-
-def class_by_name(name: Json) -> type[Message]:
-    """Return the class with a name.
-
-    Args:
-        name: of :func:`name_of_class`.
-
-    Example:
-        >>> class_by_name("UserMessage").__name__
-        'UserMessage'
-    """
-    return _CLASSES.get(str(name), Message)
+    return next((each.__name__ for each in kind.__mro__ if each in _CLASSES), "Message")
 
 
 def cassette_lines(
@@ -184,7 +167,7 @@ def _requested_calls(events: Sequence[Event]) -> Iterator[tuple[dict[str, Json],
 
 
 def _came(rows: Sequence[Json], parts: _Parts, began: int) -> Iterator[RecordedEvent]:
-    form, at = MessageForm(Registry()), 0.0
+    form, at = MessageForm(), 0.0
     for row in rows:
         match row:
             case ["parts", int(number), [int(span), int(message)]]:
@@ -193,11 +176,11 @@ def _came(rows: Sequence[Json], parts: _Parts, began: int) -> Iterator[RecordedE
                     yield RecordedEvent(at, "part", number, part)
             case ["message", int(number), str(name)]:
                 yield RecordedEvent(at, "message", number, name)
-            case ["message", int(number), data] if isinstance(found := form.class_of(data), Message):
+            case ["message", int(number), data] if isinstance(found := form.begun(data), Message):
                 yield RecordedEvent(at, "message", number, name_of_class(type(found)))
                 yield RecordedEvent(at, "end", number, cast("Json", data_of(found)))
             case ["end", int(number), data]:
-                yield RecordedEvent(at, "end", number, cast("Json", data_of(form.fields_of(data))))
+                yield RecordedEvent(at, "end", number, cast("Json", data_of(form.ended(data))))
             case [str(what), int() | None as number, data]:
                 yield RecordedEvent(at, what, number, data)
             case _:

@@ -7,7 +7,7 @@ import asyncio
 import difflib
 import json
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -20,9 +20,9 @@ from miniagents.runs import (
     CASSETTE_VERSION,
     CallPlayer,
     Json,
+    MessageForm,
     RecordedEvent,
     cassette_lines,
-    class_by_name,
     data_of,
     error_data,
     name_of_class,
@@ -238,10 +238,7 @@ class Cassette:
         if recorded is None:
             await _Recording(self._begin(request), self._write).record(ctx, call)
         else:
-            await CallPlayer(recorded.events, class_by_name, self._data, self._broken).play(ctx)
-
-    def _data(self, data: Json) -> Mapping[str, object]:
-        return data if isinstance(data, dict) else {}
+            await CallPlayer(recorded.events, MessageForm(), self._broken).play(ctx)
 
     def _broken(self, event: RecordedEvent, why: str) -> CassetteError:
         if event.what == "cancelled":
