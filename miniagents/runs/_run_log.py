@@ -56,14 +56,11 @@ from ._questions import RunQuestions
 from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data, plain_data
 from ._run_end import RunEnd
 from ._stores import Event, JournalError, Lease, RunStore
+from ._without_texts import KINDS
 
 logger = logging.getLogger("miniagents.runs")
 
 _MICRO: Final = 1_000_000
-_EVENTS: Final = frozenset(
-    {"began", "call", "asked", "model", "parts", "kept", "call_end", "question", "answer", "refused", "frame"}
-    | {"reply", "ended", "void", "intent", "parked", "input", "delivered", "cut"}
-)
 _A_WHILE: Final = 1.0  # seconds; no lease is shorter
 _LIMIT: Final = 16_000_000
 """Characters of parts that may wait for the store; if it is slower than the run, the log fails."""
@@ -485,7 +482,7 @@ def kept_calls(events: Iterable[Event]) -> dict[str, deque[KeptCall]]:
                 pass  # its texts were dropped
             case ["kept", *_]:
                 raise _unreadable()
-            case [str(kind), *_] if kind not in _EVENTS:
+            case [str(kind), *_] if kind not in KINDS:
                 raise JournalError(
                     f"the log of the run has an event ({kind}) of a later version of this library, without "
                     "which it cannot continue; update the library.",

@@ -8,23 +8,20 @@ from ._message_records import Json
 from ._stores import Event
 
 _TEXT: Final = "…"  # what was not empty is not empty, so that frames keep their positions
-_TEXTS_AT: Final[Mapping[Json, tuple[int, ...]]] = MappingProxyType(
+KINDS: Final[Mapping[Json, tuple[int, ...] | None]] = MappingProxyType(
     {
+        **dict.fromkeys(("began", "asked", "kept", "input", "delivered", "cut", "refused")),
+        **dict.fromkeys(("model", "reply", "intent", "void", "parked"), ()),
         "call": (5,),
-        "model": (),
         "parts": (3,),
         "call_end": (4, 5),
         "question": (4, 5),
         "answer": (3,),
         "frame": (2,),
-        "reply": (),
-        "intent": (),
-        "void": (),
-        "parked": (),
         "ended": (3,),
     }
 )
-"""Kind of event -> where it has texts; all data of others is one."""
+"""The kinds of events in the log of a run, and where each has texts; None: all its data is one."""
 _NAMES: Final = frozenset(
     {"agent", "agent_alias", "agents", "call", "call_id", "finish_reason", "how", "id", "item_id", "kind"}
     | {"model", "provider", "role", "tool", "type"}
@@ -44,7 +41,7 @@ def without_texts(event: Event) -> Event:
         >>> without_texts(["began", 0, {"agent": "poet", "messages": ["Hi"]}])
         ['began', 0]
     """
-    texts_at = _TEXTS_AT.get(event[0])
+    texts_at = KINDS.get(event[0])
     if texts_at is None:
         return event[:2]
     return [_blank(each) if at in texts_at else each for at, each in enumerate(event)]
