@@ -12,7 +12,6 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, cast
 
@@ -193,57 +192,15 @@ class Marks:
             self._further.setdefault(message_id, []).append(line)
 
 
-@dataclass(frozen=True, slots=True)
-class LastMark:
-    """The last mark of a file, as far as its end was read.
-
-    Attributes:
-        sound: it ends a message, so what stands behind it is outside of every message.
-        id: of that message.
-        end: where the next line begins.
-    """
-
-    sound: bool
-    id: str = ""
-    end: int = 0
-
-
-def last_mark(data: bytes, start: int = 0) -> LastMark | None:
-    """The last line of `data` that is a mark; None if there is none.
-
-    Args:
-        data: the end of a file.
-        start: how much of it to leave out: what stands before it is too little to tell whether a line begins.
-    """
-    at = data.rfind(_NAME, start)
-    while at >= 0:
-        line = _mark_line(data, at, start)
-        if line is not None:
-            ending = _ENDING_LINE.match(data, line)
-            if ending is None:
-                return LastMark(sound=False)
-            return LastMark(sound=True, id=ending.group(2).decode(), end=ending.end())
-        at = data.rfind(_NAME, start, at)
-    return None
-
-
 def _mark_lines(data: bytes, start: int) -> Iterator[int]:
     """Where lines begin that may be marks; by a plain search, which is ten times as fast as a pattern."""
     at = data.find(_NAME, start)
     while at >= 0:
-        line = _mark_line(data, at, start)
-        if line is not None:
-            yield line
+        for prefix in _PREFIXES:
+            line = at - len(prefix)
+            if line >= start and data.startswith(prefix, line) and _begins_line(data, line):
+                yield line
         at = data.find(_NAME, at + len(_NAME))
-
-
-def _mark_line(data: bytes, at: int, start: int) -> int | None:
-    """Where the line begins that may be a mark with its name at `at`; None if it is none."""
-    for prefix in _PREFIXES:
-        line = at - len(prefix)
-        if line >= start and data.startswith(prefix, line) and _begins_line(data, line):
-            return line
-    return None
 
 
 def _begins_line(data: bytes, at: int) -> bool:

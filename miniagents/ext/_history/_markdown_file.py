@@ -21,7 +21,6 @@ import stat
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from typing_extensions import override
@@ -30,9 +29,9 @@ from miniagents.runs import Record
 from miniagents.values import MiniAgentsError
 
 from .._file_lock import file_lock
-from ._comments import end_mark, last_mark
+from ._comments import end_mark
 from ._markdown_format import write_record
-from ._markdown_reader import Note, Scan, scan, scan_unmarked
+from ._markdown_reader import Note, Scan, scan
 
 
 class HistoryFileError(MiniAgentsError, OSError):
@@ -69,18 +68,7 @@ logger = logging.getLogger(__name__)
 _PRIVATE = 0o600
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 _NOT_UTF_8 = "{} is UTF-16 text; save it as UTF-8 in an editor first"
-# What an append reads of the end of a file at first, in bytes, and how much more if there is no mark in it.
-_PIECE, _PIECES = 16_384, 4
-_BEFORE_A_LINE = 4  # bytes, at most, that tell whether a line begins behind them
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-
-
-@dataclass(frozen=True, slots=True)
-class _EndMark:
-    """An end mark this object has seen, and where it ends."""
-
-    offset: int
-    message_id: str
 
 
 class MarkdownFile:
@@ -99,8 +87,7 @@ class MarkdownFile:
         self._write = write
         self._lock_timeout = lock_timeout
         self._mutex = threading.Lock()
-        self._last = _EndMark(0, "")
-        self._suspect = False  # when it was loaded, something before its end had to be repaired
+        self._anchor, self._last_id = 0, ""  # where the last end mark that this object knows ends, and its id
 
     def load(self) -> tuple[Record, ...]:
         """All messages of the file; none if there is no file. What is not as it was written is logged.
@@ -117,7 +104,7 @@ class MarkdownFile:
             raise self._failure("read", error) from error
         found = scan(data)
         # What is behind a message without an end would be its text: the next append must find the place.
-        self._suspect = bool(found.repair)
+        self._anchor, self._last_id = (0, "") if found.repair else (found.anchor, found.last_id)
         self._log(found.notes, data)
         return found.records
 
@@ -163,7 +150,7 @@ class MarkdownFile:
                 os.ftruncate(fd, size)
             raise
         written = scan(data, len(found.repair))
-        self._last = _EndMark(size + written.anchor, written.last_id)
+        self._anchor, self._last_id = size + written.anchor, written.last_id
 
     def _write_all(self, fd: int, data: bytes) -> None:
         """One write; more only when the system took less than all: then the next one says why."""
@@ -176,36 +163,13 @@ class MarkdownFile:
 
     def _scan_end(self, fd: int) -> Scan:
         """What must be known before something is added, from the last known end mark on."""
-        mark = end_mark(self._last.message_id)
-        start = self._last.offset - len(mark)
+        mark = end_mark(self._last_id)
+        start = self._anchor - len(mark)
         if start >= 0:
             data = _read_from(fd, start)
             if data.startswith(mark):
-                return scan(data, len(mark), self._last.message_id)
-        return self._scan_whole(fd) if self._suspect else self._scan_last_mark(fd)
-
-    def _scan_last_mark(self, fd: int) -> Scan:
-        """The same of a file that this object has not written to: its end is read, up to the last mark."""
-        size, piece = os.fstat(fd).st_size, _PIECE
-        while piece < size:
-            data = _read_from(fd, size - piece)
-            last = last_mark(data, _BEFORE_A_LINE)
-            if last is not None:
-                if last.sound:
-                    return scan(data, last.end, last.id)
-                break  # of a message that was not written to its end, or that somebody edited
-            piece *= _PIECES
-        return self._scan_whole(fd)
-
-    def _scan_whole(self, fd: int) -> Scan:
-        data = self._read_checked(fd)
-        if last_mark(data) is None:
-            return scan_unmarked(data)
-        found = scan(data)
-        self._suspect = False
-        if found.anchor:
-            self._last = _EndMark(found.anchor, found.last_id)
-        return found
+                return scan(data, len(mark), self._last_id)
+        return scan(self._read_checked(fd))
 
     @contextmanager
     def _opened(self, flags: int) -> Generator[int]:

@@ -32,8 +32,7 @@ one that was written.
 would make the file binary for editors and for git, dangerous for a terminal (`cat`), or no UTF-8 at all, so a
 text with one of them, and only such a text, is written with backslash escapes and its record says so. `\t`,
 `\n` and the pair `\r\n` are ordinary; a `\r` alone is not. The beginning of a mark (`<!-- miniagents `) is
-escaped too, so the last mark of a file is one that a writer or its owner put there: that is all an append
-must read of it.
+escaped too, so each mark of a file is one that a writer or its owner put there.
 
 **Code fences.** A model's answer that was cut off often ends inside a fence. Left open, it would swallow the
 rest of the file in a viewer, so the frame of the record closes it. Rules: CommonMark 0.31, section 4.5

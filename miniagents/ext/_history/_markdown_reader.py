@@ -177,17 +177,6 @@ def scan(data: bytes, start: int = 0, last_id: str = "") -> Scan:
     return Scan(tuple(scanner.records), tuple(scanner.notes), scanner.repair, scanner.last_id, scanner.anchor)
 
 
-def scan_unmarked(data: bytes) -> Scan:
-    """What must be known of a file without any mark before something is added; its turns are not read.
-
-    Args:
-        data: the bytes.
-    """
-    scanner = _Scanner(data, Marks(b"", 0), last_id="", anchor=0)
-    scanner.torn_opening(len(_BOM) if data.startswith(_BOM) else 0)
-    return Scan((), (), scanner.repair, "", 0)
-
-
 @dataclass(slots=True)
 class _Scanner:
     """Reads a file from one sound place (outside of every text) to the next."""

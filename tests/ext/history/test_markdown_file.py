@@ -16,7 +16,7 @@ import pytest
 from typing_extensions import override
 
 from miniagents.ext._file_lock import file_lock
-from miniagents.ext._history import HistoryFileError, MarkdownFile, _markdown_file
+from miniagents.ext._history import HistoryFileError, MarkdownFile
 from miniagents.ext._history._markdown_reader import scan
 from miniagents.runs import Record
 from miniagents.values import MiniAgentsError
@@ -199,31 +199,6 @@ def test_an_append_reads_only_what_is_new(tmp_path: Path) -> None:
     assert b"miniagents cut" in path.read_bytes()
 
 
-@pytest.mark.gate("a long file")
-def test_the_first_append_reads_the_end_of_the_file_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However long a chat is, an object that has not seen it reads its last mark and what is behind it."""
-    path = tmp_path / "CHAT.md"
-    path.write_bytes(file_of(*[Record("user", text="x" * 500)] * 500) + b"## user\n\ntyped\n")
-    pieces = list[int]()
-
-    def counted(fd: int, start: int) -> bytes:
-        data = read_from(fd, start)
-        pieces.append(len(data))
-        return data
-
-    read_from = _markdown_file._read_from  # pyright: ignore[reportPrivateUsage] - what is counted
-    monkeypatch.setattr(_markdown_file, "_read_from", counted)
-    MarkdownFile(path).append(Record("user", text="next"))
-    assert [16_384] == pieces
-    long = Record("user", text="y" * 100_000)
-    MarkdownFile(path).append(long)
-    MarkdownFile(path).append(Record("user", text="behind"))
-    assert [16_384] * 3 == pieces
-    assert ["typed", "next", long.text, "behind"] == _texts(MarkdownFile(path))[500:]
-
-
 @pytest.mark.logs("not written to its end")
 def test_the_first_append_to_a_file_without_marks(tmp_path: Path) -> None:
     """An old or typed file of any length goes on, its turns unread; what was torn in it is sealed."""
@@ -239,10 +214,8 @@ def test_the_first_append_to_a_file_without_marks(tmp_path: Path) -> None:
 
 @pytest.mark.logs("not written to its end")
 @pytest.mark.gate("reads a file for each of its bytes")
-def test_a_cut_at_every_byte_of_a_long_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever a file is cut, an object that reads its end only appends soundly, whatever the texts say."""
-    monkeypatch.setattr(_markdown_file, "_PIECE", 64)
-    monkeypatch.setattr(_markdown_file, "_PIECES", 2)
+def test_a_cut_at_every_byte_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a file is cut, an object that has not seen it appends soundly, whatever the texts say."""
     monkeypatch.setattr(os, "fsync", str)  # which does nothing with the disk
     path = tmp_path / "CHAT.md"
     first = file_of(RECORDS[2], Record("assistant", text="yes"))
@@ -256,15 +229,17 @@ def test_a_cut_at_every_byte_of_a_long_file(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.logs("not written to its end")
-def test_what_was_damaged_in_the_middle_is_sealed_after_it_was_loaded(tmp_path: Path) -> None:
-    """Who has loaded a long file that is damaged far from its end appends where it is read."""
+@pytest.mark.parametrize("loads", [False, True])
+def test_what_was_damaged_in_the_middle_is_sealed(tmp_path: Path, *, loads: bool) -> None:
+    """What is appended to a long file that is damaged far from its end is read, loaded before or not."""
     path = tmp_path / "CHAT.md"
     data = file_of(*[Record("user", text=f"{number} " + "x" * 500) for number in range(100)])
     middle = data.index(b"50 x")
     damaged = data[:middle] + data[data.index(b"53 x") :]
     path.write_bytes(damaged)
     file = MarkdownFile(path)
-    assert 50 == len(file.load())
+    if loads:
+        assert 50 == len(file.load())
     file.append(Record("user", text="next"))
     assert "next" == _texts(MarkdownFile(path))[-1]
 
