@@ -45,7 +45,7 @@ from miniagents.values import (
 
 from ._answer import Count, Decoded, End, Identity, Reason, is_failure
 from ._chat_thoughts import Thoughts, attachment_in, thought_in
-from ._fields import identifier, list_of, raise_error, with_thoughts
+from ._fields import citations_in, identifier, list_of, raise_error, with_thoughts
 from ._json import ProviderError, WireError, integer_at, look, parsed
 from ._opaque import opaque
 from ._reasons import reason_in
@@ -306,9 +306,7 @@ def _parts_of(
     if function := said.get("function_call"):
         pieces = (*pieces, _Call(function=function))
     yield from calls.deltas(pieces, whole=whole)
-    annotations = said.get("annotations")
-    if isinstance(annotations, list):
-        yield from _citations(cast("list[object]", annotations))
+    yield from citations_in(list_of(said.get("annotations")))
 
 
 # -- text as a list of parts -----------------------------------------------------------------------------
@@ -512,19 +510,6 @@ class _Calls:
 
 
 # -- the rest --------------------------------------------------------------------------------------------
-
-
-def _citations(annotations: Iterable[object]) -> Iterator[Citation]:
-    for each in annotations:
-        cited = look(each, "url_citation")
-        address, title = look(cited, "url"), look(cited, "title")
-        if isinstance(address, str):
-            yield Citation(
-                address,
-                title if isinstance(title, str) else None,
-                start=integer_at(cited, "start_index"),
-                end=integer_at(cited, "end_index"),
-            )
 
 
 def _sources(chunk: _Chunk, parts: Iterable[Decoded], known: set[str]) -> list[Decoded]:

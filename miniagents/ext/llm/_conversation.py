@@ -276,6 +276,13 @@ def unsendable(sentence: str) -> LLMConfigError:
     return error
 
 
+def not_of_user(part: Content) -> LLMConfigError:
+    """Return the error of a message of a user with a part that only models and tools have."""
+    return unsendable(
+        f"a message of a user cannot contain a {type(part).__name__}; give texts, images and files"
+    )
+
+
 def _nothing_to_answer(errors: int) -> str:
     """Return the error text of a conversation without turns."""
     left_out = f" ({errors} error message{'s' if errors > 1 else ''} left out)" if errors else ""

@@ -5,14 +5,14 @@ a call; otherwise it is ignored.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import cast
 
-from miniagents.values import Usage
+from miniagents.values import Citation, Usage
 
 from ._answer import Identity
-from ._json import WireError
+from ._json import WireError, integer_at, look
 from ._sse import ServerEvent
 
 
@@ -59,6 +59,26 @@ def identity_of(answer: Mapping[str, object]) -> Identity:
     """Return the id and the model of an answer."""
     model = answer.get("model")
     return Identity(identifier(answer.get("id")), model if isinstance(model, str) else None)
+
+
+def rest_of(fields: Mapping[str, object], known: Collection[str]) -> dict[str, object]:
+    """Return the fields that are not known here, and that the server may need back."""
+    return {name: value for name, value in fields.items() if name not in known and value is not None}
+
+
+def citations_in(annotations: Iterable[object]) -> Iterator[Citation]:
+    """Yield the citations among the annotations of a text; in Chat Completions they are inside of a field."""
+    for each in annotations:
+        cited = look(each, "url_citation") or each
+        source = look(cited, "url") or look(cited, "file_id")
+        title = look(cited, "title") or look(cited, "filename")
+        if isinstance(source, str):
+            yield Citation(
+                source,
+                title if isinstance(title, str) else None,
+                start=integer_at(cited, "start_index"),
+                end=integer_at(cited, "end_index"),
+            )
 
 
 def raise_error(event: ServerEvent) -> None:

@@ -24,10 +24,20 @@ from pydantic import TypeAdapter
 from miniagents.values import Finish, Reasoning
 
 from ._answer import Decoded, Progress
-from ._fields import arguments_of, identifier, identity_of, list_of, object_of, raise_error, text_of
+from ._fields import (
+    arguments_of,
+    identifier,
+    identity_of,
+    list_of,
+    object_of,
+    raise_error,
+    rest_of,
+    text_of,
+)
 from ._json import WireError, look, parsed, untyped
 from ._messages_fields import (
     CALL,
+    OF_CALL,
     SPEAKERS,
     TEXT,
     THOUGHTS,
@@ -36,7 +46,6 @@ from ._messages_fields import (
     citation_of,
     kind_of,
     of_server,
-    rest_of,
 )
 from ._opaque import opaque
 from ._pieces import CallPieces, missing
@@ -184,7 +193,7 @@ class MessagesDecoder:
             block.call.begin(call_id, identifier(fields.get("name")), None)
             if not block.call.name:
                 raise WireError("a call began without the name of its tool")
-            block.call.rest = rest_of(fields)
+            block.call.rest = rest_of(fields, OF_CALL)
             block.call.begin_with(arguments_of(fields.get("input")))
             self._spoke = True
             yield from block.call.news()

@@ -17,6 +17,9 @@ TEXT: Final = "text"
 CALL: Final = "tool_use"
 THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 SPEAKERS: Final = frozenset({TEXT, *THOUGHTS})
+OF_CALL: Final = frozenset({"type", "id", "name", "input"})
+"""The fields of a call that are in those of its part."""
+
 _NUMBERS: Final = (
     ("input_tokens",),
     ("cache_read_input_tokens",),
@@ -74,15 +77,6 @@ def citation_of(cited: object) -> Citation:
         number("end_char_index", "end_page_number", "end_block_index"),
         opaque=opaque(citation=cast("object", cited)) if isinstance(cited, dict) else None,
     )
-
-
-def rest_of(block: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields of a call that the server needs back, and that are in no field of a part."""
-    return {
-        name: value
-        for name, value in block.items()
-        if name not in {"type", "id", "name", "input"} and value is not None
-    }
 
 
 def of_server(block: Mapping[str, object], arguments: str) -> ServerToolCall | ServerToolResult:

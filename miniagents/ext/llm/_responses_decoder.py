@@ -23,23 +23,33 @@ from pydantic import TypeAdapter
 from miniagents.values import Finish, Reasoning, Refusal, Restart
 
 from ._answer import Decoded, Progress
-from ._fields import arguments_of, identifier, identity_of, list_of, object_of, raise_error, text_of
+from ._fields import (
+    arguments_of,
+    citations_in,
+    identifier,
+    identity_of,
+    list_of,
+    object_of,
+    raise_error,
+    rest_of,
+    text_of,
+)
 from ._json import ProviderError, WireError, look, parsed
 from ._opaque import opaque
 from ._pieces import missing
 from ._responses_fields import (
+    OF_CALL,
+    OF_THOUGHT,
     REFUSAL,
     TEXT,
     THINKING,
     Event,
-    citations_in,
     count_of,
     item_name,
     kind_of,
     name_in,
     of_server,
     part_number,
-    rest_of,
     said_in,
     said_in_part,
     thought_in,
@@ -173,7 +183,7 @@ class ResponsesDecoder:
         fields = object_of(event.get("item"))
         item = self._items.announced(item_name(fields, event.get("output_index")))
         if item.kind == CALL:
-            item.call.rest = rest_of(fields, CALL)
+            item.call.rest = rest_of(fields, OF_CALL)
             item.call.begin_with(arguments_of(fields.get("arguments")))
             yield from item.call.news()
         elif item.kind != MESSAGE:
@@ -256,7 +266,7 @@ class ResponsesDecoder:
     ) -> Iterator[Decoded]:
         """Take a whole item, at its end or at the end of the answer."""
         if item.kind == CALL:
-            item.call.rest = item.call.rest or rest_of(fields, CALL)
+            item.call.rest = item.call.rest or rest_of(fields, OF_CALL)
             item.call.end(arguments_of(fields.get("arguments")), at_end=at_end)
             yield from item.call.news()
         elif item.kind == MESSAGE:
@@ -272,7 +282,7 @@ class ResponsesDecoder:
             thought = "" if item.said(THINKING) else thought_in(fields)
             signature = identifier(fields.get("encrypted_content"))
             if thought or signature or list_of(fields.get("content")):
-                told = opaque(item={"type": THOUGHT, **rest_of(fields, THOUGHT)})
+                told = opaque(item={"type": THOUGHT, **rest_of(fields, OF_THOUGHT)})
                 yield Reasoning(thought, signature, item.id, item.number, opaque=told)
         else:
             yield from of_server(fields)

@@ -8,13 +8,13 @@ from typing import Final
 
 from typing_extensions import TypedDict
 
-from miniagents.values import Citation, Image, ServerToolCall, ServerToolResult, Usage
+from miniagents.values import Image, ServerToolCall, ServerToolResult, Usage
 
 from ._answer import Count, Decoded, Progress
-from ._fields import identifier, list_of, text_of, with_thoughts
+from ._fields import identifier, list_of, rest_of, text_of, with_thoughts
 from ._json import WireError, integer_at, look
 from ._opaque import opaque
-from ._responses_items import CALL, MESSAGE, THOUGHT, ItemName
+from ._responses_items import CALL, MESSAGE, ItemName
 
 TEXT: Final = "text"
 REFUSAL: Final = "refusal"
@@ -109,34 +109,10 @@ def thought_in(item: Mapping[str, object]) -> str:
     return ""
 
 
-def citations_in(annotations: Iterable[object]) -> Iterator[Citation]:
-    """Return the citations among annotations."""
-    for each in annotations:
-        source = look(each, "url") or look(each, "file_id")
-        title = look(each, "title") or look(each, "filename")
-        if isinstance(source, str):
-            yield Citation(
-                source,
-                title if isinstance(title, str) else None,
-                start=integer_at(each, "start_index"),
-                end=integer_at(each, "end_index"),
-            )
+OF_CALL: Final = frozenset({"type", "call_id", "name", "arguments", "status"})
+"""The fields of a call that are in those of its part."""
 
-
-_OWN: Final = MappingProxyType(
-    {
-        CALL: frozenset({"type", "call_id", "name", "arguments", "status"}),
-        THOUGHT: frozenset({"type", "status"}),
-        "": frozenset[str](),
-    }
-)
-
-
-def rest_of(item: Mapping[str, object], kind: str) -> dict[str, object]:
-    """Return the fields of an item that the server needs back, and that are in no field of a part."""
-    own = _OWN[kind]
-    return {name: value for name, value in item.items() if name not in own and value is not None}
-
+OF_THOUGHT: Final = frozenset({"type", "status"})
 
 _RESULTS: Final = ("output", "outputs", "results", "result")
 
@@ -148,13 +124,9 @@ def of_server(item: Mapping[str, object]) -> Iterator[Decoded]:
         yield Progress()
         return
     result = next((item[each] for each in _RESULTS if item.get(each)), None)
-    asked = {
-        field: value
-        for field, value in item.items()
-        if field not in {"type", "id", "status", *_RESULTS} and value is not None
-    }
+    asked = rest_of(item, {"type", "id", "status", *_RESULTS})
     made = kind == "image_generation_call" and isinstance(result, str)
-    told = None if made else opaque(item=rest_of(item, ""))
+    told = None if made else opaque(item=rest_of(item, ()))
     yield ServerToolCall(name, kind.removesuffix("_call"), json.dumps(asked), opaque=told)
     if made:
         try:

@@ -46,7 +46,7 @@ from miniagents.values import (
 from ._answer import Decoded
 from ._call import Wire, reply_with
 from ._chat_decoder import ChunkDecoder, decode_completion
-from ._conversation import Turn, data_url, encoded, name_of, unsendable
+from ._conversation import Turn, data_url, encoded, name_of, not_of_user, unsendable
 from ._json import arguments_as_text, plain
 from ._opaque import opened
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
@@ -272,9 +272,7 @@ def _item(part: Content) -> dict[str, object]:
         case File():
             return {"type": "file", "file": {"filename": name_of(part), "file_data": data_url(part)}}
         case _:
-            raise unsendable(
-                f"a message of a user cannot contain a {type(part).__name__}; give texts, images and files"
-            )
+            raise not_of_user(part)
 
 
 _SOUNDS: Final = MappingProxyType(

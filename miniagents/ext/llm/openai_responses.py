@@ -35,7 +35,7 @@ from miniagents.values import (
 )
 
 from ._call import Wire, reply_with
-from ._conversation import Turn, data_url, name_of, unsendable
+from ._conversation import Turn, data_url, name_of, not_of_user
 from ._json import arguments_as_text, look, plain
 from ._opaque import opened
 from ._openai_sdk import OPENAI, OPENAI_ERRORS, AsyncOpenAI, connection_of
@@ -212,9 +212,7 @@ def _said_by_user(part: Content) -> dict[str, object]:
         case File():
             return {"type": "input_file", "filename": name_of(part), "file_data": data_url(part)}
         case _:
-            raise unsendable(
-                f"a message of a user cannot contain a {type(part).__name__}; give texts, images and files"
-            )
+            raise not_of_user(part)
 
 
 def _tool(spec: ToolSpec) -> dict[str, object]:
