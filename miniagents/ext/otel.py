@@ -216,7 +216,6 @@ class _Open:
     Attributes:
         span: the span.
         began: when the run did, in seconds of the event loop.
-        first: when its first part came.
         last: when its last part came, for each message.
         usage: what was counted last, for each message.
         totals: of all models below it, by what is counted.
@@ -225,7 +224,6 @@ class _Open:
 
     span: Span
     began: float
-    first: float | None = None
     last: dict[int, float] = field(default_factory=dict[int, float])
     usage: dict[int, Usage] = field(default_factory=dict[int, Usage])
     totals: dict[str, int] = field(default_factory=dict[str, int])
@@ -300,7 +298,6 @@ class _Tracing(Observer):
             opened.span.add_event("retry", attributes, _nanoseconds(event.run, event.at))
         if not event.first:
             return
-        opened.first = event.at
         if event.run.kind == "model":
             after = event.at - opened.began
             opened.span.set_attribute("gen_ai.response.time_to_first_chunk", after)

@@ -92,8 +92,8 @@ class CallTables:
         self._used: set[int] = set()
         self._pending: dict[Place, _Row] = {}
 
-    def know(self, function: RecordedFunction) -> bool:
-        """Register a function, and return whether another source of it was kept.
+    def know(self, function: RecordedFunction) -> None:
+        """Register a function; log a warning if another source of it was kept.
 
         Raises:
             JournalError: another function has the same name and version, or no answers are kept.
@@ -118,13 +118,16 @@ class CallTables:
                 f"and this is {function.function}: each would get the answers of the other. Record this one "
                 "with another name= or version=."
             )
-        changed = bool(source and function.source) and source != function.source
-        if changed:
+        if source and function.source and source != function.source:
             self._database.execute(
                 "UPDATE functions SET source = ? WHERE name = ? AND version = ?",
                 (function.source, function.name, function.version),
             )
-        return changed
+            _LOG.warning(
+                "The source of %s has changed since its version %r was recorded in %s; if it answers "
+                "differently now, record it with another version=.",
+                *(function.name, function.version, self._place),
+            )
 
     def find_all(self, keys: Sequence[CallKey]) -> list[JournalEntry | None]:
         """Return the call for each key; None where there is none, or it cannot be read.

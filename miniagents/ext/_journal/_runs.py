@@ -104,7 +104,6 @@ class RunTables:
         lease: seconds without a heartbeat after which a server counts as dead.
         mail: takes what is for event loops.
         codec: makes bytes of what is kept.
-        calls: of the same journal.
 
     Attributes:
         calls: of the same journal.
@@ -118,9 +117,8 @@ class RunTables:
         lease: float,
         mail: Mail,
         codec: Codec,
-        calls: CallTables,
     ) -> None:
-        self.calls: CallTables = calls
+        self.calls: CallTables = CallTables(database, place, clock, codec)
         self._database = database
         self._place = place
         self._clock = clock

@@ -1,7 +1,6 @@
 """What journals in a database have in common: the protocols of `miniagents.runs`, over a thread."""
 
 import asyncio
-import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import partial
@@ -21,7 +20,7 @@ from miniagents.runs import (
     RunRecord,
 )
 
-from ._calls import CallTables, StoredCall, stored_calls
+from ._calls import StoredCall, stored_calls
 from ._codec import Codec
 from ._database import Database
 from ._followers import Follower, Mail
@@ -30,7 +29,6 @@ from ._thread import JournalThread, Urgency
 
 R = TypeVar("R")
 
-_LOG: Final = logging.getLogger("miniagents.ext.journal")
 _LOOK_EVERY: Final = 0.05  # seconds, while a run that is claimed has another writer
 
 
@@ -63,8 +61,8 @@ class JournalInDatabase:
         self._lease = lease
         self._database = database
         self._expected: tuple[type[Exception], ...] = (*database.failures, ValueError)
-        self._calls = CallTables(database, place, clock, codec)
-        self._runs = runs(database, place, clock, lease, mail, codec, self._calls)
+        self._runs = runs(database, place, clock, lease, mail, codec)
+        self._calls = self._runs.calls
         self._thread = JournalThread(database, self._runs, mail)
         self._close = finalize(self, self._thread.close)
         try:
@@ -378,14 +376,7 @@ class JournalInDatabase:
         Raises:
             JournalError: another function has this name and version, or the journal cannot be written.
         """
-        if await self._ask(partial(self._calls.know, function), "hard"):
-            _LOG.warning(
-                "The source of %s has changed since its version %r was recorded in %s; if it answers "
-                "differently now, record it with another version=.",
-                function.name,
-                function.version,
-                self._place,
-            )
+        await self._ask(partial(self._calls.know, function), "hard")
 
     async def find_all(self, keys: Sequence[CallKey], /) -> list[JournalEntry | None]:
         """Return the call for each key; None where there is none.

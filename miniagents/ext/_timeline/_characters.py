@@ -1,7 +1,8 @@
 """A picture of runs in characters, for terminals and logs."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from ._lanes import Ending, Lane
@@ -11,12 +12,8 @@ from ._scale import Scale, scale_of
 _WIDTH: Final = 100
 _NAMES: Final = 32  # the widest column of names
 _CUT: Final = 3
-_MARKS: Final[tuple[tuple[Ending, str], ...]] = (
-    ("done", "|"),
-    ("failed", "X"),
-    ("cancelled", "o"),
-    ("abandoned", "o"),
-    ("running", ">"),
+_MARKS: Final[Mapping[Ending, str]] = MappingProxyType(
+    {"done": "|", "failed": "X", "cancelled": "o", "abandoned": "o", "running": ">"}
 )
 _LEGEND: Final = ". part  - waiting  | end  X error  o cancelled, or left by its readers  > running  r again"
 
@@ -54,7 +51,7 @@ def _draw(row: Row, scale: Scale, now: float) -> str:
             last = max(last, column)
     for at in lane.again:
         cells[min(int(scale.column(at)), scale.columns - 1)] = "r"
-    cells[max(end, last + 1)] = dict(_MARKS)[lane.ending]
+    cells[max(end, last + 1)] = _MARKS[lane.ending]
     return "".join(cells).rstrip()
 
 

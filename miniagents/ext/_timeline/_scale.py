@@ -111,14 +111,8 @@ def scale_of(lanes: Sequence[Lane], now: float, columns: int, cut: float) -> Sca
         columns: how many columns there are.
         cut: how many of them stand for a time in which nothing ran.
     """
-    spans = _spans(lanes, now)
-    running = sum(end - start for start, end in spans)
-    joined = [spans[0]]
-    for start, end in spans[1:]:
-        if start - joined[-1][1] > running * _PAUSE:
-            joined.append((start, end))
-        else:
-            joined[-1] = (joined[-1][0], end)
+    spans = _merged(sorted((lane.began, now if lane.ended is None else lane.ended) for lane in lanes), 0.0)
+    joined = _merged(spans, _PAUSE * sum(end - start for start, end in spans))
     cuts = len(joined) - 1
     wide = min(cut, columns * _CUTS / cuts) if cuts else 0.0
     shown = sum(end - start for start, end in joined)
@@ -132,12 +126,11 @@ def scale_of(lanes: Sequence[Lane], now: float, columns: int, cut: float) -> Sca
     return Scale(tuple(segments), columns, joined[-1][1])
 
 
-def _spans(lanes: Sequence[Lane], now: float) -> list[tuple[float, float]]:
-    """When anything ran."""
+def _merged(spans: Iterable[tuple[float, float]], gap: float) -> list[tuple[float, float]]:
+    """Spans of time, of which those are one that are no farther apart than a gap."""
     found: list[tuple[float, float]] = []
-    ends = ((lane.began, now if lane.ended is None else lane.ended) for lane in lanes)
-    for start, end in sorted(ends):
-        if found and start <= found[-1][1]:
+    for start, end in spans:
+        if found and start - found[-1][1] <= gap:
             found[-1] = (found[-1][0], max(end, found[-1][1]))
         else:
             found.append((start, end))
