@@ -11,6 +11,7 @@ escaped, so no value in it can end the comment.
 import json
 import re
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, cast
@@ -142,18 +143,16 @@ class Marks:
     def __init__(self, data: bytes, start: int) -> None:
         self._data = data
         self._openings: list[int] = []
-        # Where the lines begin that end a message, by its id: the first end or cut mark, the first opening
-        # line of the one behind it, and whatever names it once more.
-        self._marked: dict[str, int] = {}
-        self._followed: dict[str, int] = {}
-        self._further: dict[str, list[int]] = {}
+        # Where the lines begin that may end a message, by its id: end and cut marks, and the opening lines of
+        # the messages behind it.
+        self._endings: defaultdict[str, list[int]] = defaultdict(list)
         for line in _mark_lines(data, start):
             if _OPENING_LINE.match(data, line):
                 self._openings.append(line)
                 if head := _HEAD.match(data, line):
-                    self._add_ending(self._followed, head.group(1), line)
+                    self._endings[head[1].decode()].append(line)
             elif ending := _ENDING_LINE.match(data, line):
-                self._add_ending(self._marked, ending.group(2), line)
+                self._endings[ending[2].decode()].append(line)
 
     def next_opening(self, start: int) -> Opening | None:
         """The next opening line at or after `start`, or None.
@@ -170,26 +169,15 @@ class Marks:
 
     def ending(self, message_id: str, start: int) -> Ending | None:
         """The first line at or after `start` that ends the message, or None."""
-        marked, followed = self._marked.get(message_id, -1), self._followed.get(message_id, -1)
-        if start <= marked < followed and message_id not in self._further:  # as it was written
-            return self._ending_at(marked)
-        places = [line for line in (marked, followed) if line >= start]
-        further = self._further.get(message_id, [])
-        at = bisect_left(further, start)
-        if at < len(further):
-            places.append(further[at])
-        return self._ending_at(min(places)) if places else None
-
-    def _ending_at(self, line: int) -> Ending:
+        lines = self._endings.get(message_id, [])
+        at = bisect_left(lines, start)
+        if at == len(lines):
+            return None
+        line = lines[at]
         ending = _ENDING_LINE.match(self._data, line)
         if ending is None:  # the opening line of the next message
             return Ending(line, line, marked=False)
-        return Ending(line, ending.end(), cut=ending.group(1) != b"/miniagents")
-
-    def _add_ending(self, lines: dict[str, int], name: bytes, line: int) -> None:
-        message_id = name.decode()
-        if lines.setdefault(message_id, line) != line:
-            self._further.setdefault(message_id, []).append(line)
+        return Ending(line, ending.end(), cut=ending[1] != b"/miniagents")
 
 
 def _mark_lines(data: bytes, start: int) -> Iterator[int]:
