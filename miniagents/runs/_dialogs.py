@@ -35,13 +35,14 @@ class RunDialogs:
         add: writes an event, soon.
 
     Attributes:
+        add: writes an event, soon.
         is_kept: returns whether anything is kept of an answer of a dialog.
         forget: called with an answer that was cut, or was and is played: what else is kept of it is left out.
     """
 
     def __init__(self, events: Sequence[Event], add: Callable[[Event], None]) -> None:
         self._events = events
-        self._add = add
+        self.add: Callable[[Event], None] = add
         self._begun: list[tuple[Callable[[Message], None], Callable[[], None]] | None] = []
         self._said: dict[str, InputMessage] = {}  # before a dialog has begun
         self.is_kept: Callable[[str], bool] | None = None
@@ -72,10 +73,6 @@ class RunDialogs:
     def open(self) -> bool:
         """Whether a dialog goes on, or none has begun yet."""
         return not self._begun or any(self._begun)
-
-    def write(self, *event: Json) -> None:
-        """Write an event, soon."""
-        self._add(list(event))
 
     def play_on(self) -> None:
         """Note that a call is made that is not written: from here on everything happens anew."""
@@ -174,7 +171,7 @@ class WrittenDialog:
     def came(self, key: str, message: Message, /) -> None:
         """Write that a message has come."""
         self.inputs[key] = message
-        self._dialogs.write("input", 0, self._number, key, _REGISTRY.data_of(message))
+        self._dialogs.add(["input", 0, self._number, key, _REGISTRY.data_of(message)])
 
     def place(self, conversation: Sequence[Message], /) -> str:
         """Return a name for the boundary of a tool loop after these messages."""
@@ -186,7 +183,7 @@ class WrittenDialog:
 
     def takes(self, place: str, keys: Sequence[str], /, *, ends: bool = False) -> None:
         """Write what is taken at a place."""
-        self._dialogs.write("delivered", 0, self._number, place, list(keys), ends)
+        self._dialogs.add(["delivered", 0, self._number, place, list(keys), ends])
 
     def begin(self, answer: int, /) -> tuple[str, Sequence[Message | str]] | None:
         """Begin an answer; return how it was cut, and what had been shown of it; None if it was not."""
@@ -215,7 +212,7 @@ class WrittenDialog:
     def cuts(self, answer: int, how: str, shown: Sequence[Message | str], /) -> None:
         """Write how an answer is cut, and what was shown of it; keys stand for input."""
         data: list[Json] = [each if isinstance(each, str) else _REGISTRY.data_of(each) for each in shown]
-        self._dialogs.write("cut", 0, self._number, answer, how, data)
+        self._dialogs.add(["cut", 0, self._number, answer, how, data])
         if self._dialogs.forget is not None:
             self._dialogs.forget(self._inside(answer))
 

@@ -91,7 +91,7 @@ def refuse(value: object) -> Json:
     )
 
 
-def encode_data(value: object, other: Encoder = refuse) -> Json:  # noqa: PLR0911 (one line per type is the table)
+def encode_data(value: object, other: Encoder = refuse) -> Json:  # noqa: C901, PLR0911, PLR0912 (a table)
     """Convert a value of a message to JSON.
 
     Args:
@@ -125,9 +125,26 @@ def encode_data(value: object, other: Encoder = refuse) -> Json:  # noqa: PLR091
             return {"$set": sorted(items, key=repr)}
         case Mapping():
             return _encode_mapping(cast("Mapping[object, object]", value), other)
+        case bytes() | bytearray():
+            return {"$bytes": base64.b64encode(value).decode()}
+        case datetime():
+            zone = value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
+            return {"$datetime": [value.isoformat(), zone] if zone else value.isoformat()}
+        case date():
+            return {"$date": value.isoformat()}
+        case time():
+            return {"$time": value.isoformat()}
+        case timedelta():
+            return {"$timedelta": [value.days, value.seconds, value.microseconds]}
+        case Decimal():
+            return {"$decimal": str(value)}
+        case UUID():
+            return {"$uuid": str(value)}
+        case PurePath():
+            kind = "path" if isinstance(value, Path) else type(value).__name__.lower()
+            return {f"${kind}": encode_data(str(value))}
         case _:
-            tagged = _encode_scalar(value)
-            return other(value) if tagged is None else tagged
+            return other(value)
 
 
 def decode_data(value: Json, other: Decoder | None = None) -> object:
@@ -165,30 +182,6 @@ def _encode_mapping(value: Mapping[object, object], other: Encoder) -> Json:
     ):
         return {str(key): encode_data(item, other) for key, item in value.items()}
     return {"$map": [[encode_data(key, other), encode_data(item, other)] for key, item in value.items()]}
-
-
-def _encode_scalar(value: object) -> dict[str, Json] | None:  # noqa: PLR0911 (one line per type is the table)
-    match value:
-        case bytes() | bytearray():
-            return {"$bytes": base64.b64encode(value).decode()}
-        case datetime():
-            zone = value.tzinfo.key if isinstance(value.tzinfo, ZoneInfo) else None
-            return {"$datetime": [value.isoformat(), zone] if zone else value.isoformat()}
-        case date():
-            return {"$date": value.isoformat()}
-        case time():
-            return {"$time": value.isoformat()}
-        case timedelta():
-            return {"$timedelta": [value.days, value.seconds, value.microseconds]}
-        case Decimal():
-            return {"$decimal": str(value)}
-        case UUID():
-            return {"$uuid": str(value)}
-        case PurePath():
-            kind = "path" if isinstance(value, Path) else type(value).__name__.lower()
-            return {f"${kind}": encode_data(str(value))}
-        case _:
-            return None
 
 
 def _decode_tagged(tag: str, content: Json, other: Decoder | None) -> object:  # noqa: PLR0911 (a table)
