@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import AsyncGenerator, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from types import TracebackType
@@ -236,7 +237,9 @@ class Cassette:
         request = request_data(await ctx.messages, call.defaults)
         recorded = self._take(request)
         if recorded is None:
-            await _Recording(self._begin(request), self._write).record(ctx, call)
+            recorded = RecordedCall(request, played=True)
+            self._all().append(recorded)
+            await _Recording(recorded, partial(write_calls, self._path, self._all())).record(ctx, call)
         else:
             await CallPlayer(recorded.events, MessageForm(), self._broken).play(ctx)
 
@@ -264,14 +267,6 @@ class Cassette:
         elif self._mode == "replay":
             raise CassetteError(self._unmatched(request, key))
         return found
-
-    def _begin(self, request: dict[str, Json]) -> RecordedCall:
-        call = RecordedCall(request, played=True)
-        self._all().append(call)
-        return call
-
-    def _write(self) -> None:
-        write_calls(self._path, self._all())
 
     def _unmatched(self, request: dict[str, Json], key: str) -> str:
         calls = self._all()
