@@ -63,7 +63,7 @@ _THREADS: Final = (
     ") GROUP BY thread ORDER BY max(number) DESC, max(at) DESC"
 )
 _ALL_THREADS: Final = _THREADS.format(where="")
-_ONE_THREAD: Final = _THREADS.format(where="WHERE thread = :thread")
+_ONE_THREAD: Final = _THREADS.format(where="WHERE thread = ?")
 _CUT: Final = (
     "DELETE FROM message WHERE thread = :thread AND number NOT IN "
     "(SELECT number FROM message WHERE thread = :thread ORDER BY number LIMIT :count)"
@@ -128,9 +128,7 @@ class SQLiteFile:
         Raises:
             HistoryFileError: the file cannot be read.
         """
-        with self._connected("read", make=False) as connection:
-            rows = () if connection is None else connection.execute(_LOAD, (thread,)).fetchall()
-        return tuple(self._record(*row) for row in rows)
+        return tuple(self._record(*row) for row in self._found(_LOAD, (thread,)))
 
     def append(self, thread: str, records: Iterable[Record]) -> None:
         """Add messages, all or none of them; they are on the disk when this returns.
@@ -178,9 +176,7 @@ class SQLiteFile:
         Raises:
             HistoryFileError: the file cannot be read.
         """
-        with self._connected("read", make=False) as connection:
-            rows = () if connection is None else connection.execute(_ALL_THREADS).fetchall()
-        return tuple(_thread(*row) for row in rows)
+        return tuple(_thread(*row) for row in self._found(_ALL_THREADS))
 
     def thread(self, name: str) -> HistoryThread | None:
         """One thread; None if there is none of this name.
@@ -188,9 +184,7 @@ class SQLiteFile:
         Raises:
             HistoryFileError: the file cannot be read.
         """
-        with self._connected("read", make=False) as connection:
-            row = None if connection is None else connection.execute(_ONE_THREAD, {"thread": name}).fetchone()
-        return None if row is None else _thread(*row)
+        return next((_thread(*row) for row in self._found(_ONE_THREAD, (name, name))), None)
 
     def check(self) -> None:
         """Find out now whether the file can be read and written, without making it.
@@ -214,14 +208,18 @@ class SQLiteFile:
 
     # -- the connection ----------------------------------------------------------------------------------
 
+    def _found(self, statement: str, values: tuple[str, ...] = ()) -> list[tuple[object, ...]]:
+        """All rows that a statement reads; none if there is no file."""
+        with self._connected("read", make=False) as connection:
+            return [] if connection is None else connection.execute(statement, values).fetchall()
+
     @contextmanager
     def _changing(self) -> Generator[sqlite3.Connection]:
         """A transaction that writes; it is undone if the block fails."""
         with self._connected("written", make=True) as connection:
-            if connection is None:
-                raise HistoryFileError(f"the history file {self.path} is gone", str(self.path))
-            with transaction(connection):
-                yield connection
+            made = cast("sqlite3.Connection", connection)
+            with transaction(made):
+                yield made
 
     @contextmanager
     def _connected(self, what: str, *, make: bool) -> Generator[sqlite3.Connection | None]:
@@ -293,19 +291,20 @@ class SQLiteFile:
             f"the history file {self.path} cannot be {what}: {reason}", str(self.path), cause
         )
 
-    def _record(self, role: object, name: object, text: object, data: object, number: int) -> Record:
+    def _record(self, role: object, name: object, text: object, data: object, number: object) -> Record:
         """A row becomes a record; a row that was changed by hand loses nothing but what cannot be read."""
         try:
             fields: object = json.loads(data) if isinstance(data, str) else None
         except (ValueError, RecursionError):
             fields = None
         if not isinstance(fields, dict):
-            logger.warning("%s: the data of message %d cannot be read; its text is kept", self.path, number)
+            logger.warning("%s: the data of message %s cannot be read; its text is kept", self.path, number)
             fields = {}
         return Record(_read(role) or "", _read(name) or "", _read(text), data=cast("dict[str, Json]", fields))
 
 
-def _thread(name: str, messages: int, began: float, ended: float, title: object) -> HistoryThread:
+def _thread(*row: object) -> HistoryThread:
+    name, messages, began, ended, title = cast("tuple[str, int, float, float, object]", row)
     return HistoryThread(name, messages, began, ended, _read(title) or "")
 
 
