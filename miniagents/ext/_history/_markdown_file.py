@@ -58,6 +58,22 @@ class HistoryFileError(MiniAgentsError, OSError):
         super().__init__(cause.errno if cause else None, sentence, path)
         self.sentence = sentence
 
+    @classmethod
+    def of(cls, path: Path, what: str, error: Exception, reason: str = "") -> "HistoryFileError":
+        """Return the error for a file that cannot be read or written.
+
+        Args:
+            path: the file.
+            what: ``"read"`` or ``"written"``.
+            error: why.
+            reason: the same in words; ``""`` if the error has them.
+        """
+        if isinstance(error, HistoryFileError):
+            return error
+        cause = error if isinstance(error, OSError) else None
+        why = reason or (cause and cause.strerror) or str(error)
+        return cls(f"the history file {path} cannot be {what}: {why}", str(path), cause)
+
     @override
     def __str__(self) -> str:
         return self.sentence
@@ -101,7 +117,7 @@ class MarkdownFile:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise self._failure("read", error) from error
+            raise HistoryFileError.of(self.path, "read", error) from error
         found = scan(data)
         # What is behind a message without an end would be its text: the next append must find the place.
         self._anchor, self._last_id = (0, "") if found.repair else (found.anchor, found.last_id)
@@ -119,7 +135,7 @@ class MarkdownFile:
             with self._mutex, self._opened(os.O_RDWR | os.O_CREAT | os.O_APPEND) as fd:
                 self._append_locked(fd, record)
         except OSError as error:
-            raise self._failure("written", error) from error
+            raise HistoryFileError.of(self.path, "written", error) from error
 
     def check(self) -> None:
         """Find out now whether the file can be read and written, without making it.
@@ -130,12 +146,10 @@ class MarkdownFile:
         try:
             with self._opened(os.O_RDWR | os.O_APPEND):
                 pass
-        except FileNotFoundError as error:
-            folder = self.path.parent
-            if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
-                raise self._failure("written", error) from error
         except OSError as error:
-            raise self._failure("written", error) from error
+            folder, is_new = self.path.parent, isinstance(error, FileNotFoundError)
+            if not (is_new and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+                raise HistoryFileError.of(self.path, "written", error) from error
 
     def _append_locked(self, fd: int, record: Record) -> None:
         found = self._scan_end(fd)
@@ -212,14 +226,6 @@ class MarkdownFile:
         if data.startswith(_UTF_16):
             raise HistoryFileError(_NOT_UTF_8.format(self.path), str(self.path))
         return data
-
-    def _failure(self, what: str, error: OSError) -> HistoryFileError:
-        if isinstance(error, HistoryFileError):
-            return error
-        reason = error.strerror or str(error)
-        return HistoryFileError(
-            f"the history file {self.path} cannot be {what}: {reason}", str(self.path), error
-        )
 
     def _log(self, notes: tuple[Note, ...], data: bytes) -> None:
         line, counted = 1, 0

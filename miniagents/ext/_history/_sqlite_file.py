@@ -227,8 +227,11 @@ class SQLiteFile:
         with self._mutex:
             try:
                 yield self._connection(make=make)
-            except (sqlite3.Error, OSError) as error:
-                raise self._failure(what, error) from error
+            except OSError as error:
+                raise HistoryFileError.of(self.path, what, error) from error
+            except sqlite3.Error as error:
+                reason = reason_of(error, self.path, self._lock_timeout)
+                raise HistoryFileError.of(self.path, what, error, reason) from error
 
     def _connection(self, *, make: bool) -> sqlite3.Connection | None:
         known = self._open
@@ -277,19 +280,6 @@ class SQLiteFile:
             raise OSError(number, os.strerror(number), str(self.path))
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied", str(self.path))
-
-    # -- what goes wrong ---------------------------------------------------------------------------------
-
-    def _failure(self, what: str, error: sqlite3.Error | OSError) -> HistoryFileError:
-        if isinstance(error, HistoryFileError):
-            return error
-        if isinstance(error, OSError):
-            reason, cause = error.strerror or str(error), error
-        else:
-            reason, cause = reason_of(error, self.path, self._lock_timeout), None
-        return HistoryFileError(
-            f"the history file {self.path} cannot be {what}: {reason}", str(self.path), cause
-        )
 
     def _record(self, role: object, name: object, text: object, data: object, number: object) -> Record:
         """A row becomes a record; a row that was changed by hand loses nothing but what cannot be read."""
