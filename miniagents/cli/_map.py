@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -68,9 +68,9 @@ class MapJob:
         base_url: the address that its model uses, if a server must answer there.
         source: the rows.
         message: makes the text to send from a row; None to send the row itself.
-        out: the file to write.
-        journal: the file that keeps the answers.
-        errors: the file for the rows that failed.
+        out: the file to write; None for stdout, or for an estimate without one.
+        journal: the file that keeps the answers; None if they are not kept.
+        errors: the file for the rows that failed; None for none.
         head: the head of the cluster whose workers answer; None without a cluster.
         progress: the last report of the progress; None if no row was sent yet.
     """
@@ -80,9 +80,9 @@ class MapJob:
     base_url: str | None
     source: RowSource
     message: MakeMessage | None
-    out: Path
-    journal: Path
-    errors: Path
+    out: Path | None
+    journal: Path | None
+    errors: Path | None
     head: ClusterHead | None = None
     progress: Progress | None = None
 
@@ -161,7 +161,7 @@ class MapJob:
         return await map_file(
             self.agent,
             self.source,
-            self.out,
+            sys.stdout.buffer if self.out is None else self.out,
             id=options.row_id,
             message=self.message,
             output_column=options.output_column,
@@ -258,15 +258,11 @@ class MapJob:
             return 0 if result.answered or not result.total else _ROWS_FAILED
         if result.stopped == "declined":
             return _WRONG_INPUT  # the question has said all
-        if self.options.out == _STDIN and result.stopped is None:
-            with self.out.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.flush()
         complain(self._sentence(result))
         self._print_idle_limits()
         if result.stopped is not None:
             self.print_how_to_continue(result.stopped)
-        elif result.failed and not self._is_forgotten:
+        elif result.failed and self.journal is not None:
             complain(f"send the failed rows again with: {self._command('--retry-failed')}")
         if result.stopped == "budget":
             return _BUDGET_SPENT
@@ -283,8 +279,8 @@ class MapJob:
             )
 
     def _sentence(self, result: JobResult) -> str:
-        where = "written" if self.options.out == _STDIN else f"in {self.out}"
-        kept = (self.options.out != _STDIN or self.options.errors is not None) and self.errors.exists()
+        where = "written" if self.out is None else f"in {self.out}"
+        kept = self.errors is not None and self.errors.exists()
         failed = f"{result.failed:,} failed{f' ({self.errors})' if kept else ''}" if result.failed else ""
         if result.finished and result.rows and result.cached == result.rows:
             before = f"the job was already done, and no row was sent{failed and f'; {failed}'}"
@@ -318,19 +314,15 @@ class MapJob:
             )
         return parts
 
-    @property
-    def _is_forgotten(self) -> bool:
-        """Whether the answers are lost when the command ends."""
-        return self.options.out == _STDIN and self.options.journal is None
-
     def print_how_to_continue(self, stopped: Literal["budget", "failures", "declined"] | None = None) -> None:
         """Print the command that continues the job.
 
         Args:
             stopped: why the job stopped by itself; the same command would stop again.
         """
-        if self._is_forgotten:
-            complain("the answers are lost, because OUT is a pipe; give --journal FILE to keep them.")
+        if self.journal is None:
+            kept = "only OUT has answers" if self.options.out == _STDIN else "the answers are lost"
+            complain(f"{kept}, and the job cannot continue; give --journal FILE to keep all answers.")
             return
         kept = f"the answers so far are in {self.journal}."
         match stopped:
@@ -417,12 +409,16 @@ def _done(job: MapJob) -> int:
 
 
 def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack) -> MapJob:
+    if options.out == _STDIN and options.progress == "auto" and sys.stdout.isatty():
+        options = replace(options, progress="plain")  # a bar and the rows do not fit into one terminal
     message = message_maker(options)
     source = _source(options, stack)
-    out = _out(options, stack)
-    journal = _beside("--journal", options.journal or out.with_name(f"{out.name}.journal"))
-    errors = _beside("--errors", options.errors or out.with_name(f"{out.name}.errors.jsonl"))
-    _check_different(options, {"-o": out, "--journal": journal, "--errors": errors})
+    out = None if options.out is None or options.out == _STDIN else Path(options.out)
+    journal, errors = options.journal, options.errors
+    if out is not None:
+        journal = journal or out.with_name(f"{out.name}.journal")
+        errors = errors or out.with_name(f"{out.name}.errors.jsonl")
+    _check_files(options, {"-o": out, "--journal": journal, "--errors": errors})
     check_columns(options, message, source)
     with whole_imports():
         agent, base_url = _answerer(options, environ, message)
@@ -451,33 +447,26 @@ def _source(options: MapOptions, stack: ExitStack) -> RowSource:
     return read_rows(copy, name="stdin")
 
 
-def _out(options: MapOptions, stack: ExitStack) -> Path:
-    if options.out is None or options.out == _STDIN:
-        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="miniagents-"))) / "out.jsonl"
-    return _beside("-o", Path(options.out))
-
-
-def _check_different(options: MapOptions, files: Mapping[str, Path]) -> None:
-    """Refuse to overwrite the input, or to write two things into one file."""
+def _check_files(options: MapOptions, files: Mapping[str, Path | None]) -> None:
+    """Check that files can be written, and others next to them, and that no file is used for two things."""
     taken = {} if options.source == _STDIN else {Path(options.source).resolve(): "INPUT"}
     for option, path in files.items():
+        if path is None:
+            continue
+        folder = path.parent
+        if path.is_dir():
+            raise BadInputError(f"{option}: {path} is a folder; name a file")
+        if not folder.is_dir():
+            raise BadInputError(
+                f"{option}: the folder {folder} does not exist; create it, or name another one"
+            )
+        if not os.access(path if path.exists() else folder, os.W_OK) or not os.access(folder, os.W_OK):
+            raise BadInputError(
+                f"{option}: {path} cannot be written; name a file in a folder where you may write"
+            )
         other = taken.setdefault(path.resolve(), option)
         if other is not option:
             raise BadInputError(f"{option}: {path} is also the file of {other}; name another file")
-
-
-def _beside(option: str, path: Path) -> Path:
-    """Check that a file can be written, and others next to it."""
-    folder = path.parent
-    if path.is_dir():
-        raise BadInputError(f"{option}: {path} is a folder; name a file")
-    if not folder.is_dir():
-        raise BadInputError(f"{option}: the folder {folder} does not exist; create it, or name another one")
-    if not os.access(path if path.exists() else folder, os.W_OK) or not os.access(folder, os.W_OK):
-        raise BadInputError(
-            f"{option}: {path} cannot be written; name a file in a folder where you may write"
-        )
-    return path
 
 
 # -- agents ----------------------------------------------------------------------------------------------

@@ -35,6 +35,23 @@ async def slow(ctx) -> None:
     await asyncio.sleep(0.05)
     ctx.reply(text.upper())
 '''
+WAITING = '''
+"""An agent that waits with its second row for a file."""
+
+import asyncio
+from pathlib import Path
+
+from miniagents import miniagent
+
+
+@miniagent
+async def wait(ctx) -> None:
+    """Say it loudly."""
+    text = str(await ctx.messages)
+    while text == "row 1" and not Path("go").exists():
+        await asyncio.sleep(0.01)
+    ctx.reply(text.upper())
+'''
 ROWS = "".join(f'{{"text": "row {at}"}}\n' for at in range(120))
 
 
@@ -54,17 +71,36 @@ async def test_pipes(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())  # noqa: ASYNC240 - it is done
 
 
+async def test_rows_come_while_later_ones_wait(tmp_path: Path) -> None:
+    """On a pipe, a row comes as soon as it and all rows before it have ended."""
+    (tmp_path / "waiting_agents.py").write_text(WAITING)
+    (tmp_path / "rows.jsonl").write_text(ROWS)
+    command = [sys.executable, "-m", "miniagents", "map", "waiting_agents:wait", "rows.jsonl", "-o", "-"]
+    process = await asyncio.create_subprocess_exec(
+        *command, "--text-column", "text", cwd=tmp_path, env=environment(), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    first = rows_of((await process.stdout.readline()).decode())
+    (tmp_path / "go").touch()
+    rest = rows_of((await process.stdout.read()).decode())
+    assert [f"ROW {at}" for at in range(120)] == [row["output"] for row in first + rest]
+    assert 0 == await process.wait()
+
+
 async def test_a_reader_that_leaves(tmp_path: Path) -> None:
-    """A reader who has enough, such as head, ends it without an error."""
-    (tmp_path / "rows.jsonl").write_text(ROWS * 10)  # more than a pipe holds
-    command = f"{sys.executable} -m miniagents map eliza rows.jsonl -o - --text-column text | head -1"
+    """A reader who has enough, such as head, ends the job at once and without an error."""
+    (tmp_path / "slow_agents.py").write_text(SLOW)
+    (tmp_path / "rows.jsonl").write_text(ROWS * 10)
+    words = "map slow_agents:slow rows.jsonl -o - --text-column text --concurrency 4"
+    command = f"{sys.executable} -m miniagents {words} | head -1"
     process = await asyncio.create_subprocess_exec(
         "bash", "-c", f"set -o pipefail; {command}", cwd=tmp_path, env=environment(),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, err = await process.communicate()
     assert (process.returncode, out.count(b"\n")) == (0, 1)
-    assert b"Traceback" not in err
+    assert b"" == err
+    assert len((tmp_path / "asked.txt").read_text().splitlines()) < 120, "of 1,200"
 
 
 async def test_ctrl_c_and_go_on(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ CSV is read by the standard library, and each of its values is a text: ``007`` s
 and written by pyarrow (``pip install 'miniagents[jobs]'``).
 """
 
+import asyncio
 import csv
 import gzip
 import json
@@ -14,9 +15,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import date, time, timedelta
 from importlib import import_module
+from io import BytesIO
 from itertools import islice
 from math import isfinite
 from pathlib import Path
+from select import select
 from typing import IO, Final, Protocol, cast
 
 from ._row_files import (
@@ -36,6 +39,8 @@ from ._row_files import (
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _LONGEST_FIELD: Final = 64 * 2**20
 _SHOWN: Final = 40
+_PIPE: Final = 4096  # bytes for which a pipe has room if it has any
+_NO_ROOM: Final = 0.01  # seconds until a full pipe is looked at again
 _ROWS: Final = 256
 _PARQUET: Final = "miniagents.ext.jobs._parquet"  # it needs pyarrow
 
@@ -73,9 +78,9 @@ def read_rows(source: str | Path, *, name: str | None = None) -> RowSource:
 
 
 def row_writer(
-    path: str | Path, form: FileForm, *, source: RowSource | None = None, texts: Iterable[str] = ()
+    out: "Path | StreamLines", form: FileForm, *, source: RowSource | None = None, texts: Iterable[str] = ()
 ) -> RowWriter:
-    """Return what writes rows into a file.
+    """Return what writes rows of a source with further columns into a file, or to a stream.
 
     Raises:
         OSError: the file cannot be written.
@@ -86,18 +91,17 @@ def row_writer(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "out.jsonl")
         ...     writer = row_writer(file, FileForm("jsonl"))
-        ...     writer.write({"text": "Lovely."}, {"output": "positive"})
+        ...     writer.write({"text": "Lovely.", "output": "positive"})
         ...     writer.close()
         ...     print(file.read_text())
         {"text": "Lovely.", "output": "positive"}
         <BLANKLINE>
     """
-    path = Path(path)
     if form.name == "parquet":
-        writer: Callable[[Path, RowSource | None, Iterable[str]], RowWriter]
+        writer: Callable[[Path | StreamLines, RowSource | None, Iterable[str]], RowWriter]
         writer = import_module(_PARQUET).ParquetWriter
-        return writer(path, source, texts)
-    return _JSONLines(path, source.objects() if isinstance(source, TextRows) else None, zipped=form.zipped)
+        return writer(out, source, texts)
+    return _JSONLines(out, source, zipped=form.zipped)
 
 
 # -- reading ---------------------------------------------------------------------------------------------
@@ -259,36 +263,59 @@ def _short(text: str) -> str:
 # -- writing ---------------------------------------------------------------------------------------------
 
 
+class StreamLines(BytesIO):
+    """Lines for a stream, such as standard output, until they are passed on."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def pass_on(self) -> None:
+        """Write the lines to the stream; if its reader is slow, the event loop goes on.
+
+        Raises:
+            OSError: the stream cannot be written; a BrokenPipeError if its reader has left.
+        """
+        lines = memoryview(self.getvalue())
+        self.seek(0)
+        self.truncate()
+        while lines:
+            with suppress(OSError, ValueError):  # it is no file of the system, or on Windows
+                while not select([], [self._stream], [], 0)[1]:  # noqa: ASYNC110 - pipes have no event
+                    await asyncio.sleep(_NO_ROOM)
+            lines = lines[self._stream.write(lines[:_PIPE]) :]
+            self._stream.flush()
+
+
 class _JSONLines:
     """Writes a line of JSON for each row.
 
     Args:
-        path: of the file.
-        objects: the JSON of the rows, if they come from such a file.
+        out: the file, or lines for a stream.
+        source: the rows; their JSON is copied if they come from such a file.
         zipped: whether it is compressed.
     """
 
-    def __init__(self, path: Path, objects: Iterator[str] | None, *, zipped: bool) -> None:
-        self._path = path
-        self._objects = objects
+    def __init__(self, out: Path | StreamLines, source: RowSource | None, *, zipped: bool) -> None:
+        self._objects = source.objects() if isinstance(source, TextRows) else None
+        self._inputs = None if source is None or self._objects is not None else iter(source)
         self._warned = False
-        self._file: IO[bytes] = path.open("wb")
+        self._file: IO[bytes] = out if isinstance(out, StreamLines) else out.open("wb")
         # No time and no name in it: the same rows make the same file.
         self._out = (
             cast("IO[bytes]", gzip.GzipFile("", "wb", fileobj=self._file, mtime=0)) if zipped else self._file
         )
 
-    def write(self, row: Row, added: Row) -> None:
+    def write(self, added: Row) -> None:
         """Write the next row."""
         if self._objects is None:
-            self._out.write(json_line({**row, **added}, self._warn))
+            row = added if self._inputs is None else next(self._inputs) | added
+            self._out.write(json_line(row, self._warn))
             return
-        line = json_line(added, self._warn)
-        if row:  # the columns of the source are not written by Python, which would change some numbers
-            line = f"{next(self._objects)[:-1].rstrip()}, ".encode() + line[1:]
-        else:
-            next(self._objects)
-        self._out.write(line)
+        # The columns of the source are not written by Python, which would change some numbers.
+        before = next(self._objects)[:-1].rstrip()
+        line = json_line(added, self._warn)[1:]
+        self._out.write(f"{before}{'' if before == '{' else ', '}".encode() + line)
 
     def _warn(self) -> None:
         if not self._warned:
@@ -312,7 +339,7 @@ class _JSONLines:
                 self._out.close()
             with suppress(OSError):
                 self._file.close()
-            self._path.unlink(missing_ok=True)
+            Path(self._file.name).unlink(missing_ok=True)
 
 
 def _nothing() -> None:

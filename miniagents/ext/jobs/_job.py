@@ -7,7 +7,7 @@ after a kill few calls are made again; and the rows that wait until an earlier o
 
 import asyncio
 from asyncio import Future, Task
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack, aclosing, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -55,7 +55,8 @@ class Job(Generic[RowT]):
         ordered: whether rows are handed out in their order.
         total: how many rows there are, if that is known.
         source: a hash of the input, if there is one.
-        sends: False to take all rows from the journal; a row that is not in it is an error.
+        for_file: whether the rows are for a file: they come without their input, which the file has, and the
+            answers as the journal keeps them, so that the file of each run is the same.
 
     Attributes:
         repeated: how many calls an earlier run had begun and not kept.
@@ -74,7 +75,7 @@ class Job(Generic[RowT]):
         ordered: bool,
         total: int | None = None,
         source: str = "",
-        sends: bool = True,
+        for_file: bool = False,
     ) -> None:
         self.repeated: int = 0
         self.changed: bool = False
@@ -85,9 +86,9 @@ class Job(Generic[RowT]):
         self._batches = batches
         self._settings = settings
         self._retries = Retries[RowT](settings.retries, lambda: self._signal("turn"))
-        self._maker = CallMaker[RowT](self._records, row_id, message, (agent.takes or ()) if sends else ())
+        self._maker = CallMaker[RowT](self._records, row_id, message, agent.takes or ())
         self._source = source
-        self._sends = sends
+        self._for_file = for_file
         limits = settings.limits or Limits()
         self._limits = model_limits(requests_per_minute=limits.rpm, tokens_per_minute=limits.tpm)
         self._clocks = RowClocks(settings.timeout, settings.stall_timeout)
@@ -123,8 +124,13 @@ class Job(Generic[RowT]):
 
     # -- the reader ----------------------------------------------------------------------------------------
 
-    async def rows(self) -> AsyncGenerator[Row[RowT, Message]]:
+    async def rows(
+        self, before_waiting: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncGenerator[Row[RowT, Message]]:
         """Yield the rows, each when its answer is safe.
+
+        Args:
+            before_waiting: called when the next row is not there yet.
 
         Raises:
             BudgetExceededError: the budget is spent; it is raised after all rows that were paid.
@@ -132,14 +138,20 @@ class Job(Generic[RowT]):
         """
         work = asyncio.create_task(self._work(), name="miniagents job")
         work.add_done_callback(lambda _: self._signal("ready"))
+        called = before_waiting is None
         try:
             while True:
-                row = self._waiting.take(all_ended=work.done())
+                ended = work.done()
+                row = self._waiting.take(all_ended=ended)
                 if row is not None:
                     self._handed_out += 1
                     self._signal("turn")
+                    called = before_waiting is None
                     yield row
-                elif work.done():
+                elif before_waiting is not None and not called:
+                    called = True
+                    await before_waiting()  # then look again: more rows may have ended
+                elif ended:
                     break
                 else:
                     await self._wait_for("ready")
@@ -166,17 +178,16 @@ class Job(Generic[RowT]):
                 stack.callback(self._meter.report, report)
                 reporting = asyncio.create_task(self._report(report))
                 stack.callback(reporting.cancel)
-            if self._sends:
-                await self._begin()
-                if self._settings.errors is not None:
-                    errors = self._tally.errors = ErrorsFile(Path(self._settings.errors))
-                    stack.callback(errors.close)
+            await self._begin()
+            if self._settings.errors is not None:
+                errors = self._tally.errors = ErrorsFile(Path(self._settings.errors))
+                stack.callback(errors.close)
             await self._send_and_keep()
 
     async def _send_and_keep(self) -> None:
         loop = asyncio.get_running_loop()
         tasks: list[Task[None]] = [loop.create_task(self._send_all())]
-        if self._kept is not None and self._sends:
+        if self._kept is not None:
             tasks.append(loop.create_task(self._keep_all(self._kept)))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -204,13 +215,12 @@ class Job(Generic[RowT]):
 
     async def _send_all(self) -> None:
         clocks = self._clocks
-        limited = clocks.limited and self._sends
         context = MiniAgents(
             around=[TimedLimits(self._limits)],
-            observers=[self._usage, *([clocks] if limited else [])],
+            observers=[self._usage, *([clocks] if clocks.limited else [])],
             errors_as_messages=False,
         )
-        watching = asyncio.create_task(clocks.watch()) if limited else None
+        watching = asyncio.create_task(clocks.watch()) if clocks.limited else None
         try:
             async with context, aclosing(self._calls()) as calls:
                 try:
@@ -287,7 +297,7 @@ class Job(Generic[RowT]):
             async for batch in batches:
                 calls = [await self._maker.call(self._begun + at, item) for at, item in enumerate(batch)]
                 for call, kept in zip(calls, await self._found(calls), strict=True):
-                    paid = self._sends and kept is None and call.error is None
+                    paid = kept is None and call.error is None
                     while not await self._its_turn(paid=paid):
                         yield self._retries.due.popleft()
                     if self.stopped or self._failure is not None:
@@ -298,7 +308,6 @@ class Job(Generic[RowT]):
                     elif call.error is not None:
                         self._finish(call, None, None, call.error)
                     else:
-                        self._check_unchanged(call)
                         self._sent += 1
                         self._open += 1
                         yield call
@@ -307,13 +316,6 @@ class Job(Generic[RowT]):
                 yield self._retries.due.popleft()
             elif not self.stopped:
                 await self._wait_for("turn")
-
-    def _check_unchanged(self, call: RowCall[RowT]) -> None:
-        if not self._sends:
-            raise JournalError(
-                f"Row {call.index} of the input was changed while the job ran. Run the job again; rows that "
-                "have not changed are not sent again."
-            )
 
     async def _its_turn(self, *, paid: bool) -> bool:
         """Wait until one more row may begin, or the job stops; False if a retry comes first."""
@@ -368,10 +370,10 @@ class Job(Generic[RowT]):
 
     async def _found(self, calls: list[RowCall[RowT]]) -> list[KeptRow | None]:
         settings = self._settings
-        if self._kept is None or (settings.refresh and self._sends):
+        if self._kept is None or settings.refresh:
             return [None] * len(calls)
         rows = await self._kept.find_all([cast("CallKey", call.key) for call in calls])
-        if settings.retry_failed and self._sends:
+        if settings.retry_failed:
             return [None if row is None or self._problem_of(row) is not None else row for row in rows]
         return rows
 
@@ -453,7 +455,7 @@ class Job(Generic[RowT]):
         if self._records is not None and message is not None:
             entry = self._records.entry(call.question, replies)
             if self._kept is not None:
-                self._kept.check_class(self._agent.alias, entry, message)
+                message = self._kept.checked(self._agent.alias, entry, message, as_kept=self._for_file)
         elif self._records is not None and error is not None:
             entry = await self._records.failed_entry(call.question, replies, error)
         if message is not None:
@@ -507,11 +509,13 @@ class Job(Generic[RowT]):
 
     def _count(self, row: Row[RowT, Message]) -> None:
         self._tally.count(row)
-        if row.error is not None and self._sends and self._tally.too_many_failed:
+        if row.error is not None and self._tally.too_many_failed:
             self.stopped = self.stopped or "failures"
         self._signal("turn")
 
     def _hand_out(self, row: Row[RowT, Message]) -> None:
+        if self._for_file:
+            row.input = cast("RowT", None)
         self._waiting.add(row)
         self._signal("ready")
 

@@ -67,7 +67,7 @@ class KeptRows:
     def __init__(self, journal: CallStore, records: CallRecords) -> None:
         self.records: CallRecords = records
         self._journal = journal
-        self._checked: set[type[Message]] = set()
+        self._same: dict[type[Message], bool] = {}  # whether a later run returns this class
         self._state_key = CallKey(records.key("job").digest, JOB)
 
     async def begin(self) -> JobState:
@@ -104,22 +104,27 @@ class KeptRows:
         entry = self.records.noted(JournalEntry(self.records.function, "job", ()), state.data)
         await self._journal.keep_all([*rows, (self._state_key, entry)])
 
-    def check_class(self, alias: str, entry: JournalEntry, message: Message) -> None:
-        """Log a warning, once for each class, if a later run would return an answer as another class."""
+    def checked(self, alias: str, entry: JournalEntry, message: Message, *, as_kept: bool) -> Message:
+        """Return an answer, `as_kept` as a later run will return it.
+
+        If that is another class, this logs a warning, once for each class.
+        """
         kind = type(message)
-        if kind in self._checked:
-            return
-        self._checked.add(kind)
+        if self._same.get(kind, False) or (kind in self._same and not as_kept):
+            return message
         try:
-            later = type(self.records.messages_of(entry)[-1])
+            later = self.records.messages_of(entry)[-1]
         except JournalError:  # a later run sends the row again
-            return
-        if later is not kind:
-            _LOG.warning(
-                "%s replied a %s, which it does not declare. From the journal, the answer comes as a %s. "
-                "Declare the class in the agent, or give the job message_classes=[%s].",
-                *(alias, kind.__name__, later.__name__, kind.__name__),
-            )
+            return message
+        if kind not in self._same:
+            self._same[kind] = type(later) is kind
+            if type(later) is not kind:
+                _LOG.warning(
+                    "%s replied a %s, which it does not declare. From the journal, the answer comes as a %s. "
+                    "Declare the class in the agent, or give the job message_classes=[%s].",
+                    *(alias, kind.__name__, type(later).__name__, kind.__name__),
+                )
+        return later if as_kept else message
 
 
 class KeptRow(NamedTuple):

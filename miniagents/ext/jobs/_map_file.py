@@ -7,12 +7,12 @@ import logging
 import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal, Never, cast
+from typing import IO, Final, Literal, Never, cast
 
 from pydantic import BaseModel
 from typing_extensions import Unpack
@@ -35,12 +35,21 @@ from .._file_lock import lock_file
 from ..journal import CallKey, CallRecords, Journal, JournalEntry
 from ._calls import COUNTS, CallMaker, Figures, Json
 from ._failures import TooManyFailuresError
-from ._formats import TextRows, read_rows, row_writer
+from ._formats import StreamLines, TextRows, read_rows, row_writer
 from ._job import Job
 from ._kept_rows import JOB, KeptRows
 from ._map_rows import complete
 from ._options import JobOptions, JobSettings
-from ._row_files import FileForm, Row as FileRow, RowsError, RowSource, form_of, sha256_of
+from ._row_files import (
+    AT_ONCE,
+    FileForm,
+    Row as FileRow,
+    RowsError,
+    RowSource,
+    RowWriter,
+    form_of,
+    sha256_of,
+)
 from ._rows import JobResult, Row
 from ._sources import batches_of
 
@@ -55,7 +64,7 @@ _LOOKED_AT: Final = 100  # first rows that are compared to recognise a finished 
 async def map_file(
     agent: Stage[Never, Message],
     source: str | Path | RowSource,
-    out: str | Path,
+    out: str | Path | IO[bytes],
     *,
     id: str | None = None,  # noqa: A002 - as the field calls it
     message: Callable[[dict[str, object]], MessageType] | None = None,
@@ -72,7 +81,7 @@ async def map_file(
     Args:
         agent: with all its keywords.
         source: a ``.jsonl``, ``.csv`` or ``.parquet`` file.
-        out: not a ``.csv`` file.
+        out: no ``.csv``; or a stream: each row comes as soon as it can.
         id: the column that identifies a row.
         message: makes a message of a row.
         output_column: for the answer.
@@ -94,15 +103,17 @@ async def map_file(
         >>> map_file(eliza_agent, "in.csv", "out.jsonl").close()  # a program awaits it
     """
     began = time.monotonic()
-    out = Path(out)
-    options.setdefault("journal", f"{out}.journal")
-    options.setdefault("errors", f"{out}.errors.jsonl")
+    if isinstance(out, str | Path):
+        out, form = Path(out), form_of(out, written=True)
+        options.setdefault("journal", f"{out}.journal")
+        options.setdefault("errors", f"{out}.errors.jsonl")
+    else:
+        form = FileForm("jsonl")
     bound, settings = complete(agent), JobSettings.of(options)
     settings.check_price(bound)
-    form = form_of(out, written=True)
     rows = read_rows(source) if isinstance(source, str | Path) else source
     added = added_columns(output_column, error_column, columns)
-    for column in added:
+    for column in added.values():
         if column in rows.columns or output_column == error_column:
             raise ValueError(
                 f"{rows.name} already has a column {column!r}; give another output_column= or error_column=."
@@ -110,22 +121,23 @@ async def map_file(
     if id is not None and rows.columns and id not in rows.columns:
         raise ValueError(f"{rows.name} has no column {id!r}; its columns are {', '.join(rows.columns)}.")
     with ExitStack() as stack:
-        try:
-            stack.enter_context(lock_file(out.with_name(f"{out.name}.lock")))
-        except OSError as error:
-            raise JournalError(
-                f"The job cannot write {out}: {error.strerror}. Wait for the end of a job that uses it, or "
-                "give another path."
-            ) from None
+        if isinstance(out, Path):
+            try:
+                stack.enter_context(lock_file(out.with_name(f"{out.name}.lock")))
+            except OSError as error:
+                raise JournalError(
+                    f"The job cannot write {out}: {error.strerror}. Wait for the end of a job that uses it, "
+                    "or give another path."
+                ) from None
         journal = settings.open_journal(stack)
-        if not isinstance(journal, Journal):
+        if not isinstance(journal, Journal) and (journal is not None or isinstance(out, Path)):
             raise TypeError("map_file needs a journal in a file; leave journal= out, or give a path.")
         job = _FileJob(
             agent=bound,
             rows=rows,
             out=out,
             form=form,
-            settings=settings,
+            settings=replace(settings, journal=journal),
             journal=journal,
             records=settings.records(bound),
             row_id=id,
@@ -156,10 +168,10 @@ class _FileJob:
 
     agent: MiniAgent[Message, Message]
     rows: RowSource
-    out: Path
+    out: Path | IO[bytes]
     form: FileForm
     settings: JobSettings
-    journal: Journal
+    journal: Journal | None
     records: CallRecords
     row_id: str | None
     message: Callable[[FileRow], MessageType] | None
@@ -167,7 +179,7 @@ class _FileJob:
     confirm: Callable[[str], bool] | None
 
     async def run(self) -> JobResult:
-        """Send the rows without an answer, and write the file."""
+        """Send the rows without an answer, and write all rows."""
         source = await asyncio.to_thread(self.rows.sha256)
         finished = await self._finished(source)
         if finished is not None:
@@ -176,11 +188,27 @@ class _FileJob:
         total = await asyncio.to_thread(self._count)
         if not await self._confirmed(total):
             return JobResult(stopped="declined")
-        result = await self._send(total, source)
-        if result.stopped is None:
-            await self._write(source)
-            await self._keep(source, result)
-            result = replace(result, finished=True)
+        if isinstance(self.out, Path):
+            return await self._to_file(self.out, total, source)
+        lines = StreamLines(self.out)
+        return await self._send(row_writer(lines, self.form, source=self.rows), total, source, lines)
+
+    async def _to_file(self, out: Path, total: int, source: str) -> JobResult:
+        """Write the file next to its place, and move it there when it is complete."""
+        beside = out.with_name(f"{out.name}.part")
+        texts = [self.columns[what] for what in ("output", "error", "finish") if what in self.columns]
+        writer = row_writer(beside, self.form, source=self.rows, texts=texts)
+        try:
+            result = await self._send(writer, total, source)
+            if result.finished:
+                writer.close()
+                beside.replace(out)
+                sync_folder(out.parent)
+        finally:
+            writer.discard()
+            beside.unlink(missing_ok=True)
+        if result.finished:
+            await self._keep(out, source, result)  # so that the next run knows it
         return result
 
     def _count(self) -> int:
@@ -202,12 +230,49 @@ class _FileJob:
                 )
         return count
 
-    async def _send(self, total: int, source: str) -> JobResult:
-        """Send the rows without an answer; the memory for rows is released before the file is written."""
-        job = self._job(sends=True, total=total, source=source)
+    async def _send(
+        self,
+        writer: RowWriter,
+        total: int,
+        source: str,
+        lines: StreamLines | None = None,
+    ) -> JobResult:
+        """Send the rows without an answer, and write each row when it and all rows before it have ended.
+
+        Raises:
+            JournalError: the input was changed.
+            OSError: a row cannot be written.
+        """
+        job = Job(
+            self.agent,
+            cast("AsyncGenerator[list[FileRow]]", batches_of(self.rows)),
+            self.settings,
+            row_id=self.row_id,
+            message=self.message,
+            ordered=True,
+            total=total,
+            source=source,
+            for_file=True,
+        )
+        written = 0
+        changed = JournalError(
+            f"{self.rows.name} was changed while the job ran. Run the job again; rows that have not changed "
+            "are not sent again."
+        )
         with suppress(BudgetExceededError, TooManyFailuresError):
-            async for _ in job.rows():
-                pass
+            async with aclosing(job.rows(None if lines is None else lines.pass_on)) as rows:
+                async for row in rows:
+                    if row.index > written:  # the job has stopped, and did not send the row before
+                        continue
+                    try:
+                        writer.write(self._added(row))
+                    except StopIteration:
+                        raise changed from None
+                    written += 1
+                    if lines is not None and lines.tell() > AT_ONCE:
+                        await lines.pass_on()
+        if job.stopped is None and source != await asyncio.to_thread(self.rows.sha256):
+            raise changed
         progress = job.progress
         return JobResult(
             rows=progress.done + progress.failed,
@@ -220,37 +285,23 @@ class _FileJob:
             run_cost=job.run_cost,
             requests=progress.requests,
             usage=progress.usage,
+            finished=job.stopped is None,
             stopped=job.stopped,
-        )
-
-    def _job(self, *, sends: bool, total: int | None = None, source: str = "") -> Job[FileRow]:
-        settings = replace(self.settings, journal=self.journal)
-        if not sends:
-            settings = replace(settings, progress=None, budget=None, max_failures=None)
-        return Job(
-            self.agent,
-            cast("AsyncGenerator[list[FileRow]]", batches_of(self.rows)),
-            settings,
-            row_id=self.row_id,
-            message=self.message,
-            ordered=not sends,
-            total=total,
-            source=source,
-            sends=sends,
         )
 
     # -- answers to other questions ------------------------------------------------------------------------
 
     async def _confirmed(self, total: int) -> bool:
         """Whether to go on: False if all rows would be paid again, and ``confirm`` does not allow that."""
-        if self.settings.refresh or await self._knows_an_answer():
+        journal = self.journal
+        if self.settings.refresh or journal is None or await self._knows_an_answer(journal):
             return True
-        answers, cost, tokens = await asyncio.to_thread(self._answers)
+        answers, cost, tokens = await asyncio.to_thread(self._answers, journal)
         if not tokens and not cost:
             return True  # nothing was paid, or the journal is new
         price = "" if cost is None else f", for about {float(cost) / answers * total:,.2f} dollars"
         text = (
-            f"The journal {self.journal.path} has {answers:,} answers of {self.records.function.name}, and "
+            f"The journal {journal.path} has {answers:,} answers of {self.records.function.name}, and "
             "none of them fits a row of this job: its prompt, model, id or another option has changed. "
             f"All {total:,} rows are sent and paid again{price} ({tokens // answers * total:,} tokens)."
         )
@@ -259,14 +310,14 @@ class _FileJob:
             return True
         return self.confirm(text)
 
-    async def _knows_an_answer(self) -> bool:
+    async def _knows_an_answer(self, journal: Journal) -> bool:
         """Whether the journal is empty, or has an answer for a row of this job.
 
         A row that failed does not count: one that cannot be sent fails in the same way for each prompt.
         """
-        if next(self.journal.calls(), None) is None:
+        if next(journal.calls(), None) is None:
             return True
-        kept = KeptRows(self.journal, self.records)
+        kept = KeptRows(journal, self.records)
         maker = CallMaker[FileRow](self.records, self.row_id, self.message)
         index = 0
         async for batch in batches_of(self.rows):
@@ -278,11 +329,11 @@ class _FileJob:
             index += len(calls)
         return not index
 
-    def _answers(self) -> tuple[int, Decimal | None, int]:
+    def _answers(self, journal: Journal) -> tuple[int, Decimal | None, int]:
         """Return how many answers of this agent the journal has, and their cost and tokens."""
         answers, cost, tokens = 0, Decimal(), 0
         known = True
-        for call in self.journal.calls():
+        for call in journal.calls():
             if call.scope or call.failed or call.name != self.records.function.name:
                 continue
             figures = Figures.of(JournalEntry(self.records.function, "", call.events))
@@ -291,42 +342,6 @@ class _FileJob:
             known = known and figures.cost is not None
             cost += figures.cost or 0
         return answers, cost if known else None, tokens
-
-    # -- the file ------------------------------------------------------------------------------------------
-
-    async def _write(self, source: str) -> None:
-        """Write the file next to its place, and move it there.
-
-        Raises:
-            JournalError: the input was changed.
-            OSError: it cannot be written.
-        """
-        beside = self.out.with_name(f"{self.out.name}.part")
-        texts = [self.columns[what] for what in ("output", "error", "finish") if what in self.columns]
-        writer = row_writer(beside, self.form, source=self.rows, texts=texts)
-        try:
-            async for row in self._job(sends=False).rows():
-                writer.write(row.input, self._added(row))
-            await self._check_unchanged(source)
-            writer.close()
-        except BaseException:
-            writer.discard()
-            beside.unlink(missing_ok=True)
-            raise
-        beside.replace(self.out)
-        sync_folder(self.out.parent)
-
-    async def _check_unchanged(self, source: str) -> None:
-        """Check that the input has not changed.
-
-        Raises:
-            JournalError: it has.
-        """
-        if source != await asyncio.to_thread(self.rows.sha256):
-            raise JournalError(
-                f"{self.rows.name} was changed while the job ran. Run the job again; rows that have not "
-                "changed are not sent again."
-            )
 
     def _added(self, row: Row[FileRow, Message]) -> FileRow:
         """Return the new columns of a row."""
@@ -359,9 +374,10 @@ class _FileJob:
 
     async def _finished(self, source: str) -> JobResult | None:
         """The result of a job that is done; None if there is something left to do."""
-        if self.settings.refresh:
+        journal, out = self.journal, self.out
+        if self.settings.refresh or journal is None or not isinstance(out, Path):
             return None
-        (entry,) = await self.journal.find_all([self._finished_key(source)])
+        (entry,) = await journal.find_all([self._finished_key(source)])
         match None if entry is None else self.records.note_of(entry):
             case {"rows": int(rows), "failed": int(failed), "out": str(written), "asks": str(asks)}:
                 pass
@@ -369,11 +385,11 @@ class _FileJob:
                 return None
         if failed and self.settings.retry_failed:
             return None
-        if asks != await self._first_rows() or not self.out.is_file():
+        if asks != await self._first_rows() or not out.is_file():
             return None
-        if written != await asyncio.to_thread(sha256_of, self.out):
+        if written != await asyncio.to_thread(sha256_of, out):
             return None
-        state = await KeptRows(self.journal, self.records).begin()
+        state = await KeptRows(journal, self.records).begin()
         return JobResult(
             rows=rows,
             done=rows - failed,
@@ -384,11 +400,13 @@ class _FileJob:
             finished=True,
         )
 
-    async def _keep(self, source: str, result: JobResult) -> None:
+    async def _keep(self, out: Path, source: str, result: JobResult) -> None:
+        if self.journal is None:  # only without a file
+            return
         note: dict[str, Json] = {
             "rows": result.rows,
             "failed": result.failed,
-            "out": await asyncio.to_thread(sha256_of, self.out),
+            "out": await asyncio.to_thread(sha256_of, out),
             "asks": await self._first_rows(),
         }
         entry = self.records.noted(JournalEntry(self.records.function, "finished", ()), note)

@@ -150,8 +150,7 @@ class ParquetWriter:
 
     Args:
         path: of the file.
-        source: what the rows are read from; if that is Parquet, they are copied from there, with their types
-            and metadata.
+        source: the rows; if they are in Parquet, they are copied with their types and metadata.
         texts: columns that are texts if all their values are missing.
 
     Raises:
@@ -162,6 +161,7 @@ class ParquetWriter:
         self._path = path
         self._beside = path.with_name(f"{path.name}.rows")
         self._source = source if isinstance(source, ParquetRows) else None
+        self._inputs = None if source is None or self._source is not None else iter(source)
         self._types: dict[str, _Type | None] = {}  # None: no type fits, so it is a text
         self._widened: set[str] = set()  # columns that have had another type
         self._texts = tuple(texts)
@@ -169,9 +169,9 @@ class ParquetWriter:
         self._size = 0  # of their texts
         self._file: IO[bytes] = self._beside.open("w+b")
 
-    def write(self, row: Row, added: Row) -> None:
+    def write(self, added: Row) -> None:
         """Write the next row."""
-        new = added if self._source is not None else {**row, **added}
+        new = added if self._inputs is None else next(self._inputs) | added
         self._rows.append(new)
         self._size += sum(len(value) for value in new.values() if isinstance(value, str | bytes))
         if len(self._rows) == _BATCH or self._size > AT_ONCE:

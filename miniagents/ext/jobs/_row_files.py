@@ -103,8 +103,8 @@ class RowSource(Protocol):
 class RowWriter(Protocol):
     """Writes rows into a file, which is complete when it is closed."""
 
-    def write(self, row: Row, added: Row) -> None:
-        """Write the next row of the source, which is copied as it is where both files have the same format.
+    def write(self, added: Row) -> None:
+        """Write the next row of the source with further columns; a row of the same format is copied as it is.
 
         Raises:
             OSError: the file cannot be written.

@@ -25,7 +25,7 @@ def written(
     """A file of rows, each with the same columns added."""
     writer = row_writer(path, form_of(path, written=True), source=None if like is None else read_rows(like))
     for row in rows:
-        writer.write(row, {**added})
+        writer.write(row if like is None else {**added})
     writer.close()
     assert [each.name for each in path.parent.iterdir() if each.name.startswith(path.name)] == [path.name]
     return path
@@ -153,7 +153,7 @@ def test_large_rows(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
     try:
         writer = row_writer(tmp_path / name, form_of(name))
         for at in range(100):
-            writer.write({"text": str(at % 10) * 2**19}, {})
+            writer.write({"text": str(at % 10) * 2**19})
         writer.close()
         read = sum(len(str(row["text"])) for row in read_rows(tmp_path / name))
         _, most = tracemalloc.get_traced_memory()
@@ -243,7 +243,7 @@ def test_discarded(tmp_path: Path, name: str) -> None:
     """What is discarded leaves nothing, also a second time, and nothing happens after the end."""
     path = tmp_path / name
     writer = row_writer(path, form_of(path))
-    writer.write({"a": 1}, {})
+    writer.write({"a": 1})
     writer.discard()
     writer.discard()
     assert list(tmp_path.iterdir()) == []
