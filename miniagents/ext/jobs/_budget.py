@@ -20,7 +20,7 @@ class JobBudget:
         spent: the dollars of earlier runs.
 
     Attributes:
-        spent: dollars; None if a price is not known.
+        spent: dollars of all runs; None if a price is not known.
         highest_cost: the cost of the most expensive row; None if none is known.
 
     Example:
@@ -35,13 +35,23 @@ class JobBudget:
         'spent'
     """
 
-    __slots__ = ("_amount", "_running", "highest_cost", "spent")
+    __slots__ = ("_amount", "_before", "_running", "highest_cost", "spent")
 
     def __init__(self, amount: Decimal | None, spent: Decimal | None = _NOTHING) -> None:
-        self.spent: Decimal | None = spent
         self._amount = amount
         self._running = 0
         self.highest_cost: Decimal | None = None
+        self.begin(spent)
+
+    def begin(self, spent: Decimal | None) -> None:
+        """Begin a run, after earlier ones that cost so many dollars; None if a price was not known."""
+        self.spent: Decimal | None = spent
+        self._before = spent
+
+    @property
+    def spent_now(self) -> Decimal | None:
+        """The dollars of this run; None if a price is not known."""
+        return None if self.spent is None or self._before is None else self.spent - self._before
 
     def reserve(self) -> Literal["go", "wait", "spent"]:
         """Reserve money for one more row: "go", "wait" (until other rows are settled) or "spent"."""

@@ -12,18 +12,16 @@ import logging
 import os
 from base64 import b64encode
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from datetime import date, time, timedelta
 from importlib import import_module
 from io import BytesIO
-from itertools import islice
 from math import isfinite
 from pathlib import Path
 from select import select
-from typing import IO, Final, Protocol, cast
+from typing import IO, Final, cast
 
 from ._row_files import (
-    AT_ONCE,
     FileForm,
     Row,
     RowsError,
@@ -143,39 +141,14 @@ class TextRows:
         return None if self._form.name == "csv" else self._json()
 
     def _json(self) -> Iterator[str]:
-        with file_errors(self.name):
-            file = opened(self._path, self._form)
-        try:
-            lines = lines_of(file, self.name)
-            while (line := self._next(lines)) is not None:
+        with file_errors(self.name), opened(self._path, self._form) as file:
+            for _, line in lines_of(file, self.name):
                 if not line.isspace():
                     yield line.strip()
-        finally:
-            file.close()
-
-    def _next(self, lines: Iterator[tuple[int, str]]) -> str | None:
-        with file_errors(self.name):
-            return next(lines, (0, None))[1]
 
     def _read(self) -> Generator[Row]:
-        with file_errors(self.name):
-            file = opened(self._path, self._form)
-        try:
-            rows = (_csv_rows if self._form.name == "csv" else _json_rows)(file, self.name)
-            while some := self._some(rows, file):
-                yield from some
-        finally:
-            file.close()
-
-    def _some(self, rows: Iterator[Row], file: IO[bytes]) -> list[Row]:
-        some: list[Row] = []
-        with file_errors(self.name), _long_fields():
-            end = file.tell() + AT_ONCE
-            for row in islice(rows, _ROWS):
-                some.append(row)
-                if file.tell() > end:
-                    break
-        return some
+        with file_errors(self.name), opened(self._path, self._form) as file:
+            yield from (_csv_rows if self._form.name == "csv" else _json_rows)(file, self.name)
 
 
 def _json_rows(file: IO[bytes], name: str) -> Iterator[Row]:
@@ -200,55 +173,40 @@ def _json_rows(file: IO[bytes], name: str) -> Iterator[Row]:
 
 
 def _csv_rows(file: IO[bytes], name: str) -> Iterator[Row]:
-    reader = csv.reader((line for _, line in lines_of(file, name)), strict=True)
-    header = _next_of(reader, name)
+    rows = _csv_lines(file, name)
+    _, header = next(rows, (0, None))
     if header is None:
         raise RowsError(f"{name} is empty; its first line must name the columns.")
     for column in header:
         if not column or header.count(column) > 1:
             what = f"{_short(column)} twice" if column else "a column without a name"
             raise RowsError(f"{name}, line 1: the header has {what}; give each column a name of its own.")
-    while (values := _next_of(reader, name)) is not None:
-        if not values:
-            continue
+    for number, values in rows:
         if len(values) != len(header):
             raise RowsError(
-                f"{name}, line {reader.line_num}: the line has {_counted(len(values))}, and the header names "
+                f"{name}, line {number}: the line has {_counted(len(values))}, and the header names "
                 f"{len(header)}."
             )
         yield dict(zip(header, values, strict=True))
 
 
-class _CSVReader(Protocol):
-    """What is used of a reader of the standard library."""
+def _csv_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of CSV that are not empty, each with the number of its last line.
 
-    @property
-    def line_num(self) -> int:
-        """How many lines were read."""
-        ...
-
-    def __next__(self) -> list[str]:
-        """The next row."""
-        ...
-
-
-def _next_of(reader: _CSVReader, name: str) -> list[str] | None:
-    try:
-        return next(reader)
-    except StopIteration:
-        return None
-    except csv.Error as error:
-        raise RowsError(f"{name}, line {reader.line_num}: this is not CSV: {error}.") from None
-
-
-@contextmanager
-def _long_fields() -> Generator[None]:
-    """Texts of a row may be long; the limit is one of the whole process, so it is put back."""
-    before = csv.field_size_limit(_LONGEST_FIELD)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+    Texts of a row may be long. Their limit is one of the whole process, so it is put back after each row.
+    """
+    reader = csv.reader((line for _, line in lines_of(file, name)), strict=True)
+    values: list[str] | None = []
+    while values is not None:
+        before = csv.field_size_limit(_LONGEST_FIELD)
+        try:
+            values = next(reader, None)
+        except csv.Error as error:
+            raise RowsError(f"{name}, line {reader.line_num}: this is not CSV: {error}.") from None
+        finally:
+            csv.field_size_limit(before)
+        if values:
+            yield reader.line_num, values
 
 
 def _counted(columns: int) -> str:

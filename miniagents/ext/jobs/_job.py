@@ -7,7 +7,7 @@ after a kill few calls are made again; and the rows that wait until an earlier o
 
 import asyncio
 from asyncio import Future, Task
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import ExitStack, aclosing, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -29,11 +29,10 @@ from ._failures import is_final
 from ._job_usage import JobUsage
 from ._kept_rows import JobState, KeptRow, KeptRows
 from ._meter import Meter
-from ._options import JobSettings, Limits, ProgressHandler
+from ._options import JobSettings, Limits
 from ._retries import Retries, without_retries
 from ._row_clock import RowClocks, TimedLimits
-from ._rows import Progress, Row, Stopped
-from ._tally import Tally
+from ._rows import Row, Stopped
 from ._waiting_rows import WaitingRows
 
 RowT = TypeVar("RowT")
@@ -54,11 +53,15 @@ class Job(Generic[RowT]):
         message: makes the message for the agent from a row.
         ordered: whether rows are handed out in their order.
         total: how many rows there are, if that is known.
-        source: a hash of the input, if there is one.
         for_file: whether the rows are for a file: they come without their input, which the file has, and the
             answers as the journal keeps them, so that the file of each run is the same.
 
     Attributes:
+        settings: the checked options.
+        records: makes the keys and entries of the journal.
+        source: a hash of the input, if there is one.
+        budget: its dollars.
+        meter: its counts and its progress.
         repeated: how many calls an earlier run had begun and not kept.
         changed: whether the input differs from that of the last run on the journal.
         stopped: why the job ends before its last row.
@@ -74,30 +77,28 @@ class Job(Generic[RowT]):
         message: "Callable[[RowT], MessageType] | None",
         ordered: bool,
         total: int | None = None,
-        source: str = "",
         for_file: bool = False,
     ) -> None:
+        self.settings: JobSettings = settings
+        self.records: CallRecords = settings.records(agent)
+        self.source: str = ""
         self.repeated: int = 0
         self.changed: bool = False
         self.stopped: Stopped | None = None
-        self._records = None if settings.journal is None else settings.records(agent)
         self._kept: KeptRows | None = None
         self._agent = without_retries(agent)
         self._batches = batches
-        self._settings = settings
         self._retries = Retries[RowT](settings.retries, lambda: self._signal("turn"))
-        self._maker = CallMaker[RowT](self._records, row_id, message, agent.takes or ())
-        self._source = source
+        self._row_id = row_id
+        self._message = message
         self._for_file = for_file
         limits = settings.limits or Limits()
         self._limits = model_limits(requests_per_minute=limits.rpm, tokens_per_minute=limits.tpm)
         self._clocks = RowClocks(settings.timeout, settings.stall_timeout)
         self._usage = JobUsage(settings.price or _dollars)
-        self._budget = JobBudget(settings.dollars)
-        self._spent_before: Decimal | None = Decimal()
-        self._tally = Tally(settings)
+        self.budget: JobBudget = JobBudget(settings.dollars)
         self._most_unsafe = _GROUP + settings.concurrency
-        self._meter = Meter(self._tally, self._spent, total, self._limits.in_force)
+        self.meter: Meter = Meter(settings, self.budget, total, self._limits.in_force)
         self._waiting = WaitingRows[RowT](ordered=ordered)
         # How many rows ...
         self._begun = 0  # were looked at
@@ -112,15 +113,10 @@ class Job(Generic[RowT]):
         self._all_ended = False
         self._signals: dict[str, Future[None]] = {}
 
-    @property
-    def progress(self) -> Progress:
-        """The progress of the job."""
-        return self._meter.progress
-
-    @property
-    def run_cost(self) -> Decimal | None:
-        """Dollars of this run; None if a price is not known."""
-        return self._spent()[1]
+    def maker(self, takes: Iterable[type[Message]] = ()) -> CallMaker[RowT]:
+        """Return what makes the calls of the rows, from the first one on; see :class:`CallMaker`."""
+        records = None if self.settings.journal is None else self.records
+        return CallMaker(records, self._row_id, self._message, takes)
 
     # -- the reader ----------------------------------------------------------------------------------------
 
@@ -157,9 +153,9 @@ class Job(Generic[RowT]):
                     await self._wait_for("ready")
             await work
             if self.stopped == "budget":
-                raise self._budget.error
+                raise self.budget.error
             if self.stopped == "failures":
-                raise self._tally.error
+                raise self.meter.error
         finally:
             work.cancel()
             await asyncio.wait([work])
@@ -169,18 +165,16 @@ class Job(Generic[RowT]):
     # -- the work ------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
-        report = self._settings.progress
         with ExitStack() as stack:
-            journal = self._settings.open_journal(stack)
-            if journal is not None and self._records is not None:
-                self._kept = KeptRows(journal, self._records)
-            if report is not None:
-                stack.callback(self._meter.report, report)
-                reporting = asyncio.create_task(self._report(report))
-                stack.callback(reporting.cancel)
+            journal = self.settings.open_journal(stack)
+            if journal is not None:
+                self._kept = KeptRows(journal, self.records)
+            if self.settings.progress is not None:
+                stack.callback(self.meter.report)
+                stack.callback(asyncio.create_task(self._report()).cancel)
             await self._begin()
-            if self._settings.errors is not None:
-                errors = self._tally.errors = ErrorsFile(Path(self._settings.errors))
+            if self.settings.errors is not None:
+                errors = self.meter.errors = ErrorsFile(Path(self.settings.errors))
                 stack.callback(errors.close)
             await self._send_and_keep()
 
@@ -208,10 +202,10 @@ class Job(Generic[RowT]):
             if not task.cancelled():
                 task.result()
 
-    async def _report(self, handler: ProgressHandler) -> None:
+    async def _report(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            self._meter.report(handler)
+            self.meter.report()
 
     async def _send_all(self) -> None:
         clocks = self._clocks
@@ -293,9 +287,10 @@ class Job(Generic[RowT]):
 
     async def _calls(self) -> AsyncGenerator[RowCall[RowT]]:
         """Yield the calls to make: new rows within the limits, and rows to send again."""
+        maker = self.maker(self._agent.takes or ())
         async with aclosing(self._batches) as batches:
             async for batch in batches:
-                calls = [await self._maker.call(self._begun + at, item) for at, item in enumerate(batch)]
+                calls = [await maker.call(self._begun + at, item) for at, item in enumerate(batch)]
                 for call, kept in zip(calls, await self._found(calls), strict=True):
                     paid = kept is None and call.error is None
                     while not await self._its_turn(paid=paid):
@@ -320,12 +315,12 @@ class Job(Generic[RowT]):
     async def _its_turn(self, *, paid: bool) -> bool:
         """Wait until one more row may begin, or the job stops; False if a retry comes first."""
         while not self.stopped and self._failure is None:
-            if len(self._attempts) < self._settings.concurrency or not paid:
+            if len(self._attempts) < self.settings.concurrency or not paid:
                 if self._may_retry():
                     return False
                 unsafe = self._open + self._uncommitted  # made again if the process is killed now
                 if unsafe < self._most_unsafe and self._begun - self._handed_out < _MOST_WAITING:
-                    turn = self._budget.reserve() if paid else "go"
+                    turn = self.budget.reserve() if paid else "go"
                     if turn == "go":
                         return True
                     if turn == "spent":
@@ -336,9 +331,9 @@ class Job(Generic[RowT]):
 
     def _may_retry(self) -> bool:
         """Whether a row may be sent again now. If no money is left for it, the job stops."""
-        if not self._retries.due or len(self._attempts) >= self._settings.concurrency:
+        if not self._retries.due or len(self._attempts) >= self.settings.concurrency:
             return False
-        turn = self._budget.reserve()
+        turn = self.budget.reserve()
         if turn == "spent":
             self.stopped = "budget"
         return turn == "go"
@@ -354,22 +349,22 @@ class Job(Generic[RowT]):
         """
         if self._kept is not None:
             state = await self._kept.begin()
-            if state.spent is None and self._settings.dollars is not None:
+            if state.spent is None and self.settings.dollars is not None:
                 raise JournalError(
                     "The cost of earlier runs on this journal is not known, because a price was missing, so "
                     "the budget cannot include it. Continue without a budget, or with another journal."
                 )
-            self._budget.note_cost(state.highest_cost)
-            self._spent_before = self._budget.spent = state.spent
+            self.budget.note_cost(state.highest_cost)
+            self.budget.begin(state.spent)
             self.repeated = max(0, state.sent - state.kept)
-            self.changed = state.source not in {self._source, ""}
+            self.changed = state.source not in {self.source, ""}
 
     def _state(self) -> JobState:
-        budget = self._budget
-        return JobState(budget.spent, self._sent, self._safe, self._source, budget.highest_cost)
+        budget = self.budget
+        return JobState(budget.spent, self._sent, self._safe, self.source, budget.highest_cost)
 
     async def _found(self, calls: list[RowCall[RowT]]) -> list[KeptRow | None]:
-        settings = self._settings
+        settings = self.settings
         if self._kept is None or settings.refresh:
             return [None] * len(calls)
         rows = await self._kept.find_all([cast("CallKey", call.key) for call in calls])
@@ -378,7 +373,7 @@ class Job(Generic[RowT]):
         return rows
 
     def _problem_of(self, row: KeptRow) -> Exception | None:
-        return row.error if row.message is None else problem_of(row.message, self._settings.accept)
+        return row.error if row.message is None else problem_of(row.message, self.settings.accept)
 
     async def _keep_all(self, kept: KeptRows) -> None:
         while True:
@@ -400,7 +395,7 @@ class Job(Generic[RowT]):
         """Hand out a row from the journal."""
         figures, message = kept.figures, kept.message
         if figures.requests:
-            self._budget.note_cost(figures.cost)
+            self.budget.note_cost(figures.cost)
         row = self._row(call, message, self._problem_of(kept), figures, cached=True)
         self._count(row)
         self._hand_out(row)
@@ -418,9 +413,9 @@ class Job(Generic[RowT]):
         if requests:
             call.requests += requests
             call.usage += usage
-            self._tally.count_calls(requests, usage)
+            self.meter.count_calls(requests, usage)
             call.cost = None if call.cost is None or cost is None else call.cost + cost
-            self._settings.check_calls(report.model_names, told=not report.untold, priced=cost is not None)
+            self.settings.check_calls(report.model_names, told=not report.untold, priced=cost is not None)
         return cost
 
     async def _ended(
@@ -443,23 +438,22 @@ class Job(Generic[RowT]):
         if error is not None:
             if is_final(error):
                 raise error
-            self._budget.charge(cost)
+            self.budget.charge(cost)
             if self._retries.schedule(call, error):  # if the job stops before that, the row was not sent
-                self._budget.release()
+                self.budget.release()
                 return
             cost = Decimal()
         self._open -= 1
-        self._budget.settle(cost, failed=error is not None)
-        self._budget.note_cost(call.cost or None)
+        self.budget.settle(cost, failed=error is not None)
+        self.budget.note_cost(call.cost or None)
         entry: JournalEntry | None = None
-        if self._records is not None and message is not None:
-            entry = self._records.entry(call.question, replies)
-            if self._kept is not None:
-                message = self._kept.checked(self._agent.alias, entry, message, as_kept=self._for_file)
-        elif self._records is not None and error is not None:
-            entry = await self._records.failed_entry(call.question, replies, error)
+        if self._kept is not None and message is not None:
+            entry = self.records.entry(call.question, replies)
+            message = self._kept.checked(self._agent.alias, entry, message, as_kept=self._for_file)
+        elif self._kept is not None and error is not None:
+            entry = await self.records.failed_entry(call.question, replies, error)
         if message is not None:
-            error = problem_of(message, self._settings.accept)
+            error = problem_of(message, self.settings.accept)
         self._finish(call, entry, message, error)
 
     def _finish(
@@ -474,11 +468,11 @@ class Job(Generic[RowT]):
         figures = Figures(call.attempts, call.requests, call.usage, call.cost, partial)
         row = self._row(call, message, error, figures)
         self._count(row)
-        if self._records is None or call.key is None:
+        if call.key is None:
             self._hand_out(row)
             return
         if entry is None:
-            entry = self._records.failure(call.question, error or ValueError("The row was not sent."))
+            entry = self.records.failure(call.question, error or ValueError("The row was not sent."))
         if (data := figures.data) is not None:
             entry = CallRecords.noted(entry, data)
         self._group.append((call.key, entry, row))
@@ -508,8 +502,8 @@ class Job(Generic[RowT]):
         )
 
     def _count(self, row: Row[RowT, Message]) -> None:
-        self._tally.count(row)
-        if row.error is not None and self._tally.too_many_failed:
+        self.meter.count(row)
+        if row.error is not None and self.meter.too_many_failed:
             self.stopped = self.stopped or "failures"
         self._signal("turn")
 
@@ -518,11 +512,6 @@ class Job(Generic[RowT]):
             row.input = cast("RowT", None)
         self._waiting.add(row)
         self._signal("ready")
-
-    def _spent(self) -> tuple[Decimal | None, Decimal | None]:
-        """Return the dollars of all runs of the job, and those of this one."""
-        spent, before = self._budget.spent, self._spent_before
-        return spent, None if spent is None or before is None else spent - before
 
     # -- waiting for each other ----------------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ from typing import IO, Final, Literal, Never, cast
 from pydantic import BaseModel
 from typing_extensions import Unpack
 
-from miniagents import MiniAgent
 from miniagents.errors import BudgetExceededError, JournalError
 from miniagents.messages import (
     AssistantMessage,
@@ -33,7 +32,7 @@ from miniagents.utils import redact_keys
 
 from .._file_lock import lock_file
 from ..journal import CallKey, CallRecords, Journal, JournalEntry
-from ._calls import COUNTS, CallMaker, Figures, Json
+from ._calls import COUNTS, Figures, Json
 from ._failures import TooManyFailuresError
 from ._formats import StreamLines, TextRows, read_rows, row_writer
 from ._job import Job
@@ -132,20 +131,16 @@ async def map_file(
         journal = settings.open_journal(stack)
         if not isinstance(journal, Journal) and (journal is not None or isinstance(out, Path)):
             raise TypeError("map_file needs a journal in a file; leave journal= out, or give a path.")
-        job = _FileJob(
-            agent=bound,
-            rows=rows,
-            out=out,
-            form=form,
-            settings=replace(settings, journal=journal),
-            journal=journal,
-            records=settings.records(bound),
+        job = Job(
+            bound,
+            cast("AsyncGenerator[list[FileRow]]", batches_of(rows)),
+            replace(settings, journal=journal),
             row_id=id,
             message=message,
-            columns=added,
-            confirm=confirm,
+            ordered=True,
+            for_file=True,
         )
-        result = await job.run()
+        result = await _FileJob(job, rows, out, form, journal, added, id, confirm).run()
     return replace(result, seconds=time.monotonic() - began)
 
 
@@ -162,20 +157,17 @@ def added_columns(output: str, error: str, more: Sequence[str]) -> dict[str, str
     return {"output": output, "error": error, **named}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _FileJob:
     """One run of :func:`map_file`."""
 
-    agent: MiniAgent[Message, Message]
+    job: Job[FileRow]
     rows: RowSource
     out: Path | IO[bytes]
     form: FileForm
-    settings: JobSettings
     journal: Journal | None
-    records: CallRecords
-    row_id: str | None
-    message: Callable[[FileRow], MessageType] | None
     columns: Mapping[str, str]
+    row_id: str | None
     confirm: Callable[[str], bool] | None
 
     async def run(self) -> JobResult:
@@ -185,21 +177,22 @@ class _FileJob:
         if finished is not None:
             return finished
         # A wrong line is found before any row is paid for.
-        total = await asyncio.to_thread(self._count)
+        total = self.job.meter.total = await asyncio.to_thread(self._count)
+        self.job.source = source
         if not await self._confirmed(total):
             return JobResult(stopped="declined")
         if isinstance(self.out, Path):
-            return await self._to_file(self.out, total, source)
+            return await self._to_file(self.out)
         lines = StreamLines(self.out)
-        return await self._send(row_writer(lines, self.form, source=self.rows), total, source, lines)
+        return await self._send(row_writer(lines, self.form, source=self.rows), lines)
 
-    async def _to_file(self, out: Path, total: int, source: str) -> JobResult:
+    async def _to_file(self, out: Path) -> JobResult:
         """Write the file next to its place, and move it there when it is complete."""
         beside = out.with_name(f"{out.name}.part")
         texts = [self.columns[what] for what in ("output", "error", "finish") if what in self.columns]
         writer = row_writer(beside, self.form, source=self.rows, texts=texts)
         try:
-            result = await self._send(writer, total, source)
+            result = await self._send(writer)
             if result.finished:
                 writer.close()
                 beside.replace(out)
@@ -208,7 +201,7 @@ class _FileJob:
             writer.discard()
             beside.unlink(missing_ok=True)
         if result.finished:
-            await self._keep(out, source, result)  # so that the next run knows it
+            await self._keep(out, result)  # so that the next run knows it
         return result
 
     def _count(self) -> int:
@@ -230,31 +223,14 @@ class _FileJob:
                 )
         return count
 
-    async def _send(
-        self,
-        writer: RowWriter,
-        total: int,
-        source: str,
-        lines: StreamLines | None = None,
-    ) -> JobResult:
+    async def _send(self, writer: RowWriter, lines: StreamLines | None = None) -> JobResult:
         """Send the rows without an answer, and write each row when it and all rows before it have ended.
 
         Raises:
             JournalError: the input was changed.
             OSError: a row cannot be written.
         """
-        job = Job(
-            self.agent,
-            cast("AsyncGenerator[list[FileRow]]", batches_of(self.rows)),
-            self.settings,
-            row_id=self.row_id,
-            message=self.message,
-            ordered=True,
-            total=total,
-            source=source,
-            for_file=True,
-        )
-        written = 0
+        job, written = self.job, 0
         changed = JournalError(
             f"{self.rows.name} was changed while the job ran. Run the job again; rows that have not changed "
             "are not sent again."
@@ -271,20 +247,20 @@ class _FileJob:
                     written += 1
                     if lines is not None and lines.tell() > AT_ONCE:
                         await lines.pass_on()
-        if job.stopped is None and source != await asyncio.to_thread(self.rows.sha256):
+        if job.stopped is None and job.source != await asyncio.to_thread(self.rows.sha256):
             raise changed
-        progress = job.progress
+        meter, budget = job.meter, job.budget
         return JobResult(
-            rows=progress.done + progress.failed,
-            done=progress.done,
-            failed=progress.failed,
-            cached=progress.cached,
+            rows=meter.ended,
+            done=meter.done,
+            failed=meter.failed,
+            cached=meter.cached,
             repeated=job.repeated,
             changed=job.changed,
-            cost=progress.cost,
-            run_cost=job.run_cost,
-            requests=progress.requests,
-            usage=progress.usage,
+            cost=budget.spent,
+            run_cost=budget.spent_now,
+            requests=meter.requests,
+            usage=meter.usage,
             finished=job.stopped is None,
             stopped=job.stopped,
         )
@@ -294,15 +270,15 @@ class _FileJob:
     async def _confirmed(self, total: int) -> bool:
         """Whether to go on: False if all rows would be paid again, and ``confirm`` does not allow that."""
         journal = self.journal
-        if self.settings.refresh or journal is None or await self._knows_an_answer(journal):
+        if self.job.settings.refresh or journal is None or await self._knows_an_answer(journal):
             return True
         answers, cost, tokens = await asyncio.to_thread(self._answers, journal)
         if not tokens and not cost:
             return True  # nothing was paid, or the journal is new
         price = "" if cost is None else f", for about {float(cost) / answers * total:,.2f} dollars"
         text = (
-            f"The journal {journal.path} has {answers:,} answers of {self.records.function.name}, and "
-            "none of them fits a row of this job: its prompt, model, id or another option has changed. "
+            f"The journal {journal.path} has {answers:,} answers of {self.job.records.function.name}, "
+            "and none of them fits a row of this job: its prompt, model, id or another option has changed. "
             f"All {total:,} rows are sent and paid again{price} ({tokens // answers * total:,} tokens)."
         )
         if self.confirm is None or answers < total * _MANY:
@@ -317,9 +293,7 @@ class _FileJob:
         """
         if next(journal.calls(), None) is None:
             return True
-        kept = KeptRows(journal, self.records)
-        maker = CallMaker[FileRow](self.records, self.row_id, self.message)
-        index = 0
+        kept, maker, index = KeptRows(journal, self.job.records), self.job.maker(), 0
         async for batch in batches_of(self.rows):
             rows = cast("list[FileRow]", batch)
             calls = [await maker.call(index + at, row) for at, row in enumerate(rows)]
@@ -331,12 +305,12 @@ class _FileJob:
 
     def _answers(self, journal: Journal) -> tuple[int, Decimal | None, int]:
         """Return how many answers of this agent the journal has, and their cost and tokens."""
-        answers, cost, tokens = 0, Decimal(), 0
-        known = True
+        answers, cost, tokens, known = 0, Decimal(), 0, True
+        function = self.job.records.function
         for call in journal.calls():
-            if call.scope or call.failed or call.name != self.records.function.name:
+            if call.scope or call.failed or call.name != function.name:
                 continue
-            figures = Figures.of(JournalEntry(self.records.function, "", call.events))
+            figures = Figures.of(JournalEntry(function, "", call.events))
             answers += 1
             tokens += (figures.usage.input_tokens or 0) + (figures.usage.output_tokens or 0)
             known = known and figures.cost is not None
@@ -360,14 +334,13 @@ class _FileJob:
     def _finished_key(self, source: str) -> CallKey:
         columns = tuple(self.columns.values())
         data = [source, self.row_id, columns, self.form.name, self.form.zipped]
-        accept = sorted(self.settings.accept)
+        accept = sorted(self.job.settings.accept)
         text = json.dumps([*data, accept] if accept else data)
-        return CallKey(self.records.key(f"finished {text}").digest, JOB)
+        return CallKey(self.job.records.key(f"finished {text}").digest, JOB)
 
     async def _first_rows(self) -> str:
         """A hash of the messages for the first rows, which differs after a change of the prompt."""
-        maker = CallMaker[FileRow](self.records, self.row_id, self.message)
-        seen = hashlib.sha256()
+        maker, seen = self.job.maker(), hashlib.sha256()
         for index, row in enumerate(islice(self.rows, _LOOKED_AT)):
             seen.update(cast("CallKey", (await maker.call(index, row)).key).digest)
         return seen.hexdigest()
@@ -375,21 +348,19 @@ class _FileJob:
     async def _finished(self, source: str) -> JobResult | None:
         """The result of a job that is done; None if there is something left to do."""
         journal, out = self.journal, self.out
-        if self.settings.refresh or journal is None or not isinstance(out, Path):
+        if self.job.settings.refresh or journal is None or not isinstance(out, Path):
             return None
         (entry,) = await journal.find_all([self._finished_key(source)])
-        match None if entry is None else self.records.note_of(entry):
+        match None if entry is None else CallRecords.note_of(entry):
             case {"rows": int(rows), "failed": int(failed), "out": str(written), "asks": str(asks)}:
                 pass
             case _:
                 return None
-        if failed and self.settings.retry_failed:
+        if (failed and self.job.settings.retry_failed) or asks != await self._first_rows():
             return None
-        if asks != await self._first_rows() or not out.is_file():
+        if not out.is_file() or written != await asyncio.to_thread(sha256_of, out):
             return None
-        if written != await asyncio.to_thread(sha256_of, out):
-            return None
-        state = await KeptRows(journal, self.records).begin()
+        state = await KeptRows(journal, self.job.records).begin()
         return JobResult(
             rows=rows,
             done=rows - failed,
@@ -400,7 +371,7 @@ class _FileJob:
             finished=True,
         )
 
-    async def _keep(self, out: Path, source: str, result: JobResult) -> None:
+    async def _keep(self, out: Path, result: JobResult) -> None:
         if self.journal is None:  # only without a file
             return
         note: dict[str, Json] = {
@@ -409,8 +380,8 @@ class _FileJob:
             "out": await asyncio.to_thread(sha256_of, out),
             "asks": await self._first_rows(),
         }
-        entry = self.records.noted(JournalEntry(self.records.function, "finished", ()), note)
-        await self.journal.keep_all([(self._finished_key(source), entry)])
+        entry = CallRecords.noted(JournalEntry(self.job.records.function, "finished", ()), note)
+        await self.journal.keep_all([(self._finished_key(self.job.source), entry)])
 
 
 def output_of(message: Message) -> object:

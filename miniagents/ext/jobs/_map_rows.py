@@ -48,7 +48,7 @@ class RowStream(Generic[Item, Out]):
     @property
     def progress(self) -> Progress:
         """How far the job has come."""
-        return self._job.progress
+        return self._job.meter.progress
 
     def __aiter__(self) -> Self:
         """Return itself."""

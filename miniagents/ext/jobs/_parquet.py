@@ -47,13 +47,11 @@ class ParquetRows:
         self._path = path
         with file_errors(name), path.open("rb"):
             pass  # the error is shorter than that of Arrow
-        with _parquet_errors(name):
-            file = _PARQUET.ParquetFile(str(path))
+        with _parquet_errors(name), _PARQUET.ParquetFile(str(path)) as file:
             self.schema: _Schema = file.schema_arrow
             groups = file.metadata
             self._rows: int = groups.num_rows
             size = sum(groups.row_group(at).total_byte_size for at in range(groups.num_row_groups))
-            file.close()
         self._batch = max(1, min(_BATCH, AT_ONCE * max(self._rows, 1) // max(size, 1)))
         self.columns: tuple[str, ...] = tuple(self.schema.names)
         for column in self.columns:
@@ -62,14 +60,8 @@ class ParquetRows:
 
     def batches(self) -> Iterator[_Batch]:
         """Yield the rows as they stand in the file, some at a time."""
-        with _parquet_errors(self.name):
-            file = _PARQUET.ParquetFile(str(self._path))
-        try:
-            batches = file.iter_batches(batch_size=self._batch)
-            while (batch := self._next(batches)) is not None:
-                yield batch
-        finally:
-            file.close()
+        with _parquet_errors(self.name), _PARQUET.ParquetFile(str(self._path)) as file:
+            yield from file.iter_batches(batch_size=self._batch)
 
     def __iter__(self) -> Iterator[Row]:
         for batch in self.batches():
@@ -77,10 +69,6 @@ class ParquetRows:
                 values = [_values(column) for column in batch.columns]
             for row in zip(*values, strict=True):
                 yield dict(zip(self.columns, row, strict=True))
-
-    def _next(self, batches: Iterator[_Batch]) -> _Batch | None:
-        with _parquet_errors(self.name):
-            return next(batches, None)
 
     def count(self) -> int:
         """How many rows there are."""

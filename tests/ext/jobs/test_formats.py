@@ -147,8 +147,7 @@ def test_times_of_nanoseconds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["big.jsonl", "big.parquet"])
 def test_large_rows(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However large rows are, a few of them are in memory at once, read and written."""
-    for module in ("_formats", "_parquet"):
-        monkeypatch.setattr(f"miniagents.ext.jobs.{module}.AT_ONCE", 2**20)
+    monkeypatch.setattr("miniagents.ext.jobs._parquet.AT_ONCE", 2**20)
     tracemalloc.start()
     try:
         writer = row_writer(tmp_path / name, form_of(name))

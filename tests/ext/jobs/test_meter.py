@@ -3,25 +3,23 @@
 from decimal import Decimal
 
 from miniagents import Usage
+from miniagents.ext.jobs._budget import JobBudget
 from miniagents.ext.jobs._meter import Meter
 from miniagents.ext.jobs._options import JobSettings
 from miniagents.ext.jobs._rows import Progress, Row
-from miniagents.ext.jobs._tally import Tally
 
 
 def test_the_last_minute() -> None:
     """Speeds are those of the last minute, without what stood in the journal; the rest follows from them."""
-    now, tally = 0.0, Tally(JobSettings())
-
-    def spent() -> tuple[Decimal, Decimal]:
-        return Decimal(tally.requests + 1), Decimal(tally.requests)
+    now, budget = 0.0, JobBudget(None, Decimal(1))
+    meter = Meter(JobSettings(), budget, 1000, lambda: (600.0, None), lambda: now)
 
     def row(*, cached: bool = False) -> None:
-        tally.count(Row(0, "", str, cached=cached))
+        meter.count(Row(0, "", str, cached=cached))
         if not cached:
-            tally.count_calls(1, Usage(10, 1))
+            meter.count_calls(1, Usage(10, 1))
+            budget.charge(Decimal(1))
 
-    meter = Meter(tally, spent, 1000, lambda: (600.0, None), lambda: now)
     assert (0, None) == (meter.progress.done, meter.progress.seconds_left)
     for _ in range(100):
         row(cached=True)
@@ -42,4 +40,4 @@ def test_the_last_minute() -> None:
     left = 1000 - last.done
     assert last.seconds_left is not None
     assert left == round(last.seconds_left * 2)
-    assert Decimal(tally.requests + 1 + left) == last.projected_cost
+    assert Decimal(meter.requests + 1 + left) == last.projected_cost
