@@ -33,7 +33,6 @@ from miniagents.ext.jobs import (
     read_rows,
 )
 from miniagents.ext.journal import JournalError
-from miniagents.ext.usage import RunUsage, dollars
 from miniagents.messages import Message
 from miniagents.parts import Usage
 from miniagents.types import ModelAgent
@@ -54,6 +53,7 @@ _WRONG_INPUT: Final = 2
 _ROWS_FAILED: Final = 3
 _BUDGET_SPENT: Final = 4
 _STDIN: Final = "-"
+_OF_INPUT: Final = (LookupError, ModuleNotFoundError, RowsError, JournalError)
 _OWN_OPTIONS: Final = frozenset({"max_tokens", "temperature"})
 _RETRY: Final = ("--retry-failed",)
 
@@ -93,9 +93,8 @@ class MapJob:
             The exit code.
 
         Raises:
-            BadInputError: no server answers at the address.
-            RowsError: the input has something that is not a row.
-            JournalError: the journal cannot be opened.
+            BadInputError: no server answers at the address, a price is not known, the input has something
+                that is not a row, or the journal cannot be opened; no model was called.
         """
         if self.base_url is not None:
             await check_base_url(self.base_url)
@@ -105,21 +104,15 @@ class MapJob:
                     work = self._all_rows(view) if self.options.estimate is None else self._try(view)
                     ended = await (work if self.head is None else self._with_head(work, self.head))
             return self._exit_code(ended)
-        except LookupError as error:
-            if type(error) is not LookupError:  # a bug, not an unknown price
-                raise
-            complain(str(error).replace("; give price=.", "; give --price IN,OUT."))
-            self.print_how_to_continue()
-            return _FAILED
         except BrokenPipeError:  # the reader of OUT has left, as `head` does: a normal end
             return 0
-        except ConnectionError as error:
-            complain(f"{error}.")
-            self.print_how_to_continue()
-            return _FAILED
-        except (OSError, MiniAgentsError) as error:
-            if isinstance(error, RowsError) or (isinstance(error, JournalError) and not self._has_begun):
-                raise  # wrong input: no model was called
+        except (LookupError, ModuleNotFoundError, OSError, MiniAgentsError) as error:
+            if isinstance(error, LookupError) and type(error) is not LookupError:
+                raise  # a bug, not an unknown price
+            last = self.progress
+            has_begun = last is not None and (last.done or last.failed or last.requests)
+            if not has_begun and isinstance(error, _OF_INPUT):
+                raise BadInputError(_reason(error)) from error
             complain(_reason(error))
             self.print_how_to_continue()
             return _FAILED
@@ -144,12 +137,6 @@ class MapJob:
         raise ConnectionError(
             f"the head of the Ray cluster at {head.host}:{head.port} does not answer any more"
         )
-
-    @property
-    def _has_begun(self) -> bool:
-        """Whether a row has ended, or a model was called."""
-        last = self.progress
-        return last is not None and bool(last.done or last.failed or last.requests)
 
     async def _all_rows(self, view: ProgressView) -> JobResult:
         def note(progress: Progress) -> None:
@@ -351,10 +338,20 @@ class MapJob:
         return shlex.join(("miniagents", *kept, *changed, *words[end:]))
 
 
-def _reason(error: OSError | MiniAgentsError) -> str:
-    if isinstance(error, OSError):
-        return f"{error.filename or 'a file'} cannot be written: {error.strerror or error}"
-    return f"{type(error).__name__}: {error}"
+def _reason(error: Exception) -> str:
+    match error:
+        case ModuleNotFoundError():
+            return "--budget needs prices; give --price IN,OUT, or pip install 'miniagents[prices]'"
+        case LookupError():
+            return str(error).replace("; give price=.", "; give --price IN,OUT.")
+        case ConnectionError():  # of the cluster
+            return f"{error}."
+        case OSError():
+            return f"{error.filename or 'a file'} cannot be written: {error.strerror or error}"
+        case RowsError() | JournalError():
+            return str(error)
+        case _:
+            return f"{type(error).__name__}: {error}"
 
 
 def run_map(options: MapOptions, environ: Mapping[str, str]) -> int:
@@ -422,7 +419,6 @@ def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack)
     check_columns(options, message, source)
     with whole_imports():
         agent, base_url = _answerer(options, environ, message)
-        _check_price(options, agent)
         progress_view(options.progress)
     if options.ray is not None:
         agent = run_by_workers(agent, options.ray, options.replicas, options.concurrency, stack)
@@ -580,17 +576,3 @@ def _typed(options: MapOptions, agent: MiniAgent[Message, Message]) -> MiniAgent
         return agent.as_type(answer)
     except SchemaError as error:
         raise BadInputError(f"--type: {error}") from error
-
-
-def _check_price(options: MapOptions, agent: MiniAgent[Message, Message]) -> None:
-    if options.budget is None or options.price is not None:
-        return
-    try:
-        dollars(Usage(1, 1), "")
-    except ModuleNotFoundError:
-        raise BadInputError(
-            "--budget needs prices; give --price IN,OUT, or pip install 'miniagents[prices]'"
-        ) from None
-    unknown = RunUsage().unpriced(agent)
-    if unknown:
-        raise BadInputError(f"--budget: the price of {', '.join(unknown)} is not known; give --price IN,OUT")

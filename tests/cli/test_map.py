@@ -423,12 +423,8 @@ WRONG = [
     ),
     ("openai:m rows.jsonl -o o.jsonl --text-column text --base-url x", "the base URL 'x' is not an address"),
     (
-        "openai:no-such rows.jsonl -o o.jsonl --text-column text --base-url REFUSED --budget 5",
-        "--budget: the price of no-such is not known; give --price IN,OUT",
-    ),
-    (
         "JUDGES:chain rows.jsonl -o o.jsonl --text-column text --budget 5",
-        "--budget: the price of m-1 is not known; give --price IN,OUT",
+        "The price of m-1 is not known, so a budget cannot be kept; give --price IN,OUT.",
     ),
 ]
 """The words, and what is said of them."""

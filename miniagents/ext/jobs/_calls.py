@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
-from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Final, Generic, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel
 from reactivex import Observable
@@ -30,6 +30,55 @@ _NEAR: Final = 0.8  # from 0 to 1: how alike two names are, if one may be meant 
 COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
+@dataclass(slots=True)
+class Figures:
+    """The figures of a row, which the journal keeps besides its answer.
+
+    Attributes:
+        attempts: how often the row was sent.
+        requests: how many model calls were made for it.
+        usage: their tokens.
+        cost: their cost in dollars; None if a price is not known.
+        partial: the text of an answer before it failed.
+    """
+
+    attempts: int = 1
+    requests: int = 0
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    cost: Decimal | None = Decimal()
+    partial: str = ""
+
+    @property
+    def data(self) -> Json:
+        """The figures as JSON; None if they are the usual ones."""
+        data: dict[str, Json] = {}
+        if self.attempts != 1:
+            data["attempts"] = self.attempts
+        if self.requests:
+            data["requests"] = self.requests
+            data["usage"] = [cast("int | None", getattr(self.usage, name)) for name in COUNTS]
+        if self.cost != 0:
+            data["cost"] = None if self.cost is None else str(self.cost)
+        if self.partial:
+            data["partial"] = self.partial
+        return data or None
+
+    @classmethod
+    def of(cls, entry: JournalEntry) -> "Figures":
+        """Return the figures of an entry of the journal."""
+        match CallRecords.note_of(entry):
+            case dict(data):
+                return cls(
+                    attempts=_number(data.get("attempts"), 1),
+                    requests=_number(data.get("requests"), 0),
+                    usage=_usage(data.get("usage")),
+                    cost=dollars_of(data.get("cost", "0")),
+                    partial=str(data.get("partial", "")),
+                )
+            case _:
+                return cls()
+
+
 @dataclass(slots=True, eq=False)
 class RowCall(Generic[RowT]):
     """The call for one row.
@@ -42,10 +91,7 @@ class RowCall(Generic[RowT]):
         question: the same as JSON.
         key: the key of the answer in the journal.
         error: why the row cannot be sent.
-        attempts: how often it was sent.
-        requests: how many model calls were made for it.
-        usage: their tokens.
-        cost: their cost in dollars; None if a price is not known.
+        figures: its attempts, tokens and cost.
     """
 
     index: int
@@ -55,10 +101,7 @@ class RowCall(Generic[RowT]):
     question: str = ""
     key: CallKey | None = None
     error: Exception | None = None
-    attempts: int = 0
-    requests: int = 0
-    usage: Usage = Usage()  # noqa: RUF009 - frozen
-    cost: Decimal | None = Decimal()
+    figures: Figures = field(default_factory=lambda: Figures(attempts=0))
 
 
 class CallMaker(Generic[RowT]):
@@ -126,8 +169,8 @@ class CallMaker(Generic[RowT]):
         columns = [*cast("Mapping[str, object]", item)] if isinstance(item, Mapping) else []
         for kind in self._takes:
             others = [column for column in columns if column not in kind.model_fields]
-            for name, field in kind.model_fields.items():
-                if name in columns or name in Message.model_fields or field.is_required() or field.alias:
+            for name, info in kind.model_fields.items():
+                if name in columns or name in Message.model_fields or info.is_required() or info.alias:
                     continue
                 for near in get_close_matches(name, others, n=1, cutoff=_NEAR):
                     _LOG.warning(
@@ -158,54 +201,6 @@ class CallMaker(Generic[RowT]):
             raise KeyError(f"the row has no column {self._row_id!r}; it has: {', '.join(map(str, row))}")
         found: object = getattr(item, self._row_id)
         return str(found)
-
-
-class Figures(NamedTuple):
-    """The figures of a row in the journal, besides its answer.
-
-    Attributes:
-        attempts: how often the row was sent.
-        requests: how many model calls were made for it.
-        usage: their tokens.
-        cost: their cost in dollars; None if a price was not known.
-        partial: the text of an answer before it failed.
-    """
-
-    attempts: int = 1
-    requests: int = 0
-    usage: Usage = Usage()
-    cost: Decimal | None = Decimal()
-    partial: str = ""
-
-    @property
-    def data(self) -> Json:
-        """The figures as JSON; None if they are the usual ones."""
-        data: dict[str, Json] = {}
-        if self.attempts != 1:
-            data["attempts"] = self.attempts
-        if self.requests:
-            data["requests"] = self.requests
-            data["usage"] = [cast("int | None", getattr(self.usage, name)) for name in COUNTS]
-        if self.cost != 0:
-            data["cost"] = None if self.cost is None else str(self.cost)
-        if self.partial:
-            data["partial"] = self.partial
-        return data or None
-
-    @classmethod
-    def of(cls, entry: JournalEntry) -> "Figures":
-        """Return the figures of an entry of the journal."""
-        match CallRecords.note_of(entry):
-            case dict(data):
-                return cls(
-                    attempts=_number(data.get("attempts"), 1),
-                    requests=_number(data.get("requests"), 0),
-                    usage=_usage(data.get("usage")),
-                    cost=dollars_of(data.get("cost", "0")),
-                    partial=str(data.get("partial", "")),
-                )
-            case _:
-                return cls()
 
 
 def _number(data: Json, otherwise: int) -> int:

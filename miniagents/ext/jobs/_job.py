@@ -23,7 +23,7 @@ from ..limits import model_limits
 from ..usage import dollars
 from ._answers import finish_of, problem_of
 from ._budget import JobBudget
-from ._calls import CallMaker, Figures, RowCall
+from ._calls import CallMaker, RowCall
 from ._errors_file import ErrorsFile
 from ._failures import is_final
 from ._job_usage import JobUsage
@@ -263,7 +263,7 @@ class Job(Generic[RowT]):
 
     async def _attempt(self, call: RowCall[RowT]) -> None:
         """Send a row once."""
-        call.attempts += 1
+        call.figures.attempts += 1
         clock = self._clocks.start() if self._clocks.limited else None
         replies = self._agent.inquire(call.messages)
         error: Exception | None = None
@@ -393,10 +393,10 @@ class Job(Generic[RowT]):
 
     def _take_kept(self, call: RowCall[RowT], kept: KeptRow) -> None:
         """Hand out a row from the journal."""
-        figures, message = kept.figures, kept.message
-        if figures.requests:
-            self.budget.note_cost(figures.cost)
-        row = self._row(call, message, self._problem_of(kept), figures, cached=True)
+        call.figures = kept.figures
+        if kept.figures.requests:
+            self.budget.note_cost(kept.figures.cost)
+        row = self._row(call, kept.message, self._problem_of(kept), cached=True)
         self._count(row)
         self._hand_out(row)
 
@@ -411,10 +411,11 @@ class Job(Generic[RowT]):
         report = self._usage.of(replies)
         requests, usage, cost = report.requests, report.total, report.dollars
         if requests:
-            call.requests += requests
-            call.usage += usage
+            figures = call.figures
+            figures.requests += requests
+            figures.usage += usage
+            figures.cost = None if figures.cost is None or cost is None else figures.cost + cost
             self.meter.count_calls(requests, usage)
-            call.cost = None if call.cost is None or cost is None else call.cost + cost
             self.settings.check_calls(report.model_names, told=not report.untold, priced=cost is not None)
         return cost
 
@@ -445,7 +446,7 @@ class Job(Generic[RowT]):
             cost = Decimal()
         self._open -= 1
         self.budget.settle(cost, failed=error is not None)
-        self.budget.note_cost(call.cost or None)
+        self.budget.note_cost(call.figures.cost or None)
         entry: JournalEntry | None = None
         if self._kept is not None and message is not None:
             entry = self.records.entry(call.question, replies)
@@ -464,16 +465,16 @@ class Job(Generic[RowT]):
         error: Exception | None,
     ) -> None:
         """A row has ended, with a message or with an error."""
-        partial = "" if error is None or isinstance(error, LLMError) else partial_text(error)
-        figures = Figures(call.attempts, call.requests, call.usage, call.cost, partial)
-        row = self._row(call, message, error, figures)
+        if error is not None and not isinstance(error, LLMError):
+            call.figures.partial = partial_text(error)
+        row = self._row(call, message, error)
         self._count(row)
         if call.key is None:
             self._hand_out(row)
             return
         if entry is None:
             entry = self.records.failure(call.question, error or ValueError("The row was not sent."))
-        if (data := figures.data) is not None:
+        if (data := call.figures.data) is not None:
             entry = CallRecords.noted(entry, data)
         self._group.append((call.key, entry, row))
         self._uncommitted += 1
@@ -484,10 +485,10 @@ class Job(Generic[RowT]):
         call: RowCall[RowT],
         message: Message | None,
         error: Exception | None,
-        figures: Figures,
         *,
         cached: bool = False,
     ) -> Row[RowT, Message]:
+        figures = call.figures
         return Row(
             call.index,
             call.item,

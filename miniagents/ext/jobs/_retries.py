@@ -39,9 +39,9 @@ class Retries(Generic[RowT]):
 
     def schedule(self, call: RowCall[RowT], error: Exception) -> bool:
         """Send a row again after a pause, of the policy or of the provider; False if it is not sent again."""
-        if call.attempts >= self._policy.attempts or not self._policy.covers(error):
+        if call.figures.attempts >= self._policy.attempts or not self._policy.covers(error):
             return False
-        pause = self._policy.pause(call.attempts)
+        pause = self._policy.pause(call.figures.attempts)
         if isinstance(error, LLMError) and error.retry_after is not None:
             pause = max(pause, error.retry_after)
 
