@@ -31,7 +31,7 @@ from ._kept_rows import JobState, KeptRow, KeptRows
 from ._meter import Meter
 from ._options import JobSettings, Limits
 from ._retries import Retries, without_retries
-from ._row_clock import RowClocks, TimedLimits
+from ._row_clock import RowClocks
 from ._rows import Row, Stopped
 from ._waiting_rows import WaitingRows
 
@@ -94,7 +94,7 @@ class Job(Generic[RowT]):
         self._for_file = for_file
         limits = settings.limits or Limits()
         self._limits = model_limits(requests_per_minute=limits.rpm, tokens_per_minute=limits.tpm)
-        self._clocks = RowClocks(settings.timeout, settings.stall_timeout)
+        self._clocks = RowClocks(self._limits, settings.timeout, settings.stall_timeout)
         self._usage = JobUsage(settings.price or _dollars)
         self.budget: JobBudget = JobBudget(settings.dollars)
         self._most_unsafe = _GROUP + settings.concurrency
@@ -209,12 +209,8 @@ class Job(Generic[RowT]):
 
     async def _send_all(self) -> None:
         clocks = self._clocks
-        context = MiniAgents(
-            around=[TimedLimits(self._limits)],
-            observers=[self._usage, *([clocks] if clocks.limited else [])],
-            errors_as_messages=False,
-        )
-        watching = asyncio.create_task(clocks.watch()) if clocks.limited else None
+        context = MiniAgents(around=[clocks], observers=[self._usage, clocks], errors_as_messages=False)
+        watching = asyncio.create_task(clocks.watch())
         try:
             async with context, aclosing(self._calls()) as calls:
                 try:
@@ -228,8 +224,7 @@ class Job(Generic[RowT]):
                     await self._stop_attempts()
         finally:
             self._retries.cancel()
-            if watching is not None:
-                watching.cancel()
+            watching.cancel()
 
     def _start(self, call: RowCall[RowT]) -> None:
         attempt = asyncio.create_task(self._attempt(call))
@@ -264,25 +259,22 @@ class Job(Generic[RowT]):
     async def _attempt(self, call: RowCall[RowT]) -> None:
         """Send a row once."""
         call.figures.attempts += 1
-        clock = self._clocks.start() if self._clocks.limited else None
-        replies = self._agent.inquire(call.messages)
         error: Exception | None = None
         messages: tuple[Message, ...] = ()
-        try:
-            messages = await replies
-        except asyncio.CancelledError:
-            replies.cancel()
-            text = await _text_of_stopped(replies)
-            if clock is None or clock.expired is None:
-                raise
-            cast("Task[None]", asyncio.current_task()).uncancel()
-            error = clock.error(self._agent.alias, asyncio.get_running_loop().time(), text)
-        except Exception as failure:  # noqa: BLE001 - it is the error of this row
-            replies.cancel()
-            error = failure
-        finally:
-            if clock is not None:
-                self._clocks.stop()
+        with self._clocks.attempt() as clock:
+            replies = self._agent.inquire(call.messages)
+            try:
+                messages = await replies
+            except asyncio.CancelledError:
+                replies.cancel()
+                text = await _text_of_stopped(replies)
+                if clock.expired is None:
+                    raise
+                cast("Task[None]", asyncio.current_task()).uncancel()
+                error = clock.error(self._agent.alias, asyncio.get_running_loop().time(), text)
+            except Exception as failure:  # noqa: BLE001 - it is the error of this row
+                replies.cancel()
+                error = failure
         await self._ended(call, replies, messages, error)
 
     async def _calls(self) -> AsyncGenerator[RowCall[RowT]]:

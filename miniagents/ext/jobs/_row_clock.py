@@ -2,9 +2,10 @@
 
 import asyncio
 from asyncio import Task
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias, cast
 
 from typing_extensions import override
 
@@ -14,6 +15,9 @@ from miniagents.messages import Message
 from miniagents.observers import Observer, PartsCame, RunBegan, RunEnded, RunEvent, RunInfo
 
 _LONGEST_TICK: Final = 1.0  # seconds
+
+
+_Around: TypeAlias = Callable[[InteractionContext, MiniAgent[Message, Message, ...]], Awaitable[None]]
 
 
 class RowClock:
@@ -78,53 +82,63 @@ class RowClock:
         )
 
 
-_CLOCK: Final[ContextVar[RowClock | None]] = ContextVar("miniagents_row_clock", default=None)
+_CLOCK: Final[ContextVar[RowClock]] = ContextVar("miniagents_row_clock")
 _CALL: Final[ContextVar[object]] = ContextVar("miniagents_row_call", default=None)
 
 
 class RowClocks(Observer):
-    """Stops attempts that take too long; an observer of the context that sends the rows.
+    """Stops attempts that take too long.
+
+    It is an observer of the context that sends the rows, and delays their calls of models with `around`.
 
     Args:
+        limits: delays the calls of models.
         total: seconds of an attempt; None for no limit.
         stall: seconds between two signs of life; None for no limit.
     """
 
     batch: int = 8
+    models_only: ClassVar[bool] = True
 
-    def __init__(self, total: float | None, stall: float | None) -> None:
+    def __init__(self, limits: _Around, total: float | None, stall: float | None) -> None:
+        self._limits = limits
         self._total = total
         self._stall = stall
-        self._clocks: dict[Task[None], RowClock] = {}
+        self._clocks: set[RowClock] = set()
         self._of_run: dict[RunInfo, RowClock] = {}
 
-    @property
-    def limited(self) -> bool:
-        """Whether there is any limit."""
-        return self._total is not None or self._stall is not None
-
-    def start(self) -> RowClock:
-        """Start the clock of an attempt, which the current task makes."""
-        task: Task[None] | None = asyncio.current_task()
-        assert task is not None  # noqa: S101 - called by a task
-        clock = self._clocks[task] = RowClock(task, asyncio.get_running_loop().time())
+    @contextmanager
+    def attempt(self) -> Generator[RowClock]:
+        """A block in which the current task makes an attempt."""
+        task = cast("Task[None]", asyncio.current_task())
+        clock = RowClock(task, asyncio.get_running_loop().time())
         _CLOCK.set(clock)
-        return clock
+        self._clocks.add(clock)
+        try:
+            yield clock
+        finally:
+            self._clocks.discard(clock)
 
-    def stop(self) -> None:
-        """Stop the clock of the current task."""
-        task: Task[None] | None = asyncio.current_task()
-        if task is not None:
-            self._clocks.pop(task, None)
+    async def __call__(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
+        """Call a model when its limits allow it; until then, the clock of the row stands still."""
+        clock = _CLOCK.get()
+        now = asyncio.get_running_loop().time
+        waiting = object()
+        _CALL.set(waiting)
+        clock.wait(waiting, now())
+        try:
+            await self._limits(ctx, call)
+        finally:
+            clock.go(waiting, now())
 
     async def watch(self) -> None:
         """Stop attempts when their limits expire, until this is cancelled."""
         limits = [each for each in (self._total, self._stall) if each is not None]
-        tick = min(_LONGEST_TICK, *(each / 4 for each in limits))
+        tick = min([_LONGEST_TICK, *(each / 4 for each in limits)])
         now = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(tick)
-            for clock in tuple(self._clocks.values()):
+            for clock in tuple(self._clocks):
                 if clock.expired is not None or clock.waiting:
                     continue
                 if self._total is not None and clock.seconds(now()) >= self._total:
@@ -138,46 +152,12 @@ class RowClocks(Observer):
             return  # a message without parts has ended: its run ends, too
         run, now = event.run, event.times[-1] if isinstance(event, PartsCame) else event.at
         if isinstance(event, RunBegan):
-            clock = _CLOCK.get()
-            if clock is None:
-                return
-            self._of_run[run] = clock
-            if run.kind == "model":  # its limit has let it go
-                clock.go(_CALL.get(), now)
-        else:
-            clock = self._of_run.get(run)
-            if clock is None:
-                return
-            if isinstance(event, RunEnded):
-                del self._of_run[run]
-        clock.last_sign = now
-
-
-AnyAgent: TypeAlias = MiniAgent[Message, Message, ...]
-
-
-class TimedLimits:
-    """Limits of models, in which the clock of the row stands still; for ``MiniAgents(around=[...])``.
-
-    Args:
-        limits: delay the calls.
-    """
-
-    models_only: ClassVar[bool] = True
-
-    def __init__(self, limits: Callable[[InteractionContext, AnyAgent], Awaitable[None]]) -> None:
-        self._limits = limits
-
-    async def __call__(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
-        clock = _CLOCK.get()
+            self._of_run[run] = _CLOCK.get()
+        clock = self._of_run.get(run)
         if clock is None:
-            await self._limits(ctx, call)
             return
-        now = asyncio.get_running_loop().time
-        waiting = object()
-        _CALL.set(waiting)
-        clock.wait(waiting, now())
-        try:
-            await self._limits(ctx, call)
-        finally:
-            clock.go(waiting, now())
+        if isinstance(event, RunBegan) and run.kind == "model":  # its limit has let it go
+            clock.go(_CALL.get(), now)
+        elif isinstance(event, RunEnded):
+            del self._of_run[run]
+        clock.last_sign = now
