@@ -245,7 +245,11 @@ class MessageForm(Registry):
         ]
 
     def begun(self, data: Json) -> type[Message] | Message:
-        """Return the class of a message that begins; the message itself if it has no parts."""
+        """Return the class of a message that begins; the message itself if it has no parts.
+
+        Args:
+            data: of the event.
+        """
         match data:
             case [str(role), str(name), dict(fields)]:
                 return self.message_of(Record(role, name, data=fields))
@@ -253,7 +257,11 @@ class MessageForm(Registry):
                 return self.class_of(str(data)) or Message
 
     def ended(self, data: Json) -> Mapping[str, object]:
-        """Return the fields of a message that has ended."""
+        """Return the fields of a message that has ended.
+
+        Args:
+            data: of the event.
+        """
         match data:
             case dict():  # of a cassette
                 return data
