@@ -45,7 +45,7 @@ export function follow(run, { onFrame, onConnection, onGone }) {
   async function check() {
     const status = await fetch(runAddress(run, position), { method: "HEAD" }).then((response) => response.status, () => 0);
     if (left) return;
-    if (status === 204 || status === 404 || status === 401 || status === 403) {
+    if ([204, 401, 403, 404, 500].includes(status)) { // 500: what was recorded of it is damaged
       leave();
       onGone();
       return;
