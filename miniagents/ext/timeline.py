@@ -21,7 +21,7 @@ from miniagents.values import Retry, Usage, label_of
 from ._timeline._characters import in_characters
 from ._timeline._html import html
 from ._timeline._lanes import Lane
-from ._timeline._svg import columns_of, layout_of, svg
+from ._timeline._svg import layout_of, svg
 
 __all__ = ["Timeline"]
 
@@ -136,8 +136,7 @@ class Timeline(Observer):
 
     def to_svg(self) -> str:
         """Return the picture as SVG, with colours for light and dark pages."""
-        layout = layout_of(self._lanes, self._until(), self._more)
-        return svg(layout, [] if layout is None else columns_of(layout), titles=True)
+        return svg(layout_of(self._lanes, self._until(), self._more), titles=True)
 
     def _repr_svg_(self) -> str:
         """Show the picture: notebooks look for this name."""

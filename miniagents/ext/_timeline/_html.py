@@ -2,7 +2,7 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from importlib import resources
 from itertools import pairwise
@@ -10,7 +10,7 @@ from typing import Final
 
 from ._lanes import Colour
 from ._rows import Row, facts, said
-from ._svg import COLUMNS, HEIGHT, STEP, TOP, Layout, columns_of, svg
+from ._svg import COLUMNS, HEIGHT, STEP, TOP, Layout, svg
 from ._texts import data
 
 _TEXTS: Final = 100_000  # bytes of what all runs said, as it stands in the page
@@ -40,14 +40,13 @@ def html(layout: Layout | None) -> str:
     Args:
         layout: where things stand; None for an empty page.
     """
-    counts = [] if layout is None else columns_of(layout)
     name = "Nothing has run yet." if layout is None else layout.caption
     script = (resources.files("miniagents.ext._timeline") / "hover.js").read_text(encoding="utf-8")
     # Whatever a text might smuggle in: nothing but this script runs, and nothing is fetched.
     allowed = b64encode(hashlib.sha256(script.encode()).digest()).decode()
     told = ""
     if layout is not None:
-        known = data(_told(layout, counts))
+        known = data(_told(layout))
         told = f'<script type="application/json" id="data">{known}</script>\n<script>{script}</script>\n'
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -55,12 +54,12 @@ def html(layout: Layout | None) -> str:
         f"""style-src 'unsafe-inline'; script-src 'sha256-{allowed}'">\n"""
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">\n'
         f"<title>{escape(name)}</title><style>{_STYLE}</style></head><body>\n"
-        f"{svg(layout, counts, titles=False)}"
+        f"{svg(layout, titles=False)}"
         f'<div id="line" hidden></div><div id="tip" role="status" hidden></div>\n{told}</body></html>\n'
     )
 
 
-def _told(layout: Layout, counts: Sequence[Mapping[Colour, Mapping[int, int]]]) -> dict[str, object]:
+def _told(layout: Layout) -> dict[str, object]:
     """What the script knows."""
     share = _TEXTS // len(layout.rows)
     return {
@@ -78,7 +77,7 @@ def _told(layout: Layout, counts: Sequence[Mapping[Colour, Mapping[int, int]]]) 
                 "counts": _counts(of),
                 **_said(layout, row, share),
             }
-            for row, of in zip(layout.rows, counts, strict=True)
+            for row, of in zip(layout.rows, layout.counts, strict=True)
         ],
     }
 

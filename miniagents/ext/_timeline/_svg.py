@@ -58,6 +58,7 @@ class Layout:
     Attributes:
         rows: the lanes in their order.
         scale: the axis.
+        counts: how many parts stand in which column, for each row, by what they are.
         left: where the axis begins, in pixels.
         indent: how far a name stands to the right of the one above it, in pixels.
         now: the last time that is known, in seconds.
@@ -66,6 +67,7 @@ class Layout:
 
     rows: Sequence[Row]
     scale: Scale
+    counts: Sequence[Mapping[Colour, Mapping[int, int]]]
     left: float
     indent: float
     now: float
@@ -109,15 +111,16 @@ def layout_of(lanes: Sequence[Lane], now: float, more: int) -> Layout | None:
     indent = min(_INDENT, _DEEPEST / max(1, *(row.depth for row in rows)))
     widest = max(row.depth * indent + _LETTER * len(row.name) for row in rows) + 28
     left = round(min(max(widest, _NAMES[0]), _NAMES[1]))
-    return Layout(rows, scale_of(lanes, now, COLUMNS, _CUT), left, indent, now, more)
+    scale = scale_of(lanes, now, COLUMNS, _CUT)
+    counts = [{colour: scale.counts(dots) for colour, dots in row.lane.dots.items()} for row in rows]
+    return Layout(rows, scale, counts, left, indent, now, more)
 
 
-def svg(layout: Layout | None, counts: Sequence[Mapping[Colour, Mapping[int, int]]], *, titles: bool) -> str:
+def svg(layout: Layout | None, *, titles: bool) -> str:
     """Draw.
 
     Args:
         layout: where things stand; None for an empty picture.
-        counts: how many parts stand in which column, for each row.
         titles: whether browsers shall tell of a lane when the pointer is on it.
     """
     if layout is None:
@@ -141,21 +144,10 @@ def svg(layout: Layout | None, counts: Sequence[Mapping[Colour, Mapping[int, int
         body.append(f'<path class="grid" d="M{x} {TOP}V{bottom}"/>')
         ys = [TOP - 8, bottom + 16] if len(layout.rows) > 12 else [TOP - 8]  # noqa: PLR2004 - a page of them
         body += [f'<text class="s m" x="{x}" y="{y}">{label}</text>' for y in ys]
-    for at, (row, of_row) in enumerate(zip(layout.rows, counts, strict=True)):
+    for at, (row, of_row) in enumerate(zip(layout.rows, layout.counts, strict=True)):
         body.append(_lane(layout, row, TOP + at * HEIGHT, of_row, titles=titles))
     body += [_cut(layout.x(a.last), layout.x(b.first), bottom) for a, b in pairwise(layout.scale.segments)]
     return _whole(width, height, layout.caption, body)
-
-
-def columns_of(layout: Layout) -> list[dict[Colour, dict[int, int]]]:
-    """How many parts stand in which column, for each row, by what they are.
-
-    Args:
-        layout: where things stand.
-    """
-    return [
-        {colour: layout.scale.counts(dots) for colour, dots in row.lane.dots.items()} for row in layout.rows
-    ]
 
 
 def _whole(width: float, height: float, name: str, body: Iterable[str]) -> str:
