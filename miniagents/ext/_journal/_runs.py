@@ -622,20 +622,13 @@ class RunTables:
             )
         self._database.execute("DELETE FROM inbox WHERE run = ?", (number,))
 
-    def _purge(self) -> None:
-        self._remove(self._numbers("until <= ? ORDER BY id LIMIT ?", self._clock(), _PURGED))
-        self._drop_texts(self._numbers("texts_until <= ? ORDER BY id LIMIT ?", self._clock(), _PURGED))
-
     def _drop_texts(self, numbers: Collection[int]) -> None:
         """Keep of runs that have ended what happened when, without texts."""
         for number in numbers:
             self._database.execute("UPDATE runs SET texts_until = NULL WHERE id = ?", (number,))
             try:
                 batch = self._codec.batch_of(self._events(number, 0, 0), texts=False)
-            except (
-                ValueError,
-                RecursionError,
-            ):  # it is damaged: its readers get the error, as its last event is missing
+            except (ValueError, RecursionError):  # its readers get the error: its last event is missing
                 batch = self._codec.batch_of([])
             self._forget([number])
             self._remove_texts(number)
@@ -643,10 +636,11 @@ class RunTables:
                 self._pack_rows(number, [(1, len(batch.events), batch.body)])
 
     def _pack(self) -> None:
-        """Pack what the runs of this process have written, and what is no longer kept."""
+        """Pack what the runs of this process have written, and remove what is no longer kept."""
         self._fold([each for each in self._own.values() if each.blocks])
         self._cut()
-        self._purge()
+        self._remove(self._numbers("until <= ? ORDER BY id LIMIT ?", self._clock(), _PURGED))
+        self._drop_texts(self._numbers("texts_until <= ? ORDER BY id LIMIT ?", self._clock(), _PURGED))
 
     def close(self) -> None:
         """Leave all runs of this process: it has ended."""

@@ -44,19 +44,11 @@ def missing(pieces: Sequence[str], whole: str, *, of: str, at_end: bool = False)
     if whole in {came, came.strip(), came.lstrip(), came.rstrip()}:
         return ""
     first = at_end and any(encodable(begun) == whole for begun in accumulate(pieces))
-    if first and not _repeated(pieces[0], whole, came[len(whole) :]):
+    came_twice = len(whole) > len(pieces[0]) and whole.endswith(came[len(whole) :])
+    if first and not came_twice:
         return ""
-    raise _mismatch(of, came, whole)
-
-
-def _repeated(first: str, whole: str, rest: str) -> bool:
-    """Return whether the rest of the pieces only repeats the end of the whole: it came twice."""
-    return len(whole) > len(first) and whole.endswith(rest)
-
-
-def _mismatch(of: str, came: str, whole: str) -> WireError:
     differ = " different ones" if len(came) == len(whole) else ""
-    return WireError(
+    raise WireError(
         f"{of} came in pieces of {len(came)} characters in all, but as a whole it has {len(whole)}{differ}"
     )
 
