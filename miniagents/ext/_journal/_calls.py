@@ -79,15 +79,12 @@ class CallTables:
 
     Args:
         database: the connection.
-        place: the journal, in errors.
-        clock: returns the time in seconds since 1970.
         codec: makes bytes of what is kept.
     """
 
-    def __init__(self, database: Database, place: str, clock: Callable[[], float], codec: Codec) -> None:
+    def __init__(self, database: Database, codec: Codec) -> None:
         self._database = database
-        self._place = place
-        self._clock = clock
+        self._place, self._clock = database.place, database.clock
         self._codec = codec
         self._used: set[int] = set()
         self._pending: dict[Place, _Row] = {}

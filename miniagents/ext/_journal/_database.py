@@ -1,6 +1,6 @@
 """What the tables of a journal need of a database: SQLite, or Postgres."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
@@ -25,7 +25,15 @@ class Rows(Protocol):
 
 
 class Database(Protocol):
-    """One connection. Every call blocks."""
+    """One connection. Every call blocks.
+
+    Attributes:
+        place: the journal, in errors.
+        clock: returns the time in seconds since 1970, the same in all processes.
+    """
+
+    place: str
+    clock: Callable[[], float]
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:

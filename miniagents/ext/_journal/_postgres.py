@@ -90,6 +90,8 @@ class PostgresDatabase(Database):
                 "psycopg, with which PostgresJournal reads and writes, is not installed; "
                 "pip install 'miniagents[postgres]'"
             ) from None
+        self.place = f"the schema {schema}"
+        self.clock = lambda: time.time() + self._offset  # the time of the server
         self._dsn = dsn
         self._schema = schema
         self._lease = lease
@@ -142,10 +144,6 @@ class PostgresDatabase(Database):
             now = self._connected.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
             self._offset = cast("tuple[float]", now)[0] - time.time()
         return self._connected
-
-    def clock(self) -> float:
-        """Return the time of the server, in seconds since 1970."""
-        return time.time() + self._offset
 
     @property
     @override
@@ -380,5 +378,4 @@ class PostgresJournal(JournalInDatabase):
         if not schema.isidentifier():
             raise JournalError(f"{schema!r} is no name of a schema; give letters, digits and underscores.")
         database = PostgresDatabase(dsn, schema, lease)
-        place = f"the schema {schema}"
-        super().__init__(database, PostgresRuns, place, codec, lease=lease, clock=database.clock)
+        super().__init__(database, PostgresRuns, codec, lease=lease)

@@ -99,8 +99,6 @@ class RunTables:
 
     Args:
         database: the connection.
-        place: the journal, in errors.
-        clock: returns the time in seconds since 1970, the same in all processes.
         lease: seconds without a heartbeat after which a server counts as dead.
         mail: takes what is for event loops.
         codec: makes bytes of what is kept.
@@ -109,19 +107,10 @@ class RunTables:
         calls: of the same journal.
     """
 
-    def __init__(  # noqa: PLR0917 - made in one place
-        self,
-        database: Database,
-        place: str,
-        clock: Callable[[], float],
-        lease: float,
-        mail: Mail,
-        codec: Codec,
-    ) -> None:
-        self.calls: CallTables = CallTables(database, place, clock, codec)
+    def __init__(self, database: Database, lease: float, mail: Mail, codec: Codec) -> None:
+        self.calls: CallTables = CallTables(database, codec)
         self._database = database
-        self._place = place
-        self._clock = clock
+        self._place, self._clock = database.place, database.clock
         self._lease = lease
         self._mail = mail
         self._codec = codec

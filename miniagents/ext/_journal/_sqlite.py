@@ -85,12 +85,15 @@ class SQLiteDatabase(Database):
     Args:
         path: of the file; it is made.
         erases: whether what is deleted is overwritten.
+        clock: returns the time in seconds since 1970.
 
     Raises:
         JournalError: it cannot be used.
     """
 
-    def __init__(self, path: Path, erases: bool) -> None:
+    def __init__(self, path: Path, erases: bool, clock: Callable[[], float]) -> None:
+        self.place = f"the journal {path}"
+        self.clock = clock
         self._path = path
         self._erases = erases
         self._hard = True
@@ -277,8 +280,8 @@ class Journal(JournalInDatabase):
     ) -> None:
         codec = Codec(keep, content, seal, unseal)
         self.path: Path = Path(path)
-        place, database = f"the journal {self.path}", SQLiteDatabase(self.path.resolve(), content != "keep")
-        super().__init__(database, SQLiteRuns, place, codec, lease=lease, clock=clock)
+        database = SQLiteDatabase(self.path.resolve(), content != "keep", clock)
+        super().__init__(database, SQLiteRuns, codec, lease=lease)
 
     @staticmethod
     def read_calls(path: str | Path) -> Iterator[StoredCall]:

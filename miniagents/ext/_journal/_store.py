@@ -38,30 +38,18 @@ class JournalInDatabase:
     Args:
         database: the connection.
         runs: makes the tables of runs.
-        place: the journal, in errors.
         codec: makes bytes of what is kept.
         lease: seconds without a heartbeat after which a process counts as dead.
-        clock: returns the time in seconds since 1970.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        runs: type[RunTables],
-        place: str,
-        codec: Codec,
-        *,
-        lease: float,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, database: Database, runs: type[RunTables], codec: Codec, *, lease: float) -> None:
         mail = Mail()
         self._codec = codec
         self._process = os.getpid()
-        self._place = place
         self._lease = lease
         self._database = database
         self._expected: tuple[type[Exception], ...] = (*database.failures, ValueError)
-        self._runs = runs(database, place, clock, lease, mail, codec)
+        self._runs = runs(database, lease, mail, codec)
         self._calls = self._runs.calls
         self._thread = JournalThread(database, self._runs, mail)
         self._close = finalize(self, self._thread.close)
@@ -75,10 +63,10 @@ class JournalInDatabase:
         """Find the secret of the journal, or make one for a new journal."""
         (kept,) = self._secret()
         if kept is None:
-            made = self._codec.unlock(None, self._place)
+            made = self._codec.unlock(None, self._database.place)
             self._database.execute("UPDATE journal SET secret = ? WHERE secret IS NULL", (made,))
             (kept,) = self._secret()  # another process may have been faster
-        self._codec.unlock(cast("bytes", kept), self._place)
+        self._codec.unlock(cast("bytes", kept), self._database.place)
 
     def _secret(self) -> tuple[object, ...]:
         return self._database.execute("SELECT secret FROM journal").fetchall()[0]
@@ -302,7 +290,7 @@ class JournalInDatabase:
             if batch == "unknown":
                 raise JournalError.unknown(run)
             if batch == "closed":
-                raise JournalError(f"{self._place} was closed.")
+                raise JournalError(f"{self._database.place} was closed.")
 
     async def find(
         self,
@@ -434,7 +422,7 @@ class JournalInDatabase:
             lambda statement, last: self._wait(
                 lambda: self._database.execute(statement, (last,)).fetchall(), "read"
             ),
-            self._place,
+            self._database.place,
             self._codec,
         )
 
@@ -458,7 +446,7 @@ class JournalInDatabase:
         """In a fork there is no thread that would answer."""
         if self._process != os.getpid():
             raise JournalError(
-                f"{self._place} was opened by process {self._process}, and this is a fork of that "
+                f"{self._database.place} was opened by process {self._process}, and this is a fork of that "
                 "process; open a journal in the process that uses it."
             )
 
