@@ -35,7 +35,7 @@ from miniagents import (
     UserMessage,
 )
 from miniagents.agents import RaceEntry
-from miniagents.ext.jobs._row_message import RowMessage
+from miniagents.ext.jobs._calls import RowMessage
 from miniagents.ext.web import DataPart, PageData
 from miniagents.messages import InputMessage, Summary
 from miniagents.messages._message import ContentMessage

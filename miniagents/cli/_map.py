@@ -41,7 +41,7 @@ from ._arguments import BadInputError, ModelOptions, check_base_url, complain
 from ._estimate import Estimate, sample_of
 from ._imports import whole_imports
 from ._map_arguments import MapOptions
-from ._map_rows import MakeMessage, check_columns, message_maker
+from ._map_rows import Template, check_columns, message_maker
 from ._models import choose_model, is_model
 from ._named import named_object
 from ._progress import ProgressView, counted, duration, money, progress_view
@@ -79,7 +79,7 @@ class MapJob:
     agent: MiniAgent[Message, Message]
     base_url: str | None
     source: RowSource
-    message: MakeMessage | None
+    message: Template | None
     out: Path | None
     journal: Path | None
     errors: Path | None
@@ -469,7 +469,7 @@ def _check_files(options: MapOptions, files: Mapping[str, Path | None]) -> None:
 
 
 def _answerer(
-    options: MapOptions, environ: Mapping[str, str], message: MakeMessage | None
+    options: MapOptions, environ: Mapping[str, str], message: Template | None
 ) -> tuple[MiniAgent[Message, Message], str | None]:
     """The agent that answers, and the address at which a server must answer."""
     if is_model(options.agent):
@@ -553,7 +553,7 @@ def _validated(kind: object, value: object) -> object:
         return value
 
 
-def _check_text(options: MapOptions, message: MakeMessage | None) -> None:
+def _check_text(options: MapOptions, message: Template | None) -> None:
     """Refuse a model without a text: a row that is a message of fields has no text for it."""
     if message is None:
         raise BadInputError(

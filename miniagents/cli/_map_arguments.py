@@ -1,9 +1,8 @@
 """The arguments of `miniagents map`, and their checks that need neither files nor agents."""
 
 import argparse
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
@@ -14,8 +13,8 @@ from ._help import adder
 ProgressForm: TypeAlias = Literal["auto", "bar", "plain", "none"]
 """How the command shows the progress of a job."""
 
-Acceptable: TypeAlias = Literal["length", "empty", "refusal"]
-Column: TypeAlias = Literal["finish", "usage", "cost"]
+_KINDS: Final = ("length", "empty", "refusal")
+_COLUMNS: Final = ("finish", "usage", "cost")
 
 _EPILOG: Final = """\
 Examples:
@@ -49,6 +48,7 @@ _RETRIES_HELP: Final = (
     "answer, or status 408, 409, 425, 429 or 5xx (default: %(default)s)"
 )
 _MILLION: Final = Decimal(1_000_000)
+_MOST: Final = _MILLION**3  # of any number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +108,8 @@ class MapOptions:
     timeout: float | None = None
     stall_timeout: float | None = 600.0
     keywords: Mapping[str, object] = field(default_factory=dict[str, object])
-    accept: tuple[Acceptable, ...] = ()
-    columns: tuple[Column, ...] = ()
+    accept: tuple[Literal["length", "empty", "refusal"], ...] = ()
+    columns: tuple[Literal["finish", "usage", "cost"], ...] = ()
     yes: bool = False
     budget: Decimal | None = None
     price: tuple[Decimal, Decimal] | None = None
@@ -179,15 +179,13 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         "--accept KINDS",
         "answers that count although they are by default errors of their rows, such as length,empty: "
         "length (cut off, because too long), empty, refusal",
-        type=partial(_words, known=("length", "empty", "refusal")),
-        default=(),
+        type=partial(_words, known=_KINDS),
     )
     sent(
         "--with COLUMNS",
         "further columns of OUT, such as finish,usage,cost: why the answer ended, tokens, dollars",
         dest="columns",
-        type=partial(_words, known=("finish", "usage", "cost")),
-        default=(),
+        type=partial(_words, known=_COLUMNS),
     )
     sent("--base-url URL", "address of another server with the API of that provider (default: the provider)")
     sent(
@@ -196,21 +194,16 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         "(default: their order tells them apart)",
         dest="row_id",
     )
-    sent("--output-column NAME", "column of OUT for the answers (default: %(default)s)", default="output")
+    sent("--output-column NAME", "column of OUT for the answers (default: %(default)s)")
     pace = adder(parser.add_argument_group("speed and money"))
-    pace(
-        "--concurrency N",
-        "how many rows are in work at the same time (default: %(default)s)",
-        type=_count,
-        default=64,
-    )
+    pace("--concurrency N", "how many rows are in work at the same time (default: %(default)s)", type=_count)
     pace("--rpm N", "most requests per minute (default: the limit that the provider reports)", type=_limit)
     pace(
         "--tpm N",
         "most tokens per minute, sent and answered (default: the limit that the provider reports)",
         type=_limit,
     )
-    pace("--retries N", _RETRIES_HELP, type=_number, default=3)
+    pace("--retries N", _RETRIES_HELP, type=_number)
     pace(
         "--timeout SECONDS",
         "stop an attempt of a row that takes longer; time in which it waits for --rpm and --tpm does "
@@ -222,7 +215,6 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         "stop an attempt of a row that shows nothing for so long: no part of an answer, no call that "
         "begins or ends; none for no limit (default: 600)",
         type=_limit_or_none,
-        default=600.0,
     )
     pace("--budget DOLLARS", _BUDGET_HELP, type=_money)
     pace(
@@ -249,7 +241,6 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     kept(
         "--version TEXT",
         "version of your agent; after you change it, all rows are sent again (default: %(default)s)",
-        default="1",
     )
     again("--refresh", "send all rows again, also those with an answer in the journal")
     again("--retry-failed", "send the rows again that failed in an earlier run")
@@ -262,7 +253,6 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         "--keep",
         "what the journal keeps of each prompt: a hash, or its text (default: %(default)s)",
         choices=("hash", "text"),
-        default="hash",
     )
     kept("--errors FILE", "file for the rows that failed (default: OUT.errors.jsonl)", type=_path)
     kept(
@@ -283,8 +273,9 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         "what stderr shows: a bar; plain, a line every 10 seconds; or none (default: auto, which is a "
         "bar in a terminal and else plain)",
         choices=("auto", "bar", "plain", "none"),
-        default="auto",
     )
+    known = {each.name: each.default for each in fields(MapOptions) if each.default is not MISSING}
+    parser.set_defaults(**(known | {"replicas": None}))
 
 
 def map_options(given: argparse.Namespace, words: Sequence[str]) -> MapOptions:
@@ -335,20 +326,13 @@ def _count(text: str) -> int:
     return number
 
 
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
 def _limit(text: str) -> float:
-    limit = _float(text)
-    if not (limit > 0 and math.isfinite(limit)):
+    limit = _decimal(text)
+    if not limit:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a limit; give a number greater than 0, such as 500"
         )
-    return limit
+    return float(limit)
 
 
 def _limit_or_none(text: str) -> float | None:
@@ -356,10 +340,10 @@ def _limit_or_none(text: str) -> float | None:
 
 
 def _temperature(text: str) -> float:
-    temperature = _float(text)
-    if not 0 <= temperature <= 2:  # noqa: PLR2004 - the highest of all providers
+    temperature = _decimal(text)
+    if temperature is None or temperature > 2:  # noqa: PLR2004 - the highest of all providers
         raise argparse.ArgumentTypeError(f"{text!r} is not a temperature; give a number from 0 to 2")
-    return temperature
+    return float(temperature)
 
 
 def _param(text: str) -> tuple[str, str]:
@@ -390,7 +374,7 @@ def _words(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
 
 def _money(text: str) -> Decimal:
     amount = _decimal(text.removeprefix("$"))
-    if amount is None or amount == 0:
+    if not amount:
         raise argparse.ArgumentTypeError(f"{text!r} is not a sum of money; give dollars, such as 5.00")
     return amount
 
@@ -412,7 +396,7 @@ def _decimal(text: str) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and number >= 0 else None
+    return number if number.is_finite() and 0 <= number < _MOST else None
 
 
 def _failures(text: str) -> float | int:

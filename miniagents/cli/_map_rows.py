@@ -1,20 +1,16 @@
 """Makes the text that is sent for a row: from a template, or from one column."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from string import Formatter
-from typing import TypeAlias
 
 from miniagents.ext.jobs import RowsError, RowSource
 
 from ._arguments import BadInputError
 from ._map_arguments import MapOptions
 
-MakeMessage: TypeAlias = Callable[[Mapping[str, object]], str]
-"""Makes the text to send from a row."""
 
-
-def message_maker(options: MapOptions) -> MakeMessage | None:
+def message_maker(options: MapOptions) -> "Template | None":
     """The function that makes the text to send from a row; None if the row itself is sent.
 
     Args:
@@ -24,21 +20,12 @@ def message_maker(options: MapOptions) -> MakeMessage | None:
         BadInputError: the template is wrong.
     """
     if options.text_column is not None:
-        return _Template((("", options.text_column),), "")
+        return Template((("", options.text_column),), "")
     return None if options.prompt is None else _template(options.prompt)
 
 
-def columns_of(message: MakeMessage | None) -> tuple[str, ...]:
-    """The columns that a text is made from.
-
-    Args:
-        message: makes the text.
-    """
-    return tuple(column for _, column in message.parts) if isinstance(message, _Template) else ()
-
-
-class _Template:
-    """Makes a text from a row.
+class Template:
+    """Makes the text to send from a row.
 
     Args:
         parts: each a text, and the column whose value follows it.
@@ -53,7 +40,7 @@ class _Template:
         return "".join([*(f"{text}{_value(row, column)}" for text, column in self.parts), self._end])
 
 
-def _template(prompt: str) -> _Template:
+def _template(prompt: str) -> Template:
     """Read a template. Its braces may have only names of columns, so a template cannot run code."""
     parts: list[tuple[str, str]] = []
     text = ""
@@ -75,7 +62,7 @@ def _template(prompt: str) -> _Template:
         raise BadInputError(
             "--prompt names no column, so every row would be sent the same text; write one like {text}"
         )
-    return _Template(tuple(parts), text)
+    return Template(tuple(parts), text)
 
 
 def _value(row: Mapping[str, object], column: str) -> str:
@@ -86,7 +73,7 @@ def _value(row: Mapping[str, object], column: str) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def check_columns(options: MapOptions, message: MakeMessage | None, source: RowSource) -> None:
+def check_columns(options: MapOptions, message: Template | None, source: RowSource) -> None:
     """Refuse columns that do not exist, and columns of the input that OUT would overwrite.
 
     Args:
@@ -101,7 +88,7 @@ def check_columns(options: MapOptions, message: MakeMessage | None, source: RowS
     if not there:  # no rows
         return
     sent = "--text-column" if options.prompt is None else "--prompt"
-    wanted = [(sent, column) for column in columns_of(message)]
+    wanted = [(sent, column) for _, column in (message.parts if message else ())]
     if options.row_id is not None:
         wanted.append(("--id", options.row_id))
     for option, column in wanted:

@@ -1,21 +1,21 @@
 """The call for a row: its message, its key in the journal, and its figures."""
 
 import logging
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Final, Generic, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, model_serializer
 from reactivex import Observable
+from typing_extensions import override
 
 from miniagents.messages import Message, Messages, MessageSequencePromise, MessageType
 from miniagents.parts import Usage
 
 from ..journal import CallKey, CallRecords, JournalEntry
 from ._occurrences import Occurrences
-from ._row_message import message_of_row
 
 RowT = TypeVar("RowT")
 
@@ -24,6 +24,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 _SENT: Final = (str, Mapping, BaseModel, Exception, Iterable, AsyncIterable, Observable, type(None))
 
+_CHAT: Final = frozenset({"role", "content"})
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _NEAR: Final = 0.8  # from 0 to 1: how alike two names are, if one may be meant by the other
 
@@ -219,3 +220,47 @@ def dollars_of(data: Json) -> Decimal | None:
         return None if data is None else Decimal(str(data))
     except InvalidOperation:
         return None
+
+
+class RowMessage(Message):
+    """A row whose columns cannot be fields of a message: ``dict(message)`` is the row, as of any message.
+
+    Attributes:
+        row: the columns.
+
+    Example:
+        >>> message = RowMessage(row={"json": 1, "text": 5})
+        >>> dict(message), str(message)
+        ({'json': 1, 'text': 5}, '{"json":1,"text":5}')
+    """
+
+    row: Mapping[str, object]
+
+    @override
+    def __iter__(self) -> Iterator[tuple[str, object]]:  # type: ignore[override]  # pydantic's is a generator
+        """Yield the columns, so that the row can become a message of a class that declares them."""
+        return iter(self.row.items())
+
+    def __getattr__(self, name: str) -> object:
+        """Return the value of a column, as other messages do."""
+        row = self.__dict__.get("row", ())
+        if name in row:
+            return cast("Mapping[str, object]", row)[name]
+        raise AttributeError(f"The row has no column {name!r}; it has: {', '.join(map(str, row))}.")
+
+    @model_serializer(mode="plain")
+    def _columns(self) -> dict[str, object]:
+        return dict(self.row)
+
+
+async def message_of_row(row: Mapping[str, object]) -> tuple[Message, Message]:
+    """Return the message for a row, and the message that its key in the journal is made from."""
+    if "role" not in row or frozenset(row) == _CHAT:  # the second is a message in the form of other libraries
+        # The key of a row stays that of the message which 0.2 made of it.
+        try:
+            (message,) = await MessageSequencePromise(cast("MessageType", row))
+        except (TypeError, ValueError):
+            pass  # a column that a message cannot have
+        else:
+            return message, message
+    return RowMessage(row=row), Message(row=row)

@@ -21,14 +21,12 @@ from miniagents.parts import Usage
 from ..journal import CallKey, CallRecords, JournalEntry
 from ..limits import model_limits
 from ..usage import dollars
-from ._answers import finish_of, problem_of
 from ._budget import JobBudget
 from ._calls import CallMaker, RowCall
-from ._errors_file import ErrorsFile
-from ._failures import is_final
+from ._failures import finish_of, is_final, problem_of
 from ._job_usage import JobUsage
 from ._kept_rows import JobState, KeptRow, KeptRows
-from ._meter import Meter
+from ._meter import ErrorsFile, Meter
 from ._options import JobSettings, Limits
 from ._retries import Retries, without_retries
 from ._row_clock import RowClocks

@@ -1,22 +1,28 @@
 """Counts the rows and calls of a job, measures its speed, and estimates its end."""
 
+import json
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple, TextIO
 
+from pydantic import BaseModel
+
+from miniagents.errors import partial_text
 from miniagents.parts import Usage
+from miniagents.utils import redact_keys
 
 from ._budget import JobBudget
-from ._errors_file import ErrorsFile
 from ._failures import TooManyFailuresError
 from ._options import JobSettings
 from ._rows import Progress, Row
 
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _WINDOW: Final = 60.0  # seconds
+_LONGEST: Final = 10_000  # characters of a text that is quoted
 _EARLY: Final = 100  # rows from which on a share of failures counts
 
 
@@ -168,3 +174,48 @@ def _projected(cost: Decimal | None, new_cost: Decimal | None, new: int, left: i
     if left is None or cost is None or new_cost is None:
         return None
     return cost if not new else cost + new_cost / new * left
+
+
+class ErrorsFile:
+    """Writes the rows that failed. The file exists only if there are any.
+
+    Args:
+        path: of the file; one that is there is removed.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+        path.unlink(missing_ok=True)
+
+    def add(self, row: Row[object, object]) -> None:
+        """Write a row that failed.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self._file is None:
+            self._file = self._path.open("w", encoding="utf-8")
+        error = row.error
+        line = {
+            "index": row.index,
+            "id": row.id,
+            "input": row.input,
+            "error": {"type": type(error).__name__, "text": redact_keys(str(error))[:_LONGEST]},
+            "attempts": row.attempts,
+            "partial_text": "" if error is None else partial_text(error)[:_LONGEST],
+        }
+        self._file.write(json.dumps(line, default=_shown) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _shown(value: object) -> object:
+    return dict(value) if isinstance(value, BaseModel) else str(value)

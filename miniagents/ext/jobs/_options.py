@@ -16,7 +16,7 @@ from miniagents.parts import Usage
 
 from ..journal import CallRecords, CallStore, Journal
 from ..usage import RunUsage, dollars
-from ._answers import ACCEPTABLE
+from ._failures import ACCEPTABLE
 from ._rows import Progress
 
 ProgressHandler: TypeAlias = Callable[[Progress], object]
