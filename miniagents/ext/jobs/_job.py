@@ -177,28 +177,21 @@ class Job(Generic[RowT]):
             await self._send_and_keep()
 
     async def _send_and_keep(self) -> None:
-        loop = asyncio.get_running_loop()
-        tasks: list[Task[None]] = [loop.create_task(self._send_all())]
-        if self._kept is not None:
-            tasks.append(loop.create_task(self._keep_all(self._kept)))
+        """Send the rows; at the end stop the calls, keep the rows that have ended, and raise the error."""
+        sending = asyncio.create_task(self._send_all())
+        keeping = [] if self._kept is None else [asyncio.create_task(self._keep_all(self._kept))]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([sending, *keeping], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._end(tasks)
-
-    async def _end(self, tasks: list[Task[None]]) -> None:
-        """Stop the calls, keep the rows that have ended, and raise the error if there is one."""
-        sending, *keeping = tasks
-        if not sending.done():
             sending.cancel()
-        await asyncio.wait([sending])
-        self._all_ended = True
-        self._signal("group")
-        if keeping:
-            await asyncio.wait(keeping)
-        for task in (*keeping, sending):  # an error of the journal first: it has stopped the rest
-            if not task.cancelled():
-                task.result()
+            await asyncio.wait([sending])
+            self._all_ended = True
+            self._signal("group")
+            if keeping:
+                await asyncio.wait(keeping)
+            for task in (*keeping, sending):  # an error of the journal first: it has stopped the rest
+                if not task.cancelled():
+                    task.result()
 
     async def _report(self) -> None:
         while True:
@@ -289,9 +282,11 @@ class Job(Generic[RowT]):
                         return
                     self._begun += 1
                     if kept is not None:
-                        self._take_kept(call, kept)
+                        call.figures = kept.figures
+                        self.budget.note_cost(kept.figures.cost if kept.figures.requests else None)
+                        self._finish(call, kept.message, self._problem_of(kept), cached=True)
                     elif call.error is not None:
-                        self._finish(call, None, None, call.error)
+                        self._finish(call, None, call.error)
                     else:
                         self._sent += 1
                         self._open += 1
@@ -381,15 +376,6 @@ class Job(Generic[RowT]):
                 self._hand_out(row)
             self._signal("turn")
 
-    def _take_kept(self, call: RowCall[RowT], kept: KeptRow) -> None:
-        """Hand out a row from the journal."""
-        call.figures = kept.figures
-        if kept.figures.requests:
-            self.budget.note_cost(kept.figures.cost)
-        row = self._row(call, kept.message, self._problem_of(kept), cached=True)
-        self._count(row)
-        self._hand_out(row)
-
     # -- the end of a row ----------------------------------------------------------------------------------
 
     def _account(self, call: RowCall[RowT], replies: MessageSequencePromise[Message]) -> Decimal | None:
@@ -445,41 +431,22 @@ class Job(Generic[RowT]):
             entry = await self.records.failed_entry(call.question, replies, error)
         if message is not None:
             error = problem_of(message, self.settings.accept)
-        self._finish(call, entry, message, error)
+        self._finish(call, message, error, entry=entry)
 
     def _finish(
         self,
         call: RowCall[RowT],
-        entry: JournalEntry | None,
-        message: Message | None,
-        error: Exception | None,
-    ) -> None:
-        """A row has ended, with a message or with an error."""
-        if error is not None and not isinstance(error, LLMError):
-            call.figures.partial = partial_text(error)
-        row = self._row(call, message, error)
-        self._count(row)
-        if call.key is None:
-            self._hand_out(row)
-            return
-        if entry is None:
-            entry = self.records.failure(call.question, error or ValueError("The row was not sent."))
-        if (data := call.figures.data) is not None:
-            entry = CallRecords.noted(entry, data)
-        self._group.append((call.key, entry, row))
-        self._uncommitted += 1
-        self._signal("group")
-
-    @staticmethod
-    def _row(
-        call: RowCall[RowT],
         message: Message | None,
         error: Exception | None,
         *,
+        entry: JournalEntry | None = None,
         cached: bool = False,
-    ) -> Row[RowT, Message]:
+    ) -> None:
+        """A row has ended, with a message or with an error, in this run or (`cached`) in an earlier one."""
         figures = call.figures
-        return Row(
+        if error is not None and not isinstance(error, LLMError):
+            figures.partial = partial_text(error)
+        row: Row[RowT, Message] = Row(
             call.index,
             call.item,
             lambda: cast("Message", message),
@@ -491,12 +458,20 @@ class Job(Generic[RowT]):
             attempts=figures.attempts,
             cached=cached,
         )
-
-    def _count(self, row: Row[RowT, Message]) -> None:
         self.meter.count(row)
-        if row.error is not None and self.meter.too_many_failed:
+        if error is not None and self.meter.too_many_failed:
             self.stopped = self.stopped or "failures"
         self._signal("turn")
+        if call.key is None or cached:
+            self._hand_out(row)
+            return
+        if entry is None:
+            entry = self.records.failure(call.question, error or ValueError("The row was not sent."))
+        if (data := figures.data) is not None:
+            entry = CallRecords.noted(entry, data)
+        self._group.append((call.key, entry, row))
+        self._uncommitted += 1
+        self._signal("group")
 
     def _hand_out(self, row: Row[RowT, Message]) -> None:
         if self._for_file:
