@@ -6,11 +6,10 @@ continues where it stopped.
 """
 
 from ._failures import TooManyFailuresError
-from ._formats import read_rows
+from ._formats import RowsError, RowSource, read_rows
 from ._map_file import map_file
 from ._map_rows import map_rows
 from ._options import JobOptions, Limits
-from ._row_files import RowsError, RowSource
 from ._rows import JobResult, Progress, Row
 
 __all__ = [

@@ -34,21 +34,24 @@ from .._file_lock import lock_file
 from ..journal import CallKey, CallRecords, Journal, JournalEntry
 from ._calls import COUNTS, Figures, Json
 from ._failures import TooManyFailuresError
-from ._formats import StreamLines, TextRows, read_rows, row_writer
-from ._job import Job
-from ._kept_rows import JOB, KeptRows
-from ._map_rows import complete
-from ._options import JobOptions, JobSettings
-from ._row_files import (
+from ._formats import (
     AT_ONCE,
     FileForm,
     Row as FileRow,
     RowsError,
     RowSource,
     RowWriter,
+    StreamLines,
+    TextRows,
     form_of,
+    read_rows,
+    row_writer,
     sha256_of,
 )
+from ._job import Job
+from ._kept_rows import JOB, KeptRows
+from ._map_rows import complete
+from ._options import JobOptions, JobSettings
 from ._rows import JobResult, Row
 from ._sources import batches_of
 

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias, cast
 
-from ._row_files import AT_ONCE, Row, RowsError, RowSource, file_errors, sha256_of
+from ._formats import AT_ONCE, Row, RowsError, RowSource, file_errors, sha256_of
 
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _BATCH: Final = 1000

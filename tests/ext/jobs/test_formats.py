@@ -13,8 +13,7 @@ from types import MappingProxyType
 
 import pytest
 
-from miniagents.ext.jobs._formats import json_line, read_rows, row_writer
-from miniagents.ext.jobs._row_files import FileForm, Row, RowsError, form_of
+from miniagents.ext.jobs._formats import FileForm, Row, RowsError, form_of, json_line, read_rows, row_writer
 
 ROWS: list[Row] = [{"id": 1, "text": "Grüße"}, {"id": 2, "text": 'two\n"lines"', "more": {"a": [1, None]}}]
 
@@ -255,7 +254,7 @@ def test_discarded(tmp_path: Path, name: str) -> None:
 
 def test_a_long_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that no memory could hold is refused before it is read whole."""
-    monkeypatch.setattr("miniagents.ext.jobs._row_files._LONGEST_LINE", 2**20)
+    monkeypatch.setattr("miniagents.ext.jobs._formats._LONGEST", 2**20)
     (tmp_path / "a.jsonl").write_text('{"a": "' + "x" * 2**20 + '"}\n')
     with pytest.raises(RowsError, match=r"line 1: the line is longer than 1 MB\."):
         read_rows(tmp_path / "a.jsonl")
