@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -34,7 +34,6 @@ from miniagents.ext.jobs import (
 )
 from miniagents.ext.journal import JournalError
 from miniagents.messages import Message
-from miniagents.parts import Usage
 from miniagents.types import ModelAgent
 
 from ._arguments import BadInputError, ModelOptions, check_base_url, complain
@@ -139,11 +138,7 @@ class MapJob:
         )
 
     async def _all_rows(self, view: ProgressView) -> JobResult:
-        def note(progress: Progress) -> None:
-            self.progress = progress
-            view.show(progress)
-
-        options, job_options = self.options, self._job_options(note)
+        options, job_options = self.options, self._job_options(view)
         job_options["errors"] = self.errors
         return await map_file(
             self.agent,
@@ -183,12 +178,6 @@ class MapJob:
         """Send some rows; the journal keeps their answers, so the job does not pay for them again."""
         total = await asyncio.to_thread(self.source.count)
         estimate = Estimate(total, self.options.concurrency)
-
-        def note(progress: Progress) -> None:
-            self.progress = progress
-            estimate.note(progress)
-            view.show(progress)
-
         sample = sample_of(self.source, total, self.options.estimate or total, estimate.see)
         with suppress(BudgetExceededError, TooManyFailuresError):  # the rows that ended before are reported
             await estimate.take(
@@ -197,12 +186,18 @@ class MapJob:
                     sample,
                     id=self.options.row_id,
                     message=self.message,
-                    **self._job_options(note),
+                    **self._job_options(view),
                 )
             )
+        if self.progress is not None:
+            estimate.note(self.progress)
         return estimate
 
-    def _job_options(self, note: Callable[[Progress], None]) -> JobOptions:
+    def _job_options(self, view: ProgressView) -> JobOptions:
+        def note(progress: Progress) -> None:
+            self.progress = progress
+            view.show(progress)
+
         options = self.options
         return JobOptions(
             journal=self.journal,
@@ -212,7 +207,7 @@ class MapJob:
             retries=options.retries,
             limits=Limits(rpm=options.rpm, tpm=options.tpm),
             budget=options.budget,
-            price=self._price,
+            price=options.price,
             accept=options.accept,
             timeout=options.timeout,
             stall_timeout=options.stall_timeout,
@@ -221,20 +216,6 @@ class MapJob:
             retry_failed=options.retry_failed,
             progress=note,
         )
-
-    @property
-    def _price(self) -> Callable[[Usage, str, str | None], Decimal | None] | None:
-        """A function that gives the price of tokens; None for the price list."""
-        given = self.options.price
-        if given is None:
-            return None
-        sent, answered = given
-
-        def price(usage: Usage, model: str, provider: str | None) -> Decimal:
-            del model, provider
-            return sent * (usage.input_tokens or 0) + answered * (usage.output_tokens or 0)
-
-        return price
 
     def _exit_code(self, result: JobResult | Estimate) -> int:
         """Report how the job ended, and return the exit code."""

@@ -1,12 +1,14 @@
 """The arguments of `miniagents map`, and their checks that need neither files nor agents."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
+
+from miniagents.parts import Usage
 
 from ._help import adder
 
@@ -76,7 +78,7 @@ class MapOptions:
         columns: further columns: the finish reason, the tokens, the cost.
         yes: whether to send all rows again without a question.
         budget: the most that all runs may cost, in dollars; None for no limit.
-        price: dollars for one token that is sent, and for one that is answered; None for the price list.
+        price: returns the dollars of tokens; None for the price list.
         estimate: how many rows an estimate sends; None to send all rows.
         journal: the file that keeps the answers; None for the default.
         version: the version of the agent.
@@ -112,7 +114,7 @@ class MapOptions:
     columns: tuple[Literal["finish", "usage", "cost"], ...] = ()
     yes: bool = False
     budget: Decimal | None = None
-    price: tuple[Decimal, Decimal] | None = None
+    price: Callable[[Usage, str, str | None], Decimal] | None = None
     estimate: int | None = None
     journal: Path | None = None
     version: str = "1"
@@ -379,11 +381,13 @@ def _money(text: str) -> Decimal:
     return amount
 
 
-def _prices(text: str) -> tuple[Decimal, Decimal]:
+def _prices(text: str) -> Callable[[Usage, str, str | None], Decimal]:
     parts = [_decimal(each.strip().removeprefix("$")) for each in text.split(",")]
     match parts:
         case [Decimal() as sent, Decimal() as answered]:
-            return sent / _MILLION, answered / _MILLION
+            return lambda usage, _model, _provider: (
+                (sent * (usage.input_tokens or 0) + answered * (usage.output_tokens or 0)) / _MILLION
+            )
         case _:
             raise argparse.ArgumentTypeError(
                 f"{text!r} is not a price; give dollars per million tokens sent and answered, such as "
