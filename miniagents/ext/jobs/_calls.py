@@ -67,17 +67,15 @@ class Figures:
     @classmethod
     def of(cls, entry: JournalEntry) -> "Figures":
         """Return the figures of an entry of the journal."""
-        match CallRecords.note_of(entry):
-            case dict(data):
-                return cls(
-                    attempts=_number(data.get("attempts"), 1),
-                    requests=_number(data.get("requests"), 0),
-                    usage=_usage(data.get("usage")),
-                    cost=dollars_of(data.get("cost", "0")),
-                    partial=str(data.get("partial", "")),
-                )
-            case _:
-                return cls()
+        note = CallRecords.note_of(entry)
+        data: dict[str, Json] = note if isinstance(note, dict) else {}
+        return cls(
+            attempts=_number(data.get("attempts"), 1),
+            requests=_number(data.get("requests"), 0),
+            usage=_usage(data.get("usage")),
+            cost=dollars_of(data.get("cost", "0")),
+            partial=str(data.get("partial", "")),
+        )
 
 
 @dataclass(slots=True, eq=False)

@@ -97,12 +97,9 @@ def _values(column: _Array) -> list[object]:
 def _with_nanoseconds(column: _Array, kind: str) -> list[object]:
     """Return times; those that are finer than a microsecond, as Python's cannot be, are texts."""
     numbers = cast("list[int | None]", column.cast(_ARROW.int64()).to_pylist())
-    name, _, zone = kind[:-1].partition(", tz=")
-    coarse: _Type = {
-        "timestamp[ns": lambda: _ARROW.timestamp("us", zone or None),
-        "time64[ns": lambda: _ARROW.time64("us"),
-        "duration[ns": lambda: _ARROW.duration("us"),
-    }[name.partition(",")[0].rstrip("]")]()
+    name = kind.partition("[")[0]
+    zone = [column.type.tz] if name == "timestamp" else []
+    coarse: _Type = getattr(_ARROW, name)("us", *zone)
     values = column.cast(coarse, safe=False).to_pylist()
     return [
         value if number is None or number % 1000 == 0 else _exact(value, number)
@@ -281,9 +278,7 @@ class ParquetWriter:
 
 
 def _joined(first: _Schema, second: _Schema) -> _Schema:
-    for field in second:
-        first = first.append(field)
-    return first
+    return _ARROW.schema([*first, *second], first.metadata)
 
 
 def _beside(source: ParquetRows, added: Iterator[_Batch]) -> Iterator[_Batch]:
