@@ -178,6 +178,9 @@ class RateLimiter:
         limiter: delays the calls.
         estimate: how many tokens the first calls are expected to use.
 
+    Attributes:
+        limiter: delays the calls.
+
     Example:
         >>> from miniagents.ext.limits import rate_limit
         >>> type(rate_limit(requests_per_minute=10)).__name__
@@ -185,25 +188,20 @@ class RateLimiter:
     """
 
     def __init__(self, limiter: Limiter, estimate: int) -> None:
-        self._limiter = limiter
+        self.limiter: Limiter = limiter
         self._watched = WatchedCalls()
         self._estimate = float(estimate)
         self._tokens = 0  # of all calls that have reported their usage, and
         self._answered = 0  # those of their answers
         self._counted = 0
 
-    @property
-    def limiter(self) -> Limiter:
-        """The limiter that delays the calls."""
-        return self._limiter
-
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
         """Call the agent when it is its turn."""
         estimate = self._tokens / self._counted if self._counted else self._estimate
         answer = self._answered / self._counted if self._counted else 0.0
-        await self._limiter.acquire(estimate, answer)
+        await self.limiter.acquire(estimate, answer)
         sent = asyncio.get_running_loop().time()
-        replies = self._watched.inquire(ctx, call, lambda: self._limiter.settle(-estimate, -answer))
+        replies = self._watched.inquire(ctx, call, lambda: self.limiter.settle(-estimate, -answer))
 
         def settle(watched: WatchedCall) -> None:
             tokens, answered = watched.tokens, watched.answered
@@ -211,10 +209,10 @@ class RateLimiter:
                 self._tokens += tokens
                 self._answered += answered
                 self._counted += 1
-            self._limiter.settle(tokens - estimate, answered - answer)
+            self.limiter.settle(tokens - estimate, answered - answer)
             seen = None if has_headers else _seen(watched)
             if seen is not None:
-                self._limiter.told(seen, sent=sent)
+                self.limiter.told(seen, sent=sent)
 
         has_headers = False
 
@@ -222,7 +220,7 @@ class RateLimiter:
             nonlocal has_headers
             if isinstance(event, PartSeen) and isinstance(event.part, ResponseHeaders):
                 has_headers = True
-                self._limiter.told(event.part, sent=sent)
+                self.limiter.told(event.part, sent=sent)
 
         self._watched.watch(replies, told, settle)
         ctx.reply(replies)

@@ -92,7 +92,7 @@ class ModelLimits:
 
     async def __call__(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
         """Call the model when it is its turn."""
-        shared = Context.current().shared(_Limiters).of(call)
+        shared = Context.current().shared(_Limiters)[called_model(call)]
         if shared.obey(self):
             self._used.append(shared)
         await shared.calls(ctx, call)
@@ -132,26 +132,18 @@ def _lowest(limits: list[float | None]) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-class _Limiters:
+class _Limiters(defaultdict[Hashable, _SharedLimiter]):
     """The limiters of a context and of the contexts inside it, one for each model."""
 
     def __init__(self) -> None:
-        self._limiters: defaultdict[Hashable, _SharedLimiter] = defaultdict(_SharedLimiter)
-
-    def of(self, call: MiniAgent[Message, Message, ...]) -> _SharedLimiter:
-        """Return the limiter of the model that is called.
-
-        Args:
-            call: the agent of the model, with the keywords of the call as its ``defaults``.
-        """
-        return self._limiters[_model_of(call)]
+        super().__init__(_SharedLimiter)
 
     async def close(self) -> None:
         """Forget them."""
-        self._limiters.clear()
+        self.clear()
 
 
-def _model_of(call: MiniAgent[Message, Message, ...]) -> Hashable:
+def called_model(call: MiniAgent[Message, Message, ...]) -> Hashable:
     """Return what identifies a model: its server, its key and its name. Unknown ones count as equal."""
     if not isinstance(call, ModelAgent):
         return call.alias

@@ -20,7 +20,7 @@ from miniagents.ext.llm.openai import openai_agent
 from miniagents.ext.llm.openai_responses import openai_responses_agent
 from miniagents.models import ModelAgent
 from miniagents.runs import ModelLimits
-from miniagents.runs._model_limits import _Limiters
+from miniagents.runs._model_limits import called_model
 from tests.support.amounts import amount
 from tests.support.limited_provider import Provider, model_of, now
 from tests.support.sse_server import serve, sse
@@ -158,17 +158,16 @@ def test_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch, keywords: 
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     given = {name: value() if callable(value) else value for name, value in keywords.items()}
-    limiters = _Limiters()
     chat: ModelAgent[...] = openai_agent
     responses: ModelAgent[...] = openai_responses_agent
-    shared = limiters.of(chat)
+    shared = called_model(chat)
     for agent in (chat, responses):
-        assert limiters.of(agent.fork(**given)) is shared
-        assert limiters.of(agent.fork(**given).timeout(total=5)) is shared
-        assert limiters.of(agent.fork(**{**given, "model": "m-2"})) is not shared
+        assert shared == called_model(agent.fork(**given))
+        assert shared == called_model(agent.fork(**given).timeout(total=5))
+        assert shared != called_model(agent.fork(**{**given, "model": "m-2"}))
     for other in ({"api_key": "k2"}, {"base_url": "http://localhost:8000/v1"}):
-        assert limiters.of(chat.fork(**other)) is not shared
-    assert limiters.of(anthropic_agent.fork(model="m", api_key="k")) is not shared
+        assert shared != called_model(chat.fork(**other))
+    assert shared != called_model(anthropic_agent.fork(model="m", api_key="k"))
 
 
 @pytest.mark.gate("asks 900 times, each several times")
