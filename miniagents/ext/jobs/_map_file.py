@@ -93,7 +93,7 @@ async def map_file(
         **options: see :class:`JobOptions`.
 
     Returns:
-        The result; ``stopped``: ``out`` was not written.
+        The result; ``stopped``: there is no new file.
 
     Raises:
         RowsError, JournalError, OSError: a file cannot be used.

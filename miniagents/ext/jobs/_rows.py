@@ -138,7 +138,7 @@ class JobResult:
         usage: the tokens of these calls.
         seconds: how long this run took.
         finished: whether all rows have ended and the file is complete, in this run or an earlier one.
-        stopped: why the job ended before its last row, so that nothing was written; None if it did not.
+        stopped: why the job ended before its last row, so that there is no new file; None if it did not.
 
     Example:
         >>> JobResult(rows=4, done=4).stopped is None

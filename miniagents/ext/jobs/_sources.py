@@ -1,6 +1,6 @@
 """Rows of anything that has rows: iterables, async iterables, tables of pandas, polars and Arrow."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from typing import Final, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
@@ -106,14 +106,7 @@ def batches_of(source: Table | Iterable[object] | AsyncIterable[object]) -> Asyn
 
 def count_of(source: object) -> int | None:
     """How many rows a source has; None if that is not known before they were read."""
-    if isinstance(source, Sequence):
-        return len(cast("Sequence[object]", source))
-    length = getattr(source, "num_rows", None) if isinstance(source, ArrowTable) else None
-    if isinstance(length, int):
-        return length
-    if isinstance(source, PandasTable | PolarsTable) and hasattr(source, "__len__"):
-        return len(cast("Sequence[object]", source))
-    return None
+    return len(source) if isinstance(source, Sized) else None
 
 
 def _rows_of(source: object) -> Iterator[object]:

@@ -3,7 +3,7 @@
 import os
 import pickle
 import tempfile
-from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import IO, Final, Generic, TypeVar, cast
 from weakref import finalize
@@ -35,9 +35,12 @@ class WaitingRows(Generic[RowT]):
     def add(self, row: Row[RowT, Message]) -> None:
         """Add a row that has ended."""
         if self._ordered and row.index != self._next and len(self._rows) >= _IN_MEMORY and row.error is None:
-            stored = self._stored(row.value)
-            if stored is not None:
-                row._value = stored  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is not handed out yet
+            with suppress(OSError, pickle.PicklingError, AttributeError, TypeError):
+                # Not on a full disk, or of a class within a function.
+                data = pickle.dumps(row.value)
+                self._answers = self._answers or _Answers()
+                begin = self._answers.write(data)
+                row._value = partial(self._answers.read, begin, len(data))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is not handed out yet
         self._rows[row.index] = row
 
     def take(self, *, all_ended: bool) -> Row[RowT, Message] | None:
@@ -53,17 +56,6 @@ class WaitingRows(Generic[RowT]):
         if row is not None:
             self._next = index + 1
         return row
-
-    def _stored(self, message: Message) -> Callable[[], Message] | None:
-        """Write an answer to the disk; None if that is not possible, so that it stays in memory."""
-        try:
-            data = pickle.dumps(message)
-            if self._answers is None:
-                self._answers = _Answers()
-            begin = self._answers.write(data)
-        except (OSError, pickle.PicklingError, AttributeError, TypeError):
-            return None  # a full disk, or a class within a function
-        return partial(self._answers.read, begin, len(data))
 
 
 class _Answers:

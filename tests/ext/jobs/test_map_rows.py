@@ -775,7 +775,8 @@ async def test_sources(path: Path) -> None:
     class Arrow:
         """As Arrow has them."""
 
-        num_rows = 2
+        def __len__(self) -> int:
+            return 2
 
         def to_batches(self, max_chunksize: int | None = None) -> list[Batch]:
             return [Batch()]
