@@ -387,6 +387,8 @@ def _done(job: MapJob) -> int:
 
 
 def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack) -> MapJob:
+    if options.out == _STDIN and sys.stdout is None:
+        raise BadInputError("-o is -, and standard output is closed; name a file")
     if options.out == _STDIN and options.progress == "auto" and sys.stdout.isatty():
         options = replace(options, progress="plain")  # a bar and the rows do not fit into one terminal
     message = message_maker(options)

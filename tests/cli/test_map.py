@@ -345,6 +345,13 @@ def test_limits_of_an_agent_that_calls_no_model(judges: str, capsys: pytest.Capt
     assert "had no effect" not in capsys.readouterr().err
 
 
+def test_no_stdout(judges: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """If standard output is closed, -o - is wrong input."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert 2 == main(["map", f"{judges}:judge", "rows.jsonl", "-o", "-"])
+    assert "miniagents: -o is -, and standard output is closed; name a file\n" == capsys.readouterr().err
+
+
 def test_no_rows(judges: str) -> None:
     """A file without rows becomes a file without rows."""
     Path("none.jsonl").write_text("")
