@@ -9,7 +9,7 @@ they leave open is done here:
 * `--loop-seed` shuffles the order of tasks, `PYTHONASYNCIODEBUG=1` has all loops in debug mode;
 * `--uvloop` runs on uvloop what has no loop of a kind of its own, `--eager-tasks` starts tasks at once.
 
-There are no async fixtures: use `async with` in the test.
+There are no async fixtures: use `async with` in the test. The only one keeps a browser for many tests.
 
 In every test, no log and no error of a model may show the key or the prompt of the canary.
 
@@ -27,7 +27,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial, wraps
 from importlib.util import find_spec
@@ -37,6 +37,7 @@ from typing import IO, TypeAlias, TypeVar
 from unittest.mock import patch
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, settings
 from typing_extensions import override
 
@@ -101,7 +102,7 @@ class _Loops:
     def __init__(self) -> None:
         self.factory: LoopFactory | None = None
 
-    def make(self) -> asyncio.AbstractEventLoop:
+    def __call__(self) -> asyncio.AbstractEventLoop:
         """Return a new loop for the test that runs now."""
         return asyncio.new_event_loop() if self.factory is None else self.factory()
 
@@ -228,7 +229,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, LoopFactory]:
     """Have pytest-asyncio take its loops from here."""
-    return {"fresh": config.stash[_loops].make}
+    return {"fresh": config.stash[_loops]}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -260,6 +261,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         return (yield)
     with patch.object(pyfuncitem.obj.hypothesis, "inner_test", _on_fresh_loops(coroutine, pyfuncitem)):
         return (yield)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def the_browser() -> AsyncGenerator[None]:
+    """Keep a browser for tests that have the marks `ONE_BROWSER`."""
+    from tests.support.browser import one_browser  # noqa: PLC0415 - only the gate starts one
+
+    async with one_browser():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -49,6 +49,11 @@ async def test_task():
     KEPT.append(asyncio.create_task(endless()))
 
 
+@pytest.mark.asyncio(loop_scope="session")
+async def test_task_on_a_shared_loop():
+    KEPT.append(asyncio.create_task(endless()))
+
+
 async def test_generator():
     KEPT.append(numbers())
     await anext(KEPT[-1])
@@ -144,6 +149,7 @@ async def test_task_in_an_example(number):
 
 RED = {
     "test_task": "task <Task pending name=",
+    "test_task_on_a_shared_loop": "task <Task pending name=",
     "test_generator": "async generator <async_generator object numbers",
     "test_task_exception": "Task exception was never retrieved",
     "test_socket": "an open socket",
@@ -170,6 +176,7 @@ import socket
 import threading
 
 import pytest
+import pytest_asyncio
 from hypothesis import given, strategies as st
 
 LOOPS = []
@@ -187,9 +194,22 @@ def server():
         yield open_socket
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def kept():
+    task = asyncio.create_task(asyncio.Event().wait())
+    yield task
+    task.cancel()
+
+
 async def numbers():
     yield 1
     yield 2
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("number", [1, 2])
+async def test_beside_a_task_of_a_fixture(kept, number):
+    assert kept in asyncio.all_tasks()
 
 
 async def test_async(one, server):
@@ -352,7 +372,7 @@ def test_what_is_left_behind_is_red(
 @pytest.mark.gate("pytest in pytest")
 def test_what_is_clean_is_green(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that clean up pass, with fixtures, parameters, markers, examples, executors, shared servers."""
-    run(pytester, CLEAN, monkeypatch).assert_outcomes(passed=12)
+    run(pytester, CLEAN, monkeypatch).assert_outcomes(passed=14)
 
 
 @pytest.mark.parametrize(

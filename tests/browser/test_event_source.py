@@ -15,11 +15,11 @@ from starlette.responses import HTMLResponse
 
 from miniagents import InteractionContext, Message, MiniAgents, miniagent
 from miniagents.ext.web import chat_routes
-from tests.support.browser import browser
+from tests.support.browser import ONE_BROWSER, browser
 from tests.support.cuts import Cuts
 from tests.support.web import served
 
-pytestmark = [pytest.mark.gate("starts a browser"), pytest.mark.loop(timeout=60.0)]
+pytestmark = [pytest.mark.gate("starts a browser"), pytest.mark.loop(timeout=60.0), *ONE_BROWSER]
 
 ROOT = Path(__file__).parents[2]
 (SCRIPT,) = re.findall(r"```js\n(.*?)```", (ROOT / "docs" / "web.md").read_text(encoding="utf-8"), re.DOTALL)

@@ -24,9 +24,10 @@ from miniagents.values import (
     ToolResult,
     Usage,
 )
+from tests.support.browser import ONE_BROWSER
 from tests.support.page_modules import page_modules
 
-pytestmark = [pytest.mark.gate("starts a browser"), pytest.mark.loop(timeout=120.0)]
+pytestmark = [pytest.mark.gate("starts a browser"), pytest.mark.loop(timeout=120.0), *ONE_BROWSER]
 
 PIXEL = b"GIF89a\x01\x00\x01\x00\x80\x01\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\n\x00\x01\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02L\x01\x00;"
 

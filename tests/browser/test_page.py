@@ -12,11 +12,15 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from tests.support.browser import browser
+from tests.support.browser import ONE_BROWSER, browser
 from tests.support.cuts import Cuts
 from tests.support.page_server import PageServer, page_server
 
-pytestmark = [pytest.mark.gate("starts a browser and a server"), pytest.mark.loop(timeout=120.0)]
+pytestmark = [
+    pytest.mark.gate("starts a browser and a server"),
+    pytest.mark.loop(timeout=120.0),
+    *ONE_BROWSER,
+]
 
 SOON = 20_000  # milliseconds; on a machine that does something else
 COUNTED = "".join(f"{number} " for number in range(1, 41)).strip()

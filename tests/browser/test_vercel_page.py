@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.support.browser import browser
+from tests.support.browser import ONE_BROWSER, browser
 from tests.support.mcp_servers import ROOT
 from tests.support.vercel_chat import build_vercel_page
 
 pytestmark = [
     pytest.mark.gate("installs the package of the client, and starts a browser and a server"),
     pytest.mark.loop(timeout=120.0),
+    *ONE_BROWSER,
 ]
 
 SOON = 20_000  # milliseconds; on a machine that does something else

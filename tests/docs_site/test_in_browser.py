@@ -13,12 +13,13 @@ from starlette.requests import Request as Asked
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.support.browser import browser, leave_out
+from tests.support.browser import ONE_BROWSER, browser, leave_out
 from tests.support.web import served
 
 pytestmark = [
     pytest.mark.gate("starts a browser, on the site that was built"),
     pytest.mark.loop(timeout=240.0),
+    *ONE_BROWSER,
 ]
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import asyncio
 import gc
 import io
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Set as AbstractSet
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -54,7 +54,7 @@ def run_async(
 
 
 async def without_leaks(coro_fn: Callable[[], Coroutine[object, object, T]], seconds: float | None) -> T:
-    """Await `coro_fn()`, and look at what it leaves behind on this loop.
+    """Await `coro_fn()`, and look at what it leaves behind on this loop: what was there before may stay.
 
     Args:
         coro_fn: called once; what it returns runs in the task that awaits this.
@@ -64,10 +64,10 @@ async def without_leaks(coro_fn: Callable[[], Coroutine[object, object, T]], sec
         TimeoutError: it took longer.
         AssertionError: it ended but left a task running or an async generator open.
     """
-    generators = watch_generators()
+    generators, before = watch_generators(), asyncio.all_tasks()
     result = await _within(coro_fn, seconds)
-    await _settle(generators)
-    left = [f"task {task!r}" for task in _other_tasks()]
+    await _settle(generators, before)
+    left = [f"task {task!r}" for task in asyncio.all_tasks() - before]
     left += [f"async generator {generator!r}" for generator in open_generators(generators)]
     if left:
         raise AssertionError("the test ended but left behind: " + "; ".join(left))
@@ -92,13 +92,15 @@ async def _within(coro_fn: Callable[[], Coroutine[object, object, T]], seconds: 
         raise
 
 
-async def _settle(generators: WeakSet[AsyncGenerator[object, object]]) -> None:
+async def _settle(
+    generators: WeakSet[AsyncGenerator[object, object]], before: AbstractSet[asyncio.Task[object]]
+) -> None:
     """Give what is already ending a bounded number of loop turns; collect cycles only if need be."""
     for collect in (False, True):
         if collect:
             gc.collect()
         for _ in range(_TURNS_OF_GRACE):
-            if not _other_tasks() and not open_generators(generators):
+            if asyncio.all_tasks() <= before and not open_generators(generators):
                 return
             await asyncio.sleep(0)
 
@@ -123,10 +125,6 @@ def open_generators(
 ) -> list[AsyncGenerator[object, object]]:
     """Return those that have not ended."""
     return [each for each in generators if getattr(each, "ag_frame", None) is not None]
-
-
-def _other_tasks() -> list[asyncio.Task[object]]:
-    return [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
 
 def _show_tasks() -> None:
