@@ -23,6 +23,7 @@ import miniagents
 from tests.support.chat_wire import DONE, chunk, event
 from tests.support.docs_pages import (
     BLOCKS,
+    CHECKED,
     CONSOLES,
     CONTINUED,
     ELSEWHERE,
@@ -36,7 +37,6 @@ from tests.support.docs_pages import (
 from tests.support.plugin import plugin_path
 from tests.support.scripts import run_script, run_shell
 from tests.support.sse_server import Exchange, serve, sse
-from tests.typing.checkers import run
 
 PROGRAMS = [block for block in BLOCKS if block.kind == "program" and not block.is_wrong]
 ALONE = [block for block in PROGRAMS if block.answers or block.said]
@@ -49,12 +49,6 @@ TOGETHER = [
     )
 ]
 TESTS = [block for block in BLOCKS if block.kind == "pytest"]
-CHECKED = [
-    block
-    for block in BLOCKS
-    if block.kind in {"program", "app"} and not block.needs and block.page not in CONTINUED
-]
-"""What type checkers read."""
 
 
 def name_of(block: Block) -> str:
@@ -177,57 +171,6 @@ async def test_console(command: str, output: str, tmp_path: Path) -> None:
     """The shell shows what the page shows."""
     done = await run_shell(command, tmp_path)
     assert (done.out, done.err, done.code) == (output, "", 0)
-
-
-# No program names a type of an SDK; reading them all takes mypy three times as long.
-MYPY = """
-[mypy]
-strict = True
-[mypy-miniagents.*]
-follow_imports = silent
-[mypy-openai.*,anthropic.*]
-follow_imports = skip
-"""
-
-
-def _programs(folder: Path, config: str, text: str) -> Path:
-    """A folder with every program, and with the settings of a checker; where these are."""
-    programs = folder / f"programs-{Path(config).stem}"
-    programs.mkdir()
-    for block in CHECKED:
-        programs.joinpath(block.file).write_text(block.code, encoding="utf-8")
-    programs.joinpath(config).write_text(text, encoding="utf-8")
-    return programs
-
-
-@pytest.mark.loop(timeout=120)
-@pytest.mark.gate("mypy reads the programs")
-def test_types(tmp_path: Path) -> None:
-    """Every program passes `mypy --strict`, and of the wrong ones it says what stands behind them."""
-    programs = _programs(tmp_path, "mypy.ini", MYPY)
-    done = run("mypy", f"--config-file={programs / 'mypy.ini'}", f"--cache-dir={os.devnull}", str(programs))
-    assert done.err == ""
-    said = done.out.splitlines()
-    expected = "".join(block.output for block in BLOCKS if block.is_wrong)
-    errors = "".join(f"{line.rpartition('programs-mypy/')[2]}\n" for line in said if ": error: " in line)
-    assert re.fullmatch(re.escape(expected).replace("…", ".+"), errors), errors
-    assert said[-1].endswith(f"(checked {len(CHECKED)} source files)")
-
-
-@pytest.mark.loop(timeout=120)
-@pytest.mark.gate("pyright reads the programs")
-def test_pyright(tmp_path: Path) -> None:
-    """Every program passes pyright, strict, and in the wrong ones it finds mistakes in the same lines."""
-    wrong = [block for block in BLOCKS if block.is_wrong]
-    programs = _programs(tmp_path, "pyrightconfig.json", '{"typeCheckingMode": "strict"}')
-    done = run("pyright", f"--project={programs}", f"--pythonpath={sys.executable}", "--outputjson")
-    assert done.err == ""
-    said = json.loads(done.out)
-    errors = [each for each in said["generalDiagnostics"] if each["severity"] == "error"]
-    found = {(Path(each["file"]).name, each["range"]["start"]["line"] + 1) for each in errors}
-    lines = [line.split(":")[:2] for block in wrong for line in block.output.splitlines()]
-    assert found == {(file, int(line)) for file, line in lines}, errors
-    assert said["summary"]["filesAnalyzed"] == len(CHECKED)
 
 
 def test_files_have_names_of_their_own() -> None:

@@ -24,6 +24,7 @@ from typing import Final
 
 __all__ = [
     "BLOCKS",
+    "CHECKED",
     "CONSOLES",
     "CONTINUED",
     "ELSEWHERE",
@@ -157,6 +158,13 @@ BLOCKS: Final = [
     block for page, text in PAGES.items() if page not in ELSEWHERE for block in blocks_of(page, text)
 ]
 """The Python blocks of all pages that no other module runs."""
+
+CHECKED: Final = [
+    block
+    for block in BLOCKS
+    if block.kind in {"program", "app"} and not block.needs and block.page not in CONTINUED
+]
+"""What type checkers read: `tests/typing/test_wheel.py`."""
 
 CONSOLES: Final[list[tuple[str, str]]] = [
     console for page, text in PAGES.items() if page not in ELSEWHERE for console in _CONSOLE.findall(text)

@@ -19,7 +19,7 @@ TIMEOUT = 300  # seconds
 _QUICK = """
 [mypy-miniagents.*]
 follow_imports = silent
-[mypy-prompt_toolkit.*,rich.*]
+[mypy-anthropic.*,prompt_toolkit.*,rich.*]
 follow_imports = skip
 """
 

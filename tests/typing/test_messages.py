@@ -1,17 +1,15 @@
-"""The first line of what a checker says of a likely mistake is short, and names what is wrong."""
+"""The first line of what a checker says of a likely mistake is short, and names what is wrong.
 
-import json
+`test_wheel.py` has the checkers read them.
+"""
+
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests.typing.checkers import HERE, ROOT, TIMEOUT, Found, run, settings
-
-pytestmark = pytest.mark.loop(timeout=TIMEOUT)
+from tests.typing.checkers import HERE
 
 SOURCE = HERE / "messages.py"
 LONGEST = 200  # characters
@@ -52,43 +50,21 @@ def test_a_line_is_short_and_names_what_is_wrong(checker: str) -> None:
         assert [name for name in mistake.names if name not in line] == [], line
 
 
-@pytest.mark.gate("mypy reads the mistakes")
-def test_mypy_says_what_is_recorded(tmp_path: Path) -> None:
-    """The first line of mypy is the one that stands above each mistake."""
-    (tmp_path / "mypy.ini").write_text(settings(), encoding="utf-8")
-    done = run("mypy", f"--config-file={tmp_path / 'mypy.ini'}", str(_bare(tmp_path)))
-    said = re.findall(r"messages\.py:(\d+): error: (.*?)  \[[\w-]+\]$", done.out, re.MULTILINE)
-    _compare("mypy", [(int(line), text) for line, text in said])
+def compare(checker: str, said: Sequence[tuple[int, str]]) -> None:
+    """Look whether the first thing that a checker says of each line is what is recorded.
 
-
-@pytest.mark.gate("pyright reads the mistakes")
-def test_pyright_says_what_is_recorded(tmp_path: Path) -> None:
-    """The same of pyright."""
-    _bare(tmp_path)
-    project = {
-        "typeCheckingMode": "strict",
-        "pythonVersion": "3.11",
-        "executionEnvironments": [{"root": ".", "extraPaths": [str(ROOT)]}],
-    }
-    (tmp_path / "pyrightconfig.json").write_text(json.dumps(project), encoding="utf-8")
-    done = run("pyright", "--project", str(tmp_path), f"--pythonpath={sys.executable}", "--outputjson")
-    said = re.findall(
-        r"messages\.py:(\d+): error: (.*)", "\n".join(Found.read(done.out + done.err).complaints)
-    )
-    _compare("pyright", [(int(line), text) for line, text in said if not CONSEQUENCE.fullmatch(text)])
-
-
-def _compare(checker: str, said: Sequence[tuple[int, str]]) -> None:
+    Args:
+        checker: its name.
+        said: lines and what it says of them, in its order.
+    """
     first = dict(reversed(said))
     recorded = {each.line: each.lines[checker] for each in _mistakes()}
     assert recorded == {line: first.get(line, "nothing") for line in recorded}
 
 
-def _bare(folder: Path) -> Path:
+def bare() -> str:
     """The mistakes without the comments that hide what is said of them."""
-    file = folder / SOURCE.name
-    file.write_text(IGNORED.sub("", SOURCE.read_text(encoding="utf-8")), encoding="utf-8")
-    return file
+    return IGNORED.sub("", SOURCE.read_text(encoding="utf-8"))
 
 
 def _mistakes() -> list[Mistake]:
