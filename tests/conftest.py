@@ -41,6 +41,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 from typing_extensions import override
 
+from tests.support.browser import one_browser
 from tests.support.canaries import watched
 from tests.support.eager import SUPPORTED, eager_tasks
 from tests.support.leaks import Snapshot, leaks_since
@@ -266,8 +267,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def the_browser() -> AsyncGenerator[None]:
     """Keep a browser for tests that have the marks `ONE_BROWSER`."""
-    from tests.support.browser import one_browser  # noqa: PLC0415 - only the gate starts one
-
     async with one_browser():
         yield
 

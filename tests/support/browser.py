@@ -15,11 +15,13 @@ import os
 import shutil
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 from weakref import WeakKeyDictionary
 
 import pytest
-from playwright.async_api import Browser, BrowserType, async_playwright
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserType
 
 __all__ = ["ONE_BROWSER", "browser", "leave_out", "one_browser"]
 
@@ -28,11 +30,11 @@ _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chr
 ONE_BROWSER: Final = (pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("the_browser"))
 """Marks of tests that share a browser; the fixture is in `tests/conftest.py`."""
 
-_kept: Final = WeakKeyDictionary[asyncio.AbstractEventLoop, Browser]()
+_kept: Final = WeakKeyDictionary[asyncio.AbstractEventLoop, "Browser"]()
 
 
 @asynccontextmanager
-async def browser(*words: str) -> AsyncGenerator[Browser]:
+async def browser(*words: str) -> AsyncGenerator["Browser"]:
     """Start it, or give the one that is shared; skip the test where there is none, but never in CI.
 
     Args:
@@ -40,6 +42,8 @@ async def browser(*words: str) -> AsyncGenerator[Browser]:
     """
     kept = _kept.get(asyncio.get_running_loop())
     if kept is None:
+        from playwright.async_api import async_playwright  # noqa: PLC0415 - each run imports this module
+
         async with async_playwright() as playwright, _launched(playwright.chromium, words) as chromium:
             yield chromium
     elif words:
@@ -66,7 +70,7 @@ async def one_browser() -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def _launched(chromium: BrowserType, words: Sequence[str]) -> AsyncGenerator[Browser]:
+async def _launched(chromium: "BrowserType", words: Sequence[str]) -> AsyncGenerator["Browser"]:
     found = next(filter(None, map(shutil.which, (chromium.executable_path, *_NAMES))), None)
     if found is None:
         leave_out(
