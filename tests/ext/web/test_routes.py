@@ -354,7 +354,7 @@ async def test_a_run_whose_log_is_damaged(tmp_path: Path) -> None:
                 answer = await client.get(f"/chat/runs/{place}")
                 assert (500, "damaged_run") == (answer.status_code, answer.json()["error"]["code"])
                 assert str(tmp_path) not in answer.text
-            assert 500 == (await client.head("/chat/runs/7")).status_code  # so that a page does not come again
+            assert 500 == (await client.head("/chat/runs/7")).status_code  # a page does not come again
             assert "lost" == events((await client.get("/chat/runs/8")).text)[-1]["how"]
 
 
