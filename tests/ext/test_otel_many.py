@@ -36,7 +36,7 @@ from miniagents.ext.otel import tracing
 from miniagents.observers import Observer, RunEnded, RunEvent, RunInfo
 from miniagents.testing import scripted_model
 
-RUNS = int(os.environ.get("RUNS", "150"))
+RUNS = int(os.environ.get("RUNS", "50"))
 """At once, in each of three rounds of the gate; 1,000 at night."""
 
 TABLE = 32_768
