@@ -24,10 +24,13 @@ from math import isfinite
 from pathlib import Path
 from select import select
 from types import MappingProxyType
-from typing import IO, Final, Literal, Protocol, TypeAlias, cast
+from typing import IO, Final, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from miniagents.errors import MiniAgentsError
 
+T = TypeVar("T")
+
+READ_ERRORS: Final = (OSError, EOFError, zlib.error)
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _LONGEST: Final = 64 * 2**20  # bytes of a line
 _SHOWN: Final = 40
@@ -181,6 +184,18 @@ def form_of(path: str | Path, *, written: bool = False) -> FileForm:
     return FileForm(name, zipped)
 
 
+def rows_error(name: str, error: Exception) -> RowsError:
+    """Return the RowsError for one of `READ_ERRORS`, the errors of reading a file."""
+    match error:
+        case gzip.BadGzipFile() | zlib.error():
+            why = "is not a gzip file, although its name ends with .gz; rename it, or compress it"
+        case EOFError():
+            why = "is cut off: its gzip data have no end; get the complete file"
+        case _:
+            why = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    return RowsError(f"{name} {why}.")
+
+
 @contextmanager
 def file_errors(name: str) -> Generator[None]:
     """Turn the errors of reading a file into a RowsError.
@@ -190,14 +205,8 @@ def file_errors(name: str) -> Generator[None]:
     """
     try:
         yield
-    except (gzip.BadGzipFile, zlib.error):
-        raise RowsError(
-            f"{name} is not a gzip file, although its name ends with .gz; rename it, or compress it."
-        ) from None
-    except EOFError:
-        raise RowsError(f"{name} is cut off: its gzip data have no end; get the complete file.") from None
-    except OSError as error:
-        raise RowsError(f"{name} cannot be read: {error.strerror or error}.") from None
+    except READ_ERRORS as error:
+        raise rows_error(name, error) from None
 
 
 def opened(path: Path, form: FileForm) -> IO[bytes]:
@@ -333,17 +342,25 @@ class TextRows:
 
     def objects(self) -> Iterator[str] | None:
         """The JSON of each row, as it stands in the file; None for CSV."""
-        return None if self._form.name == "csv" else self._json()
-
-    def _json(self) -> Iterator[str]:
-        with file_errors(self.name), opened(self._path, self._form) as file:
-            for _, line in lines_of(file, self.name):
-                if not line.isspace():
-                    yield line.strip()
+        return None if self._form.name == "csv" else self._of_file(_objects)
 
     def _read(self) -> Generator[Row]:
-        with file_errors(self.name), opened(self._path, self._form) as file:
-            yield from (_csv_rows if self._form.name == "csv" else _json_rows)(file, self.name)
+        return self._of_file(_csv_rows if self._form.name == "csv" else _json_rows)
+
+    def _of_file(self, read: Callable[[IO[bytes], str], Iterator[T]]) -> Generator[T]:
+        """Yield what is read from the file."""
+        with file_errors(self.name):
+            file = opened(self._path, self._form)
+        try:
+            yield from read(file, self.name)
+        except READ_ERRORS as error:
+            raise rows_error(self.name, error) from None
+        finally:
+            file.close()
+
+
+def _objects(file: IO[bytes], name: str) -> Iterator[str]:
+    return (line.strip() for _, line in lines_of(file, name) if not line.isspace())
 
 
 def _json_rows(file: IO[bytes], name: str) -> Iterator[Row]:

@@ -169,7 +169,8 @@ class Job(Generic[RowT]):
                 self._kept = KeptRows(journal, self.records)
             if self.settings.progress is not None:
                 stack.callback(self.meter.report)
-                stack.callback(asyncio.create_task(self._report()).cancel)
+                reporting = asyncio.create_task(self._report())
+                stack.callback(reporting.cancel)
             await self._begin()
             if self.settings.errors is not None:
                 errors = self.meter.errors = ErrorsFile(Path(self.settings.errors))

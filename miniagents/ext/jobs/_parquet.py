@@ -60,8 +60,18 @@ class ParquetRows:
 
     def batches(self) -> Iterator[_Batch]:
         """Yield the rows as they stand in the file, some at a time."""
-        with _parquet_errors(self.name), _PARQUET.ParquetFile(str(self._path)) as file:
-            yield from file.iter_batches(batch_size=self._batch)
+        with _parquet_errors(self.name):
+            file = _PARQUET.ParquetFile(str(self._path))
+        try:
+            batches = file.iter_batches(batch_size=self._batch)
+            while (batch := self._next(batches)) is not None:
+                yield batch
+        finally:
+            file.close()
+
+    def _next(self, batches: Iterator[_Batch]) -> _Batch | None:
+        with _parquet_errors(self.name):
+            return next(batches, None)
 
     def __iter__(self) -> Iterator[Row]:
         for batch in self.batches():
