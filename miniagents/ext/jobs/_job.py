@@ -160,6 +160,11 @@ class Job(Generic[RowT]):
             if not work.cancelled():
                 work.exception()  # it was raised above, or the reader has left
 
+    def stop(self) -> None:
+        """Send no more rows; those that are under way end, and the next ones are taken by nobody."""
+        self.stopped = self.stopped or "declined"
+        self._signal("turn")
+
     # -- the work ------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:

@@ -234,6 +234,7 @@ class _FileJob:
             OSError: a row cannot be written.
         """
         job, written = self.job, 0
+        failure: Exception | None = None
         changed = JournalError(
             f"{self.rows.name} was changed while the job ran. Run the job again; rows that have not changed "
             "are not sent again."
@@ -241,15 +242,19 @@ class _FileJob:
         with suppress(BudgetExceededError, TooManyFailuresError):
             async with aclosing(job.rows(None if lines is None else lines.pass_on)) as rows:
                 async for row in rows:
-                    if row.index > written:  # the job has stopped, and did not send the row before
+                    if row.index > written:  # the row before was not sent, or cannot be written
                         continue
                     try:
                         writer.write(self._added(row))
-                    except StopIteration:
-                        raise changed from None
+                    except (StopIteration, OSError) as error:
+                        failure = error if isinstance(error, OSError) else changed
+                        job.stop()  # what is under way is paid, so it is kept before the error is raised
+                        continue
                     written += 1
                     if lines is not None and lines.tell() > AT_ONCE:
                         await lines.pass_on()
+        if failure is not None:
+            raise failure
         if job.stopped is None and job.source != await asyncio.to_thread(self.rows.sha256):
             raise changed
         meter, budget = job.meter, job.budget
