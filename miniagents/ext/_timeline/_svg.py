@@ -112,7 +112,9 @@ def layout_of(lanes: Sequence[Lane], now: float, more: int) -> Layout | None:
     widest = max(row.depth * indent + _LETTER * len(row.name) for row in rows) + 28
     left = round(min(max(widest, _NAMES[0]), _NAMES[1]))
     scale = scale_of(lanes, now, COLUMNS, _CUT)
-    counts = [{colour: scale.counts(dots) for colour, dots in row.lane.dots.items()} for row in rows]
+    counts: list[Mapping[Colour, Mapping[int, int]]] = [
+        {colour: scale.counts(dots) for colour, dots in row.lane.dots.items()} for row in rows
+    ]
     return Layout(rows, scale, counts, left, indent, now, more)
 
 
