@@ -82,7 +82,8 @@ class RowClock:
         )
 
 
-_CLOCK: Final[ContextVar[RowClock]] = ContextVar("miniagents_row_clock")
+# None for a run of another context, such as one that a worker of Ray begins for a row.
+_CLOCK: Final[ContextVar[RowClock | None]] = ContextVar("miniagents_row_clock", default=None)
 _CALL: Final[ContextVar[object]] = ContextVar("miniagents_row_call", default=None)
 
 
@@ -122,6 +123,9 @@ class RowClocks(Observer):
     async def __call__(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
         """Call a model when its limits allow it; until then, the clock of the row stands still."""
         clock = _CLOCK.get()
+        if clock is None:
+            await self._limits(ctx, call)
+            return
         now = asyncio.get_running_loop().time
         waiting = object()
         _CALL.set(waiting)
@@ -151,13 +155,13 @@ class RowClocks(Observer):
         if isinstance(event, PartsCame) and not event.times:
             return  # a message without parts has ended: its run ends, too
         run, now = event.run, event.times[-1] if isinstance(event, PartsCame) else event.at
-        if isinstance(event, RunBegan):
-            self._of_run[run] = _CLOCK.get()
-        clock = self._of_run.get(run)
+        clock = _CLOCK.get() if isinstance(event, RunBegan) else self._of_run.get(run)
         if clock is None:
             return
-        if isinstance(event, RunBegan) and run.kind == "model":  # its limit has let it go
-            clock.go(_CALL.get(), now)
+        if isinstance(event, RunBegan):
+            self._of_run[run] = clock
+            if run.kind == "model":  # its limit has let it go
+                clock.go(_CALL.get(), now)
         elif isinstance(event, RunEnded):
             del self._of_run[run]
         clock.last_sign = now

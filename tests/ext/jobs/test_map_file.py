@@ -573,6 +573,7 @@ async def test_a_stream_of_a_job_that_stops(tmp_path: Path) -> None:
     assert [*range(5)] == [json.loads(line)["n"] for line in out.getvalue().splitlines()]
 
 
+@pytest.mark.logs("which it does not declare")
 async def test_answers_of_classes_that_are_not_declared(tmp_path: Path) -> None:
     """The file of the first run has the answers of undeclared classes as the file of a later run has them."""
     path = write_rows(tmp_path, 2)
