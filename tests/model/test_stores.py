@@ -3,13 +3,13 @@
 import pytest
 
 from tests.model.stores import Kind, failing
-from tests.support.amounts import amount
 from tests.support.postgres import postgres_server
 
-FEW = amount(1, 40)
+FEW = 40
 MANY = 30
 
 
+@pytest.mark.gate("40 schedules with real times")
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @pytest.mark.loop(timeout=120.0)
 async def test_servers_that_share_a_store(kind: Kind) -> None:

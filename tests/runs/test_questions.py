@@ -302,7 +302,7 @@ async def test_refused() -> None:
 
 
 @pytest.mark.logs("had not ended drain_timeout")
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.gate("waits a second")), "after"])
 async def test_another_process(tmp_path: Path, when: Literal["before", "after"]) -> None:
     """A question outlives its server: it is answered elsewhere, before or after the next one starts; once."""
     path, paid = tmp_path / "runs.journal", list[int]()

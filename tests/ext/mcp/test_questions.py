@@ -106,6 +106,7 @@ async def test_of_a_server_to_nobody() -> None:
         assert "cancel" == await book.invoke("{}")
 
 
+@pytest.mark.gate("half a second for each form of the protocol")
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_of_an_agent(mode: str) -> None:
     """The person at a client answers the questions of the agents that it calls, and allows their calls."""

@@ -124,6 +124,7 @@ async def test_images() -> None:
             assert shown == (await client.call_tool(name, given)).content
 
 
+@pytest.mark.gate("starts three servers")
 async def test_other_sites() -> None:
     """M1: at whatever address it listens, no page of another site reaches the agents (DNS rebinding)."""
     for http, token, hosts in (

@@ -108,6 +108,7 @@ async def test_cancelled() -> None:
         assert await tools["add"].invoke('{"a": 1}') == "2"
 
 
+@pytest.mark.gate("half a second of real time")
 async def test_timeout() -> None:
     """A call that takes too long is told to the model as that, cancelled at the server, and no other is."""
     counts: dict[str, int] = {}
