@@ -19,6 +19,7 @@ _PACKAGES = ("miniagents", "miniagents.values")
 _MODULES = ("errors", "operators", "parts", "promising", "testing", "tools", "types")
 
 
+@pytest.mark.gate("starts an interpreter")
 def test_importing_the_package_imports_no_layer() -> None:
     """`import miniagents` imports neither a layer nor pydantic nor reactivex; a first name does."""
     assert "[] True" == _printed(

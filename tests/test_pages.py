@@ -166,6 +166,7 @@ def test_tests(block: Block, tmp_path: Path) -> None:
     assert f"\n{count} passed" in done.stdout, done.stdout
 
 
+@pytest.mark.gate("starts programs")
 @pytest.mark.parametrize(("command", "output"), CONSOLES)
 async def test_console(command: str, output: str, tmp_path: Path) -> None:
     """The shell shows what the page shows."""

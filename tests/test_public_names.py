@@ -240,6 +240,7 @@ def test_public_names_are_few() -> None:
     assert set() == names - _words_of_pages()
 
 
+@pytest.mark.gate("reads each public name")
 def test_names_fit_into_a_hover() -> None:
     """The signature and docstring of a public class, function or method have at most 1,500 characters."""
     hovers = {path: _hover(path, value) for module in _what_users_import() for path, value in _public(module)}

@@ -124,6 +124,7 @@ async def run_command(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[
     return code, captured.out + captured.err
 
 
+@pytest.mark.gate("half a second of real time")
 async def test_questions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A question is a line with all that is asked; the run goes on at once when it is answered from here."""
     file = tmp_path / "runs.journal"
@@ -211,6 +212,7 @@ async def test_runs_without_a_server(tmp_path: Path, capsys: pytest.CaptureFixtu
     ] == [line.split(" ", 1)[1] for line in said.splitlines()]
 
 
+@pytest.mark.gate("half a second of real time")
 def test_cassette(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The calls of models in a run are a cassette: a test replays them without a model, with their pauses."""
 

@@ -190,7 +190,7 @@ async def rounds(runs: int, count: int, observers: list[Observer], seed: int) ->
 
 @pytest.mark.loop(virtual=True, timeout=300)
 @pytest.mark.parametrize(
-    ("runs", "count"), [(20, 1), pytest.param(RUNS, 3, marks=pytest.mark.gate("many runs"))]
+    ("runs", "count"), [(5, 1), pytest.param(RUNS, 3, marks=pytest.mark.gate("many runs"))]
 )
 async def test_many_runs(runs: int, count: int, caplog: pytest.LogCaptureFixture) -> None:
     """Each span ends once, after those below it and below the run that began it; nothing is kept."""

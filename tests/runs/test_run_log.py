@@ -248,7 +248,14 @@ async def test_the_owner() -> None:
 @pytest.mark.loop(virtual=True)
 @pytest.mark.logs("cannot be recorded")
 @pytest.mark.parametrize(
-    "part", ["x" * 1_000_000, Reasoning("x" * 1_000_000), ToolCallDelta(0, arguments="x" * 1_000_000)]
+    "part",
+    [
+        "x" * 1_000_000,
+        *(
+            pytest.param(each, marks=pytest.mark.gate("half a second of processor time"))
+            for each in (Reasoning("x" * 1_000_000), ToolCallDelta(0, arguments="x" * 1_000_000))
+        ),
+    ],
 )
 async def test_a_slow_store(part: Part) -> None:
     """A run whose parts, of any kind, have 16 million characters that wait for its store begins again."""

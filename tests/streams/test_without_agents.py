@@ -13,15 +13,12 @@ print(sorted(layers - {{"_lazy_names"}}))
 """
 
 
+@pytest.mark.gate("starts an interpreter")
 @pytest.mark.parametrize(
     ("module", "layers"),
     [
         ("miniagents.streams", ["streams", "values"]),
-        pytest.param(
-            "miniagents.operators",
-            ["messages", "operators", "streams", "values"],
-            marks=pytest.mark.gate("a process of its own"),
-        ),
+        ("miniagents.operators", ["messages", "operators", "streams", "values"]),
     ],
 )
 def test_no_agent_is_imported(module: str, layers: list[str]) -> None:

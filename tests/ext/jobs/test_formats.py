@@ -143,6 +143,7 @@ def test_times_of_nanoseconds(tmp_path: Path) -> None:
     assert b"a test" == copied.schema.metadata[b"made by"]
 
 
+@pytest.mark.gate("half a second for each form")
 @pytest.mark.parametrize("name", ["big.jsonl", "big.parquet"])
 def test_large_rows(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However large rows are, a few of them are in memory at once, read and written."""

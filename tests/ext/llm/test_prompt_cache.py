@@ -47,7 +47,14 @@ def agent(wire: Wire, url: str, **keywords: object):  # type: ignore[no-untyped-
     return wire.agent.fork(**{**settings, **keywords})
 
 
-@pytest.mark.parametrize("wire", WIRES, ids=repr)
+@pytest.mark.parametrize(
+    "wire",
+    [
+        pytest.param(each, marks=pytest.mark.gate("the same on another wire") if at else ())
+        for at, each in enumerate(WIRES)
+    ],
+    ids=repr,
+)
 async def test_a_dialog(wire: Wire) -> None:
     """Over 20 turns, nine tenths or more of what is possible comes from the cache."""
     usage, cache = RunUsage(), PrefixCache(wire)

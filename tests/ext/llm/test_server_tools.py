@@ -183,6 +183,7 @@ def pages(exchange: Exchange) -> Script:
     return streamed([SAID], "end_turn")
 
 
+@pytest.mark.gate("half a second of processor time")
 async def test_tools_of_anthropic_through_histories(tmp_path: Path) -> None:
     """With a tool of ours: the forms of Anthropic, the pause, and the answer out of each history."""
 

@@ -146,6 +146,7 @@ async def test_reset_at_every_byte_over_sockets(wire: Wire) -> None:
 # -- what must turn them red -----------------------------------------------------------------------------
 
 
+@pytest.mark.gate("cuts a stream at each byte")
 @pytest.mark.parametrize(
     "recording",
     [
