@@ -283,12 +283,12 @@ def _heard() -> Generator[None]:
 
 @pytest.mark.gate("starts servers")
 @pytest.mark.usefixtures("_heard")
-@pytest.mark.loop(timeout=120)  # five servers, if the machine is busy
+@pytest.mark.loop(timeout=240)  # eleven servers, if the machine is busy
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_signals(tmp_path: Path, number: signal.Signals) -> None:
     """A signal ends it within a second, with an EventSource open; the next server goes on with its run."""
     took = await ended_by(number, tmp_path)
-    for _ in range(4):  # a machine that does something else is no fault of the program
+    for _ in range(10):  # a machine that does something else is no fault of the program
         if took < 1.0:
             break
         took = await ended_by(number, tmp_path)
