@@ -9,7 +9,7 @@ they leave open is done here:
 * `--loop-seed` shuffles the order of tasks, `PYTHONASYNCIODEBUG=1` has all loops in debug mode;
 * `--uvloop` runs on uvloop what has no loop of a kind of its own, `--eager-tasks` starts tasks at once.
 
-There are no async fixtures: use `async with` in the test. The only one keeps a browser for many tests.
+There is one async fixture, which keeps a browser for many tests; else use `async with` in the test.
 
 In every test, no log and no error of a model may show the key or the prompt of the canary.
 

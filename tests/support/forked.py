@@ -23,7 +23,7 @@ from importlib import import_module
 
 for name in sys.argv[1:]:
     import_module(name)
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children here
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system removes children that have ended
 for line in sys.stdin:
     words, folder, environ, out = json.loads(line)
     files = [os.open(file, os.O_RDWR) for file in (os.devnull, out, os.devnull)]

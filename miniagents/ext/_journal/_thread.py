@@ -25,8 +25,8 @@ Urgency: TypeAlias = Literal["read", "soft", "hard"]
 
 _LOG: Final = logging.getLogger("miniagents.ext.journal")
 _LARGEST: Final = 1000  # jobs of a group
-_PAUSE: Final = 0.02  # seconds between two groups of soft writes, on average over
-_BURST: Final = 0.2  # seconds
+_PAUSE: Final = 0.02  # seconds between two groups of soft writes, on average
+_BURST: Final = 0.2  # seconds of pauses that may be left out after a time without writes
 _TRIES: Final = 100  # of a transaction that is in the way of another one
 _MUCH: Final = 65536  # bytes that do not wait for that
 

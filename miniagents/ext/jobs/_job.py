@@ -161,7 +161,7 @@ class Job(Generic[RowT]):
                 work.exception()  # it was raised above, or the reader has left
 
     def stop(self) -> None:
-        """Send no more rows; those that are under way end, and the next ones are taken by nobody."""
+        """Send no more rows. Those that are under way end, are kept, and are yielded."""
         self.stopped = self.stopped or "declined"
         self._signal("turn")
 

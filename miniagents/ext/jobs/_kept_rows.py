@@ -110,13 +110,14 @@ class KeptRows:
         If that is another class, this logs a warning, once for each class.
         """
         kind = type(message)
-        if self._same.get(kind, False) or (kind in self._same and not as_kept):
+        same = self._same.get(kind)
+        if same or (same is False and not as_kept):
             return message
         try:
             later = self.records.messages_of(entry)[-1]
         except JournalError:  # a later run sends the row again
             return message
-        if kind not in self._same:
+        if same is None:
             self._same[kind] = type(later) is kind
             if type(later) is not kind:
                 _LOG.warning(

@@ -169,6 +169,24 @@ async def test_cannot_write(path: Path, pragma: str, back: str, why: str) -> Non
         assert [*events(1), *events(2)] == [*(await journal.read("a")).events]
 
 
+async def test_the_first_steps_are_written_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a time without writes, ten steps that follow each other do not wait; many more keep a pace."""
+    monkeypatch.setattr("miniagents.ext._journal._thread._PAUSE", 100.0)
+    monkeypatch.setattr("miniagents.ext._journal._thread._BURST", 1000.0)
+    async with Journal(path) as journal:
+        await journal.begin(lease := Lease(RunRecord("a")), events(1))
+
+        async def steps(first: int, end: int) -> None:
+            for number in range(first, end):
+                await journal.append(lease, events(number))
+
+        await asyncio.wait_for(steps(2, 11), 20)
+        more = asyncio.create_task(steps(11, 15))
+        assert (set(), {more}) == await asyncio.wait([more], timeout=0.1)
+        more.cancel()
+        await asyncio.wait([more])
+
+
 @pytest.mark.logs("cannot be written", "can be used again")
 async def test_the_log_of_an_outage(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A server whose journal cannot be used logs one sentence when that begins, and one when it is over."""
