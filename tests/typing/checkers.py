@@ -19,7 +19,7 @@ TIMEOUT = 300  # seconds
 _QUICK = """
 [mypy-miniagents.*]
 follow_imports = silent
-[mypy-anthropic.*,prompt_toolkit.*,rich.*]
+[mypy-aiohttp.*,anthropic.*,jsonschema.*,openai.*,opentelemetry.*,prompt_toolkit.*,psycopg.*,pyarrow.*,ray.*,rich.*,uvicorn.*]
 follow_imports = skip
 """
 
