@@ -56,7 +56,7 @@ pytest_plugins = ["pytester"]
 # The same examples on every machine: a red gate must be red again when somebody looks at it.
 _CI = settings(derandomize=True, print_blob=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", _CI, max_examples=15)
-settings.register_profile("ci", _CI)  # what .ci/run has
+settings.register_profile("ci", _CI, max_examples=50)  # what .ci/run has
 settings.register_profile("nightly", _CI, derandomize=False, max_examples=5_000)
 settings.register_profile("few", _CI, max_examples=5)  # where another dimension is looked at
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "quick")

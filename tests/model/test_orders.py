@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 from _pytest.mark import ParameterSet
 
-from tests.model.orders import Explored, explored, main
+from tests.model.orders import MOST, Explored, explored, main
 from tests.model.scenarios import SCENARIOS
 from tests.model.stage import Play, Scenario, Stage, outcomes
 from tests.model.turns import Choices, UnsteadyError, new_loop, orders
+from tests.support.amounts import amount
 
 QUICK = [each for each in SCENARIOS.values() if not each.slow]
 SLOW = [each for each in SCENARIOS.values() if each.slow]
@@ -33,8 +34,8 @@ def test_every_order_is_right(scenario: Scenario) -> None:
 @pytest.mark.loop(timeout=120)
 @pytest.mark.parametrize("scenario", [marked(each) for each in SLOW])
 def test_every_order_of_a_large_tree_is_right(scenario: Scenario) -> None:
-    """The same, where each scenario has hundreds of orders or more."""
-    result = explored(scenario)
+    """The same, where each scenario has hundreds of orders; of thousands, the night tries the rest."""
+    result = explored(scenario, amount(1_000, 1_000, MOST + 1))
     assert {} == result.wrong, str(result)
 
 
