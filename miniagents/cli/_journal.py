@@ -313,9 +313,8 @@ async def _of_runs(options: JournalOptions) -> None:
             records, served = await journal.find(limit=_MOST_RUNS), await journal.served_versions()
             sys.stdout.writelines(f"{_run_line(record, served)}\n" for record in records)
             return
-        for record in reversed(await journal.find(ended=False, limit=sys.maxsize)):
-            found = await open_questions(journal, record.run, answered=True)
-            sys.stdout.writelines(f"{_question_line(each)}\n" for each in found)
+        found = await open_questions(journal, answered=True)
+        sys.stdout.writelines(f"{_question_line(each)}\n" for each in found)
 
 
 async def _of_run(journal: Journal | PostgresJournal, run: str, options: JournalOptions) -> None:

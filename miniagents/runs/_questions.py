@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import math
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
@@ -140,16 +141,20 @@ class _Known:
         return [key for key in self.asked if key not in self.answers and key not in self.void]
 
 
-async def open_questions(journal: RunStore, run: str, *, answered: bool = False) -> list[Question]:
-    """Return the questions of a run that wait for an answer of a person.
+async def open_questions(
+    journal: RunStore, run: str | None = None, *, owner: str | None = None, answered: bool = False
+) -> list[Question]:
+    """Return the questions of a run, or of all runs, that wait for an answer of a person, oldest run first.
 
     Args:
         journal: has the log of the run.
-        run: its id.
+        run: its id; None for all runs that have not ended. A warning in the log names those that cannot be
+            read.
+        owner: the user whose run it is; None: anybody.
         answered: whether to return those, too, that have an answer which the run has not checked yet.
 
     Raises:
-        JournalError: the journal has no such run, or cannot be read.
+        JournalError: the journal has no such run of this owner, or cannot be read.
 
     Example:
         >>> from miniagents.ext.journal import Lease, MemoryJournal, RunRecord, open_questions
@@ -161,13 +166,33 @@ async def open_questions(journal: RunStore, run: str, *, answered: bool = False)
         >>> asyncio.run(main())
         {'text': 'Why?'}
     """
+    if run is None:
+        return await _all_open(journal, owner, answered)
+    if owner is not None and not await journal.find(run=run, owner=owner, limit=1):
+        raise JournalError.unknown(run)
     page, known = await _read(journal, run)
+    if page.record.ended:
+        return []
     sent = {_question_in(key): data for key, data in page.sent.items() if key not in known.refused}
     found = [
         replace(known.asked[key], answered=key in sent, by=_given(sent.get(key))[1]) for key in known.open
     ]
     wanted = [each for each in found if each.kind in _PEOPLE and not _is_over(each)]
     return [each for each in wanted if answered or not each.answered]
+
+
+async def _all_open(journal: RunStore, owner: str | None, answered: bool) -> list[Question]:
+    """The open questions of all runs of an owner that can be read."""
+    questions: list[Question] = []
+    for record in reversed(await journal.find(owner=owner, ended=False, limit=sys.maxsize)):
+        try:
+            questions += await open_questions(journal, record.run, answered=answered)
+        except JournalError as error:
+            if error.reason is None:
+                raise
+            if error.reason != "unknown":  # it was deleted meanwhile
+                _LOG.warning("The questions of a run are left out: %s", error)
+    return questions
 
 
 async def _read(journal: RunStore, run: str) -> tuple[RunPage, _Known]:

@@ -4,8 +4,9 @@ Crosses modules: tools, runs, journals, the routes of `ext.web`.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,9 +31,11 @@ from miniagents import (
     model_agent,
     tool,
 )
+from miniagents.cli import main
 from miniagents.ext.journal import (
     Event,
     Journal,
+    JournalError,
     Lease,
     MemoryJournal,
     Question,
@@ -476,6 +479,34 @@ async def test_questions_among_many_runs() -> None:
         await journal.begin(Lease(RunRecord("gone")), [])
         assert [run] == [each.run for each in await runs.questions()]
         await runs.stop(run)
+
+
+async def test_a_damaged_run_among_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run whose log is damaged hides no question of another one: the log names it, also for the command."""
+    path = tmp_path / "runs.journal"
+    async with Journal(path) as journal:
+        for run in ("first", "damaged", "last"):
+            shown: Event = ["question", 0, "q", "question", {"text": run}, "", None]
+            await journal.begin(lease := Lease(RunRecord(run, "ada")), [["began", 0, None], shown])
+            await journal.leave(lease, wake_at=1e12)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("UPDATE packed SET data = x'5b5d01020304' WHERE run = 2")
+            database.commit()
+        async with MiniAgents():
+            runs = Runs(journal)
+            assert ["first", "last"] == [each.run for each in await runs.questions(owner="ada")]
+            for refused in (runs.questions("damaged", owner="ada"), open_questions(journal, "damaged")):
+                with pytest.raises(JournalError, match="damaged"):
+                    await refused
+            for each in (None, "first"):
+                assert [] == await runs.questions(each, owner="eve")
+    (warning,) = caplog.messages
+    assert warning.startswith(f"The questions of a run are left out: The run 'damaged' of the journal {path}")
+    assert 0 == await asyncio.to_thread(main, ["journal", "questions", str(path)])
+    assert ["first", "last"] == [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert [warning] * 2 == caplog.messages
 
 
 async def test_stopped_while_it_waits(tmp_path: Path) -> None:

@@ -337,7 +337,8 @@ class Runs:
         """Return the open questions of a run, or of all runs of an owner, oldest run first.
 
         Args:
-            run: the id; None for all runs that have not ended.
+            run: the id; None for all runs that have not ended. A warning in the log names those whose log is
+                damaged.
             owner: the user who asks; None: of runs of anybody.
             answered: whether to return those, too, that have an answer which the run has not checked yet.
 
@@ -345,15 +346,12 @@ class Runs:
             MiniAgentsError: the journal cannot be used, or these runs are open in another context.
         """
         await self._opened()
-        questions: list[Question] = []
-        found = await self._journal.find(run=run, owner=owner, ended=False, limit=sys.maxsize)
-        for record in reversed(found):
-            try:
-                questions += await open_questions(self._journal, record.run, answered=answered)
-            except JournalError as error:
-                if error.reason != "unknown":  # it was deleted meanwhile
-                    raise
-        return questions
+        try:
+            return await open_questions(self._journal, run, owner=owner, answered=answered)
+        except JournalError as error:
+            if error.reason != "unknown":
+                raise
+            return []
 
     async def answer(
         self,
