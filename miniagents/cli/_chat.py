@@ -55,7 +55,7 @@ class Chat:
 
     async def _ask(self) -> str | None:
         try:
-            return await until_signal(self.screen.ask("YOU"), "SIGINT")
+            return await until_signal(self.screen.ask("YOU"), "SIGINT", out=self.screen.out)
         except (EOFError, StoppedError):
             return None
 
@@ -65,7 +65,7 @@ class Chat:
         try:
             CARRIER.set(ConsoleQuestions(answer))
             replies = self.model.agent.inquire(tuple(self.so_far))
-            await until_signal(answer.show(replies), "SIGINT")
+            await until_signal(answer.show(replies), "SIGINT", out=self.screen.out)
         except StoppedError:
             self.screen.line("(stopped)")
         except asyncio.CancelledError:

@@ -4,7 +4,9 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
+from typing import TextIO, TypeVar
+
+from miniagents.streams._pipe import watched_reader
 
 T = TypeVar("T")
 
@@ -36,13 +38,15 @@ class StoppedError(Exception):
         return 128 + self.number
 
 
-async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
+async def until_signal(work: Coroutine[object, object, T], *names: str, out: TextIO | None = None) -> T:
     """Run a coroutine; one of the signals cancels it.
 
     Args:
         work: the coroutine.
         *names: the signals, such as `SIGINT`. Signals that the system does not have, or that the program
             ignores, are not changed. A call inside `work` may watch for other signals, not for the same ones.
+
+        out: what the work writes to; if it is a pipe, its reader that leaves counts as the signal `SIGPIPE`.
 
     Raises:
         StoppedError: a signal came, and the coroutine has ended.
@@ -59,6 +63,8 @@ async def until_signal(work: Coroutine[object, object, T], *names: str) -> T:
             stack.enter_context(_on_signal(number, stop))
         # After the handlers: an eager task runs at once, and may get a signal.
         task = asyncio.create_task(work)
+        if out is not None:
+            stack.enter_context(watched_reader(out, lambda: stop(signal.SIGPIPE)))
         try:
             return await task
         except asyncio.CancelledError:

@@ -100,6 +100,10 @@ EXTENSIONS_NEED: Final = MappingProxyType(
         "miniagents.ext.jobs._map_file: miniagents.ext._file_lock.lock_file": (
             "of two jobs with the same output, the second is refused; no user needs a lock from this library"
         ),
+        "miniagents.ext.jobs._map_file: miniagents.streams._pipe.watched_reader": (
+            "a job stops when its reader leaves, as a chat does; no user needs a watch from this library"
+        ),
+        "miniagents.cli._signals: miniagents.streams._pipe.watched_reader": "the same",
     }
 )
 """What they need besides, and why: each `importer: what it imports`."""

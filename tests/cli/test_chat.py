@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, MutableMapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import pytest
@@ -351,3 +352,40 @@ async def test_when_the_screen_is_gone_it_ends(monkeypatch: pytest.MonkeyPatch) 
         finally:
             # What could not be written stays in the buffer; closing would try again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), nobody.fileno())
+
+
+async def test_when_the_reader_leaves_while_a_model_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the reader of a pipe leaves while a model thinks, or the user does, the chat ends at once."""
+    stopped = asyncio.Event()
+
+    @miniagent
+    async def silent(ctx: InteractionContext) -> None:
+        ctx.reply("Let me think.")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    for text, last in (("", "Hello!"), ("one\n", "Let me think.")):
+        stdin, typing = os.pipe()
+        os.write(typing, text.encode())
+        reading, writing = os.pipe()
+        history = InMemoryChatHistory()
+        with os.fdopen(writing, "w") as out, os.fdopen(stdin) as user, os.fdopen(reading) as reader:
+            monkeypatch.setattr(sys, "stdin", user)
+            monkeypatch.setattr(sys, "stdout", out)
+            chat = new_chat(silent, history, [])
+            chat.model = ChatModel(silent, "BOT", "BOT", opening="Hello!")
+            async with asyncio.timeout(10), MiniAgents():
+                talking = asyncio.create_task(chat.run())
+                while last not in await asyncio.to_thread(reader.readline):
+                    pass
+                reader.close()
+                with pytest.raises(OutputError) if text else nullcontext():
+                    await talking
+            # What could not be written stays in the buffer; closing would try again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+            os.close(typing)
+        assert bool(text) == stopped.is_set()
+        kept = [UserMessage("one"), Message("Let me think.")] if text else []
+        assert kept == list(await history.load())

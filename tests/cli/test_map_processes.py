@@ -103,6 +103,23 @@ async def test_a_reader_that_leaves(tmp_path: Path) -> None:
     assert len((tmp_path / "asked.txt").read_text().splitlines()) < 120, "of 1,200"
 
 
+async def test_a_reader_that_leaves_while_a_row_is_slow(tmp_path: Path) -> None:
+    """When the reader leaves, the job ends at once and without an error, also if no row ends any more."""
+    (tmp_path / "waiting_agents.py").write_text(WAITING)
+    (tmp_path / "rows.jsonl").write_text(ROWS)
+    reading, writing = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "miniagents", "map", "waiting_agents:wait", "rows.jsonl", "-o", "-",
+        "--text-column", "text", cwd=tmp_path, env=environment(),
+        stdout=writing, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    os.close(writing)
+    with os.fdopen(reading) as reader:
+        assert "ROW 0" in await asyncio.to_thread(reader.readline)
+    _, err = await asyncio.wait_for(process.communicate(), 20)
+    assert (0, b"") == (process.returncode, err)
+
+
 async def test_ctrl_c_and_go_on(tmp_path: Path) -> None:
     """At a terminal a bar shows how far it is; after Ctrl-C the command that is printed goes on."""
     (tmp_path / "slow_agents.py").write_text(SLOW)

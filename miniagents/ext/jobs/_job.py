@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import ExitStack, aclosing, suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, Literal, TypeVar, cast
 
 from miniagents import MiniAgent, MiniAgents
 from miniagents.errors import JournalError, LLMError, partial_text
@@ -62,7 +62,8 @@ class Job(Generic[RowT]):
         meter: its counts and its progress.
         repeated: how many calls an earlier run had begun and not kept.
         changed: whether the input differs from that of the last run on the journal.
-        stopped: why the job ends before its last row.
+        stopped: why the job ends by itself before its last row.
+        ends: when it ends because of `stop`.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Job(Generic[RowT]):
         self.repeated: int = 0
         self.changed: bool = False
         self.stopped: Stopped | None = None
+        self.ends: Literal["soon", "now"] | None = None
         self._kept: KeptRows | None = None
         self._agent = without_retries(agent)
         self._batches = batches
@@ -107,6 +109,7 @@ class Job(Generic[RowT]):
         self._uncommitted = 0  # have ended and are not kept
         self._group: list[tuple[CallKey, JournalEntry, Row[RowT, Message]]] = []
         self._attempts: set[Task[None]] = set()
+        self._root: Task[None] | None = None  # what is cancelled when the job is stopped at once
         self._failure: BaseException | None = None  # ends the job
         self._all_ended = False
         self._signals: dict[str, Future[None]] = {}
@@ -130,7 +133,7 @@ class Job(Generic[RowT]):
             BudgetExceededError: the budget is spent; it is raised after all rows that were paid.
             TooManyFailuresError: more rows have failed than ``max_failures``; after all rows that have ended.
         """
-        work = asyncio.create_task(self._work(), name="miniagents job")
+        work = self._root = asyncio.create_task(self._work(), name="miniagents job")
         work.add_done_callback(lambda _: self._signal("ready"))
         called = before_waiting is None
         try:
@@ -149,20 +152,24 @@ class Job(Generic[RowT]):
                     break
                 else:
                     await self._wait_for("ready")
-            await work
+            if not work.cancelled():
+                work.result()
             if self.stopped == "budget":
                 raise self.budget.error
             if self.stopped == "failures":
                 raise self.meter.error
         finally:
-            work.cancel()
-            await asyncio.wait([work])
+            if not work.done():
+                self.stop(at_once=True)
+                await asyncio.wait([work])
             if not work.cancelled():
                 work.exception()  # it was raised above, or the reader has left
 
-    def stop(self) -> None:
-        """Send no more rows. Those that are under way end, are kept, and are yielded."""
-        self.stopped = self.stopped or "declined"
+    def stop(self, *, at_once: bool = False) -> None:
+        """Send no more rows. Those that are under way end first, or (`at_once`) are stopped."""
+        if at_once and self.ends != "now" and self._root is not None:
+            self._root.cancel()  # once, so that it can clean up
+        self.ends = "now" if at_once else self.ends or "soon"
         self._signal("turn")
 
     # -- the work ------------------------------------------------------------------------------------------
@@ -184,7 +191,7 @@ class Job(Generic[RowT]):
 
     async def _send_and_keep(self) -> None:
         """Send the rows; at the end stop the calls, keep the rows that have ended, and raise the error."""
-        sending = asyncio.create_task(self._send_all())
+        sending = self._root = asyncio.create_task(self._send_all())
         keeping = [] if self._kept is None else [asyncio.create_task(self._keep_all(self._kept))]
         try:
             await asyncio.wait([sending, *keeping], return_when=asyncio.FIRST_COMPLETED)
@@ -284,7 +291,7 @@ class Job(Generic[RowT]):
                     paid = kept is None and call.error is None
                     while not await self._its_turn(paid=paid):
                         yield self._retries.due.popleft()
-                    if self.stopped or self._failure is not None:
+                    if self._is_over:
                         return
                     self._begun += 1
                     if kept is not None:
@@ -297,15 +304,20 @@ class Job(Generic[RowT]):
                         self._sent += 1
                         self._open += 1
                         yield call
-        while self._open and not self.stopped and self._failure is None:
+        while self._open and not self._is_over:
             if self._may_retry():
                 yield self._retries.due.popleft()
             elif not self.stopped:
                 await self._wait_for("turn")
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether no more rows are sent."""
+        return bool(self.stopped or self.ends) or self._failure is not None
+
     async def _its_turn(self, *, paid: bool) -> bool:
         """Wait until one more row may begin, or the job stops; False if a retry comes first."""
-        while not self.stopped and self._failure is None:
+        while not self._is_over:
             if len(self._attempts) < self.settings.concurrency or not paid:
                 if self._may_retry():
                     return False

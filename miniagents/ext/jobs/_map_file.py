@@ -1,6 +1,7 @@
 """``map_file``: sends the rows of a file to an agent, and writes a file that is always complete."""
 
 import asyncio
+import errno
 import hashlib
 import json
 import logging
@@ -10,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Literal, Never, cast
@@ -27,6 +29,7 @@ from miniagents.messages import (
     ToolMessage,
     UserMessage,
 )
+from miniagents.streams._pipe import watched_reader
 from miniagents.types import ParsedMessage, Stage
 from miniagents.utils import redact_keys
 
@@ -187,7 +190,8 @@ class _FileJob:
         if isinstance(self.out, Path):
             return await self._to_file(self.out)
         lines = StreamLines(self.out)
-        return await self._send(row_writer(lines, self.form, source=self.rows), lines)
+        with watched_reader(self.out, partial(self.job.stop, at_once=True)):
+            return await self._send(row_writer(lines, self.form, source=self.rows), lines)
 
     async def _to_file(self, out: Path) -> JobResult:
         """Write the file next to its place, and move it there when it is complete."""
@@ -231,7 +235,7 @@ class _FileJob:
 
         Raises:
             JournalError: the input was changed.
-            OSError: a row cannot be written.
+            OSError: a row cannot be written; a BrokenPipeError if its reader has left.
         """
         job, written = self.job, 0
         failure: Exception | None = None
@@ -255,6 +259,8 @@ class _FileJob:
                         await lines.pass_on()
         if failure is not None:
             raise failure
+        if job.ends == "now":
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         if job.stopped is None and job.source != await asyncio.to_thread(self.rows.sha256):
             raise changed
         meter, budget = job.meter, job.budget
