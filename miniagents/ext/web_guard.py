@@ -7,12 +7,14 @@ this machine (DNS rebinding), they even look like requests to that site. So the 
 must name this server, and its header `Origin`, if there is one, must be that of a page of this server.
 """
 
+import asyncio
 import re
-from collections.abc import Collection, Iterable, Mapping
+import socket
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from ipaddress import ip_address
-from socket import gethostname
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 try:
     from starlette.datastructures import Headers, MutableHeaders
@@ -26,6 +28,9 @@ except ModuleNotFoundError as _error:
     ) from _error
 
 from ._login import Login
+
+if TYPE_CHECKING:
+    import uvicorn
 
 __all__ = ["Guard"]
 
@@ -88,7 +93,7 @@ class Guard:
         if bound.is_loopback or bound.is_unspecified:
             self._names |= _LOOPBACK
         if bound.is_unspecified:
-            own = gethostname().lower()
+            own = socket.gethostname().lower()
             self._names |= {own, f"{own}.local"}
         self._port = port
         # If it listens at all addresses of its machine, every IP address is accepted, with any port: it may
@@ -111,6 +116,49 @@ class Guard:
             [True, True, False]
         """
         return _HOST.fullmatch(text) is not None
+
+    @staticmethod
+    def listen(host: str, port: int, *, refusal: Exception | None = None) -> socket.socket:
+        """Make a socket that listens; clients that connect wait until `serve`.
+
+        Args:
+            host: the host name or IP address to listen at.
+            port: the port; 0 for any free one.
+            refusal: raised if other machines can reach the address; None allows it.
+
+        Raises:
+            OSError: the address cannot be used; a `socket.gaierror` if it is none of this machine.
+            UnicodeError: the host name is too long.
+        """
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = str(address[0])
+        if refusal is not None and not ip_address(bound.partition("%")[0]).is_loopback:
+            raise refusal
+        listener = socket.create_server((bound, port), family=family, backlog=1024)
+        # asyncio sets it for its own listeners. Without it, an answer can be 40 ms late.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
+
+    @staticmethod
+    async def serve(
+        server: "uvicorn.Server", listener: socket.socket, on_end: Callable[[], object] = nullcontext
+    ) -> None:
+        """Serve on a socket until this is cancelled; returns when the server has ended.
+
+        Args:
+            server: of uvicorn; it handles no signals.
+            listener: the socket.
+            on_end: called when the server begins to end.
+        """
+        server.capture_signals = nullcontext  # type: ignore[assignment, method-assign]  # the program around it handles them
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await asyncio.shield(serving)
+        finally:
+            on_end()
+            server.should_exit = True
+            while not serving.done():
+                await asyncio.wait((serving,))
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """Return the app behind the guard.

@@ -42,7 +42,7 @@ FOREIGN: Final = MappingProxyType(
         "mcp": r"miniagents\.ext\.mcp\._(sdk|serve|session|questions)",
         "mcp_types": r"miniagents\.ext\.mcp\._(sdk|serve|session|questions|results)",
         # Both come with the SDK of MCP, one of them also with what serves a page.
-        "uvicorn": r"miniagents\.(ext\.mcp\._serve|cli\._server\._(serve|connections))",
+        "uvicorn": r"miniagents\.(ext\.(mcp\._serve|web_guard)|cli\._server\._(serve|connections))",
         "anyio": r"miniagents\.ext\.mcp\.(_serve|_stdin)",
         "starlette": r"miniagents\.(ext\.(web\._(bodies|chat|request_errors|response|(\w+_)?routes)"
         r"|mcp\._serve|web_guard|_login)|cli\._server\._\w+)",

@@ -22,6 +22,7 @@ async def served(app: Starlette) -> AsyncGenerator[str]:
         app: of Starlette or FastAPI.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so only for its own
         async with answering(uvicorn.Config(app, lifespan="on", ws="none", log_config=None), listener):
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -41,7 +42,6 @@ async def answering(config: uvicorn.Config, listener: socket.socket) -> AsyncGen
     state = ServerState()
     make = cast("Callable[..., asyncio.Protocol]", config.http_protocol_class)
     connection = partial(make, config=config, server_state=state, app_state=lifespan.state)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so only for its own sockets
     server = await asyncio.get_running_loop().create_server(connection, sock=listener)
     try:
         yield

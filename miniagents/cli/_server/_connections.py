@@ -1,7 +1,6 @@
 """Closes connections without a request, so that they do not block other clients."""
 
 import asyncio
-import socket
 from functools import partial
 from typing import Final, cast
 
@@ -71,9 +70,6 @@ class _Connection(H11Protocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        connection = cast("socket.socket | None", transport.get_extra_info("socket"))
-        if connection is not None:  # asyncio does this only for some listening sockets
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._silent.add(transport)
 
     @override

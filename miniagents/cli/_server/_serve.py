@@ -4,8 +4,6 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
-from contextlib import nullcontext
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import quote
 
@@ -48,12 +46,6 @@ def listen(place: Place) -> socket.socket:
         raise ServeError(
             f"{place.port} is not a port; give a number up to {_HIGHEST_PORT}, or 0 for any free port."
         )
-    try:
-        found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
-        family, _, _, _, address = found[0]
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a valid host name"
-        raise ServeError(f"{place.host} is not an address of this machine: {reason}.") from error
     wrong = next((each for each in place.names if not Guard.is_name(each)), None)
     if wrong is not None:
         raise ServeError(f"{wrong} is not a host name; write it like chat.example.com.")
@@ -62,13 +54,15 @@ def listen(place: Place) -> socket.socket:
             f"With --name {place.names[0]}, other machines can reach the page, so it needs a token; give one "
             "with --token, or leave --no-token out for a random one."
         )
-    if place.token is None and not ip_address(str(address[0]).partition("%")[0]).is_loopback:
-        raise ServeError(
-            f"{place.host} can be reached from other machines, so it needs a token; give one with --token, "
-            "leave --no-token out for a random one, or leave --host out to serve only this machine."
-        )
+    refusal = ServeError(
+        f"{place.host} can be reached from other machines, so it needs a token; give one with --token, "
+        "leave --no-token out for a random one, or leave --host out to serve only this machine."
+    )
     try:
-        return socket.create_server((str(address[0]), place.port), family=family, backlog=1024)
+        return Guard.listen(place.host, place.port, refusal=refusal if place.token is None else None)
+    except (socket.gaierror, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a valid host name"
+        raise ServeError(f"{place.host} is not an address of this machine: {reason}.") from error
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
         raise ServeError(
@@ -155,17 +149,12 @@ def config_of(app: ASGIApp) -> uvicorn.Config:
 
 async def _served(app: ASGIApp, listener: socket.socket) -> None:
     web = uvicorn.Server(config_of(app))
-    web.capture_signals = nullcontext  # type: ignore[assignment, method-assign]  # the program around it handles them
-    server = asyncio.create_task(web.serve(sockets=[listener]))
-    try:
-        await asyncio.shield(server)
-    finally:
+
+    def end() -> None:
         end_responses()
-        web.should_exit = True
-        cutting = asyncio.get_running_loop().call_later(_LAST_RESPONSES, _cut, web)
-        while not server.done():
-            await asyncio.wait((server,))
-        cutting.cancel()
+        asyncio.get_running_loop().call_later(_LAST_RESPONSES, _cut, web)
+
+    await Guard.serve(web, listener, end)
 
 
 def _cut(web: uvicorn.Server) -> None:

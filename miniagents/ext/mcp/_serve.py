@@ -6,9 +6,8 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, nullcontext
+from contextlib import AsyncExitStack, aclosing
 from importlib.metadata import version
-from ipaddress import ip_address
 from typing import Final, cast
 
 import anyio
@@ -231,20 +230,16 @@ def _listener(http: str, token: str | None, hosts: Sequence[str]) -> socket.sock
     wrong = next((each for each in hosts if not Guard.is_name(each)), None)
     if wrong is not None:
         raise ValueError(f"{wrong!r} is not a host name; write it like chat.example.com.")
+    refusal = ValueError(
+        f"Other machines can reach {', '.join(hosts) or http}, so it needs a token: token=... here, "
+        "--token or MINIAGENTS_TOKEN for the command."
+    )
+    if token is None and hosts:
+        raise refusal
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
-        loopback = ip_address(str(address[0]).partition("%")[0]).is_loopback
-        if token is None and (hosts or not loopback):
-            raise ValueError(
-                f"Other machines can reach {', '.join(hosts) or http}, so it needs a token: token=... here, "
-                "--token or MINIAGENTS_TOKEN for the command."
-            )
-        listener = socket.create_server((str(address[0]), int(port)), family=family, backlog=128)
+        return Guard.listen(host, int(port), refusal=refusal if token is None else None)
     except OSError as error:
         raise OSError(error.errno, f"{http} cannot be listened at: {error.strerror or error}") from error
-    # asyncio sets it for its own listeners. Without it, an answer can be 40 ms late.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 async def _serve_http(
@@ -255,19 +250,13 @@ async def _serve_http(
     config = uvicorn.Config(
         app, log_config=None, access_log=False, ws="none", lifespan="on", timeout_graceful_shutdown=_GRACE
     )
-    web = uvicorn.Server(config)
-    web.capture_signals = nullcontext  # type: ignore[assignment, method-assign]  # the program around it handles them
     before = _watchers()
     # The socket listens already: a client that connects now waits until the server runs.
     if on_start is not None:
         on_start(f"http://{shown}:{port}/mcp")
-    serving = asyncio.create_task(web.serve(sockets=[listener]))
     try:
-        await asyncio.shield(serving)
+        await Guard.serve(uvicorn.Server(config), listener)
     finally:
-        web.should_exit = True
-        while not serving.done():
-            await asyncio.wait((serving,))
         for watcher in _watchers() - before:
             watcher.cancel()
 
