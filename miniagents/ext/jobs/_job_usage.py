@@ -18,8 +18,10 @@ _FIRST_INPUT = 1000  # tokens of a prompt, as long as no answer has reported any
 class JobUsage(RunUsage):
     """Counts what models use; if an answer breaks off, it estimates what was not reported.
 
-    The prompt counts as much as the largest one so far, and the answer as many tokens as its text has. A call
-    that fails before its answer begins costs nothing, unless it was stopped or took too long.
+    The prompt counts as much as the largest one so far, unless its tokens were reported before the answer:
+    its text is not known here, as the agent of a row makes the prompts of its models. Too much ends a budget
+    early, too little would exceed it. The answer counts as many tokens as its text has. A call that fails before its
+    answer begins costs nothing, unless it was stopped or took too long.
 
     Args:
         price: returns the price of tokens.
