@@ -80,9 +80,11 @@ class ParquetRows:
             for row in zip(*values, strict=True):
                 yield dict(zip(self.columns, row, strict=True))
 
-    def count(self) -> int:
+    def __len__(self) -> int:
         """How many rows there are."""
         return self._rows
+
+    count = __len__
 
     def sha256(self) -> str:
         """The hash of the file."""

@@ -29,7 +29,16 @@ from miniagents import (
     miniagent,
 )
 from miniagents.errors import BudgetExceededError
-from miniagents.ext.jobs import JobOptions, Limits, Progress, Row, TooManyFailuresError, map_file, map_rows
+from miniagents.ext.jobs import (
+    JobOptions,
+    Limits,
+    Progress,
+    Row,
+    TooManyFailuresError,
+    map_file,
+    map_rows,
+    read_rows,
+)
 from miniagents.ext.jobs._kept_rows import KeptRows
 from miniagents.ext.jobs._options import JobSettings
 from miniagents.ext.journal import Journal, JournalError, recorded
@@ -595,6 +604,16 @@ async def test_progress(path: Path) -> None:
         last.cost,
         last.projected_cost,
     )
+
+
+async def test_the_total_of_a_file(tmp_path: Path) -> None:
+    """The progress of a file whose number of rows is in the file, as in Parquet, has the total."""
+    parquet, arrow = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+    parquet.write_table(arrow.table({"text": [*"abc"]}), tmp_path / "in.parquet")
+    async with MiniAgents():
+        job = map_rows(noting([]), read_rows(tmp_path / "in.parquet"), message=lambda row: str(row["text"]))
+        async for _ in job:
+            assert 3 == job.progress.total
 
 
 @pytest.mark.logs("progress of a job is not told")
