@@ -20,8 +20,8 @@ class JobUsage(RunUsage):
 
     The prompt counts as much as the largest one so far, unless its tokens were reported before the answer:
     its text is not known here, as the agent of a row makes the prompts of its models. Too much ends a budget
-    early, too little would exceed it. The answer counts as many tokens as its text has. A call that fails before its
-    answer begins costs nothing, unless it was stopped or took too long.
+    early, too little would exceed it. The answer counts as many tokens as its text has. A call that fails
+    before its answer begins costs nothing, unless it was stopped or took too long.
 
     Args:
         price: returns the price of tokens.
