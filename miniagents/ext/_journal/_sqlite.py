@@ -32,7 +32,7 @@ from ._codec import Codec, Content, Hook, Keep
 from ._database import Database, Rows
 from ._sqlite_runs import EVENT_TABLES, SQLiteRuns
 from ._store import JournalInDatabase
-from ._tables import tables
+from ._tables import IDLE_RUNS, tables
 
 _TABLES: Final = (
     *tables(number="INTEGER PRIMARY KEY AUTOINCREMENT", count="INTEGER PRIMARY KEY", octets="BLOB"),
@@ -195,6 +195,7 @@ def _connected(path: Path, *, erases: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         prepare(connection, path, _FORM, lock_timeout=_PATIENCE)
+        connection.execute(IDLE_RUNS)  # builds before the release of 0.3.0 have not made it
         # Much of what is written is removed soon; then it is not written twice.
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         connection.execute(f"PRAGMA secure_delete = {erases:d}")

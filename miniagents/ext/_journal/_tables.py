@@ -3,6 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
+IDLE_RUNS: Final = (
+    "CREATE INDEX IF NOT EXISTS runs_idle ON runs (version, restart, server, (wake_at IS NOT NULL), id) "
+    "WHERE server IN ('', 'parked') AND ended IS NULL AND restart <> 'program'"
+)
+"""The index by which idle runs are found."""
+
 _TABLES: Final = (
     "CREATE TABLE journal (version BIGINT NOT NULL, secret {bytes})",
     (
@@ -19,10 +25,7 @@ _TABLES: Final = (
     "CREATE INDEX runs_of_topic ON runs (topic, owner, id)",
     "CREATE INDEX runs_live ON runs (server) WHERE ended IS NULL",
     "CREATE INDEX runs_due ON runs (version, wake_at) WHERE server = 'parked' AND ended IS NULL",
-    (
-        "CREATE INDEX runs_idle ON runs (version, restart, server, (wake_at IS NOT NULL), id) "
-        "WHERE server IN ('', 'parked') AND ended IS NULL AND restart <> 'program'"
-    ),
+    IDLE_RUNS,
     "CREATE INDEX runs_ended ON runs (ended) WHERE ended IS NOT NULL",
     "CREATE INDEX runs_until ON runs (until) WHERE until IS NOT NULL",
     "CREATE INDEX runs_texts_until ON runs (texts_until) WHERE texts_until IS NOT NULL",

@@ -53,6 +53,17 @@ async def test_earlier_versions(path: Path, version: int) -> None:
             await journal.begin(Lease(RunRecord(str(_))), events(1))
 
 
+async def test_a_journal_without_the_index_of_idle_runs(path: Path) -> None:
+    """A file of a build before 0.3.0, which lacks an index, gets it when it is opened, and its runs go on."""
+    async with Journal(path) as journal:
+        await journal.begin(lease := Lease(RunRecord("a", version="1", restart="server")), events(1))
+        await journal.leave(lease)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP INDEX runs_idle")
+    async with Journal(path) as journal:
+        assert ["a"] == [each.run for each in await journal.take("1", 10)]
+
+
 async def test_one_damaged_run(path: Path) -> None:
     """A run with a damaged row cannot be read, and a sentence says so; others can, and it can be written."""
     async with Journal(path) as journal:
