@@ -390,7 +390,25 @@ async def test_what_is_replaced_is_not_kept(tmp_path: Path) -> None:
         assert {run} == await runs_in(tmp_path)
 
 
-@pytest.mark.logs("cannot be written", "cannot be deleted")
+@pytest.mark.logs("A request gets the status 50")
+async def test_a_run_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the page gets of a journal that is away, or damaged, is what the routes of runs say."""
+
+    async def read(*_: object) -> None:
+        raise failure
+
+    async with page_of(scripted_model("One"), tmp_path) as page:
+        thread = await page.thread()
+        run = await page.begin(thread, text="Hi")
+        await page.told(run)
+        monkeypatch.setattr(Journal, "read", read)
+        failure = JournalError("CHAT.journal cannot be read: the disk is gone.")
+        assert (503, "journal_away") == error(await page.client.get(f"/api/runs/{run}/timeline"))
+        failure = JournalError("The run cannot be read: its log is damaged.", "damaged")
+        assert (500, "damaged_run") == error(await page.client.get(f"/api/runs/{run}/timeline"))
+
+
+@pytest.mark.logs("A request gets the status 50", "cannot be deleted")
 async def test_frames_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the frames cannot be deleted, the conversation is still there, and can be removed later."""
 
@@ -403,7 +421,7 @@ async def test_frames_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest
         with monkeypatch.context() as broken:
             broken.setattr(Journal, "delete", full)
             refused = await page.client.delete(f"/api/threads/{thread}")
-            assert (503, "not_kept") == error(refused)
+            assert (503, "journal_away") == error(refused)
             assert [("user", "Hi"), ("assistant", "One")] == await page.texts(thread)
             await page.told(await page.begin(thread, regenerate=True))  # it is only logged
         assert 204 == (await page.client.delete(f"/api/threads/{thread}")).status_code

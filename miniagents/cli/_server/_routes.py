@@ -199,12 +199,12 @@ class _JSON(JSONResponse):
 
 
 def _telling(endpoint: _Endpoint) -> _Endpoint:
-    """Let an endpoint answer with status 503 if one of the files cannot be used; the log says why."""
+    """Let an endpoint answer with status 503 if the history cannot be used; the log says why."""
 
     async def about(request: Request) -> Response:
         try:
             return await endpoint(request)
-        except (OSError, JournalError) as error:
+        except OSError as error:
             logger.error("%s", error)  # noqa: TRY400 - the sentence has all
             sentence = "The conversation cannot be read or saved; the log of the server says why."
             raise RequestError(sentence, 503, code="not_kept") from error
