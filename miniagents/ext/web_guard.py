@@ -141,7 +141,7 @@ class Guard:
 
     @staticmethod
     async def serve(
-        server: "uvicorn.Server", listener: socket.socket, on_end: Callable[[], object] = nullcontext
+        server: "uvicorn.Server", listener: socket.socket, on_end: Callable[[], object] | None = None
     ) -> None:
         """Serve on a socket until this is cancelled; returns when the server has ended.
 
@@ -155,7 +155,8 @@ class Guard:
         try:
             await asyncio.shield(serving)
         finally:
-            on_end()
+            if on_end is not None:
+                on_end()
             server.should_exit = True
             while not serving.done():
                 await asyncio.wait((serving,))
