@@ -97,7 +97,7 @@ async def test_made_once() -> None:
 async def test_parsed_once_for_all_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer is parsed once, however many read a projection of it."""
     made: list[object] = []
-    construct = Trip.model_construct
+    construct: Callable[..., Trip] = Trip.model_construct
 
     def constructing(*given: object, **values: object) -> Trip:
         made.append(values)

@@ -45,7 +45,7 @@ def main() -> int:
     exact = sum(sum(lines.values()) for name, lines in pipelines.items() if name != GAPS)
     loose = sum(not each for lines in pipelines.values() for each in lines.values()) - len(NO_TYPE)
     with tempfile.TemporaryDirectory() as folder:
-        done = mypy(Path(folder), plugin=False)
+        done = mypy(Path(folder))
     pyright = run("pyright", *PYRIGHT)
     wrong = {
         "mypy": complaints((done.out + done.err).splitlines()),
