@@ -19,7 +19,7 @@ from contextlib import suppress
 from contextvars import Context as Variables, ContextVar, copy_context
 from functools import partial
 from types import TracebackType
-from typing import Final, Generic, Protocol, cast
+from typing import Final, Generic, Protocol, Self, cast
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from typing_extensions import TypeVar
@@ -474,6 +474,14 @@ class Lease:
             return
         if held is not None:
             held.release()
+
+    def __copy__(self) -> Self:
+        """Return the lease itself: it was counted once, so a copy must not be released as well."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Return the lease itself, as `__copy__` does."""
+        return self
 
     def contain(self, stream: Lifetime[T]) -> None:
         """Event *kept by another stream*; a lease without a stream cannot be stopped and ignores it."""

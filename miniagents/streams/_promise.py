@@ -255,7 +255,7 @@ class Promise(Lease, Generic[T_co]):
         self.cancel()
         await asyncio.sleep(0)  # lets the cancelled task end now, not after the caller's next step
 
-    # -- errors for uses as a collection -------------------------------------------------------------------
+    # -- errors for uses as a value -------------------------------------------------------------------------
 
     @classmethod
     def _public_name(cls) -> str:
@@ -272,6 +272,9 @@ class Promise(Lease, Generic[T_co]):
 
         def __getitem__(self, index: object) -> object:  # `for` and `list` call it too, without `__iter__`
             self._refuse("has no items yet")
+
+        def __reduce__(self) -> NoReturn:
+            self._refuse("cannot be pickled")
 
         def _refuse(self, problem: str) -> NoReturn:
             streamed = hasattr(type(self), "__aiter__")

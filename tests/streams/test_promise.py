@@ -1,8 +1,10 @@
 """A value that comes once, for everybody."""
 
 import asyncio
+import copy
 import gc
 import logging
+import pickle
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from itertools import count
 from typing import cast
@@ -259,6 +261,28 @@ async def test_asking_for_the_text_is_not_reading() -> None:
         await turns(3)
         assert 1 == slow.ended
         assert slow.go.is_set()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+async def test_a_copy(copied: Callable[[Promise[int]], Promise[int]]) -> None:
+    """A copy of a promise is the promise itself, so a dropped copy takes nothing from other readers."""
+    async with PromisingContext():
+        slow = Slow()
+        promise = Promise(slow)
+        reader = asyncio.ensure_future(promise)
+        await turns(3)
+        reader.cancel()
+        copied(promise)
+        await turns(3)
+        slow.go.set()
+        assert 42 == await promise
+
+
+async def test_a_promise_is_not_pickled() -> None:
+    """Pickling a promise is a `TypeError` that says what to pickle."""
+    async with PromisingContext():
+        with pytest.raises(TypeError, match="A Promise cannot be pickled: it is a promise; await it first"):
+            pickle.dumps(Promise(prefill_result=7))
 
 
 async def test_repr_never_prints_content() -> None:
