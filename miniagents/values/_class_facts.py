@@ -55,7 +55,8 @@ class ClassFacts:
         base: The root of all frozen classes; its attributes cannot be given as data.
 
     Attributes:
-        reserved: The names of methods and attributes; data cannot have these names.
+        computed: The names of computed fields.
+        reserved: The names of other methods and attributes; data cannot have these names.
         replaceable: The names of class variables with plain data; a single value may replace them.
         template: The template of the class, if it has one.
 
@@ -70,7 +71,8 @@ class ClassFacts:
         self.replaceable: frozenset[str] = frozenset(
             name for name in added if not callable(getattr(cls, name, None))
         )
-        self.reserved: frozenset[str] = own - self.replaceable
+        self.computed: frozenset[str] = frozenset(cls.__pydantic_computed_fields__)
+        self.reserved: frozenset[str] = own - self.replaceable - self.computed
         self.template: Template | None = self._template()
 
     @cached_property

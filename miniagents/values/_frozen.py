@@ -173,6 +173,8 @@ class Frozen(BaseModel, FrozenValue, metaclass=FrozenMeta):
     def _set_extra(self, extra: Mapping[str, object]) -> None:
         cls = type(self)
         facts = cls.__frozen_facts__
+        if not facts.computed.isdisjoint(extra):  # the JSON of a value has them; they are computed anew
+            extra = {name: value for name, value in extra.items() if name not in facts.computed}
         if not facts.reserved.isdisjoint(extra):
             name = next(each for each in extra if each in facts.reserved)
             raise FreezeError(
