@@ -89,17 +89,19 @@ async def test_reply_sequence_twice() -> None:
 
 
 async def test_send_after_finish() -> None:
-    """Sending after `finish` or `reply_sequence` is an error that says so; finishing twice is none."""
+    """Sending after `finish` or `reply_sequence` says what to do; finishing twice is no error."""
     async with MiniAgents():
         finished, replied = counting_agent.initiate_inquiry(), counting_agent.initiate_inquiry()
         finished.finish()
         finished.finish()
         replied.reply_sequence()
         for call in (finished, replied):
-            with pytest.raises(
-                MiniAgentsError, match="The call of COUNTING_AGENT is finished; start another"
-            ):
+            with pytest.raises(MiniAgentsError) as caught:
                 call.send_message("late")
+            assert str(caught.value) == (
+                "The call of COUNTING_AGENT is finished; start another one with initiate_inquiry(). To send "
+                "more while replies are read, get them with reply_sequence(finish_call=False)."
+            )
             assert str(await call.reply_sequence()) == "0"
 
 
