@@ -74,13 +74,17 @@ def field_of(model: type[T], field: str | Callable[[T], object]) -> str:
     if isinstance(field, str):
         name: object = field
     else:
-        found: object = field(cast("T", _Names()))
+        try:
+            found: object = field(cast("T", _Names()))
+        except (AttributeError, TypeError):  # it does more with the field than to return it
+            found = None
         name = found.name if isinstance(found, _Name) else None
     if not isinstance(name, str) or name not in model.__pydantic_fields__:
         raise SchemaError(
             f"{model.__name__} has no field {name!r}; its fields are: {', '.join(model.__pydantic_fields__)}."
             if isinstance(name, str)
-            else f"{field!r} returns no field of {model.__name__}; write it like: lambda answer: answer.name"
+            else f"{field!r} returns no field of {model.__name__} itself; "
+            "write it like: lambda answer: answer.name"
         )
     return name
 
