@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, assert_type, cast
 
 import reactivex as rx
-from pydantic import Field
+from pydantic import BaseModel, Field
 from reactivex import Observable, operators as ops
 from typing_extensions import ParamSpec, TypeIs
 
@@ -22,7 +22,9 @@ from miniagents import (
     MessagePromise,
     MiniAgent,
     ModelAgent,
+    TypedAgent,
     achain_loop,
+    fallback,
     miniagent,
 )
 from miniagents.agents import Stage
@@ -35,6 +37,10 @@ from tests.typing.rx_items import Item, Reply
 from tests.typing.rx_public import Event, name, score, twice
 
 P = ParamSpec("P")
+
+
+class Sight(BaseModel):
+    name: str
 
 
 def after_an_operator_without_arguments(items: Observable[Item], words: Observable[str]) -> None:
@@ -269,6 +275,28 @@ async def a_list_of_agents_and_sentinels() -> None:
     await achain_loop(found)  # type: ignore[arg-type]
     chain: list[ChainItem] = [any_agent, AWAIT]
     await achain_loop(chain)
+
+
+def two_models_with_any_keywords(model: ModelAgent[...]) -> None:
+    """To mypy they fit two overloads, because their keywords are `Any`. With `bind` they have none."""
+    assert_type(fallback(model, model), Any)  # pyright: ignore[reportAssertTypeFailure]
+    assert_type(model.catching(model), Any)  # pyright: ignore[reportAssertTypeFailure]
+    assert_type(fallback(model.bind(), model.bind()), ModelAgent)
+    assert_type(model.catching(model.bind()), ModelAgent[...])
+    typed = model.as_type(Sight)
+    assert_type(typed.hedge(typed, after=1), Any)  # pyright: ignore[reportAssertTypeFailure]
+    assert_type(typed.hedge(typed.bind(), after=1), TypedAgent[Sight])
+
+
+def excuse(error: Exception, ctx: object) -> Answer:
+    return Answer(score=0)
+
+
+def a_handler_that_is_a_lambda() -> None:
+    """If it returns a message, it fits two overloads of `catching`. A function has the type."""
+    whole = answering_agent.catching(lambda error, ctx: Answer(score=0))
+    assert_type(whole, MiniAgent[Any, Any, Any])  # pyright: ignore[reportAssertTypeFailure]
+    assert_type(answering_agent.catching(excuse), MiniAgent[Question, Answer])
 
 
 def a_wrapper_of_any_keywords(agent: MiniAgent[Question, Answer, P]) -> MiniAgent[Question, Answer, P]:
