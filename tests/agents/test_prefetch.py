@@ -57,6 +57,11 @@ def through_a_chain(source: Source[str]) -> Sequence:
     return (pass_agent | pass_agent | pass_agent).inquire(source)
 
 
+def with_errors_handled(source: Source[str]) -> Sequence:
+    """An async iterable through an agent whose errors another one handles."""
+    return pass_agent.catching(pass_agent).inquire(source)
+
+
 def nested(source: Source[str]) -> Sequence:
     """An async iterable among other messages, in a list in a list."""
     return pass_agent.inquire([[MessageSequencePromise([source])]])
@@ -72,7 +77,7 @@ def mapped(source: Source[str]) -> Sequence:
     return pass_agent.inquire(map_messages(same)(pass_agent.inquire(source).messages))
 
 
-MESSAGE_EDGES = [given_to_inquire, given_to_reply, through_a_chain, nested]
+MESSAGE_EDGES = [given_to_inquire, given_to_reply, through_a_chain, with_errors_handled, nested]
 
 
 @pytest.mark.parametrize("edge", MESSAGE_EDGES)

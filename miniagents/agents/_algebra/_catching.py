@@ -105,6 +105,7 @@ class Catching:
                     return
                 if promise is None or await self._pass_on(promise, ctx, replies):
                     return
+                await until_read()
         finally:
             replies.clear()  # a message of the first agent that is still read goes on without this run
             del ctx, replies, promise
