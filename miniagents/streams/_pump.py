@@ -11,7 +11,7 @@ import re
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Final, Generic, Literal, cast, overload
@@ -50,7 +50,7 @@ async def pump(source: AsyncIterable[T], buffer: ReplayBuffer[object], put: Call
         >>> buffer.items
         [0, 10, 20]
     """
-    iterator = aiter(source)
+    iterator = _iterator_of(source)
     items = buffer.items
     try:
         async for piece in iterator:
@@ -86,7 +86,7 @@ async def fill(buffer: ReplayBuffer[T], source: AsyncIterable[T]) -> None:
         >>> buffer.items
         [0, 1, 2]
     """
-    iterator = aiter(source)
+    iterator = _iterator_of(source)
     items = buffer.items
     limit = buffer.check_at
     ticks = repeat(None, limit - len(items) - 1)
@@ -110,6 +110,22 @@ async def fill(buffer: ReplayBuffer[T], source: AsyncIterable[T]) -> None:
                 ticks = repeat(None, limit - len(items) - 1)
     finally:
         await close(iterator)
+
+
+def _iterator_of(source: AsyncIterable[T]) -> AsyncIterator[T]:
+    """Return the iterator of what a function has returned that users gave to make a stream."""
+    try:
+        return aiter(source)
+    except TypeError:
+        given = cast("object", source)
+        if isinstance(given, AsyncIterable):
+            raise
+        if isinstance(given, Coroutine):
+            given.close()  # else Python warns that nothing awaited it
+        raise TypeError(
+            f"The function that makes the stream returned a value of type {type(given).__name__}; "
+            "write an async function with `yield`."
+        ) from None
 
 
 async def until_requested(buffer: ReplayBuffer[object]) -> None:

@@ -1,12 +1,13 @@
 """The only pump from async iterables."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from itertools import count
 
 import pytest
 
-from miniagents.streams import Stream
+from miniagents.messages import Message
+from miniagents.streams import PromisingContext, Stream, StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._lifetime import Lease
@@ -257,6 +258,31 @@ async def test_a_source_that_begins_while_the_context_drains() -> None:
     assert 1000 == source.produced
     hanging.go.set()
     await draining
+
+
+async def returned(*_: object) -> str:
+    """Return a text, where a generator would yield it."""
+    return "text"
+
+
+def listed(*_: object) -> list[str]:
+    """Return all pieces at once."""
+    return ["text"]
+
+
+@pytest.mark.parametrize("make", [StreamedPromise, Message.promise, Message.promise_of_parts])
+@pytest.mark.parametrize(("streamer", "name"), [(returned, "coroutine"), (listed, "list")])
+async def test_a_streamer_that_yields_nothing(
+    make: Callable[[Callable[..., object]], Awaitable[object]],
+    streamer: Callable[..., object],
+    name: str,
+) -> None:
+    """Of a function without a `yield`, or without `async`, a reader gets an error that says what to write."""
+    async with PromisingContext():
+        with pytest.raises(
+            TypeError, match=f"returned a value of type {name}; .* an async function with `yield`"
+        ):
+            await make(streamer)
 
 
 async def test_an_endless_source_after_the_end() -> None:
