@@ -20,8 +20,11 @@ import asyncio
 import math
 from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from miniagents.streams._threads import running_loop
 from miniagents.values import RateLimit, ResponseHeaders
 
 _MINUTE: Final = 60.0
@@ -269,6 +272,8 @@ class Limiter:
             tokens: how many more it used than were given to :meth:`acquire`; negative if it used fewer.
             answered: how many of these are output tokens.
         """
+        if self._passed_on(partial(self.settle, tokens, answered)):
+            return
         self._take(0, tokens, answered)
         if self._loop is not None and not self._loop.is_closed():
             self._set_timer(self._loop)
@@ -279,10 +284,9 @@ class Limiter:
         Args:
             headers: of the response.
             sent: when the request was sent, in seconds of the event loop; None for a second ago.
-
-        Raises:
-            RuntimeError: requests of another event loop are waiting.
         """
+        if self._passed_on(partial(self.told, headers, sent=sent)):
+            return
         now = self._here().time()
         self._learn(self._requests, headers.requests, now, given=self._given_requests)
         self._learn(self._tokens, headers.tokens, now, given=self._given_tokens)
@@ -371,12 +375,24 @@ class Limiter:
         if self._requests.rate is not None and self._requests.rate < self._last_good:
             self._requests.change(self._last_good, now)
 
+    def _passed_on(self, step: Callable[[], None]) -> bool:
+        """Pass a step on to the event loop whose requests are waiting; return whether that is another one."""
+        loop = self._loop
+        if loop is None or loop is running_loop() or not self._is_waited_for():
+            return False
+        loop.call_soon_threadsafe(step)
+        return True
+
+    def _is_waited_for(self) -> bool:
+        """Return whether requests are waiting on an event loop that is not closed."""
+        if self._loop is None or self._loop.is_closed():
+            return False
+        return any(not waiting[0].done() for waiting in tuple(self._waiting))
+
     def _here(self) -> AbstractEventLoop:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            if any(not waiting[0].done() for waiting in self._waiting) and not (
-                self._loop is None or self._loop.is_closed()
-            ):
+            if self._is_waited_for():
                 raise RuntimeError(
                     "Requests of another event loop wait for this limiter; make one limiter for each loop."
                 )

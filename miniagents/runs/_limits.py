@@ -5,12 +5,15 @@ from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
+from threading import RLock
 from typing import Generic, TypeAlias, TypeVar
 from weakref import ref
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message, MessageSequencePromise
 from miniagents.streams._observers import PartSeen, RunEvent
+from miniagents.streams._threads import running_loop
 from miniagents.values import BudgetExceededError, LLMError, ResponseHeaders
 
 from ._limiter import Limiter
@@ -91,30 +94,38 @@ class ConcurrencyLimit:
         return True
 
     def _done(self, _: object = None) -> None:
-        self._running -= 1
-        self._turns.go_on()
+        with self._turns.lock:
+            self._running -= 1
+            self._turns.go_on()
 
 
 class _Turns(Generic[T]):
     """Lets calls wait, in the order in which they came, until there is what they need.
 
+    Calls may come from several event loops, each on a thread of its own.
+
     Args:
         take: returns what one call needs; None if it must wait. An error is that of the call.
         give_back: takes it back from a call that was cancelled when its turn came.
+
+    Attributes:
+        lock: held while anything is taken or given back.
     """
 
     def __init__(self, take: Callable[[], T | None], give_back: Callable[[T], None]) -> None:
+        self.lock: RLock = RLock()
         self._take = take
         self._give_back = give_back
         self._waiting: deque[Future[T]] = deque()
 
     async def next(self) -> T:
         """Return what the call needs, when it is its turn."""
-        taken = None if self._waiting else self._take()
-        if taken is not None:
-            return taken
-        turn: Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        with self.lock:
+            taken = None if self._waiting else self._take()
+            if taken is not None:
+                return taken
+            turn: Future[T] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
         try:
             return await turn
         except asyncio.CancelledError:
@@ -125,18 +136,37 @@ class _Turns(Generic[T]):
 
     def go_on(self) -> None:
         """Let calls begin for which there is enough now."""
-        while self._waiting:
-            turn = self._waiting[0]
-            if not turn.done():
-                try:
-                    taken = self._take()
-                except (BudgetExceededError, LookupError) as error:
-                    turn.set_exception(error)
-                else:
-                    if taken is None:
-                        return
-                    turn.set_result(taken)
-            self._waiting.popleft()
+        with self.lock:
+            while self._waiting:
+                turn = self._waiting[0]
+                if not (turn.done() or turn.get_loop().is_closed()):
+                    try:
+                        taken = self._take()
+                    except (BudgetExceededError, LookupError) as error:
+                        self._on_loop(turn, partial(_end, turn, error))
+                    else:
+                        if taken is None:
+                            return
+                        self._on_loop(turn, partial(self._begin, turn, taken))
+                self._waiting.popleft()
+
+    def _on_loop(self, turn: "Future[T]", step: Callable[[], None]) -> None:
+        """Call ``step`` on the event loop of a call: now if that is running here."""
+        if turn.get_loop() is running_loop():
+            step()
+        else:
+            turn.get_loop().call_soon_threadsafe(step)
+
+    def _begin(self, turn: "Future[T]", taken: T) -> None:
+        if turn.done():  # it was cancelled on its own thread
+            self._give_back(taken)
+        else:
+            turn.set_result(taken)
+
+
+def _end(turn: "Future[T]", error: Exception) -> None:
+    if not turn.done():
+        turn.set_exception(error)
 
 
 def rate_limit(
@@ -330,18 +360,20 @@ class Budget:
         def grown(watched: WatchedCall, _: RunEvent) -> None:
             held = weakly()
             if held is not None:
-                self._grown(key, held, watched)
+                with self._turns.lock:
+                    self._grown(key, held, watched)
 
         def ended(watched: WatchedCall) -> None:
-            try:
-                used = self._used(watched)
-            except LookupError as error:  # so it is not known how much is left
-                self._unknown = error
-                used = self._set_aside[key]
-            self._tokens += watched.tokens
-            self.spent += used
-            self._dearest = max(self._dearest, used)
-            self._give_back(key)
+            with self._turns.lock:
+                try:
+                    used = self._used(watched)
+                except LookupError as error:  # so it is not known how much is left
+                    self._unknown = error
+                    used = self._set_aside[key]
+                self._tokens += watched.tokens
+                self.spent += used
+                self._dearest = max(self._dearest, used)
+                self._give_back(key)
 
         if self._watched.watch(replies, grown, ended) is None:
             self._give_back(key)
@@ -392,8 +424,9 @@ class Budget:
         return min(need, left) if need else left
 
     def _give_back(self, key: object) -> None:
-        self._set_aside.pop(key, None)
-        self._turns.go_on()
+        with self._turns.lock:
+            self._set_aside.pop(key, None)
+            self._turns.go_on()
 
     def _spent_error(self, running: Decimal) -> BudgetExceededError:
         spent = self.spent + running

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
+from threading import Thread
 
 import pytest
 
@@ -293,5 +294,26 @@ def test_one_event_loop_after_the_other() -> None:
         with pytest.raises(RuntimeError, match="another event loop"):
             await asyncio.to_thread(other, slow.acquire())
         task.cancel()
+
+    asyncio.run(waiting())
+
+
+def test_what_ends_on_another_event_loop() -> None:
+    """What a call of another event loop gives back, and its headers, count for the calls that wait here."""
+    limiter = Limiter(tokens_per_minute=60)
+
+    async def ended() -> None:
+        limiter.told(ResponseHeaders())
+        limiter.settle(-1000)
+
+    async def waiting() -> None:
+        await limiter.acquire(1000)
+        turn = asyncio.ensure_future(limiter.acquire(1))
+        await asyncio.sleep(0)
+        other = Thread(target=asyncio.run, args=(ended(),))
+        other.start()
+        async with asyncio.timeout(5):
+            await turn
+        other.join()
 
     asyncio.run(waiting())

@@ -3,7 +3,8 @@
 import asyncio
 import gc
 import itertools
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from miniagents import (
     InteractionContext,
     Message,
     MessageSequencePromise,
+    MiniAgent,
     MiniAgents,
     Part,
     Usage,
@@ -137,6 +139,42 @@ async def test_concurrency_and_cancelling() -> None:
         assert str(await model.inquire("y")) == "word " * 10
         assert now() == pytest.approx(22.5)
     assert provider.most == 1
+
+
+def with_two_calls(agent: MiniAgent) -> MiniAgent:
+    """An agent with two calls at once."""
+    return agent.around(limit(concurrency=2))
+
+
+def with_two_reserved(agent: MiniAgent) -> MiniAgent:
+    """An agent with a budget that is reserved for two calls."""
+    return agent.around(budget(tokens=100, reserve=50))
+
+
+@pytest.mark.parametrize("limited", [with_two_calls, with_two_reserved])
+def test_event_loops_of_several_threads(limited: Callable[[MiniAgent], MiniAgent]) -> None:
+    """Calls of several event loops, each on a thread of its own, share a limit: all are made, two at once."""
+    running: set[object] = set()
+    at_once: list[int] = []
+
+    @miniagent
+    async def busy(ctx: InteractionContext) -> None:
+        running.add(ctx)
+        at_once.append(len(running))
+        await asyncio.sleep(0.001)
+        running.remove(ctx)
+        ctx.reply("done")
+
+    model = limited(busy)
+
+    async def calls() -> list[str]:
+        async with asyncio.timeout(20):
+            return [str(each) for each in await asyncio.gather(*[model.inquire() for _ in range(5)])]
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(lambda: MiniAgents().run(calls())) for _ in range(8)]
+    assert [["done"] * 5] * 8 == [each.result() for each in answers]
+    assert (40, 2) == (len(at_once), max(at_once))
 
 
 @pytest.mark.loop(virtual=True)
