@@ -7,6 +7,7 @@ The module is long because of these two classes and their examples.
 """
 
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import ClassVar, Final, Generic, Protocol, Self, cast, overload
 
@@ -698,7 +699,7 @@ def end_early(promise: MessagePromise[Message], told: Part | None = None) -> Non
 
 
 def message_so_far(buffer: ReplayBuffer[str], kind: type[Message], metadata: Mapping[str, object]) -> Message:
-    """Return the message of what has come; of its own class unless that requires data that did not come.
+    """Return the message of what has come, of its class; of the nearest base if that requires more data.
 
     Calls of tools, and thoughts without a signature, may be incomplete: they are left out.
 
@@ -723,10 +724,11 @@ def message_so_far(buffer: ReplayBuffer[str], kind: type[Message], metadata: Map
         data["parts"] = tuple(each for each in parts if not _is_cut(each))
     data.pop("text", None)
     text = text_so_far(buffer)
-    try:
-        return message_of(kind, text, data)
-    except Exception:  # noqa: BLE001 - its class requires data that did not come
-        return text_message(text)
+    for each in kind.__mro__:
+        if issubclass(each, Message):
+            with suppress(Exception):  # it requires data that did not come
+                return message_of(each, text, data)
+    return text_message(text)
 
 
 def _is_cut(part: Content) -> bool:

@@ -1,5 +1,6 @@
 """The errors of tools and typed answers."""
 
+from miniagents.messages import ErrorMessage
 from miniagents.values import LLMError, MiniAgentsError
 
 
@@ -73,3 +74,17 @@ class TypedAnswerError(LLMError):
         ...     print(error)
         the answer is no City after 0 repairs: name: Input should be a valid string
     """
+
+
+def no_answer(message: ErrorMessage) -> TypedAnswerError:
+    """Return the error of an answer in whose place an error message has come.
+
+    Args:
+        message: in the place of the answer.
+
+    Example:
+        >>> from miniagents import ErrorMessage
+        >>> no_answer(ErrorMessage("ValueError: cut", error_type="ValueError", error_text="cut"))
+        TypedAnswerError('there is no answer: ValueError: cut')
+    """
+    return TypedAnswerError(f"there is no answer: {message}")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Generic, cast, overload
 from pydantic import BaseModel
 from typing_extensions import TypeVar, override
 
-from miniagents.messages import AssistantMessage, MessageSequencePromise
+from miniagents.messages import AssistantMessage, ErrorMessage, Message, MessageSequencePromise
 from miniagents.streams import Promise, Stream
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._stream import TokenStream
 
-from ._errors import SchemaError
+from ._errors import SchemaError, no_answer
 from ._parsed_streams import elements_of, partials_of, text_of_field
 
 T = TypeVar("T", bound=BaseModel)
@@ -34,7 +34,7 @@ class _ParsedAnswer(Promise[T], Generic[T]):
 
     @override
     async def _whole(self) -> T:
-        return (await self._final).parsed
+        return _value_of(await self._final)
 
     @classmethod
     @override
@@ -48,11 +48,18 @@ class _ParsedAnswer(Promise[T], Generic[T]):
 
     @override
     def _resolve(self) -> T:
-        return self._final._resolve().parsed  # noqa: SLF001 - a promise, too
+        return _value_of(self._final._resolve())  # noqa: SLF001 - a promise, too
 
     @override
     def _parts(self) -> Iterable[ReplayBuffer[object]]:
         return self._final._parts()  # noqa: SLF001 - a promise, too
+
+
+def _value_of(answer: "ParsedMessage[T]") -> T:
+    message: Message = answer  # where errors become messages, it may be one
+    if isinstance(message, ErrorMessage):
+        raise no_answer(message)
+    return answer.parsed
 
 
 def _no_attribute(name: str) -> AttributeError:

@@ -14,13 +14,13 @@ from typing import ClassVar, Final, Generic, cast
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from typing_extensions import TypeVar, override
 
-from miniagents.messages import Message
+from miniagents.messages import ErrorMessage, Message, MessagePromise
 from miniagents.messages._message_type import FlatStream
 from miniagents.messages._tokens import TokenFeed, TokenTransformer
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonParser, JsonText, Part, Restart
 
-from ._errors import SchemaError, TypedAnswerError
+from ._errors import SchemaError, TypedAnswerError, no_answer
 from ._json_begin import JsonBegin
 from ._partials import MISSING, Partials, item_type, key_of
 
@@ -61,15 +61,24 @@ class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
         self._begin = JsonBegin()
 
     @override
+    def start_message(self, promise: MessagePromise[Message], /) -> None:
+        if isinstance(promise.given, ErrorMessage):
+            raise no_answer(promise.given)
+        self._begin_again()  # what `catching` puts behind an answer that broke
+
+    @override
     def tokens(self, tokens: list[str], /) -> None:
         for part in cast("list[Part]", tokens):
             if self.target.closed:  # the last reader has left
                 return
             if isinstance(part, Restart):
-                self._begin = JsonBegin()
-                self.restart()
+                self._begin_again()
             elif isinstance(part, str) and (text := self._begin.feed(part)):
                 self.feed(text)
+
+    def _begin_again(self) -> None:
+        self._begin = JsonBegin()
+        self.restart()
 
     @abstractmethod
     def feed(self, text: str) -> None:
@@ -77,7 +86,7 @@ class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
 
     @abstractmethod
     def restart(self) -> None:
-        """Begin again with another answer, since the last one did not fit."""
+        """Begin with another answer: the first one, or one after another that did not fit or broke."""
 
 
 class _PartialAnswers(_AnswerTransformer[T]):

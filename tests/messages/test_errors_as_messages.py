@@ -30,6 +30,12 @@ class Scored(Message):
     score: int
 
 
+class ScoredAnswer(AssistantMessage):
+    """An answer that cannot be made without its data."""
+
+    score: int
+
+
 def replaced(
     source: FlatStream[Message, object], alias: str | None = None, *, but: tuple[type[Exception], ...] = ()
 ) -> MessageSequencePromise[Message]:
@@ -110,6 +116,14 @@ async def test_the_beginning_that_lacks_its_data() -> None:
         known = Scored.promise(Source(["half"], error=ValueError("broken")), score=3)
         half, _ = await replaced(MessageSequencePromise(known))
         assert (Scored, 3) == (type(half), cast("Scored", half).score)
+
+
+async def test_the_role_of_a_message_that_failed() -> None:
+    """If its class needs data that did not come, what came is of the nearest base: an answer stays one."""
+    async with PromisingContext():
+        failing = ScoredAnswer.promise(Source(["half"], error=ValueError("broken")), model="m")
+        half, _ = await replaced(MessageSequencePromise(failing))
+        assert AssistantMessage("half", model="m") == half
 
 
 async def test_data_that_does_not_fit() -> None:

@@ -24,7 +24,7 @@ from miniagents.models._parsed_streams import AT_ONCE
 from miniagents.streams import Stream
 from miniagents.testing import scripted_model
 from tests.support.readers import awaiting, iterating, leave, stops_with_the_last_one, subscribing
-from tests.support.sources import Recorder, Source, turns
+from tests.support.sources import Recorder, Source, keep, turns
 
 
 class Trip(BaseModel):
@@ -296,3 +296,28 @@ async def test_no_value() -> None:
         with pytest.raises(ValueError, match="broken") as raised:
             await replies.parsed
         assert broken is raised.value
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_error_that_is_a_message(name: str) -> None:
+    """Where errors are messages, one ends the value and the streams of its answer, after what has come."""
+    model = scripted_model([*PIECES[:2], ConnectionError("cut")])
+    shown: list[object] = []
+    async with MiniAgents(errors_as_messages=True):
+        replies = model.as_type(Trip).inquire("Where?")
+        with pytest.raises(TypedAnswerError, match="there is no answer: ConnectionError: cut"):
+            await keep(shown, projection(replies, name))
+        with pytest.raises(TypedAnswerError, match="there is no answer: ConnectionError: cut"):
+            await replies.parsed
+    assert shown
+    assert list(SHOWN[name])[: len(shown)] == shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_answer_behind_one_that_broke(name: str) -> None:
+    """What another agent answers behind an answer that broke begins anew, as a repaired one."""
+    broken = scripted_model([PIECES[0], ConnectionError("cut")]).as_type(Trip)
+    async with MiniAgents():
+        replies = broken.catching(scripted_model(PIECES).as_type(Trip)).inquire("Where?")
+        assert SHOWN[name][-1] == (await projection(replies, name))[-1]
+        assert Trip(title="North", cities=["Oslo", "Bodø"]) == await replies.parsed
