@@ -13,7 +13,7 @@ cost more than the budget is skipped: all partials of a document together take l
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import NoneType, UnionType
 from typing import Annotated, Final, Generic, TypeGuard, TypeVar, Union, cast, get_args, get_origin
@@ -164,7 +164,7 @@ def _plan(annotation: object, known: dict[type[BaseModel], Object]) -> Plan:
     if bare is str:
         return Text(adapter)
     if _is_model(bare):
-        return _object(bare, known)
+        return replace(_object(bare, known), adapter=adapter)  # which may take None, too
     item = item_type(bare)
     if item is MISSING:
         return Plan(adapter)

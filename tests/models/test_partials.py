@@ -46,7 +46,9 @@ def test_plans() -> None:
         "again": Object,
         "Key": Text,
     }
-    assert plan.fields["again"].plan is plan
+    again = plan.fields["again"].plan
+    assert isinstance(again, Object)
+    assert again.fields is plan.fields
     assert plan.fields["Key"].name == "key"
 
 
@@ -191,6 +193,22 @@ def test_every_piece_shows() -> None:
         Trip(title="North", cities=[City(name="Oslo", sights=["Opera"])]),
         Trip(title="North", cities=[oslo.model_copy(update={"sights": ["Opera"]})], days=12),
     ]
+
+
+class Visit(BaseModel):
+    city: City | None
+    others: list[City | None] = []
+    next: "Visit | None" = None
+    note: str = ""
+
+
+def test_a_model_that_is_none() -> None:
+    """A field and an item that may be a model, and are null, are None; the partials go on."""
+    oslo = {"name": "Oslo"}
+    whole = Visit.model_validate({"city": None, "others": [oslo, None], "next": {"city": None}, "note": "x"})
+    made = partials_of(list(whole.model_dump_json()), Visit)
+    assert Visit(city=None) in made
+    assert whole == made[-1]
 
 
 class Sale(BaseModel):
