@@ -760,10 +760,17 @@ class ContentMessage(Message, deferred=True):
             return data
         fields = cast("dict[str, object]", data)
         parts = fields.get("parts")
-        if not parts or fields.get("text") or isinstance(parts, str | bytes | Mapping):
+        if not parts or isinstance(parts, str | bytes | Mapping) or not isinstance(parts, Iterable):
             return fields
-        whole = tuple(cast("Iterable[object]", parts))
-        return {**fields, "parts": whole, "text": cls._text_of(cast("tuple[Content, ...]", whole))}
+        whole: list[object] = []
+        for part in cast("Iterable[object]", parts):
+            if isinstance(part, str) and whole and isinstance(whole[-1], str):
+                whole[-1] += part
+            else:
+                whole.append(part)
+        text = fields.get("text") or cls._text_of(cast("list[Content]", whole))
+        only_text = len(whole) == 1 and isinstance(whole[0], str)
+        return {**fields, "parts": () if only_text else whole, "text": text}
 
     @classmethod
     def _text_of(cls, parts: Iterable[Content]) -> str:

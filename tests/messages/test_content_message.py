@@ -1,9 +1,22 @@
 """Messages of parts: what is their text, what is their content."""
 
+from collections.abc import AsyncGenerator
+
 import pytest
 
 from miniagents.messages import AssistantMessage, Message, ToolMessage, UserMessage
-from miniagents.values import Citation, Content, Image, Reasoning, Refusal, ToolCall, ToolResult
+from miniagents.streams import PromisingContext
+from miniagents.values import (
+    Citation,
+    Content,
+    Image,
+    Part,
+    Reasoning,
+    Refusal,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+)
 
 CAT = Image(path="cat.png")
 CALL = ToolCall("call-1", "look")
@@ -29,6 +42,29 @@ def test_content(
 ) -> None:
     """The text is that of the parts unless it is given; the content has both."""
     assert (message.text, message.content) == (text, tuple(each for each in content if each != ""))
+
+
+@pytest.mark.parametrize(
+    ("parts", "kept"),
+    [
+        (["Hi"], ()),
+        (["Let me ", "look."], ()),
+        (["Let me ", "look.", CALL, "Now", "."], ("Let me look.", CALL, "Now.")),
+    ],
+)
+async def test_texts_in_a_row(parts: list[str | ToolCall], kept: tuple[Content, ...]) -> None:
+    """Texts in a row are one, and text alone is no part: such messages are equal to those that stream."""
+    message = AssistantMessage(parts=parts)
+    assert (kept, "".join(each for each in parts if isinstance(each, str))) == (message.parts, message.text)
+
+    async def stream(_: object) -> AsyncGenerator[Part]:
+        for part in parts:
+            yield ToolCallDelta(0, part.id, part.name, part.arguments) if isinstance(part, ToolCall) else part
+
+    async with PromisingContext():
+        streamed = await AssistantMessage.promise_of_parts(stream)
+        assert message == streamed
+        assert message.hash_key == streamed.hash_key
 
 
 def test_changed_text() -> None:
