@@ -51,7 +51,7 @@ class _AnswerFeed(TokenFeed):
 class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
     """Finds the JSON in the parts of an answer, from its first character on."""
 
-    __slots__ = ("_begin",)
+    __slots__ = ("_begin", "_begun")
 
     all_parts: ClassVar[bool] = True
     in_step: ClassVar[bool] = True  # the answer is read no faster than the readers of this stream request
@@ -59,12 +59,15 @@ class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
     def __init__(self, target: ReplayBuffer[U]) -> None:
         super().__init__(target)
         self._begin = JsonBegin()
+        self._begun = False  # a message has come
 
     @override
     def start_message(self, promise: MessagePromise[Message], /) -> None:
         if isinstance(promise.given, ErrorMessage):
             raise no_answer(promise.given)
-        self._begin_again()  # what `catching` puts behind an answer that broke
+        if self._begun:  # what `catching` puts behind an answer that broke
+            self._begin_again()
+        self._begun = True
 
     @override
     def tokens(self, tokens: list[str], /) -> None:
@@ -86,7 +89,7 @@ class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
 
     @abstractmethod
     def restart(self) -> None:
-        """Begin with another answer: the first one, or one after another that did not fit or broke."""
+        """Begin again with another answer, since the last one did not fit, or broke."""
 
 
 class _PartialAnswers(_AnswerTransformer[T]):
