@@ -284,6 +284,9 @@ class Limiter:
         Args:
             headers: of the response.
             sent: when the request was sent, in seconds of the event loop; None for a second ago.
+
+        Raises:
+            RuntimeError: no event loop is running.
         """
         if self._passed_on(partial(self.told, headers, sent=sent)):
             return
