@@ -1,7 +1,9 @@
 """Running calls of an agent and their usage, for limits and budgets."""
 
 import asyncio
+from asyncio import Future
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, cast
 from weakref import WeakKeyDictionary
@@ -9,11 +11,12 @@ from weakref import WeakKeyDictionary
 from typing_extensions import override
 
 from miniagents.agents import InteractionContext, MiniAgent
-from miniagents.messages import Message, MessageSequencePromise
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._message import message_buffers
 from miniagents.messages._parts import run_of
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
+from miniagents.streams._deadlocks import record_wait
 from miniagents.streams._observers import (
     ModelAsked,
     Observer,
@@ -24,6 +27,7 @@ from miniagents.streams._observers import (
     RunInfo,
 )
 from miniagents.streams._promise import when_complete
+from miniagents.streams._protocols import Producer
 from miniagents.values import Usage, label_of, set_partial_text
 
 from ._prices import dollars
@@ -212,16 +216,34 @@ async def reply_watched(
         replies: of the call.
         then: is called once, when the call has ended, also if it was stopped; it must not raise.
     """
-    over, stream = asyncio.Event(), replies.buffer
+    over: Future[None] = asyncio.get_running_loop().create_future()
+    stream = replies.buffer
 
     def ended(_: object) -> None:
-        over.set()
+        if not over.done():
+            over.set_result(None)
         if then is not None:
             then()
 
     when_complete(stream, lambda: message_buffers(stream), ended)
     ctx.reply(replies)
-    await over.wait()
+    record_wait(_Rest(stream), over)
+    await over
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What a call has not written yet: if that waits for a person, so does the run that waits for it."""
+
+    replies: ReplayBuffer[MessagePromise[Message]]
+
+    @property
+    def producer(self) -> Producer | None:
+        streams: tuple[ReplayBuffer[object], ...] = (
+            cast("ReplayBuffer[object]", self.replies),
+            *message_buffers(self.replies),
+        )
+        return next((each.producer for each in streams if not each.closed), None)
 
 
 def end_with(replies: MessageSequencePromise[Message], error: Exception) -> None:

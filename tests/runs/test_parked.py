@@ -41,6 +41,7 @@ from miniagents.ext.journal import (
     open_questions,
     send_event,
 )
+from miniagents.ext.limits import budget, limit
 from miniagents.ext.web import Frame, QuestionAnswered, QuestionAsked, RequestError, RunEnded, RunParked, Runs
 from miniagents.testing import scripted_model, virtual_time
 from miniagents.tools import (
@@ -101,6 +102,33 @@ async def test_parked() -> None:
         assert 1 == kinds.count(RunEnded)
         assert (await runs.stop(waiting[1]), await runs.delete(waiting[2])) == (True, True)
         assert RunEnded("stopped", "The answer was stopped.") == (await frames_of(runs, waiting[1]))[-1]
+
+
+def with_a_limit(agent: MiniAgent) -> MiniAgent:
+    """One call at once."""
+    return agent.around(limit(concurrency=1))
+
+
+def with_a_budget(agent: MiniAgent) -> MiniAgent:
+    """Some tokens for all calls."""
+    return agent.around(budget(tokens=100))
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("limited", [with_a_limit, with_a_budget])
+async def test_parked_within_a_limit(limited: Callable[[MiniAgent], MiniAgent]) -> None:
+    """A limit or a budget around an agent does not keep its run from being parked."""
+    journal = MemoryJournal()
+
+    async def block() -> str:
+        async with durable(journal, run_id="r"), asyncio.timeout(100):
+            return str(await limited(asks).inquire())
+
+    with pytest.raises(QuestionError, match="waits for"):
+        await block()
+    for question, answer in zip(await open_questions(journal, "r"), "ab", strict=True):
+        assert await answer_question(journal, "r", question.id, answer) is not None
+    assert "a b" == await block()
 
 
 async def _only(task: object) -> bool:
