@@ -120,10 +120,11 @@ def _iterator_of(source: AsyncIterable[T]) -> AsyncIterator[T]:
         given = cast("object", source)
         if isinstance(given, AsyncIterable):
             raise
+        name = type(given).__name__
         if isinstance(given, Coroutine):
             given.close()  # else Python warns that nothing awaited it
         raise TypeError(
-            f"The function that makes the stream returned a value of type {type(given).__name__}; "
+            f"The function that makes the stream returned a value of type {name}; "
             "write an async function with `yield`."
         ) from None
 
