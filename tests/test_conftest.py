@@ -13,6 +13,7 @@ from textwrap import dedent
 import pytest
 
 from tests.support.eager import SUPPORTED
+from tests.support.forked import run_program
 
 ROOT = Path(__file__).parents[1]
 
@@ -335,6 +336,10 @@ async def test_left_out():
 """
 
 
+# What pytest and our conftest import, but for plugins and what has the name of one, such as asyncio.
+IMPORTED = ("pytest", "hypothesis", "pydantic.fields")
+
+
 def run(
     pytester: pytest.Pytester, tests: str, monkeypatch: pytest.MonkeyPatch, *options: str
 ) -> pytest.RunResult:
@@ -346,7 +351,12 @@ def run(
     pytester.makepyprojecttoml((ROOT / "pyproject.toml").read_text())
     file = pytester.path / "test_inner.py"
     file.write_text(dedent(tests))
-    return pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, file)
+    done = run_program(
+        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, str(file)),
+        imported=IMPORTED,
+        cwd=pytester.path,
+    )
+    return pytest.RunResult(done.returncode, done.stdout.splitlines(), done.stderr.splitlines(), 0.0)
 
 
 def sections(output: str) -> dict[str, str]:
@@ -359,14 +369,13 @@ def sections(output: str) -> dict[str, str]:
 
 
 @pytest.mark.gate("pytest in pytest, with waits")
-def test_what_is_left_behind_is_red(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_left_behind_is_red(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that leaves something behind fails, under its own name, and the report says what it left."""
-    reported = sections(run(pytester, LEAVERS, monkeypatch).stdout.str())
+    result = run(pytester, LEAVERS, monkeypatch)
+    reported = sections(result.stdout.str())
     assert set(RED) == set(reported)
     assert [] == [(name, reported[name]) for name, sentence in RED.items() if sentence not in reported[name]]
-    assert "ResourceWarning: unclosed <socket" in capsys.readouterr().err  # and once more, of the interpreter
+    assert "ResourceWarning: unclosed <socket" in result.stderr.str()  # and once more, of the interpreter
 
 
 @pytest.mark.gate("pytest in pytest")
@@ -400,12 +409,9 @@ def test_an_option_chooses_the_loops(
 
 @pytest.mark.gate("a pytest in a process of its own")
 @pytest.mark.skipif(SUPPORTED, reason="this Python has eager tasks")
-def test_eager_tasks_need_python_3_12(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_eager_tasks_need_python_3_12(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python 3.11 refuses the option, with a sentence."""
     result = run(pytester, KINDS, monkeypatch, "--eager-tasks")
-    capfd.readouterr()
     assert pytest.ExitCode.USAGE_ERROR == result.ret
     result.stderr.fnmatch_lines(["ERROR: --eager-tasks needs Python 3.12 or newer*"])
 
@@ -458,7 +464,7 @@ def test_failures_are_told_alone(pytester: pytest.Pytester, monkeypatch: pytest.
 
 @pytest.mark.gate("a pytest in a process of its own")
 def test_what_nothing_else_stops_ends_the_process(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A test that no alarm reaches ends the process, with the stack of where it is stuck."""
     stuck = """
@@ -475,7 +481,6 @@ def test_what_nothing_else_stops_ends_the_process(
                 time.sleep(60)
     """
     result = run(pytester, stuck, monkeypatch)
-    capsys.readouterr()  # pytester shows what it has read, also what is expected
     assert result.ret == 1
     result.stderr.fnmatch_lines(["Timeout (0:00:00.200000)!", "*in test_stuck"])
 

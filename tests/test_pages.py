@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-import subprocess
 import sys
 import tomllib
 from importlib.util import find_spec
@@ -34,7 +33,8 @@ from tests.support.docs_pages import (
     headings_of,
     links_of,
 )
-from tests.support.plugin import plugin_path
+from tests.support.forked import run_program
+from tests.support.plugin import BESIDE_PLUGINS, plugin_path
 from tests.support.scripts import run_script, run_shell
 from tests.support.sse_server import Exchange, serve, sse
 
@@ -155,12 +155,10 @@ def test_tests(block: Block, tmp_path: Path) -> None:
     settings = ["filterwarnings = error", f"asyncio_mode = {mode}"]
     settings.append("asyncio_default_fixture_loop_scope = function")
     (tmp_path / "pytest.ini").write_text("\n".join(["[pytest]", *settings, ""]))
-    done = subprocess.run(  # noqa: S603 - our own page
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+    done = run_program(
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)),
+        imported=BESIDE_PLUGINS,
         env={"PYTHONPATH": plugin_path(tmp_path / "plugin")},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     count = len(re.findall(r"^(?:async )?def test_", block.code, re.MULTILINE))
     assert f"\n{count} passed" in done.stdout, done.stdout

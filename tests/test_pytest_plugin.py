@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.plugin import plugin_path
+from tests.support.forked import start_program
+from tests.support.plugin import BESIDE_PLUGINS, plugin_path
 from tests.support.scripts import Done
 
 ROOT = Path(__file__).parents[1]
 
 
-async def run(folder: Path, tests: str, *options: str, conftest: str = "") -> Done:
+async def run(folder: Path, tests: str, *options: str, conftest: str = "", anew: bool = False) -> Done:
     """Run tests in a bare project, in which `miniagents` is installed."""
     (folder / "pytest.ini").write_text(
         "[pytest]\naddopts = -q --strict-markers -p no:cacheprovider -p no:xdist\n"
@@ -26,8 +27,10 @@ async def run(folder: Path, tests: str, *options: str, conftest: str = "") -> Do
     (folder / "test_inner.py").write_text(tests)
     ours = ("PYTEST", "PYTHONWARNINGS", "COV")  # how our own tests run says nothing of theirs
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    process = await asyncio.create_subprocess_exec(
+    process = await start_program(
         *(sys.executable, "-m", "pytest", *options),
+        imported=BESIDE_PLUGINS,
+        anew=anew,
         cwd=folder,
         env=kept | {"PYTHONPATH": plugin_path(folder / "installed")},
         stdout=asyncio.subprocess.PIPE,
@@ -292,7 +295,7 @@ def test_it(request):
         "miniagents._lazy_names", "miniagents._pytest_plugin"
     ]
 """
-    done = await run(tmp_path, tests)
+    done = await run(tmp_path, tests, anew=True)  # it is about imports
     assert "1 passed" in _counted(done), done.out
 
 

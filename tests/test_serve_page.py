@@ -24,7 +24,7 @@ async def test_the_commands(command: str, tmp_path: Path) -> None:
     """Each command serves the page, and who it names answers a question."""
     (tmp_path / "my_agents.py").write_text(MODULE, encoding="utf-8")
     async with (
-        page_server(tmp_path, agent=command or None) as server,
+        page_server(tmp_path, agent=command or None, anew=True) as server,
         httpx2.AsyncClient(base_url=server.address, trust_env=False, verify=False) as client,
     ):
         assert "<title>miniagents</title>" in (await client.get("/")).text

@@ -35,7 +35,7 @@ async def opened(
 ) -> AsyncGenerator[tuple[PageServer, Browser, Page]]:
     """A server, a browser and its first page; whatever goes wrong in its scripts fails the test."""
     expect.set_options(timeout=SOON)
-    served = page_server(folder, *words, agent=f"tests.browser.agents:{agent}", forked=True)
+    served = page_server(folder, *words, agent=f"tests.browser.agents:{agent}")
     async with served as server, browser() as chromium:
         page = await (await chromium.new_context()).new_page()
         problems: list[str] = []
@@ -328,7 +328,7 @@ class TestMistakes:
         )
         expect.set_options(timeout=SOON)
         async with (
-            page_server(tmp_path, agent="helpers:support", forked=True) as server,
+            page_server(tmp_path, agent="helpers:support") as server,
             browser() as chromium,
         ):
             page = await chromium.new_page()
@@ -663,7 +663,7 @@ class TestCuts:
     async def test_cut(self, tmp_path: Path) -> None:
         """When the connection is cut the page says so, comes back by itself, and shows everything once."""
         expect.set_options(timeout=SOON)
-        async with page_server(tmp_path, forked=True) as server:
+        async with page_server(tmp_path) as server:
             port = urlsplit(server.address).port or 0
             cuts = Cuts(port)
             async with cuts.listening() as way:
@@ -771,7 +771,7 @@ class TestSafety:
     async def test_token(self, tmp_path: Path) -> None:
         """The address with the token logs in, and loses it; else the page asks, and says which is wrong."""
         expect.set_options(timeout=SOON)
-        async with page_server(tmp_path, "--token", "a b&c", forked=True) as server, browser() as chromium:
+        async with page_server(tmp_path, "--token", "a b&c") as server, browser() as chromium:
             page = await chromium.new_page()
             await page.goto(server.address)
             await say(page, "hello")
@@ -793,7 +793,7 @@ class TestSafety:
     async def test_another_token(self, tmp_path: Path) -> None:
         """A server that comes back with another token: its page asks for it, and answers what is sent early."""
         expect.set_options(timeout=SOON)
-        async with page_server(tmp_path, "--token", "first", forked=True) as server, browser() as chromium:
+        async with page_server(tmp_path, "--token", "first") as server, browser() as chromium:
             page = await chromium.new_page()
             await page.goto(server.address)
             await expect(page.locator("#welcome")).to_be_visible()

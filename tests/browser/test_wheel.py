@@ -34,7 +34,7 @@ async def test_a_wheel_serves_the_page(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / wheel) as files:
         files.extractall(tmp_path / "wheel")
     async with (
-        page_server(tmp_path, agent=None, root=tmp_path / "wheel") as server,
+        page_server(tmp_path, agent=None, root=tmp_path / "wheel", anew=True) as server,
         httpx2.AsyncClient(base_url=server.address, trust_env=False, verify=False) as client,
     ):
         assert (PAGE / "index.html").read_bytes() == (await client.get("/")).content

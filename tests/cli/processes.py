@@ -1,4 +1,4 @@
-"""Real processes of the command: on a pipe, and at a real terminal."""
+"""Processes of the command, which are forked or start anew: on a pipe, and at a real terminal."""
 
 import asyncio
 import fcntl
@@ -9,11 +9,12 @@ import signal
 import struct
 import sys
 import termios
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
+
+from tests.support.forked import start_program
 
 __all__ = [
     "COMMAND",
@@ -21,6 +22,7 @@ __all__ = [
     "Terminal",
     "at_terminal",
     "environment",
+    "imported_by",
     "on_pipe",
     "program_at_terminal",
     "quiet",
@@ -30,6 +32,13 @@ _PROGRAM = (sys.executable, "-X", "dev", "-W", "error", "-m", "miniagents")
 COMMAND = (*_PROGRAM, "chat")
 # Without the development mode: what asyncio tells then about slow steps would be in the middle of the screen.
 _AT_TERMINAL = (sys.executable, "-W", "error", "-m", "miniagents")
+_IMPORTED = {
+    "chat": ["prompt_toolkit"],
+    "map": ["miniagents.cli._map", "miniagents.cli._progress_bar"],
+    "serve": ["miniagents.cli._serve"],
+    "mcp": ["miniagents.ext.mcp"],
+}
+_MODEL = re.compile(r"(openai|openai-responses|anthropic):")
 _SECONDS = 20.0
 # What asyncio says in debug mode when a step took over 0.1 s: a busy machine is no fault of the program.
 _SLOW = re.compile(r"^Executing <.* took .* seconds\n", re.MULTILINE)
@@ -55,6 +64,12 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **own, **more}
 
 
+def imported_by(command: str, *options: str) -> list[str]:
+    """Return what the command imports with these options."""
+    names = {found[1].replace("-", "_") for found in map(_MODEL.match, options) if found}
+    return ["miniagents.cli._main", *_IMPORTED[command], *(f"miniagents.ext.llm.{name}" for name in names)]
+
+
 def quiet(err: bytes) -> str:
     """Return what a process wrote to stderr, without asyncio's remarks about slow steps."""
     return _SLOW.sub("", err.decode())
@@ -66,12 +81,15 @@ async def on_pipe(
     *options: str,
     env: Mapping[str, str] | None = None,
     command: str = "chat",
+    anew: bool = False,
 ) -> Done:
     """Run the command in a folder with an input: a text, a descriptor, or no input at all (None)."""
-    process = await asyncio.create_subprocess_exec(
+    process = await start_program(
         *_PROGRAM,
         command,
         *options,
+        imported=imported_by(command, *options),
+        anew=anew,
         cwd=folder,
         env=environment() if env is None else env,
         stdin=asyncio.subprocess.PIPE if isinstance(said, str) else said,
@@ -134,41 +152,46 @@ class Terminal:
         self.news.set()
 
 
-def _take_terminal(screen: int) -> None:
-    """Have Ctrl-C at this terminal be a signal for this process, which is just being made.
-
-    Not by `start_new_session` and descriptor 0: with uvloop neither is there yet.
-    """
-    os.setsid()
-    fcntl.ioctl(screen, termios.TIOCSCTTY, 0)
-
-
 @asynccontextmanager
 async def at_terminal(
-    folder: Path, *options: str, env: Mapping[str, str] | None = None, command: str = "chat"
+    folder: Path,
+    *options: str,
+    env: Mapping[str, str] | None = None,
+    command: str = "chat",
+    anew: bool = False,
 ) -> AsyncGenerator[Terminal]:
     """Run a command at a terminal of its own; it is killed at the end if it is still there."""
     environ = environment() if env is None else env
-    async with program_at_terminal(folder, *_AT_TERMINAL, command, *options, env=environ) as terminal:
+    words = (*_AT_TERMINAL, command, *options)
+    imported = imported_by(command, *options)
+    async with program_at_terminal(folder, *words, env=environ, imported=imported, anew=anew) as terminal:
         yield terminal
 
 
 @asynccontextmanager
 async def program_at_terminal(
-    folder: Path, *program: str, env: Mapping[str, str], lines: int = 50, columns: int = 200
+    folder: Path,
+    *program: str,
+    env: Mapping[str, str],
+    imported: Sequence[str] = (),
+    anew: bool = False,
+    lines: int = 50,
+    columns: int = 200,
 ) -> AsyncGenerator[Terminal]:
     """Run a program at a terminal of this size; it is killed at the end if it is still there."""
     keyboard, screen = pty.openpty()
     fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    process = await asyncio.create_subprocess_exec(
+    process = await start_program(
         *program,
+        imported=imported,
+        anew=anew,
         cwd=folder,
         # What debug mode says of long steps would stand among what is shown.
         env={**env, "PYTHONASYNCIODEBUG": ""},
         stdin=screen,
         stdout=screen,
         stderr=screen,
-        preexec_fn=partial(_take_terminal, screen),
+        start_new_session=True,
     )
     os.close(screen)
     terminal = Terminal(process, keyboard)

@@ -35,7 +35,7 @@ async def kept(path: Path) -> list[tuple[str, str]]:
 @pytest.mark.gate("many processes")
 async def test_a_pipe_is_talked_with_in_plain_lines(tmp_path: Path) -> None:
     """A pipe is told who answers and where it is kept, gets its answer, and the exit code is 0."""
-    done = await on_pipe(tmp_path, "hello\nexit\nmore\n")
+    done = await on_pipe(tmp_path, "hello\nexit\nmore\n", anew=True)  # as users start it
     notice, opening, answer = done.out.splitlines()
     assert (0, "") == (done.code, done.err)
     assert "eliza (rules, no language model) answers; the conversation is kept in CHAT.md." == notice

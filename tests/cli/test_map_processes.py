@@ -7,11 +7,14 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from miniagents.cli import main
-from tests.cli.processes import at_terminal, environment, on_pipe
+from tests.cli.processes import at_terminal, environment, imported_by, on_pipe
+from tests.support.amounts import amount
+from tests.support.forked import start_program
 from tests.support.sse_server import answer, serve, sse
 from tests.support.wires import CHAT
 
@@ -63,7 +66,7 @@ def rows_of(text: str) -> list[dict[str, object]]:
 async def test_pipes(tmp_path: Path) -> None:
     """Rows come in on a pipe, and go out on one; all else is on stderr, and no file is left."""
     words = ("eliza", "-", "-o", "-", "--text-column", "text")
-    done = await on_pipe(tmp_path, ROWS, *words, command="map")
+    done = await on_pipe(tmp_path, ROWS, *words, command="map", anew=True)  # as users start it
     assert done.code == 0
     rows = rows_of(done.out)
     assert [row["text"] for row in rows] == [f"row {at}" for at in range(120)]
@@ -76,9 +79,10 @@ async def test_rows_come_while_later_ones_wait(tmp_path: Path) -> None:
     (tmp_path / "waiting_agents.py").write_text(WAITING)
     (tmp_path / "rows.jsonl").write_text(ROWS)
     command = [sys.executable, "-m", "miniagents", "map", "waiting_agents:wait", "rows.jsonl", "-o", "-"]
-    process = await asyncio.create_subprocess_exec(
-        *command, "--text-column", "text", cwd=tmp_path, env=environment(), stdout=asyncio.subprocess.PIPE
-    )
+    process = await start_program(
+        *(*command, "--text-column", "text"), imported=imported_by("map"),
+        cwd=tmp_path, env=environment(), stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
     assert process.stdout is not None
     first = rows_of((await process.stdout.readline()).decode())
     (tmp_path / "go").touch()
@@ -207,7 +211,7 @@ sys.exit(main())
 
 
 async def _interrupted(folder: Path, seconds: float, times: int, *words: str) -> tuple[int, str]:
-    """How a program ends that gets Ctrl-C so many seconds after its first line."""
+    """How a program ends that gets Ctrl-C so many seconds after its first line; it starts anew."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _COMMAND, "map", *words, cwd=folder, env=environment(),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -243,10 +247,12 @@ async def test_ctrl_c_at_any_moment(tmp_path: Path) -> None:
         "--concurrency",
         "2",
     )
-    for step in range(16):
-        code, err = await _interrupted(tmp_path, 0.02 + step * 0.05, 1 + step % 2, *words)
-        assert "Traceback" not in err, f"after {step * 0.05:.2f} s: {err}"
-        assert (130, True) == (code, "stopped" in err), f"after {step * 0.05:.2f} s: {err}"
+    count = amount(8, 8, 16)
+    for step in range(count):
+        after = 0.02 + step * 0.8 / count
+        code, err = await _interrupted(tmp_path, after, 1 + step % 2, *words)
+        assert "Traceback" not in err, f"after {after:.2f} s: {err}"
+        assert (130, True) == (code, "stopped" in err), f"after {after:.2f} s: {err}"
 
 
 IMPORTED = """
@@ -286,22 +292,24 @@ def test_ctrl_c_during_an_import(
 async def test_a_full_disk_at_the_output(tmp_path: Path) -> None:
     """J8: a full disk at stdout, or where stdin is copied to, ends the command with a line and exit 1."""
     (tmp_path / "rows.jsonl").write_text(ROWS * 10)
-    command = f"{sys.executable} -m miniagents map eliza rows.jsonl -o - --text-column text"
+    command = (sys.executable, "-m", "miniagents", "map", "eliza", "-o", "-", "--text-column", "text")
     err = ""
-    for redirected in (f"{command} > /dev/full", f"{command} --journal out.journal > /dev/full"):
-        code, err = await _shell(redirected, tmp_path)
+    for more in ((), ("--journal", "out.journal")):
+        with Path("/dev/full").open("w") as full:  # noqa: ASYNC230 - it is no file
+            code, err = await _ended(*command, "rows.jsonl", *more, folder=tmp_path, stdout=full)
         assert (1, 1) == (code, err.count("cannot be written: No space left on device")), err
         assert "Traceback" not in err
     assert "the answers so far are in out.journal. Continue with: " in err
-    piped = f"ulimit -f 8; cat rows.jsonl | {command.replace('rows.jsonl', '-')}"
-    code, err = await _shell(f"trap '' XFSZ; {piped}", tmp_path)
+    piped = f"trap '' XFSZ; ulimit -f 8; cat rows.jsonl | {' '.join(command)} -"
+    code, err = await _ended("bash", "-c", piped, folder=tmp_path)
     assert (1, True) == (code, "cannot be written: File too large" in err), err
     assert "Traceback" not in err
 
 
-async def _shell(command: str, folder: Path) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        *("bash", "-c", command), cwd=folder, env=environment(), stderr=asyncio.subprocess.PIPE
-    )
+async def _ended(*command: str, folder: Path, stdout: TextIO | None = None) -> tuple[int | None, str]:
+    process = await start_program(
+        *command, imported=imported_by("map"), cwd=folder, env=environment(), stdout=stdout,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
     _, err = await process.communicate()
     return process.returncode, err.decode()

@@ -42,7 +42,8 @@ def options(server: ScriptedServer) -> list[str]:
 async def test_a_model_on_a_pipe(tmp_path: Path) -> None:
     """The model is asked with instructions and the whole history; its answer is shown and kept."""
     async with serve(says("Hel", "lo"), says("Again")) as server:
-        first = await on_pipe(tmp_path, "one\n", *options(server), "--system", "Be kind")
+        kind = ("--system", "Be kind")
+        first = await on_pipe(tmp_path, "one\n", *options(server), *kind, anew=True)  # as users start it
         second = await on_pipe(tmp_path, "two\n", *options(server), env=environment(OPENAI_API_KEY="k"))
     assert (0, "", 0, "") == (first.code, first.err, second.code, second.err)
     assert "m of openai answers; the conversation is kept in CHAT.md.\nm: Hello\n" == first.out

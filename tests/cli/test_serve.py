@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, closing, suppress
@@ -19,7 +20,8 @@ from miniagents.cli import main
 from miniagents.cli._arguments import ServeOptions, parse_arguments
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
 from miniagents.ext.journal import Journal
-from tests.cli.processes import at_terminal, environment
+from tests.cli.processes import at_terminal, environment, imported_by
+from tests.support.forked import run_program, start_program
 from tests.support.mcp_servers import ROOT
 from tests.support.pages import Page
 
@@ -165,26 +167,23 @@ def test_wrong_input(
 
 
 @pytest.mark.gate("starts programs")
-@pytest.mark.parametrize("package", ["starlette", "uvicorn"])
-async def test_missing_packages(package: str, tmp_path: Path) -> None:
+def test_missing_packages(tmp_path: Path) -> None:
     """Without the packages of the extra, one line says what to install; other commands need none of them."""
-    program = (
-        f"import sys; sys.modules[{package!r}] = None; from miniagents.cli import main; sys.exit(main())"
-    )
-    for words, code in (("serve",), 2), (("chat", "--no-history"), 0):
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "error", "-c", program, *words),
-            cwd=tmp_path,
-            env=environment(PYTHONPATH=str(ROOT)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert code == process.returncode, err
-        if code:
-            said = f"serve needs {package}, which is not installed; pip install 'miniagents[web]'"
-            assert (b"", f"miniagents: miniagents {said}\n") == (out, err.decode())
+
+    def run(*words: str, without: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        hidden = "".join(f"sys.modules[{package!r}] = None; " for package in without)
+        program = f"import sys; {hidden}from miniagents.cli import main; sys.exit(main())"
+        command = (sys.executable, "-W", "error", "-c", program, *words)
+        env = environment(PYTHONPATH=str(ROOT))
+        # It starts anew, because it is about imports.
+        return run_program(*command, anew=True, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL)
+
+    packages = ("starlette", "uvicorn")
+    for package in packages:
+        done = run("serve", without=(package,))
+        said = f"serve needs {package}, which is not installed; pip install 'miniagents[web]'"
+        assert (2, "", f"miniagents: miniagents {said}\n") == (done.returncode, done.stdout, done.stderr)
+    assert 0 == run("chat", "--no-history", without=packages).returncode
 
 
 # -- processes -----------------------------------------------------------------------------------------------
@@ -192,11 +191,13 @@ async def test_missing_packages(package: str, tmp_path: Path) -> None:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *options: str, **env: str
+    folder: Path, *options: str, anew: bool = False, **env: str
 ) -> AsyncGenerator[tuple[asyncio.subprocess.Process, Page]]:
     """A server in a process of its own; it is killed at the end if it is still there."""
-    process = await asyncio.create_subprocess_exec(
+    process = await start_program(
         *(sys.executable, "-W", "error", "-m", "miniagents", "serve", "--port", "0", *options),
+        imported=imported_by("serve"),
+        anew=anew,
         cwd=folder,
         env=environment(PYTHONPATH=str(ROOT), **env),
         stdout=asyncio.subprocess.PIPE,
@@ -376,10 +377,9 @@ async def test_kill(tmp_path: Path) -> None:
 @pytest.mark.gate("starts a server that starts others")
 async def test_reload(tmp_path: Path) -> None:
     """When the code changes it is served anew at the same address, also after code that is broken."""
-    async with serving(tmp_path, "my_talkers:echo", "--reload", PYTHONDONTWRITEBYTECODE="1") as (
-        process,
-        page,
-    ):
+    # The server starts others, as Python does; so it starts anew, too.
+    options = ("my_talkers:echo", "--reload")
+    async with serving(tmp_path, *options, anew=True, PYTHONDONTWRITEBYTECODE="1") as (process, page):
         thread = await page.thread()
         await page.say(thread, "Hi")
         file = tmp_path / "my_talkers.py"
@@ -407,7 +407,7 @@ async def test_reload(tmp_path: Path) -> None:
 @pytest.mark.gate("starts a server")
 async def test_reload_of_what_is_not_there(tmp_path: Path) -> None:
     """What is wrong from the start ends it also with --reload."""
-    async with serving(tmp_path, "my_talkers:nobody", "--reload") as (process, _):
+    async with serving(tmp_path, "my_talkers:nobody", "--reload", anew=True) as (process, _):
         out, err = await process.communicate()
     assert (2, b"") == (process.returncode, out)
     assert b"the module my_talkers has no nobody" in err

@@ -20,7 +20,7 @@ async def kept(path: Path) -> list[tuple[str, str]]:
 @pytest.mark.gate("a process with a terminal")
 async def test_at_a_terminal(tmp_path: Path) -> None:
     """Prompt, colours, an answer, two lines, Ctrl-C in an answer, Ctrl-C at the prompt: exit 0."""
-    async with at_terminal(tmp_path) as terminal:
+    async with at_terminal(tmp_path, anew=True) as terminal:  # as users start it
         await terminal.expect("not a language model")
         await terminal.expect("Enter sends, Ctrl+Space begins a new line")
         await terminal.expect(PROMPT)
@@ -94,7 +94,8 @@ async def test_questions(tmp_path: Path) -> None:
 async def test_without_its_extra(tmp_path: Path) -> None:
     """Without prompt-toolkit the chat reads plain lines; Ctrl-C stops an answer or leaves the prompt."""
     (tmp_path / "prompt_toolkit.py").write_text("raise ModuleNotFoundError(name=__name__)\n")
-    async with at_terminal(tmp_path, env=environment(PYTHONPATH=str(tmp_path))) as terminal:
+    env = environment(PYTHONPATH=str(tmp_path))
+    async with at_terminal(tmp_path, env=env, anew=True) as terminal:  # it is about imports
         await terminal.expect("Enter sends, Ctrl-C stops an answer; type exit to leave.")
         await terminal.expect(PROMPT)
         terminal.type("hello\n")

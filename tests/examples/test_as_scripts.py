@@ -1,4 +1,7 @@
-"""Each example is run as a user without a key does: as a script, offline, in a process of its own."""
+"""Each example is run as a user without a key does: as a script, offline, in a process of its own.
+
+One of them starts as users start it; the others are forked.
+"""
 
 import sys
 from pathlib import Path
@@ -60,7 +63,7 @@ PLAIN = {"hello.py"}  # one is tried by every run
 async def test_script(script: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """It prints what it should, says on stderr who answers if that is no model, and leaves nothing behind."""
     environ = {"PYTHONPATH": plugin_path(tmp_path_factory.mktemp("plugin"))} if "test_" in script else {}
-    done = await run_script(EXAMPLES / script, tmp_path, environ=environ)
+    done = await run_script(EXAMPLES / script, tmp_path, environ=environ, anew=script in PLAIN)
     assert done.out == expected(script)
     assert done.err.startswith("" if script in WITHOUT_A_MODEL else NOTICE)
     assert done.err.count("\n") == (0 if script in WITHOUT_A_MODEL else PROCESSES.get(script, 1))

@@ -1,115 +1,219 @@
-"""Modules of Python that run in processes of their own, which begin with what they import already imported.
+"""Programs that run in processes of their own. Those in Python begin with what they import already imported.
 
-Such a process is a fork of one that has imported the modules, and does nothing else. It has its own files,
-environment and signals, and can be killed. To start it takes a tenth of the time. Only Linux has pidfds.
+Such a process is a fork of one that has imported the modules and does nothing else (`fork_server.py`). It is
+a child of this process, has its own files, environment and signals, and can be killed. To start it takes a
+tenth of the time. A test that proves something about how Python or a command starts, or about imports, has it
+start anew, and says why.
+
+Programs are forked on Linux. Elsewhere they all start anew.
 """
 
 import asyncio
+import asyncio.subprocess
 import atexit
+import ctypes
+import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from functools import cache
+import termios
+from asyncio.base_subprocess import BaseSubprocessTransport
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
+from itertools import count
 from pathlib import Path
+from typing import IO, Any, Final, TypeAlias, TypedDict
 
-__all__ = ["Forked", "fork_module"]
+from typing_extensions import Unpack, override
 
-_PARENT = """
-import json, os, runpy, signal, sys
-from importlib import import_module
+from .fork_server import Request
 
-for name in sys.argv[1:]:
-    import_module(name)
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system removes children that have ended
-for line in sys.stdin:
-    words, folder, environ, out = json.loads(line)
-    files = [os.open(file, os.O_RDWR) for file in (os.devnull, out, os.devnull)]
-    child = os.fork()
-    if not child:
-        for number, file in enumerate(files):
-            os.dup2(file, number)
-    for file in files:
-        os.close(file)
-    if child:
-        print(child, flush=True)
-        continue
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environ)
-    sys.path[0] = folder
-    sys.argv = words
-    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
-    break
-"""
+__all__ = ["Options", "open_program", "run_program", "start_program"]
+
+File: TypeAlias = int | IO[Any] | None
+
+_ROOT: Final = Path(__file__).parents[2]
+_SERVER: Final = Path(__file__).with_name("fork_server.py")
+_FORKS: Final = sys.platform == "linux"
+_ADOPT: Final = 36  # PR_SET_CHILD_SUBREAPER of prctl
+# What Python reads when it starts: there is a server for each combination of them.
+_READ_FIRST: Final = ("PYTHON", "LANG", "LC_")
+_READ_LATER: Final = {"PYTHONPATH", "PYTHONASYNCIODEBUG", "PYTHONUNBUFFERED"}
+# Python itself ignores two of them when it starts.
+_TO_INHERIT: Final = signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
+_numbers: Final = count()
 
 
-class Forked:
-    """A process that was forked.
+class Options(TypedDict, total=False):
+    """How a program is started, as for `subprocess.Popen`.
 
-    Args:
-        number: of the process.
-        stdout: what it writes.
+    Attributes:
+        start_new_session: whether it has a session of its own, with the terminal of its stdin if that is one.
+        imported: modules that a program in Python imports, besides those that its text imports.
+        anew: whether it is not to be forked.
     """
 
-    def __init__(self, number: int, stdout: asyncio.StreamReader) -> None:
-        self._process = os.pidfd_open(number)
-        self.stdout = stdout
-
-    def send_signal(self, number: int) -> None:
-        """Send it a signal."""
-        signal.pidfd_send_signal(self._process, number)
-
-    async def communicate(self) -> None:
-        """Wait until it has ended, which is once."""
-        ended = asyncio.Event()
-        asyncio.get_running_loop().add_reader(self._process, ended.set)
-        await self.stdout.read()
-        await ended.wait()
-        asyncio.get_running_loop().remove_reader(self._process)
-        os.close(self._process)
+    cwd: Path
+    env: Mapping[str, str]
+    stdin: File
+    stdout: File
+    stderr: File
+    pass_fds: Sequence[int]
+    start_new_session: bool
+    imported: Sequence[str]
+    anew: bool
 
 
-async def fork_module(
-    *words: str, imported: tuple[str, ...], folder: Path, environ: Mapping[str, str]
-) -> Forked:
-    """Run a module as `python -m` does; it has no stdin and no stderr.
+def open_program(*command: str, **options: Unpack[Options]) -> subprocess.Popen[str]:
+    """Start a program as `subprocess.Popen` does. Its pipes have text.
 
     Args:
-        *words: the module and its arguments.
-        imported: the modules that are imported already.
-        folder: where it runs.
-        environ: its environment.
+        *command: the program and its arguments; it is forked if it is `sys.executable`.
+        **options: how it is started.
     """
-    parent = _parent(imported)
-    assert parent.stdin is not None
-    assert parent.stdout is not None
-    reading, writing = os.pipe()
-    stdout = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(stdout), os.fdopen(reading, "rb", 0)
-    )
-    out = f"/proc/{os.getpid()}/fd/{writing}"
-    parent.stdin.write(f"{json.dumps([words, str(folder), {**environ}, out])}\n")
-    parent.stdin.flush()
-    forked = Forked(int(parent.stdout.readline()), stdout)
-    os.close(writing)
-    return forked
+    return _Program(command, text=True, **options)
+
+
+def run_program(*command: str, **options: Unpack[Options]) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; return what it writes. See `open_program`."""
+    piped: Options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    with open_program(*command, **piped) as process:
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+async def start_program(*command: str, **options: Unpack[Options]) -> asyncio.subprocess.Process:
+    """Start a program as `asyncio.create_subprocess_exec` does. See `open_program`."""
+    if not _FORKS:
+        return await asyncio.create_subprocess_exec(*command, **_for_popen(options))
+    loop = asyncio.get_running_loop()
+    protocol = asyncio.subprocess.SubprocessStreamProtocol(1 << 16, loop)
+    connected: asyncio.Future[None] = loop.create_future()
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"))
+    more: dict[str, Any] = {"shell": False, "bufsize": 0, "waiter": connected, **streams, **options}
+    transport = _Transport(loop, protocol, command, **more)
+    await connected
+    return asyncio.subprocess.Process(transport, protocol, loop)
+
+
+def _is_forked(command: Sequence[str], options: Mapping[str, object]) -> bool:
+    return _FORKS and command[0] == sys.executable and not options.get("anew")
+
+
+def _for_popen(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that `subprocess.Popen` has, too."""
+    known = {name: value for name, value in options.items() if name not in {"imported", "anew"}}
+    if known.pop("start_new_session", False):
+        known["preexec_fn"] = partial(_begin_session, known.get("stdin"))
+    return known
+
+
+def _begin_session(stdin: File) -> None:
+    """Have Ctrl-C at a terminal be a signal for this process, which is just being made.
+
+    Not by `start_new_session` and descriptor 0: with uvloop neither is there yet.
+    """
+    os.setsid()
+    if isinstance(stdin, int) and stdin >= 0 and os.isatty(stdin):
+        fcntl.ioctl(stdin, termios.TIOCSCTTY, 0)
+
+
+class _Program(subprocess.Popen[Any]):
+    """A child that is forked, or started."""
+
+    def __init__(self, command: Sequence[str], **options: Any) -> None:
+        self._forked = _is_forked(command, options)
+        self._imported: Sequence[str] = options.get("imported", ())
+        self._own_session: bool = options.get("start_new_session", False)
+        super().__init__(command, **_for_popen(options))
+
+    def _execute_child(self, *given: Any) -> None:
+        """Make the child, and close its ends of the pipes: this part of `Popen` depends on the system."""
+        if not self._forked:
+            super()._execute_child(*given)  # type: ignore[misc]  # it is private
+            return
+        (_, *words), _, _, _, pass_fds, folder, environ, _, _, _, *pipes = given
+        environ = {**(os.environ if environ is None else environ)}
+        at = 0
+        while words[at].startswith("-") and words[at] not in {"-m", "-c"}:
+            at += 2 if words[at] in {"-W", "-X"} else 1
+        settings = {
+            name: value
+            for name, value in environ.items()
+            if name.startswith(_READ_FIRST) and name not in _READ_LATER
+        }
+        request: Request = {
+            "words": words[at:],
+            "imported": [*self._imported],
+            "folder": os.fspath(folder or Path.cwd()),
+            "environ": environ,
+            "files": [0, 1, 2, *pass_fds],
+            "ignored": [each for each in _TO_INHERIT if signal.getsignal(each) is signal.SIG_IGN],
+            "own_session": self._own_session,
+        }
+        files = [own if end < 0 else end for own, end in enumerate((pipes[0], pipes[3], pipes[5]))]
+        self.pid = _fork(_server((*words[:at],), (*sorted(settings.items()),)), request, [*files, *pass_fds])
+        self._child_created = True
+        self._close_pipe_fds(*pipes[:6])  # type: ignore[attr-defined]  # it is private
+
+
+class _Transport(BaseSubprocessTransport):
+    """A program that an event loop waits for."""
+
+    @override
+    def _start(self, args: Any, *more: Any, **options: Any) -> None:
+        self._proc = _Program(args, **options)
+        ended = os.pidfd_open(self._proc.pid)
+        self._loop.add_reader(ended, self._end, self._proc, ended)
+
+    def _end(self, process: subprocess.Popen[Any], ended: int) -> None:
+        self._loop.remove_reader(ended)
+        os.close(ended)
+        self._process_exited(process.wait())
+
+
+def _fork(server: str, request: Request, files: Sequence[int]) -> int:
+    """Have a server fork a program; return the number of the process, which is a child of this one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection, _adopting():
+        connection.connect(server)
+        socket.send_fds(connection, [json.dumps(request).encode()], files)
+        # The program answers with its number; the server with 0, when the program is a child of this process.
+        answers = [connection.recv(100) for _ in range(2)]
+    assert all(answers), "the server could not fork the program; it has written why to stderr"
+    number = max(map(int, answers))
+    os.waitid(os.P_PID, number, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # an error if it is no child
+    return number
+
+
+@contextmanager
+def _adopting() -> Generator[None]:
+    """Have processes below this one become its children when their parent ends."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_ADOPT, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(_ADOPT, 0, 0, 0, 0)
 
 
 @cache
-def _parent(imported: tuple[str, ...]) -> subprocess.Popen[str]:
-    """Start the process that is forked; it ends with this one."""
-    parent = subprocess.Popen(  # noqa: S603 - our own words
-        [sys.executable, "-c", _PARENT, *imported],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    atexit.register(parent.communicate)
-    return parent
+def _server(options: tuple[str, ...], settings: tuple[tuple[str, str], ...]) -> str:
+    """Start a server with options and settings of Python; return its address. It ends with this process."""
+    address = f"\0miniagents-{os.getpid()}-{next(_numbers)}"
+    others = {name: value for name, value in os.environ.items() if not name.startswith(_READ_FIRST)}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen()
+        server = subprocess.Popen(  # noqa: S603 - our own words
+            [sys.executable, *options, str(_SERVER), str(listener.fileno())],
+            env={**others, **dict(settings), "PYTHONPATH": str(_ROOT)},
+            stdin=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+        )
+    atexit.register(server.communicate)
+    return address

@@ -13,6 +13,8 @@ from typing import Final
 
 from miniagents.runs import RunStore
 
+from .forked import open_program
+
 __all__ = ["LEASE", "Hits", "hit", "look"]
 
 LEASE: Final = 1.0
@@ -139,11 +141,11 @@ def hit(where: str, schema: str, note: Path, count: int, *, seed: int, stop: boo
     """
     random, notes = Random(seed), _Notes(note)  # noqa: S311 - moments
     note.touch()
-    running: dict[int, subprocess.Popen[bytes]] = {}
+    running: dict[int, subprocess.Popen[str]] = {}
 
     def start(first: int = 0) -> None:
         words = (where, schema, str(note), str(first), str(LEASE))
-        process = subprocess.Popen([sys.executable, "-c", _PROGRAM, *words])  # noqa: S603 - a program of a test
+        process = open_program(sys.executable, "-c", _PROGRAM, *words)
         running[process.pid] = process
         notes.wait_for(process.pid)
 

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from random import Random
 
+from .forked import open_program
+
 __all__ = ["kills_wanted", "run_and_kill"]
 
 
@@ -39,10 +41,9 @@ def run_and_kill(program: str, *words: str, out: Path, kills: int, within: float
         How many of its runs were killed.
     """
     random, killed = Random(seed), 0  # noqa: S311 - when it is killed
-    command = [sys.executable, "-c", program, *words, str(out)]
     while True:
         before = _size(out)
-        process = subprocess.Popen(command)  # noqa: S603 - a program of a test
+        process = open_program(sys.executable, "-c", program, *words, str(out))
         while killed < kills and process.poll() is None and _size(out) == before:
             time.sleep(0.005)  # for another process, which cannot be awaited
         try:

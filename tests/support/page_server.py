@@ -1,4 +1,4 @@
-"""`miniagents serve` in a process of its own, as users start it, or forked."""
+"""`miniagents serve` in a process of its own, which is forked or starts anew."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from .forked import Forked, fork_module
+from .forked import start_program
 
 __all__ = ["PageServer", "page_server"]
 
@@ -26,19 +26,19 @@ class PageServer:
         folder: where its files are.
         words: of the command line, besides.
         root: the folder that holds the package.
-        forked: whether it is forked, where that can be, and not started anew.
+        anew: whether it starts as users start it, and is not forked.
 
     Attributes:
         address: as it says itself.
         words: of the command line, besides.
     """
 
-    def __init__(self, folder: Path, words: tuple[str, ...], root: Path, *, forked: bool = False) -> None:
+    def __init__(self, folder: Path, words: tuple[str, ...], root: Path, *, anew: bool = False) -> None:
         self._folder = folder
         self._root = root
-        self._forked = forked and sys.platform == "linux"
+        self._anew = anew
         self.words = words
-        self._process: asyncio.subprocess.Process | Forked | None = None
+        self._process: asyncio.subprocess.Process | None = None
         self._port: int = 0
         self.address = ""
 
@@ -48,19 +48,16 @@ class PageServer:
         keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
         environ = {name: value for name, value in os.environ.items() if name not in keys}
         environ["PYTHONPATH"] = os.pathsep.join([str(self._root), *filter(None, sys.path)])
-        command = ("miniagents", "serve", *self.words, "--port", str(self._port), *files)
-        if self._forked:
-            self._process = await fork_module(
-                *command, imported=_IMPORTED, folder=self._folder, environ=environ
-            )
-        else:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", *command),
-                cwd=self._folder,
-                env=environ,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
+        self._process = await start_program(
+            *(sys.executable, "-m", "miniagents", "serve", *self.words, "--port", str(self._port), *files),
+            imported=_IMPORTED,
+            anew=self._anew,
+            cwd=self._folder,
+            env=environ,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
         assert self._process.stdout is not None
         self.address = (await self._process.stdout.readline()).decode().strip()
         assert self.address, "the server did not start"
@@ -77,7 +74,7 @@ class PageServer:
 
 @asynccontextmanager
 async def page_server(
-    folder: Path, *words: str, agent: str | None = _AGENT, root: Path = _ROOT, forked: bool = False
+    folder: Path, *words: str, agent: str | None = _AGENT, root: Path = _ROOT, anew: bool = False
 ) -> AsyncGenerator[PageServer]:
     """Run it until the block ends.
 
@@ -86,10 +83,10 @@ async def page_server(
         *words: of the command line, besides; without ``--token TEXT``, no token is needed.
         agent: who answers; None for Eliza.
         root: the folder that holds the package.
-        forked: whether it is forked, where that can be: this takes a tenth of the time.
+        anew: whether it starts as users start it, and is not forked: this takes ten times as long.
     """
     words = words if "--token" in words else ("--no-token", *words)
-    server = PageServer(folder, (*([] if agent is None else [agent]), *words), root, forked=forked)
+    server = PageServer(folder, (*([] if agent is None else [agent]), *words), root, anew=anew)
     await server.start()
     try:
         yield server

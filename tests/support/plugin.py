@@ -4,9 +4,11 @@ import os
 import tomllib
 from pathlib import Path
 
-__all__ = ["plugin_path"]
+__all__ = ["BESIDE_PLUGINS", "plugin_path"]
 
 ROOT = Path(__file__).parents[2]
+BESIDE_PLUGINS = ("pytest", "asyncio", "pydantic", "reactivex.operators")
+"""What pytest and tests import; all that is of a plugin, pytest imports itself, to explain its assertions."""
 
 
 def plugin_path(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Runs what users run, as they do: a script or a shell command in a folder of its own."""
+"""Runs what users run: a script, which is forked, or a shell command in a folder of its own."""
 
 import asyncio
 import os
@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from .forked import start_program
 
 __all__ = ["Done", "run_script", "run_shell"]
 
@@ -26,7 +28,12 @@ class Done:
 
 
 async def run_script(
-    script: Path, folder: Path, said: str = "", environ: Mapping[str, str] | None = None
+    script: Path,
+    folder: Path,
+    said: str = "",
+    environ: Mapping[str, str] | None = None,
+    *,
+    anew: bool = False,
 ) -> Done:
     """Run a Python file in development mode; any warning is an error.
 
@@ -35,8 +42,10 @@ async def run_script(
         folder: where it runs.
         said: its input.
         environ: settings beside those of this process, which lose all keys and addresses of models.
+        anew: whether it starts as users start it, and is not forked.
     """
-    return await _run(folder, said, environ, sys.executable, "-X", "dev", "-W", "error", str(script))
+    command = (sys.executable, "-X", "dev", "-W", "error", str(script))
+    return await _run(folder, said, environ, *command, anew=anew)
 
 
 async def run_shell(command: str, folder: Path) -> Done:
@@ -45,10 +54,13 @@ async def run_shell(command: str, folder: Path) -> Done:
     return await _run(folder, "", {"PATH": path}, "sh", "-c", command)
 
 
-async def _run(folder: Path, said: str, environ: Mapping[str, str] | None, *command: str) -> Done:
+async def _run(
+    folder: Path, said: str, environ: Mapping[str, str] | None, *command: str, anew: bool = False
+) -> Done:
     kept = {name: value for name, value in os.environ.items() if not _SETTINGS.fullmatch(name)}
-    process = await asyncio.create_subprocess_exec(
+    process = await start_program(
         *command,
+        anew=anew,
         cwd=folder,
         # The development mode has every piece of memory checked, for faults in C: that is half of its time.
         env={**kept, "PYTHONUTF8": "1", "PYTHONMALLOC": "pymalloc", **(environ or {})},

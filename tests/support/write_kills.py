@@ -14,6 +14,8 @@ from uuid import uuid4
 
 from miniagents.ext.journal import Journal, PostgresJournal
 
+from .forked import start_program
+
 __all__ = ["AnyJournal", "Place", "kill_at_writes", "text_of"]
 
 AnyJournal: TypeAlias = Journal | PostgresJournal
@@ -73,7 +75,7 @@ def text_of(file: Path) -> str:
 @asynccontextmanager
 async def _processes(main: str) -> AsyncGenerator[asyncio.subprocess.Process]:
     """A program that makes processes, each of which runs a line of what it is sent."""
-    program = await asyncio.create_subprocess_exec(
+    program = await start_program(
         *(sys.executable, "-c", f"{_BEGIN}{textwrap.dedent(main)}{_END}"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

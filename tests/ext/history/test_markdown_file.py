@@ -21,6 +21,7 @@ from miniagents.ext._history._markdown_reader import scan
 from miniagents.runs import Record
 from miniagents.values import MiniAgentsError
 from tests.ext.history.samples import RECORDS, added, file_of
+from tests.support.forked import open_program
 
 
 def test_it_is_an_error_of_the_library_and_of_the_system() -> None:
@@ -110,12 +111,8 @@ MarkdownFile(path, write=tear).append(Record("user", text="never acknowledged " 
 
 
 def _writer(path: Path, name: str, count: int, piece: int = 1_000_000) -> "subprocess.Popen[str]":
-    return subprocess.Popen(  # noqa: S603 (our own interpreter)
-        [sys.executable, "-c", _WRITER, str(path), name, str(count), str(piece)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    command = (sys.executable, "-c", _WRITER, str(path), name, str(count), str(piece))
+    return open_program(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def _start(writer: "subprocess.Popen[str]") -> None:
@@ -357,9 +354,7 @@ def test_nobody_writes_into_the_message_of_another_process(tmp_path: Path) -> No
     path = tmp_path / "CHAT.md"
     mine = Record("user", text="mine")
     arguments = [sys.executable, "-c", _SLOW_WRITER, str(path)]
-    with subprocess.Popen(  # noqa: S603 (our own interpreter)
-        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as writer:
+    with open_program(*arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         assert "half\n" == writer.stdout.readline()
         half = path.read_bytes()
@@ -424,11 +419,9 @@ def test_kill_9(tmp_path: Path, tear: int) -> None:
     path = tmp_path / "CHAT.md"
     arguments = [sys.executable, "-c", _TORN_WRITER, str(path), str(tear)]
     for round_ in range(2):
-        with subprocess.Popen(  # noqa: S603 (our own interpreter)
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as writer:
+        with open_program(*arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None
-            assert b"torn\n" == writer.stdout.readline()
+            assert "torn\n" == writer.stdout.readline()
             writer.kill()
         assert -signal.SIGKILL == writer.returncode
         assert path.read_bytes().endswith(b" -->\n\n") is False

@@ -20,6 +20,7 @@ from miniagents.ext._history._sqlite_file import SQLiteFile
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite, HistoryThread
 from miniagents.messages._message import message_of
 from miniagents.runs import Record
+from tests.support.forked import open_program
 
 UGLY = ("", "\x00 \x1b[2J", "\ud800", "\ud83d\ude00", "' OR 1=1; --", "\r\n\t", "\N{GRINNING FACE}" * 3)
 
@@ -237,8 +238,8 @@ _WRITER = dedent("""
 
 
 def _writer(path: Path, name: str, count: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", _WRITER, str(path), name, str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - it is ours
+    command = (sys.executable, "-c", _WRITER, str(path), name, str(count))
+    return open_program(*command, stdout=subprocess.PIPE)
 
 
 @pytest.mark.gate("four processes that write at once")

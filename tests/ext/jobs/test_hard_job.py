@@ -4,19 +4,18 @@ Crosses modules: files, jobs and journals, in processes that end in every way.
 """
 
 import json
-import resource
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Final
 
 import pytest
 
+from tests.support.forked import open_program, run_program
 from tests.support.kills import kills_wanted
 
 ROWS: Final = 3000
@@ -64,10 +63,9 @@ sys.exit(code)
 """
 
 
-def full(limit: int) -> None:
-    """In a new process: no file may become larger than this, as on a full disk."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+def full(limit: int) -> str:
+    """The beginning of a program: no file may become larger than this, as on a full disk."""
+    return f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
 
 
 def check_out(folder: Path) -> None:
@@ -117,7 +115,7 @@ def made_again(notes: Path) -> list[int]:
     return again[1:]
 
 
-@pytest.mark.gate("kills programs, each of which takes half a second to start")
+@pytest.mark.gate("kills programs")
 @pytest.mark.loop(timeout=900)
 def test_a_hard_job(tmp_path: Path) -> None:
     """Done-when 4: whatever happens, no row is lost, doubled or wrong, and none counts that was cut off."""
@@ -125,18 +123,13 @@ def test_a_hard_job(tmp_path: Path) -> None:
     random = Random(seed)  # noqa: S311 - when it is killed
     (tmp_path / "in.jsonl").write_text("".join(f'{{"n": {n}}}\n' for n in range(ROWS)))
     journal, notes = tmp_path / "out.jsonl.journal", tmp_path / "notes"
-    command = [sys.executable, "-c", _PROGRAM, str(tmp_path)]
     while True:
         is_full = disk_full < 2 and killed >= wanted * (disk_full + 1) // 3
         files = [each for each in (journal, Path(f"{journal}-wal")) if each.exists()]
         size = max((each.stat().st_size for each in files), default=0)
         before = notes.stat().st_size if notes.exists() else 0
-        with subprocess.Popen(  # noqa: S603 - a program of this test
-            command,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=partial(full, size + 60_000) if is_full else None,  # noqa: PLW1509 - no threads here
-        ) as process:
+        program = f"{full(size + 60_000) if is_full else ''}{_PROGRAM}"
+        with open_program(sys.executable, "-c", program, str(tmp_path), stderr=subprocess.PIPE) as process:
             assert process.stderr is not None
             while process.poll() is None and (not notes.exists() or notes.stat().st_size <= before + 6):
                 time.sleep(0.005)  # for another process, which cannot be awaited
@@ -160,6 +153,6 @@ def test_a_hard_job(tmp_path: Path) -> None:
     sys.stdout.write(f"{killed} kills, {disk_full} full disks; calls made again after each: {again}\n")
     assert (wanted, 2) == (killed, disk_full)
     assert max(again) <= AT_ONCE + GROUP
-    assert 3 == subprocess.run(command, check=False).returncode  # noqa: S603 - the same program: it is done
+    assert 3 == run_program(sys.executable, "-c", _PROGRAM, str(tmp_path)).returncode  # it is done
     assert ROWS <= sum(1 for line in notes.read_text().splitlines() if line != "begin")
     check_out(tmp_path)

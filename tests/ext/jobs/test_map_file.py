@@ -8,7 +8,6 @@ import json
 import os
 import pickle
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from miniagents.errors import GuardError, LLMStatusError, MaxTurnsError, TypedAn
 from miniagents.ext.jobs import JobResult, RowsError, map_file, map_rows
 from miniagents.ext.journal import JournalError
 from miniagents.testing import scripted_model
+from tests.support.forked import open_program, run_program
 from tests.support.kills import kills_wanted, run_and_kill
 
 IN_FLIGHT, GROUP = 16, 256
@@ -107,7 +107,7 @@ def repeated(notes: Path) -> list[int]:
     return again[1:]
 
 
-@pytest.mark.gate("kills programs, each of which takes half a second to start")
+@pytest.mark.gate("kills programs")
 @pytest.mark.loop(timeout=600)
 def test_kill_9(tmp_path: Path) -> None:
     """Killed at any moment, a job goes on: each row stands in the file once, few calls are made again."""
@@ -132,24 +132,20 @@ def test_ctrl_c(tmp_path: Path) -> None:
     """After Ctrl-C what had ended is kept: only what was under way is asked again."""
     write_rows(tmp_path)
     notes = tmp_path / "notes"
-    with subprocess.Popen(  # noqa: S603 - a program of this test
-        [sys.executable, "-c", _PROGRAM, str(tmp_path), str(notes)], stderr=subprocess.DEVNULL
-    ) as process:
+    command = [sys.executable, "-c", _PROGRAM, str(tmp_path), str(notes)]
+    with open_program(*command, stderr=subprocess.DEVNULL) as process:
         while not (notes.exists() and notes.stat().st_size > 1000):
             time.sleep(0.005)
         process.send_signal(signal.SIGINT)
         assert 0 != process.wait(20)
     assert not (tmp_path / "out.jsonl").exists()
-    told = subprocess.run(  # noqa: S603 - the same
-        [sys.executable, "-c", _PROGRAM, str(tmp_path), str(notes)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    done = run_program(*command)
+    assert 0 == done.returncode
     check_out(tmp_path)
     (again,) = repeated(notes)
     # The job also counts a row that had begun, and whose agent had not come to its first line.
-    assert again <= int(told.split()[2]) <= 2 * IN_FLIGHT  # and what ended in the same turn of the loop
+    counted = int(done.stdout.split()[2])
+    assert again <= counted <= 2 * IN_FLIGHT  # and what ended in the same turn of the loop
 
 
 @pytest.mark.gate("runs programs whose disk is full")
@@ -159,18 +155,13 @@ def test_full_disk(tmp_path: Path, blob: int) -> None:
     write_rows(tmp_path, blob="x" * blob)
     notes = tmp_path / "notes"
     limit = 17_000_000 if blob else 100_000  # the file does not fit, or not even the journal
-
-    def full() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    command = [sys.executable, "-c", _PROGRAM, str(tmp_path), str(notes)]
-    first = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=full)  # noqa: S603
+    full = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+    first = run_program(sys.executable, "-c", full + _PROGRAM, str(tmp_path), str(notes))
     assert 1 == first.returncode
     assert re.search("JournalError|File too large", first.stderr.splitlines()[-1])
     assert not (tmp_path / "out.jsonl").exists()
     assert not (tmp_path / "out.jsonl.part").exists()
-    subprocess.run(command, check=True)  # noqa: S603 - a program of this test
+    assert 0 == run_program(sys.executable, "-c", _PROGRAM, str(tmp_path), str(notes)).returncode
     check_out(tmp_path)
     (again,) = repeated(notes)
     assert again <= (0 if blob else IN_FLIGHT + GROUP)
@@ -182,11 +173,11 @@ def test_two_processes(tmp_path: Path) -> None:
     write_rows(tmp_path)
     notes = tmp_path / "notes"
     command = [sys.executable, "-c", _PROGRAM, str(tmp_path)]
-    with subprocess.Popen([*command, str(notes)]) as first:  # noqa: S603 - a program of this test
+    with open_program(*command, str(notes)) as first:
         while not (notes.exists() and notes.stat().st_size > 100):
             time.sleep(0.005)
         first.send_signal(signal.SIGSTOP)
-        second = subprocess.run([*command, os.devnull], capture_output=True, text=True, check=False)  # noqa: S603
+        second = run_program(*command, os.devnull)
         first.send_signal(signal.SIGCONT)
         assert 0 == first.wait(30)
     assert 1 == second.returncode

@@ -20,6 +20,7 @@ from typing import cast
 import httpx2
 import pytest
 
+from tests.support.forked import start_program
 from tests.support.kills import kills_wanted
 from tests.support.postgres import postgres_server
 
@@ -136,7 +137,7 @@ async def server(
     folder: Path, dsn: str, version: str, listener: socket.socket
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
     """A server that accepts on a socket which it shares with others."""
-    process = await asyncio.create_subprocess_exec(
+    process = await start_program(
         *(sys.executable, "-c", PROGRAM, str(folder), dsn, version, str(listener.fileno())),
         stdout=asyncio.subprocess.PIPE,
         pass_fds=[listener.fileno()],

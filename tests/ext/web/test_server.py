@@ -27,6 +27,7 @@ from miniagents import Message, MiniAgents, miniagent
 from miniagents.agents import InteractionContext
 from miniagents.ext.web import chat_routes, end_on_signals, stream_response
 from miniagents.testing import scripted_model
+from tests.support.forked import start_program
 from tests.support.web import served
 
 
@@ -173,7 +174,7 @@ async def program(
     """A server in a process of its own, and its port."""
     path = folder / "server.py"
     path.write_text(PROGRAM)
-    server = await asyncio.create_subprocess_exec(
+    server = await start_program(
         *(sys.executable, str(path), str(folder / "runs.journal"), version),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

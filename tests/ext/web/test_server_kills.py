@@ -20,6 +20,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.forked import start_program
 from tests.support.kills import kills_wanted
 from tests.support.postgres import postgres_server
 
@@ -111,7 +112,7 @@ PROGRAM = textwrap.dedent("""
 @asynccontextmanager
 async def serving(folder: Path, dsn: str = "") -> AsyncGenerator[tuple[asyncio.subprocess.Process, str]]:
     """A server in a process of its own, and its address; it is killed at the end of the block."""
-    server = await asyncio.create_subprocess_exec(
+    server = await start_program(
         *(sys.executable, "-c", PROGRAM, str(folder), dsn),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

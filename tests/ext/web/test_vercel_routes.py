@@ -18,6 +18,7 @@ from miniagents import AssistantMessage, InteractionContext, ToolCall, miniagent
 from miniagents.ext.journal import MemoryJournal
 from miniagents.ext.web import Runs
 from miniagents.testing import ScriptedModel
+from tests.support.forked import start_program
 from tests.support.mcp_servers import ROOT
 from tests.support.vercel_chat import AI_6, AI_VERSION, Shown, VercelChat, vercel_chat
 from tests.support.web_agents import SECRET, Gate, chatting, failing, forecaster, payer, poet
@@ -170,7 +171,7 @@ async def gate_served(
     folder: Path, *, version: str = "1", goes_on: str = ""
 ) -> AsyncGenerator[tuple[str, asyncio.subprocess.Process]]:
     """The address of an agent that ends if it is let go, in a process of its own, and the process."""
-    server = await asyncio.create_subprocess_exec(
+    server = await start_program(
         *(sys.executable, "-c", PROGRAM, str(folder / "runs.journal"), version, goes_on),
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
