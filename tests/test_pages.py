@@ -146,12 +146,17 @@ async def test_program_of_a_peer(block: Block, tmp_path: Path) -> None:
     assert (done.out, done.code) == (block.output, 0), done.err
 
 
+def _mode_of(block: Block) -> str:
+    return "auto" if "pytest_asyncio" in block.code and "mark.asyncio" not in block.code else "strict"
+
+
 @pytest.mark.gate("starts pytest")
-@pytest.mark.parametrize("block", TESTS, ids=name_of)
-def test_tests(block: Block, tmp_path: Path) -> None:
-    """The tests of a page pass, in a project of their own."""
-    (tmp_path / "test_page.py").write_text(block.code)
-    mode = "auto" if "pytest_asyncio" in block.code and "mark.asyncio" not in block.code else "strict"
+@pytest.mark.parametrize("mode", ["auto", "strict"])
+def test_tests(mode: str, tmp_path: Path) -> None:
+    """The tests of pages pass, in a project of their own."""
+    blocks = [block for block in TESTS if _mode_of(block) == mode]
+    for number, block in enumerate(blocks):
+        (tmp_path / f"test_{number}.py").write_text(f"# {name_of(block)}\n{block.code}")
     settings = ["filterwarnings = error", f"asyncio_mode = {mode}"]
     settings.append("asyncio_default_fixture_loop_scope = function")
     (tmp_path / "pytest.ini").write_text("\n".join(["[pytest]", *settings, ""]))
@@ -160,8 +165,8 @@ def test_tests(block: Block, tmp_path: Path) -> None:
         imported=BESIDE_PLUGINS,
         env={"PYTHONPATH": plugin_path(tmp_path / "plugin")},
     )
-    count = len(re.findall(r"^(?:async )?def test_", block.code, re.MULTILINE))
-    assert f"\n{count} passed" in done.stdout, done.stdout
+    count = sum(len(re.findall(r"^(?:async )?def test_", block.code, re.MULTILINE)) for block in blocks)
+    assert f"\n{count} passed in " in done.stdout, done.stdout
 
 
 @pytest.mark.gate("starts programs")

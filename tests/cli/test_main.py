@@ -14,7 +14,8 @@ from miniagents.cli._chat import Chat
 from miniagents.cli._signals import StoppedError
 from miniagents.ext.chat_history_md import ChatHistoryMD
 from miniagents.ext.timeline import Timeline
-from tests.cli.processes import COMMAND, environment, on_pipe, quiet
+from tests.cli.processes import COMMAND, environment, imported_by, on_pipe, quiet
+from tests.support.forked import start_program
 from tests.support.sse_server import refused_url
 
 
@@ -165,15 +166,19 @@ async def test_an_output_that_nobody_reads_ends_quietly(tmp_path: Path) -> None:
 @pytest.mark.gate("starts programs")
 async def test_a_full_output_is_one_line_and_exit_1(tmp_path: Path) -> None:
     """An output that cannot be written is no traceback."""
-    shell = await asyncio.create_subprocess_exec(
-        *("bash", "-c", f"{' '.join(COMMAND)} > /dev/full < /dev/null"),
-        cwd=tmp_path,
-        env=environment(),
-        stderr=asyncio.subprocess.PIPE,
-    )
+    with Path("/dev/full").open("w") as full:  # noqa: ASYNC230 - it is no file
+        chat = await start_program(
+            *COMMAND,
+            imported=imported_by("chat"),
+            cwd=tmp_path,
+            env=environment(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=full,
+            stderr=asyncio.subprocess.PIPE,
+        )
     async with asyncio.timeout(20):
-        _, err = await shell.communicate()
-    assert 1 == shell.returncode
+        _, err = await chat.communicate()
+    assert 1 == chat.returncode
     assert "miniagents: the output cannot be written: No space left on device\n" == quiet(err)
 
 

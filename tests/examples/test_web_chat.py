@@ -17,6 +17,7 @@ from examples import web_chat
 from miniagents.ext.eliza import eliza_agent
 from miniagents.testing import ScriptedModel
 from tests.support.browser import browser
+from tests.support.forked import start_program
 from tests.support.web import served
 from tests.support.web_agents import Gate
 
@@ -153,7 +154,7 @@ async def test_in_a_browser(tmp_path: Path) -> None:
 async def program(folder: Path) -> AsyncGenerator[tuple[asyncio.subprocess.Process, str, str]]:
     """The program with a server of its own: its process, its first line, and its address."""
     kept = {name: value for name, value in os.environ.items() if not re.match("OPENAI_|ANTHROPIC_", name)}
-    process = await asyncio.create_subprocess_exec(
+    process = await start_program(
         *(sys.executable, web_chat.__file__, "0"),
         cwd=folder,
         env={**kept, "PYTHONUNBUFFERED": "1"},

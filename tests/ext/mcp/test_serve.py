@@ -35,6 +35,8 @@ from miniagents.ext.mcp._errors import MCPServerError, MCPToolError
 from miniagents.parts import AgentPart
 from miniagents.streams._context import current_context
 from miniagents.tools import AnyTool
+from tests.cli.processes import imported_by
+from tests.support.forked import start_program
 from tests.support.mcp_servers import ROOT
 
 HERE = Path(__file__).parent
@@ -360,9 +362,10 @@ async def test_killed_over_http(tmp_path: Path) -> None:
     """M3: a server of HTTP that is killed is an error of the call that runs; calls find the next server."""
 
     async def start(port: str) -> tuple[asyncio.subprocess.Process, str]:
-        process = await asyncio.create_subprocess_exec(
+        process = await start_program(
             *(sys.executable, "-m", "miniagents", "mcp", "served_agents:waiter", "served_agents:double"),
             *("--http", port),
+            imported=imported_by("mcp"),
             cwd=tmp_path,
             env={**os.environ, **(_stdio(tmp_path).env or {})},
             stderr=asyncio.subprocess.PIPE,
