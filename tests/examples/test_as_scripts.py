@@ -3,13 +3,12 @@
 One of them starts as users start it; the others are forked.
 """
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.plugin import plugin_path
-from tests.support.scripts import run_script, run_shell
+from tests.support.scripts import run_script
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -71,12 +70,12 @@ async def test_script(script: str, tmp_path: Path, tmp_path_factory: pytest.Temp
     assert names(tmp_path) == []
 
 
-@pytest.mark.gate("a process more")
+@pytest.mark.gate("two processes more")
 async def test_timeline_in_a_file(tmp_path: Path) -> None:
     """The example of the timeline writes its picture to a file that is named."""
-    script = f"'{sys.executable}' '{EXAMPLES / 'timeline.py'}'"
-    done = await run_shell(f"{script} run.html && {script} run.svg", tmp_path)
-    assert (done.code, done.err) == (0, "")
+    for name in ("run.html", "run.svg"):
+        done = await run_script(EXAMPLES / "timeline.py", tmp_path, "", None, name)
+        assert (done.code, done.err) == (0, "")
     assert (tmp_path / "run.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert (tmp_path / "run.svg").read_text(encoding="utf-8").startswith("<svg ")
 

@@ -32,7 +32,7 @@ async def run_script(
     folder: Path,
     said: str = "",
     environ: Mapping[str, str] | None = None,
-    *,
+    *words: str,
     anew: bool = False,
 ) -> Done:
     """Run a Python file in development mode; any warning is an error.
@@ -42,9 +42,10 @@ async def run_script(
         folder: where it runs.
         said: its input.
         environ: settings beside those of this process, which lose all keys and addresses of models.
+        *words: its arguments.
         anew: whether it starts as users start it, and is not forked.
     """
-    command = (sys.executable, "-X", "dev", "-W", "error", str(script))
+    command = (sys.executable, "-X", "dev", "-W", "error", str(script), *words)
     return await _run(folder, said, environ, *command, anew=anew)
 
 
