@@ -20,9 +20,8 @@ ROOT = Path(__file__).parents[1]
 
 async def run(folder: Path, tests: str, *options: str, conftest: str = "", anew: bool = False) -> Done:
     """Run tests in a bare project, in which `miniagents` is installed."""
-    (folder / "pytest.ini").write_text(
-        "[pytest]\naddopts = -q --strict-markers -p no:cacheprovider -p no:xdist\n"
-    )
+    without = "-p no:cacheprovider -p no:xdist -p no:hypothesispytest"  # which import much, each time
+    (folder / "pytest.ini").write_text(f"[pytest]\naddopts = -q --strict-markers {without}\n")
     (folder / "conftest.py").write_text(conftest)
     (folder / "test_inner.py").write_text(tests)
     ours = ("PYTEST", "PYTHONWARNINGS", "COV")  # how our own tests run says nothing of theirs
@@ -212,7 +211,8 @@ async def test_pytest_asyncio(tmp_path: Path) -> None:
 async def test_anyio(tmp_path: Path) -> None:
     """With anyio's plugin a test, its async fixtures and properties have virtual time."""
     backend = "import pytest\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
-    done = await run(tmp_path, ANYIO, "-p", "no:asyncio", conftest=backend)
+    plugins = ("-p", "no:asyncio", "-p", "hypothesispytest")
+    done = await run(tmp_path, ANYIO, *plugins, conftest=backend)
     assert "2 passed" in _counted(done), done.out
 
 
