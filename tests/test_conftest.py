@@ -356,6 +356,7 @@ def run(
         imported=IMPORTED,
         cwd=pytester.path,
     )
+    sys.stdout.write(done.stdout + done.stderr)  # pytest shows it if the test fails
     return pytest.RunResult(done.returncode, done.stdout.splitlines(), done.stderr.splitlines(), 0.0)
 
 

@@ -81,7 +81,7 @@ async def test_rows_come_while_later_ones_wait(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "miniagents", "map", "waiting_agents:wait", "rows.jsonl", "-o", "-"]
     process = await start_program(
         *(*command, "--text-column", "text"), imported=imported_by("map"),
-        cwd=tmp_path, env=environment(), stdout=asyncio.subprocess.PIPE,
+        cwd=tmp_path, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     assert process.stdout is not None
     first = rows_of((await process.stdout.readline()).decode())

@@ -6,6 +6,7 @@ import fcntl
 import gc
 import io
 import json
+import linecache
 import os
 import runpy
 import select
@@ -165,10 +166,12 @@ def _run(words: list[str], main: ModuleType) -> None:
     sys.excepthook = show
     if words[0] == "-m":
         runpy._run_module_as_main(words[1])  # type: ignore[attr-defined]  # what Python does itself
-    file = "<string>" if words[0] == "-c" else words[0]
+    file, text = "<string>" if words[0] == "-c" else words[0], _program(words)
     if file == words[0]:
         main.__file__ = file
-    exec(compile(_program(words), file, "exec", dont_inherit=True), main.__dict__)  # noqa: S102 - of a test
+    elif sys.version_info >= (3, 13):  # its tracebacks show the text of `-c`
+        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    exec(compile(text, file, "exec", dont_inherit=True), main.__dict__)  # noqa: S102 - of a test
 
 
 if __name__ == "__main__":
