@@ -201,7 +201,7 @@ def history_of(folder: Path) -> tuple[dict[tuple[str, str], set[str]], list[str]
     return done, again
 
 
-@pytest.mark.gate("kills servers, each of which takes a second to start")
+@pytest.mark.gate("kills servers")
 @pytest.mark.loop(timeout=30 + 5 * kills_wanted(6))
 async def test_kills(tmp_path: Path) -> None:
     """Runs of a server that is killed in mid-answer go on by themselves; clients have what the history has.
@@ -211,7 +211,7 @@ async def test_kills(tmp_path: Path) -> None:
     await kill(tmp_path, kills_wanted(6))
 
 
-@pytest.mark.gate("starts Postgres, and kills servers, each of which takes a second to start")
+@pytest.mark.gate("starts Postgres, and kills servers")
 @pytest.mark.loop(timeout=60 + 5 * kills_wanted(6))
 async def test_kills_with_postgres(tmp_path: Path) -> None:
     """So they do where the journal is in Postgres."""
@@ -259,7 +259,7 @@ async def kill(tmp_path: Path, wanted: int, *, dsn: str = "") -> None:
     assert any(each.restarts for each in readers)
 
 
-@pytest.mark.gate("starts servers, each of which takes a second to start")
+@pytest.mark.gate("starts servers")
 async def test_servers_that_are_told_to_end(tmp_path: Path) -> None:
     """A server that is told to end cuts its readers, who come back to the next one, where the run goes on."""
     async with serving(tmp_path) as (server, url):
@@ -278,7 +278,7 @@ async def test_servers_that_are_told_to_end(tmp_path: Path) -> None:
     assert [{each} for each in told] == [done["q0", name] for name in NAMES]
 
 
-@pytest.mark.gate("kills servers, each of which takes a second to start")
+@pytest.mark.gate("kills servers")
 @pytest.mark.loop(timeout=120)
 @pytest.mark.parametrize("with_postgres", [False, True])
 async def test_a_stop_that_was_confirmed(tmp_path: Path, *, with_postgres: bool) -> None:
