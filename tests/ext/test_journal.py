@@ -324,7 +324,7 @@ with Journal(sys.argv[1]) as journal:
 """
 
 
-@pytest.mark.gate("kills programs, each of which takes half a second to start")
+@pytest.mark.gate("kills programs")
 @pytest.mark.loop(timeout=30 + 3 * kills_wanted(6))
 def test_kills(path: Path, tmp_path: Path) -> None:
     """However often a process is killed, no call that had ended is made again, and every answer is right."""

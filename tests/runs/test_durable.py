@@ -261,7 +261,7 @@ def repeated(lines: Iterable[str]) -> list[str]:
     return again
 
 
-@pytest.mark.gate("kills programs, each of which takes half a second to start")
+@pytest.mark.gate("kills programs")
 @pytest.mark.loop(timeout=30 + 3 * kills_wanted(6))
 def test_kills(path: Path, tmp_path: Path) -> None:
     """A graph with fan-out, race and retries, killed at any moment, repeats no call that had ended."""

@@ -39,6 +39,7 @@ from miniagents.ext.mcp._errors import MCPServerError
 from miniagents.ext.mcp._session import MCPTool
 from miniagents.parts import AgentPart
 from miniagents.testing import scripted_model
+from tests.support.amounts import amount
 from tests.support.mcp_servers import ROOT, SERVER, odd_server
 
 
@@ -270,7 +271,7 @@ async def test_killed_between_calls() -> None:
     """M3: calls that find their server gone start it again, once for all of them, and are answered."""
     async with mcp_tools(SERVER) as tools:
         by_name = {tool.spec.name: tool for tool in tools}
-        for _ in range(2):
+        for _ in range(amount(1, 1, 2)):
             os.kill(int(str(await by_name["pid"].invoke())), signal.SIGKILL)
             await asyncio.sleep(0.2)
             told = await asyncio.gather(*(by_name["add"].invoke(f'{{"a": {number}}}') for number in range(8)))

@@ -163,7 +163,7 @@ async def test_a_rolling_deploy_and_a_kill(
 
     It is at most as long as the lease (1 s) and another second, on a machine that is not busy.
     """
-    seed, chats = 7, 40 if kills_wanted(1) == 1 else 200
+    seed, chats = 7, 24 if kills_wanted(1) == 1 else 200
     chance = random.Random(seed)  # noqa: S311 - when clients come
     clients = [Client(f"q{number}") for number in range(chats)]
 
