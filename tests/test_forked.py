@@ -71,6 +71,23 @@ def test_how_a_program_ends(program: str, tmp_path: Path) -> None:
     assert (anew.stdout, anew.stderr, anew.returncode) == (forked.stdout, forked.stderr, forked.returncode)
 
 
+def test_ignored_signals() -> None:
+    """It ignores the signals that the process ignores which starts it, as they are then, and no others."""
+    program = "import signal\nfor each in signal.valid_signals(): print(each, signal.getsignal(each))"
+    env = {**os.environ, "PYTHONHASHSEED": "7"}  # no other test has it: what forks starts here, ignoring them
+    found: list[list[str]] = []
+    for handler in (signal.SIG_IGN, signal.SIG_DFL):
+        before = {number: signal.signal(number, handler) for number in (signal.SIGHUP, signal.SIGUSR1)}
+        try:
+            command = (sys.executable, "-c", program)
+            found.append([run_program(*command, env=env, anew=anew).stdout for anew in (True, False)])
+        finally:
+            for number, was in before.items():
+                signal.signal(number, was)
+    assert [found[0][0], found[1][0]] == [found[0][1], found[1][1]]
+    assert found[0] != found[1]
+
+
 async def test_a_process_of_a_loop() -> None:
     """In an event loop it is a process as any other: it is written to, signalled, killed and waited for."""
     program = "import sys\nfor line in sys.stdin: print(line.upper(), end='', flush=True)"

@@ -118,8 +118,12 @@ def _program(words: list[str]) -> str:
 
 def _begin(request: Request) -> None:
     """Make all as it is where Python starts a program."""
-    for ignored in request["ignored"]:
-        signal.signal(ignored, signal.SIG_IGN)
+    ignored = {*request["ignored"], signal.SIGPIPE, signal.SIGXFSZ}  # two of them by Python
+    for each in signal.valid_signals():
+        if each in ignored:
+            signal.signal(each, signal.SIG_IGN)
+        elif signal.getsignal(each) is signal.SIG_IGN:  # as it was when this process started
+            signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)
     if request["own_session"] and os.isatty(0):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.chdir(request["folder"])

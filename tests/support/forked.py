@@ -43,8 +43,6 @@ _ADOPT: Final = 36  # PR_SET_CHILD_SUBREAPER of prctl
 # What Python reads when it starts: there is a server for each combination of them.
 _READ_FIRST: Final = ("PYTHON", "LANG", "LC_")
 _READ_LATER: Final = {"PYTHONPATH", "PYTHONASYNCIODEBUG", "PYTHONUNBUFFERED"}
-# Python itself ignores two of them when it starts.
-_TO_INHERIT: Final = signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
 _numbers: Final = count()
 
 
@@ -152,7 +150,7 @@ class _Program(subprocess.Popen[Any]):
             "folder": os.fspath(folder or Path.cwd()),
             "environ": environ,
             "files": [0, 1, 2, *pass_fds],
-            "ignored": [each for each in _TO_INHERIT if signal.getsignal(each) is signal.SIG_IGN],
+            "ignored": [each for each in signal.valid_signals() if signal.getsignal(each) is signal.SIG_IGN],
             "own_session": self._own_session,
         }
         files = [own if end < 0 else end for own, end in enumerate((pipes[0], pipes[3], pipes[5]))]
