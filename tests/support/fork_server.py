@@ -56,14 +56,14 @@ def _main() -> None:
         while not request and listening in select.select([listening, 0], [], [])[0]:
             connection, _ = requests.accept()
             with connection:
-                request = _fork(connection)
+                request = _fork(requests, connection)
     if not request:
         os._exit(0)  # to tidy up takes a tenth of a second
     _begin(request)
     _run(request["words"], main)
 
 
-def _fork(connection: socket.socket) -> Request | None:
+def _fork(requests: socket.socket, connection: socket.socket) -> Request | None:
     """Fork a program; return its request there, and None here."""
     data, files, _, _ = socket.recv_fds(connection, 1 << 20, 64)
     request: Request = json.loads(data)
@@ -80,7 +80,8 @@ def _fork(connection: socket.socket) -> Request | None:
     if request["own_session"]:
         os.setsid()
     connection.send(b"%d" % os.getpid())
-    connection.close()
+    for own in (requests, connection):  # whose numbers the files may have
+        own.close()
     free = [fcntl.fcntl(file, fcntl.F_DUPFD, max(request["files"]) + 1) for file in files]
     for file, number in zip(free, request["files"], strict=True):
         os.dup2(file, number)
