@@ -39,7 +39,7 @@ from miniagents.testing import scripted_model
 RUNS = int(os.environ.get("RUNS", "50"))
 """At once, in each of three rounds of the gate; 1,000 at night."""
 
-TABLE = 32_768
+TABLE = 8_192
 """Bytes from which on something is the table of a set, which grows with the most tasks at once."""
 
 

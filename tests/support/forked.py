@@ -154,7 +154,10 @@ class _Program(subprocess.Popen[Any]):
             "own_session": self._own_session,
         }
         files = [own if end < 0 else end for own, end in enumerate((pipes[0], pipes[3], pipes[5]))]
-        self.pid = _fork(_server((*words[:at],), (*sorted(settings.items()),)), request, [*files, *pass_fds])
+        # pytest warns of plugins that something else has imported before.
+        alone = (*self._imported,) if words[at : at + 2] == ["-m", "pytest"] else ()
+        server = _server((*words[:at],), (*sorted(settings.items()),), alone)
+        self.pid = _fork(server, request, [*files, *pass_fds])
         self._child_created = True
         self._close_pipe_fds(*pipes[:6])  # type: ignore[attr-defined]  # it is private
 
@@ -199,8 +202,14 @@ def _adopting() -> Generator[None]:
 
 
 @cache
-def _server(options: tuple[str, ...], settings: tuple[tuple[str, str], ...]) -> str:
-    """Start a server with options and settings of Python; return its address. It ends with this process."""
+def _server(options: tuple[str, ...], settings: tuple[tuple[str, str], ...], _alone: tuple[str, ...]) -> str:
+    """Start a server; return its address. It ends with this process.
+
+    Args:
+        options: of Python.
+        settings: its environment variables that Python reads when it starts.
+        _alone: what programs import that have a server of their own.
+    """
     address = f"\0miniagents-{os.getpid()}-{next(_numbers)}"
     others = {name: value for name, value in os.environ.items() if not name.startswith(_READ_FIRST)}
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
