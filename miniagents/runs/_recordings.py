@@ -6,6 +6,7 @@ from ast import literal_eval
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
@@ -280,6 +281,10 @@ def _parts(number: int, buffer: ReplayBuffer[object]) -> Iterable[RecordedEvent]
             yield RecordedEvent(0.0, "part", number, data)
 
 
+PLAYED: Final[ContextVar[bool]] = ContextVar("miniagents_played", default=False)
+"""Whether a run replays a call, which uses no tokens."""
+
+
 class CallPlayer:
     """Replays one call: the same replies, with the same pauses, and the same error.
 
@@ -318,6 +323,7 @@ class CallPlayer:
         Args:
             ctx: of the call.
         """
+        PLAYED.set(True)
         for event in self._events:
             if event.what == "message" and event.message is not None:
                 await self._until(event.at)

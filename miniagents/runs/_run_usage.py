@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias, cast
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from typing_extensions import override
 
@@ -25,6 +25,7 @@ from miniagents.streams._observers import (
 from miniagents.values import LLMError, Retry, Usage, label_of
 
 from ._prices import dollars
+from ._recordings import PLAYED
 
 AnyAgent = MiniAgent[Message, Message, ...]
 
@@ -183,8 +184,8 @@ class RunUsage(Observer):
     """Counts what models use: ``MiniAgents(observers=[usage := RunUsage()])``.
 
     It counts the usage as soon as a model reports it, even if the answer is broken off after that. The usage
-    in the reply of an agent is counted only if no model below the agent has reported usage, so no token is
-    counted twice.
+    in the reply of an agent is counted only if no model below the agent has reported usage, and the reply is
+    neither the answer of a model nor one that is replayed, so no token is counted twice.
 
     Args:
         price: returns the price of tokens; None for :func:`dollars`, which needs the extra ``prices``.
@@ -213,6 +214,7 @@ class RunUsage(Observer):
         self._all: dict[_Account, _Amount] = {}
         self._by_run: WeakKeyDictionary[RunInfo, dict[_Account, _Amount]] = WeakKeyDictionary()
         self._open: dict[RunInfo, _OpenRun] = {}
+        self._known: WeakValueDictionary[int, Usage] = WeakValueDictionary()  # of models, by identity
 
     @property
     def report(self) -> UsageReport:
@@ -310,6 +312,7 @@ class RunUsage(Observer):
             before, _ = opened.usages.get(event.message, (Usage(), None))
             opened.usages[event.message] = event.part, event.model
             if run.kind == "model":
+                self._known[id(event.part)] = event.part
                 change = event.part - before
                 self._count(run, _account(run, opened.called, event.model), _Amount(change))
         elif isinstance(event, RunEnded):
@@ -324,14 +327,18 @@ class RunUsage(Observer):
             self._count(run, account, _Amount(requests=opened.requests, untold=untold))
         elif opened.usages and not opened.model_known:
             for usage, model in opened.usages.values():
-                self._count(run, _account(run, None, model), _Amount(usage, 1))
+                if PLAYED.get():
+                    self._known[id(usage)] = usage
+                known = id(usage) in self._known
+                self._count(run, _account(run, None, model), _NOTHING if known else _Amount(usage, 1))
 
     def _count(self, run: RunInfo, account: _Account, amount: _Amount) -> None:
-        self._all[account] = self._all.get(account, _NOTHING).plus(amount)
+        if amount != _NOTHING:
+            self._all[account] = self._all.get(account, _NOTHING).plus(amount)
         above: RunInfo | None = run
         while above is not None:
             amounts = self._by_run.get(above)
-            if amounts is not None:
+            if amounts is not None and amount != _NOTHING:
                 amounts[account] = amounts.get(account, _NOTHING).plus(amount)
             if above in self._open:
                 self._open[above].model_known = True

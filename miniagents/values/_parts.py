@@ -209,7 +209,7 @@ class Citation(PartValue):
     kind: Literal["citation"] = field(default="citation", kw_only=True, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Usage(PartValue):
     """Tokens that the provider has counted so far; the last `Usage` of an answer is valid. None: not known.
 

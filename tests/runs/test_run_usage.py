@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from decimal import Decimal
 
 import pytest
@@ -22,7 +22,8 @@ from miniagents import (
     tool,
 )
 from miniagents.errors import LLMStatusError
-from miniagents.ext.limits import limit
+from miniagents.ext.journal import MemoryJournal, durable, recorded
+from miniagents.ext.limits import cache, limit
 from miniagents.ext.usage import RunUsage, dollars
 from miniagents.models import model_agent
 from miniagents.observers import run_events
@@ -32,6 +33,12 @@ from miniagents.testing import scripted_model
 def answer(text: str, count: int, model: str = "gpt-4o") -> AssistantMessage:
     """An answer that has used `count` tokens of each kind."""
     return AssistantMessage(text, model=model, usage=Usage(count, count, count, count, count))
+
+
+@miniagent
+async def moderator(ctx: InteractionContext) -> None:
+    """Replies the complete messages that it has got."""
+    ctx.reply(await ctx.messages)
 
 
 class City(BaseModel):
@@ -130,6 +137,32 @@ async def test_a_model_that_is_an_agent() -> None:
         await copying_agent.inquire()
     assert {name: count.input_tokens for name, count in usage.by_model.items()} == {"own": 3, "gpt-4o": 4}
     assert list(usage.by_agent) == ["OWN_AGENT", "COPYING_AGENT"]
+
+
+async def test_an_answer_that_is_passed_on() -> None:
+    """The answer of a model counts once, also if agents behind it reply the complete message again."""
+    usage = RunUsage()
+    async with MiniAgents(observers=[usage]):
+        (message,) = await (scripted_model(answer("x", 3)) | moderator | moderator).inquire()
+        await moderator.inquire(message)
+    assert (3, 1) == (usage.total.input_tokens, usage.requests)
+
+
+@pytest.mark.parametrize("again", ["cache", "recorded", "durable"])
+async def test_replayed_calls(again: str) -> None:
+    """A call that is replayed, from a cache or a journal, has used no tokens, whoever passes it on."""
+    usage, journal, model = RunUsage(), MemoryJournal(), scripted_model(answer("x", 3))
+    if again == "cache":
+        model = model.around(cache())
+    elif again == "recorded":
+        model = recorded(model, journal, version="1")
+    async with MiniAgents(observers=[usage]):
+        for counted in (3, None):
+            async with durable(journal, run_id="1") if again == "durable" else nullcontext():
+                replies = (model | moderator).inquire("Hello")
+                await replies
+            assert counted == usage.of(replies).total.input_tokens
+    assert (3, 1, {"gpt-4o"}) == (usage.total.input_tokens, usage.requests, set(usage.by_model))
 
 
 async def test_untold() -> None:

@@ -324,9 +324,10 @@ class TextRows:
         self._form = form
         if path.is_dir():
             raise RowsError(f"{name} is a folder; give a file.")
-        with closing(self._read()) as rows:
-            first = next(rows, None)
-        self.columns: tuple[str, ...] = () if first is None else tuple(first)
+        begin: Callable[[IO[bytes], str], Iterator[Iterable[str]]]
+        begin = _csv_header if form.name == "csv" else _json_rows
+        with closing(self._of_file(begin)) as rows:
+            self.columns: tuple[str, ...] = tuple(next(rows, ()))
 
     def __iter__(self) -> Iterator[Row]:
         return self._read()
@@ -386,13 +387,7 @@ def _json_rows(file: IO[bytes], name: str) -> Iterator[Row]:
 
 def _csv_rows(file: IO[bytes], name: str) -> Iterator[Row]:
     rows = _csv_lines(file, name)
-    _, header = next(rows, (0, None))
-    if header is None:
-        raise RowsError(f"{name} is empty; its first line must name the columns.")
-    for column in header:
-        if not column or header.count(column) > 1:
-            what = f"{_short(column)} twice" if column else "a column without a name"
-            raise RowsError(f"{name}, line 1: the header has {what}; give each column a name of its own.")
+    header = _header(rows, name)
     for number, values in rows:
         if len(values) != len(header):
             raise RowsError(
@@ -400,6 +395,21 @@ def _csv_rows(file: IO[bytes], name: str) -> Iterator[Row]:
                 f"{len(header)}."
             )
         yield dict(zip(header, values, strict=True))
+
+
+def _csv_header(file: IO[bytes], name: str) -> Iterator[Iterable[str]]:
+    yield _header(_csv_lines(file, name), name)
+
+
+def _header(rows: Iterator[tuple[int, list[str]]], name: str) -> list[str]:
+    _, header = next(rows, (0, None))
+    if header is None:
+        raise RowsError(f"{name} is empty; its first line must name the columns.")
+    for column in header:
+        if not column or header.count(column) > 1:
+            what = f"{_short(column)} twice" if column else "a column without a name"
+            raise RowsError(f"{name}, line 1: the header has {what}; give each column a name of its own.")
+    return header
 
 
 def _csv_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, list[str]]]:

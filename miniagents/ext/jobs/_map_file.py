@@ -226,7 +226,7 @@ class _FileJob:
                 column = ", ".join(sorted(new & row.keys()))
                 raise RowsError(
                     f"{self.rows.name}, row {count} already has a column {column!r}; give another "
-                    "output_column=."
+                    "name to the column of answers or errors."
                 )
         return count
 

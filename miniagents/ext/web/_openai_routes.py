@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from ._chat import Chat, run_id
@@ -16,7 +16,7 @@ from ._openai_answer import AnswerHead, error_of_request
 from ._openai_chat import ChatCompletionEncoder
 from ._openai_requests import OpenAIRequest, read_chat_request, read_responses_request
 from ._openai_responses import ResponseEncoder
-from ._request_errors import Endpoint, RequestError, refusing
+from ._request_errors import JSON, Endpoint, RequestError, refusing
 from ._response import FrameResponse
 
 _FIRST_OF_SERVER: Final = 500
@@ -36,11 +36,11 @@ def openai_routes(chat: Chat) -> list[Route]:
 
     async def models(request: Request) -> Response:
         await chat.owner_of(request)
-        return JSONResponse({"object": "list", "data": [_model(name) for name in chat.agents]})
+        return JSON({"object": "list", "data": [_model(name) for name in chat.agents]})
 
     async def model(request: Request) -> Response:
         await chat.owner_of(request)
-        return JSONResponse(_model(_agent(chat, request.path_params["model"])))
+        return JSON(_model(_agent(chat, request.path_params["model"])))
 
     async def complete(request: Request) -> Response:
         wanted = read_chat_request(await _body(chat, request), urls=chat.urls, system=chat.system_messages)
@@ -112,7 +112,7 @@ async def _answered(
         watcher.cancel()
         await asyncio.wait((watcher,))
     status, body = answer.response()
-    return JSONResponse(body, status, _NO_RETRY if status >= _FIRST_OF_SERVER else None)
+    return JSON(body, status, _NO_RETRY if status >= _FIRST_OF_SERVER else None)
 
 
 async def _close_when_gone(request: Request, feed: Feed) -> None:
@@ -141,4 +141,4 @@ def _model(name: str) -> dict[str, object]:
 
 
 def _guarded(endpoint: Endpoint) -> Endpoint:
-    return refusing(endpoint, lambda error: JSONResponse(error_of_request(error), error.status))
+    return refusing(endpoint, lambda error: JSON(error_of_request(error), error.status))

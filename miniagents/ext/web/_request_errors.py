@@ -8,10 +8,12 @@ from typing import Final, TypeAlias
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from typing_extensions import override
 
 from miniagents.errors import MiniAgentsError
 
 from ..journal import JournalError
+from ._frames import json_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,14 @@ _CODES: Final[Mapping[int, str]] = MappingProxyType(
     }
 )
 _FIRST_OF_SERVER: Final = 500
+
+
+class JSON(JSONResponse):
+    """JSON also of texts with half of a surrogate pair, which are escaped."""
+
+    @override
+    def render(self, content: object) -> bytes:
+        return json_of(content)
 
 
 class RequestError(MiniAgentsError, ValueError):
@@ -98,7 +108,7 @@ def json_refusal(error: RequestError) -> Response:
         >>> json_refusal(RequestError("This run does not exist.", 404, code="no_such_run")).body
         b'{"error":{"code":"no_such_run","message":"This run does not exist."}}'
     """
-    return JSONResponse({"error": {"code": error.code, "message": error.sentence}}, error.status)
+    return JSON({"error": {"code": error.code, "message": error.sentence}}, error.status)
 
 
 def refusing(endpoint: Endpoint, refusal: Callable[[RequestError], Response] = json_refusal) -> Endpoint:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from ..journal import Question
@@ -16,7 +16,7 @@ from ._frames import QuestionAsked
 from ._live_run import Agent
 from ._openai_routes import openai_routes
 from ._protocols import PLAIN
-from ._request_errors import RequestError, no_run, refusing
+from ._request_errors import JSON, RequestError, no_run, refusing
 from ._response import PING_EVERY, FrameResponse
 from ._runs import Runs
 from ._source import ErrorText
@@ -169,7 +169,7 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
         agent = chat.agent(body.get("agent"))
         messages = messages_of_body(body, urls=chat.urls, system=chat.system_messages)
         run = await chat.start(request, agent, messages, owner=owner)
-        return JSONResponse({"run": run}, 201, _NOT_KEPT)
+        return JSON({"run": run}, 201, _NOT_KEPT)
 
     async def read(request: Request) -> Response:
         owner = await chat.owner_of(request)
@@ -186,15 +186,15 @@ def run_routes(chat: Chat, protocols: Collection[str]) -> list[Route]:
     async def stop(request: Request) -> Response:
         owner = await chat.owner_of(request)
         record = await chat.find(_run_of(request), owner=owner)
-        return JSONResponse({"stopped": await chat.runs.stop(record.run, owner=owner)})
+        return JSON({"stopped": await chat.runs.stop(record.run, owner=owner)})
 
     async def say(request: Request) -> Response:
         said = await chat.say(request, _run_of(request))
-        return JSONResponse({"id": said}, 202, _NOT_KEPT)
+        return JSON({"id": said}, 202, _NOT_KEPT)
 
     async def questions(request: Request) -> Response:
         found = await chat.questions(request, _run_of(request))
-        return JSONResponse({"questions": [_question(each) for each in found]}, headers=_NOT_KEPT)
+        return JSON({"questions": [_question(each) for each in found]}, headers=_NOT_KEPT)
 
     async def answer(request: Request) -> Response:
         return await chat.take_answer(request, _run_of(request))

@@ -1,11 +1,11 @@
 """The routes that ``useChat`` of the Vercel AI SDK calls: ask, come back, answer, say, stop."""
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ._chat import Chat
-from ._request_errors import RequestError, refusing
+from ._request_errors import JSON, RequestError, refusing
 from ._response import FrameResponse
 from ._vercel import Seal, VercelEncoder, vercel_message_id
 from ._vercel_messages import VercelRequest, read_vercel_request
@@ -46,7 +46,7 @@ def vercel_routes(chat: Chat) -> list[Route]:
         run = await _current(chat, request)
         # A rollback is not among them: the client would keep, and send back, what has left the conversation.
         said = await chat.say(request, run, ways=("steer", "queue", "interrupt"))
-        return JSONResponse({"id": said}, 202)
+        return JSON({"id": said}, 202)
 
     async def come_back(request: Request) -> Response:
         owner = await chat.owner_of(request)
@@ -61,7 +61,7 @@ def vercel_routes(chat: Chat) -> list[Route]:
         owner = await chat.owner_of(request)
         run = await chat.current(_topic(request.path_params["chat"]), owner=owner)
         stopped = run is not None and await chat.runs.stop(run, owner=owner)
-        return JSONResponse({"success": True, "stopped": stopped})
+        return JSON({"success": True, "stopped": stopped})
 
     return [
         Route("/vercel", refusing(ask, _refusal), methods=["POST"]),

@@ -57,6 +57,7 @@ def test_csv(tmp_path: Path) -> None:
     assert list(read_rows(zipped)) == list(rows)
     (tmp_path / "header.csv").write_text("id,text\n")
     assert (list(read_rows(tmp_path / "header.csv")), read_rows(tmp_path / "header.csv").count()) == ([], 0)
+    assert ("id", "text") == read_rows(tmp_path / "header.csv").columns
 
 
 TYPED: list[Row] = [

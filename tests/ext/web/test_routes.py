@@ -17,8 +17,9 @@ from typing_extensions import override
 from miniagents import AssistantMessage, MiniAgents, ToolCall, ToolSpec, miniagent, tool
 from miniagents.agents import InteractionContext
 from miniagents.ext.journal import Journal, JournalError, Lease, MemoryJournal, RunRecord
-from miniagents.ext.web import Runs, chat_routes
+from miniagents.ext.web import RunParked, Runs, chat_routes
 from miniagents.testing import ScriptedModel, scripted_model
+from miniagents.tools import ask
 from tests.support.web_agents import Gate
 
 PASSWORDS = {"type": "image", "path": "/etc/passwd"}
@@ -71,6 +72,33 @@ async def test_run() -> None:
         assert ["message_ended", "run_ended"] == [json.loads(line)["type"] for line in rest.text.splitlines()]
         text = await client.get(f"/chat/runs/{run}", headers={"accept": "text/plain"})
         assert "you said: Hi" == text.text
+
+
+async def test_half_of_a_surrogate_pair() -> None:
+    """A text with half of a surrogate pair is escaped in every answer that is JSON: replies and questions."""
+
+    @miniagent
+    async def half(ctx: InteractionContext) -> None:
+        ctx.reply("\ud800")
+
+    @miniagent
+    async def asker(ctx: InteractionContext) -> None:
+        ctx.reply(await ask("Why \ud800?"))
+
+    agents, runs = {"half": half, "asker": asker}, Runs(MemoryJournal())
+    async with client_of(agents, runs=runs, protocols=["sse", "openai"]) as client:
+        chat = {"model": "half", "messages": [{"role": "user", "content": "Hi"}]}
+        answer = (await client.post("/chat/v1/chat/completions", json=chat)).json()
+        assert "\ud800" == answer["choices"][0]["message"]["content"]
+        answer = (await client.post("/chat/v1/responses", json={"model": "half", "input": "Hi"})).json()
+        assert "\ud800" == answer["output"][0]["content"][0]["text"]
+        run = await begin(client, text="Hi", agent="asker")
+        async for _, frame in runs.frames(run):
+            if isinstance(frame, RunParked):
+                break
+        asked = (await client.get(f"/chat/runs/{run}/questions")).json()["questions"]
+        assert "Why \ud800?" == asked[0]["shown"]["text"]
+        await client.post(f"/chat/runs/{run}/stop")
 
 
 @pytest.mark.parametrize("protocol", ["sse", "openai"])
