@@ -187,7 +187,9 @@ class LoggedCalls:
             self._check_claimed()
         except QuestionError:
             return  # the run ends with it
-        on_wait(self._log.questions.park())
+        wake_at = self._log.questions.park()
+        self._log.add(["parked", 0, None if wake_at == math.inf else wake_at])
+        on_wait(wake_at)
 
     def _check_claimed(self) -> None:
         """Raise an error if a run that was parked has not made its calls again."""

@@ -34,7 +34,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context as Variables, copy_context
@@ -231,7 +230,7 @@ class RunLog(Observer):
         return self.span_of(_run_now())
 
     def park(self, wake_at: float, heard: int) -> None:
-        """Write that the run waits for answers, and close the log; the next process goes on.
+        """Close the log of a run that waits for answers; the next process goes on.
 
         Args:
             wake_at: when it goes on without an answer, in seconds since 1970; `math.inf`: never.
@@ -239,7 +238,7 @@ class RunLog(Observer):
         """
         self.end.wake_at, self.end.heard = wake_at, heard
         self.end.wishes.add("parks")
-        self.add(["parked", 0, None if wake_at == math.inf else wake_at])
+        self.wake()
 
     async def close(self, how: str) -> None:
         """Write what has happened, and close the log; if it is closed already, wait for its last batch.

@@ -42,8 +42,19 @@ from miniagents.ext.journal import (
     send_event,
 )
 from miniagents.ext.limits import budget, limit
-from miniagents.ext.web import Frame, QuestionAnswered, QuestionAsked, RequestError, RunEnded, RunParked, Runs
-from miniagents.testing import scripted_model, virtual_time
+from miniagents.ext.web import (
+    Frame,
+    MessageBegan,
+    MessageEnded,
+    MessagePart,
+    QuestionAnswered,
+    QuestionAsked,
+    RequestError,
+    RunEnded,
+    RunParked,
+    Runs,
+)
+from miniagents.testing import ScriptedModel, scripted_model, virtual_time
 from miniagents.tools import (
     Allow,
     QuestionError,
@@ -738,6 +749,54 @@ async def test_durable() -> None:
         await asyncio.sleep(0.1)
         async with durable(journal, run_id="7"):
             assert "Good morning." == str(await late.inquire())
+
+
+@pytest.mark.logs("made other calls than before")
+async def test_durable_diverged() -> None:
+    """A block of `durable` that waited, and makes another call before it asks again, ends with "diverged"."""
+    journal, oracle = MemoryJournal(), ScriptedModel(then="Yes.", alias="ORACLE")
+
+    async def work(question: str) -> str:
+        async with durable(journal, run_id="7"):
+            await oracle.agent.inquire(question)
+            return await ask("Well?")
+
+    async with MiniAgents():
+        for question, reason in (("old", "parked"), ("new", "diverged"), ("old", "parked")):
+            with pytest.raises(QuestionError) as error:
+                await work(question)
+            assert reason == error.value.reason
+        (open_question,) = await open_questions(journal, "7")
+        await answer_question(journal, "7", open_question.id, "Well.", wait=0)
+        assert "Well." == await work("old")
+    assert ["old"] == [str(request.messages) for request in oracle.requests]
+
+
+async def test_a_message_before_the_question() -> None:
+    """A run is parked behind the end of its message, and `take_over` sees that it waits."""
+    journal, states, frames = MemoryJournal(), list[str](), list[Frame]()
+
+    @miniagent(alias="BOOKER")
+    async def booker(ctx: InteractionContext) -> None:
+        ctx.reply("I ask.")
+        await wait_for_event("paid", int)
+
+    def decide(record: RunRecord) -> None:
+        states.append(record.state)
+
+    async with MiniAgents():
+        old = Runs(journal, agents={"booker": booker})
+        run = await old.begin("booker")
+        async for _, frame in old.frames(run):
+            frames.append(frame)
+            if isinstance(frame, RunParked):
+                break
+    assert [MessageBegan, MessagePart, MessageEnded, RunParked] == [*map(type, frames)]
+    async with MiniAgents():
+        new = Runs(journal, agents={"booker": booker}, version="2", take_over=decide)
+        await new.send_event("paid", 5)
+        assert "finished" == (await texts(new, run))[1]
+    assert ["parked"] == states
 
 
 @pytest.mark.gate("two seconds of real time")

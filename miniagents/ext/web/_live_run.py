@@ -363,10 +363,12 @@ class LiveRun:
                 end.wishes.add("leaves")  # its server ends
                 items.pop()
             items = self._untold(items)
+        parked = [events.pop()] if events and events[-1][0] == "parked" else []
         self._new = self._view.take(events)
         for item in items:
             self._view.add(item, self._new)
             if isinstance(item, RunEnded):
+                parked.clear()
                 if item.how == "lost":
                     logger.log(self._level, "A run is lost (%s): %s", self.run, item.sentence)
                 events.append(["ended", 0, item.how, item.sentence, len(self.frames) + len(self._new)])
@@ -374,7 +376,8 @@ class LiveRun:
                 end.wishes.add("ends")
             else:
                 events.append(event_of(item))
-        return events
+        self._new += self._view.take(parked)  # after the end of the message that was held back
+        return events + parked
 
     def _untold(self, items: list[Frame | ReplyOf]) -> list[Frame | ReplyOf]:
         if self._last is not None:
