@@ -1,5 +1,6 @@
 """The rows of a job in a journal, and the state of the job."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from decimal import Decimal
@@ -15,6 +16,9 @@ _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 
 JOB = ":job"
 """The scope of the calls in which a journal keeps the state of a job."""
+
+_SPENT: Final = CallKey(hashlib.sha256(b"spent").digest(), JOB)
+"""Where a journal keeps the dollars of all jobs: also of other agents, and with other models and settings."""
 
 
 class JobState(NamedTuple):
@@ -78,11 +82,12 @@ class KeptRows:
         """
         await self._journal.check(self.records.function)
         try:
-            (state,) = await self._journal.find_all([self._state_key])
+            kept = await self._journal.find_all([self._state_key, _SPENT])
         except JournalError as error:
             _LOG.warning("%s The cost of earlier runs is not known.", error)
             return JobState(spent=None)
-        return JobState.of(None if state is None else self.records.note_of(state))
+        state, last = (JobState.of(None if each is None else self.records.note_of(each)) for each in kept)
+        return state if kept[1] is None else state._replace(spent=last.spent)
 
     async def find_all(self, keys: Sequence[CallKey]) -> list["KeptRow | None"]:
         """Return the rows with these keys, each None if it is not kept, or cannot be read."""
@@ -102,7 +107,7 @@ class KeptRows:
     async def keep_all(self, rows: Sequence[tuple[CallKey, JournalEntry]], state: JobState) -> None:
         """Keep rows, with the state of the job."""
         entry = self.records.noted(JournalEntry(self.records.function, "job", ()), state.data)
-        await self._journal.keep_all([*rows, (self._state_key, entry)])
+        await self._journal.keep_all([*rows, (self._state_key, entry), (_SPENT, entry)])
 
     def checked(self, alias: str, entry: JournalEntry, message: Message, *, as_kept: bool) -> Message:
         """Return an answer, `as_kept` as a later run will return it.

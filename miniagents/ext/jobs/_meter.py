@@ -173,7 +173,9 @@ class Meter:
 def _projected(cost: Decimal | None, new_cost: Decimal | None, new: int, left: int | None) -> Decimal | None:
     if left is None or cost is None or new_cost is None:
         return None
-    return cost if not new else cost + new_cost / new * left
+    if not left:
+        return cost
+    return cost + new_cost / new * left if new else None
 
 
 class ErrorsFile:

@@ -359,13 +359,13 @@ async def test_one_unreadable_call(tmp_path: Path, caplog: pytest.LogCaptureFixt
     path = tmp_path / "j"
     async with MiniAgents():
         assert 3 == len([row async for row in map_rows(noting(asked), [*"abc"], journal=path)])
-        damage(path, "UPDATE calls SET output = x'00' WHERE number = 2 AND scope = ''")
+        damage(path, "UPDATE calls SET output = x'00' WHERE number = 3 AND scope = ''")
         for times in (4, 4):
             rows = [row async for row in map_rows(noting(asked), [*"abc"], journal=path)]
             assert [*"ABC"] == [str(row.value) for row in rows]
             assert times == len(asked)
     (told,) = [record.getMessage() for record in caplog.records]
-    assert "Call 2 of the journal" in told
+    assert "Call 3 of the journal" in told
     assert "is made again" in told
 
 

@@ -393,6 +393,26 @@ async def test_what_earlier_rows_have_cost(path: Path, refresh: bool) -> None:
     assert 2 == made[0]
 
 
+async def test_a_budget_covers_all_runs_on_the_journal(path: Path) -> None:
+    """A budget also covers earlier runs with another model, name or version on the same journal."""
+    model = scripted_model(then=priced(tokens=100))  # a dollar
+    spent: list[Decimal | None] = []
+    async with MiniAgents():
+        for agent, name, version in (
+            (model.fork(model="m-1"), None, "1"),
+            (model.fork(model="m-2"), None, "1"),
+            (model, "OTHER", "1"),
+            (model, "OTHER", "2"),
+        ):
+            job = map_rows(agent, ["a"], journal=path, price=one_cent, budget=9, name=name, version=version)
+            assert 1 == len([row async for row in job])
+            spent.append(job.progress.cost)
+        job = map_rows(model, ["a"], journal=path, price=one_cent, budget=4, version="3")
+        with pytest.raises(BudgetExceededError, match=r"4\.00 dollars"):
+            _ = [row async for row in job]
+    assert [1, 2, 3, 4] == spent
+
+
 async def test_what_rows_of_an_older_state_have_cost(path: Path) -> None:
     """What rows cost is learned from the rows themselves where the state of the job does not tell it."""
     model = scripted_model(then=priced(tokens=100))

@@ -24,7 +24,7 @@ def test_the_last_minute() -> None:
     for _ in range(100):
         row(cached=True)
     now = 1.0
-    assert 0 == meter.progress.rows_per_second
+    assert (0, None) == (meter.progress.rows_per_second, meter.progress.projected_cost)
     last = Progress()
     for second in range(2, 201):
         now = float(second)
