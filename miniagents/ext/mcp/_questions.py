@@ -27,6 +27,8 @@ from miniagents.errors import QuestionError
 from miniagents.models import Carrier
 from miniagents.tools import Tool
 
+from ._results import sendable
+
 _Data: TypeAlias = Mapping[str, object]
 _FLAT: Final = frozenset({"string", "number", "integer", "boolean"})  # the types that a client has fields for
 _ABLE: Final = ClientCapabilities(elicitation=ElicitationCapability())
@@ -155,6 +157,7 @@ class Elicitation:
         return {"value": value}
 
     async def _form(self, text: str, schema: _Data) -> _Data | None:
+        text = sendable(text)
         if not self.request.session.check_client_capability(_ABLE):
             raise QuestionError("the MCP client cannot ask a person.")
         if self.request.protocol_version < _AS_RESULT:

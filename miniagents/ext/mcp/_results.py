@@ -50,6 +50,11 @@ def result_of(result: CallToolResult, most: int) -> Result:
     return content if any(not isinstance(each, str) for each in content) else text
 
 
+def sendable(text: str) -> str:
+    """Return a text without halves of surrogate pairs, with which the SDK would end the connection."""
+    return text.encode(errors="replace").decode()
+
+
 def block_of(part: str | Image | File) -> Block:
     """Return a part of a result as a client gets it; a file with a path is read.
 
@@ -60,7 +65,7 @@ def block_of(part: str | Image | File) -> Block:
         OSError: the file cannot be read.
     """
     if isinstance(part, str):
-        return TextContent(text=part)
+        return TextContent(text=sendable(part))
     media_type = part.content_type
     name = (part.name if isinstance(part, File) else None) or PurePosixPath(str(part.path or "")).name
     if part.url is not None and not part.url.startswith("data:"):

@@ -35,7 +35,7 @@ from miniagents.utils import redact_keys
 
 from ..web_guard import Guard
 from ._questions import Elicitation
-from ._results import block_of
+from ._results import block_of, sendable
 from ._stdin import lines_of_stdin
 
 _LOG_IN: Final = "Send the token of this server: Authorization: Bearer TOKEN."
@@ -195,7 +195,7 @@ class _Served:
                     match piece:
                         case AgentPart([_], str(token)):  # of the agent itself, not of those it calls
                             streamed += 1
-                            await questions.request.session.report_progress(streamed, None, token)
+                            await questions.request.session.report_progress(streamed, None, sendable(token))
                         case AgentPart():
                             pass
                         case _:
@@ -207,7 +207,7 @@ class _Served:
 
 
 def _failed(text: str) -> CallToolResult:
-    return CallToolResult(content=[TextContent(text=text)], is_error=True)
+    return CallToolResult(content=[TextContent(text=sendable(text))], is_error=True)
 
 
 async def _serve_stdio(server: Server, on_start: Callable[[str], object] | None) -> None:

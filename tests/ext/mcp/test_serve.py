@@ -107,6 +107,29 @@ async def served(
         await asyncio.wait((serving,))
 
 
+async def test_half_of_a_surrogate_pair() -> None:
+    """What UTF-8 cannot encode is replaced in a token, a result and an error; the server goes on."""
+
+    @miniagent(alias="half")
+    async def half(ctx: InteractionContext) -> None:
+        ctx.reply(f"{await ctx.messages} \ud800")
+
+    @tool
+    def broken() -> str:
+        """Fail."""
+        raise ValueError("\udfff")
+
+    told: list[str | None] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message)
+
+    async with served(half, broken) as url, Client(url) as client:
+        assert "ValueError: ?" == text_of(await client.call_tool("broken", {}))
+        answer = await client.call_tool("half", {"text": "x"}, progress_callback=note)
+        assert ("x ?", ["x ?"]) == (text_of(answer), told)
+
+
 async def test_images() -> None:
     """A client gets the images and texts that a tool returns, and those that an agent replies."""
 
