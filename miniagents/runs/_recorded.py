@@ -21,6 +21,9 @@ A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
 WITHIN_RECORDED: Final[ContextVar[bool]] = ContextVar("miniagents_within_recorded", default=False)
 """Whether the running code is inside of a recorded call, so that the log of a run does not keep its calls."""
 
+PLAYED: Final[ContextVar[bool]] = ContextVar("miniagents_played", default=False)
+"""Whether a run replays a call from a journal or a cache, which uses no tokens."""
+
 
 class RecordedCalls:
     """Records the calls of an agent, and replays them: for ``agent.around(...)``.
@@ -163,6 +166,7 @@ async def play(
     def broken(_: RecordedEvent, why: str) -> JournalError:
         return JournalError(f"A call of {name} in a journal cannot be replayed: {why}; prune the journal.")
 
+    PLAYED.set(True)
     await CallPlayer(events, form, broken).play(ctx)
 
 

@@ -6,7 +6,6 @@ from ast import literal_eval
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
@@ -281,10 +280,6 @@ def _parts(number: int, buffer: ReplayBuffer[object]) -> Iterable[RecordedEvent]
             yield RecordedEvent(0.0, "part", number, data)
 
 
-PLAYED: Final[ContextVar[bool]] = ContextVar("miniagents_played", default=False)
-"""Whether a run replays a call, which uses no tokens."""
-
-
 class CallPlayer:
     """Replays one call: the same replies, with the same pauses, and the same error.
 
@@ -323,7 +318,6 @@ class CallPlayer:
         Args:
             ctx: of the call.
         """
-        PLAYED.set(True)
         for event in self._events:
             if event.what == "message" and event.message is not None:
                 await self._until(event.at)

@@ -25,7 +25,7 @@ from miniagents.streams._observers import (
 from miniagents.values import LLMError, Retry, Usage, label_of
 
 from ._prices import dollars
-from ._recordings import PLAYED
+from ._recorded import PLAYED
 
 AnyAgent = MiniAgent[Message, Message, ...]
 

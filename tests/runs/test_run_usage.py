@@ -5,6 +5,7 @@ import gc
 from collections.abc import AsyncGenerator
 from contextlib import nullcontext, suppress
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -27,7 +28,7 @@ from miniagents.ext.limits import cache, limit
 from miniagents.ext.usage import RunUsage, dollars
 from miniagents.models import model_agent
 from miniagents.observers import run_events
-from miniagents.testing import scripted_model
+from miniagents.testing import cassette, scripted_model
 
 
 def answer(text: str, count: int, model: str = "gpt-4o") -> AssistantMessage:
@@ -163,6 +164,20 @@ async def test_replayed_calls(again: str) -> None:
                 await replies
             assert counted == usage.of(replies).total.input_tokens
     assert (3, 1, {"gpt-4o"}) == (usage.total.input_tokens, usage.requests, set(usage.by_model))
+
+
+async def test_a_cassette(tmp_path: Path) -> None:
+    """A cassette stands for the model, so what it replays counts as what the model used."""
+    file, counted = tmp_path / "file", list[int | None]()
+    for model in (
+        cassette(scripted_model(answer("x", 3)), file, mode="record"),
+        cassette(scripted_model(), file),
+    ):
+        usage = RunUsage()
+        async with MiniAgents(observers=[usage]):
+            await model.inquire("Hello")
+        counted.append(usage.total.input_tokens)
+    assert [3, 3] == counted
 
 
 async def test_untold() -> None:
