@@ -8,13 +8,12 @@ from typing import cast
 from pydantic import ValidationError
 
 from miniagents.agents import MiniAgent
-from miniagents.messages import AssistantMessage, Message, Messages, ToolMessage, UserMessage
-from miniagents.messages._message import ContentMessage
-from miniagents.values import AgentPart, File, Image, ResultContent, freeze
+from miniagents.messages import AssistantMessage, Message, ToolMessage, UserMessage
+from miniagents.values import AgentPart, ResultContent, freeze
 
 from ._errors import SchemaError, ToolArgumentsError
 from ._parameters import json_object, json_schema, sentence_of
-from ._tool import ToolSpec
+from ._tool import ToolSpec, result_of_messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +79,7 @@ class AgentTool:
                         yield AgentPart((self.agent.alias, *part.agents), part.part)
                     else:
                         yield AgentPart((self.agent.alias,), part)
-            said = [each for each in await replies if not _is_on_the_way(each)]
-            parts_of_all = (part for each in said if isinstance(each, ContentMessage) for part in each.parts)
-            files = [part for part in parts_of_all if isinstance(part, Image | File)]
-            text = str(Messages(said))
-            yield (*([text] if text else []), *files) if files else text
+            yield result_of_messages(each for each in await replies if not _is_on_the_way(each))
         finally:
             # In any case the agent stops at once, even if an error still has a reference to its replies.
             replies.cancel()

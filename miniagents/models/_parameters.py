@@ -272,6 +272,11 @@ def _parameters(function: Callable[..., object], name: str) -> list[inspect.Para
                 f"The parameter {parameter.name!r} of the tool {name} has no type; "
                 "a model needs the type of each parameter, so annotate it."
             )
+        if isinstance(parameter.default, FieldInfo):  # the function would get it as the value
+            raise SchemaError(
+                f"The default of the parameter {parameter.name!r} of the tool {name} is a pydantic.Field; "
+                f"write {parameter.name}: Annotated[type, Field(...)] = default."
+            )
     return parameters
 
 

@@ -7,7 +7,7 @@ import math
 import re
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial, update_wrapper
@@ -32,6 +32,7 @@ from pydantic import TypeAdapter
 from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.messages import Message, Messages
+from miniagents.messages._message import ContentMessage
 from miniagents.values import AgentPart, Attachment, File, Image, ResultContent, redact_keys
 
 from ._errors import SchemaError
@@ -45,8 +46,8 @@ _ANYTHING: Final = TypeAdapter(object, config={"defer_build": True})
 def result_of(value: object, name: str) -> ResultContent:
     """Return a result as a model gets it: a text, or texts, images and files.
 
-    A text, a message, an image, a file and a list of these with an image or a file stay what they are; None
-    becomes ``""``, all else JSON.
+    A text, an image, a file and a list of these with an image or a file stay what they are. A message becomes
+    its text, and its images and files; None becomes ``""``, all else JSON.
 
     Args:
         value: what the tool returned.
@@ -57,8 +58,10 @@ def result_of(value: object, name: str) -> ResultContent:
     """
     if value is None:
         return ""
-    if isinstance(value, str | Message | Messages):
-        return str(cast("object", value))
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Message | Messages):
+        return result_of_messages((value,) if isinstance(value, Message) else cast("Messages", value))
     if isinstance(value, Image | File):
         return (value,)
     given: object = value
@@ -82,6 +85,19 @@ def result_of(value: object, name: str) -> ResultContent:
             "return a text or data."
         )
         raise TypeError(msg) from error
+
+
+def result_of_messages(messages: Iterable[Message]) -> ResultContent:
+    """Return messages as a model gets them as a result: their text, and their images and files.
+
+    Args:
+        messages: all of them, complete.
+    """
+    said = tuple(messages)
+    parts = (part for each in said if isinstance(each, ContentMessage) for part in each.parts)
+    files = [part for part in parts if isinstance(part, Image | File)]
+    text = str(Messages(said))
+    return (*([text] if text else []), *files) if files else text
 
 
 _NO_TEXT: Final[tuple[type, ...]] = (bytes, bytearray, memoryview)
@@ -385,7 +401,7 @@ class Tool(Generic[P, R_co]):
                     yield piece
         else:
             is_async = _is(inspect.iscoroutinefunction, function)
-            work = cast("Awaitable[object]", call()) if is_async else asyncio.to_thread(call)
+            work = cast("Awaitable[object]", call()) if is_async else asyncio.to_thread(_called, call)
             if self._context:
                 work = asyncio.ensure_future(work)
                 async with aclosing(_notes_until(work, notes, news)) as told:
@@ -546,6 +562,15 @@ async def _notes_until(
         if not work.done():
             work.cancel()
             await asyncio.wait((work,))
+
+
+def _called(call: Callable[[], object]) -> object:
+    """Call a function; a `StopIteration`, which a future of a thread cannot have, becomes an error it can."""
+    try:
+        return call()
+    except StopIteration as error:
+        msg = "the tool raised StopIteration"
+        raise RuntimeError(msg) from error
 
 
 def _is(kind: Callable[[object], bool], function: Callable[..., object]) -> bool:

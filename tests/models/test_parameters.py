@@ -199,6 +199,10 @@ def opaque(city: str, value: Opaque) -> None:
     """Takes what pydantic does not know."""
 
 
+def described(city: str = Field("Oslo", description="where")) -> None:
+    """Has a description in the place of the default."""
+
+
 def unknown(city: "Nowhere") -> None:  # type: ignore[name-defined]  # noqa: F821
     """Is of a type that is nowhere."""
 
@@ -211,6 +215,7 @@ def unknown(city: "Nowhere") -> None:  # type: ignore[name-defined]  # noqa: F82
         (any_names, r"\*\*cities stands for any number of arguments"),
         (callback, "The parameter 'call' of the tool forecast is of type .*, which JSON cannot hold"),
         (opaque, "The parameter 'value' of the tool forecast is of type .*Opaque"),
+        (described, r"write city: Annotated\[type, Field\(\.\.\.\)\] = default"),
         (unknown, "cannot be read .*Nowhere.*annotate them"),
     ],
 )

@@ -17,6 +17,7 @@ import pytest
 from pydantic import BaseModel
 
 from miniagents import (
+    AssistantMessage,
     File,
     Image,
     Message,
@@ -156,6 +157,18 @@ async def test_a_function_that_is_not_async_holds_up_nobody() -> None:
     assert not task.done()
     go_on.set()
     assert await task == "true"
+
+
+async def test_a_function_in_a_thread_that_raises_stop_iteration() -> None:
+    """`next` without a next item is an error of the tool; the call does not wait until its time is over."""
+
+    @tool
+    def first(names: list[str]) -> str:
+        return next(iter(names))
+
+    assert await first.invoke('{"names": ["Ada"]}') == "Ada"
+    with pytest.raises(RuntimeError, match="the tool raised StopIteration"):
+        await asyncio.wait_for(first.invoke('{"names": []}'), 5)
 
 
 class Adder:
@@ -342,7 +355,7 @@ def test_results_that_are_no_text() -> None:
 
 
 async def test_results_with_images() -> None:
-    """Images, files, and lists of these and texts are results; other values in such a list are refused."""
+    """Images, files, lists of these and texts, and messages are results; other lists of them are refused."""
     cat, page = Image(url="https://example.org/a.png"), File(data=b"%PDF-1.7")
 
     @tool
@@ -357,7 +370,12 @@ async def test_results_with_images() -> None:
     def any_result(kind: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
         return {"mixed": [cat, 5], "bytes": b"text"}[kind]
 
+    @tool
+    def answer() -> Message:
+        return AssistantMessage("A cat:", parts=[cat])
+
     assert [(cat,), ("A cat:", cat, page)] == [await image.invoke(), await several.invoke()]
+    assert await answer.invoke() == ("A cat:", cat)
     with pytest.raises(TypeError, match=r"any_result returned a list with images .* of type int"):
         await any_result.invoke('{"kind": "mixed"}')
     with pytest.raises(TypeError, match="The tool any_result returned a value of type bytes"):
