@@ -4,6 +4,7 @@ The descriptions of the function and its parameters come from its docstring.
 """
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticSerializationError
 from typing_extensions import override
 
 from miniagents.values import FrozenMapping, freeze
@@ -88,6 +90,15 @@ class _Schema(GenerateJsonSchema):
     @override
     def field_title_should_be_set(self, schema: object) -> bool:
         return False
+
+    @override
+    def encode_default(self, dft: object) -> object:
+        encoded = cast("object", super().encode_default(dft))
+        try:
+            json.dumps(encoded, allow_nan=False)
+        except ValueError as error:  # infinity or NaN: the schema has no default then
+            raise PydanticSerializationError(str(error)) from error
+        return encoded
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import pytest
 from pydantic import BaseModel, Field
@@ -173,6 +173,18 @@ def test_errors_keep_what_was_given_to_themselves() -> None:
     with pytest.raises(ToolArgumentsError) as caught:
         of(forecast).arguments('{"place": "geheim"}')
     assert "geheim" not in str(caught.value)
+
+
+def endless(days: float = float("inf"), least: float = float("nan")) -> None:
+    """Has defaults that JSON does not have."""
+
+
+def test_defaults_without_json() -> None:
+    """Infinity and NaN are no JSON, and no server takes them, so the schema has no such default."""
+    made = of(endless)
+    properties = cast("Mapping[str, Mapping[str, object]]", made.schema["properties"])
+    assert [{"type": "number"}] * 2 == [dict(each) for each in properties.values()]
+    assert {} == made.arguments("{}")
 
 
 def untyped(city, day: date) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001

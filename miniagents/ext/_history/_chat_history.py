@@ -190,7 +190,8 @@ class ChatHistoryMD(ChatHistory):
     async def append(self, messages: MessageType) -> None:
         """Add messages, each as soon as it is finished; they are on the disk when this returns.
 
-        Calls are done in their order. A call that is cancelled has written only complete messages.
+        Messages are written in the order in which they are finished, also those of several calls. A call that
+        is cancelled has written only complete messages.
 
         Raises:
             HistoryFileError: a message could not be written; the file is as it was before this message.
@@ -286,7 +287,7 @@ class ChatHistorySQLite(ChatHistory):
         """Add messages; they are on the disk when this returns.
 
         Finished messages (`Messages`) are written all together or not at all; other messages are written one
-        by one, each as soon as it is finished. Calls are done in their order.
+        by one, each as soon as it is finished: those of several calls, too.
 
         Raises:
             HistoryFileError: a message could not be written; the file is as it was before this message.
