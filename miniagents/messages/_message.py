@@ -769,6 +769,9 @@ class ContentMessage(Message, deferred=True):
             else:
                 whole.append(part)
         text = fields.get("text") or cls._text_of(cast("list[Content]", whole))
+        texts = any(isinstance(part, str | Refusal | Mapping) for part in whole)  # a mapping may be a refusal
+        if isinstance(text, str) and text and not texts and cls._text_of([text]) == text:
+            whole.insert(0, text)
         only_text = len(whole) == 1 and isinstance(whole[0], str)
         return {**fields, "parts": () if only_text else whole, "text": text}
 
@@ -781,7 +784,7 @@ class ContentMessage(Message, deferred=True):
     def content(self) -> tuple[Content, ...]:
         """The whole content, in order: its parts, including its text.
 
-        If ``text`` differs from the text of the parts (it was given separately, or changed later), it
+        If ``text`` differs from the text of the parts (others were given, or it was changed later), it
         replaces the texts among the parts, at the place of the first one. If there are none, it comes first.
         """
         text = self.text or ""
