@@ -769,11 +769,10 @@ class ContentMessage(Message, deferred=True):
             else:
                 whole.append(part)
         text = fields.get("text") or cls._text_of(cast("list[Content]", whole))
-        texts = any(isinstance(part, str | Refusal | Mapping) for part in whole)  # a mapping may be a refusal
-        if isinstance(text, str) and text and not texts and cls._text_of([text]) == text:
-            whole.insert(0, text)
-        only_text = len(whole) == 1 and isinstance(whole[0], str)
-        return {**fields, "parts": () if only_text else whole, "text": text}
+        # In JSON, a part is a mapping. What a refusal says stays, if it is not the text of the message.
+        if isinstance(text, str) and not any(isinstance(part, Mapping | Refusal) for part in whole):
+            return {**fields, "parts": cls._with_text(text, cast("list[Content]", whole)), "text": text}
+        return {**fields, "parts": whole, "text": text}
 
     @classmethod
     def _text_of(cls, parts: Iterable[Content]) -> str:
@@ -784,20 +783,27 @@ class ContentMessage(Message, deferred=True):
     def content(self) -> tuple[Content, ...]:
         """The whole content, in order: its parts, including its text.
 
-        If ``text`` differs from the text of the parts (others were given, or it was changed later), it
+        If ``text`` differs from the text of the parts (it was given separately, or changed later), it
         replaces the texts among the parts, at the place of the first one. If there are none, it comes first.
         """
         text = self.text or ""
-        if not self.parts:
-            return (text,) if text else ()
-        if self._text_of(self.parts) == text:
-            return self.parts
-        content: list[Content] = [part for part in self.parts if not isinstance(part, str | Refusal)]
-        before = 0
-        if len(content) < len(self.parts):
-            before = next(at for at, part in enumerate(self.parts) if isinstance(part, str | Refusal))
-        content.insert(before, text)
-        return tuple(content)
+        return self._with_text(text, self.parts) or ((text,) if text else ())
+
+    @classmethod
+    def _with_text(cls, text: str, parts: Sequence[Content]) -> tuple[Content, ...]:
+        """Return the parts with a text in the place of theirs; none if there is only the text."""
+        if cls._text_of(parts) != text:
+            others: list[Content] = [part for part in parts if not isinstance(part, str | Refusal)]
+            before = next((at for at, part in enumerate(parts) if isinstance(part, str | Refusal)), 0)
+            parts = [*others[:before], *([text] if text else []), *others[before:]]
+        return () if len(parts) == 1 and isinstance(parts[0], str) else tuple(parts)
+
+    @override
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
+        """Do what every message does; a text that is changed is also changed among the parts."""
+        if update and "text" in update and "parts" not in update:
+            update = {**update, "parts": self._with_text(str(update["text"] or ""), self.parts)}
+        return super().model_copy(update=update, deep=deep)
 
     @override
     def _streamed(self) -> list[Part]:

@@ -70,8 +70,9 @@ class _Mapped(TokenTransformer[MessagePromise[Message]]):
     def end_message(self, message: Message, /) -> None:
         current, self._current = self._current, None
         if current is not None:
-            text = "".join(current.buffer.items)
-            current.buffer.finish(message.model_copy(update={"text": text}))
+            # The text of the result of a tool is not streamed: it stays what it is.
+            changed = {"text": "".join(current.buffer.items)} if current.buffer.items else None
+            current.buffer.finish(message.model_copy(update=changed))
 
     @override
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:

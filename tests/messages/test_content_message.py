@@ -72,6 +72,7 @@ def test_a_text_beside_parts() -> None:
     apart, within = UserMessage("What is it?", parts=[CAT]), UserMessage(parts=["What is it?", CAT])
     assert ("What is it?", CAT) == apart.parts
     assert (apart, apart.hash_key) == (within, within.hash_key)
+    assert ("Look:", CAT) == UserMessage("Look:", parts=["old", CAT, "text"]).parts
     answer = ToolMessage("12", parts=[ToolResult("call-1", "12")])
     assert (ToolResult("call-1", "12"),) == answer.parts
 
@@ -79,7 +80,11 @@ def test_a_text_beside_parts() -> None:
 def test_changed_text() -> None:
     """A text that was changed takes the place of the old one; what is no text stays."""
     message = AssistantMessage(parts=[Reasoning("Hm."), "old", Citation("x"), " text"])
-    assert message.model_copy(update={"text": "new"}).content == (Reasoning("Hm."), "new", Citation("x"))
+    changed = message.model_copy(update={"text": "new"})
+    assert changed.content == changed.parts == (Reasoning("Hm."), "new", Citation("x"))
+    assert "old" not in changed.model_dump_json()
+    assert () == UserMessage("old", parts=["old", CAT]).model_copy(update={"text": "new", "parts": ()}).parts
+    assert (CAT,) == UserMessage("old", parts=[CAT]).model_copy(update={"text": ""}).parts
 
 
 def test_only_declared_classes_read_parts() -> None:

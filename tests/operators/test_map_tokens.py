@@ -9,8 +9,20 @@ import reactivex as rx
 from hypothesis import given, strategies as st
 from reactivex import operators as ops
 
-from miniagents import InquiryCancelledError, Message, MessagePromise, MiniAgents, UserMessage, partial_text
-from miniagents.operators import as_messages, map_tokens, to_async_iter, tokens
+from miniagents import (
+    AssistantMessage,
+    InquiryCancelledError,
+    Message,
+    MessagePromise,
+    MiniAgents,
+    Reasoning,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
+    UserMessage,
+    partial_text,
+)
+from miniagents.operators import as_messages, map_tokens, resolve, to_async_iter, tokens
 from tests.support.pipes import Outcome, outcomes, promises, texts, typed, written
 from tests.support.typewriter import Typewriter
 
@@ -54,6 +66,21 @@ def test_text_and_data() -> None:
 
     message = MiniAgents().run(main())
     assert (type(message), message.text, message.model_extra) == (UserMessage, "HELLO", {"n": 1})
+
+
+async def test_parts() -> None:
+    """The mapped text takes the place of the old one among the parts; the result of a tool is not mapped."""
+    messages = (
+        AssistantMessage(parts=[Reasoning("Hm."), "a secret", ToolCall("1", "look")]),
+        ToolMessage(parts=[ToolResult("1", "a cat")]),
+    )
+
+    async with MiniAgents():
+        stream = to_async_iter(promises(*messages).pipe(map_tokens(str.upper), resolve()))
+        mapped, result = [item async for item in stream]
+    assert mapped == AssistantMessage(parts=[Reasoning("Hm."), "A SECRET", ToolCall("1", "look")])
+    assert "secret" not in mapped.model_dump_json()
+    assert messages[1] == result
 
 
 async def test_data_that_comes_with_the_last_token() -> None:
