@@ -371,7 +371,8 @@ class MessageSink(Generic[M]):
         try:
             data = {name: value for name, value in self.metadata.items() if name != "text"}
             if isinstance(self.buffer, PartBuffer):
-                data |= told_by(self.buffer.parts)
+                given = {"parts": data["parts"]} if "parts" in data else {}  # those of a played message
+                data |= {**told_by(self.buffer.parts), **given}
                 if "parts" in data and (made := CALLS_MADE.get()) is not None:
                     parts = cast("Sequence[object]", data["parts"])
                     made.update(part.name for part in parts if isinstance(part, ToolCall))
@@ -769,10 +770,8 @@ class ContentMessage(Message, deferred=True):
             else:
                 whole.append(part)
         text = fields.get("text") or cls._text_of(cast("list[Content]", whole))
-        # In JSON, a part is a mapping. What a refusal says stays, if it is not the text of the message.
-        if isinstance(text, str) and not any(isinstance(part, Mapping | Refusal) for part in whole):
-            return {**fields, "parts": cls._with_text(text, cast("list[Content]", whole)), "text": text}
-        return {**fields, "parts": whole, "text": text}
+        only_text = len(whole) == 1 and isinstance(whole[0], str)
+        return {**fields, "parts": () if only_text else whole, "text": text}
 
     @classmethod
     def _text_of(cls, parts: Iterable[Content]) -> str:

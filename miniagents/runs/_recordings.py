@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message
-from miniagents.messages._parts import PartBuffer
+from miniagents.messages._parts import PartBuffer, told_by
 from miniagents.models import MaxTurnsError, TypedAnswer, TypedAnswerError
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import (
@@ -237,7 +237,10 @@ class MessageForm(Registry):
         data: Json = [record.role, record.class_name, dict(record.data)]
         if record.text is None:  # it has no parts, and is read as its data
             return [RecordedEvent(0.0, "message", number, data)]
-        own_fields = {name: value for name, value in record.data.items() if name != "parts"}
+        # Its parts are what has come; but a message may be others: those of a prompt are known at its end.
+        came = told_by(buffer.parts).get("parts", ()) if isinstance(buffer, PartBuffer) else ()
+        same = came == getattr(message, "parts", ())
+        own_fields = {name: value for name, value in record.data.items() if name != "parts" or not same}
         return [
             RecordedEvent(0.0, "message", number, record.class_name),
             *_parts(number, buffer),

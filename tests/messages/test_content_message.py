@@ -67,16 +67,6 @@ async def test_texts_in_a_row(parts: list[str | ToolCall], kept: tuple[Content, 
         assert message.hash_key == streamed.hash_key
 
 
-def test_a_text_beside_parts() -> None:
-    """A text that is given beside parts without a text is the first of them: one content is one message."""
-    apart, within = UserMessage("What is it?", parts=[CAT]), UserMessage(parts=["What is it?", CAT])
-    assert ("What is it?", CAT) == apart.parts
-    assert (apart, apart.hash_key) == (within, within.hash_key)
-    assert ("Look:", CAT) == UserMessage("Look:", parts=["old", CAT, "text"]).parts
-    answer = ToolMessage("12", parts=[ToolResult("call-1", "12")])
-    assert (ToolResult("call-1", "12"),) == answer.parts
-
-
 def test_changed_text() -> None:
     """A text that was changed takes the place of the old one; what is no text stays."""
     message = AssistantMessage(parts=[Reasoning("Hm."), "old", Citation("x"), " text"])

@@ -6,10 +6,19 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from miniagents import InteractionContext, MiniAgent, MiniAgents, miniagent, tool
-from miniagents.ext.journal import Journal, JournalError
+from miniagents import (
+    Image,
+    InteractionContext,
+    MiniAgent,
+    MiniAgents,
+    UserMessage,
+    miniagent,
+    prompt,
+    tool,
+)
+from miniagents.ext.journal import Journal, JournalError, MemoryJournal, recorded
 from miniagents.ext.limits import cache
-from miniagents.testing import scripted_model
+from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.noting import noting
 
 
@@ -105,6 +114,28 @@ async def test_in_a_journal(tmp_path: Path) -> None:
             async with MiniAgents():
                 assert "1" == str(await counted(made).around(cache(journal)).inquire("a"))
     assert ["a"] == made
+
+
+async def test_parts_of_a_played_message() -> None:
+    """A played message has the parts that it had, so what gets it is not called again."""
+    cat = Image(data=b"GIF89a")
+    model = ScriptedModel("A cat.")
+
+    @miniagent
+    async def look(ctx: InteractionContext) -> None:
+        ctx.reply(UserMessage("What is it?", parts=[cat]))
+
+    with MemoryJournal() as journal:
+        ask = recorded(prompt("Look: {text}").bind(), journal, name="ask", version="1")
+        answer = recorded(model.agent, journal, version="1")
+        async with MiniAgents():
+            for first in (recorded(look, journal, version="1"), ask):
+                replies = [await first.inquire(UserMessage("this", parts=[cat])) for _ in range(2)]
+                assert replies[0] == replies[1]
+                assert replies[0][0].hash_key == replies[1][0].hash_key
+            for _ in range(2):
+                assert "A cat." == str(await (ask | answer).inquire(UserMessage("this", parts=[cat])))
+    assert 1 == len(model.requests)
 
 
 async def test_another_function() -> None:
