@@ -4,7 +4,7 @@ The descriptions of the function and its parameters come from its docstring.
 """
 
 import inspect
-import json
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import PydanticSerializationError
 from typing_extensions import override
 
 from miniagents.values import FrozenMapping, freeze
@@ -93,12 +92,9 @@ class _Schema(GenerateJsonSchema):
 
     @override
     def encode_default(self, dft: object) -> object:
-        encoded = cast("object", super().encode_default(dft))
-        try:
-            json.dumps(encoded, allow_nan=False)
-        except ValueError as error:  # infinity or NaN: the schema has no default then
-            raise PydanticSerializationError(str(error)) from error
-        return encoded
+        # JSON has no infinity and no NaN: an object is refused, and the schema has no default then.
+        fits = not isinstance(dft, float) or math.isfinite(dft)
+        return cast("object", super().encode_default(dft if fits else object()))
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, object]:
