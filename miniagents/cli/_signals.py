@@ -45,7 +45,6 @@ async def until_signal(work: Coroutine[object, object, T], *names: str, out: Tex
         work: the coroutine.
         *names: the signals, such as `SIGINT`. Signals that the system does not have, or that the program
             ignores, are not changed. A call inside `work` may watch for other signals, not for the same ones.
-
         out: what the work writes to; if it is a pipe, its reader that leaves counts as the signal `SIGPIPE`.
 
     Raises:

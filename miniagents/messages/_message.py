@@ -9,6 +9,7 @@ The module is long because of these two classes and their examples.
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
+from itertools import groupby
 from typing import ClassVar, Final, Generic, Protocol, Self, cast, overload
 
 from pydantic import Field, ValidationError, model_validator
@@ -764,11 +765,10 @@ class ContentMessage(Message, deferred=True):
         if not parts or isinstance(parts, str | bytes | Mapping) or not isinstance(parts, Iterable):
             return fields
         whole: list[object] = []
-        for part in cast("Iterable[object]", parts):
-            if isinstance(part, str) and whole and isinstance(whole[-1], str):
-                whole[-1] += part
-            else:
-                whole.append(part)
+        # Joined at once: what a client sends may have any number of them.
+        for is_text, found in groupby(cast("Iterable[object]", parts), lambda part: isinstance(part, str)):
+            row = [*found]
+            whole += ["".join(cast("list[str]", row))] if is_text else row
         text = fields.get("text") or cls._text_of(cast("list[Content]", whole))
         only_text = len(whole) == 1 and isinstance(whole[0], str)
         return {**fields, "parts": () if only_text else whole, "text": text}

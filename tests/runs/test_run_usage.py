@@ -151,7 +151,7 @@ async def test_an_answer_that_is_passed_on() -> None:
 
 @pytest.mark.parametrize("again", ["cache", "recorded", "durable"])
 async def test_replayed_calls(again: str) -> None:
-    """A call that is replayed, from a cache or a journal, has used no tokens, whoever passes it on."""
+    """A call that is replayed, from a cache or a journal, has used no tokens, also if agents pass it on."""
     usage, journal, model = RunUsage(), MemoryJournal(), scripted_model(answer("x", 3))
     if again == "cache":
         model = model.around(cache())
