@@ -371,7 +371,7 @@ def _other_sources(written: list[Written], made: list[Made], *, times: bool) -> 
     for form in dict.fromkeys([*(each.form for each in written), *(each.form for each in made)]):
         wanted = [each for each in written if each.form == form]
         wanted.sort(
-            key=lambda each: (each.life.begun, *(each.life.stopped(late=late) for late in (True, False)))
+            key=lambda each: (each.life.begun, *(_closes(each.life, late=late) for late in (True, False)))
         )
         real = [each for each in made if each.form == form]
         real.sort(key=lambda each: (each.at, NEVER if each.closed is None else each.closed))
@@ -383,9 +383,26 @@ def _other_sources(written: list[Written], made: list[Made], *, times: bool) -> 
         if not len(must) <= len(real) <= len(may):
             wrong.append(f"source: {form} should be there {len(must)} times, and is {len(real)} times")
         elif len(real) == len(must):
-            for one, other in zip(must, real, strict=True):
+            for other in real:
+                one = _same_source(must, other)
+                must.remove(one)
                 wrong += _other_source(one, other)
     return wrong
+
+
+def _same_source(wanted: list[Written], made: Made) -> Written:
+    """Return which source this is: of those that begin next, the one that closes first and fits.
+
+    Two that began together may come in either order, and the model may leave open when one of them closes.
+    """
+    begun = wanted[0].life.begun
+    together = [each for each in wanted if each.life.begun - begun < LATER]
+    closed = NEVER if made.closed is None else made.closed
+    return next((each for each in together if _closes(each.life, late=False) - SOON < closed), together[0])
+
+
+def _closes(life: Life, *, late: bool) -> float:
+    return min(life.stopped(late=late), life.ended)
 
 
 def _is_surely_made(life: Life) -> bool:
@@ -395,7 +412,7 @@ def _is_surely_made(life: Life) -> bool:
 
 def _other_source(wanted: Written, made: Made) -> list[str]:
     life = wanted.life
-    early, late = (min(life.stopped(late=late), life.ended) for late in (False, True))
+    early, late = (_closes(life, late=late) for late in (False, True))
     if made.begun and made.closed is None:
         return [f"source: {made} was not closed"]
     if made.begun and made.closed is not None and not early - SOON < made.closed < late + SOON:

@@ -577,6 +577,26 @@ FOUND = {
         (p.Reader("tokens", leave=p.Leave("cancel", at=5.0)),),
         dropped=True,
     ),
+    "two rows whose agents begin the same message: the row that fails closes its own": p.Program(
+        p.Chain(
+            function(
+                p.Rows(
+                    function(
+                        p.Kept(
+                            p.Asked(function(p.Reply(p.Streamed((), (2.0, "e")))), p.Received()),
+                            (p.EachMessage("whole"),),
+                        )
+                    ),
+                    ((1.0, p.Text("a")), (0.0, p.Streamed((), (0.5, "f")))),
+                    concurrency=2,
+                    ordered=True,
+                )
+            ),
+            function(p.Rows(p.Identity(), ((0.0, p.Streamed(((2.0, "b"),))),), concurrency=2, ordered=True)),
+        ),
+        p.Listed(()),
+        READ,
+    ),
 }
 
 
