@@ -163,7 +163,7 @@ async def _read(  # noqa: C901 - calls of helpers would cost more than the branc
                 buffer.stop_waiting(future)
                 raise
             rest -= 1
-            if rest <= 0 and buffer.upstream is None:  # else the buffer is written only when a reader waits
+            if rest <= 0:
                 hot = buffer.requested - half
     finally:
         buffer.reader_left()

@@ -152,9 +152,22 @@ class Source:
 
 
 async def test_a_source_that_is_asked() -> None:
-    """Where the writer goes on only when a reader waits, each wait tells it so."""
+    """Where the writer goes on only when a reader waits, each piece is asked for; few turns are in vain."""
     buffer = open_buffer()
     source = Source()
     buffer.write_from(source)
-    waits = read(buffer, iterate(buffer, None), 100, hot=True)
-    assert 100 == waits[FUTURE] == source.asked
+    reader = iterate(buffer, None)
+    read(buffer, reader, 130, hot=False)
+    waits = read(buffer, reader, 640, hot=False)
+    assert 640 == waits[FUTURE]
+    assert 770 == source.asked
+    assert 10 == waits[TURN]
+
+
+async def test_a_hot_source_that_is_asked() -> None:
+    """A writer that goes on by itself is read by turns, also if it passes demand on."""
+    buffer = open_buffer(prefetch=1000)
+    source = Source()
+    buffer.write_from(source)
+    waits = read(buffer, iterate(buffer, None), 2000, hot=True)
+    assert 2000 // 500 == waits[FUTURE] == source.asked
