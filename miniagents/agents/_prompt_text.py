@@ -19,7 +19,7 @@ from miniagents.streams._context import Context, current_context
 from miniagents.values import Content, File, Image, MessageValidationError, Refusal, named_fields
 
 BETWEEN = "\n\n"
-"""The text between two messages in one slot."""
+"""The text between two messages in one slot, if both have any: calls of tools have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,10 @@ def _separator(content: list[Content]) -> Message:
 class _Writer(TokenTransformer[str]):
     """Writes the tokens of the literal texts and of the values of the slots."""
 
-    __slots__ = ("_empty", "_marks", "_needed", "_sink", "_text", "_whole", "_within_slot")
+    __slots__ = (
+        *("_between", "_empty", "_marks", "_needed", "_sink"),
+        *("_text", "_whole", "_within_slot", "_written"),
+    )
 
     in_step: ClassVar[bool] = True
     at_once: ClassVar[bool] = True
@@ -120,6 +123,8 @@ class _Writer(TokenTransformer[str]):
         self._needed = needed
         self._empty = True  # whether no message has come for the current slot
         self._within_slot = False
+        self._written = False  # whether the current slot has anything
+        self._between = False  # whether the next text is the first one of a message behind that
         # For each message so far: where its text ends in the target, and whether it belongs to a slot.
         self._whole: list[tuple[int, Message, bool]] = []
 
@@ -129,10 +134,16 @@ class _Writer(TokenTransformer[str]):
             self._check_slot(len(self._text.literals) - len(self._marks) - 1)
             del self._marks[0]
             self._empty, self._within_slot = True, False
+            self._written = self._between = False
             return
-        if not self._empty:
-            self.target.append(BETWEEN)
         self._empty, self._within_slot = False, True
+        self._between = self._written
+
+    def _separate(self) -> None:
+        if self._within_slot:
+            if self._between:
+                self.target.append(BETWEEN)
+            self._written, self._between = True, False
 
     def _check_slot(self, ended: int) -> None:
         if ended >= 0 and self._empty and self._text.slots[ended] == self._needed:
@@ -144,10 +155,13 @@ class _Writer(TokenTransformer[str]):
 
     @override
     def tokens(self, tokens: list[str], /) -> None:
+        self._separate()
         self.target.extend(tokens)
 
     @override
     def end_message(self, message: Message, /) -> None:
+        if isinstance(message, ContentMessage) and _shown(message.content):
+            self._separate()
         self._whole.append((len(self.target.items), message, self._within_slot))
 
     @override

@@ -15,6 +15,9 @@ from miniagents import (
     MiniAgents,
     Reasoning,
     SystemMessage,
+    ToolCall,
+    ToolMessage,
+    ToolResult,
     UserMessage,
     miniagent,
     partial_text,
@@ -160,3 +163,14 @@ async def test_images_stay_in_their_places() -> None:
             await prompt(SystemMessage("See {it}.")).inquire(shown)
         (message,) = await prompt(SystemMessage("See {it}.")).inquire(said.model_copy(update={"parts": ()}))
         assert SystemMessage("See b.") == message
+
+
+async def test_what_writes_nothing_leaves_no_empty_lines() -> None:
+    """Calls of tools, their results and empty messages leave no empty lines in a slot; images do."""
+    calls = AssistantMessage(parts=[ToolCall("1", "add", "{}")])
+    result = ToolMessage(parts=[ToolResult("1", "3")])
+    said: list[str | Message] = ["", calls, result, "The sum is 3.", "", UserMessage(parts=[_CAT]), "b"]
+    async with MiniAgents():
+        (message,) = await prompt("Judge: {text}!").inquire(said)
+    assert isinstance(message, UserMessage)
+    assert ("Judge: The sum is 3.\n\n", _CAT, "\n\nb!") == message.parts

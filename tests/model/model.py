@@ -352,17 +352,21 @@ class Model:
         life.ended, life.task_ended = replies.end, now
         return replies
 
-    def _joined(self, messages: Replies, at: float, run: Life, delimiter: str = "+") -> Said:
+    def _joined(
+        self, messages: Replies, at: float, run: Life, delimiter: str = "+", *, blank: bool = True
+    ) -> Said:
         life = Life(run, at)
         tokens: list[Token] = []
         now = at
         error = None
         for place, (appears, said) in enumerate(messages.items):
             now = max(now, appears)
-            if place:
+            if place and blank:
                 tokens.append((now, delimiter))
-            for time, text in said.tokens:
+            for number, (time, text) in enumerate(said.tokens):
                 now = max(now, time)
+                if tokens and not blank and not number:
+                    tokens.append((now, delimiter))
                 tokens.append((now, text))
             now = max(now, said.end)
             error = said.error
@@ -751,7 +755,8 @@ class Model:
             flat.add(at, finished("before", at))
             flat.add(at, sent)
             return flat.end(at)
-        inner = self._joined(replace(sent, items=tuple(sent.with_error()), error=None), at, life, "\n\n")
+        whole = replace(sent, items=tuple(sent.with_error()), error=None)
+        inner = self._joined(whole, at, life, "\n\n", blank=False)
         tokens = [(at, "before "), *inner.tokens]
         error = inner.error
         if error is None and not sent.items:
