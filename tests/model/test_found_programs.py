@@ -597,6 +597,20 @@ FOUND = {
         p.Listed(()),
         READ,
     ),
+    "a route whose message is stopped with it lets the agent behind it go no further": p.Program(
+        function(
+            p.Rows(
+                p.Chain(p.Route(p.Identity(), None), function(p.EachMessage("echo"), p.Raise("e"))),
+                ((0.0, p.Streamed(((1.0, "a"),), ends=1.0)),),
+                concurrency=2,
+                ordered=False,
+            )
+        ),
+        p.Received(),
+        (p.Reader("tokens"),),
+        cancelled=1.5,
+        order=0,
+    ),
 }
 
 

@@ -8,7 +8,7 @@ from typing_extensions import TypeVar
 
 from miniagents.messages import Message, MessagePromise
 from miniagents.messages._tokens import resolved
-from miniagents.streams._readers import until_closed
+from miniagents.streams._readers import settled, until_closed
 from miniagents.values import MessageValidationError
 
 from .._agent import MiniAgent, as_operand, composed
@@ -71,6 +71,7 @@ class Routing:
         known = any(issubclass(kind, case) for case, _ in self.cases)
         if not known and any(issubclass(case, kind) for case, _ in self.cases):
             await until_closed(promise.buffer)
+            await settled(promise.buffer)  # if they were stopped together, this run does not go on
         closed = promise.buffer.closed and promise.buffer.error is None
         return type(resolved(promise)) if closed else kind
 
