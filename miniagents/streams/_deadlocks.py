@@ -74,7 +74,11 @@ def record_wait(buffer: Awaited, future: "Future[None]") -> None:
         if producer.waits_aside is None:
             producer.waits_aside = WeakKeyDictionary()
         producer.waits_aside[task] = buffer, future
-    _watch(producer.context)
+    context = producer.context
+    if context.watch is None:
+        _watch(context)
+    else:  # without a call: once per token of a live source
+        context.watch.changed = True
 
 
 def _is_stopped(buffer: Awaited) -> bool:
