@@ -13,6 +13,7 @@ from miniagents.values import AgentPart, ResultContent, freeze
 
 from ._errors import SchemaError, ToolArgumentsError
 from ._parameters import json_object, json_schema, sentence_of
+from ._partials import key_of
 from ._tool import ToolSpec, result_of_messages
 
 
@@ -139,11 +140,13 @@ def _schema(message_class: type[Message]) -> dict[str, object]:
             "additionalProperties": False,
         }
     schema = json_schema(message_class)
+    fields = message_class.__pydantic_fields__.items()
+    others = {key_of(name, info) for name, info in fields if name not in own}  # which a model does not set
     properties = cast("Mapping[str, object]", schema["properties"])
     required = cast("list[str]", schema.get("required", []))
     schema |= {
-        "properties": {name: properties[name] for name in own},
-        "required": [name for name in required if name in own],
+        "properties": {key: each for key, each in properties.items() if key not in others},
+        "required": [key for key in required if key not in others],
         "additionalProperties": False,
     }
     schema.pop("description", None)

@@ -1,8 +1,11 @@
 """Tests of agents as tools: their arguments, and what comes of a call."""
 
+from collections.abc import Mapping
 from typing import Never, cast
 
 import pytest
+from pydantic import AliasChoices, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 from typing_extensions import override
 
 from miniagents import (
@@ -101,6 +104,29 @@ async def test_an_agent_of_a_class_takes_its_fields() -> None:
     ):
         with pytest.raises(ToolArgumentsError, match=sentence):
             await pieces(made, wrong)
+
+
+class Request(Message):
+    """Something to look for, with the names of JavaScript."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+    search_for: str
+    most: int = Field(default=1, validation_alias=AliasChoices("max", "most"))
+
+
+async def test_fields_with_aliases_are_arguments_under_these() -> None:
+    """A model gives a field under its alias, as other JSON does; and sets no field but these."""
+
+    @miniagent
+    async def look(ctx: InteractionContext[Request, Message]) -> None:
+        """Looks."""
+        for request in await ctx.messages:
+            ctx.reply(f"{request.search_for}, {request.most}")
+
+    made = AgentTool.of(cast("MiniAgent", look))
+    assert list(cast("Mapping[str, object]", made.spec.parameters["properties"])) == ["searchFor", "max"]
+    assert made.spec.parameters["required"] == ("searchFor",)
+    assert (await pieces(made, '{"searchFor": "owls", "max": 2}'))[-1] == "owls, 2"
 
 
 @pytest.mark.parametrize(("made", "arguments"), [(echo, '{"text": "Hi"'), (add, '{"numbers": []')])
