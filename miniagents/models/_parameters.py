@@ -118,12 +118,14 @@ class Parameters:
         model: the pydantic model that validates arguments.
         unbound: the leading parameters that are positional-only, or of types that JSON cannot hold: the
             program has to bind them.
+        needed: the names of the fields whose parameters have no default, though a `Field` may have one.
     """
 
     schema: Mapping[str, object]
     fields: Mapping[str, str]
     model: type[BaseModel]
     unbound: tuple[str, ...] = ()
+    needed: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -176,7 +178,9 @@ class Parameters:
             if parameter in properties:
                 properties[parameter].setdefault("description", text)
         frozen = cast("Mapping[str, object]", freeze(schema))
-        return cls(frozen, FrozenMapping({field: each.name for field, each in fields.items()}), model)
+        needed = frozenset(field for field, each in fields.items() if each.default is _EMPTY)
+        names = FrozenMapping({field: each.name for field, each in fields.items()})
+        return cls(frozen, names, model, needed=needed)
 
     def arguments(self, text: str) -> dict[str, object]:
         """Check the JSON of arguments against the parameters.
@@ -185,8 +189,8 @@ class Parameters:
             text: a JSON object; an empty text means no arguments.
 
         Returns:
-            The validated arguments by name; only those that were given, so that the function uses its
-            defaults.
+            The validated arguments by name; only those that were given or that the function needs, so that it
+            uses its defaults.
 
         Raises:
             ToolArgumentsError: it is not a JSON object, or does not fit; the text names each field.
@@ -195,9 +199,8 @@ class Parameters:
             checked = self.model.model_validate_json(text if text.strip() else "{}")
         except ValidationError as error:
             raise ToolArgumentsError(sentence_of(error)) from error
-        return {
-            self.fields[field]: cast("object", getattr(checked, field)) for field in checked.model_fields_set
-        }
+        given = checked.model_fields_set | self.needed
+        return {self.fields[field]: cast("object", getattr(checked, field)) for field in given}
 
     def bound(self, function: Callable[..., object], text: str) -> Callable[[], object]:
         """Return the function with its arguments.

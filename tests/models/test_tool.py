@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from random import Random
-from typing import cast
+from typing import Annotated, cast
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from miniagents import (
     AssistantMessage,
@@ -130,6 +130,20 @@ async def test_a_model_calls_it_with_json() -> None:
     assert await echo.invoke('{"text": "hi"}') == "hi"
     with pytest.raises(ToolArgumentsError, match="a: Field required"):
         await add.invoke()
+
+
+async def test_defaults_of_fields() -> None:
+    """A parameter whose `Field` has a default may be left out by a model: the function gets the default."""
+
+    @tool
+    def found(
+        words: Annotated[list[str], Field(default_factory=list)], most: Annotated[int, Field(default=3)]
+    ) -> str:
+        return f"{words} {most}"
+
+    assert "required" not in found.spec.parameters
+    assert await found.invoke("{}") == "[] 3"
+    assert await found.invoke('{"words": ["owl"], "most": 1}') == "['owl'] 1"
 
 
 async def test_errors_of_the_function_are_its_own() -> None:
