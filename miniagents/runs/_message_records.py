@@ -45,7 +45,7 @@ from miniagents.messages import (
     UserMessage,
 )
 from miniagents.messages._message import message_of
-from miniagents.values import FrozenMapping, PartValue, part_from_data
+from miniagents.values import FrozenMapping, PartValue, form_in_model, part_from_data
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A value that JSON can express."""
@@ -379,8 +379,12 @@ class Registry:
             said = {key: each for key, each in value.as_data().items() if each is not None}
             return {_PART: encode_data(said, self._encode)}
         if isinstance(value, BaseModel):
-            return encode_data(dict(value), self._encode)
+            return encode_data(dict(value), self._encode_in_model)
         return refuse(value)
+
+    def _encode_in_model(self, value: object) -> Json:
+        form = form_in_model(value)
+        return self._encode(value) if form is None else encode_data(form, self._encode_in_model)
 
     def _decode(self, tag: str, content: Json) -> object:
         match tag, content:

@@ -37,7 +37,7 @@ from ._errors import (
     set_partial_text,
 )
 from ._frames import innermost_frame
-from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, freeze, freeze_data
+from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, form_in_model, freeze, freeze_data
 from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of, of_atoms
 from ._names import name_of
 from ._part_value import PartValue
@@ -136,6 +136,7 @@ __all__ = [
     "check_seconds",
     "content_of",
     "fill_with_atoms",
+    "form_in_model",
     "freeze",
     "freeze_data",
     "innermost_frame",

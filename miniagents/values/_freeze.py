@@ -5,6 +5,7 @@ A `DataPath` is the position of something inside a value; it becomes text only w
 """
 
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -187,7 +188,8 @@ MAX_NESTING: Final = 64
 
 ALLOWED: Final = (
     "None, bool, int, float, str, bytes, date, datetime, time, timedelta, UUID, Decimal, Path, Enum members, "
-    "messages, pydantic models, and mappings, lists, tuples and sets of these"
+    "messages, pydantic models, and mappings, lists, tuples and sets of these; in a pydantic model also "
+    "URLs, IP addresses and dataclasses"
 )
 
 ATOMS: Final[frozenset[type]] = frozenset(
@@ -304,10 +306,11 @@ def model_data(model: BaseModel) -> dict[str, object]:
 class _Freezer:
     """One walk through one value; `_open` holds the containers from the root to the current one."""
 
-    __slots__ = ("_open",)
+    __slots__ = ("_in_model", "_open")
 
     def __init__(self) -> None:
         self._open: set[int] = set()
+        self._in_model = False  # in a pydantic model that is not a `Frozen`
 
     def freeze(self, value: object, path: DataPath) -> object:
         if type(value) in ATOMS:
@@ -340,6 +343,10 @@ class _Freezer:
             return self._set(value, path)
         if isinstance(value, BaseModel):
             return self._model(value, path)
+        form = form_in_model(value) if self._in_model else None
+        if form is not None:
+            self.freeze(form, path)  # only a check, as of the model
+            return value
         raise FreezeError(
             f"{path} is of type {_type_name(value)}, which cannot be frozen; allowed are {ALLOWED}"
         )
@@ -379,16 +386,18 @@ class _Freezer:
         return FrozenMapping(items)
 
     def _model(self, value: BaseModel, path: DataPath) -> BaseModel:
-        fields: Mapping[str, object] = value.__dict__
+        given: Mapping[str, object] = value.__dict__
         flat = not value.__pydantic_extra__ and value.__pydantic_private__ is None
         if flat and type(value).model_copy is _MODEL_COPY and type(value).__deepcopy__ is _DEEP_COPY:
-            for item in fields.values():
+            for item in given.values():
                 if type(item) not in ATOMS:
                     break
             else:  # if all fields are atoms, a shallow copy is a deep one
                 return _flat_copy(value)
+        around, self._in_model = self._in_model, True
         for name, item in model_data(value).items():  # only a check: the copy keeps its declared types
             self.freeze(item, DataPath(path, name))
+        self._in_model = around
         try:
             return value.model_copy(deep=True)
         except Exception as error:
@@ -416,6 +425,19 @@ def _plain(value: object) -> object:
     if isinstance(value, float):
         return float.__float__(value)
     return bytes.__getitem__(value, slice(None)) if isinstance(value, bytes) else None
+
+
+def form_in_model(value: object) -> str | dict[str, object] | None:
+    """Return the data of a value that only a pydantic model may have that is not a `Frozen`.
+
+    Args:
+        value: A URL or an IP address, which is a text; or a dataclass, which is its fields. None for others.
+    """
+    if is_dataclass(value) and not isinstance(value, type | FrozenValue):
+        return {each.name: cast("object", getattr(value, each.name)) for each in fields(value)}
+    # By their names: the modules are slow to import.
+    written = any(each.__module__ in {"ipaddress", "pydantic.networks"} for each in type(value).__mro__)
+    return str(value) if written else None
 
 
 def _may_be_data(value: object) -> bool:

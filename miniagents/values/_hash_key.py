@@ -22,7 +22,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from ._errors import MessageValidationError
-from ._freeze import DataPath, FrozenValue, Index, is_mapping, is_set, model_data
+from ._freeze import DataPath, FrozenValue, Index, form_in_model, is_mapping, is_set, model_data
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -166,9 +166,10 @@ def _moment(value: object, path: DataPath) -> Json:
         case timedelta():
             return {"$timedelta": [value.days, value.seconds, value.microseconds]}
         case _:
-            raise MessageValidationError(
-                f"{path} is of type {class_name_of(type(value))}, which has no canonical form"
-            )
+            name, form = class_name_of(type(value)), form_in_model(value)
+            if form is None:
+                raise MessageValidationError(f"{path} is of type {name}, which has no canonical form")
+            return {"$value": [name, HashWalk()._json(form, path)]}  # noqa: SLF001 - of this module
 
 
 def _check_finite(path: DataPath, *, finite: bool) -> None:

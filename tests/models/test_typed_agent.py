@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, HttpUrl
 
 from miniagents import (
     AnswerSchema,
@@ -36,6 +38,7 @@ from miniagents import (
 )
 from miniagents.models import AnswerMode, ParsedReplies
 from miniagents.models._json_begin import JsonBegin
+from miniagents.runs import Registry
 from miniagents.testing import ScriptedModel, scripted_model
 
 
@@ -53,6 +56,33 @@ class Scores(BaseModel):
 GOOD = '{"name": "Oslo", "people": 717710}'
 BAD = '{"name": "Oslo", "people": "many"}'
 OSLO = City(name="Oslo", people=717710)
+
+
+@dataclass
+class Place:
+    room: str
+    hosts: list[IPv4Address]
+
+
+class Meeting(BaseModel):
+    link: HttpUrl
+    places: list[Place]
+
+
+MEETING = '{"link": "http://example.org/", "places": [{"room": "Owl", "hosts": ["10.0.0.%s"]}]}'
+
+
+async def test_an_answer_with_urls_and_dataclasses() -> None:
+    """An answer may have URLs, IP addresses and dataclasses; it has a hash key, and can be stored."""
+    async with MiniAgents():
+        model = scripted_model(MEETING % 1, MEETING % 1, MEETING % 2).as_type(Meeting)
+        first, again, other = [await model.inquire("When?").final for _ in range(3)]
+    assert first.parsed == Meeting(
+        link=HttpUrl("http://example.org/"), places=[Place("Owl", [IPv4Address("10.0.0.1")])]
+    )
+    assert first.hash_key == again.hash_key != other.hash_key
+    places = [{"room": "Owl", "hosts": ["10.0.0.1"]}]
+    assert Registry().record_of(first).data["parsed"] == {"link": "http://example.org/", "places": places}
 
 
 async def test_the_answer_is_a_message_with_a_value() -> None:
