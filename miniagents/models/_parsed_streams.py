@@ -18,7 +18,7 @@ from miniagents.messages import ErrorMessage, Message, MessagePromise
 from miniagents.messages._message_type import FlatStream
 from miniagents.messages._tokens import TokenFeed, TokenTransformer
 from miniagents.streams._buffer import ReplayBuffer
-from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonParser, JsonText, Part, Restart
+from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonParser, Part, Restart
 
 from ._errors import SchemaError, TypedAnswerError, no_answer
 from ._json_begin import JsonBegin
@@ -229,7 +229,11 @@ class _FieldTokens(_FieldTransformer[str]):
 
     @override
     def event(self, event: JsonEvent) -> None:
-        if not isinstance(event, JsonText) or event.path != (self._key,):
+        if event.path != (self._key,):
+            return
+        if isinstance(event, JsonEnd):
+            if isinstance(event.value, str | None) and self._at != len(event.value or ""):
+                raise self.changed()  # the key has come twice: the last value counts
             return
         known = self._text[self._at : self._at + len(event.text)]
         if not event.text.startswith(known):

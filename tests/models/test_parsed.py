@@ -140,6 +140,13 @@ async def test_a_repaired_answer_that_has_less(less: str) -> None:
             await tokens(repaired)
 
 
+async def test_a_text_that_comes_twice() -> None:
+    """If a key comes twice, the last text is the value, and readers got another one: an error."""
+    for twice in ('{"note": "x", "note": "y"}', '{"note": "x", "note": null}'):
+        with pytest.raises(TypedAnswerError, match=r"Trip.note was already read, and is different"):
+            await tokens([twice], "note")
+
+
 async def test_partials_start_again() -> None:
     """Partials go on with the repaired answer."""
     async with MiniAgents():
