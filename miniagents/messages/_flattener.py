@@ -211,7 +211,7 @@ class Flattener(Processor):
             # A reader of a message that failed with it has got the error, and need not read on.
             handled = any(each and each.error is self._end and each.error_handled for each in messages)
             if self._traceback is not None:
-                self._end.__traceback__ = self._traceback
+                self._end.with_traceback(self._traceback)
             self.buffer.fail(self._end, self._chain, handled=handled)
         else:
             self.buffer.finish()

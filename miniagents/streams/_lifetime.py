@@ -24,7 +24,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from typing_extensions import TypeVar
 
-from miniagents.values import AgentTimeoutError, InquiryCancelledError
+from miniagents.values import AgentTimeoutError, InquiryCancelledError, notes_of
 
 from ._context import Context
 from ._observers import RunWatch
@@ -71,11 +71,11 @@ def extend_chain(error: Exception, chain: tuple[str, ...], name: str | None) -> 
         return chain
     longer = (*chain, name)
     before, after = (f"agents: {' → '.join(names)}" for names in (chain, longer))
-    notes: list[str] = getattr(error, "__notes__", [])
+    notes = notes_of(error)
     if before in notes:
         notes[notes.index(before)] = after
     elif after not in notes:
-        error.add_note(after)
+        notes.append(after)
     return longer
 
 
@@ -429,7 +429,7 @@ class Lifetime(Generic[T]):
     def _drop_frames(self) -> None:
         if self.error is not None:
             self.context.unhandled.raised.pop(id(self.error), None)
-            self.error.__traceback__ = self.traceback
+            self.error.with_traceback(self.traceback)
 
 
 class Lease:

@@ -261,13 +261,13 @@ class ProducerTask(TaskLife):
                 self._lose(error)
             raise
         if error is not None:
-            error.__traceback__ = traceback  # a reader of another stream with this error could have raised it
+            error.with_traceback(traceback)  # a reader of another stream with this error could have raised it
 
     def _drop_frames_of(self, error: Exception) -> None:
         """Drop the local variables of this run that ``error`` keeps, but not those of another reader."""
         raised = self.context.unhandled.raised
         if id(error) in raised and raised[id(error)][0] is not self:  # its frames are those of another reader
-            error.__traceback__ = raised[id(error)][1]
+            error.with_traceback(raised[id(error)][1])
             return
         drop_frames(error, self.received)
         raised.pop(id(error), None)
@@ -382,7 +382,8 @@ def drop_frames(error: BaseException, received: ReceivedError | None = None) -> 
     The function that calls this has caught the error, and goes on, so it is left out of the traceback.
     """
     caught = error.__traceback__
-    error.__traceback__ = None if caught is None else caught.tb_next
+    # Not by its attribute, here and elsewhere: an exception that is a frozen dataclass refuses to set that.
+    error.with_traceback(None if caught is None else caught.tb_next)
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:

@@ -380,6 +380,22 @@ def set_partial_text(exc: BaseException, text: str) -> None:
     exc.__dict__.setdefault(_ATTRIBUTE, text)
 
 
+def notes_of(exc: BaseException) -> list[str]:
+    """Return the notes of an exception, to which others can be added, also if it refuses new attributes.
+
+    Args:
+        exc: Any exception.
+
+    Example:
+        >>> error = ValueError("broken")
+        >>> notes_of(error).append("in the second attempt")
+        >>> error.__notes__
+        ['in the second attempt']
+    """
+    notes: list[str] = exc.__dict__.setdefault("__notes__", [])
+    return notes
+
+
 class AgentTimeoutError(MiniAgentsError, TimeoutError):
     """An agent was stopped because a limit of ``agent.timeout(...)`` expired.
 

@@ -4,6 +4,7 @@ Crosses modules: an error starts in `_run`, goes through promises and other runs
 """
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 import reactivex as rx
@@ -15,6 +16,7 @@ from miniagents import (
     Message,
     MessageSequencePromise,
     MiniAgents,
+    RetryPolicy,
     join_messages,
     miniagent,
     partial_text,
@@ -332,3 +334,23 @@ async def test_an_agent_that_only_passes_on_is_named(*, within: bool) -> None:
                 with pytest.raises(OwnError) as caught:
                     await replies
                 assert notes(caught.value) == ["agents: FAILING_AGENT → MIDDLE_AGENT → OUTER_AGENT"]
+
+
+@dataclass(frozen=True)
+class FrozenError(Exception):
+    """An error of which no attribute can be set, so nothing can be noted on it, either."""
+
+    code: int
+
+
+async def test_an_error_that_cannot_be_changed() -> None:
+    """An exception that is a frozen dataclass comes to readers as any other, with the agents in its notes."""
+    agent = raising_agent.bind(error=FrozenError(7))
+    retried = agent.retry(RetryPolicy(attempts=2, delay=0))
+    hedged = agent.hedge(agent, after=0)
+    async with MiniAgents(), asyncio.timeout(5):
+        for failing_agent in (agent | echo_agent, agent | reading_agent, retried, hedged):
+            with pytest.raises(FrozenError) as caught:
+                await failing_agent.inquire("Hello")
+            assert caught.value.code == 7
+            assert "RAISING_AGENT" in caught.value.__notes__[0]

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from miniagents.values import check_seconds
+from miniagents.values import check_seconds, notes_of
 
 from ._entrant import Entrant, ended, first_good, report_on
 from ._operands import Operand, ReplyContext, first_sign, handle_first_error, input_complete, named, relay
@@ -63,7 +63,9 @@ class Hedge:
             if entrant is not chosen:
                 _stop(entrant)
                 if place is None and chosen.error is not None:
-                    chosen.error.add_note(f"{self.second.alias}, inquired too, failed with {entrant.error!r}")
+                    notes_of(chosen.error).append(
+                        f"{self.second.alias}, inquired too, failed with {entrant.error!r}"
+                    )
         if len(entrants) > 1:
             report_on(self.alias, entrants, None if place is None else chosen)
         await relay(ctx, chosen.replies)

@@ -7,7 +7,7 @@ from typing import cast
 from typing_extensions import override
 
 from miniagents.messages import MessageSequencePromise
-from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, NestingError, StopLoop
+from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, NestingError, StopLoop, notes_of
 
 from ._operands import (
     Errors,
@@ -106,7 +106,7 @@ class Retrying:
             except Exception as error:  # noqa: BLE001 - the policy decides which errors it covers
                 if attempt == self.policy.attempts or not self._covers(error, replies):
                     if attempt > 1:
-                        error.add_note(f"{self.alias_around(call)} gave up after {attempt} attempts.")
+                        notes_of(error).append(f"{self.alias_around(call)} gave up after {attempt} attempts.")
                     break
             handle_first_error(replies)
             replies.cancel()
