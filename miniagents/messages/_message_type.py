@@ -5,6 +5,7 @@ changing them later changes nothing. Only streams (a promise, an async iterable,
 they come. The walk is iterative; nesting is limited.
 """
 
+from asyncio import isfuture
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias, TypeGuard, Union, cast
 
@@ -188,7 +189,8 @@ def are_messages(items: Collection[object]) -> TypeGuard[list[MessagePromise[Mes
 
 
 def _is_collection(item: object) -> bool:
-    return isinstance(item, Iterable) and not isinstance(item, BINARY)
+    # A future and a task are iterable, too, but only for `await`.
+    return isinstance(item, Iterable) and not isinstance(item, BINARY) and not isfuture(item)
 
 
 # Tuples, made once: `A | B` would make an object at each use.

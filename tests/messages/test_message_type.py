@@ -1,5 +1,6 @@
 """What may be given wherever messages are taken."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import cast
 
@@ -123,6 +124,15 @@ async def test_anything_else(value: object, sentence: str) -> None:
     async with PromisingContext():
         with pytest.raises(TypeError, match=sentence):
             MessageSequencePromise(value)  # type: ignore[arg-type]
+
+
+async def test_a_task_is_no_collection() -> None:
+    """A task or future, which Python can iterate over, is refused as any other value is."""
+    async with PromisingContext():
+        task = asyncio.create_task(asyncio.sleep(0))
+        with pytest.raises(TypeError, match=r"a value of type \w*Task at \[0\] of what was given"):
+            MessageSequencePromise([task])
+        await task
 
 
 async def test_all_or_nothing() -> None:
