@@ -315,7 +315,7 @@ class BoundedQueue(Generic[T]):
     """
 
     __slots__ = (
-        *("_buffer", "_changed", "_closed", "_items", "_overflow", "_reader", "_refused", "_told"),
+        *("_buffer", "_changed", "_closed", "_items", "_loop", "_overflow", "_reader", "_refused", "_told"),
         *("_variables", "dropped"),
     )
 
@@ -327,6 +327,7 @@ class BoundedQueue(Generic[T]):
         self._closed = False
         self._told = False
         self._refused: StreamOverflowError | None = None
+        self._loop = buffer.context.loop
         self._reader = threading.get_ident()
         self._variables = contextvars.copy_context()
         self.dropped = 0
@@ -381,6 +382,9 @@ class BoundedQueue(Generic[T]):
         """Block this thread until there is space; return an error if there can be none."""
         stand: object = None
         while not self._changed.wait_for(self._has_space, INTERVAL):
+            if self._loop.is_closed():  # the reader was kept, but can read no more
+                self._closed = True
+                return None
             before, stand = stand, _stand(self._reader)
             if stand is not None and stand == before:
                 return StreamOverflowError(_LOCKED)

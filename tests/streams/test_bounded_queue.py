@@ -17,7 +17,7 @@ from hypothesis import given, strategies as st
 from reactivex import Observable, Subject, abc, operators as ops
 from reactivex.disposable import Disposable
 
-from miniagents import StreamOverflowError
+from miniagents import MiniAgents, StreamOverflowError
 from miniagents.streams import Overflow, _pump, from_async, to_async_iter
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
@@ -198,6 +198,26 @@ async def test_a_thread_that_waits_is_let_go() -> None:
         break
     await joined(threads)
     assert finished.is_set()
+
+
+def test_a_thread_is_let_go_at_the_end_of_the_loop() -> None:
+    """A thread that was made to wait goes on when the event loop has ended, also if the reader is kept."""
+    threads: list[threading.Thread] = []
+
+    def push(observer: abc.ObserverBase[int]) -> None:
+        for number in range(100):
+            observer.on_next(number)
+
+    with patch.object(_pump, "INTERVAL", 0.05):
+        for run in (asyncio.run, MiniAgents().run):
+            kept = to_async_iter(pushed_from_a_thread(push, threads), overflow=Overflow.block(2))
+
+            async def read(items: AsyncGenerator[int] = kept) -> int:
+                return await anext(items)
+
+            assert run(read()) == 0
+            threads[-1].join(5)
+            assert not threads[-1].is_alive()
 
 
 async def test_the_loop_cannot_be_made_to_wait() -> None:
