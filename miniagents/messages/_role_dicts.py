@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel
 
-from miniagents.values import Content, File, Image, Reasoning, Refusal, ToolCall, ToolResult
+from miniagents.values import Content, File, Image, Reasoning, Refusal, ResultContent, ToolCall, ToolResult
 
 from ._message import Message, message_of
 from ._roles import AssistantMessage, SystemMessage, ToolMessage, UserMessage
@@ -177,8 +177,8 @@ def _tool(known: _Fields) -> Message:
     call_id = known.get("tool_call_id")
     if not isinstance(call_id, str):
         _refuse('a message of role "tool" has no tool_call_id; give the id of the call that it answers')
-    name, text = _str_or_none(known.get("name")), _one_text(known, "tool")
-    told = ToolResult(call_id, text, is_error=known.get("is_error") is True, name=name)
+    name, content = _str_or_none(known.get("name")), _result(known, "a message of role 'tool'")
+    told = ToolResult(call_id, content, is_error=known.get("is_error") is True, name=name)
     data = {key: each for key, each in _data(known).items() if key != "name"}
     return message_of(ToolMessage, None, {"parts": [told], **data})
 
@@ -215,6 +215,19 @@ def _joined(parts: Iterable[object], where: str) -> str:
     return _BETWEEN.join(texts)
 
 
+def _result(known: _Fields, where: str) -> ResultContent:
+    """Return the content of the result of a call: a text, or texts, images and files."""
+    content = _given(known, "tool")
+    if isinstance(content, str):
+        return content
+    parts = [_part(part, _IN_RESULTS, where) for part in content]
+    told = tuple(part for part in parts if isinstance(part, str | Image | File))
+    if len(told) < len(parts):
+        _refuse(f"the content of {where} holds more than texts, images and files; give only these")
+    texts = [part for part in told if isinstance(part, str)]
+    return _BETWEEN.join(texts) if len(texts) == len(told) else told
+
+
 def _data(known: _Fields) -> dict[str, object]:
     """Return the other fields of the mapping; they become data of the message, as other keywords do."""
     if known.get("name") and "tool_call_id" not in known:
@@ -245,7 +258,7 @@ def _item(kind: str, fields: _Fields) -> Message:
         return AssistantMessage(parts=[_tool_call(*given)])
     if kind == "function_call_output":
         answered = _str(fields.get("call_id"), "the call_id of a function_call_output")
-        output = _one_text({"content": fields.get("output")}, "tool")
+        output = _result({"content": fields.get("output")}, "a function_call_output")
         return ToolMessage(parts=[ToolResult(answered, output)])
     said = _one_text({"content": fields.get("summary") or ()}, "assistant")
     signature, item_id = map(_str_or_none, (fields.get("encrypted_content"), fields.get("id")))
@@ -405,11 +418,7 @@ def _tool_use(part: _Fields) -> Content:
 
 
 def _tool_result(part: _Fields) -> Content:
-    content = part.get("content")
-    if content is None:
-        content = ""
-    elif not isinstance(content, str):
-        content = _joined(_given(part, "tool"), "a tool_result")
+    content = "" if part.get("content") is None else _result(part, "a tool_result")
     call_id = _str(part.get("tool_use_id"), "the tool_use_id of a tool_result")
     return ToolResult(call_id, content, is_error=part.get("is_error") is True)
 
@@ -431,7 +440,7 @@ _Readers: TypeAlias = Mapping[str, Callable[[_Fields], Content]]
 _TEXTS: Final[_Readers] = MappingProxyType(
     {"text": _text, "input_text": _text, "output_text": _text, "summary_text": _text}
 )
-_SAID_BY_USER: Final[_Readers] = MappingProxyType(
+_GIVEN: Final[_Readers] = MappingProxyType(
     {
         "text": _text,
         "image_url": _image_url,
@@ -441,9 +450,10 @@ _SAID_BY_USER: Final[_Readers] = MappingProxyType(
         "input_file": _file,
         "image": _image,
         "document": _document,
-        "tool_result": _tool_result,
     }
 )
+_SAID_BY_USER: Final[_Readers] = MappingProxyType({**_GIVEN, "tool_result": _tool_result})
+_IN_RESULTS: Final[_Readers] = MappingProxyType({**_GIVEN, **_TEXTS})
 _SAID_BY_MODEL: Final[_Readers] = MappingProxyType(
     {
         "text": _text,

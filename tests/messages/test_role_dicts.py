@@ -207,6 +207,30 @@ UNDERSTOOD: tuple[tuple[dict[str, object], Message], ...] = (
     ),
     (
         {
+            "role": "user",
+            "content": [
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "call-1",
+                    "content": [
+                        {"type": "text", "text": "a cat"},
+                        {"type": "image", "source": {"type": "url", "url": _CAT}},
+                    ],
+                }
+            ],
+        },
+        ToolMessage(parts=[ToolResult("call-1", ("a cat", Image(url=_CAT)))]),
+    ),
+    (
+        {
+            "type": "function_call_output",
+            "call_id": "call-1",
+            "output": [{"type": "input_image", "image_url": _CAT}],
+        },
+        ToolMessage(parts=[ToolResult("call-1", (Image(url=_CAT),))]),
+    ),
+    (
+        {
             "type": "reasoning",
             "id": "rs-1",
             "encrypted_content": "x",
@@ -238,6 +262,10 @@ REFUSED: tuple[tuple[dict[str, object], str], ...] = (
     ({"role": "assistant", "content": [{"type": "image_url"}]}, "the type 'image_url'"),
     ({"role": "system", "content": [{"type": "image", "source": {}}]}, "the type 'image'"),
     ({"role": "system", "content": [Image(url=_CAT)]}, "a value of type Image; give texts only"),
+    (
+        {"role": "tool", "tool_call_id": "call-1", "content": [_CALL]},
+        "the content of a message of role 'tool' holds more than texts, images and files",
+    ),
     ({"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, "the url of an image is missing"),
     ({"role": "user", "content": [{"type": "image_url", "image_url": "data:image/png"}]}, "has no comma"),
     (
