@@ -1,8 +1,8 @@
 """``map_tokens``: applies a function to the tokens of messages while they stream."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
-from typing import ClassVar, TypeVar, cast
+from typing import ClassVar, Final, TypeVar, cast
 
 from reactivex import Observable
 from typing_extensions import override
@@ -59,6 +59,8 @@ class _Mapped(TokenTransformer[MessagePromise[Message]]):
         mapped: list[str] = []
         try:
             self._variables.run(mapped.extend, through)
+            if not _TEXT.issuperset(map(type, mapped)):
+                _check(mapped)
         except Exception as error:  # noqa: BLE001 - it is the error of this message
             self._current = None
             current.buffer.extend(mapped)  # the tokens before it
@@ -72,7 +74,12 @@ class _Mapped(TokenTransformer[MessagePromise[Message]]):
         if current is not None:
             # The text of the result of a tool is not streamed: it stays what it is.
             changed = {"text": "".join(current.buffer.items)} if current.buffer.items else None
-            current.buffer.finish(message.model_copy(update=changed))
+            try:
+                whole = message.model_copy(update=changed)
+            except Exception as error:  # noqa: BLE001 - its class does not take the new text
+                current.fail(error)
+            else:
+                current.buffer.finish(whole)
 
     @override
     def fail_message(self, error: Exception, chain: tuple[str, ...], /) -> bool:
@@ -86,6 +93,24 @@ class _Mapped(TokenTransformer[MessagePromise[Message]]):
         if self._current is not None:  # the feed was stopped inside a message
             self._current.fail(error)
         super().fail(error, chain)
+
+
+_TEXT: Final = frozenset({str})
+
+
+def _check(mapped: list[str]) -> None:
+    """Remove everything from the first value on that is no text.
+
+    Raises:
+        TypeError: there is such a value.
+    """
+    given: Sequence[object] = mapped
+    at = next((at for at, each in enumerate(given) if not isinstance(each, str)), None)
+    if at is not None:
+        kind = type(given[at]).__name__
+        del mapped[at:]
+        msg = f"The function of map_tokens returned a value of type {kind}; it must return a str."
+        raise TypeError(msg)
 
 
 class _MappedTokens(Lifted[MessagePromise[Message]]):

@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 import reactivex as rx
 from hypothesis import given, strategies as st
+from pydantic import Field, ValidationError
 from reactivex import operators as ops
 
 from miniagents import (
@@ -126,6 +127,33 @@ def test_a_failing_function() -> None:
     assert (first, last) == ("X", "Y")
     assert isinstance(failed, ValueError)
     assert partial_text(failed) == "A"
+
+
+def test_a_function_that_returns_no_text() -> None:
+    """A function that returns anything but a text fails its message, after its tokens; the next arrive."""
+
+    def forgetful(token: str) -> str:
+        return cast("str", None if token == "b" else token.upper())  # noqa: S105 - no password
+
+    first, failed, last = outcomes(written(["x"], ["a", "b", "c"], ["y"]).pipe(map_tokens(forgetful)))
+    assert (first, last) == ("X", "Y")
+    assert isinstance(failed, TypeError)
+    assert "returned a value of type NoneType; it must return a str" in str(failed)
+    assert partial_text(failed) == "A"
+
+
+class Word(Message):
+    """A message with a short text."""
+
+    text: str | None = Field(default=None, max_length=3)
+
+
+def test_a_text_that_its_class_refuses() -> None:
+    """A message whose class does not take the mapped text fails; the next ones arrive."""
+    words = rx.of(Word(text="owl"), Word(text="a")).pipe(as_messages(), map_tokens(loud))
+    failed, last = outcomes(words)
+    assert isinstance(failed, ValidationError)
+    assert last == "a!"
 
 
 def test_a_failing_message() -> None:
