@@ -13,6 +13,7 @@ cost more than the budget is skipped: all partials of a document together take l
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import NoneType, UnionType
@@ -132,7 +133,9 @@ class Object(Plan):
             return MISSING
         if issubclass(self.model, Frozen):
             values = {name: freeze(value) for name, value in values.items()}
-        return self.model.model_construct(None, **values)
+        with suppress(Exception):  # code of the model, such as `model_post_init`, may need what has not come
+            return self.model.model_construct(None, **values)
+        return MISSING
 
 
 def plan_of(model: type[BaseModel]) -> Plan:

@@ -5,6 +5,7 @@ from typing import cast
 
 import pytest
 from pydantic import BaseModel, Field
+from typing_extensions import override
 
 from miniagents import (
     AssistantMessage,
@@ -145,6 +146,30 @@ async def test_a_text_that_comes_twice() -> None:
     for twice in ('{"note": "x", "note": "y"}', '{"note": "x", "note": null}'):
         with pytest.raises(TypedAnswerError, match=r"Trip.note was already read, and is different"):
             await tokens([twice], "note")
+
+
+class Route(BaseModel):
+    cities: list[str]
+    by: str = "rail"
+
+    @override
+    def model_post_init(self, context: object) -> None:
+        """Take the first city, which must have come."""
+        self.by = f"{self.by} from {self.cities[0]}"
+
+
+async def test_code_of_a_model_that_needs_more() -> None:
+    """If code of the model fails with what has come so far, there is no partial before more has come."""
+    pieces: list[Part] = ['{"cities": [', '"Oslo"', ', "Bodø"', '], "by": "sea"}']
+    async with MiniAgents():
+        answer = cast("MessageSequencePromise[ParsedMessage[Route]]", answered(pieces))
+        replies = ParsedReplies[Route].of_model(answer, Route)
+        partials = [(each.cities, each.by) async for each in replies.partials]
+    assert partials == [
+        (["Oslo"], "rail from Oslo"),
+        (["Oslo", "Bodø"], "rail from Oslo"),
+        (["Oslo", "Bodø"], "sea from Oslo"),
+    ]
 
 
 async def test_partials_start_again() -> None:
