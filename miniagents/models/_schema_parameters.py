@@ -19,6 +19,7 @@ from ._parameters import json_object, sentence_at
 _MOST_ERRORS: Final = 10
 _MOST_CHARACTERS: Final = 300  # of one error: it may quote the schema and the arguments
 _MOST_SCHEMA: Final = 1_000_000  # characters
+_MOST_CHECKS: Final = 100_000  # of single keywords: a second or two, in which the event loop stands still
 
 
 class _Error(Protocol):
@@ -44,6 +45,31 @@ class _ValidatorClass(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Checks:
+    """Counts the checks of keywords: some schemas need twice as many for each level of nesting.
+
+    Attributes:
+        left: how many may follow for the arguments that are checked now.
+    """
+
+    left: int = 0
+
+    def counted(self, check: Callable[..., Iterable[object] | None], *given: object) -> Iterable[object]:
+        """Check one keyword.
+
+        Raises:
+            ToolArgumentsError: there were too many.
+        """
+        self.left -= 1
+        if self.left < 0:
+            raise ToolArgumentsError(
+                "the arguments take too long to check against the schema of the tool; "
+                "give fewer of them, and nest them less"
+            )
+        return check(*given) or ()
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaParameters:
     """The parameters of a tool, described by a JSON schema.
@@ -52,11 +78,13 @@ class SchemaParameters:
         schema: the JSON schema of an object, frozen, as models get it.
         validator: checks arguments.
         name: of the tool, for errors.
+        checks: counts what the validator does.
     """
 
     schema: Mapping[str, object]
     validator: _Validator
     name: str
+    checks: _Checks
 
     @classmethod
     def of(cls, schema: Mapping[str, object], name: str) -> "SchemaParameters":
@@ -80,9 +108,10 @@ class SchemaParameters:
         # Providers require both. They do not change which arguments fit.
         plain["type"] = "object"
         plain.setdefault("properties", {})
-        validator = _validator(plain, name)
+        checks = _Checks()
+        validator = _validator(plain, name, checks)
         try:
-            return cls(cast("Mapping[str, object]", freeze(plain)), validator, name)
+            return cls(cast("Mapping[str, object]", freeze(plain)), validator, name, checks)
         except (FreezeError, NestingError) as error:
             raise SchemaError(f"The schema of the tool {name} cannot be kept: {error}") from error
 
@@ -94,10 +123,12 @@ class SchemaParameters:
             text: a JSON object; an empty text means no arguments.
 
         Raises:
-            ToolArgumentsError: it is not a JSON object, or does not fit; the text names each field.
+            ToolArgumentsError: it is not a JSON object, or does not fit; the text names each field. Or the
+                check takes too long.
             SchemaError: the schema has a reference that it does not define, or that never ends.
         """
         given = json_object(text)
+        self.checks.left = _MOST_CHECKS
         try:
             found = list(islice(self.validator.iter_errors(given), _MOST_ERRORS))
         except RecursionError as error:
@@ -139,7 +170,7 @@ def _mapping(value: object) -> object:
     raise TypeError(msg)
 
 
-def _validator(schema: Mapping[str, object], name: str) -> _Validator:
+def _validator(schema: Mapping[str, object], name: str, checks: _Checks) -> _Validator:
     validators = _imported("jsonschema.validators")
     default = validators.Draft202012Validator
     no_formats = cast("Callable[..., object]", _imported("jsonschema").FormatChecker)
@@ -153,15 +184,15 @@ def _validator(schema: Mapping[str, object], name: str) -> _Validator:
             f"The schema of the tool {name} is not a JSON schema: {_short(str(shown))}"
         ) from error
     extend = cast("Callable[..., _ValidatorClass]", validators.extend)
-    checked = extend(
-        dialect,
-        {
-            "pattern": _anything,
-            "patternProperties": _anything,
-            "unevaluatedProperties": _anything,
-            "additionalProperties": partial(_additional, dialect.VALIDATORS["additionalProperties"]),
-        },
-    )
+    keywords: dict[str, Callable[..., Iterable[object] | None]] = {
+        **dialect.VALIDATORS,
+        "pattern": _anything,
+        "patternProperties": _anything,
+        "unevaluatedProperties": _anything,
+        "additionalProperties": partial(_additional, dialect.VALIDATORS["additionalProperties"]),
+        "uniqueItems": partial(_unique, dialect.VALIDATORS["uniqueItems"]),
+    }
+    checked = extend(dialect, {key: partial(checks.counted, check) for key, check in keywords.items()})
     # An empty registry: references are never fetched from the network.
     return checked(schema, registry=cast("Callable[[], object]", _imported("referencing").Registry)())
 
@@ -179,6 +210,37 @@ def _additional(
 ) -> Iterable[object]:
     """Check additional properties, unless patterns, which are not matched, may allow them."""
     return () if "patternProperties" in schema else check(validator, value, instance, schema) or ()
+
+
+def _unique(
+    check: Callable[..., Iterable[object] | None],
+    validator: object,
+    value: object,
+    instance: object,
+    schema: Mapping[str, object],
+) -> Iterable[object]:
+    """Check that no item comes twice; the check of ``jsonschema`` compares each one with each other one."""
+    seen: set[object] = set()
+    for each in cast("list[object]", instance) if isinstance(instance, list) else ():
+        key = _hashable(each)
+        if key in seen:
+            return check(validator, value, [each, each], schema) or ()
+        seen.add(key)
+    return ()
+
+
+def _hashable(value: object) -> object:
+    """Return a value that is equal for equal JSON; true is not 1, which it is in Python."""
+    match value:
+        case dict():
+            items = cast("dict[str, object]", value).items()
+            return frozenset((name, _hashable(each)) for name, each in items)
+        case list():
+            return tuple(map(_hashable, cast("list[object]", value)))
+        case bool():
+            return bool, value
+        case _:
+            return value
 
 
 def _sentence(error: _Error) -> str:

@@ -1,6 +1,7 @@
 """Tools of a JSON schema that is known only at run time: `Tool.from_schema`."""
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncGenerator, Mapping
 
@@ -113,6 +114,30 @@ async def test_patterns() -> None:
     tool = of(schema)
     await tool.invoke(f'{{"x": "{"a" * 200}!", "y": "1", "{"b" * 200}!": 1}}')
     assert "(a+)+$" in str(tool.spec.parameters)
+
+
+async def test_checks_that_would_take_too_long() -> None:
+    """If each level of nesting doubles the work, the check stops, and the model is told so."""
+    lists: dict[str, object] = {"type": "array", "items": {"$ref": "#/$defs/lists"}}
+    tool = of({"properties": {"x": lists}, "$defs": {"lists": {"anyOf": [lists, {**lists, "minItems": 1}]}}})
+    assert await tool.invoke(f'{{"x": {"[" * 8}{"]" * 8}}}')
+    with pytest.raises(ToolArgumentsError, match=r"take too long to check.*; give fewer of them"):
+        await tool.invoke(f'{{"x": {"[" * 60}1{"]" * 60}}}')
+    with pytest.raises(ToolArgumentsError, match=r"x: 1 is not of type 'array'"):
+        await tool.invoke('{"x": 1}')
+
+
+async def test_unique_items() -> None:
+    """Whether items are unique is found in linear time; true is not 1, and 1.0 is."""
+    tool = of({"properties": {"x": {"uniqueItems": True}}})
+    await tool.invoke(json.dumps({"x": [{"number": number} for number in range(10_000)]}))
+    await tool.invoke(
+        '{"x": [1, true, [1], [true], {"a": 0}, {"a": false}, {}, [], null, "1", [1, 2], [2, 1]]}'
+    )
+    for same in ("1, 1.0", '{"a": 1, "b": [2]}, {"b": [2.0], "a": 1}', "[true], 3, [true]", "null, null"):
+        with pytest.raises(ToolArgumentsError, match=r"x: .* has non-unique elements"):
+            await tool.invoke(f'{{"x": [{same}]}}')
+    assert await of({"properties": {"x": {"uniqueItems": False}}}).invoke('{"x": [1, 1]}')
 
 
 @pytest.mark.parametrize(
