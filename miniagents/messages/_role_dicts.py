@@ -386,7 +386,7 @@ def _source(part: _Fields, what: str) -> tuple[bytes | None, str | None, str | N
     if kind == "base64":
         return _bytes(_str(data, f"the data of {what}")), None, media_type
     if kind == "text":
-        return _str(data, f"the data of {what}").encode(), None, media_type or "text/plain"
+        return _encoded(_str(data, f"the data of {what}")), None, media_type or "text/plain"
     if kind == "url":
         address = _str(source.get("url"), f"the url of {what}")
         found = _data_of(address)
@@ -402,8 +402,15 @@ def _data_of(address: str) -> tuple[bytes, str | None] | None:
     if not comma:
         _refuse("a data: address has no comma before its data; give the whole address")
     media_type, *options = head.split(";")
-    data = _bytes(unquote_to_bytes(body)) if "base64" in options else unquote_to_bytes(body)
-    return data, media_type or None
+    data = unquote_to_bytes(_encoded(body))
+    return _bytes(data) if "base64" in options else data, media_type or None
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        _refuse("the data of a part has half of a surrogate pair; give whole characters")
 
 
 def _bytes(text: str | bytes) -> bytes:

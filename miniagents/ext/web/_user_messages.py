@@ -24,7 +24,6 @@ _TAKEN: Final = frozenset(
         *("tool_calls", "tool_call_id", "call_id", "arguments", "output", "is_error"),
     )
 )
-_ADDRESSES: Final = frozenset({"http", "https"})
 
 
 def messages_of_roles(
@@ -56,12 +55,28 @@ send them in base64.
         for part in cast("Iterable[object]", getattr(message, "parts", ())):
             if not isinstance(part, Image | File) or part.data is not None:
                 continue
-            if not urls or part.url is None or urlsplit(part.url).scheme.lower() not in _ADDRESSES:
+            if not urls or not is_web(part.url or ""):
                 sentence = f"{param} has a file without its data; send them in base64."
                 raise RequestError(sentence, param=param)
     if not system and any(isinstance(message, SystemMessage) for message in messages):
         raise no_instructions(param, param)
     return messages
+
+
+def is_web(address: str) -> bool:
+    """Return whether a text is an address of the web.
+
+    Args:
+        address: as a client, a model or a server wrote it.
+
+    Example:
+        >>> is_web("https://example.org/a.pdf"), is_web("file:///etc/passwd"), is_web("http://[")
+        (True, False, False)
+    """
+    try:
+        return urlsplit(address).scheme.lower() in {"http", "https"}
+    except ValueError:  # half of an IPv6 address
+        return False
 
 
 def no_instructions(where: str, param: str) -> RequestError:

@@ -182,3 +182,14 @@ def test_read_or_refused(protocol: str) -> None:
             raise AssertionError((seed, tried)) from error
     assert len(sentences) > (4 if protocol == "approvals" else 10)
     assert max(map(len, sentences)) <= 500
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[", "http://\u2100.com/a.png", "data:,\ud800", "data:;base64,\ud800"]
+)
+def test_addresses_that_are_none(address: str) -> None:
+    """An address of a file that cannot be read is refused with a sentence, also where addresses are taken."""
+    part = {"type": "file", "mediaType": "image/png", "url": address}
+    body = {"id": "chat-1", "messages": [{"role": "user", "parts": [part]}]}
+    with pytest.raises(RequestError, match="data"):
+        read_vercel_request(body, urls=True)
