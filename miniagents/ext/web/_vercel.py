@@ -15,7 +15,6 @@ from hashlib import sha256
 from itertools import count
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import urlsplit
 
 from typing_extensions import override
 
@@ -52,6 +51,7 @@ from ._page_data import DataPart
 from ._protocols import NO_CACHE, Encoder
 from ._safe_json import safe_json
 from ._summary import RunSummary
+from ._user_messages import is_web
 
 logger = logging.getLogger(__name__)
 
@@ -402,7 +402,7 @@ class VercelEncoder(Encoder):
 
     def _source(self, cited: Citation) -> _Chunk:
         fields: _Chunk = {"sourceId": f"source-{next(self._sources)}"}
-        if _is_web(cited.source):
+        if is_web(cited.source):
             titled = {"title": cited.title} if cited.title else {}
             return {"type": "source-url", **fields, "url": cited.source, **titled}
         title = cited.title or cited.source or cited.text or "source"
@@ -478,11 +478,7 @@ def _address_of(attachment: Image | File) -> str:
     if attachment.data is not None:
         return f"data:{attachment.content_type};base64,{b64encode(attachment.data).decode()}"
     address = attachment.url or ""
-    return address if _is_web(address) else ""
-
-
-def _is_web(address: str) -> bool:
-    return urlsplit(address).scheme.lower() in {"http", "https"}
+    return address if is_web(address) else ""
 
 
 def _output(content: str) -> object:

@@ -178,6 +178,14 @@ class TestTexts:
         assert ["source-document"] * 2 == [each["type"] for each in documents]
         assert not [each for each in documents if "url" in each]
 
+    @pytest.mark.parametrize("address", ["http://[", "http://\u2100.com", "//["])
+    def test_addresses_that_cannot_be_read(self, address: str) -> None:
+        """What a model cites, or shows, at an address that is none does not end the answer."""
+        told = inner(run_of("Hi", Citation(address), Image(url=address), "Bye"))
+        shown = [each for each in told if "delta" not in each]
+        assert ["source-document"] == [each["type"] for each in shown if "text" not in str(each["type"])]
+        assert ["Hi", "Bye"] == [each["delta"] for each in told if "delta" in each]
+
     def test_files(self) -> None:
         """A picture in bytes is an address with its data; a file that is not on the web is left out."""
         told = inner(run_of(Image(data=b"GIF89a"), File(url="file:///etc/passwd")))
