@@ -109,7 +109,9 @@ class Elicitation:
         self.request = request
         for name, answer in answers.items():
             if isinstance(answer, ElicitResult) and name in self._open:
-                self._open.pop(name).set_result(answer)
+                asked = self._open.pop(name)
+                if not asked.done():  # it came in time
+                    asked.set_result(answer)
 
     async def carry(
         self, kind: str, shown: _Data, expires: float | None, check: Callable[[_Data], object], /

@@ -23,7 +23,7 @@ from miniagents.ext.mcp import mcp_tools
 from miniagents.ext.web import MessagePart, RequestError, Runs
 from miniagents.parts import ToolResult
 from miniagents.testing import scripted_model
-from miniagents.tools import approval, ask
+from miniagents.tools import QuestionError, approval, ask
 from tests.ext.mcp.test_serve import served, text_of
 from tests.support.web import served as web_served
 
@@ -152,3 +152,26 @@ async def test_of_an_agent(mode: str) -> None:
     async with served(fly) as url, Client(url, mode=mode) as client:
         assert "the MCP client cannot ask a person" in text_of(await client.call_tool("fly", {}))
     assert [7] == paid
+
+
+async def test_of_an_agent_that_waits_no_more() -> None:
+    """An answer that comes too late does not end the call: the client gets what the agent returns."""
+    expired = asyncio.Event()
+
+    @tool
+    async def book() -> str:
+        """Ask two things, the first one in vain."""
+        try:
+            return await ask("When?", expires=0.01)
+        except QuestionError as error:
+            expired.set()
+            return f"{error.reason}, {await ask('And now?')}"
+
+    async def answer(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        del context
+        await expired.wait()
+        assert isinstance(params, ElicitRequestFormParams)
+        return ElicitResult(action="accept", content={"value": params.message})
+
+    async with served(book) as url, Client(url, elicitation_callback=answer) as client:
+        assert "expired, And now?" == text_of(await client.call_tool("book", {}))
