@@ -417,11 +417,8 @@ class VercelEncoder(Encoder):
             yield from self._result(inner)
         if not isinstance(inner, str | Reasoning | Refusal | ToolCallDelta | ToolResult | Citation | Restart):
             return
-        fields: object = inner
-        if not isinstance(inner, str):
-            fields = {name: value for name, value in inner.as_data().items() if value is not None}
         call = {"toolCallId": self._began.call} if self._began.call else {}
-        data = {**call, "agents": list(part.agents), "part": fields}
+        data = {**call, "agents": list(part.agents), "part": MessagePart(0, inner).as_data()["part"]}
         yield {"type": "data-agent", "data": data, "transient": True}
 
     # -- tools -------------------------------------------------------------------------------------------

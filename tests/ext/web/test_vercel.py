@@ -261,6 +261,14 @@ class TestTools:
         data = {"toolCallId": "call-1", "agents": ["SCOUT"], "part": "Looking out."}
         assert {"type": "data-agent", "data": data, "transient": True} == told
 
+    def test_images_in_agents_as_tools(self) -> None:
+        """A result with an image does not end the answer if an agent that works as a tool has got it."""
+        result = ToolResult("c", ("A dot:", Image(data=b"GIF8")), name="look")
+        (told,) = [each for each in chunks(run_of(AgentPart(("SCOUT",), result))) if "data" in each]
+        content = ["A dot:", {"kind": "image", "data": "R0lGOA=="}]
+        part = {"kind": "tool_result", "call_id": "c", "content": content, "is_error": False, "name": "look"}
+        assert {"agents": ["SCOUT"], "part": part} == told["data"]
+
     def test_accounts_of_agents_are_not_told(self) -> None:
         """What an agent used on the way is nothing to show."""
         frames: list[Frame] = [
