@@ -238,10 +238,10 @@ class VercelEncoder(Encoder):
                 self._denied.add(call)
             # Of a call in an earlier step clients would make a second one.
             elif frame.arguments is not None and (call in self._inside) == self._inside_step:
-                yield self._input_of(shown, frame.arguments, edited=True)
+                yield from self._input_of(shown, frame.arguments, edited=True)
         elif not isinstance(frame, RunParked):
             data = {name: value for name, value in frame.as_data().items() if name != "type"}
-            yield {"type": "data-question", "id": frame.question, "data": data}
+            yield from self._data(DataPart("question", data, frame.question))
 
     def _show_inside(self, call: str, shown: Mapping[str, object]) -> Iterator[_Chunk]:
         """Show a call of an agent that is a tool, in a step of its own: clients go on if that is answered."""
@@ -252,15 +252,15 @@ class VercelEncoder(Encoder):
             yield {"type": "start-step"}
             self._in_step = self._inside_step = True
         self._known.add(call)
-        yield self._input_of(shown, shown["arguments"])
+        yield from self._input_of(shown, shown["arguments"])
 
-    def _input_of(self, shown: Mapping[str, object], arguments: object, **about: object) -> _Chunk:
+    def _input_of(self, shown: Mapping[str, object], arguments: object, **about: object) -> Iterator[_Chunk]:
         """Show the arguments of a call that needs approval."""
         call = str(shown["call"])
         if call in self._inside:
             about["inside"] = self._inside[call]
-        fields: _Chunk = {"toolCallId": call, "toolName": shown["tool"], "input": arguments}
-        return {"type": "tool-input-available", **fields, "providerMetadata": {PROVIDER: about}}
+        for chunk in self._input(call, str(shown["tool"]), json_of(arguments).decode()):
+            yield {**chunk, "providerMetadata": {PROVIDER: about}}
 
     def _end(self, ended: RunEnded) -> Iterator[_Chunk]:
         self._ended = True

@@ -330,6 +330,19 @@ def test_edited_arguments() -> None:
     ] == [(each["toolCallId"], each["input"], each.get("providerMetadata")) for each in inputs]
 
 
+def test_names_that_end_a_client_in_questions() -> None:
+    """What a model or a server asks people never has a name for which their client ends the whole answer."""
+    bad = {"more": {"__proto__": {"admin": True}}}
+    call = MessagePart(0, AgentPart(("BUYER",), ToolCallDelta(0, "i", "pay", json.dumps(bad))))
+    shown = {"tool": "pay", "arguments": bad, "call": "i"}
+    asked = [QuestionAsked("q", "approval", shown, ""), QuestionAsked("p", "question", {"schema": bad}, "")]
+    told = chunks([MessageBegan(0, "tool", call="a"), call, *asked, QuestionAnswered("q", "allowed", bad)])
+    assert '"__proto__":' not in json.dumps(told)
+    assert ["tool-input-error", "tool-approval-request"] == [
+        each["type"] for each in told if each.get("toolCallId") == "i"
+    ][:2]
+
+
 def drawn(seed: int) -> Random:
     return Random(f"run {seed}")  # noqa: S311 - no secret
 
