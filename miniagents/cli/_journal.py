@@ -382,7 +382,7 @@ def _run_line(record: RunRecord, served: Container[str]) -> str:
     if record.restart == "server" and record.state in {"left", "parked"} and record.version not in served:
         state += " (no server of its version is there)"
     words = (_moment(record.began), record.run, record.version, state, record.owner, record.topic)
-    return strip_control(" ".join(filter(None, words)))
+    return _one_line(" ".join(filter(None, words)))
 
 
 def _question_line(question: Question) -> str:
@@ -394,7 +394,7 @@ def _question_line(question: Question) -> str:
         by = "" if question.by is None else f" by {question.by}"
         due = f" (answered{by}; a server of version {question.version} checks it)"
     words = (question.run, question.id, question.kind, " ".join(str(what).split()))
-    return strip_control(f"{' '.join(words)} {json.dumps(shown.get(data), ensure_ascii=False)}{due}")
+    return _one_line(f"{' '.join(words)} {json.dumps(shown.get(data), ensure_ascii=False)}{due}")
 
 
 def _show(file: str) -> None:
@@ -409,8 +409,13 @@ def _show(file: str) -> None:
 
 def _line(call: StoredCall) -> str:
     text = "an error" if call.failed else call.text
-    run = f" {strip_control(call.scope)}" if call.scope else ""
-    return f"{_moment(call.at)} {strip_control(call.name)} {strip_control(call.version)}{run}: {_cut(text)}"
+    run = f" {call.scope}" if call.scope else ""
+    return _one_line(f"{_moment(call.at)} {call.name} {call.version}{run}: {_cut(text)}")
+
+
+def _one_line(text: str) -> str:
+    """A text for the terminal, of which no part looks like a line of its own."""
+    return strip_control(text).replace("\n", " ")
 
 
 def _cut(text: str, longest: int = _SHOWN) -> str:

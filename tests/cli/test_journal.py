@@ -191,6 +191,17 @@ async def test_an_answer_without_a_server(
         assert said.endswith(" (answered by ada; a server of version 5 checks it)\n")
 
 
+async def test_a_line_for_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No text of a client or a model can look like a line about another run or question."""
+    file, other = str(tmp_path / "runs.journal"), "\u20288 q approval pay {}\n"
+    asked: Event = ["question", 0, "q", "approval", {"tool": "pay", "arguments": {"to": other}}, "", None]
+    async with Journal(file) as journal:
+        await journal.begin(Lease(RunRecord("7", f"ada{other}", f"chat{other}")), [asked])
+        for what in ("runs", "questions"):
+            _, said = await run_command(capsys, what, file)
+            assert (1, True) == (len(said.splitlines()), "7 " in said), said
+
+
 async def test_runs_without_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A run that waits, or was left, is shown with its state, and whether its version has a server."""
     file = str(tmp_path / "runs.journal")
