@@ -271,7 +271,7 @@ class _Tracing(Observer):
         if run.kind == "tool":
             attributes["gen_ai.tool.type"] = "function"
             if self.content:
-                attributes["gen_ai.tool.call.arguments"] = redact_keys(str(run.keywords.get("arguments", "")))
+                attributes["gen_ai.tool.call.arguments"] = _recorded(str(run.keywords.get("arguments", "")))
         span = self._tracer.start_span(
             f"{operation} {run.alias}",
             kind=kind,
@@ -331,7 +331,7 @@ class _Tracing(Observer):
             if self.content and event.error is not None:
                 trace_text = "".join(traceback.format_exception(event.error))
                 told = {"exception.message": str(event.error), "exception.stacktrace": trace_text}
-                covered = {name: redact_keys(text) for name, text in told.items()}
+                covered = {name: _recorded(text) for name, text in told.items()}
                 span.record_exception(event.error, covered, _nanoseconds(run, event.at))
         if run.kind == "model":
             attributes |= self._answered(event, opened, error)
@@ -424,7 +424,7 @@ def _type_of(error: BaseException | None) -> str:
 def _content(event: RunEnded) -> dict[str, _Value]:
     """The messages as JSON."""
     if event.run.kind == "tool":
-        return {"gen_ai.tool.call.result": redact_keys("\n".join(map(str, event.replied)))}
+        return {"gen_ai.tool.call.result": _recorded("\n".join(map(str, event.replied)))}
     said = {"gen_ai.input.messages": event.received, "gen_ai.output.messages": event.replied}
     return {
         name: json.dumps([_message(cast("Message", each)) for each in messages], ensure_ascii=False)
@@ -433,10 +433,15 @@ def _content(event: RunEnded) -> dict[str, _Value]:
     }
 
 
+def _recorded(text: str) -> str:
+    """A text without keys, and without halves of surrogate pairs, which no exporter can send."""
+    return redact_keys(text).encode(errors="replace").decode()
+
+
 def _message(message: Message) -> dict[str, object]:
     content: Sequence[object] = message.parts if isinstance(message, ContentMessage) else ()
     parts = map(_part, content or (str(message),))
-    covered = [{name: redact_keys(text) for name, text in part.items()} for part in parts]
+    covered = [{name: _recorded(text) for name, text in part.items()} for part in parts]
     told: dict[str, object] = {"role": message.role, "parts": covered}
     reason = label_of(message.finish_reason) if isinstance(message, AssistantMessage) else None
     return told if reason is None else {**told, "finish_reason": reason}

@@ -270,6 +270,24 @@ async def test_content() -> None:
     assert "of the model" in traced.span("chat FAILING").to_json()
 
 
+async def test_content_of_any_text() -> None:
+    """Content with half of a surrogate pair can be exported; the half is a question mark."""
+    traced = Traced(content=True)
+    call = AssistantMessage(parts=["\ud83d", ToolCall("1", "look_up", '{"word": "\ud83d"}')])
+    failing = scripted_model(ValueError("of \ud83d"), alias="FAILING")
+    async with MiniAgents(observers=[traced.observer]):
+        await scripted_model(call, "done", alias="MODEL").with_tools(look_up).inquire("a \ud83d")
+        with pytest.raises(ValueError, match="of"):
+            await failing.inquire("x")
+    spans = traced.exporter.get_finished_spans()
+    texts = [text for span in spans for text in (span.attributes or {}).values()]
+    texts += [text for span in spans for event in span.events for text in (event.attributes or {}).values()]
+    assert not [text for text in map(str, texts) if "\ud83d" in text]
+    said = (traced.span("invoke_agent MODEL_WITH_TOOLS").attributes or {})["gen_ai.input.messages"]
+    (asked,) = json.loads(str(said))
+    assert [{"type": "text", "content": "a ?"}] == asked["parts"]
+
+
 @pytest.mark.parametrize(
     ("variable", "recorded"), [("true", True), ("span_only", True), ("false", False), ("", False)]
 )
