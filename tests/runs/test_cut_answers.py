@@ -27,7 +27,7 @@ from miniagents import (
 from miniagents.ext.chat_history import compact
 from miniagents.ext.journal import Lease, MemoryJournal, RunRecord, durable
 from miniagents.ext.web import Frame, MessagePart, QuestionAnswered, RequestError, RunEnded, Runs
-from miniagents.parts import ToolResult
+from miniagents.parts import Reasoning, ToolResult
 from miniagents.testing import ScriptedModel, virtual_time
 from miniagents.tools import Allow, approval, ask
 from miniagents.types import InputMessage, InteractiveCall
@@ -318,6 +318,31 @@ def test_an_approval_that_is_given_up() -> None:
         _, before, after = model.requests
         assert "Too late." == before.messages[-1].text
         assert before.messages == after.messages
+
+    with virtual_time():
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("cut", [ToolCall("1", "pay", '{"amount": 5}'), Reasoning("Hm, ")])
+def test_a_cut_in_a_call_or_a_thought(cut: ToolCall | Reasoning) -> None:
+    """A run goes on whose model was interrupted while it wrote a call, or a thought, which readers have."""
+
+    def agent() -> MiniAgent[Message, Message]:
+        answers = AssistantMessage(parts=[cut, *WORDS]), "One moment."
+        return ScriptedModel(*answers, then="So.", alias="MODEL", delay=1).agent.with_tools(pay).interactive()
+
+    async def main() -> None:
+        journal = MemoryJournal()
+        async with MiniAgents(drain_timeout=0):
+            runs = Runs(journal, agents={"agent": agent()})
+            run = await runs.begin("agent", "Pay.")
+            await asyncio.sleep(5.5)
+            await runs.say(run, InputMessage("No.", when="interrupt"))
+            await asyncio.sleep(1.5)
+        async with MiniAgents():
+            runs = Runs(journal, agents={"agent": agent()})
+            frames = [frame async for _, frame in runs.frames(run)]
+        assert RunEnded("finished") == frames[-1]
 
     with virtual_time():
         asyncio.run(main())

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias, cast
 from miniagents import InteractionContext, MiniAgent, miniagent
 from miniagents.errors import MiniAgentsError
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
-from miniagents.parts import File, Image, Part, Restart, content_of
+from miniagents.parts import File, Finish, Image, Part, Reasoning, Restart, ToolCall, content_of
 from miniagents.runs import LoggedCalls, RunLog, RunRequest
 from miniagents.streams import PromisingContext
 
@@ -80,6 +80,8 @@ def _content(parts: Sequence[FramePart]) -> list[bytes]:
     whole = (Image, File, DataPart)
     since = max((at for at, each in enumerate(parts) if isinstance(each, Restart)), default=0)
     content = content_of(cast("Part", each) for each in parts[since:] if not isinstance(each, whole))
+    if Finish("interrupted") in parts:  # its calls and thoughts may be incomplete, so they were not kept
+        content = tuple(each for each in content if not isinstance(each, ToolCall | Reasoning))
     shown = [each for each in parts[since:] if isinstance(each, whole)]
     return [json_of(MessagePart(0, each).as_data()) for each in (*content, *shown)]
 
