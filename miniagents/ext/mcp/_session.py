@@ -35,7 +35,7 @@ from mcp_types import (
 from miniagents.errors import SchemaError
 from miniagents.models import CARRIER
 from miniagents.tools import Tool, ToolContext
-from miniagents.utils import redact_keys
+from miniagents.utils import redact_keys, strip_control
 
 from ._errors import MCPServerError, MCPToolError
 from ._names import tool_names
@@ -470,7 +470,7 @@ def _reason(error: BaseException | None) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return _short(" ".join(redact_keys(str(error)[: 10 * _LONGEST_REASON]).split()))
+    return _short(" ".join(strip_control(redact_keys(str(error)[: 10 * _LONGEST_REASON])).split()))
 
 
 def _short(text: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.server import Server, ServerRequestContext
+from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CallToolRequestParams,
     CallToolResult,
@@ -432,3 +433,15 @@ async def test_never_left(tmp_path: Path) -> None:
     async with asyncio.timeout(20):
         out, err = await process.communicate()
     assert (out.decode().split(), err.decode()) == (["7", "ended"], "")
+
+
+async def test_errors_of_servers_control_no_terminal() -> None:
+    """The reason that a server gives is one line in an error, without characters that control a terminal."""
+
+    async def refuse(_: ServerRequestContext, _page: PaginatedRequestParams | None) -> ListToolsResult:
+        raise MCPError(code=-32_000, message="No\x1b[2J\u2028list.")
+
+    with pytest.raises(MCPServerError) as caught:
+        async with MiniAgents(), mcp_tools(Client(Server("odd", on_list_tools=refuse))):
+            pass
+    assert "The MCP server 'odd' cannot be used: MCPError: No[2J list." == str(caught.value)
