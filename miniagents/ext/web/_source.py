@@ -326,11 +326,22 @@ class FrameSource:
             self._end(RunEnded("lost", _SHUT_DOWN) if server_ends(self.context) else STOPPED)
             return
         text = "A run failed%s; its client gets only a sentence without the error.\n%s"
-        # And not `exc_info`: it may have keys and control characters.
-        shown = strip_control(redact_keys("".join(format_exception(error)))).rstrip()
-        logger.error(text, self._which, shown)
-        replies = self._end(RunEnded("failed", self._error_text(error)))
+        logger.error(text, self._which, _traceback(error))
+        replies = self._end(RunEnded("failed", self._sentence(error)))
         self.context.loop.call_soon(replies.cancel)  # no client gets the messages after the failed one
+
+    def _sentence(self, error: Exception) -> str:
+        """The sentence for clients; if `error_text` fails, the usual one, so that the run ends."""
+        try:
+            sentence: object = self._error_text(error)
+            if isinstance(sentence, str):
+                return sentence
+            msg = f"error_text returned a {type(sentence).__name__}; return the sentence."
+            raise TypeError(msg)  # noqa: TRY301 - it is logged like an error of the function
+        except Exception as failure:  # noqa: BLE001 - the run must end
+            text = "error_text failed; the client gets the usual sentence.\n%s"
+            logger.error(text, _traceback(failure))  # noqa: TRY400 - it says all
+            return sentence_of(error)
 
     # -- what is kept ------------------------------------------------------------------------------------
 
@@ -368,6 +379,11 @@ class FrameSource:
         self._parts.dispose()
         self._on_more()
         return replies
+
+
+def _traceback(error: Exception) -> str:
+    """An error for the log, where `exc_info` may have keys and control characters."""
+    return strip_control(redact_keys("".join(format_exception(error)))).rstrip()
 
 
 def server_ends(context: PromisingContext) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import json
 from collections.abc import AsyncGenerator, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -203,6 +203,22 @@ async def test_errors() -> None:
         last = client.frames()[-1]
         assert ("failed", True) == (last["how"], last["sentence"].startswith(told))
         assert given is not None or "PROMPT" not in client.body
+
+
+@pytest.mark.logs("A run failed", "error_text failed")
+async def test_a_sentence_that_fails() -> None:
+    """If `error_text` fails, or returns no text, the client gets the usual one, and the log the error."""
+
+    @miniagent
+    async def fails(ctx: InteractionContext) -> None:
+        raise ValueError
+
+    for given in (lambda error: str(error.args[0]), lambda _: cast("str", None)):
+        client = Client()
+        async with MiniAgents(), asyncio.timeout(5):
+            response = stream_response(fails.inquire("?"), error_text=given)
+            await response({"type": "http"}, client.receive, client.send)
+        assert "The agent failed; the log of the server says why." == client.frames()[-1]["sentence"]
 
 
 async def test_cancelled() -> None:
