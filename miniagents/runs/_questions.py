@@ -401,7 +401,9 @@ async def _keep(journal: RunStore, name: str, topic: str, event: Event) -> None:
         await journal.leave(lease)
 
     # If this is cancelled, the journal writes it nevertheless, and no process works on it then.
-    await asyncio.shield(asyncio.create_task(keep(), context=Variables()))
+    keeping = asyncio.create_task(keep(), context=Variables())
+    keeping.add_done_callback(lambda kept: kept.cancelled() or kept.exception())  # which nobody gets then
+    await asyncio.shield(keeping)
 
 
 async def _kept(journal: RunStore, name: str) -> "Event":

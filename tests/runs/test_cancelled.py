@@ -4,15 +4,25 @@ Crosses modules: journals, durable blocks, the runs of `ext.web`.
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from typing_extensions import override
 
 from miniagents import InteractionContext, MiniAgents, miniagent
-from miniagents.ext.journal import Journal, Lease, MemoryJournal, RunRecord, durable
+from miniagents.ext.journal import (
+    Journal,
+    JournalError,
+    Lease,
+    MemoryJournal,
+    RunRecord,
+    durable,
+    send_event as send_event_to,
+)
 from miniagents.ext.web import Runs
 from miniagents.testing import scripted_model
 from miniagents.tools import ask, wait_for_event
@@ -232,3 +242,27 @@ async def test_in_a_file(tmp_path: Path) -> None:
     with Journal(tmp_path / "runs.journal") as journal:
         for case in CASES:
             await cut_at_each_await(case, journal)
+
+
+async def test_a_name_that_is_taken() -> None:
+    """What is cancelled while the journal refuses the name of an event leaves no error of a task behind."""
+    began, goes_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryJournal):
+        @override
+        async def begin(self, lease: Lease, events: object, /) -> None:
+            del events
+            began.set()
+            await goes_on.wait()
+            raise JournalError(f"a run already has the id {lease.run}.", "exists")
+
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: errors.append(about))
+    sending = asyncio.create_task(send_event_to(Slow(), "paid", "yes"))
+    await began.wait()
+    sending.cancel()
+    await asyncio.wait((sending,))
+    goes_on.set()
+    await asyncio.sleep(0.01)
+    gc.collect()
+    assert [] == errors
