@@ -455,6 +455,22 @@ async def test_the_server_ends_in_mid_answer(tmp_path: Path) -> None:
         assert [("user", "Hi"), ("assistant", "Begun done.")] == await page.texts(thread)
 
 
+async def test_an_answer_that_nobody_reads(tmp_path: Path) -> None:
+    """An answer that goes on in the next server is in the history when it ends, also if no page is open."""
+    gate = Gate()
+    async with page_of(gate.agent(), tmp_path) as page:
+        thread = await page.thread()
+        run = await page.begin(thread, text="Hi")
+        await first_token(page, run)
+    gate.go.set()
+    async with page_of(gate.agent(), tmp_path) as page:
+        await page.told(run)
+    async with Journal(tmp_path / "CHAT.journal") as journal:
+        await journal.delete(run)  # after a day
+    async with page_of(gate.agent(), tmp_path) as page:
+        assert [("user", "Hi"), ("assistant", "Begun done.")] == await page.texts(thread)
+
+
 async def test_died_before_the_run_began(tmp_path: Path) -> None:
     """A user's message that was kept and never answered can be answered."""
     await ChatHistorySQLite(tmp_path / "CHAT.db", "t").append(UserMessage("Hi"))

@@ -1,6 +1,7 @@
 """The ASGI app of the page: its routes, its files, and the context in which agents run."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -122,11 +123,13 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
             error_text = _reason if alone else None
             agents = {serving.agent.alias: serving.agent}
             runs = Runs(journal, agents=agents, keep=_KEEP_RUNS, error_text=error_text)
-            try:
-                await runs.open()  # runs of an earlier server continue
-            except JournalError as error:
-                raise ServeError(str(error)) from error
             threads = Threads(serving.agent.alias, history, runs)
+            try:
+                going = await journal.find(ended=False, limit=sys.maxsize)
+                await runs.open()  # runs of an earlier server continue
+                await threads.take_up({each.topic for each in going} - {""})
+            except (OSError, JournalError) as error:
+                raise ServeError(str(error)) from error
             context.on_close(threads.close)  # after the runs have ended, before their file is closed
             guard = Guard(
                 place.host, address, port, place.names, token=place.token, public=_PUBLIC, how=_LOG_IN

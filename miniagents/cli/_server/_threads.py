@@ -7,7 +7,7 @@ the run when it has ended; if the server was killed before that, when the conver
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextvars import Context as Variables
 from dataclasses import dataclass
 from typing import Final
@@ -201,11 +201,7 @@ class Threads:
             sent = conversation_of([*messages[:count], question])
             began = asyncio.get_running_loop().time()
             run = await self._runs.begin(self._agent, sent, topic=turn)
-            # A task of its own, which does not end with the request.
-            keeper = asyncio.create_task(
-                self._keep(history, turn, run, began), name=f"keeper of run {run}", context=Variables()
-            )
-            self._live[history.thread] = _Live(run, keeper)
+            self._follow(history, turn, run, began)
         try:
             await self._delete_runs({*map(run_in, messages[count:])})
         except JournalError:  # they go by themselves later
@@ -214,16 +210,39 @@ class Threads:
 
     # -- answers -----------------------------------------------------------------------------------------
 
-    async def _keep(self, history: ChatHistorySQLite, turn: str, run: str, began: float) -> None:
+    async def take_up(self, going: Collection[str]) -> None:
+        """Save the answers of an earlier server's runs when they end, also if nobody reads them.
+
+        Args:
+            going: the names of the turns whose runs have not ended.
+
+        Raises:
+            OSError: the file cannot be read.
+            JournalError: the journal cannot be used.
+        """
+        for thread in await self._history.threads() if going else ():
+            history = self._history.in_thread(thread.name)
+            turn, run = await self._last_run(await history.load())
+            if run is not None and turn in going:
+                self._follow(history, turn, run, None)
+
+    def _follow(self, history: ChatHistorySQLite, turn: str, run: str, began: float | None) -> None:
+        # A task of its own, which does not end with the request.
+        keeper = asyncio.create_task(
+            self._keep(history, turn, run, began), name=f"keeper of run {run}", context=Variables()
+        )
+        self._live[history.thread] = _Live(run, keeper)
+
+    async def _keep(self, history: ChatHistorySQLite, turn: str, run: str, began: float | None) -> None:
         """Save an answer in the history when its run has ended, also if the server ends."""
         await asyncio.sleep(0)  # an eager task could end before it is in `_live`
         try:
             frames = [frame async for _, frame in self._runs.frames(run)]
             if not frames or not isinstance(frames[-1], RunEnded):
                 return  # the next server goes on with it
-            seconds = asyncio.get_running_loop().time() - began
+            seconds = None if began is None else round(asyncio.get_running_loop().time() - began, 3)
             async with self._turn(history.thread):
-                replies = messages_of_run(run, frames, round(seconds, 3))
+                replies = messages_of_run(run, frames, seconds)
                 await _add(history, list(await history.load()), turn, replies)
         except Exception:  # the frames are kept: the next request tries again
             logger.exception("An answer could not be kept in the history.")
