@@ -1,6 +1,7 @@
 """``CallRecords``: makes the journal entries of one agent, for code that makes many calls itself (jobs)."""
 
 import hashlib
+import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -89,6 +90,8 @@ class CallRecords:
             return repr(encode_data(value))
         except TypeError:
             return repr(value)
+        except RecursionError:  # it is nested too deep; its beginning tells most such values apart
+            return reprlib.repr(value)
 
     @staticmethod
     def question_of_text(text: str) -> str:

@@ -135,20 +135,16 @@ class CallMaker(Generic[RowT]):
         if index == 0 and self._message is None:
             self._check_first(item)
         call = RowCall(index, item)
-        keyed: str | Messages = ""
         try:
             call.row_id = self._identity(item)
             call.messages, keyed = await self._messages(item)
+            call.question = self._question(keyed)
         except Exception as error:  # noqa: BLE001 - it is the error of this row
             call.error = error
         records = self._records
         if records is not None:
             if call.error is not None:
                 call.question = f"row {records.question_of_data(item)}"
-            elif isinstance(keyed, str):
-                call.question = records.question_of_text(keyed)
-            else:
-                call.question = records.question_of(keyed)
             key = records.key(call.question, identity=call.row_id)
             number = self._occurrences.count(key.digest)
             call.key = CallKey(key.digest, "", number) if number else key
@@ -187,6 +183,12 @@ class CallMaker(Generic[RowT]):
             return message, message
         messages = await MessageSequencePromise(message)
         return messages, messages
+
+    def _question(self, keyed: str | Messages) -> str:
+        """Return the messages that the key is made from as JSON; an error if they cannot be written."""
+        if isinstance(keyed, str):
+            return "" if self._records is None else self._records.question_of_text(keyed)
+        return "".join(map(str, keyed)) if self._records is None else self._records.question_of(keyed)
 
     def _identity(self, item: RowT) -> str | None:
         if self._row_id is None:

@@ -26,6 +26,8 @@ from select import select
 from types import MappingProxyType
 from typing import IO, Final, Literal, Protocol, TypeAlias, TypeVar, cast
 
+from pydantic import BaseModel
+
 from miniagents.errors import MiniAgentsError
 
 T = TypeVar("T")
@@ -553,7 +555,7 @@ def _plain(value: object) -> object:
             return value.total_seconds()
         case bytes():
             return b64encode(value).decode()
-        case Mapping():
+        case Mapping() | BaseModel():
             return dict(cast("Mapping[str, object]", value))
         case set() | frozenset():
             return sorted(cast("frozenset[object]", value), key=repr)

@@ -1,15 +1,13 @@
 """Counts the rows and calls of a job, measures its speed, and estimates its end."""
 
-import json
 import logging
+import reprlib
 import time
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, NamedTuple, TextIO
-
-from pydantic import BaseModel
+from typing import IO, Final, NamedTuple
 
 from miniagents.errors import partial_text
 from miniagents.parts import Usage
@@ -17,6 +15,7 @@ from miniagents.utils import redact_keys
 
 from ._budget import JobBudget
 from ._failures import TooManyFailuresError
+from ._formats import json_line
 from ._options import JobSettings
 from ._rows import Progress, Row
 
@@ -190,7 +189,7 @@ class ErrorsFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: TextIO | None = None
+        self._file: IO[bytes] | None = None
         path.unlink(missing_ok=True)
 
     def add(self, row: Row[object, object]) -> None:
@@ -200,7 +199,7 @@ class ErrorsFile:
             OSError: the file cannot be written.
         """
         if self._file is None:
-            self._file = self._path.open("w", encoding="utf-8")
+            self._file = self._path.open("wb")
         error = row.error
         line = {
             "index": row.index,
@@ -210,14 +209,17 @@ class ErrorsFile:
             "attempts": row.attempts,
             "partial_text": "" if error is None else partial_text(error)[:_LONGEST],
         }
-        self._file.write(json.dumps(line, default=_shown) + "\n")
+        try:
+            data = json_line(line)
+        except (
+            TypeError,
+            RecursionError,
+        ):  # its keys are no texts, or it is nested too deep
+            data = json_line(line | {"input": reprlib.repr(row.input)})
+        self._file.write(data)
         self._file.flush()
 
     def close(self) -> None:
         """Close the file; idempotent."""
         if self._file is not None:
             self._file.close()
-
-
-def _shown(value: object) -> object:
-    return dict(value) if isinstance(value, BaseModel) else str(value)

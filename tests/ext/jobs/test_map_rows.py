@@ -2,15 +2,16 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
 from contextlib import nullcontext
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import Never, TypeAlias, cast
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_serializer
 
 from miniagents import (
     AssistantMessage,
@@ -237,6 +238,47 @@ async def test_rows_that_cannot_be_asked(path: Path) -> None:
                 row.error and type(row.error).__name__ async for row in job
             ]
     assert ["a"] == asked
+
+
+class Unwritable(Message):
+    """A message of which no text can be made if `n` is 1."""
+
+    n: int
+
+    @field_serializer("n")
+    def _n(self, n: int) -> int:
+        return n if n != 1 else int("no number")
+
+
+Deep: TypeAlias = "list[Deep]"
+
+
+async def test_rows_of_which_no_json_can_be_made(path: Path, tmp_path: Path) -> None:
+    """A row fails alone if its message has no JSON, it is nested too deep, or its keys are no texts."""
+    deep: Deep = []
+    for _ in range(700):
+        deep = [deep]
+    given: list[object] = [{"a": 0}, Unwritable(n=1), {"a": deep}, {("a", "b"): math.nan}, {"a": 2}]
+    errors = tmp_path / "errors.jsonl"
+
+    def no_constant(name: str) -> Never:
+        raise ValueError(name)
+
+    async with MiniAgents():
+        for journal in (None, path, path):
+            job = map_rows(noting([]), given, journal=journal, errors=errors)
+            assert [True, False, False, False, True] == [row.error is None async for row in job]
+            lines = errors.read_text().splitlines()
+            assert [1, 2, 3] == [json.loads(line, parse_constant=no_constant)["index"] for line in lines]
+
+
+async def test_a_failed_row_with_nan(tmp_path: Path) -> None:
+    """In the file of failed rows, a number that is NaN is null, as in OUT: JSON does not have it."""
+    errors = tmp_path / "errors.jsonl"
+    async with MiniAgents():
+        job = map_rows(noting([]), [{"a": math.nan}], message=lambda row: str(row["b"]), errors=errors)
+        assert ["KeyError"] == [type(row.error).__name__ async for row in job]
+    assert '"input": {"a": null}' in errors.read_text()
 
 
 async def test_an_agent_that_replies_nothing(path: Path) -> None:
