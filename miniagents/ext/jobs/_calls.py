@@ -16,6 +16,7 @@ from miniagents.parts import Usage
 
 from ..journal import CallKey, CallRecords, JournalEntry
 from ._occurrences import Occurrences
+from ._sources import python_value
 
 RowT = TypeVar("RowT")
 
@@ -176,7 +177,8 @@ class CallMaker(Generic[RowT]):
     async def _messages(self, item: RowT) -> tuple[str | Messages, str | Messages]:
         """Return the messages for a row, and those that its key is made from."""
         if self._message is None and isinstance(item, Mapping):
-            sent, keyed = await message_of_row(cast("Mapping[str, object]", item))
+            row = cast("Mapping[str, object]", item)
+            sent, keyed = await message_of_row({name: python_value(value) for name, value in row.items()})
             return Messages([sent]), Messages([keyed])
         message = cast("MessageType", item) if self._message is None else self._message(item)
         if type(message) is str:

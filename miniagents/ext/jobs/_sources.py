@@ -14,6 +14,13 @@ _BATCH: Final = 100  # rows that are looked up at once
 _ONE: Final[tuple[type[object], ...]] = (str, bytes, Mapping, BaseModel)  # iterable, but each is one row
 
 
+_MISSING: Final = frozenset({"NaTType", "NAType"})
+
+
+class _Scalar(Protocol):
+    def item(self) -> object: ...
+
+
 @runtime_checkable
 class PandasTable(Protocol):
     """A ``DataFrame`` of pandas.
@@ -107,6 +114,16 @@ def batches_of(source: Table | Iterable[object] | AsyncIterable[object]) -> Asyn
 def count_of(source: object) -> int | None:
     """How many rows a source has; None if that is not known before they were read."""
     return len(source) if isinstance(source, Sized) else None
+
+
+def python_value(value: object) -> object:
+    """Return a value of a table: a missing one of pandas as None, one of numpy as a number."""
+    kind = type(value)
+    if kind.__name__ in _MISSING and kind.__module__.startswith("pandas"):
+        return None
+    if kind.__module__ == "numpy" and not isinstance(value, Sized):
+        return cast("_Scalar", value).item()
+    return value
 
 
 def _rows_of(source: object) -> Iterator[object]:

@@ -281,6 +281,25 @@ async def test_a_failed_row_with_nan(tmp_path: Path) -> None:
     assert '"input": {"a": null}' in errors.read_text()
 
 
+def of_module(module: str, name: str, base: type[object], **more: object) -> object:
+    """A value of a class of a package that the tests do not install."""
+    return type(name, (base,), {"__module__": module, **more})()
+
+
+async def test_values_of_pandas(path: Path) -> None:
+    """Missing values of pandas (NaT, NA) are None, and numbers of numpy are numbers, for the agent."""
+    row: dict[str, object] = {
+        "day": of_module("pandas._libs.tslibs.nattype", "NaTType", object),
+        "stars": of_module("pandas.api.typing", "NAType", object),
+        "count": of_module("numpy", "int64", object, item=lambda _: 7),
+    }
+    async with MiniAgents():
+        for journal in (None, path):
+            (answered,) = [each async for each in map_rows(noting([]), [row], journal=journal)]
+            assert '{"DAY":NULL,"STARS":NULL,"COUNT":7}' == str(answered.value)
+            assert row is answered.input
+
+
 async def test_an_agent_that_replies_nothing(path: Path) -> None:
     """A row to which nothing is replied has failed, and stays so in the journal."""
 
