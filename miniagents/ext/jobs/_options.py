@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from math import isfinite
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
@@ -202,5 +202,12 @@ class JobSettings:
 
     @property
     def dollars(self) -> Decimal | None:
-        """The budget."""
-        return None if self.budget is None else Decimal(str(self.budget))
+        """The budget.
+
+        Raises:
+            ValueError: it is no number.
+        """
+        try:
+            return None if self.budget is None else Decimal(str(self.budget))
+        except InvalidOperation:
+            raise ValueError(f"budget={self.budget!r} is no number; give dollars, such as 5.00.") from None

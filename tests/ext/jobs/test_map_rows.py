@@ -930,6 +930,7 @@ def test_wrong_options() -> None:
         (lambda: map_rows(agent, none, max_failures=-1), "0 or more"),
         (lambda: map_rows(agent, none, budget=0), "more than 0"),
         (lambda: map_rows(agent, none, budget="nan"), "more than 0"),
+        (lambda: map_rows(agent, none, budget="5 dollars"), "budget='5 dollars' is no number"),
         (lambda: Limits(rpm=0), "greater than 0"),
     ]
     for make, what in wrong:
