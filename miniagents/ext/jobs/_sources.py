@@ -1,5 +1,6 @@
 """Rows of anything that has rows: iterables, async iterables, tables of pandas, polars and Arrow."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from typing import Final, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
@@ -105,6 +106,7 @@ def batches_of(source: Table | Iterable[object] | AsyncIterable[object]) -> Asyn
 
     Raises:
         TypeError: it has none.
+        ValueError: two columns have one name.
     """
     if isinstance(source, AsyncIterable):
         return _one_by_one(source)
@@ -129,11 +131,12 @@ def python_value(value: object) -> object:
 def _rows_of(source: object) -> Iterator[object]:
     name = type(source).__name__
     if isinstance(source, ArrowTable):
+        _check_names(getattr(getattr(source, "schema", None), "names", ()))
         return (row for batch in source.to_batches(max_chunksize=_BATCH) for row in batch.to_pylist())
     if isinstance(source, PolarsTable):
         return source.iter_rows(named=True)
     if isinstance(source, PandasTable):
-        names = [str(name) for name in source.columns]
+        names = _check_names([str(name) for name in source.columns])
         return (dict(zip(names, row, strict=True)) for row in source.itertuples(index=False, name=None))
     if isinstance(source, Iterable) and not isinstance(source, (*_ONE, Message)):
         return iter(cast("Iterable[object]", source))
@@ -141,6 +144,14 @@ def _rows_of(source: object) -> Iterator[object]:
         f"map_rows was given a value of type {name}; it asks an agent once for each row of "
         "an iterable, an async iterable or a table. One value is asked with agent.inquire(...)."
     )
+
+
+def _check_names(names: Sequence[str]) -> Sequence[str]:
+    """Return the names of columns, each of which must be there once, or a row would lose a value."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ValueError(f"The table has {count} columns called {name!r}; give each a name of its own.")
+    return names
 
 
 async def _together(rows: Iterator[T]) -> AsyncGenerator[list[T]]:

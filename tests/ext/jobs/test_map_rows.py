@@ -893,6 +893,23 @@ async def test_sources(path: Path) -> None:
                 map_rows(agent, cast("list[str]", wrong))
 
 
+async def test_two_columns_of_one_name() -> None:
+    """A table with two columns of one name is refused: a row would have only one of the two values."""
+
+    class Frame:
+        """As pandas has them."""
+
+        columns = ("text", "text", 1)
+
+        def itertuples(self, index: bool = True, name: str | None = None) -> Iterator[tuple[object, ...]]:
+            yield ("a", "b", 2)
+
+    pyarrow = pytest.importorskip("pyarrow")
+    for table in (Frame(), pyarrow.table([["a"], ["b"]], names=["text", "text"])):
+        with pytest.raises(ValueError, match="2 columns called 'text'"):
+            map_rows(noting([]), table)
+
+
 async def test_an_error_of_the_source(path: Path) -> None:
     """An error of the rows comes after all rows before it, which are kept."""
 
