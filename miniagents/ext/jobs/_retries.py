@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from miniagents import MiniAgent, RetryPolicy
 from miniagents.errors import LLMError
@@ -14,6 +14,8 @@ from ._calls import RowCall
 from ._failures import may_pass
 
 RowT = TypeVar("RowT")
+
+_LONGEST: Final = 3600.0  # seconds: a server cannot make a row wait longer
 
 
 class Retries(Generic[RowT]):
@@ -43,7 +45,7 @@ class Retries(Generic[RowT]):
             return False
         pause = self._policy.pause(call.figures.attempts)
         if isinstance(error, LLMError) and error.retry_after is not None:
-            pause = max(pause, error.retry_after)
+            pause = max(pause, min(error.retry_after, _LONGEST))
 
         if pause <= 0:  # no timer: a new row must not come first
             self._is_due(call)

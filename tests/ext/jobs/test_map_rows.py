@@ -336,6 +336,17 @@ async def test_retries() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+async def test_a_server_that_asks_for_a_year() -> None:
+    """A row waits an hour at most before it is sent again, whatever pause the provider asks for."""
+    loop = asyncio.get_running_loop()
+    model = scripted_model(LLMStatusError("busy", status=429, retry_after=365 * 86400.0), "fine")
+    async with MiniAgents():
+        began = loop.time()
+        (row,) = [row async for row in map_rows(model, ["a"])]
+    assert ("fine", 3600) == (str(row.value), round(loop.time() - began))
+
+
+@pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize(
     ("error", "times"),
     [
