@@ -163,7 +163,7 @@ class ResponsesDecoder:
         part = item.part_of(voice, part_number(event))
         if part.ended and voice != THINKING:
             raise WireError("a piece came for a text that has ended: an event is missing")
-        if voice == THINKING and not part.pieces and item.said(THINKING):
+        if voice == THINKING and not part.pieces and item.has_said(THINKING):
             yield Reasoning("\n\n", id=item.id, index=item.number)  # another part of its summary
         if voice == TEXT:
             self._pieces = part.pieces
@@ -240,7 +240,7 @@ class ResponsesDecoder:
         """Take the whole text of a part of an item."""
         item, number = self._items.told(name_in(event, _SPEAKERS[voice])), part_number(event)
         if voice == THINKING:
-            rest = "" if item.said(voice) else text
+            rest = "" if item.has_said(voice) else text
         else:
             rest = item.end_of_part(voice, number, text)
         yield from self._late(item, voice, number, rest)
@@ -279,7 +279,7 @@ class ResponsesDecoder:
         elif item.ended:
             yield Progress()
         elif item.kind == THOUGHT:
-            thought = "" if item.said(THINKING) else thought_in(fields)
+            thought = "" if item.has_said(THINKING) else thought_in(fields)
             signature = identifier(fields.get("encrypted_content"))
             if thought or signature or list_of(fields.get("content")):
                 told = opaque(item={"type": THOUGHT, **rest_of(fields, OF_THOUGHT)})
@@ -346,7 +346,7 @@ class ResponsesDecoder:
         items = self._items.all_told([item_name(each) for each in output])
         late = False
         for item, fields in zip(items, output, strict=True):
-            spoke = bool(item.said(TEXT))
+            spoke = item.has_said(TEXT)
             if spoke and late:
                 raise WireError("a text came after the text that follows it")
             if same and item.kind == MESSAGE:
@@ -354,7 +354,7 @@ class ResponsesDecoder:
                 yield from _phase(item, fields)
             else:
                 yield from self._whole_item(item, fields, at_end=True)
-            late = late or (not spoke and bool(item.said(TEXT)))
+            late = late or (not spoke and item.has_said(TEXT))
         if not len(self._items) and (text := text_of(answer.get("output_text"))):
             yield text  # some servers send nothing else
 

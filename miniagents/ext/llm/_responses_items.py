@@ -101,7 +101,14 @@ class Item:
     def part_of(self, voice: str, number: int | None) -> ContentPart:
         """Return a part of its content in one voice; the present part if there is no number."""
         parts = self._parts.setdefault(voice, {})
-        return parts.setdefault(self._part if number is None else number, ContentPart())
+        number = self._part if number is None else number
+        part = parts.get(number)
+        if part is None:
+            last = next(reversed(parts), number)
+            part = parts[number] = ContentPart()
+            if number < last:
+                self._parts[voice] = dict(sorted(parts.items()))
+        return part
 
     def next_part(self, voice: str) -> None:
         """Begin a part without a number, if the present one has ended."""
@@ -111,7 +118,7 @@ class Item:
         """Take the whole text of one part of its content; return it if no piece of it has come."""
         part = self.part_of(voice, number)
         part.ended = True
-        if not part.pieces and whole == "".join(self.said(voice)):
+        if not part.pieces and self._is_all(voice, whole):
             return ""  # the server has numbered the part in two ways
         rest = missing(part.pieces, whole, of="a text")
         self.confirmed = self.confirmed or bool(whole)
@@ -134,8 +141,21 @@ class Item:
 
     def said(self, voice: str) -> list[str]:
         """Return all pieces in one voice, in the order of the parts."""
-        parts = self._parts.get(voice, {})
-        return [piece for number in sorted(parts) for piece in parts[number].pieces]
+        return [piece for part in self._parts.get(voice, {}).values() for piece in part.pieces]
+
+    def has_said(self, voice: str) -> bool:
+        """Return whether a piece in one voice has come."""
+        return any(part.pieces for part in self._parts.get(voice, {}).values())
+
+    def _is_all(self, voice: str, whole: str) -> bool:
+        """Return whether a text is all pieces in one voice; this ends at the first difference."""
+        at = 0
+        for part in self._parts.get(voice, {}).values() if whole else ():
+            for piece in part.pieces:
+                if not whole.startswith(piece, at):
+                    return False
+                at += len(piece)
+        return at == len(whole)
 
 
 class Items:
