@@ -88,10 +88,17 @@ def write_calls(path: Path, calls: Sequence[RecordedCall]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8", newline="\n") as file:
+    with beside.open("wb") as file:
         for line in cassette_lines((call.request, call.events) for call in calls if call.ended):
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(_line_of(line))
     beside.replace(path)
+
+
+def _line_of(data: dict[str, Json]) -> bytes:
+    try:
+        return f"{json.dumps(data, ensure_ascii=False)}\n".encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which must be escaped
+        return f"{json.dumps(data)}\n".encode()
 
 
 def read_calls(path: Path) -> list[RecordedCall]:
@@ -104,7 +111,8 @@ def read_calls(path: Path) -> list[RecordedCall]:
         CassetteError: the file is missing, or not a cassette of this version; the error names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as file:
+            lines = [*file]  # `splitlines` would also divide at U+2028, which may stand in a text
     except FileNotFoundError:
         raise CassetteError(
             f"There is no cassette '{path}'; record it with `pytest --cassettes=record`, or with "

@@ -64,6 +64,19 @@ def lines(file: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.parametrize("text", ["a\u2028b\u2029c\x85d\x0b\x0c\x1c\r\n\re", "half: \ud83d", "\udc00\u2028"])
+async def test_any_text(text: str, tmp_path: Path) -> None:
+    """Any text can be recorded and replayed, in a question and in an answer: line ends, half surrogates."""
+    call = ToolCall("1", "weather", f'{{"city": "{text}"}}')
+    for mode in MODES:
+        model = scripted_model([text, "."], AssistantMessage(parts=[call])) if mode == "record" else None
+        play = Cassette(tmp_path / "any.jsonl", mode=mode)(model or scripted_model())
+        async with MiniAgents():
+            assert f"{text}." == str(await play.inquire(text))
+            (message,) = await play.inquire("Call it.")
+            assert (call,) == message.parts
+
+
 async def test_gaps_are_kept(tmp_path: Path) -> None:
     """A replay streams the same parts with the same gaps, and asks no model."""
     marbles = Marbles()
