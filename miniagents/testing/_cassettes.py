@@ -7,9 +7,9 @@ import asyncio
 import difflib
 import json
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from math import isfinite
 from pathlib import Path
 from types import TracebackType
@@ -77,6 +77,11 @@ class RecordedCall:
     def key(self) -> str:
         """The request as a text; equal requests have the same."""
         return json.dumps(self.request, sort_keys=True)
+
+    @property
+    def text(self) -> str:
+        """The call as it is written."""
+        return json.dumps([*cassette_lines([(self.request, self.events)])])
 
 
 def write_calls(path: Path, calls: Sequence[RecordedCall]) -> None:
@@ -199,6 +204,7 @@ class Cassette:
         self._path = Path(file)
         self._mode = mode
         self._calls: list[RecordedCall] | None = None
+        self._known: tuple[int, int] | None = None  # the version of the file that this has read or written
 
     def __call__(self, agent: A) -> A:
         """Return the agent with its calls recorded or replayed.
@@ -238,6 +244,7 @@ class Cassette:
     def _all(self) -> list[RecordedCall]:
         if self._calls is None:
             fresh = self._mode == "rewrite" or (self._mode == "record" and not self._path.exists())
+            self._known = self._version()
             self._calls = [] if fresh else read_calls(self._path)
         return self._calls
 
@@ -247,9 +254,30 @@ class Cassette:
         if recorded is None:
             recorded = RecordedCall(request, played=True)
             self._all().append(recorded)
-            await _Recording(recorded, partial(write_calls, self._path, self._all())).record(ctx, call)
+            await _Recording(recorded, self._write).record(ctx, call)
         else:
             await CallPlayer(recorded.events, MessageForm(), self._broken).play(ctx)
+
+    def _write(self) -> None:
+        """Write the calls, with those that another cassette has recorded in the same file."""
+        calls = self._all()
+        if self._mode == "record" and self._version() not in {None, self._known}:
+            own = Counter(call.text for call in calls)
+            for call in read_calls(self._path):
+                own[call.text] -= 1
+                if own[call.text] < 0:
+                    call.played = True
+                    calls.append(call)
+        write_calls(self._path, calls)
+        self._known = self._version()
+
+    def _version(self) -> tuple[int, int] | None:
+        """Return what changes when another cassette writes the file; None if there is none."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def _broken(self, event: RecordedEvent, why: str) -> CassetteError:
         if event.what == "cancelled":

@@ -285,6 +285,25 @@ async def test_modes(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["modes.jsonl"]  # noqa: PTH208 - in an async test
 
 
+async def test_two_models_in_one_file(tmp_path: Path) -> None:
+    """Two models that record their calls in one file, each with a cassette of its own, lose none."""
+    file = tmp_path / "both.jsonl"
+    async with MiniAgents():
+        await cassette(scripted_model("zero"), file, mode="record").inquire("0")
+        one, two = (cassette(scripted_model(then=text), file, mode="record") for text in ("one", "two"))
+        for n in range(3):
+            await one.inquire(f"one {n}")
+            await two.inquire(f"two {n}")
+            await two.inquire("Hi")
+            await one.inquire("Hi")
+        with Cassette(file) as player:
+            model = player(scripted_model())
+            asked = ["0", *(f"{who} {n}" for who in ("two", "one") for n in range(3)), *["Hi"] * 6]
+            answers = [str(await model.inquire(each)) for each in asked]
+    assert ["zero", *["two"] * 3, *["one"] * 3] == answers[:7]
+    assert [*["one"] * 3, *["two"] * 3] == sorted(answers[7:])
+
+
 async def test_no_key_and_no_header(tmp_path: Path) -> None:
     """No key, no header and no client stands in a cassette, wherever it was given."""
     file = tmp_path / "canary.jsonl"
