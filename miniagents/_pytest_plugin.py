@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 AsyncTest: TypeAlias = Callable[..., Coroutine[object, object, object]]
 
 
+_LONGEST_NAME: Final = 220  # characters; file systems allow 255 bytes, with the ending
 _picture: Final = pytest.StashKey["Timeline"]()
 _checks: Final = pytest.StashKey[list[Callable[[], None]]]()
 
@@ -163,9 +164,13 @@ def pytest_runtest_makereport(
 
 
 def _file_name(node: pytest.Item) -> str:
-    """Return a file name for a test; different tests have different names."""
-    name = re.sub(r"[^\w.\[\]-]", "_", node.name)
-    return name if name == node.name else f"{name}-{hashlib.sha256(node.name.encode()).hexdigest()[:8]}"
+    """Return a file name for a test; different tests of a module have different names."""
+    classes = [each.name for each in node.listchain() if isinstance(each, pytest.Class)]
+    own = ".".join([*classes, node.name])
+    name = re.sub(r"[^\w.\[\]-]", "_", own)
+    if name == own and len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[:_LONGEST_NAME]}-{hashlib.sha256(own.encode()).hexdigest()[:8]}"
 
 
 def _at_the_end(request: pytest.FixtureRequest, check: Callable[[], None]) -> None:

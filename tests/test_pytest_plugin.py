@@ -181,6 +181,37 @@ def test_without_the_mark(cassette):
 """
 
 
+ALIKE = """
+import os
+import pytest
+from miniagents import MiniAgents
+from miniagents.testing import scripted_model
+
+def ask(model, *questions):
+    async def main():
+        return [str(await model.inquire(each, api_key="canary-5d1f0a7e")) for each in questions]
+    return MiniAgents().run(main())
+
+ANSWERS = os.environ.get("ANSWERS", "").split()
+
+class TestFirst:
+    @pytest.mark.cassette
+    def test_alike(self, cassette):
+        assert ask(cassette(scripted_model(*ANSWERS)), "1", "2") == ["one", "two"]
+
+class TestSecond:
+    @pytest.mark.cassette
+    @pytest.mark.parametrize("name", ["a" * 300])
+    def test_alike(self, cassette, name):
+        assert ask(cassette(scripted_model(*ANSWERS)), "1", "2") == ["one", "two"]
+
+class TestThird:
+    @pytest.mark.cassette
+    def test_alike(self, cassette):
+        assert ask(cassette(scripted_model(*ANSWERS)), "3", "4") == ["one", "two"]
+"""
+
+
 @pytest.mark.gate("starts pytest")
 async def test_sync_tests(tmp_path: Path) -> None:
     """Sync tests have virtual time in their loops; what was never asked for or compared fails."""
@@ -214,6 +245,19 @@ async def test_anyio(tmp_path: Path) -> None:
     plugins = ("-p", "no:asyncio", "-p", "hypothesispytest")
     done = await run(tmp_path, ANYIO, *plugins, conftest=backend)
     assert "2 passed" in _counted(done), done.out
+
+
+@pytest.mark.gate("it starts a pytest of its own")
+async def test_names_of_cassettes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of two classes have two cassettes, also if they have one name; the name of a test may be long."""
+    monkeypatch.setenv("ANSWERS", "one two")
+    recorded = await run(tmp_path, ALIKE, "--cassettes=record")
+    assert "3 passed" in recorded.out, recorded.out
+    assert ["TestFirst.test_alike.jsonl", "TestThird.test_alike.jsonl"] == [
+        file.name for file in _files(tmp_path) if "[" not in file.name
+    ]
+    monkeypatch.delenv("ANSWERS")
+    assert "3 passed" in (await run(tmp_path, ALIKE)).out
 
 
 @pytest.mark.gate("it starts a pytest of its own")
