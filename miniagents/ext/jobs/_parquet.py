@@ -7,7 +7,7 @@ beside the file in Arrow's own form, each batch with the types that it has, and 
 import json
 import logging
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, time
 from importlib import import_module
@@ -233,7 +233,7 @@ class ParquetWriter:
             made = _ARROW.array(values)
         except (_ARROW.ArrowException, TypeError, ValueError, OverflowError):
             made = None
-        if made is not None:
+        if made is not None and not ("double" in str(made.type) and _made_number(values, made.to_pylist())):
             self._widen(name, made.type)
             return made
         if all(value is None or isinstance(value, str) for value in values):  # half a pair of surrogates
@@ -307,6 +307,16 @@ def _beside(source: ParquetRows, added: Iterator[_Batch]) -> Iterator[_Batch]:
             columns = [*old.slice(0, size).columns, *new.slice(begin, size).columns]
             yield _ARROW.record_batch(columns, schema=_joined(source.schema, new.schema))
             old, begin = old.slice(size), begin + size
+
+
+def _made_number(value: object, kept: object) -> bool:
+    """Whether a value has True or False that Arrow keeps as 1.0 or 0.0, as it does behind another float."""
+    if isinstance(value, bool):
+        return isinstance(kept, float)
+    if isinstance(value, Mapping):
+        fields, those = cast("Mapping[str, object]", value), cast("Mapping[str, object]", kept)
+        return any(_made_number(each, those[name]) for name, each in fields.items())
+    return isinstance(value, list | tuple) and any(map(_made_number, value, cast("list[object]", kept)))
 
 
 def _text(value: object) -> str | None:

@@ -118,6 +118,20 @@ def test_parquet_of_any_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     assert ["mixed", "exact", "big"] == [record.getMessage().split("'")[1] for record in caplog.records]
 
 
+@pytest.mark.logs("have no type in common")
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(False, "false"), ([True], "[true]"), ({"a": [False]}, '{"a": [false]}'), ({"a": [1.5]}, {"a": [1.5]})],
+)
+def test_truth_beside_floats(tmp_path: Path, value: object, shown: object) -> None:
+    """Parquet: True and False in a column of numbers stay what they are, as a text, whatever comes first."""
+    number: object = 0.5 if isinstance(value, bool) else [0.5]
+    number = {"a": number} if isinstance(value, dict) else number
+    for values in ([number, value], [value, number]):
+        read = list(read_rows(written(tmp_path / "rows.parquet", [{"x": each} for each in values])))
+        assert shown in [row["x"] for row in read]
+
+
 def test_times_of_nanoseconds(tmp_path: Path) -> None:
     """J6: times with nanoseconds, which Python's cannot have, are read as texts, and written as they were."""
     pyarrow = pytest.importorskip("pyarrow")
