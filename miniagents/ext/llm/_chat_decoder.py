@@ -46,7 +46,7 @@ from miniagents.values import (
 from ._answer import Count, Decoded, End, Identity, Reason, is_failure
 from ._chat_thoughts import Thoughts, attachment_in, thought_in
 from ._fields import citations_in, identifier, list_of, raise_error, with_thoughts
-from ._json import ProviderError, WireError, integer_at, look, parsed
+from ._json import ProviderError, WireError, look, parsed, tokens_at
 from ._opaque import opaque
 from ._reasons import reason_in
 from ._sse import STRAY, ServerEvent
@@ -535,14 +535,14 @@ def _counted(chunk: _Chunk, choice: _Choice | None) -> object:
 
 def _count(usage: object, *, final: bool) -> Count:
     def first(*paths: tuple[str, ...]) -> int | None:
-        return next((number for path in paths if (number := integer_at(usage, *path)) is not None), None)
+        return next((number for path in paths if (number := tokens_at(usage, *path)) is not None), None)
 
     counted = Usage(
-        integer_at(usage, "prompt_tokens"),
-        integer_at(usage, "completion_tokens"),
+        tokens_at(usage, "prompt_tokens"),
+        tokens_at(usage, "completion_tokens"),
         first(("prompt_tokens_details", "cached_tokens"), ("prompt_cache_hit_tokens",), ("cached_tokens",)),
         first(("completion_tokens_details", "reasoning_tokens"), ("reasoning_tokens",)),
         # A proxy before a model of Anthropic sends the second field, under the name of Anthropic.
         first(("prompt_tokens_details", "cache_write_tokens"), ("cache_creation_input_tokens",)),
     )
-    return Count(with_thoughts(counted, integer_at(usage, "total_tokens")), final=final)
+    return Count(with_thoughts(counted, tokens_at(usage, "total_tokens")), final=final)

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 T = TypeVar("T")
 
 _HIGH_SURROGATES: Final = range(0xD800, 0xDC00)
+_MOST_TOKENS: Final = 10**12
 
 
 class WireError(ValueError):
@@ -86,6 +87,21 @@ def integer_at(value: object, *path: str) -> int | None:
     if isinstance(found, float) and found.is_integer():
         return int(found)
     return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def tokens_at(usage: object, *path: str) -> int | None:
+    """Return the count of tokens at a path; None if there is none, or it makes no sense, such as -1.
+
+    Args:
+        usage: an object.
+        *path: the names, from the outside in.
+
+    Example:
+        >>> tokens_at({"sent": 7}, "sent"), tokens_at({"sent": -1}, "sent")
+        (7, None)
+    """
+    count = integer_at(usage, *path)
+    return count if count is not None and 0 <= count <= _MOST_TOKENS else None
 
 
 def parsed(model: TypeAdapter[T], data: bytes) -> T:

@@ -10,7 +10,7 @@ from miniagents.values import Citation, ServerToolCall, ServerToolResult, Usage
 
 from ._answer import Count
 from ._fields import identifier
-from ._json import arguments_object, integer_at, look
+from ._json import arguments_object, integer_at, look, tokens_at
 from ._opaque import opaque
 
 TEXT: Final = "text"
@@ -121,7 +121,7 @@ class Counts:
         if usage is None:
             return
         for path in _NUMBERS:
-            if (number := integer_at(usage, *path)) is not None:
+            if (number := tokens_at(usage, *path)) is not None:
                 self._told[path] = number
         fresh, read, written, output, thought = map(self._told.get, _NUMBERS)
         whole = None if fresh is None else fresh + (read or 0) + (written or 0)

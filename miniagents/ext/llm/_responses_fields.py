@@ -12,7 +12,7 @@ from miniagents.values import Image, ServerToolCall, ServerToolResult, Usage
 
 from ._answer import Count, Decoded, Progress
 from ._fields import identifier, list_of, rest_of, text_of, with_thoughts
-from ._json import WireError, integer_at, look
+from ._json import WireError, look, tokens_at
 from ._opaque import opaque
 from ._responses_items import CALL, MESSAGE, ItemName
 
@@ -144,10 +144,10 @@ def of_server(item: Mapping[str, object]) -> Iterator[Decoded]:
 def count_of(usage: object) -> Count:
     """Return the count of tokens at the end of an answer."""
     counted = Usage(
-        integer_at(usage, "input_tokens"),
-        integer_at(usage, "output_tokens"),
-        integer_at(usage, "input_tokens_details", "cached_tokens"),
-        integer_at(usage, "output_tokens_details", "reasoning_tokens"),
-        integer_at(usage, "input_tokens_details", "cache_write_tokens"),
+        tokens_at(usage, "input_tokens"),
+        tokens_at(usage, "output_tokens"),
+        tokens_at(usage, "input_tokens_details", "cached_tokens"),
+        tokens_at(usage, "output_tokens_details", "reasoning_tokens"),
+        tokens_at(usage, "input_tokens_details", "cache_write_tokens"),
     )
-    return Count(with_thoughts(counted, integer_at(usage, "total_tokens")), final=True)
+    return Count(with_thoughts(counted, tokens_at(usage, "total_tokens")), final=True)

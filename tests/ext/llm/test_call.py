@@ -1,6 +1,7 @@
 """An answer and the reply that it becomes, over a real socket, for every provider."""
 
 import asyncio
+from typing import cast
 
 import pytest
 import reactivex as rx
@@ -9,6 +10,7 @@ from miniagents import (
     AssistantMessage,
     InquiryCancelledError,
     LLMTruncatedError,
+    Usage,
     partial_text,
 )
 from miniagents.operators import to_async_iter, tokens
@@ -139,3 +141,15 @@ async def test_in_a_pipe(wire: Wire) -> None:
         assert await began == "Hel"
         subscription.dispose()
         await asked.server.connections[-1].gone.wait()
+
+
+@on_each_wire
+@pytest.mark.parametrize("count", [-1, -(10**9), 10**30])
+async def test_counts_that_make_no_sense(wire: Wire, count: int) -> None:
+    """A count of tokens such as -1, or more than there can be, is not known: it lowers no sum."""
+    whole = wire.whole("Hello")
+    usage = cast("dict[str, object]", whole["usage"])
+    told = {name: count if isinstance(value, int) else value for name, value in usage.items()}
+    message = await reply_to(wire, answer(200, whole | {"usage": told}), stream=False)
+    counted = message.usage or Usage()
+    assert ("Hello", None, None) == (message.text, counted.input_tokens, counted.output_tokens)
