@@ -5,6 +5,8 @@ that are going on: any of them may be made again by another worker.
 """
 
 import asyncio
+import os
+import threading
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextvars import Context as Variables, copy_context
 from typing import Final, cast
@@ -87,6 +89,7 @@ class Worker:
         Raises:
             Exception: the agent cannot be made here.
         """
+        _die_with(threading.current_thread())
         self._agent = cast("AnyAgent", loads(agent))
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._life = asyncio.create_task(self._live(settings, ready))
@@ -206,3 +209,23 @@ class Worker:
     def _tell(self, frame: Frame) -> None:
         self._frames.append(frame)
         self._something.set()
+
+
+def _die_with(thread: threading.Thread) -> None:
+    """End this process when its event loop ends, by a `SystemExit` in an agent.
+
+    Its driver would wait for it for ever.
+
+    Args:
+        thread: in which Ray runs the event loop.
+    """
+    if thread is threading.main_thread():
+        return  # its end is that of the process
+    before = threading.excepthook
+
+    def failed(args: threading.ExceptHookArgs) -> None:
+        before(args)
+        if args.thread is thread:
+            os._exit(1)
+
+    threading.excepthook = failed

@@ -5,6 +5,8 @@ Crosses modules: who makes a call again is the dispatcher, and what its readers 
 
 import asyncio
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -222,3 +224,35 @@ async def test_context_ends(fake_ray: FakeRay) -> None:
 async def squared(replies: MessageSequencePromise[Square]) -> int:
     """What `square` replied."""
     return (await replies)[0].square
+
+
+LEAVES = """
+import asyncio, sys, threading
+from miniagents import miniagent
+from miniagents.ext.ray._pickles import dumps
+from miniagents.ext.ray._wire import Call
+from miniagents.ext.ray._worker import Worker
+
+@miniagent
+async def leaves(ctx):
+    sys.exit("I leave")
+
+async def serve():
+    worker = Worker()
+    await worker.open(dumps(leaves), {})
+    await worker.send([Call(1, (), b"", 64, False)])
+    await asyncio.Event().wait()
+
+thread = threading.Thread(target=asyncio.new_event_loop().run_until_complete, args=(serve(),))  # as Ray does
+thread.start()
+thread.join()
+print("lives on")
+"""
+
+
+@pytest.mark.gate("starts a program")
+def test_an_agent_that_exits() -> None:
+    """A `SystemExit` in an agent ends its worker, so that its driver learns of it."""
+    command = [sys.executable, "-c", LEAVES]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)  # noqa: S603 - our own program
+    assert (1, b"") == (done.returncode, done.stdout)
