@@ -18,6 +18,16 @@ _SAY: Final = "say"
 _PLAYED_WITHIN: Final = 1.0  # seconds: code of an agent that was cut while it called nothing may take longer
 
 
+def _registry() -> Registry:
+    """Of all message classes of the program, except those that share a name."""
+    classes: dict[str, set[type[Message]]] = {}
+    below: list[type[Message]] = [Message]
+    for each in below:
+        below += each.__subclasses__()
+        classes.setdefault(each.__name__, set()).add(each)
+    return Registry(each for found in classes.values() if len(found) == 1 for each in found)
+
+
 def saying(message: InputMessage) -> tuple[str, Json]:
     """Return the key and the data under which a message is sent to a run.
 
@@ -132,13 +142,14 @@ class WrittenDialog:
         self._outside = INSIDE.get()
         self.inputs: dict[str, Message] = {}
         self._gone: set[str] = set()
+        registry = _registry()
         for event in events:
-            self._read(event)
+            self._read(event, registry)
 
-    def _read(self, event: Event) -> None:
+    def _read(self, event: Event, registry: Registry) -> None:
         match event:
             case ["input", _, self._number, str(key), data]:
-                message = _REGISTRY.value_of(data)
+                message = registry.value_of(data)
                 if isinstance(message, Message):
                     self.inputs[key] = message
             case ["delivered", _, self._number, str(place), list(keys), bool(ends)]:
@@ -148,7 +159,7 @@ class WrittenDialog:
                     self._replace_before(key)
                 self._gone.update(taken)
             case ["cut", _, self._number, int(answer), str(how), list(shown)]:
-                values = [each if isinstance(each, str) else _REGISTRY.value_of(each) for each in shown]
+                values = [each if isinstance(each, str) else registry.value_of(each) for each in shown]
                 messages = [each for each in values if isinstance(each, str | Message)]
                 self._cuts[answer] = how, messages
             case _:

@@ -26,7 +26,7 @@ from miniagents import (
 )
 from miniagents.ext.chat_history import compact
 from miniagents.ext.journal import Lease, MemoryJournal, RunRecord, durable
-from miniagents.ext.web import Frame, MessagePart, QuestionAnswered, RequestError, RunEnded, Runs
+from miniagents.ext.web import Frame, MessagePart, PageData, QuestionAnswered, RequestError, RunEnded, Runs
 from miniagents.parts import Reasoning, ToolResult
 from miniagents.testing import ScriptedModel, virtual_time
 from miniagents.tools import Allow, approval, ask
@@ -346,3 +346,39 @@ def test_a_cut_in_a_call_or_a_thought(cut: ToolCall | Reasoning) -> None:
 
     with virtual_time():
         asyncio.run(main())
+
+
+class MoodOfCutAnswers(AssistantMessage):
+    """A message of a class of a program."""
+
+    mood: str
+
+
+def test_a_cut_behind_messages_of_other_classes() -> None:
+    """What an answer had replied before it was cut is of the same class when the run goes on."""
+    asked: list[Messages] = []
+
+    @miniagent
+    async def moody(ctx: InteractionContext) -> None:
+        asked.append(Messages(await ctx.messages))
+        ctx.reply(PageData(name="mood", data=1))
+        ctx.reply(MoodOfCutAnswers("Well.", mood="good"))
+        ctx.reply(ScriptedModel(then=WORDS, alias="MODEL", delay=1).agent.inquire(ctx.messages))
+
+    async def main() -> None:
+        journal = MemoryJournal()
+        async with MiniAgents(drain_timeout=0):
+            runs = Runs(journal, agents={"agent": moody.interactive()})
+            run = await runs.begin("agent", "Talk.")
+            await asyncio.sleep(5.5)
+            await runs.say(run, InputMessage("No.", when="interrupt"))
+            await asyncio.sleep(5.5)
+        async with MiniAgents():
+            runs = Runs(journal, agents={"agent": moody.interactive()})
+            frames = [frame async for _, frame in runs.frames(run)]
+        assert RunEnded("finished") == frames[-1]
+
+    with virtual_time():
+        asyncio.run(main())
+    assert asked[1] == asked[-1]
+    assert [type(each) for each in asked[1]] == [type(each) for each in asked[-1]]
