@@ -1,5 +1,8 @@
 """The routes that ``useChat`` of the Vercel AI SDK calls: ask, come back, answer, say, stop."""
 
+import asyncio
+from weakref import WeakValueDictionary
+
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -21,6 +24,7 @@ def vercel_routes(chat: Chat) -> list[Route]:
     Args:
         chat: what they serve.
     """
+    turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def ask(request: Request) -> Response:
         owner = await chat.owner_of(request)
@@ -31,10 +35,11 @@ def vercel_routes(chat: Chat) -> list[Route]:
         topic = _topic(wanted.chat)
         if wanted.approvals:
             return await _approved(chat, request, wanted, seal)
-        before = await chat.current(topic, owner=owner)
-        if before is not None:
-            await chat.runs.stop(before, owner=owner)
-        run = await chat.start(request, agent, wanted.messages, owner=owner, topic=topic)
+        async with turns.setdefault((owner, topic), asyncio.Lock()):
+            before = await chat.current(topic, owner=owner)
+            if before is not None:
+                await chat.runs.stop(before, owner=owner)
+            run = await chat.start(request, agent, wanted.messages, owner=owner, topic=topic)
         encoder = VercelEncoder("" if wanted.goes_on else vercel_message_id(run), seal)
         _, feed = await chat.runs.turn(run, owner=owner)
         return FrameResponse(feed, encoder, ping=chat.ping)

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 import httpx2
@@ -67,6 +68,18 @@ class TestRoutes:
             assert '"type":"abort"' in (await first).text
             gate.go.set()
             assert "done." in (await second).text
+
+    async def test_questions_at_the_same_time(self) -> None:
+        """Of questions that come to a chat at the same time, one is answered, and the others are stopped."""
+        gate = Gate()
+        async with chatting(gate.agent()) as url, httpx2.AsyncClient() as http:
+            asked = [asyncio.create_task(http.post(f"{url}/vercel", json=body("Hi"))) for _ in range(4)]
+            told = iter(asyncio.as_completed(asked))
+            stopped = [(await each).text for each in islice(told, 3)]
+            gate.go.set()
+            answered = (await next(told)).text
+        assert all('"type":"abort"' in each for each in stopped)
+        assert "done." in answered
 
     @pytest.mark.parametrize("parks", [False, True])
     async def test_approvals(self, parks: bool) -> None:
