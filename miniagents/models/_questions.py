@@ -301,7 +301,9 @@ def approval(
             return True
         called = CALLED.get()
         try:
-            shown = {"tool": call.name, "arguments": json_object(call.arguments), "call": call.id}
+            arguments = json_object(call.arguments)
+            _check_json(arguments)
+            shown = {"tool": call.name, "arguments": arguments, "call": call.id}
             if called is not None:
                 called.check(call.arguments)
                 shown |= {"description": called.spec.description, "schema": called.spec.parameters}
@@ -315,10 +317,18 @@ def approval(
         if not data.get("allow"):
             return str(data.get("reason") or Reject().reason)
         ALLOWED.set(True)
-        arguments = data.get("arguments")
-        return True if arguments is None else replace(call, arguments=json.dumps(arguments))
+        edited = data.get("arguments")
+        return True if edited is None else replace(call, arguments=json.dumps(edited))
 
     return approve
+
+
+def _check_json(arguments: object) -> None:
+    """Refuse arguments that not all clients to which they are shown could read."""
+    try:
+        json.dumps(arguments, allow_nan=False)
+    except ValueError:
+        raise ToolArgumentsError("a number is infinite or NaN, which JSON does not have") from None
 
 
 def _check_decision(called: "Callee | None", data: Asked) -> None:
@@ -326,6 +336,7 @@ def _check_decision(called: "Callee | None", data: Asked) -> None:
     given, refusal = data.get("arguments"), refusal_of("approval", data)
     if refusal is not None or not (given is None or isinstance(given, Mapping)):
         raise ValueError(refusal or _NO_DECISION)
+    _check_json(given)
     if given is not None and called is not None:
         called.check(json.dumps(given))
 

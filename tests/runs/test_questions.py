@@ -304,6 +304,30 @@ async def test_refused() -> None:
         assert (409, "answered") == (refused.value.status, refused.value.code)
 
 
+async def test_numbers_that_json_does_not_have() -> None:
+    """What people are asked and decide is JSON that all clients read: no infinite number, and no NaN."""
+
+    @tool
+    async def pay(amount: float) -> str:
+        """Pay an amount."""
+        return f"{amount} paid"
+
+    calls = [AssistantMessage(parts=[ToolCall("c", "pay", f'{{"amount": {each}}}')]) for each in ("NaN", "1")]
+    model = ScriptedModel(*calls, then=lambda seen: str(seen[-1])).agent.with_tools(pay, approve=approval())
+    async with MiniAgents():
+        runs = Runs(agents={"payer": model.bind()})
+        run = await runs.begin("payer", "Pay.")
+        question = await asked(runs, run)
+        assert {"amount": 1} == question.shown["arguments"]
+        with pytest.raises(RequestError, match="a number is infinite or NaN"):
+            await runs.answer(run, question.id, Allow({"amount": float("inf")}))
+        await runs.answer(run, question.id, Allow())
+        told = (await texts(runs, run))[0]
+    assert ["a number is infinite or NaN, which JSON does not have", "1.0 paid"] == [
+        each.removeprefix("ToolArgumentsError: ") for each in told if "NaN" in each or "paid" in each
+    ][:2]
+
+
 @pytest.mark.logs("had not ended drain_timeout")
 @pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.gate("waits a second")), "after"])
 async def test_another_process(tmp_path: Path, when: Literal["before", "after"]) -> None:
