@@ -581,7 +581,7 @@ class RunQuestions:
         if key not in known.answers:
             await played_out()
         if question is None or key in known.void:
-            due = None if expires is None else wall_time() + expires
+            due = None if expires is None or expires == math.inf else wall_time() + expires
             question = known.asked[key] = Question(self._run, key, kind, shown, digest, due)
             known.void.discard(key)
             what, inside = cast("Json", shown), [*INSIDE.get()]

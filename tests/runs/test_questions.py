@@ -328,6 +328,22 @@ async def test_numbers_that_json_does_not_have() -> None:
     ][:2]
 
 
+async def test_a_question_that_never_expires() -> None:
+    """A question with an infinite time to answer has none: JSON could not have it."""
+
+    @miniagent
+    async def asker(ctx: InteractionContext) -> None:
+        ctx.reply(await ask("Why?", expires=float("inf")))
+
+    async with MiniAgents():
+        runs = Runs(agents={"asker": asker})
+        run = await runs.begin("asker")
+        question = await asked(runs, run)
+        await runs.answer(run, question.id, "So.")
+        assert (["So."], "finished") == await texts(runs, run)
+    assert None is question.due
+
+
 @pytest.mark.logs("had not ended drain_timeout")
 @pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.gate("waits a second")), "after"])
 async def test_another_process(tmp_path: Path, when: Literal["before", "after"]) -> None:
