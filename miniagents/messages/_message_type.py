@@ -190,7 +190,7 @@ def are_messages(items: Collection[object]) -> TypeGuard[list[MessagePromise[Mes
 
 def _is_collection(item: object) -> bool:
     # A future and a task are iterable, too, but only for `await`.
-    return isinstance(item, Iterable) and not isinstance(item, BINARY) and not isfuture(item)
+    return not isfuture(item) and isinstance(item, Iterable) and not isinstance(item, BINARY)
 
 
 # Tuples, made once: `A | B` would make an object at each use.

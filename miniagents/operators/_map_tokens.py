@@ -104,7 +104,7 @@ def _check(mapped: list[str]) -> None:
     Raises:
         TypeError: there is such a value.
     """
-    given: Sequence[object] = mapped
+    given = cast("Sequence[object]", mapped)
     at = next((at for at, each in enumerate(given) if not isinstance(each, str)), None)
     if at is not None:
         kind = type(given[at]).__name__

@@ -53,7 +53,12 @@ class HashWalk:
         payload = {"class": class_name, "fields": self._str_mapping(fields, path)}
         return sha256(_dumps(payload).encode("ascii")).hexdigest()[:_LENGTH]
 
-    def _json(self, value: object, path: DataPath) -> Json:  # noqa: PLR0911 - a table of types
+    def json_of(self, value: object, path: DataPath) -> Json:  # noqa: PLR0911 - a table of types
+        """Return a value in its canonical form.
+
+        Raises:
+            MessageValidationError: If a number is NaN or infinite, or the value is no data.
+        """
         if type(value) is str or value is None or type(value) is bool:
             return value
         if isinstance(value, FrozenValue):
@@ -66,22 +71,22 @@ class HashWalk:
         if is_mapping(value):
             return self._mapping(value, path)
         if _is_sequence(value):
-            return [self._json(each, DataPath(path, Index(at))) for at, each in enumerate(value)]
+            return [self.json_of(each, DataPath(path, Index(at))) for at, each in enumerate(value)]
         if is_set(value):
-            return {"$set": sorted((self._json(each, path) for each in value), key=_dumps)}
+            return {"$set": sorted((self.json_of(each, path) for each in value), key=_dumps)}
         return _scalar(value, path)
 
     def _mapping(self, value: Mapping[object, object], path: DataPath) -> Json:
         if _has_str_keys(value):
             return self._str_mapping(value, path)
         pairs: list[Json] = [
-            [self._json(key, path), self._json(item, DataPath(path, key))] for key, item in value.items()
+            [self.json_of(key, path), self.json_of(item, DataPath(path, key))] for key, item in value.items()
         ]
         return {"$map": sorted(pairs, key=_dumps)}
 
     def _str_mapping(self, value: Mapping[str, object], path: DataPath) -> Json:
         return {
-            (f"${key}" if key.startswith("$") else key): self._json(item, DataPath(path, key))
+            (f"${key}" if key.startswith("$") else key): self.json_of(item, DataPath(path, key))
             for key, item in value.items()
         }
 
@@ -169,7 +174,7 @@ def _moment(value: object, path: DataPath) -> Json:
             name, form = class_name_of(type(value)), form_in_model(value)
             if form is None:
                 raise MessageValidationError(f"{path} is of type {name}, which has no canonical form")
-            return {"$value": [name, HashWalk()._json(form, path)]}  # noqa: SLF001 - of this module
+            return {"$value": [name, HashWalk().json_of(form, path)]}
 
 
 def _check_finite(path: DataPath, *, finite: bool) -> None:
