@@ -19,9 +19,10 @@ from typing import (
     get_type_hints,
 )
 
-from typing_extensions import TypeAliasType, is_protocol
+from typing_extensions import is_protocol
 
 from miniagents.messages import Message
+from miniagents.values import unaliased
 
 Classes: TypeAlias = tuple[type[Message], ...]
 
@@ -60,7 +61,7 @@ class MessageClasses:
         annotation: object = first.annotation
         if annotation is inspect.Parameter.empty or _is_bare(annotation, context.__name__):
             return None
-        found = _resolved(annotation, function, name)
+        found = unaliased(_resolved(annotation, function, name))
         if found is Any or found is context:
             return None
         if get_origin(found) is context:
@@ -139,8 +140,7 @@ def _local_names(function: object) -> Mapping[str, object]:
 
 def _classes(argument: object, *, name: str) -> Classes | None:
     """Return the classes that an argument means; None if it means any message."""
-    if isinstance(argument, TypeAliasType):
-        return _classes(cast("object", argument.__value__), name=name)
+    argument = unaliased(argument)
     if isinstance(argument, TypeVar):
         bound: object = argument.__bound__
         return None if bound is None else _classes(bound, name=name)

@@ -18,7 +18,7 @@ from miniagents.messages import ErrorMessage, Message, MessagePromise
 from miniagents.messages._message_type import FlatStream
 from miniagents.messages._tokens import TokenFeed, TokenTransformer
 from miniagents.streams._buffer import ReplayBuffer
-from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonParser, Part, Restart
+from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonParser, Part, Restart, unaliased
 
 from ._errors import SchemaError, TypedAnswerError, no_answer
 from ._json_begin import JsonBegin
@@ -272,7 +272,7 @@ def elements_of(
     Raises:
         SchemaError: the field is not a list, or may have several keys.
     """
-    item = item_type(model.__pydantic_fields__[field].annotation)
+    item = item_type(unaliased(model.__pydantic_fields__[field].annotation))
     if item is MISSING:
         raise SchemaError(f"{model.__name__}.{field} is not a list, so it has no elements; use field.")
     adapter = TypeAdapter(cast("type[object]", item))
@@ -293,7 +293,7 @@ def text_of_field(
     Raises:
         SchemaError: the field is not a text, or may have several keys.
     """
-    annotation: object = model.__pydantic_fields__[field].annotation
+    annotation = unaliased(model.__pydantic_fields__[field].annotation)
     if annotation is not str and annotation != (str | None):
         raise SchemaError(f"{model.__name__}.{field} is not a text; use elements or partials.")
     name, key = f"{model.__name__}.{field}", _key(model, field)

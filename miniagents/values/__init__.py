@@ -7,7 +7,7 @@ from miniagents._lazy_names import lazy_names
 from ._attachments import Attachment, File, Image, media_type_of
 from ._content import Content, ContentField, ToolCall, content_of, part_from_data, parts_of_content
 from ._deadlines import Deadline, check_seconds, is_limit
-from ._declared import refuse_changeable
+from ._declared import refuse_changeable, unaliased
 from ._errors import (
     AgentTimeoutError,
     BudgetExceededError,
@@ -161,6 +161,7 @@ __all__ = [
     "set_partial_text",
     "strip_control",
     "tokens_in",
+    "unaliased",
 ]
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ every type checker and fail when it runs. So the definition of the class raises 
 write instead.
 """
 
+import typing
 from collections import deque
 from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence, MutableSet
 from types import MappingProxyType, UnionType
@@ -33,9 +34,33 @@ _CHANGEABLE: Final = cast(
 _NOUNS: Final[Mapping[_Kind, str]] = MappingProxyType(
     {"tuple": "lists", "frozenset": "sets", "Mapping": "dicts"}
 )
+# Up to Python 3.13, that of `typing_extensions` is another class than that of a `type` statement.
+_ALIASES: Final = (
+    TypeAliasType,
+    cast("type[TypeAliasType]", getattr(typing, "TypeAliasType", TypeAliasType)),
+)
 # Only types that contain values are searched: the list in `Callable[[list[int]], None]` is not a value.
 _UNIONS: Final = (Union, UnionType)
 _CONTAINERS: Final = (*_UNIONS, Annotated)
+
+
+def unaliased(annotation: object) -> object:
+    """Return what a type alias stands for, also one with parameters; any other annotation as it is.
+
+    Args:
+        annotation: Such as ``X`` of ``type X = list[int]``.
+
+    Example:
+        >>> unaliased(TypeAliasType("Numbers", list[int]))
+        list[int]
+    """
+    origin = cast("object", get_origin(annotation))
+    if isinstance(annotation, _ALIASES):
+        return unaliased(cast("object", annotation.__value__))
+    if isinstance(origin, _ALIASES):
+        value = cast("Mapping[object, object]", origin.__value__)  # of all that has brackets
+        return unaliased(value[get_args(annotation)])
+    return annotation
 
 
 def refuse_changeable(owner: str, annotations: Mapping[str, object]) -> None:
@@ -63,16 +88,17 @@ def refuse_changeable(owner: str, annotations: Mapping[str, object]) -> None:
             )
 
 
-def _changeable_in(annotation: object) -> _Kind | None:
-    if isinstance(annotation, TypeAliasType):
-        return _changeable_in(annotation.__value__)
+def _changeable_in(annotation: object, seen: frozenset[object] = frozenset()) -> _Kind | None:
+    plain = unaliased(annotation)
+    if plain is not annotation:  # an alias may contain itself
+        return None if annotation in seen else _changeable_in(plain, seen | {annotation})
     origin: object = get_origin(annotation) or annotation
     found = _kind_of(origin)
     if found is not None:
         return found
     if _is_container(origin):
         for each in _arguments(annotation):
-            found = _changeable_in(each)
+            found = _changeable_in(each, seen)
             if found is not None:
                 return found
     return None
@@ -101,12 +127,13 @@ def _arguments(annotation: object) -> tuple[object, ...]:
     return arguments[:1] if get_origin(annotation) is Annotated else arguments
 
 
-def _frozen(annotation: object) -> str:
+def _frozen(annotation: object, seen: frozenset[object] = frozenset()) -> str:
     """Return the annotation to write instead."""
-    if isinstance(annotation, TypeAliasType):
-        return _frozen(annotation.__value__)
+    plain = unaliased(annotation)
+    if plain is not annotation:
+        return _shown(annotation) if annotation in seen else _frozen(plain, seen | {annotation})
     origin: object = get_origin(annotation) or annotation
-    arguments = [_frozen(each) for each in _arguments(annotation)]
+    arguments = [_frozen(each, seen) for each in _arguments(annotation)]
     if _is_union(origin):
         return " | ".join(arguments)
     if origin is Annotated:

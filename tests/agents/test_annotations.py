@@ -1,6 +1,7 @@
 """Which messages an agent function takes and replies, read from the annotation of its context."""
 
 import functools
+import typing
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Annotated, Any, Generic, Never, NoReturn, Protocol, TypeVar, Union, cast
@@ -53,6 +54,9 @@ def of(function: Callable[..., object]) -> MessageClasses | None:
 
 
 EITHER = TypeAliasType("EITHER", Answer | Question)
+own_alias: Callable[[str, object], object] = getattr(typing, "TypeAliasType", TypeAliasType)
+"""What a `type` statement makes, from Python 3.12 on."""
+OWN = own_alias("OWN", EITHER | Question)
 BOTH = MessageClasses((Question,), (Answer,))
 PLAIN = (
     *(InteractionContext, InteractionContext[Message, Message], "InteractionContext", "m.InteractionContext"),
@@ -101,6 +105,8 @@ def test_unions() -> None:
     assert read(InteractionContext[Question | Answer, EITHER]) == MessageClasses(
         (Question, Answer), (Answer, Question)
     )
+    assert read("InteractionContext[OWN, Answer]") == MessageClasses((Answer, Question, Question), (Answer,))
+    assert read(own_alias("CONTEXT", InteractionContext[Question, Answer])) == BOTH
     assert read(InteractionContext[Union[Question, Message], Answer]) == MessageClasses(None, (Answer,))  # noqa: UP007
 
 

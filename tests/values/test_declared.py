@@ -1,6 +1,7 @@
 """Tests of what the fields of a frozen class may be declared as."""
 
 import re
+import typing
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping, MutableSequence, Sequence, Set as AbstractSet
 from typing import Annotated, Generic, Optional, TypeVar
@@ -13,6 +14,11 @@ from miniagents.values import FreezeError, Frozen, FrozenMapping, refuse_changea
 
 T = TypeVar("T")
 Numbers = TypeAliasType("Numbers", list[int])
+own_alias: Callable[[str, object], object] = getattr(typing, "TypeAliasType", TypeAliasType)
+"""What a `type` statement makes, from Python 3.12 on."""
+Many = TypeAliasType("Many", list[T], type_params=(T,))
+Own = own_alias("Own", list[int])
+Leaves = own_alias("Leaves", Mapping[str, Numbers])
 
 
 class Row(TypedDict):
@@ -46,6 +52,9 @@ class Foreign(BaseModel):
         (defaultdict[str, int], "defaultdict[str, int]", "Mapping[str, int]", "Dicts"),
         (OrderedDict[str, int], "OrderedDict[str, int]", "Mapping[str, int]", "Dicts"),
         (Numbers, "Numbers", "tuple[int, ...]", "Lists"),
+        (Own, "Own", "tuple[int, ...]", "Lists"),
+        (Many[int], "Many[int]", "tuple[int, ...]", "Lists"),
+        (Leaves, "Leaves", "Mapping[str, tuple[int, ...]]", "Lists"),
         (Annotated[tuple[list[int], ...], "note"], "Annotated[tuple[list[int], ...]]", "Annotated[", "Lists"),
     ],
 )
