@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 from miniagents._lazy_names import lazy_names
 
+from ._aliases import unaliased
 from ._attachments import Attachment, File, Image, media_type_of
 from ._content import Content, ContentField, ToolCall, content_of, part_from_data, parts_of_content
 from ._deadlines import Deadline, check_seconds, is_limit
-from ._declared import refuse_changeable, unaliased
+from ._declared import refuse_changeable
 from ._errors import (
     AgentTimeoutError,
     BudgetExceededError,

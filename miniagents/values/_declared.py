@@ -5,14 +5,14 @@ every type checker and fail when it runs. So the definition of the class raises 
 write instead.
 """
 
-import typing
 from collections import deque
 from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence, MutableSet
 from types import MappingProxyType, UnionType
 from typing import Annotated, Final, Literal, TypeAlias, Union, cast, get_args, get_origin
 
-from typing_extensions import TypeAliasType, is_typeddict
+from typing_extensions import is_typeddict
 
+from ._aliases import unaliased
 from ._errors import FreezeError
 
 _Kind: TypeAlias = Literal["tuple", "frozenset", "Mapping"]
@@ -34,33 +34,9 @@ _CHANGEABLE: Final = cast(
 _NOUNS: Final[Mapping[_Kind, str]] = MappingProxyType(
     {"tuple": "lists", "frozenset": "sets", "Mapping": "dicts"}
 )
-# Up to Python 3.13, that of `typing_extensions` is another class than that of a `type` statement.
-_ALIASES: Final = (
-    TypeAliasType,
-    cast("type[TypeAliasType]", getattr(typing, "TypeAliasType", TypeAliasType)),
-)
 # Only types that contain values are searched: the list in `Callable[[list[int]], None]` is not a value.
 _UNIONS: Final = (Union, UnionType)
 _CONTAINERS: Final = (*_UNIONS, Annotated)
-
-
-def unaliased(annotation: object) -> object:
-    """Return what a type alias stands for, also one with parameters; any other annotation as it is.
-
-    Args:
-        annotation: Such as ``X`` of ``type X = list[int]``.
-
-    Example:
-        >>> unaliased(TypeAliasType("Numbers", list[int]))
-        list[int]
-    """
-    origin = cast("object", get_origin(annotation))
-    if isinstance(annotation, _ALIASES):
-        return unaliased(cast("object", annotation.__value__))
-    if isinstance(origin, _ALIASES):
-        value = cast("Mapping[object, object]", origin.__value__)  # of all that has brackets
-        return unaliased(value[get_args(annotation)])
-    return annotation
 
 
 def refuse_changeable(owner: str, annotations: Mapping[str, object]) -> None:

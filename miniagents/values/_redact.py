@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from typing_extensions import override
 
+from ._aliases import unaliased
 from ._terminal_text import strip_control
 
 _MARK = "[redacted]"
@@ -206,6 +207,7 @@ def _has_secret(annotation: object, seen: set[int]) -> bool:
     if id(annotation) in seen:
         return False
     seen.add(id(annotation))
+    annotation = unaliased(annotation)
     if isinstance(annotation, type):
         if hasattr(annotation, "get_secret_value"):  # as pydantic's secret types have; their module is slow
             return True

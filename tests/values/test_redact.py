@@ -9,6 +9,7 @@ from typing import Annotated
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError, field_validator
+from typing_extensions import TypeAliasType
 
 from miniagents.values import SafeErrors, label_of, misfit, redact_keys, safe_traceback
 from tests.support.amounts import amount
@@ -181,6 +182,9 @@ class Inner(BaseModel):
     key: SecretStr = SecretStr("")
 
 
+Phrase = TypeAliasType("Phrase", SecretStr)
+
+
 class Book(BaseModel):
     """A class with fields of many kinds."""
 
@@ -190,6 +194,7 @@ class Book(BaseModel):
     pages: dict[str, int] = Field(default={}, alias="content")
     inner: Inner | None = None
     token: SecretStr | None = None
+    phrase: Phrase | None = None
     tokens: Annotated[list[SecretBytes], "many"] = []
     api_key: int = 0
     quiet: int = Field(default=0, repr=False)
@@ -240,6 +245,7 @@ def test_long_values_are_shortened() -> None:
     "data",
     [
         {"token": 50_123},
+        {"phrase": 50_123},
         {"tokens": [50_123]},
         {"inner": {"number": 1, "key": 50_123}},
         {"inner": {"number": "50123x"}},
