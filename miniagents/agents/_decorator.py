@@ -1,13 +1,12 @@
 """``@miniagent``: makes an agent of an async function."""
 
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, Protocol, TypeAlias, overload
 
 from typing_extensions import ParamSpec, TypeVar
 
 from miniagents.messages import Message
-from miniagents.values import name_of
+from miniagents.values import doc_of, name_of
 
 from ._agent import InteractionContext, MiniAgent
 from ._annotations import MessageClasses
@@ -79,7 +78,7 @@ def miniagent(
         name = name_of(function)
         keywords = Keywords.of(function, name)
         shown = name.upper() if alias is None else alias
-        text = inspect.getdoc(function) or "" if description is None else description
+        text = doc_of(function) if description is None else description
         return MiniAgent(
             function,
             keywords,

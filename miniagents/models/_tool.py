@@ -33,7 +33,7 @@ from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.messages import Message, Messages
 from miniagents.messages._message import ContentMessage
-from miniagents.values import AgentPart, Attachment, File, Image, ResultContent, redact_keys
+from miniagents.values import AgentPart, Attachment, File, Image, ResultContent, doc_of, name_of, redact_keys
 
 from ._errors import SchemaError
 from ._parameters import Described, Parameters
@@ -469,9 +469,9 @@ def tool(
     """
 
     def decorate(function: Callable[P, R]) -> Tool[P, R]:
-        shown = name or getattr(function, "__name__", "") or type(function).__name__
+        shown = name or name_of(function)
         _check(function, shown, timeout)
-        told = Described.by(inspect.getdoc(function))
+        told = Described.by(doc_of(function))
         if description is None and not told.text and sys.flags.optimize >= _NO_DOCSTRINGS:
             _LOG.warning(
                 "Python runs with -OO, which drops docstrings, so models get no description of the tool %s: "

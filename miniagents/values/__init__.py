@@ -41,7 +41,7 @@ from ._errors import (
 from ._frames import innermost_frame
 from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, form_in_model, freeze, freeze_data
 from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of, of_atoms
-from ._names import name_of
+from ._names import doc_of, name_of
 from ._part_value import PartValue
 from ._parts import (
     AgentPart,
@@ -137,6 +137,7 @@ __all__ = [
     "WrongLoopError",
     "check_seconds",
     "content_of",
+    "doc_of",
     "fill_with_atoms",
     "form_in_model",
     "freeze",

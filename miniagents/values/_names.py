@@ -1,8 +1,12 @@
-"""The name of a function, or of the class of another object, for errors and logs."""
+"""The name of a function, or of the class of another object, for errors and logs; and its docstring."""
+
+import inspect
+from functools import partial
+from typing import cast
 
 
 def name_of(function: object) -> str:
-    """Return the name of a function; of another object that of its class.
+    """Return the name of a function, also of a `partial` one; of another object that of its class.
 
     Args:
         function: what users gave to be called or read.
@@ -11,5 +15,23 @@ def name_of(function: object) -> str:
         >>> name_of(print), name_of(3)
         ('print', 'int')
     """
+    function = _whole(function)
     name: str = getattr(function, "__name__", type(function).__name__)
     return name
+
+
+def doc_of(function: object) -> str:
+    """Return the docstring of a function, also of a `partial` one; ``""`` if it has none.
+
+    Args:
+        function: what users gave to be called.
+
+    Example:
+        >>> doc_of(partial(name_of, 3)).partition(",")[0]
+        'Return the name of a function'
+    """
+    return inspect.getdoc(_whole(function)) or ""
+
+
+def _whole(function: object) -> object:
+    return cast("partial[object]", function).func if isinstance(function, partial) else function

@@ -132,6 +132,23 @@ async def test_a_model_calls_it_with_json() -> None:
         await add.invoke()
 
 
+def add_to(total: int, number: int) -> int:
+    """Add to the total.
+
+    Args:
+        total: so far
+        number: to add
+    """
+    return total + number
+
+
+def test_partial_functions() -> None:
+    """A partial function is told to a model as the function that it is made of."""
+    spec = tool(partial(add_to, 5)).spec
+    assert (spec.name, spec.description) == ("add_to", "Add to the total.")
+    assert spec.parameters["properties"] == {"number": {"type": "integer", "description": "to add"}}
+
+
 async def test_defaults_of_fields() -> None:
     """A parameter whose `Field` has a default may be left out by a model: the function gets the default."""
 
