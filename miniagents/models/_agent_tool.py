@@ -140,6 +140,9 @@ def _schema(message_class: type[Message]) -> dict[str, object]:
             "additionalProperties": False,
         }
     schema = json_schema(message_class)
+    if "$ref" in schema:  # a class that contains itself: its definition is the root as well
+        definitions = cast("Mapping[str, Mapping[str, object]]", schema["$defs"])
+        schema |= definitions[str(schema.pop("$ref")).removeprefix("#/$defs/")]
     fields = message_class.__pydantic_fields__.items()
     others = {key_of(name, info) for name, info in fields if name not in own}  # which a model does not set
     properties = cast("Mapping[str, object]", schema["properties"])

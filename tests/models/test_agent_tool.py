@@ -129,6 +129,28 @@ async def test_fields_with_aliases_are_arguments_under_these() -> None:
     assert (await pieces(made, '{"searchFor": "owls", "max": 2}'))[-1] == "owls, 2"
 
 
+class Branch(Message):
+    """A part of a tree."""
+
+    name: str
+    branches: "tuple[Branch, ...]" = ()
+
+
+async def test_a_class_that_contains_itself() -> None:
+    """An agent of messages that contain messages of their class takes their fields, as deep as they are."""
+
+    @miniagent
+    async def leaves(ctx: InteractionContext[Branch, Message]) -> None:
+        """Counts."""
+        for branch in await ctx.messages:
+            ctx.reply(" ".join(each.name for each in branch.branches))
+
+    made = AgentTool.of(cast("MiniAgent", leaves))
+    assert list(cast("Mapping[str, object]", made.spec.parameters["properties"])) == ["name", "branches"]
+    assert made.spec.parameters["required"] == ("name",)
+    assert (await pieces(made, '{"name": "a", "branches": [{"name": "b"}, {"name": "c"}]}'))[-1] == "b c"
+
+
 @pytest.mark.parametrize(("made", "arguments"), [(echo, '{"text": "Hi"'), (add, '{"numbers": []')])
 async def test_a_model_cannot_say_more_than_it_is_asked(
     made: MiniAgent[Never, Message], arguments: str
