@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import ClassVar, Final, Self, cast
 
 from miniagents.agents import DIALOGS, INTERRUPTED, NOT_ALLOWED_YET, InteractionContext, MiniAgents
-from miniagents.messages import Message, MessagePromise
+from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._tokens import resolved
 from miniagents.models import (
     CARRIER,
@@ -35,10 +35,10 @@ from miniagents.values import Part, ToolCall, ToolResult
 from ._call_keys import key_of, key_of_tool, place_of, question_of
 from ._message_records import Json
 from ._questions import CUT, INSIDE, OpenQuestion, played_out
-from ._recorded import WITHIN_RECORDED, made_of, play
+from ._recorded import WITHIN_RECORDED, made_of, play, stopped_call
 from ._recordings import AnyAgent, MessageForm, RecordedEvent, part_data, part_of_data
 from ._requests import request_data
-from ._run_log import KeptCall, RunLog, kept_calls, kept_rows, unsure_calls
+from ._run_log import KeptCall, RunLog, failed_calls, kept_calls, kept_rows, unsure_calls
 from ._stores import Event, Lease, RunRecord, RunStore
 
 _LOG: Final = logging.getLogger("miniagents.runs")
@@ -104,6 +104,7 @@ class LoggedCalls:
         self._head = head
         self._version = head.version
         self._kept = kept_calls(events)
+        self._failed = failed_calls(events, parked=head.restart != "server")
         versions = (each.version for each in chain.from_iterable(self._kept.values()))
         if head.restart == "server":  # what another version has taken over plays what it has recorded
             self._version = next(versions, head.version)
@@ -228,6 +229,7 @@ class LoggedCalls:
     def _take(self, number: str, key: str) -> KeptCall | None:
         """Return a call of the log, each once: this one, or an equal one; None if the call must be made."""
         place, bound, equal = INSIDE.get(), self._log.questions.bound, self._kept.get(key, ())
+        failed = self._failed.pop(place, None)
         same = (each for each in equal if each.place == place)
         # If a call failed before, an equal one was numbered after it; what people answered is for one call.
         other = (
@@ -235,12 +237,13 @@ class LoggedCalls:
             for each in equal
             if each.place[:-1] == place[:-1] and bound.isdisjoint((each.place[-1], number))
         )
-        kept = next(chain(same, other), None)
+        kept = failed or next(chain(same, other), None)
         if kept is None:
             if CUT.get() is None:
                 self._log.dialogs.play_on()
             return None
-        self._kept[key].remove(kept)
+        if failed is None:
+            self._kept[key].remove(kept)
         self._log.questions.claim(number)
         self._played.add(kept.place[-1])
         self.played += 1
@@ -257,10 +260,12 @@ class LoggedCalls:
         self._played.add(inside)
         self._log.questions.forget(inside)
 
+    def _add(self, kind: str, key: str, name: str, rows: list[Json], place: Iterable[str]) -> None:
+        self._log.add([kind, self._log.span_now(), key, name, self._version, rows, [*place]])
+
     async def _keep(self, key: str, name: str, rows: list[Json], place: Iterable[str]) -> None:
         self.made += 1
-        span = self._log.span_now()
-        self._log.add(["kept", span, key, name, self._version, rows, [*place]])
+        self._add("kept", key, name, rows, place)
         await self._log.flush(hard=True)
 
     async def __call__(self, ctx: InteractionContext, call: AnyAgent) -> None:
@@ -280,16 +285,34 @@ class LoggedCalls:
         request = request_data(await ctx.messages, call.defaults)
         self._log.ask(request["keywords"], cast("list[Json]", request["messages"]))
         await self._log.check()
+        began = asyncio.get_running_loop().time()
         replies = call.inquire(ctx.messages)
         ctx.reply(replies)
-        made = await made_of(form, replies)
-        if made is not None and not made.failed and not any(map(_is_cut, replies.buffer.items)):
-            origins = {
-                number: origin
-                for number, promise in enumerate(replies.buffer.items)
-                if (origin := self._log.origin_of(promise)) is not None
-            }
-            await self._keep(key, call.alias, kept_rows(made.events, origins), place)
+        try:
+            made = await made_of(form, replies)
+        except asyncio.CancelledError:
+            after = asyncio.get_running_loop().time() - began
+            if not (self._log.questions.closed or self._context.cancelling):  # else it is to be made again
+                rows = self._rows_of(stopped_call(form, replies, after), replies)
+                self._add("failed", key, call.alias, rows, place)
+            raise
+        if made is None or any(map(_is_cut, replies.buffer.items)):
+            return
+        rows = self._rows_of(made.events, replies)
+        if made.failed:
+            self._add("failed", key, call.alias, rows, place)
+        else:
+            await self._keep(key, call.alias, rows, place)
+
+    def _rows_of(
+        self, events: Iterable[RecordedEvent], replies: MessageSequencePromise[Message]
+    ) -> list[Json]:
+        origins = {
+            number: origin
+            for number, promise in enumerate(replies.buffer.items)
+            if (origin := self._log.origin_of(promise)) is not None
+        }
+        return kept_rows(events, origins)
 
     async def _tool(
         self,

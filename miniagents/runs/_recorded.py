@@ -13,7 +13,7 @@ from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import InquiryCancelledError
 
 from ._call_keys import CallKey, RecordedFunction, function_of, key_of, question_of
-from ._recordings import AnyAgent, CallPlayer, MessageForm, RecordedEvent, error_data
+from ._recordings import AnyAgent, CallPlayer, MessageForm, RecordedEvent, error_data, has_ended
 from ._stores import CallStore, JournalEntry, JournalError
 
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
@@ -138,6 +138,28 @@ def outcome_of_call(
     if isinstance(failed, InquiryCancelledError | asyncio.CancelledError):
         return None
     return Made(tuple(events), failed is not None)
+
+
+def stopped_call(
+    form: MessageForm, replies: MessageSequencePromise[Message], after: float
+) -> list[RecordedEvent]:
+    """Return what is recorded of a call that was cancelled, perhaps because it had failed.
+
+    Args:
+        form: of its messages.
+        replies: of the call.
+        after: when, in seconds since it began.
+    """
+    events: list[RecordedEvent] = []
+    for number, promise in enumerate(replies.buffer.items):
+        buffer = cast("ReplayBuffer[object]", promise.buffer)
+        events += form.events_of(number, promise.message_class, buffer, stopped=after)
+        if has_ended(buffer) and buffer.error is not None:
+            return events
+    error = replies.buffer.error
+    if error is not None and has_ended(cast("ReplayBuffer[object]", replies.buffer)):
+        return [*events, RecordedEvent(0.0, "error", None, error_data(error))]
+    return [*events, RecordedEvent(0.0, "cancelled", None, after)]
 
 
 async def _ended(replies: MessageSequencePromise[Message]) -> BaseException | None:

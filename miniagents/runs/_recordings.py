@@ -20,6 +20,7 @@ from miniagents.models import MaxTurnsError, TypedAnswer, TypedAnswerError
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import (
     AgentTimeoutError,
+    InquiryCancelledError,
     LLMConfigError,
     LLMConnectionError,
     LLMError,
@@ -220,15 +221,19 @@ class MessageForm(Registry):
         return cls(known)
 
     def events_of(
-        self, number: int, kind: type[Message], buffer: ReplayBuffer[object]
+        self, number: int, kind: type[Message], buffer: ReplayBuffer[object], *, stopped: float | None = None
     ) -> list[RecordedEvent]:
         """Return the events of one message that has ended.
 
         Args:
             number: the position of the message in the call, from 0.
             kind: its class.
-            buffer: the buffer of the message; it is closed.
+            buffer: the buffer of the message.
+            stopped: when it was stopped if it was, in seconds since the call began. None: it is closed.
         """
+        if stopped is not None and not has_ended(buffer):
+            last = RecordedEvent(0.0, "cancelled", number, stopped)
+            return [RecordedEvent(0.0, "message", number, kind.__name__), *_parts(number, buffer), last]
         if buffer.error is not None:
             last = RecordedEvent(0.0, "error", number, error_data(buffer.error))
             return [RecordedEvent(0.0, "message", number, kind.__name__), *_parts(number, buffer), last]
@@ -273,6 +278,15 @@ class MessageForm(Registry):
                 return {**({"role": role} if unknown else {}), **self.fields_of(fields)}
             case _:
                 return {}
+
+
+def has_ended(buffer: ReplayBuffer[object]) -> bool:
+    """Return whether a stream has ended, with or without an error, and was not stopped before.
+
+    Args:
+        buffer: of the stream.
+    """
+    return buffer.closed and not isinstance(buffer.error, InquiryCancelledError)
 
 
 def _parts(number: int, buffer: ReplayBuffer[object]) -> Iterable[RecordedEvent]:
@@ -359,6 +373,8 @@ class CallPlayer:
         if event.what == "error":
             raise error_from_data(event.data if isinstance(event.data, dict) else {})
         if event.what == "cancelled":
+            if isinstance(event.data, float):
+                await self._until(event.data)
             await asyncio.sleep(_AFTER_CANCELLATION)
             raise self._broken(event, "it was cancelled")
 

@@ -11,6 +11,7 @@ the order in which they begin; a span that begins again after a restart gets a n
 | `model` | at, provider, name, server, streams | the call sends a request to a model |
 | `parts` | message, parts, times | parts of a message of the call have come |
 | `kept` | key, name, version, rows, place | the call is complete; it is not made again |
+| `failed` | key, name, version, rows, place | the call failed or was cancelled; it fails again |
 | `call_end` | at, outcome, error, data | the call ended |
 | `question` | id, kind, what is shown, digest, due | a person is asked, until a time in seconds since 1970 |
 | `answer` | id, answer | the answer came, perhaps with who gave it and when, or the time was over |
@@ -468,18 +469,42 @@ def kept_calls(events: Iterable[Event]) -> dict[str, deque[KeptCall]]:
     Raises:
         JournalError: the log has an event that it cannot have.
     """
-    parts: defaultdict[tuple[int, int], list[Json]] = defaultdict(list)
     calls: defaultdict[str, deque[KeptCall]] = defaultdict(deque)
+    for kind, key, call in _calls(events):
+        if kind == "kept":
+            calls[key].append(call)
+    return dict(calls)
+
+
+def failed_calls(events: Sequence[Event], *, parked: bool) -> dict[tuple[str, ...], KeptCall]:
+    """Return the calls of a run that failed or were cancelled, by their places; it has gone on behind them.
+
+    Args:
+        events: of its log.
+        parked: whether only those count behind which the run has waited for an answer: it went on then.
+    """
+    last = max((at for at, event in enumerate(events) if event[0] == "parked"), default=0)
+    calls: dict[tuple[str, ...], KeptCall] = {}
+    for kind, _, call in _calls(events[:last] if parked else events):
+        calls.pop(call.place, None)  # it was made again
+        if kind == "failed":
+            calls[call.place] = call
+    return calls
+
+
+def _calls(events: Iterable[Event]) -> Iterator[tuple[str, str, KeptCall]]:
+    """Yield the kind, the key and what was recorded of each call."""
+    parts: defaultdict[tuple[int, int], list[Json]] = defaultdict(list)
     for event in events:
         match event:
             case ["parts", int(span), int(message), list(data), _]:
                 parts[span, message] += data
-            case ["kept", _, str(key), str(name), str(version), list(rows), list(place)]:
+            case ["kept" | "failed" as kind, _, str(key), str(name), str(version), list(rows), list(place)]:
                 recorded = tuple(_recorded(rows, parts))
-                calls[key].append(KeptCall(name, recorded, version, tuple(map(str, place))))
-            case ["kept", int(_)]:
+                yield kind, key, KeptCall(name, recorded, version, tuple(map(str, place)))
+            case ["kept" | "failed", int(_)]:
                 pass  # its texts were dropped
-            case ["kept", *_]:
+            case ["kept" | "failed", *_]:
                 raise _unreadable()
             case [str(kind), *_] if kind not in KINDS:
                 raise JournalError(
@@ -489,7 +514,6 @@ def kept_calls(events: Iterable[Event]) -> dict[str, deque[KeptCall]]:
                 )
             case _:
                 pass
-    return dict(calls)
 
 
 def unsure_calls(events: Iterable[Event]) -> tuple[Counter[str], Counter[str]]:

@@ -10,7 +10,7 @@ from ._stores import Event
 _TEXT: Final = "…"  # what was not empty is not empty, so that frames keep their positions
 KINDS: Final[Mapping[Json, tuple[int, ...] | None]] = MappingProxyType(
     {
-        **dict.fromkeys(("began", "asked", "kept", "input", "delivered", "cut", "refused")),
+        **dict.fromkeys(("began", "asked", "kept", "failed", "input", "delivered", "cut", "refused")),
         **dict.fromkeys(("model", "reply", "intent", "void", "parked"), ()),
         "call": (5,),
         "parts": (3,),
