@@ -75,7 +75,14 @@ class RecordedCalls:
             if found is None or (found.failed and not self._errors):
                 replies = call.inquire(ctx.messages)
                 ctx.reply(replies)
-                made = await made_of(form, replies)
+                try:
+                    made = await made_of(form, replies)
+                except asyncio.CancelledError:  # an agent that takes over stops what has failed
+                    events = stopped_call(form, replies, 0.0)
+                    if events[-1].what == "error":
+                        entry = JournalEntry(function, question, tuple(events), failed=True)
+                        await self._journal.keep_all([(key, entry)])
+                    raise
                 if made is not None:
                     entry = JournalEntry(function, question, made.events, made.failed)
                     await self._journal.keep_all([(key, entry)])

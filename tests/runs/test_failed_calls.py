@@ -23,7 +23,7 @@ from miniagents import (
     model_agent,
     race,
 )
-from miniagents.ext.journal import MemoryJournal, answer_question, durable, open_questions
+from miniagents.ext.journal import MemoryJournal, answer_question, durable, open_questions, recorded
 from miniagents.ext.web import Frame, MessagePart, RunEnded, Runs
 from miniagents.testing import scripted_model
 from miniagents.tools import QuestionError, ToolSpec, ask
@@ -145,3 +145,12 @@ async def test_a_block_that_waited_behind_a_call_that_failed() -> None:
     with pytest.raises(ConnectionError):
         await block("down")
     assert "from B, down, from A, 2 played" == await block("up")
+
+
+async def test_a_recorded_failure_that_was_handled() -> None:
+    """With `errors=True` a call that failed is replayed, also if another agent has taken over."""
+    journal, other = MemoryJournal(), scripted_model(then="from B", alias="B")
+    async with MiniAgents():
+        for how in ("down", "up"):
+            first = recorded(_model(how), journal, version="1", errors=True)
+            assert "from B" == str(await fallback(first, other).inquire("question"))
