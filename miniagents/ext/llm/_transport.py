@@ -10,8 +10,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from importlib.util import find_spec
 from typing import Final, Protocol, TypeVar, cast, runtime_checkable
 from urllib.request import getproxies
@@ -19,6 +19,7 @@ from urllib.request import getproxies
 from pydantic import SecretStr
 
 from miniagents.streams import PromisingContext
+from miniagents.streams._readers import NEXT_TURN
 from miniagents.values import LLMConfigError
 
 from ._aws_events import AWS_EVENT_STREAM, AWSEventDecoder
@@ -27,7 +28,7 @@ from ._headers import response_headers
 from ._json import WireError, integer_at
 from ._settings import Endpoint
 from ._sse import MAX_EVENT, STRAY, ServerEvent, SSEDecoder
-from ._unpacking import unpacker
+from ._unpacking import Unpack, unpacker
 
 _SECONDS_TO_CLOSE: Final = 5.0
 
@@ -264,7 +265,6 @@ class EventSource:
         self.headers = response_headers(
             headers, status=integer_at(self._http, "status_code"), request_id=headers.get(request_id_header)
         )
-        self._damage: ConnectionError | None = None  # of a body that is damaged after its last event
         self.spoke = False
         self.ended = False
         self.may_be_cut = False
@@ -272,8 +272,9 @@ class EventSource:
         self._sse = (AWSEventDecoder() if aws else SSEDecoder()) if stream else None
         self._whole = bytearray()
         read = self._http.is_stream_consumed
-        self._unpack = unpacker("" if read else headers.get("content-encoding", ""))
-        self.body = _once(self._http.content) if read else self._http.aiter_raw()
+        unpack = unpacker("" if read else headers.get("content-encoding", ""))
+        body = _once(self._http.content) if read else self._http.aiter_raw()
+        self.body = body if unpack is None else self._unpacked(body, unpack)
 
     @property
     def is_event_stream(self) -> bool:
@@ -285,20 +286,16 @@ class EventSource:
 
         Raises:
             WireError: the body is larger than the limit.
-            ConnectionError: the compressed body is damaged.
         """
-        sse = self._sse
-        if sse is None:
+        if self._sse is None:
             return self._keep(data)
-        events = sse.feed(data) if self._unpack is None else self._unpacked(sse, self._unpack(data))
+        events = self._sse.feed(data)
         if not self.spoke:
             self.spoke = any(event.name != STRAY for event in events)
         return events
 
     def end(self) -> list[ServerEvent]:
         """Note that the body has ended; return the event that has no end, or the whole body."""
-        if self._damage is not None:
-            raise self._damage
         self.ended = True
         if self._sse is not None:
             self.may_be_cut = True
@@ -306,26 +303,31 @@ class EventSource:
         self.spoke = True
         return [ServerEvent("", bytes(self._whole))]
 
-    def _unpacked(self, sse: SSEDecoder | AWSEventDecoder, pieces: Iterable[bytes]) -> list[ServerEvent]:
-        """Feed a decoder with decompressed bytes; an error after an event is raised by the next call."""
-        if self._damage is not None:
-            raise self._damage
-        events: list[ServerEvent] = []
-        try:
-            for piece in pieces:
-                events += sse.feed(piece)
-        except ConnectionError as error:
-            if not events:
+    async def _unpacked(self, body: AsyncGenerator[bytes], unpack: Unpack) -> AsyncGenerator[bytes]:
+        """Yield the bytes of a compressed body in steps.
+
+        A small piece may become a large one, so other tasks and time limits have a turn between two steps.
+
+        Raises:
+            ConnectionError: the body is damaged.
+        """
+        async with aclosing(body):
+            try:
+                async for data in body:
+                    for step in unpack(data):
+                        yield step
+                        await NEXT_TURN
+            except Exception:
+                for step in unpack(self.unread()):  # what came before the connection broke
+                    yield step
+                    await NEXT_TURN
                 raise
-            self._damage = error
-        return events
 
     def _keep(self, data: bytes) -> list[ServerEvent]:
         """Add bytes to a body that is not a stream."""
-        for piece in (data,) if self._unpack is None else self._unpack(data):
-            self._whole += piece
-            if len(self._whole) > MAX_EVENT:
-                raise WireError("the answer is larger than the limit for an answer")
+        self._whole += data
+        if len(self._whole) > MAX_EVENT:
+            raise WireError("the answer is larger than the limit for an answer")
         return []
 
     def unread(self) -> bytes:

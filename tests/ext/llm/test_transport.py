@@ -28,6 +28,7 @@ from miniagents.ext.llm._transport import ClientPool, EventSource, http_client, 
 from miniagents.ext.llm.openai import openai_agent
 from miniagents.values import LLMConfigError
 from tests.support.sse_server import (
+    answer,
     hold,
     serve,
     sse,
@@ -402,3 +403,27 @@ async def test_a_body_has_a_cap() -> None:
     (event,) = await read(source)
     assert (MAX_EVENT, True) == (len(event.data), source.ended)
     await source.release()
+
+
+@on_each_wire
+async def test_a_small_body_that_becomes_large(wire: Wire) -> None:
+    """While a body that is small and becomes large is read, other tasks run, so a time limit ends it."""
+    packed = gzip.compress(b": ping\n\n" * 2**20 + b"".join(wire.good("Hel", "lo")))  # 20 kB of 8 MB
+    headers = {"Content-Encoding": "gzip"}
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    large = answer(200, packed, headers, "text/event-stream")
+    async with asking(wire, sse(*wire.good("Hel", "lo")), large) as asked:
+        await asked.inquire()  # the client is made
+        task = asyncio.create_task(others())
+        async for message in asked.inquire():
+            before = turns
+            assert "Hello" == str(await message)
+            assert turns - before >= 100  # of 128 steps
+        task.cancel()
