@@ -288,6 +288,7 @@ class _Reading:
         """Read the next bytes and decode them. If an error came after the last parts, raise it first."""
         if self._failure is not None:
             raise self._failure
+        self._clock.check()
         source, answer = self.source, self.answer
         progressed = False
         with self._clock:

@@ -118,6 +118,15 @@ class Clock:
             if task.uncancel() <= self._cancelled_before and error is not None:
                 raise self._overdue() from None
 
+    def check(self) -> None:
+        """Raise the error of a limit that has passed, also if no wait was long enough to be cancelled.
+
+        Raises:
+            Overdue: a limit has passed.
+        """
+        if self.remaining <= 0:
+            raise self._overdue()
+
     def stop(self) -> None:
         """Cancel the timer: the call does not wait any more."""
         if self._timer is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -144,6 +145,28 @@ async def test_cancelled_when_the_time_is_up() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert waiting.cancelled()
+
+
+@on_each_wire
+@pytest.mark.parametrize("limit", ["first_token_timeout", "total_timeout"])
+async def test_a_server_that_is_never_waited_for(wire: Wire, limit: str) -> None:
+    """The time limits end a call also if more bytes have come each time that they are read."""
+    began = time.monotonic()
+
+    async def body() -> AsyncGenerator[bytes]:
+        if limit == "total_timeout":
+            yield b"".join(wire.begun("a"))
+        while time.monotonic() - began < 5:
+            yield (wire.idle if limit == "first_token_timeout" else wire.piece("a")) * 1000
+
+    def respond(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body())
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(respond)) as http, MiniAgents():
+        kind = AsyncAnthropic if wire.name == "anthropic" else AsyncOpenAI
+        client = kind(api_key=KEY, base_url="http://model.example", http_client=http)
+        with pytest.raises(LLMTimeoutError, match=limit):
+            await wire.agent.inquire("Hello", model="m", client=client, **{limit: 0.1})
 
 
 @on_each_wire
