@@ -18,6 +18,7 @@ from ._formats import AT_ONCE, Row, RowsError, RowSource, file_errors, sha256_of
 
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _BATCH: Final = 1000
+_DEEPEST: Final = 40  # levels of lists and objects
 
 
 # Values of pyarrow, which has no types.
@@ -233,6 +234,8 @@ class ParquetWriter:
             made = _ARROW.array(values)
         except (_ARROW.ArrowException, TypeError, ValueError, OverflowError):
             made = None
+        if made is not None and _too_deep(made.type):
+            made = None
         if made is not None and not ("double" in str(made.type) and _made_number(values, made.to_pylist())):
             self._widen(name, made.type)
             return made
@@ -307,6 +310,14 @@ def _beside(source: ParquetRows, added: Iterator[_Batch]) -> Iterator[_Batch]:
             columns = [*old.slice(0, size).columns, *new.slice(begin, size).columns]
             yield _ARROW.record_batch(columns, schema=_joined(source.schema, new.schema))
             old, begin = old.slice(size), begin + size
+
+
+def _too_deep(kind: _Type) -> bool:
+    """Whether values are nested deeper than Arrow writes or Parquet reads."""
+    level: list[_Type] = [kind]
+    for _ in range(_DEEPEST):
+        level = [each.field(at).type for each in level for at in range(each.num_fields)]
+    return bool(level)
 
 
 def _made_number(value: object, kept: object) -> bool:

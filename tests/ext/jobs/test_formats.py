@@ -132,6 +132,17 @@ def test_truth_beside_floats(tmp_path: Path, value: object, shown: object) -> No
         assert shown in [row["x"] for row in read]
 
 
+@pytest.mark.logs("have no type in common")
+@pytest.mark.parametrize("depth", [30, 55, 300])
+@pytest.mark.parametrize(("begin", "end"), ["[]", ('{"a": ', "}")])
+def test_parquet_of_deep_rows(tmp_path: Path, depth: int, begin: str, end: str) -> None:
+    """A value that is nested deeper than Parquet can be read is written as a text."""
+    text = f"{begin * depth}1{end * depth}"
+    row: Row = {"x": json.loads(text)}
+    (read,) = read_rows(written(tmp_path / "rows.parquet", [row]))
+    assert read["x"] in (row["x"], text)
+
+
 def test_times_of_nanoseconds(tmp_path: Path) -> None:
     """J6: times with nanoseconds, which Python's cannot have, are read as texts, and written as they were."""
     pyarrow = pytest.importorskip("pyarrow")
