@@ -63,7 +63,7 @@ ADDABLE: Final = ("finish", "usage", "cost")
 _PLAIN: Final = frozenset({Message, UserMessage, AssistantMessage, SystemMessage, ToolMessage, ErrorMessage})
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _MANY: Final = 0.1  # of the rows: so many answers are those of a job, and not only of an estimate
-_LOOKED_AT: Final = 100  # first rows that are compared to recognise a finished job
+_LOOKED_AT: Final = 100  # rows that are compared to recognise a finished job, or at a time
 
 
 async def map_file(
@@ -146,7 +146,9 @@ async def map_file(
             ordered=True,
             for_file=True,
         )
-        result = await _FileJob(job, rows, out, form, journal, added, id, confirm).run()
+        # A function may make another message of some rows only, so all of them are compared.
+        compared = _LOOKED_AT if message is None else None
+        result = await _FileJob(job, rows, out, form, journal, added, id, confirm, compared).run()
     return replace(result, seconds=time.monotonic() - began)
 
 
@@ -175,6 +177,7 @@ class _FileJob:
     columns: Mapping[str, str]
     row_id: str | None
     confirm: Callable[[str], bool] | None
+    compared: int | None  # how many of the first rows are compared to recognise a finished job; None for all
 
     async def run(self) -> JobResult:
         """Send the rows without an answer, and write all rows."""
@@ -352,10 +355,12 @@ class _FileJob:
         text = json.dumps([*data, accept] if accept else data)
         return CallKey(self.job.records.key(f"finished {text}").digest, JOB)
 
-    async def _first_rows(self) -> str:
-        """A hash of the messages for the first rows, which differs after a change of the prompt."""
+    async def _messages(self) -> str:
+        """A hash of the messages for the compared rows, which differs after a change of the prompt."""
         maker, seen = self.job.maker(), hashlib.sha256()
-        for index, row in enumerate(islice(self.rows, _LOOKED_AT)):
+        for index, row in enumerate(islice(self.rows, self.compared)):
+            if index % _LOOKED_AT == 0:
+                await asyncio.sleep(0)
             seen.update(cast("CallKey", (await maker.call(index, row)).key).digest)
         return seen.hexdigest()
 
@@ -370,7 +375,7 @@ class _FileJob:
                 pass
             case _:
                 return None
-        if (failed and self.job.settings.retry_failed) or asks != await self._first_rows():
+        if (failed and self.job.settings.retry_failed) or asks != await self._messages():
             return None
         if not out.is_file() or written != await asyncio.to_thread(sha256_of, out):
             return None
@@ -392,7 +397,7 @@ class _FileJob:
             "rows": result.rows,
             "failed": result.failed,
             "out": await asyncio.to_thread(sha256_of, out),
-            "asks": await self._first_rows(),
+            "asks": await self._messages(),
         }
         entry = CallRecords.noted(JournalEntry(self.job.records.function, "finished", ()), note)
         await self.journal.keep_all([(self._finished_key(self.job.source), entry)])

@@ -284,6 +284,29 @@ async def test_another_message_is_another_question(tmp_path: Path) -> None:
     assert ["to Judge 1.", "to Rate 1.", "to Judge 1."] == outs
 
 
+async def test_another_message_of_some_rows(tmp_path: Path) -> None:
+    """If ``message=`` makes another message of some rows only, these are sent, also if the job was done."""
+    source, asked = write_rows(tmp_path, 200), list[str]()
+
+    @miniagent
+    async def note(ctx: InteractionContext) -> None:
+        asked.append(str(await ctx.messages))
+        ctx.reply(asked[-1])
+
+    for how, count in (("", 200), (" with care", 5), (" with care", 0)):
+        asked.clear()
+        async with MiniAgents():
+            await map_file(
+                note,
+                source,
+                tmp_path / "out.jsonl",
+                message=lambda row, how=how: f"{row['n']}{how if row['n'] >= 195 else ''}",  # type: ignore[misc]
+            )
+        assert count == len(asked)
+        last = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[-1])
+        assert f"199{how}" == last["output"]
+
+
 async def test_a_file_that_changes_while_the_job_runs(tmp_path: Path) -> None:
     """If the input changes while the job runs, that is said, and no file is written; then it goes on."""
     asked: list[int] = []
