@@ -23,7 +23,6 @@ from io import BytesIO
 from math import isfinite
 from pathlib import Path
 from select import select
-from threading import Lock
 from types import MappingProxyType
 from typing import IO, Final, Literal, Protocol, TypeAlias, TypeVar, cast
 
@@ -39,7 +38,6 @@ _LONGEST: Final = 64 * 2**20  # bytes of a line
 _SHOWN: Final = 40
 _PIPE: Final = 4096  # bytes for which a pipe has room if it has any
 _NO_ROOM: Final = 0.01  # seconds until a full pipe is looked at again
-_CSV_LIMIT: Final = Lock()
 _PARQUET: Final = "miniagents.ext.jobs._parquet"  # it needs pyarrow
 
 Row: TypeAlias = dict[str, object]
@@ -419,20 +417,18 @@ def _header(rows: Iterator[tuple[int, list[str]]], name: str) -> list[str]:
 def _csv_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of CSV that are not empty, each with the number of its last line.
 
-    Texts of a row may be long. Their limit is one of the whole process, so it is put back after each row, and
-    rows of two files are not read at the same time by two threads.
+    Texts of a row may be long. Their limit is one of the whole process, so it is put back after each row.
     """
     reader = csv.reader((line for _, line in lines_of(file, name)), strict=True)
     values: list[str] | None = []
     while values is not None:
-        with _CSV_LIMIT:
-            before = csv.field_size_limit(_LONGEST)
-            try:
-                values = next(reader, None)
-            except csv.Error as error:
-                raise RowsError(f"{name}, line {reader.line_num}: this is not CSV: {error}.") from None
-            finally:
-                csv.field_size_limit(before)
+        before = csv.field_size_limit(_LONGEST)
+        try:
+            values = next(reader, None)
+        except csv.Error as error:
+            raise RowsError(f"{name}, line {reader.line_num}: this is not CSV: {error}.") from None
+        finally:
+            csv.field_size_limit(before)
         if values:
             yield reader.line_num, values
 

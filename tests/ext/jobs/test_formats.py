@@ -1,13 +1,11 @@
 """Rows in files: what is read, what is refused and where, what is written."""
 
-import csv
 import gzip
 import hashlib
 import json
 import sys
 import tracemalloc
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -60,20 +58,6 @@ def test_csv(tmp_path: Path) -> None:
     (tmp_path / "header.csv").write_text("id,text\n")
     assert (list(read_rows(tmp_path / "header.csv")), read_rows(tmp_path / "header.csv").count()) == ([], 0)
     assert ("id", "text") == read_rows(tmp_path / "header.csv").columns
-
-
-def test_csv_in_several_threads(tmp_path: Path) -> None:
-    """Several threads can read long texts of CSV at once; the limit of Python's module stays what it is."""
-    path = tmp_path / "long.csv"
-    path.write_text("text\n" + f"{'x' * 2000}\n" * 300)
-    before = csv.field_size_limit(1000)
-    try:
-        with ThreadPoolExecutor(4) as threads:
-            counts = threads.map(lambda _: read_rows(path).count(), range(40))
-        assert [300] * 40 == list(counts)
-        assert 1000 == csv.field_size_limit()
-    finally:
-        csv.field_size_limit(before)
 
 
 TYPED: list[Row] = [
