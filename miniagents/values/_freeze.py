@@ -432,6 +432,11 @@ def form_in_model(value: object) -> str | dict[str, object] | None:
 
     Args:
         value: A URL or an IP address, which is a text; or a dataclass, which is its fields. None for others.
+
+    Example:
+        >>> from ipaddress import ip_address
+        >>> form_in_model(ip_address("127.0.0.1")), form_in_model(1)
+        ('127.0.0.1', None)
     """
     if is_dataclass(value) and not isinstance(value, type | FrozenValue):
         return {each.name: cast("object", getattr(value, each.name)) for each in fields(value)}
