@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import ClassVar, Final, Self, cast
 
 from miniagents.agents import DIALOGS, INTERRUPTED, NOT_ALLOWED_YET, InteractionContext, MiniAgents
-from miniagents.messages import Message, MessagePromise, MessageSequencePromise
+from miniagents.messages import Message, MessagePromise
 from miniagents.messages._tokens import resolved
 from miniagents.models import (
     CARRIER,
@@ -293,26 +293,23 @@ class LoggedCalls:
         except asyncio.CancelledError:
             after = asyncio.get_running_loop().time() - began
             if not (self._log.questions.closed or self._context.cancelling):  # else it is to be made again
-                rows = self._rows_of(stopped_call(form, replies, after), replies)
-                self._add("failed", key, call.alias, rows, place)
+                self._add_failed(key, call.alias, stopped_call(form, replies, after), place)
             raise
         if made is None or any(map(_is_cut, replies.buffer.items)):
             return
-        rows = self._rows_of(made.events, replies)
         if made.failed:
-            self._add("failed", key, call.alias, rows, place)
-        else:
-            await self._keep(key, call.alias, rows, place)
-
-    def _rows_of(
-        self, events: Iterable[RecordedEvent], replies: MessageSequencePromise[Message]
-    ) -> list[Json]:
+            self._add_failed(key, call.alias, made.events, place)
+            return
         origins = {
             number: origin
             for number, promise in enumerate(replies.buffer.items)
             if (origin := self._log.origin_of(promise)) is not None
         }
-        return kept_rows(events, origins)
+        await self._keep(key, call.alias, kept_rows(made.events, origins), place)
+
+    def _add_failed(self, key: str, name: str, events: Sequence[RecordedEvent], place: Iterable[str]) -> None:
+        # With its parts: those that the log has may come behind this.
+        self._add("failed", key, name, kept_rows(events, {}), place)
 
     async def _tool(
         self,
