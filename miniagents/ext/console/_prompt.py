@@ -5,18 +5,22 @@ Enter sends, Ctrl+Space begins a new line, arrow up brings back what was typed; 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TextIO
+from typing import Final, TextIO
 
 from prompt_toolkit import PromptSession, print_formatted_text
 from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
 KEYS = "Enter sends, Ctrl+Space begins a new line"
 
+_TYPED: Final = InMemoryHistory()
+"""What was typed in this process: a user agent has a new screen for each turn."""
+
 
 def new_prompt(interrupt: type[BaseException], /) -> Callable[[str], Awaitable[str]]:
-    """Return what asks for a message under an alias; it remembers what was typed as long as it lives.
+    """Return what asks for a message under an alias.
 
     Args:
         interrupt: what Ctrl-C raises while it asks. Ctrl-D on an empty line raises `EOFError`.
@@ -26,6 +30,7 @@ def new_prompt(interrupt: type[BaseException], /) -> Callable[[str], Awaitable[s
         key_bindings=_keys(),
         prompt_continuation=FormattedText([("", "... ")]),
         interrupt_exception=interrupt,
+        history=_TYPED,
     )
 
     async def ask(alias: str) -> str:

@@ -17,9 +17,11 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+from miniagents import MiniAgents
 from miniagents.ext.console import Screen
 from miniagents.ext.console._prompt import new_prompt
 from miniagents.ext.console._read_line import read_line
+from miniagents.ext.console_user_agent import console_user_agent
 from tests.support.amounts import amount
 from tests.support.sources import turns
 
@@ -195,6 +197,18 @@ async def test_arrow_up_brings_the_last_message_back() -> None:
         await turns(20)  # until prompt_toolkit has loaded its history, in a task of its own
         keys.send_text("\x1b[A" + ENTER)
         assert "hello" == await asked
+
+
+async def test_arrow_up_in_a_dialog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a dialog with the console user, arrow up brings back what was typed in an earlier turn."""
+    monkeypatch.setattr("miniagents.ext.console._output.is_terminal", lambda: True)
+    with keyboard() as keys:
+        async with MiniAgents():
+            for text in ("hello" + ENTER, "\x1b[A" + ENTER):
+                said = console_user_agent.inquire()
+                await turns(50)  # until prompt_toolkit has loaded its history, in a task of its own
+                keys.send_text(text)
+                assert "hello" == str(await said)
 
 
 async def test_lines_of_a_pipe_are_messages(
