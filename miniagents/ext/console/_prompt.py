@@ -12,6 +12,9 @@ from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.utils import is_dumb_terminal
+
+from . import _plain
 
 KEYS = "Enter sends, Ctrl+Space begins a new line"
 
@@ -41,8 +44,11 @@ def new_prompt(interrupt: type[BaseException], /) -> Callable[[str], Awaitable[s
 
 
 def write_styled(out: TextIO, parts: list[tuple[str, str]], /) -> None:
-    """Write pieces of text, each behind its style, at once."""
-    print_formatted_text(FormattedText(parts), end="", file=out, flush=True)
+    """Write pieces of text, each behind its style, at once; a terminal that has no styles gets the text."""
+    if is_dumb_terminal():
+        _plain.write_styled(out, parts)
+    else:
+        print_formatted_text(FormattedText(parts), end="", file=out, flush=True)
 
 
 def _keys() -> KeyBindings:

@@ -25,6 +25,12 @@ def test_on_a_pipe_lines_are_plain() -> None:
     assert "a notice\nBOT: Hello\n" == written(io.StringIO(), is_terminal=False)
 
 
+def test_at_a_terminal_without_styles_lines_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that knows no commands (`TERM=dumb`, as in Emacs) gets the text alone."""
+    monkeypatch.setenv("TERM", "dumb")
+    assert "a notice\nBOT: Hello\n\n" == written(io.StringIO(), is_terminal=True)
+
+
 def test_nothing_in_a_text_commands_the_screen() -> None:
     """Control characters are removed, from texts, names and notices; line breaks stay."""
     out = io.StringIO()
