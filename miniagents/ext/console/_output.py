@@ -82,7 +82,7 @@ class Screen:
             OutputError: it cannot be written.
         """
         if self.is_terminal:
-            self._styled([("ansiblue bold", strip_control(alias)), ("", ": ")])
+            self._styled([("ansiblue bold", self._shown(alias)), ("", ": ")])
         else:
             self.text(f"{alias}: ")
 
@@ -95,9 +95,8 @@ class Screen:
         Raises:
             OutputError: it cannot be written.
         """
-        encoding = self.out.encoding or "utf-8"
         try:
-            self.out.write(strip_control(text).encode(encoding, errors="replace").decode(encoding))
+            self.out.write(self._shown(text))
             self.out.flush()
         except OSError as error:
             raise OutputError(f"the output cannot be written: {error.strerror or error}") from error
@@ -120,7 +119,7 @@ class Screen:
             OutputError: it cannot be written.
         """
         if self.is_terminal:
-            self._styled([("ansibrightblack", strip_control(text)), ("", "\n")])
+            self._styled([("ansibrightblack", self._shown(text)), ("", "\n")])
         else:
             self.text(f"{text}\n")
 
@@ -152,6 +151,11 @@ class Screen:
         if text.strip().lower() == "exit":
             raise EOFError("the user left the dialog")
         return text
+
+    def _shown(self, text: str) -> str:
+        """Return what of a text is written."""
+        encoding = self.out.encoding or "utf-8"
+        return strip_control(text).encode(encoding, errors="replace").decode(encoding)
 
     def _styled(self, parts: list[tuple[str, str]]) -> None:
         try:

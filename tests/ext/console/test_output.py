@@ -49,6 +49,16 @@ def test_what_the_encoding_does_not_have_is_replaced() -> None:
     assert b"h?llo ? ?" == raw.getvalue()
 
 
+def test_names_and_notices_in_another_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a terminal, too, names and notices that the output cannot hold have question marks."""
+    monkeypatch.setenv("TERM", "dumb")
+    raw = io.BytesIO()
+    screen = Screen(io.TextIOWrapper(raw, encoding="ascii"), is_terminal=True)
+    screen.alias("H\u00e9l\u00e8ne")
+    screen.line("\u2603")
+    assert b"H?l?ne: ?\n" == raw.getvalue()
+
+
 def test_each_piece_is_there_at_once() -> None:
     """A token is flushed as soon as it is written."""
     raw = io.BytesIO()
