@@ -527,6 +527,18 @@ class TestLive:
             await expect(page.locator("#box")).to_have_value("third\nfirst\nsecond")
             await expect(said).to_have_text(["count 200", "stop it"])
 
+    async def test_what_it_did_not_take(self, tmp_path: Path) -> None:
+        """What the agent has not taken when it is stopped is in the box again, behind what was typed there."""
+        async with opened(tmp_path, agent="listener") as (_, _, page):
+            await say(page, "count 200")
+            await expect(page.locator(".text")).to_contain_text("1 2 3")
+            await say(page, "what is next")
+            await expect(page.locator(".waits")).to_have_text("what is next")
+            await page.keyboard.type("a draft")
+            await page.locator("#stop").click()
+            await answered(page)
+            await expect(page.locator("#box")).to_have_value("a draft\nwhat is next")
+
 
 class TestQuestions:
     async def test_allow_after_a_restart(self, tmp_path: Path) -> None:

@@ -174,10 +174,7 @@ function listen(mine, run) {
 async function ended(mine, answer) {
   const left = mine === open ? conversation.notTaken() : [];
   setBusy(mine, false);
-  if (left.length && !box.value) {
-    box.value = left.join("\n");
-    fit();
-  }
+  if (left.length) giveBack(left.join("\n"));
   if (mine === open && problem.classList.contains("mild")) complain("");
   announce(`${answer.agent}: ${answer.spoken}`);
   changed(mine.id);
