@@ -269,6 +269,27 @@ class TestTalk:
 
 
 class TestMistakes:
+    async def test_edit_that_is_not_sent(self, tmp_path: Path) -> None:
+        """The new words of a question are not lost: its form waits for an answer, and the box has what is refused."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "one")
+            await answered(page)
+            await page.locator(".question").hover()
+            await page.get_by_role("button", name="Edit").click()
+            form = page.get_by_role("textbox", name="Your question")
+            await form.fill("one more")
+            await say(page, "wait 40")
+            await expect(page.locator(".text").last).to_contain_text("1 2 3")
+            await form.press("Enter")
+            await expect(page.get_by_role("alert")).to_contain_text("The answer is not complete yet.")
+            await expect(form).to_have_value("one more")
+            (tmp_path / "go").touch()
+            await answered(page, 2)
+            await page.route("**/runs", lambda route: route.abort())
+            await form.press("Enter")
+            await expect(page.locator("#box")).to_have_value("one more")
+            await expect(page.locator(".question .said")).to_have_text(["one", "wait 40"])
+
     async def test_enter_during_an_answer(self, tmp_path: Path) -> None:
         """P4: Enter while an answer comes keeps the text, and says what to do; the sentence goes with the answer."""
         async with opened(tmp_path) as (_, _, page):

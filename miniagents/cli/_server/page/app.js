@@ -28,7 +28,7 @@ function chat(id) {
   return { id, title: "", count: 0, run: null, began: null, busy: false, stopped: false, leave: null, answer: null };
 }
 
-const conversation = new Conversation($("conversation"), $("scroller"), $("newer"), { regenerate, edit });
+const conversation = new Conversation($("conversation"), $("scroller"), $("newer"), { regenerate, edit, hasToWait });
 const list = new ThreadList($("threads"), { rename, remove });
 const others = new BroadcastChannel("miniagents"); // this page in other tabs
 
@@ -53,11 +53,7 @@ async function say(when = "queue") {
     await sayNow(text, when);
     return;
   }
-  if (open.busy) {
-    const todo = open.answer?.isAsking ? "The agent waits for your answer to its question." : "The answer is not complete yet.";
-    complain(`${todo} Send your message when the answer has ended, or press Esc to stop it.`, true);
-    return;
-  }
+  if (hasToWait()) return;
   box.value = "";
   fit();
   const question = conversation.ask(text, open.count);
@@ -68,6 +64,14 @@ async function say(when = "queue") {
       welcome();
     }
   });
+}
+
+/** Whether a message cannot be sent now; a sentence says why. */
+function hasToWait() {
+  if (!open.busy) return false;
+  const todo = open.answer?.isAsking ? "The agent waits for your answer to its question." : "The answer is not complete yet.";
+  complain(`${todo} Send your message when the answer has ended, or press Esc to stop it.`, true);
+  return true;
 }
 
 /** Say something to the agent while it works. */
@@ -104,11 +108,13 @@ async function regenerate() {
 }
 
 async function edit(question, index, text) {
-  if (open.busy) return;
   conversation.withdrawFrom(question);
   conversation.ask(text, index);
   box.focus();
-  await run({ edit: index, text }, reload);
+  await run({ edit: index, text }, (mine) => {
+    if (mine === open) giveBack(text);
+    return reload(mine);
+  });
 }
 
 /** Start a run; `undo` restores the page if the server refuses. */

@@ -28,7 +28,7 @@ export class Conversation {
    * @param {HTMLElement} list - the element for questions and answers.
    * @param {HTMLElement} scroller - the element that scrolls.
    * @param {HTMLElement} newer - shown if there is more text below.
-   * @param {{regenerate: () => void, edit: (question: Element, index: number, text: string) => void}} actions - of the buttons.
+   * @param {{regenerate: () => void, edit: (question: Element, index: number, text: string) => void, hasToWait: () => boolean}} actions - of the buttons.
    */
   constructor(list, scroller, newer, actions) {
     this.#list = list;
@@ -182,7 +182,7 @@ export class Conversation {
     };
     const send = (event) => {
       event.preventDefault();
-      if (!box.value.trim()) return;
+      if (!box.value.trim() || this.#actions.hasToWait()) return;
       done();
       this.#actions.edit(node, index, box.value.trim());
     };
