@@ -494,6 +494,33 @@ class TestChats:
                 await answered(page, 2)
                 assert COUNTED == await page.locator(".text").last.inner_text()
 
+    async def test_what_another_browser_said(self, tmp_path: Path) -> None:
+        """What was said, or put in other words, in another browser is shown before anything follows it."""
+        async with opened(tmp_path) as (_, chromium, one):
+            await say(one, "one")
+            await answered(one)
+            two = await chromium.new_page()
+            await two.goto(one.url)
+            await answered(two)
+            await say(two, "two")
+            await answered(two, 2)
+            await say(one, "three")
+            await expect(one.locator(".text")).to_have_text(["one", "two"])
+            await expect(one.get_by_role("alert")).to_contain_text("This chat went on elsewhere.")
+            await expect(one.locator("#box")).to_have_value("three")
+            await one.locator("#box").press("Enter")
+            await answered(one, 3)
+            await two.evaluate("dispatchEvent(new Event('online'))")
+            await answered(two, 3)
+            await one.locator(".question").last.hover()
+            await one.get_by_role("button", name="Edit").last.click()
+            await one.keyboard.type("four")
+            await one.keyboard.press("Enter")
+            await expect(one.locator(".text").last).to_have_text("threefour")
+            await answered(one, 3)
+            await two.evaluate("dispatchEvent(new Event('online'))")
+            await expect(two.locator(".text")).to_have_text(["one", "two", "threefour"])
+
 
 class TestLive:
     async def test_say_while_it_works(self, tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ loading();
 let open = chat(null);
 
 function chat(id) {
-  return { id, title: "", count: 0, run: null, began: null, busy: false, stopped: false, leave: null, answer: null };
+  const now = { run: null, began: null, busy: false, stopped: false, leave: null, answer: null };
+  return { id, title: "", count: 0, known: contents([]), ending: null, ...now };
 }
 
 const conversation = new Conversation($("conversation"), $("scroller"), $("newer"), { regenerate, edit, hasToWait });
@@ -47,6 +48,9 @@ function loading() {
 
 async function say(when = "queue") {
   await loaded; // a user who types early has to give the token first
+  const mine = open;
+  await mine.ending; // it says the place of this message
+  if (mine !== open) return;
   const text = box.value.trim();
   if (!text) return;
   if (open.busy && info.interactive) {
@@ -140,6 +144,11 @@ async function begin(mine, what) {
   if (mine.id === null) {
     mine.id = (await api.newThread()).id;
     if (mine === open) history.replaceState(null, "", address(mine.id));
+  } else {
+    await mine.ending;
+    if (isNewer(await api.thread(mine.id), mine)) {
+      throw new api.ServerError("This chat went on elsewhere. Read what is new, and send your message again.", 409);
+    }
   }
   const begun = await api.begin(mine.id, what);
   changed(mine.id);
@@ -167,7 +176,7 @@ function listen(mine, run) {
         said = null;
       } else answer.take(frame);
       if (frame.type === "question") announce(answer.asked);
-      if (frame.type === "run_ended") ended(mine, answer);
+      if (frame.type === "run_ended") mine.ending = ended(mine, answer);
     },
     onConnection: (connected) => answer.connected(connected),
     onGone() {
@@ -186,7 +195,7 @@ async function ended(mine, answer) {
   changed(mine.id);
   try {
     const kept = await api.thread(mine.id);
-    mine.count = kept.messages.length;
+    know(mine, kept);
     const last = kept.messages.findLastIndex((each) => each.role === "user");
     answer.figures(kept.messages.slice(last + 1));
   } catch (error) {
@@ -247,7 +256,7 @@ async function reload(mine) {
   try {
     const kept = await api.thread(mine.id);
     if (mine !== open) return;
-    mine.count = kept.messages.length;
+    know(mine, kept);
     mine.title = kept.title;
     setBusy(mine, false);
     conversation.show(kept.messages, kept.run === null);
@@ -264,13 +273,30 @@ async function reload(mine) {
   }
 }
 
-/** Reload the chat if it was continued in another tab or by another client. */
+/** What a conversation says. */
+function contents(messages) {
+  return JSON.stringify(messages.map(({ role, text }) => [role, text]));
+}
+
+/** Note what a chat of the server says; the page shows this. */
+function know(mine, kept) {
+  mine.count = kept.messages.length;
+  mine.known = contents(kept.messages);
+}
+
+/** Whether a chat was continued or changed in another tab or by another client. */
+function isNewer(kept, mine) {
+  return kept.run !== null || contents(kept.messages) !== mine.known;
+}
+
+/** Reload the chat if it is newer than what the page shows. */
 async function look() {
   const mine = open;
+  await mine.ending;
   await refresh();
   if (mine.id === null || mine.busy || mine !== open) return;
   const kept = await api.thread(mine.id).catch(() => null);
-  if (kept && mine === open && !mine.busy && (kept.run || kept.messages.length !== mine.count)) await reload(mine);
+  if (kept && mine === open && !mine.busy && isNewer(kept, mine)) await reload(mine);
 }
 
 async function refresh() {
