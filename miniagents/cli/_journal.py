@@ -4,9 +4,7 @@ import argparse
 import asyncio
 import json
 import re
-import sys
 from collections.abc import Container, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, Literal, cast
 
 from miniagents.errors import QuestionError
+from miniagents.ext.console import OutputError, Screen
 from miniagents.ext.journal import (
     Journal,
     JournalError,
@@ -44,7 +43,7 @@ Examples:
 FILE is a journal in SQLite, or the address of one in Postgres (postgresql://...). All actions work while
 others use the journal. miniagents journal ACTION --help explains an action.
 
-Exit code: 0; 2 for wrong input.
+Exit code: 0; 1 if the output could not be written; 2 for wrong input.
 """
 _RUNS_EPILOG: Final = """\
 Example:
@@ -286,38 +285,41 @@ def run_journal(options: JournalOptions) -> int:
     Raises:
         JournalError: it is not a journal, or cannot be read or written, or has no such run, or the question
             cannot be answered like this.
-        OSError: the timeline cannot be written.
+        OutputError: the output, or the timeline, cannot be written.
     """
-    with suppress(BrokenPipeError):  # the reader of the pipe has left, as `head` does: a normal end
-        if options.what == "prune":
-            with journal_at(options.file) as journal:
-                removed = journal.prune(
-                    older_than=options.older_than, unused_for=options.unused_for, max_bytes=options.max_size
-                )
-            sys.stdout.write(f"{removed} calls and ended runs removed\n")
-        elif options.what in {"runs", "questions"} or options.run is not None:
-            asyncio.run(_of_runs(options))
-        elif options.what == "show":
-            _show(options.file)
-        else:
-            sys.stdout.writelines(f"{json.dumps(_data(call))}\n" for call in _calls(options.file))
+    screen = Screen.of_process()
+    if options.what == "prune":
+        with journal_at(options.file) as journal:
+            removed = journal.prune(
+                older_than=options.older_than, unused_for=options.unused_for, max_bytes=options.max_size
+            )
+        screen.text(f"{removed} calls and ended runs removed\n")
+    elif options.what in {"runs", "questions"} or options.run is not None:
+        asyncio.run(_of_runs(options, screen))
+    elif options.what == "show":
+        _show(options.file, screen)
+    else:
+        for call in _calls(options.file):
+            screen.text(f"{json.dumps(_data(call))}\n")
     return 0
 
 
-async def _of_runs(options: JournalOptions) -> None:
+async def _of_runs(options: JournalOptions, screen: Screen) -> None:
     async with journal_at(options.file) as journal:
         if options.run is not None:
-            await _of_run(journal, options.run, options)
+            await _of_run(journal, options.run, options, screen)
             return
         if options.what == "runs":
             records, served = await journal.find(limit=_MOST_RUNS), await journal.served_versions()
-            sys.stdout.writelines(f"{_run_line(record, served)}\n" for record in records)
-            return
-        found = await open_questions(journal, answered=True)
-        sys.stdout.writelines(f"{_question_line(each)}\n" for each in found)
+            lines = [_run_line(record, served) for record in records]
+        else:
+            lines = [_question_line(each) for each in await open_questions(journal, answered=True)]
+        screen.text("".join(f"{line}\n" for line in lines))
 
 
-async def _of_run(journal: Journal | PostgresJournal, run: str, options: JournalOptions) -> None:
+async def _of_run(
+    journal: Journal | PostgresJournal, run: str, options: JournalOptions, screen: Screen
+) -> None:
     match options.what:
         case "answer":
             try:
@@ -327,26 +329,29 @@ async def _of_run(journal: Journal | PostgresJournal, run: str, options: Journal
             except QuestionError as error:
                 raise JournalError(f"The question {options.question} cannot be answered: {error}") from None
             later = "recorded; the run checks it when a server goes on with it\n"
-            sys.stdout.write("answered\n" if taken else later)
+            screen.text("answered\n" if taken else later)
         case "timeline":
             timeline = Timeline()
             await events_of_run(journal, run, timeline)
             if options.out is None:
-                sys.stdout.write(f"{timeline}\n")
-            else:
+                screen.text(f"{timeline}\n")
+                return
+            try:
                 timeline.save(options.out)
+            except OSError as error:
+                raise OutputError(f"the timeline could not be written: {error}") from error
         case "cassette":
             lines = cassette_of_run((await journal.read(run)).events)
             if len(lines) == 1:  # its version
                 raise JournalError(f"The log of the run {run!r} has no complete call of a model.")
-            sys.stdout.writelines(f"{json.dumps(line)}\n" for line in lines)
+            screen.text("".join(f"{json.dumps(line)}\n" for line in lines))
         case what:
             for position, event in enumerate((await journal.read(run)).events, start=1):
                 data = json.dumps(event, ensure_ascii=True)
                 # The data of an answer say who gave it, and when.
                 shown = _cut(data, 500 if event[0] == "answer" else _SHOWN)
                 line = data if what == "export" else f"{position} {event[0]} {event[1]} {shown}"
-                sys.stdout.write(f"{line}\n")
+                screen.text(f"{line}\n")
 
 
 def journal_at(place: str) -> Journal | PostgresJournal:
@@ -397,14 +402,14 @@ def _question_line(question: Question) -> str:
     return _one_line(f"{' '.join(words)} {json.dumps(shown.get(data), ensure_ascii=False)}{due}")
 
 
-def _show(file: str) -> None:
+def _show(file: str, screen: Screen) -> None:
     calls = failed = size = 0
     for call in _calls(file):
         calls += 1
         failed += call.failed
         size += call.size
-        sys.stdout.write(f"{_line(call)}\n")
-    sys.stdout.write(f"{calls} calls, {failed} of them failed, {size / 1e6:.1f} MB\n")
+        screen.text(f"{_line(call)}\n")
+    screen.text(f"{calls} calls, {failed} of them failed, {size / 1e6:.1f} MB\n")
 
 
 def _line(call: StoredCall) -> str:

@@ -1,6 +1,8 @@
 """``miniagents journal``."""
 
 import asyncio
+import errno
+import io
 import json
 import os
 import sys
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from typing_extensions import override
 
 from miniagents import AssistantMessage, MiniAgents, SystemMessage, ToolCall, Usage, tool
 from miniagents.cli import main
@@ -66,6 +69,35 @@ def test_a_reader_who_leaves(
         monkeypatch.setattr(sys, "stdout", out)
         assert 0 == main(["journal", what, str(path)])
         assert "" == capsys.readouterr().err
+
+
+class FullOutput(io.StringIO):
+    @override
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_an_output_that_cannot_take_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full output is one line and exit code 1; what the encoding does not have is written as `?`."""
+    file = tmp_path / "calls.journal"
+
+    async def answer(journal: Journal) -> None:
+        await recorded(scripted_model("H\u00e9llo"), journal, version="1").inquire("Hi")
+
+    with Journal(file) as journal:
+        MiniAgents().run(answer(journal))
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert 0 == main(["journal", "show", str(file)])
+    assert b": H?llo\n" in raw.getvalue()
+    for what in ("show", "export"):
+        monkeypatch.setattr(sys, "stdout", FullOutput())
+        assert 1 == main(["journal", what, str(file)])
+        assert (
+            "miniagents: the output cannot be written: No space left on device\n" == capsys.readouterr().err
+        )
 
 
 def test_prune(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
