@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Coroutine, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -140,18 +140,21 @@ class MapJob:
     async def _all_rows(self, view: ProgressView) -> JobResult:
         options, job_options = self.options, self._job_options(view)
         job_options["errors"] = self.errors
-        return await map_file(
-            self.agent,
-            self.source,
-            sys.stdout.buffer if self.out is None else self.out,
-            id=options.row_id,
-            message=self.message,
-            output_column=options.output_column,
-            error_column=options.error_column,
-            columns=options.columns,
-            confirm=lambda text: self._confirmed(text, view),
-            **job_options,
-        )
+        out = sys.stdout.buffer if self.out is None else self.out
+        # What agents print, and the question to the user, are not among the rows.
+        with nullcontext() if self.out is not None else redirect_stdout(sys.stderr):
+            return await map_file(
+                self.agent,
+                self.source,
+                out,
+                id=options.row_id,
+                message=self.message,
+                output_column=options.output_column,
+                error_column=options.error_column,
+                columns=options.columns,
+                confirm=lambda text: self._confirmed(text, view),
+                **job_options,
+            )
 
     def _confirmed(self, text: str, view: ProgressView) -> bool:
         """Whether the user wants to pay for all rows again: by --yes, or by an answer at a terminal."""

@@ -35,7 +35,7 @@ says why there is no answer. Parquet and the progress bar need:
 
 The journal keeps each answer as soon as it is complete. If the job is stopped or killed, run the same command
 again: it continues, and no row that has an answer is sent again. OUT is there when all rows have ended; on
-stdout, a row comes as soon as it and all rows before it have ended.
+stdout, a row comes as soon as it and all rows before it have ended, and what agents print goes to stderr.
 
 Exit code: 0 when every row has an answer; 3 when rows have failed; 4 when the budget is spent; 1 when the job
 had to stop, because a file could not be written, the provider refused the key, or a price is not known; 2 for

@@ -57,6 +57,16 @@ async def wait(ctx) -> None:
 '''
 ROWS = "".join(f'{{"text": "row {at}"}}\n' for at in range(120))
 
+PRINTING = """
+from miniagents import miniagent
+
+@miniagent
+async def prints(ctx) -> None:
+    (message,) = await ctx.messages
+    print("looks at", message, flush=True)
+    ctx.reply(str(message).upper())
+"""
+
 
 def rows_of(text: str) -> list[dict[str, object]]:
     """Lines of JSON."""
@@ -72,6 +82,15 @@ async def test_pipes(tmp_path: Path) -> None:
     assert [row["text"] for row in rows] == [f"row {at}" for at in range(120)]
     assert done.err.startswith("miniagents: 120 rows written: 120 answered; ")
     assert not any(tmp_path.iterdir())  # noqa: ASYNC240 - it is done
+
+
+async def test_what_an_agent_prints(tmp_path: Path) -> None:
+    """If the rows go out on a pipe, what an agent prints goes to stderr."""
+    (tmp_path / "printing_agents.py").write_text(PRINTING)
+    words = ("printing_agents:prints", "-", "-o", "-", "--text-column", "text")
+    done = await on_pipe(tmp_path, ROWS, *words, command="map")
+    assert [f"ROW {at}" for at in range(120)] == [row["output"] for row in rows_of(done.out)]
+    assert 120 == done.err.count("looks at row ")
 
 
 async def test_rows_come_while_later_ones_wait(tmp_path: Path) -> None:
