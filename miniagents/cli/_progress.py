@@ -1,5 +1,6 @@
 """Shows the progress of a job on stderr: as a bar, as a line every ten seconds, or not at all."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -53,7 +54,8 @@ def progress_view(form: ProgressForm) -> ProgressView:
     """The view that shows the progress.
 
     Args:
-        form: a bar, lines, or nothing; `auto` is a bar in a terminal if rich is installed, and else lines.
+        form: a bar, lines, or nothing; `auto` is a bar in a terminal if rich is installed, and else lines;
+            a terminal whose `TERM` is dumb or unknown has no bar that moves.
 
     Raises:
         BadInputError: `form` is a bar, and rich is not installed.
@@ -61,7 +63,8 @@ def progress_view(form: ProgressForm) -> ProgressView:
     stream = cast("TextIO | None", sys.stderr)
     if form == "none" or stream is None:
         return ProgressView()
-    if form == "plain" or (form == "auto" and not stream.isatty()):
+    dumb = os.environ.get("TERM", "").lower() in {"dumb", "unknown"}
+    if form == "plain" or (form == "auto" and (dumb or not stream.isatty())):
         return ProgressLines()
     try:
         import_module("rich")

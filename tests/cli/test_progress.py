@@ -86,7 +86,15 @@ def test_which(
 ) -> None:
     """A bar at a terminal, lines on a pipe, or as it is wished."""
     monkeypatch.setattr(sys, "stderr", stream())
+    monkeypatch.setenv("TERM", "xterm")
     assert type(progress_view(form)) is kind  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # one of the words
+
+
+def test_a_terminal_without_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal in which no bar can move (`TERM=dumb`) has lines; the bar was only there at the end."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    assert type(progress_view("auto")) is ProgressLines
 
 
 def test_without_rich(monkeypatch: pytest.MonkeyPatch) -> None:
