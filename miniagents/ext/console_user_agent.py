@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
-from miniagents.messages import InputMessage, Message, MessagePromise, UserMessage
+from miniagents.messages import AssistantMessage, InputMessage, Message, MessagePromise, UserMessage
 from miniagents.values import WithdrawnError
 
 from .chat_history import ChatHistory
@@ -127,7 +127,9 @@ async def _show(screen: Screen, promise: MessagePromise[Message]) -> None:
     if promise.message_class is InputMessage:  # the user has typed it
         return
     known = promise.preliminary_metadata
-    screen.alias(str(known.get("agent_alias") or promise.message_class.role.upper()))
+    # What has no role of its own is not the user's: it is shown to the user.
+    kind = AssistantMessage if promise.message_class is Message else promise.message_class
+    screen.alias(str(known.get("agent_alias") or kind.role.upper()))
     try:
         async for token in promise:
             screen.text(token)

@@ -41,10 +41,11 @@ async def test_it_shows_then_asks(
     """What it is sent is shown under the name of who speaks; what the user says is the reply."""
     type_in(monkeypatch, "hello\n")
     async with MiniAgents():
-        (said,) = await console_user_agent.inquire([AssistantMessage("How\n\x1b[2Jare you?"), Message("Me?")])
+        told = [AssistantMessage("How\n\x1b[2Jare you?"), UserMessage("Me?"), Message("You.")]
+        (said,) = await console_user_agent.inquire(told)
     assert "hello" == str(said)
     assert isinstance(said, UserMessage)
-    assert ("ASSISTANT: How\n[2Jare you?\nUSER: Me?\n", "") == capsys.readouterr()
+    assert ("ASSISTANT: How\n[2Jare you?\nUSER: Me?\nASSISTANT: You.\n", "") == capsys.readouterr()
 
 
 class Watched(io.StringIO):
