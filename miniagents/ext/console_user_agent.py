@@ -9,7 +9,7 @@ Example:
     >>> async def main():
     ...     print(repr(str(await console_user_agent.inquire("How are you?"))))
     >>> MiniAgents().run(main())
-    USER: How are you?
+    ASSISTANT: How are you?
     'I am fine.'
     >>> sys.stdin = stdin
 """
