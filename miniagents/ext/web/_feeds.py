@@ -75,10 +75,13 @@ async def frames_of_feed(feed: Feed) -> AsyncGenerator[Positioned]:
     feed.open(more.set)
     try:
         while True:
-            for position, frame in feed.take():
+            frames = feed.take()
+            for position, frame in frames:
                 yield position, frame
                 if isinstance(frame, RunEnded):
                     return
+            if len(frames) >= BATCH:  # there may be more, for which the feed does not wake it
+                continue
             if feed.left:
                 return
             await more.wait()

@@ -74,6 +74,21 @@ async def test_run() -> None:
         assert "you said: Hi" == text.text
 
 
+async def test_many_frames_at_once() -> None:
+    """`runs.frames` yields all frames of a run, also if many thousand come at the same time."""
+
+    @miniagent
+    async def counter(ctx: InteractionContext) -> None:
+        for number in range(1000):
+            ctx.reply(str(number))
+
+    runs = Runs(agents={"counter": counter})
+    async with MiniAgents(), asyncio.timeout(20):
+        run = await runs.begin("counter", "Count.")
+        positions = [position async for position, _ in runs.frames(run)]
+    assert list(range(1, 3002)) == positions
+
+
 async def test_half_of_a_surrogate_pair() -> None:
     """A text with half of a surrogate pair is escaped in every answer that is JSON: replies and questions."""
 
