@@ -11,7 +11,7 @@ import logging
 import math
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from contextvars import Context as Variables, ContextVar
 from dataclasses import dataclass, field, replace
@@ -110,10 +110,11 @@ class _Known:
     parked: frozenset[str] | None = None  # the questions that were open when the run was parked last
 
     @classmethod
-    def of(cls, run: str, version: str, events: Iterable[Event]) -> "_Known":
+    def of(cls, run: str, version: str, events: Sequence[Event]) -> "_Known":
         """Read a log."""
         known = cls()
-        for event in events:
+        last = max((at for at, event in enumerate(events) if event[:1] == ["parked"]), default=-1)
+        for at, event in enumerate(events):
             match event:
                 case ["question", _, str(key), str(kind), dict(shown), str(digest), due, *inside]:
                     due = cast("float | None", due)
@@ -129,7 +130,7 @@ class _Known:
                     known.refused[key] = str(why)
                 case ["intent", _, str(key)]:
                     known.intents[key] += 1
-                case ["parked", *_]:
+                case ["parked", *_] if at == last:
                     known.parked = frozenset(known.open)
                 case _:
                     pass
@@ -526,7 +527,7 @@ class RunQuestions:
         self,
         store: RunStore,
         run: str,
-        events: Iterable[Event],
+        events: Sequence[Event],
         add: Callable[[Event], None],
         write: Callable[[Event], Awaitable[None]],
         span: Callable[[], int],
