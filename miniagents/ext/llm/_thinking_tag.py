@@ -55,29 +55,31 @@ class TaggedThoughts:
         return parts
 
     def _split(self, text: str) -> Iterator[Decoded]:
-        self._held += text
-        while self._held:
+        held, self._held, at = self._held + text, "", 0
+        while at < len(held):
             if self._inside:
-                thought, end, rest = self._held.partition(self._end)
-                if not end:
-                    kept = next(at for at in range(len(thought) + 1) if self._end.startswith(thought[at:]))
-                    thought, rest = thought[:kept], thought[kept:]
-                if thought:
-                    yield Reasoning(thought, index=self._index, opaque=opaque(**self._opaque))
-                self._held = rest
-                if not end:
+                end = held.find(self._end, at)
+                if (upto := end) < 0:
+                    tails = range(max(at, len(held) - len(self._end) + 1), len(held) + 1)
+                    upto = next(each for each in tails if self._end.startswith(held[each:]))
+                if upto > at:
+                    yield Reasoning(held[at:upto], index=self._index, opaque=opaque(**self._opaque))
+                if end < 0:
+                    self._held = held[upto:]
                     return
+                at = end + len(self._end)
                 self._inside, self._after = False, True
                 continue
-            begun = self._held.lstrip()
-            self._space.append(self._held[: len(self._held) - len(begun)])
-            self._held = begun
-            if not begun.startswith(self._begin):
-                if not self._begin.startswith(begun):
+            begun = next((each for each in range(at, len(held)) if not held[each].isspace()), len(held))
+            self._space.append(held[at:begun])
+            if not held.startswith(self._begin, begun):
+                self._held = held[begun:]
+                if not self._begin.startswith(self._held):
                     yield from self._rest()
                 return
+            at = begun + len(self._begin)
             self._index += self._after
-            self._inside, self._after, self._held = True, False, begun[len(self._begin) :]
+            self._inside, self._after = True, False
             self._space.clear()
 
     def _rest(self) -> Iterator[Decoded]:

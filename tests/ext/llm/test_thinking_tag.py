@@ -56,6 +56,18 @@ def test_white_space_is_linear() -> None:
     assert time.process_time() - began < 3.0  # 0.3; 7 if each looks at all before it
 
 
+@pytest.mark.parametrize(
+    "said", [b"<think>" + b"a" * 800_000, b"<think>a</think>" * 50_000], ids=["long", "many"]
+)
+def test_one_large_piece_is_linear(said: bytes) -> None:
+    """A long thought, or many of them, in one piece cost no more for each character."""
+    decode = TaggedThoughts(text_of, "think")
+    began = time.process_time()
+    thoughts = "".join(part.text for part in decode(ServerEvent("", said)) if isinstance(part, Reasoning))
+    assert time.process_time() - began < 1.5  # 0.3; 3 or 9 if each character or thought looks at all others
+    assert thoughts == "a" * said.count(b"a")
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_the_option(*, stream: bool) -> None:
     """`thinking_tag` makes thoughts of the tags, streamed and whole; without it they are text."""
