@@ -27,6 +27,10 @@ _LISTS: Final = ("reasoning_details", "thinking_blocks")
 _TEXTS: Final = ("text", "summary", "thinking")
 
 
+class _Pieces(list[str]):
+    """The pieces of a text, which is joined when the server needs it back."""
+
+
 class Thoughts:
     """Collects what the server of one answer needs back with the message."""
 
@@ -73,7 +77,7 @@ class Thoughts:
         if calls and self._named and not self._thought:
             self._thought = True
             yield Reasoning(opaque=_FIELDS[self._named])
-        if self._kept and (told := opaque(message=self._kept)) != self._told:
+        if self._kept and (told := opaque(message=_joined(self._kept))) != self._told:
             self._told = told
             yield Reasoning(opaque=told)
         if self._sound:
@@ -93,20 +97,21 @@ class Thoughts:
             key = next((key for key in _TEXTS if isinstance(item.get(key), str)), "")
             text = cast("str", item.get(key, ""))
             last = kept[-1] if kept and not whole else {}
+            fields = {field: _begun(field, value) for field, value in item.items()}
             if (
                 last
                 and (last.get("type"), last.get("index")) == (item.get("type"), item.get("index"))
                 and (key or item.get("signature"))
             ):
-                before = cast("str", last.get(key, "")) if key else ""
-                # MiniMax repeats the whole text in each piece.
-                repeated = bool(before) and not named and text.startswith(before)
-                text = text[len(before) :] if repeated else text
-                last.update({field: value for field, value in item.items() if value is not None})
+                before = last.get(key)
+                pieces = before if isinstance(before, _Pieces) else _Pieces()
+                text = text if named else _behind(text, pieces)
+                last.update({field: value for field, value in fields.items() if value is not None})
                 if key:
-                    last[key] = before + text
+                    last[key] = pieces
+                    pieces += [text] if text else []
             else:
-                kept.append(dict(item))
+                kept.append(fields)
             new += text
         if kept:
             self._kept[name] = kept
@@ -121,6 +126,29 @@ class Thoughts:
             yield Progress()
         if isinstance(words := look(audio, "transcript"), str) and words:
             yield words
+
+
+def _begun(field: str, value: object) -> object:
+    return _Pieces([value]) if field in _TEXTS and isinstance(value, str) else value
+
+
+def _behind(text: str, pieces: _Pieces) -> str:
+    """Return what is new of a text: MiniMax repeats the whole text in each piece."""
+    at = 0
+    for piece in filter(None, pieces):
+        if not text.startswith(piece, at):
+            return text
+        at += len(piece)
+    return text[at:]
+
+
+def _joined(kept: object) -> object:
+    """Return what is kept, with its texts as texts."""
+    if isinstance(kept, _Pieces):
+        return "".join(kept)
+    if isinstance(kept, dict):
+        return {name: _joined(each) for name, each in cast("dict[str, object]", kept).items()}
+    return [_joined(each) for each in cast("list[object]", kept)] if isinstance(kept, list) else kept
 
 
 def thought_in(part: object, text: str) -> Decoded:
