@@ -11,6 +11,7 @@ from typing_extensions import ParamSpec, TypeVar, Unpack, override
 from miniagents.agents import CatchOptions, Caught, InteractionContext, MiniAgent, Stage, Wrapper
 from miniagents.messages import (
     AssistantMessage,
+    InputMessage,
     Message,
     MessagePromise,
     MessageSequencePromise,
@@ -99,10 +100,11 @@ class TypedAnswer(Generic[T]):
         for attempt in range(self.repairs + 1):
             answers: list[Message] = []
             async for promise in model.inquire(conversation):
-                if answers:
-                    yield Restart()
-                async for part in self._shown(promise):
-                    yield part
+                if promise.message_class is not InputMessage:  # it was said to the model, not by it
+                    if answers:
+                        yield Restart()
+                    async for part in self._shown(promise):
+                        yield part
                 answers.append(await promise)
             answer = answers[-1] if answers else Message("")
             problem = self._problem(answer, attempt, metadata)

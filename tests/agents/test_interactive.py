@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, MutableMapping
 
 import pytest
+from pydantic import BaseModel
 
 from miniagents import (
     AssistantMessage,
@@ -25,6 +26,13 @@ from miniagents.testing import ScriptedModel, scripted_model
 from miniagents.types import Delivery, InputMessage
 
 pytestmark = pytest.mark.loop(virtual=True)
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+
 
 CALL = AssistantMessage(parts=["Let me look.", ToolCall("1", "look")])
 
@@ -53,6 +61,22 @@ async def test_a_steer_comes_into_the_next_request() -> None:
     wanted = ["A: Let me look.", "T: Paris is in France.", "I: Paris, Texas!", "A: In Texas."]
     assert wanted == shown(replies)
     assert ["M: Where is Paris?", *wanted[:3]] == shown(model.requests[1].messages)
+
+
+async def test_a_typed_answer_has_not_what_was_said() -> None:
+    """What a typed answer has taken while it was written comes behind it, and is no part of it."""
+    model = ScriptedModel(CALL, '{"name": "Paris, Texas"}')
+    async with MiniAgents():
+        call = model.agent.with_tools(look).as_type(City).interactive().initiate_inquiry()
+        call.send_message("Where is Paris?")
+        await asyncio.sleep(0.5)
+        await call.steer("Paris, Texas!")
+        replies = call.reply_sequence()
+        answer, said = await replies
+        tokens = await replies.tokens
+    assert ['P: {"name": "Paris, Texas"}', "I: Paris, Texas!"] == shown((answer, said))
+    assert "Let me look." + f"{answer}{said}" == "".join(tokens)
+    assert "I: Paris, Texas!" == shown(model.requests[1].messages)[-1]
 
 
 async def test_an_interrupt_ends_what_is_open() -> None:
