@@ -1,8 +1,9 @@
 """``AgentCall``: an inquiry whose input is still open; ``InteractiveCall``: one of an interactive agent."""
 
+from itertools import takewhile
 from typing import Generic, Literal, NamedTuple, cast, overload
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from miniagents.messages import (
     InputMessage,
@@ -86,8 +87,12 @@ class AgentCall(Generic[In, Out]):
             )
             raise MiniAgentsError(msg)
         self._flattener.context.check_place()
+        self._sends(message)
         self._flattener.feed(message)
         return self
+
+    def _sends(self, message: object) -> None:
+        """Note that a message is about to be sent."""
 
     def reply_sequence(self, *, finish_call: bool = True) -> MessageSequencePromise[Out]:
         """Return the replies, the same promise every time.
@@ -221,6 +226,11 @@ class InteractiveCall(AgentCall[In, Out]):
         """
         return self._say(message, "rollback", id)
 
+    @override
+    def _sends(self, message: object) -> None:
+        if not isinstance(message, InputMessage) or not message.input_id:
+            self._deliveries.note_plain()
+
     def _say(self, message: str | Message, when: When, given_id: str) -> Promise[Delivery]:
         known = self._deliveries.of(given_id)
         if known is None:
@@ -238,13 +248,14 @@ class InteractiveCall(AgentCall[In, Out]):
 class _Deliveries:
     """What was sent, until it is among the replies, or cannot be any more. It is no reader of these."""
 
-    __slots__ = ("_open", "_promised", "_replies", "_taken", "position")
+    __slots__ = ("_before_plain", "_open", "_promised", "_replies", "_taken", "position")
 
     def __init__(self, replies: ReplayBuffer[MessagePromise[Message]]) -> None:
         self._replies = replies
         self._promised: dict[str, Promise[Delivery]] = {}
         self._open: dict[str, tuple[When, ReplayBuffer[object]]] = {}
         self._taken: dict[str, int] = {}  # id -> position
+        self._before_plain: tuple[str, ...] = ()  # what was open at the last one without an id
         self.position: int = 0
         replies.attach(self, unbounded=False, reads=False)
 
@@ -253,6 +264,10 @@ class _Deliveries:
         return next(
             key for at in range(len(self._promised), -1, -1) if (key := f"~{at}") not in self._promised
         )
+
+    def note_plain(self) -> None:
+        """Note that a message without an id is sent: if it is a rollback, it replaces what is open now."""
+        self._before_plain = tuple(self._open)
 
     def of(self, key: str) -> Promise[Delivery] | None:
         """Return what was promised for an id; None if it is new."""
@@ -273,16 +288,17 @@ class _Deliveries:
         replies = self._replies
         while self.position < len(replies.items):
             message = replies.items[self.position].given
-            if isinstance(message, InputMessage) and message.input_id:
-                self._taken[message.input_id] = self.position
+            if isinstance(message, InputMessage):
+                own = message.input_id
                 if message.when == "rollback":
-                    for key in tuple(self._open):
-                        if key == message.input_id:
-                            break
-                        if self._open[key][0] != "queue":
+                    before = takewhile(own.__ne__, tuple(self._open)) if own else self._before_plain
+                    for key in before:
+                        if key in self._open and self._open[key][0] != "queue":
                             self._settle(key, Delivery("replaced"))
-                if message.input_id in self._open:
-                    self._settle(message.input_id, Delivery("taken", self.position))
+                if own:
+                    self._taken[own] = self.position
+                if own in self._open:
+                    self._settle(own, Delivery("taken", self.position))
             self.position += 1
         if replies.closed:
             replies.detach(self, unbounded=False)

@@ -193,6 +193,21 @@ async def test_a_transcript_is_a_conversation() -> None:
     assert ["I: Right question?", "A: Yes.", "M: Bye!"] == shown(model.requests[2].messages)
 
 
+async def test_a_rollback_by_a_plain_message_replaces_what_waits() -> None:
+    """Who sent what a plain message has taken back is told so at once; what was sent behind it is taken."""
+    async with MiniAgents():
+        model = scripted_model("No.", "Yes.", delay=1)
+        call = model.interactive(unmarked="rollback").initiate_inquiry()
+        call.send_message("Wrong question")
+        await asyncio.sleep(0.5)
+        before = call.steer("and more of it")
+        call.send_message("Right question?")
+        behind = call.steer("Please!")
+        assert Delivery("replaced") == await before
+        assert Delivery("taken", 2) == await behind
+        assert ["I: Right question?", "I: Please!", "A: Yes."] == shown(await call.reply_sequence())[1:]
+
+
 async def test_an_id_counts_once() -> None:
     """What is sent again under its id is taken once, and has the same delivery."""
     async with MiniAgents():
