@@ -5,7 +5,7 @@ from ._algebra._chains import Stage
 from ._algebra._fallback import fallback
 from ._algebra._identity import identity
 from ._algebra._interactive import DIALOGS, INTERRUPTED, NOT_ALLOWED_YET, Boundaries
-from ._algebra._operands import Wrapper
+from ._algebra._operands import WhileNeeded, Wrapper, until_over
 from ._algebra._race import race
 from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
 from ._algebra._retry import RetryPolicy
@@ -48,6 +48,7 @@ __all__ = [
     "Route",
     "SlotValue",
     "Stage",
+    "WhileNeeded",
     "Wrapper",
     "achain_loop",
     "adialog_loop",
@@ -57,4 +58,5 @@ __all__ = [
     "prompt",
     "race",
     "route",
+    "until_over",
 ]

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from typing_extensions import override
 
-from miniagents.agents import InteractionContext, MiniAgent
+from miniagents.agents import InteractionContext, MiniAgent, WhileNeeded, until_over
 from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._message import message_buffers
 from miniagents.messages._parts import run_of
@@ -208,6 +208,8 @@ async def reply_watched(
 ) -> None:
     """Reply what a call replies, and wait until it has ended, with all messages. This does not read them.
 
+    But what comes behind the last one, which is the end of the replies, needs them.
+
     Only the function that waits holds the promise: it is cancelled when the last reader leaves, and the call
     is stopped then.
 
@@ -227,8 +229,10 @@ async def reply_watched(
 
     when_complete(stream, lambda: message_buffers(stream), ended)
     ctx.reply(replies)
-    record_wait(_Rest(stream), over)
-    await over
+    await until_over(stream)
+    with WhileNeeded(*(each.buffer for each in stream.items)):
+        record_wait(_Rest(stream), over)
+        await over
 
 
 @dataclass(frozen=True, slots=True)

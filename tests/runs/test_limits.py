@@ -23,10 +23,12 @@ from miniagents import (
     Usage,
     miniagent,
     partial_text,
+    prompt,
 )
 from miniagents.errors import BudgetExceededError
 from miniagents.ext.limits import budget, limit, rate_limit
 from miniagents.models import ModelAgent, TypedAgent, model_agent
+from miniagents.operators import map_agent
 from miniagents.testing import scripted_model
 from miniagents.values import RateLimit, ResponseHeaders
 from tests.support.canaries import PROMPT, shows
@@ -102,6 +104,19 @@ async def outcomes(calls: list[MessageSequencePromise[AssistantMessage]]) -> lis
 
 
 # -- at once ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.loop(virtual=True)
+async def test_messages_of_a_limited_agent_need_no_reader() -> None:
+    """The replies of an agent with a limit end, also if a message longer than `prefetch` is not read."""
+    for around in (limit(concurrency=1), budget(tokens=100)):
+        async with MiniAgents(prefetch=4):
+            limited = scripted_model(then="one two three four five six seven").around(around)
+            promises = [promise async for promise in limited.inquire("Count.")]
+            assert "one two three four five six seven" == str(await promises[0])
+            agent = prompt("Count: {text}") | limited
+            counted = [str(await each) async for each in map_agent(agent, ordered=False)(["a", "b"])]
+            assert ["one two three four five six seven"] * 2 == counted
 
 
 @pytest.mark.loop(virtual=True)

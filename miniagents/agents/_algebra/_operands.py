@@ -7,7 +7,7 @@ the replies of another one ends as that one ends.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from miniagents.messages import InputMessage, Message, MessagePromise, MessageSequencePromise, MessageType
 from miniagents.messages._parts import is_content, parts_in
@@ -18,6 +18,8 @@ from miniagents.streams._lifetime import current_producer
 from miniagents.streams._pump import until_requested
 from miniagents.streams._readers import settled, until_closed, until_more
 from miniagents.streams._run_task import ProducerTask
+
+T = TypeVar("T")
 
 Errors: TypeAlias = tuple[type[Exception], ...] | Callable[[Exception], bool]
 """Which errors an operator handles: those of some classes, or those for which a function returns true."""
@@ -236,8 +238,8 @@ def is_complete(messages: MessageSequencePromise) -> bool:
     return messages.buffer.closed and all(promise.buffer.closed for promise in messages.buffer.items)
 
 
-async def until_over(buffer: ReplayBuffer[str]) -> None:
-    """Wait until a message has ended, without demand for it: its source waits for its readers."""
+async def until_over(buffer: ReplayBuffer[T]) -> None:
+    """Wait until a message, or a sequence, has ended, without demand for it: its source waits for readers."""
     future = buffer.context.future()
     buffer.when_closed(lambda: None if future.done() else future.set_result(None))
     record_wait(buffer, future)
