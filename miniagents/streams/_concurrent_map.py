@@ -12,7 +12,6 @@ from typing import Generic, Protocol, TypeAlias, TypeVar, cast
 
 from ._buffer import ReplayBuffer
 from ._context import context_here
-from ._demand import UNBOUNDED
 from ._lifetime import Lease, together
 from ._promise import when_complete
 from ._pump import close
@@ -173,7 +172,7 @@ class BoundedConcurrentMap(Generic[T, R]):
             self._show(index)
             self.buffer.notify()
         # A slow reader of this result must not keep the next inquiry from beginning.
-        buffer.request(UNBOUNDED, waiting=True)
+        buffer.request_all()
         when_complete(buffer, partial(self._parts, buffer), partial(self._ended, index, key))
 
     def _ended(self, index: int, key: Hashable, parts: Sequence[ReplayBuffer[object]]) -> None:

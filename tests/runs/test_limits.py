@@ -120,6 +120,20 @@ async def test_messages_of_a_limited_agent_need_no_reader() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+async def test_a_row_of_a_limited_agent_ends_without_its_reader() -> None:
+    """A row whose reader has left at an error goes on to its end, so that the next rows can follow."""
+    failing = scripted_model(then=["one ", GONE], delay=1)
+    limited = (failing & scripted_model(then="one two three four five six", delay=1)).around(limit(8))
+    async with MiniAgents(prefetch=2):
+        ended: list[str] = []
+        async for replies in map_agent(limited, concurrency=1)(["a", "b"]):
+            with pytest.raises(ConnectionError):
+                await replies
+            ended.append(replies.item)
+    assert ["a", "b"] == ended
+
+
+@pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("fails", [False, True])
 async def test_concurrency(fails: bool) -> None:
     """So many calls stream at once, in the order in which they came, however they end."""
