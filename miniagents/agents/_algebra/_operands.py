@@ -239,7 +239,21 @@ def is_complete(messages: MessageSequencePromise) -> bool:
 
 
 async def until_over(buffer: ReplayBuffer[T]) -> None:
-    """Wait until a message, or a sequence, has ended, without demand for it: its source waits for readers."""
+    """Wait until a message, or a sequence, has ended, without demand for it: its source waits for readers.
+
+    Args:
+        buffer: of the message or the sequence.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.testing import scripted_model
+        >>> async def main():
+        ...     replies = scripted_model("Hello!").inquire("Hi")
+        ...     await until_over(replies.buffer)
+        ...     print(replies.done)
+        >>> MiniAgents().run(main())
+        True
+    """
     future = buffer.context.future()
     buffer.when_closed(lambda: None if future.done() else future.set_result(None))
     record_wait(buffer, future)
@@ -253,7 +267,12 @@ class WhileNeeded:
     that nothing reads would wait at `prefetch` for a reader, and the reader for what comes next.
 
     Args:
-        messages: what the run has replied.
+        *messages: what the run has replied.
+
+    Example:
+        >>> with WhileNeeded():
+        ...     print("outside of a run it requests nothing")
+        outside of a run it requests nothing
     """
 
     def __init__(self, *messages: ReplayBuffer[str]) -> None:
@@ -276,7 +295,11 @@ class WhileNeeded:
             self._replies.write_from(self._former)
 
     def pass_demand_on(self, *, waiting: bool) -> None:
-        """Pass on that what comes next is needed, or is not needed any more."""
+        """Pass on that what comes next is needed, or is not needed any more.
+
+        Args:
+            waiting: is not used.
+        """
         del waiting
         if self._replies is not None:
             credit = UNBOUNDED if self._replies.needed else 0
