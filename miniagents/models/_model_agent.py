@@ -20,6 +20,7 @@ from miniagents.agents import (
 from miniagents.messages import AssistantMessage, Message, MessageSequencePromise, MessageType, ToolMessage
 from miniagents.streams import Promise
 from miniagents.streams._observers import RunKind
+from miniagents.values import check_count
 
 from ._asked_model import AskedModel, TellsModel
 from ._errors import SchemaError
@@ -216,6 +217,8 @@ class ModelAgent(MiniAgent[Message, AssistantMessage, P], Generic[P]):
             It is 5.
         """
         check_timeout(timeout, "with_tools")
+        for name, limit in (("max_turns", max_turns), ("max_calls", max_calls), ("max_depth", max_depth)):
+            check_count("with_tools", name, limit)
         if max_turns < 1:
             raise SchemaError(f"max_turns={max_turns} leaves no turn for an answer; give 1 or more.")
         for name, limit in (("max_calls", max_calls), ("max_depth", max_depth)):

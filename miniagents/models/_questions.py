@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, TypeVar, 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from miniagents.values import MiniAgentsError, ToolCall
+from miniagents.values import MiniAgentsError, ToolCall, check_seconds
 
 from ._errors import SchemaError, ToolArgumentsError
 from ._parameters import json_object, sentence_of
@@ -177,6 +177,7 @@ async def ask(text: str, answer: type[T] | type[str] = str, *, expires: float | 
         >>> MiniAgents().run(main())
         ['I book 2.']
     """
+    check_seconds("ask", "expires", expires, past=True)
     return await _value("question", f"the question {text!r}", {"text": text}, answer, expires)
 
 
@@ -229,6 +230,7 @@ async def wait_for_event(name: str, value: type[T], *, expires: float | None = N
         >>> MiniAgents().run(main())
         ['5 euros have come.']
     """
+    check_seconds("wait_for_event", "expires", expires, past=True)
     return await _value("event", f"the event {name!r}", {"event": name}, value, expires)
 
 
@@ -285,6 +287,9 @@ def approval(
         needs: which calls need approval; by default all.
         expires: seconds after which the call is rejected; None: it waits.
 
+    Raises:
+        ValueError, TypeError: these are no seconds.
+
     Example:
         >>> from miniagents.testing import scripted_model
         >>> from miniagents.tools import approval, tool
@@ -295,6 +300,7 @@ def approval(
         >>> scripted_model("Hi").with_tools(pay, approve=asks).alias
         'SCRIPTED_MODEL_WITH_TOOLS'
     """
+    check_seconds("approval", "expires", expires)
 
     async def approve(call: ToolCall) -> bool | str | ToolCall:
         if not needs(call):

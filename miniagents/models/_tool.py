@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import logging
-import math
 import re
 import sys
 from collections import deque
@@ -33,7 +32,17 @@ from typing_extensions import ParamSpec, TypeVar, override
 
 from miniagents.messages import Message, Messages
 from miniagents.messages._message import ContentMessage
-from miniagents.values import AgentPart, Attachment, File, Image, ResultContent, doc_of, name_of, redact_keys
+from miniagents.values import (
+    AgentPart,
+    Attachment,
+    File,
+    Image,
+    ResultContent,
+    doc_of,
+    is_limit,
+    name_of,
+    redact_keys,
+)
 
 from ._errors import SchemaError
 from ._parameters import Described, Parameters
@@ -502,7 +511,7 @@ def check_timeout(timeout: float | None, where: str) -> None:
     Example:
         >>> check_timeout(2.5, "the tool now")
     """
-    if timeout is not None and not 0 < timeout < math.inf:
+    if timeout is not None and not is_limit(timeout):
         raise SchemaError(
             f"timeout={timeout!r} of {where} is not a positive number; give seconds above 0, or None."
         )

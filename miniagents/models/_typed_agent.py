@@ -22,7 +22,15 @@ from miniagents.messages import (
 from miniagents.messages._message import write_message
 from miniagents.streams import Overflow
 from miniagents.streams._concurrent_map import ConcurrencyLimits
-from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult
+from miniagents.values import (
+    Finish,
+    LLMRefusalError,
+    Part,
+    Restart,
+    ToolCallDelta,
+    ToolResult,
+    check_count,
+)
 
 from ._answer_schema import AnswerSchema
 from ._errors import SchemaError, TypedAnswerError
@@ -196,6 +204,7 @@ def typed_answer(
     Raises:
         SchemaError: a model cannot answer with this type in this mode, or ``repairs`` is negative.
     """
+    check_count("as_type", "repairs", repairs)
     if repairs < 0:
         raise SchemaError(f"repairs={repairs} is negative; give 0 or more.")
     known: tuple[str, ...] = get_args(AnswerMode)

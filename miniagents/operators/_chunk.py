@@ -1,6 +1,7 @@
 """``chunk``: items together, by number and by time."""
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
@@ -8,6 +9,7 @@ from reactivex.disposable import CompositeDisposable, SerialDisposable, SingleAs
 
 from miniagents.streams import loop_scheduler
 from miniagents.streams._safe_observer import SafeObserver
+from miniagents.values import check_count, check_seconds
 
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ def chunk(
         An operator.
 
     Raises:
-        ValueError: neither is given, the size is less than 1, or the seconds are not more than 0.
+        ValueError, TypeError: neither is given, or one is not such a number.
 
     Example:
         >>> import asyncio
@@ -51,21 +53,24 @@ def chunk(
     """
     if size is None and seconds is None:
         raise ValueError("chunk needs a size, a time, or both: chunk(100), chunk(seconds=0.5).")
+    check_count("chunk", "size", size)
     if size is not None and size < 1:
         raise ValueError(f"The size of chunk is {size}; it must be at least 1.")
-    if seconds is not None and not seconds > 0:
+    check_seconds("chunk", "seconds", seconds)
+    if seconds == 0:
         raise ValueError(f"The seconds of chunk are {seconds}; they must be more than 0.")
+    longest = None if seconds == inf else seconds
 
     def operator(source: Observable[T]) -> Observable[Sequence[T]]:
         def subscribe(
             observer: abc.ObserverBase[Sequence[T]], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            if scheduler is None and seconds is not None:
+            if scheduler is None and longest is not None:
                 scheduler = loop_scheduler()
             subscription = SingleAssignmentDisposable()
             timer = SerialDisposable()
             leaving = CompositeDisposable(subscription, timer)
-            chunks = _Chunks(SafeObserver(observer, leaving.dispose), size, seconds, scheduler, timer)
+            chunks = _Chunks(SafeObserver(observer, leaving.dispose), size, longest, scheduler, timer)
             subscription.disposable = source.subscribe(
                 chunks.add, chunks.fail, chunks.complete, scheduler=scheduler
             )

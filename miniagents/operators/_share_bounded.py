@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 from reactivex import Observable
 
 from miniagents.streams._shared import shared
+from miniagents.values import check_count, check_seconds
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ def share_bounded(
         pace: ``"fastest"`` or ``"slowest"``: whom the source waits for.
 
     Raises:
-        ValueError: a number is less than 0, or the pace is neither.
+        ValueError, TypeError: a number is less than 0 or none, or the pace is neither.
         WrongLoopError: another event loop has it.
 
     Example:
@@ -44,10 +45,10 @@ def share_bounded(
         ['one', 'two']
         ['two']
     """
+    check_count("share_bounded", "replay", replay)
     if replay is not None and replay < 0:
         raise ValueError(f"replay is {replay}; it is a number of items, or None for all.")
-    if not grace >= 0:
-        raise ValueError(f"grace is {grace}; it is a number of seconds, at least 0.")
+    check_seconds("share_bounded", "grace", grace)
     if pace not in {"fastest", "slowest"}:
         raise ValueError(f"pace is {pace!r}; it is 'fastest' or 'slowest'.")
 

@@ -4,7 +4,7 @@ import asyncio
 from asyncio import Future
 from collections import deque
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import partial
 from threading import RLock
 from typing import Generic, TypeAlias, TypeVar
@@ -14,7 +14,7 @@ from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message, MessageSequencePromise
 from miniagents.streams._observers import PartSeen, RunEvent
 from miniagents.streams._threads import running_loop
-from miniagents.values import BudgetExceededError, LLMError, ResponseHeaders
+from miniagents.values import BudgetExceededError, LLMError, ResponseHeaders, check_count
 
 from ._limiter import Limiter
 from ._prices import dollars as price_of
@@ -70,6 +70,7 @@ class ConcurrencyLimit:
     """
 
     def __init__(self, concurrency: int) -> None:
+        check_count("limit", "concurrency", concurrency)
         if concurrency < 1:
             raise ValueError(f"limit(concurrency={concurrency}) allows no calls; give 1 or more.")
         self.concurrency: int = concurrency
@@ -304,12 +305,24 @@ def budget(
     """
     if (tokens is None) == (dollars is None):
         raise ValueError("budget() takes exactly one of tokens= and dollars=.")
-    amount = Decimal(str(tokens if dollars is None else dollars))
-    aside = None if reserve is None else Decimal(str(reserve))
-    for name, number in (("budget", amount), ("reserve", aside)):
-        if number is not None and not number > 0:
-            raise ValueError(f"The {name} is {number}, which allows nothing; give a number greater than 0.")
+    amount = _amount("budget", tokens if dollars is None else dollars)
+    aside = None if reserve is None else _amount("reserve", reserve)
     return Budget(amount, aside, None if dollars is None else price or price_of)
+
+
+def _amount(name: str, given: object) -> Decimal:
+    """Return how much a budget allows.
+
+    Raises:
+        ValueError: it is no number above 0.
+    """
+    try:
+        amount = Decimal(str(given))
+        if amount > 0:
+            return amount
+    except InvalidOperation:  # also for NaN
+        pass
+    raise ValueError(f"The {name} is {given}, which allows nothing; give a number greater than 0.")
 
 
 class Budget:

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from miniagents.models import Asked, QuestionError, answer_data, refusal_of
 from miniagents.streams._lifetime import TaskLife, current_producer
-from miniagents.values import ToolCall, ToolResult, redact_keys, strip_control
+from miniagents.values import ToolCall, ToolResult, check_seconds, redact_keys, strip_control
 
 from ._message_records import Json
 from ._stores import Event, JournalError, Lease, RunPage, RunRecord, RunStore, wall_time
@@ -458,6 +458,7 @@ async def send_event(
         ...     await send_event(journal, "payment-17", {"cents": 250})
         >>> asyncio.run(main())
     """
+    check_seconds("send_event", "expires", expires)
     data = cast("Json", answer_data(value))
     while True:
         match await _kept(journal, name):

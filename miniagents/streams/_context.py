@@ -53,7 +53,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from reactivex import Observable
 
-from miniagents.values import NoActiveContextError, SafeErrors, WrongLoopError
+from miniagents.values import NoActiveContextError, SafeErrors, WrongLoopError, check_count, check_seconds
 
 from ._notebook import watch_cells
 from ._observers import Anchor, Observer, Observers
@@ -190,7 +190,7 @@ class PromisingContext:
         cancelling, draining, observers, passing, pushing, stopped, tasks, unhandled, watch: for this library.
 
     Raises:
-        ValueError: ``prefetch`` is below 1, or ``drain_timeout`` below 0.
+        ValueError, TypeError: ``prefetch`` is below 1, or a timeout is no time.
 
     Example:
         >>> from miniagents.streams import Promise, PromisingContext
@@ -209,14 +209,14 @@ class PromisingContext:
         drain_timeout: DrainTimeout = "auto",
         app_wide: bool = False,
     ) -> None:
+        check_count(type(self).__name__, "prefetch", prefetch)
         if prefetch is not None and prefetch < 1:
             msg = f"prefetch is {prefetch}: a source must be allowed at least 1 piece ahead of its reader."
             raise ValueError(msg)
         if drain_timeout == "auto":
             drain_timeout = APP_DRAIN_TIMEOUT if app_wide else None
-        if drain_timeout is not None and not drain_timeout >= 0:
-            msg = f"drain_timeout is {drain_timeout}: give seconds, 0 or more, or None to wait for ever."
-            raise ValueError(msg)
+        check_seconds(type(self).__name__, "drain_timeout", drain_timeout)
+        check_seconds(type(self).__name__, "shutdown_timeout", shutdown_timeout)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = self._process = 0
         self.shutdown_timeout: float = SHUTDOWN_TIMEOUT if shutdown_timeout is None else shutdown_timeout

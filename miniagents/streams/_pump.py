@@ -19,7 +19,7 @@ from typing import Final, Generic, Literal, cast, overload
 from reactivex import Observable
 from typing_extensions import TypeVar
 
-from miniagents.values import StreamOverflowError
+from miniagents.values import StreamOverflowError, check_count
 
 from ._buffer import ReplayBuffer
 from ._gauge import source_waits
@@ -234,6 +234,7 @@ class Overflow(Generic[D_contra]):
 
     def __post_init__(self) -> None:
         """Check the capacity."""
+        check_count("Overflow", "capacity", self.capacity)
         if self.capacity < 1:
             msg = f"The capacity of Overflow.{self.policy} is {self.capacity}; at least 1 item must be kept."
             raise ValueError(msg)

@@ -7,7 +7,7 @@ from miniagents._lazy_names import lazy_names
 from ._aliases import unaliased
 from ._attachments import Attachment, File, Image, media_type_of
 from ._content import Content, ContentField, ToolCall, content_of, part_from_data, parts_of_content
-from ._deadlines import Deadline, check_seconds, is_limit
+from ._deadlines import Deadline, check_count, check_seconds, is_limit
 from ._declared import refuse_changeable
 from ._errors import (
     AgentTimeoutError,
@@ -135,6 +135,7 @@ __all__ = [
     "Usage",
     "WithdrawnError",
     "WrongLoopError",
+    "check_count",
     "check_seconds",
     "content_of",
     "doc_of",

@@ -6,6 +6,7 @@ This module only calculates. The callers decide who waits, and after which error
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Backoff:
 
     Raises:
         ValueError: a number is out of its range; the text names it.
+        TypeError: it is no number.
 
     Example:
         >>> backoff = Backoff(delay=1.0, max_delay=5.0, jitter=0.0)
@@ -46,7 +48,10 @@ class Backoff:
         self._check("jitter", self.jitter, most=1)
 
     def _check(self, name: str, value: float, *, least: int = 0, most: int | None = None) -> None:
-        """Refuse a number that is out of its range."""
+        """Refuse what is no number, and a number that is out of its range."""
+        if isinstance(value, bool) or not isinstance(cast("object", value), int | float):
+            msg = f"{type(self).__name__}({name}={value!r}): it must be a number."
+            raise TypeError(msg)
         if not (value >= least and (most is None or value <= most)):  # NaN is not right either
             upper = "" if most is None else f" and at most {most}"
             msg = f"{type(self).__name__}({name}={value}): it must be at least {least}{upper}."

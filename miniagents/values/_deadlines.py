@@ -1,4 +1,4 @@
-"""Time limits: which values are valid, when a limit expires, and which of several expires first.
+"""Limits: which values are valid, when one of time expires, and which of several expires first.
 
 This module only calculates; clocks and timers belong to the callers.
 """
@@ -38,17 +38,18 @@ class Deadline(NamedTuple):
         return cls(inf if seconds is None else since + seconds, limit)
 
 
-def check_seconds(operation: str, name: str, seconds: object) -> None:
+def check_seconds(operation: str, name: str, seconds: object, *, past: bool = False) -> None:
     """Raise an error unless the value is a number of seconds, 0 or more, or None for no limit.
 
     Args:
         operation: the name of the called function, for the error.
         name: the name of its parameter, for the error.
         seconds: the value of the parameter.
+        past: whether it may be negative: the time is over.
 
     Raises:
         ValueError: it is negative or NaN.
-        TypeError: it is not of a number's type.
+        TypeError: it is not of a number's type, such as a ``timedelta``.
 
     Example:
         >>> check_seconds("timeout", "total", -1)
@@ -58,12 +59,34 @@ def check_seconds(operation: str, name: str, seconds: object) -> None:
     """
     if seconds is None:
         return
-    if not isinstance(seconds, int | float):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         msg = f"{operation}({name}={seconds!r}): give a number of seconds."
         raise TypeError(msg)
-    if not seconds >= 0:  # NaN is not right either
+    if not (seconds >= 0 or (past and seconds < 0)):  # NaN is not right either
         msg = f"{operation}({name}={seconds}): give a number of seconds, 0 or more."
         raise ValueError(msg)
+
+
+def check_count(operation: str, name: str, count: object) -> None:
+    """Raise an error unless the value is an integer, or None for no limit.
+
+    Args:
+        operation: the name of the called function, for the error.
+        name: the name of its parameter, for the error.
+        count: the value of the parameter.
+
+    Raises:
+        TypeError: it is no integer.
+
+    Example:
+        >>> check_count("chunk", "size", 2.5)
+        Traceback (most recent call last):
+            ...
+        TypeError: chunk(size=2.5): give an integer.
+    """
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
+        msg = f"{operation}({name}={count!r}): give an integer."
+        raise TypeError(msg)
 
 
 def is_limit(seconds: object) -> bool:

@@ -104,6 +104,14 @@ EXTENSIONS_NEED: Final = MappingProxyType(
             "a job stops when its reader leaves, as a chat does; no user needs a watch from this library"
         ),
         "miniagents.cli._signals: miniagents.streams._pipe.watched_reader": "the same",
+        "miniagents.ext.jobs._options: miniagents.values.check_count": (
+            "what is no number for an option is refused as everywhere; users get the error"
+        ),
+        "miniagents.ext.jobs._options: miniagents.values.is_limit": "the same",
+        "miniagents.ext.web._routes: miniagents.values.check_count": "the same",
+        "miniagents.ext.web._routes: miniagents.values.check_seconds": "the same",
+        "miniagents.ext.web._runs: miniagents.values.check_count": "the same",
+        "miniagents.ext.web._runs: miniagents.values.check_seconds": "the same",
     }
 )
 """What they need besides, and why: each `importer: what it imports`."""

@@ -227,7 +227,7 @@ def test_what_is_wrong() -> None:
     """Wrong numbers and a wrong pace are refused."""
     with pytest.raises(ValueError, match="replay is -1"):
         share_bounded(-1)
-    with pytest.raises(ValueError, match=r"grace is -1\.0"):
+    with pytest.raises(ValueError, match=r"grace=-1\.0"):
         share_bounded(0, -1.0)
     with pytest.raises(ValueError, match="pace is 'slow'"):
         share_bounded(0, 0.0, "slow")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

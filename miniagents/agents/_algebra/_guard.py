@@ -29,6 +29,7 @@ from miniagents.values import (
     Reasoning,
     Restart,
     ToolCallDelta,
+    check_count,
     name_of,
 )
 
@@ -64,6 +65,7 @@ class Guarding:
         if wrong or not self._checks():
             msg = f"guard({', '.join(wrong)}): give during=, before= or after=: a function or an agent."
             raise TypeError(msg)
+        check_count("guard", "hold", self.hold)
         if self.hold < 0:
             msg = f"guard(hold={self.hold}): give a number of characters, 0 or more."
             raise ValueError(msg)

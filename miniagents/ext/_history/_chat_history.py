@@ -13,6 +13,7 @@ from miniagents.agents import InteractionContext, MiniAgent, miniagent
 from miniagents.messages import Message, Messages, MessageSequencePromise, MessageType, Summary
 from miniagents.messages._message_type import flat_messages
 from miniagents.runs import Registry
+from miniagents.values import check_seconds
 
 from ._markdown_file import MarkdownFile
 from ._serial_executor import SerialExecutor
@@ -177,6 +178,7 @@ class ChatHistoryMD(ChatHistory):
         message_classes: Iterable[type[Message]] = (),
         lock_timeout: float = 30.0,
     ) -> None:
+        check_seconds(type(self).__name__, "lock_timeout", lock_timeout)
         self.path: Path = Path(path)
         self._registry = Registry(message_classes)
         self._file = MarkdownFile(self.path, lock_timeout=lock_timeout)
@@ -259,6 +261,7 @@ class ChatHistorySQLite(ChatHistory):
         message_classes: Iterable[type[Message]] = (),
         lock_timeout: float = 30.0,
     ) -> None:
+        check_seconds(type(self).__name__, "lock_timeout", lock_timeout)
         self.path: Path = Path(path)
         self.thread: str = _thread_name(thread)
         self._registry = Registry(message_classes)

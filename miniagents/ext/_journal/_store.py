@@ -19,6 +19,7 @@ from miniagents.runs import (
     RunPage,
     RunRecord,
 )
+from miniagents.values import check_seconds
 
 from ._calls import StoredCall, stored_calls
 from ._codec import Codec
@@ -43,6 +44,9 @@ class JournalInDatabase:
     """
 
     def __init__(self, database: Database, runs: type[RunTables], codec: Codec, *, lease: float) -> None:
+        check_seconds(type(self).__name__, "lease", lease)
+        if not lease:
+            raise ValueError(f"lease={lease} lets others take over runs that go on; give seconds above 0.")
         mail = Mail()
         self._codec = codec
         self._process = os.getpid()

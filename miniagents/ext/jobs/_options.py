@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
-from math import isfinite
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
 
@@ -13,6 +12,7 @@ from typing_extensions import TypedDict
 from miniagents import MiniAgent, RetryPolicy
 from miniagents.messages import Message
 from miniagents.parts import Usage
+from miniagents.values import check_count, is_limit
 
 from ..journal import CallRecords, CallStore, Journal
 from ..usage import RunUsage, dollars
@@ -117,6 +117,7 @@ class JobSettings:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
+        check_count("map_rows", "concurrency", self.concurrency)
         if self.concurrency < 1:
             raise ValueError(f"concurrency={self.concurrency} would send no row; give 1 or more.")
         if isinstance(self.retries, int) and self.retries < 0:
@@ -125,7 +126,7 @@ class JobSettings:
         if unknown or isinstance(self.accept, str):
             raise ValueError(f"accept={self.accept!r} is no list of {', '.join(map(repr, ACCEPTABLE))}.")
         for name, seconds in (("timeout", self.timeout), ("stall_timeout", self.stall_timeout)):
-            if seconds is not None and not (seconds > 0 and isfinite(seconds)):
+            if seconds is not None and not is_limit(seconds):
                 raise ValueError(
                     f"{name}={seconds} is not a time; give seconds above 0, or None for no limit."
                 )

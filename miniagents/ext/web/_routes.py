@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from miniagents.values import check_count, check_seconds
+
 from ..journal import Question
 from ._chat import Chat, KeywordsOf, MayAnswer, Owner, run_id
 from ._frames import QuestionAsked
@@ -98,6 +100,10 @@ def chat_routes(
             "guesses one could read and stop its answer. Give a function that returns the user of a request, "
             "or owner='anyone' if there are no users."
         )
+    check_seconds("chat_routes", "body_timeout", body_timeout)
+    check_seconds("chat_routes", "ping", ping)
+    check_count("chat_routes", "max_body", max_body)
+    check_count("chat_routes", "max_messages", max_messages)
     _check_keywords(named, keywords)
     if runs is None:
         runs = Runs(error_text=error_text)

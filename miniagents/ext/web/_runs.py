@@ -21,6 +21,7 @@ from miniagents.runs import LoggedCalls, RunLog, RunRequest
 from miniagents.streams import PromisingContext
 from miniagents.tools import QuestionError
 from miniagents.types import InteractiveAgent
+from miniagents.values import check_count, check_seconds
 
 from ..journal import (
     Event,
@@ -77,7 +78,7 @@ class Runs:
         error_text: makes the sentence for clients from an error.
 
     Raises:
-        TypeError: ``take_over`` is async.
+        TypeError, ValueError: ``take_over`` is async, or a number is none.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -105,6 +106,10 @@ class Runs:
     ) -> None:
         if iscoroutinefunction(take_over):
             raise TypeError("Runs(take_over=...) is async; give a function that decides at once.")
+        check_seconds("Runs", "keep", keep)
+        check_seconds("Runs", "linger", linger)
+        check_count("Runs", "max_attempts", max_attempts)
+        check_count("Runs", "max_live", max_live)
         self._journal: RunStore = MemoryJournal() if journal is None else journal
         self._restart: Literal["server", "never"] = "never" if journal is None else "server"
         self._agents = dict(agents or {})
