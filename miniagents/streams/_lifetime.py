@@ -807,9 +807,9 @@ class TaskLife:
 
     def cancellation(self) -> InquiryCancelledError:
         """Return the error that readers of a stopped task get."""
-        return InquiryCancelledError(
-            f"{self.name} was cancelled before it had ended.", abandoned=self._abandoned
-        )
+        # Users know the agent whose message this is, not the function that wrote it.
+        name = self._begun_by.name if self.part and self._begun_by is not None else self.name
+        return InquiryCancelledError(f"{name} was cancelled before it had ended.", abandoned=self._abandoned)
 
     def was_cancelled(self) -> None:
         """Event *run cancelled*, in its task: cancel what it began, unless that has another reader."""

@@ -277,3 +277,15 @@ async def test_an_echo_of_itself() -> None:
         states.append(replies.done)
         call.finish()
     assert states == [False, True]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_who_was_cancelled() -> None:
+    """The error of a message that was cut names the agent that wrote it, not the function of its tokens."""
+    model = Model()
+    async with MiniAgents():
+        async with model.agent.inquire() as replies:
+            async for _ in replies.tokens:
+                break
+        with pytest.raises(InquiryCancelledError, match=r"^MODEL was cancelled"):
+            await replies

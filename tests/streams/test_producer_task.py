@@ -346,7 +346,7 @@ async def test_cancel_ends_the_messages_that_are_read() -> None:
     await turns()
     assert buffer.producer is not None
     buffer.producer.cancel()
-    with pytest.raises(InquiryCancelledError, match="part was cancelled"):
+    with pytest.raises(InquiryCancelledError, match="run was cancelled"):
         await reading
     await context.drain()
     assert ["part", "run"] == sorted(ended)
