@@ -109,6 +109,7 @@ class TimeLimits:
             clock.pause()
             await until_read()
             clock.resume()
+            clock.rest()
 
 
 class Clock:
@@ -201,6 +202,7 @@ class Clock:
         if self.open.pop(message, self) is None:
             self._tokens += len(message.buffer.items)
             self.sign()
+            self.rest()
             if not self.open and self._ended is not None and not self._ended.done():
                 self._ended.set_result(None)
 
@@ -243,6 +245,11 @@ class Clock:
         """Note that the agent may be waiting for its readers from now on."""
         if self._paused_since is None:
             self._paused_since = self._loop.time()
+
+    def rest(self) -> None:
+        """Note that the agent waits for its readers, if all that it is writing does."""
+        if self.open and all(each.paused for each in self.open):
+            self.pause()
 
     def resume(self) -> None:
         """Note that the agent is at work: the time since :meth:`pause` does not count."""
@@ -344,8 +351,8 @@ class WatchedMessage:
         if self.buffer.closed:
             self.leave()
             clock.ended(self)
-        elif self.paused and all(each.paused for each in clock.open):
-            clock.pause()
+        elif self.paused:
+            clock.rest()
 
     @property
     def paused(self) -> bool:

@@ -186,6 +186,27 @@ async def test_a_slow_reader() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+async def test_a_slow_reader_of_what_came_at_once() -> None:
+    """A slow reader is no stall of an agent whose tokens come without a pause, either."""
+
+    async def tokens(metadata_so_far: object) -> AsyncIterator[str]:
+        for _ in range(10):
+            yield "x"
+
+    @miniagent
+    async def quick(ctx: InteractionContext) -> None:
+        ctx.reply(Message.promise(tokens))
+        ctx.reply(Message.promise(tokens))
+
+    got: list[str] = []
+    async with MiniAgents(prefetch=2):
+        async for token in quick.timeout(stall=5, total=50).inquire().tokens:
+            got.append(token)
+            await asyncio.sleep(60)
+    assert got == ["x"] * 20
+
+
+@pytest.mark.loop(virtual=True)
 async def test_a_held_message_goes_on() -> None:
     """Who left the replies and holds a message reads it to its end; then nothing is left."""
     speaker = Speaker("A", ["one ", 5.0, "two"], 3600.0)
