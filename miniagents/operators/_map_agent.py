@@ -310,6 +310,10 @@ def map_agent(
     if not callable(getattr(agent, "inquire", None)):
         msg = f"map_agent was given a value of type {type(agent).__name__} as its agent; give it an agent."
         raise TypeError(msg)
+    if on_error not in {"keep_going", "stop"}:
+        raise ValueError(f"on_error is {on_error!r}; it is 'keep_going' or 'stop'.")
+    if key is not None and not callable(cast("object", key)):
+        raise TypeError(f"key is {key!r}; it is a function of an item.")
     lanes = cast("Callable[[object], Hashable] | None", key)
     limits = ConcurrencyLimits(concurrency=concurrency, ordered=ordered, stop=on_error == "stop", key=lanes)
     of_any = cast("Overflow | None", overflow)

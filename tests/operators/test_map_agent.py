@@ -648,3 +648,11 @@ async def test_a_row_that_waits_for_its_key_is_dropped() -> None:
         left = map_agent(identity, 4, key=lambda row: len(str(row)))(["a", "b", "c"])
         assert "a" == str(await (await anext(left)))
         await left.aclose()
+
+
+@pytest.mark.parametrize("wrong", [{"on_error": "ignore"}, {"key": "user"}])
+def test_no_such_option(wrong: dict[str, object]) -> None:
+    """What `on_error` or `key` cannot be is refused when the operator is made, not at the first row."""
+    make = cast("Callable[..., object]", map_agent)
+    with pytest.raises((TypeError, ValueError), match="it is "):
+        make(identity, **wrong)
