@@ -215,12 +215,14 @@ class Cassette:
         return agent.around(self._around)
 
     def check(self) -> None:
-        """Check that all recorded calls were made.
+        """Check that all recorded calls were made; if none was made in the other modes, write that.
 
         Raises:
             CassetteError: some were not made, or the cassette cannot be read.
         """
         if self._mode != "replay":
+            if self._calls is None and not self._all():
+                self._write()
             return
         left = [call for call in self._all() if not call.played]
         if left:

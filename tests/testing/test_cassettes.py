@@ -285,6 +285,21 @@ async def test_modes(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["modes.jsonl"]  # noqa: PTH208 - in an async test
 
 
+async def test_no_call(tmp_path: Path) -> None:
+    """What calls no model, or none any more, has a cassette without calls, with which it is replayed."""
+    file = tmp_path / "none.jsonl"
+    async with MiniAgents():
+        for before in ("record", "rewrite"):
+            with Cassette(file, mode=before):
+                pass
+            with Cassette(file):
+                pass
+            await cassette(scripted_model("one"), file, mode="record").inquire("1")
+    with Cassette(file, mode="record"):
+        pass
+    assert sum("request" in line for line in lines(file)) == 1
+
+
 async def test_two_models_in_one_file(tmp_path: Path) -> None:
     """Two models that record their calls in one file, each with a cassette of its own, lose none."""
     file = tmp_path / "both.jsonl"
