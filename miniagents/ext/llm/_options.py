@@ -73,11 +73,17 @@ class ModelOptions:
         return Wanted.of(self.tools, self.tool_choice, self.answer_schema)
 
     def check(self) -> None:
-        """Refuse numbers that no provider accepts.
+        """Refuse numbers that no provider accepts, and what is no number, such as a text of the environment.
 
         Raises:
-            LLMConfigError: a number is out of range; the text names the keyword.
+            LLMConfigError: a number is out of range, or none; the text names the keyword.
         """
+        for name in ("max_tokens", "temperature", "max_retries"):
+            number: object = getattr(self, name)
+            kind = int | float if name == "temperature" else int
+            if number is not None and (isinstance(number, bool) or not isinstance(number, kind)):
+                what = "a number" if name == "temperature" else "an integer"
+                raise LLMConfigError(f"{name}={number!r} is not {what}")
         if self.max_tokens is not None and self.max_tokens < 1:
             raise LLMConfigError(f"max_tokens={self.max_tokens} leaves no room for an answer; give 1 or more")
         heat = self.temperature

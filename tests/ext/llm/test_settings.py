@@ -1,14 +1,18 @@
 """Settings are usable, or a clear error that shows no key."""
 
 import math
+from collections.abc import Callable
+from datetime import timedelta
+from typing import cast
 
 import pytest
 from pydantic import SecretStr
 
-from miniagents import LLMConfigError
+from miniagents import LLMConfigError, MiniAgent, MiniAgents
 from miniagents.ext.llm import Provider
 from miniagents.ext.llm._options import Extras, ModelOptions
 from miniagents.ext.llm._settings import Endpoint, server_of
+from miniagents.ext.llm.openai import openai_agent
 
 ACME = Provider("acme", "https://api.acme.test/v1", ("acme.test",))
 
@@ -129,4 +133,15 @@ def test_numbers(name: str, options: ModelOptions) -> None:
     with pytest.raises(LLMConfigError, match=f"^{name}="):
         options.check()
     ModelOptions(max_tokens=1, temperature=0.0, max_retries=0).check()
+    ModelOptions(temperature=1).check()
     ModelOptions().check()
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "temperature", "max_retries"])
+@pytest.mark.parametrize("wrong", ["3", True, timedelta(seconds=3)])
+async def test_no_numbers(name: str, wrong: object) -> None:
+    """What is no number, such as a text of the environment, is refused by its name before any call."""
+    fork = cast("Callable[..., MiniAgent]", openai_agent.fork)
+    async with MiniAgents():
+        with pytest.raises(LLMConfigError, match=f"^{name}=.* is not a"):
+            await fork(model="m", api_key="none", **{name: wrong}).inquire("Hi")
