@@ -21,6 +21,7 @@ from miniagents.streams import Overflow
 from miniagents.testing import scripted_model
 from miniagents.tools import approval
 
+ROWS: list[str] = []
 model = scripted_model(then="Hi")
 
 
@@ -47,7 +48,7 @@ SECONDS: list[Callable[[Any], object]] = [
     lambda each: model.timeout(total=each),
     lambda each: model.hedge(model, after=each),
     lambda each: model.with_tools(now, timeout=each),
-    lambda each: map_rows(model, [], timeout=each),
+    lambda each: map_rows(model, ROWS, timeout=each),
 ]
 COUNTS: list[Callable[[Any], object]] = [
     lambda each: MiniAgents(prefetch=each),
@@ -59,7 +60,7 @@ COUNTS: list[Callable[[Any], object]] = [
     limit,
     lambda each: model.guard(during=lambda _: None, hold=each),
     lambda each: model.with_tools(now, max_turns=each),
-    lambda each: map_rows(model, [], concurrency=each),
+    lambda each: map_rows(model, ROWS, concurrency=each),
     lambda each: share_bounded(replay=each),
 ]
 
