@@ -1,7 +1,7 @@
 """``AgentCall``: an inquiry whose input is still open; ``InteractiveCall``: one of an interactive agent."""
 
 from itertools import takewhile
-from typing import Generic, Literal, NamedTuple, cast, overload
+from typing import Generic, Literal, NamedTuple, Self, cast, overload
 
 from typing_extensions import TypeVar, override
 
@@ -23,6 +23,7 @@ from ._algebra._interactive import When
 
 In = TypeVar("In", bound=Message, default=Message, contravariant=True)  # noqa: PLC0105 - as in _agent
 Out = TypeVar("Out", bound=Message, default=Message, covariant=True)  # noqa: PLC0105
+C = TypeVar("C", bound="AgentCall[Message, Message]")
 
 
 class AgentCall(Generic[In, Out]):
@@ -66,9 +67,9 @@ class AgentCall(Generic[In, Out]):
         self._replies = replies
 
     @overload
-    def send_message(self: "AgentCall[Message, Out]", message: MessageType) -> "AgentCall[Message, Out]": ...
+    def send_message(self: C, message: MessageType) -> C: ...
     @overload
-    def send_message(self, message: MessageTypeOf[In]) -> "AgentCall[In, Out]": ...
+    def send_message(self, message: MessageTypeOf[In]) -> Self: ...
     def send_message(self, message: object) -> object:
         """Send messages; returns the call, so that calls can be chained.
 
