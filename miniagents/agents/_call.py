@@ -175,7 +175,7 @@ class InteractiveCall(AgentCall[In, Out]):
         super().__init__(alias, flattener, replies)
         self._deliveries = _Deliveries(cast("ReplayBuffer[MessagePromise[Message]]", replies.buffer))
 
-    def steer(self, message: str | Message, *, id: str = "") -> Promise[Delivery]:  # noqa: A002 - as in the routes
+    def steer(self, message: str | In, *, id: str = "") -> Promise[Delivery]:  # noqa: A002 - as in the routes
         """Send what the next request to a model has; if none follows in this answer, the next answer begins.
 
         Args:
@@ -188,7 +188,7 @@ class InteractiveCall(AgentCall[In, Out]):
         """
         return self._say(message, "steer", id)
 
-    def queue(self, message: str | Message, *, id: str = "") -> Promise[Delivery]:  # noqa: A002 - the same
+    def queue(self, message: str | In, *, id: str = "") -> Promise[Delivery]:  # noqa: A002 - the same
         """Send what gets an answer of its own, after everything that came before; else as :meth:`steer`.
 
         Args:
@@ -201,7 +201,7 @@ class InteractiveCall(AgentCall[In, Out]):
         """
         return self._say(message, "queue", id)
 
-    def interrupt(self, message: str | Message, *, id: str = "") -> Promise[Delivery]:  # noqa: A002 - the same
+    def interrupt(self, message: str | In, *, id: str = "") -> Promise[Delivery]:  # noqa: A002 - the same
         """End the answer that is being written, as what has come of it, and go on; else as :meth:`steer`.
 
         Args:
@@ -214,7 +214,7 @@ class InteractiveCall(AgentCall[In, Out]):
         """
         return self._say(message, "interrupt", id)
 
-    def rollback(self, message: str | Message, *, id: str = "") -> Promise[Delivery]:  # noqa: A002 - the same
+    def rollback(self, message: str | In, *, id: str = "") -> Promise[Delivery]:  # noqa: A002 - the same
         """Do as :meth:`interrupt`; the answer, its question and waiting steers leave the conversation.
 
         Args:

@@ -108,6 +108,7 @@ async def an_agent_that_can_be_spoken_to_while_it_works(question: Question) -> N
     keyed_agent.interactive().initiate_inquiry()  # type: ignore[call-arg]
     agent.interactive(unmarked="later")  # type: ignore[arg-type]
     call.interrupt(1)  # type: ignore[arg-type]
+    call.steer(Answer(score=1))  # type: ignore[arg-type]
     call.send_message("a")  # type: ignore[arg-type]
 
 
