@@ -1074,6 +1074,10 @@ class InteractiveAgent(MiniAgent[In, Out, P], Generic[In, Out, P]):
             )
         return super().timeout(total=total)
 
+    @override
+    def bind(self, *args: P.args, **kwargs: P.kwargs) -> "InteractiveAgent[In, Out, []]":
+        return cast("InteractiveAgent[In, Out, []]", super().bind(*args, **kwargs))
+
 
 class Identity(MiniAgent[Message, Message]):
     """An agent that replies with the messages that it gets: :data:`identity` is the only one.

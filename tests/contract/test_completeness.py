@@ -30,6 +30,7 @@ EXEMPT = {
     "TypedAgentMap.__call__": "as AgentMap.__call__: tests/agents/test_around.py",
     "TypedAgentMap.read": "as AgentMap.read: tests/agents/test_around.py",
     "MiniAgent.interactive": "its replies have what it takes, too: tests/model/test_live.py",
+    "InteractiveAgent.bind": "as MiniAgent.bind",
     "InteractiveAgent.timeout": "as MiniAgent.timeout: tests/agents/test_interactive.py",
     "BaseAgent.bind": "as BaseAgent.fork",
     "BaseAgent.fork": "a copy with other fields: tests/agents/test_base_agent.py",

@@ -105,6 +105,8 @@ async def an_agent_that_can_be_spoken_to_while_it_works(question: Question) -> N
     assert_type((await call.rollback(question)).position, int | None)
     assert_type(call.reply_sequence(), MessageSequencePromise[Answer | InputMessage])
     keyed_agent.interactive().initiate_inquiry("k", tries=1).queue("a")
+    keyed_agent.interactive().bind("k", tries=1).initiate_inquiry().queue("a")
+    keyed_agent.interactive().bind()  # type: ignore[call-arg]
     keyed_agent.interactive().initiate_inquiry()  # type: ignore[call-arg]
     agent.interactive(unmarked="later")  # type: ignore[arg-type]
     call.interrupt(1)  # type: ignore[arg-type]
