@@ -131,6 +131,9 @@ def caught(model: ModelAgent[...]) -> None:
     assert_type(typed.catching(excuse), MiniAgent[Message, Message])
     assert_type(model.catching(model.bind(), restart=True), ModelAgent[...])
     assert_type(fallback(model.bind(), model.bind(), model.bind()), ModelAgent)
+    either = fallback(typed.bind(), model.fork(model="m").as_type(City).bind(), typed.bind(), hold=True)
+    assert_type(either, TypedAgent[City])
+    assert_type(fallback(typed.bind(), tuned_agent), MiniAgent[Message, ParsedMessage[City] | Message])
     assert_type(fallback(model.bind(), model.bind()).with_tools(now).guard(during=str.upper), ToolAgent)
     assert_type(model.catching(tuned_agent.bind()), MiniAgent[Message, AssistantMessage | Message])
     model.catching(now)  # type: ignore[arg-type]

@@ -1,15 +1,19 @@
 """``fallback(a, b, ...)``: the next agent answers if one fails, also in the middle of its answer."""
 
 from functools import reduce
-from typing import Protocol, cast, overload
+from typing import TYPE_CHECKING, Protocol, cast, overload
 
-from typing_extensions import TypeVar
+from pydantic import BaseModel
+from typing_extensions import ParamSpec, TypeVar
 
 from miniagents.messages import Message
 
 from .._agent import MiniAgent
 from ._chains import Stage
 from ._operands import Errors
+
+if TYPE_CHECKING:  # of a layer above
+    from miniagents.models import TypedAgent
 
 A = TypeVar("A", bound=Message)
 B1 = TypeVar("B1", bound=Message)
@@ -27,10 +31,22 @@ class Model(Protocol):
 
 
 M = TypeVar("M", bound=Model)
+T = TypeVar("T", bound=BaseModel)
+P1 = ParamSpec("P1")
+P2 = ParamSpec("P2")
 
 
 @overload
 def fallback(first: M, second: Model, /, *models: Model, on: Errors = ..., hold: bool = ...) -> M: ...
+@overload
+def fallback(
+    first: "TypedAgent[T, P1]",
+    second: "TypedAgent[T, P2]",
+    /,
+    *typed: "TypedAgent[T, ...]",
+    on: Errors = ...,
+    hold: bool = ...,
+) -> "TypedAgent[T]": ...
 @overload
 def fallback(
     first: Stage[A, B1], second: Stage[A, B2], /, *, on: Errors = ..., hold: bool = ...
