@@ -99,7 +99,13 @@ class ToolAgent(MiniAgent[Message, AssistantMessage | ToolMessage, P], Generic[P
     __slots__ = ()
 
     @override
-    def inquire(self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs) -> ToolReplies:
+    def inquire(  # the first class of messages is where pyright finds what the agent takes
+        self,
+        messages: MessageSequencePromise[Message] | MessageType = None,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> ToolReplies:
         return ToolReplies.of(super().inquire(messages, *args, **kwargs))
 
     def as_type(self, answer: type[T], *, repairs: int = 1) -> "TypedAgent[T, P]":

@@ -256,7 +256,13 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
     _answer: type[T]
 
     @override
-    def inquire(self, messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs) -> ParsedReplies[T]:
+    def inquire(  # the first class of messages is where pyright finds what the agent takes
+        self,
+        messages: MessageSequencePromise[Message] | MessageType = None,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> ParsedReplies[T]:
         # Without brackets at run time: a parametrized class would be looked up at each call.
         replies = cast("type[ParsedReplies[T]]", ParsedReplies)
         return replies.of_model(super().inquire(messages, *args, **kwargs), self._answer)

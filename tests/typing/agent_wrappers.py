@@ -20,8 +20,10 @@ from miniagents import (
     ParsedMessage,
     RetryPolicy,
     ToolAgent,
+    ToolMessage,
     TypedAgent,
     fallback,
+    race,
     tool,
 )
 from miniagents.ext.limits import model_limits
@@ -112,6 +114,11 @@ async def models(model: ModelAgent[...]) -> None:
     assert_type(hedged, TypedAgent[City])
     assert_type(await hedged.inquire("q").parsed, City)
     assert_type(typed.hedge(tuned_agent, after=1), MiniAgent[Message, ParsedMessage[City] | Message])
+    assert_type(typed.bind() & typed.bind(), MiniAgent[Message, ParsedMessage[City]])
+    assert_type(tooled.bind() | typed.bind(), MiniAgent[Message, ParsedMessage[City]])
+    first = race(typed.bind(), tooled.bind())
+    assert_type(first, MiniAgent[Message, ParsedMessage[City] | AssistantMessage | ToolMessage])
+    assert_type([each.item async for each in map_agent(first)(["q"])], list[str])
     typed.bind().inquire("q", model="m")  # type: ignore[call-arg]
 
 
