@@ -342,7 +342,7 @@ def _check_decision(called: "Callee | None", data: Asked) -> None:
     given, refusal = data.get("arguments"), refusal_of("approval", data)
     if refusal is not None or not (given is None or isinstance(given, Mapping)):
         raise ValueError(refusal or _NO_DECISION)
-    _check_json(given)
+    _check_json(data.get("arguments"))
     if given is not None and called is not None:
         called.check(json.dumps(given))
 
