@@ -19,7 +19,7 @@ from collections.abc import (
 )
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
@@ -328,7 +328,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
         buffer: the stream; for this library.
         streamer: called once; it returns an async iterable of the pieces.
         prefill_pieces: all the pieces, instead of a streamer.
-        resolver: makes the whole of the tuple of all pieces; without it, the tuple is the whole.
+        resolver: makes the whole of the tuple of all pieces.
         replay: False: a piece is dropped when all readers have taken it.
 
     Raises:
@@ -348,24 +348,6 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
 
     buffer: ReplayBuffer[PIECE]  # type: ignore[assignment]  # of whichever pieces; a promise of a value alone only looks at one
 
-    @overload
-    def __init__(
-        self: "StreamedPromise[PIECE, tuple[PIECE, ...]]",  # pyright: ignore[reportInvalidTypeVarUse] - no other ones are accepted by mypy
-        streamer: Callable[[], AsyncIterable[PIECE]] | None = None,
-        *,
-        prefill_pieces: Iterable[PIECE] | None = None,
-        resolver: None = None,
-        replay: bool = True,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self,
-        streamer: Callable[[], AsyncIterable[PIECE]] | None = None,
-        *,
-        prefill_pieces: Iterable[PIECE] | None = None,
-        resolver: Callable[[tuple[PIECE, ...]], WHOLE],
-        replay: bool = True,
-    ) -> None: ...
     def __init__(
         self,
         streamer: Callable[[], AsyncIterable[PIECE]] | None = None,
