@@ -7,7 +7,7 @@ beside the file in Arrow's own form, each batch with the types that it has, and 
 import json
 import logging
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, time
 from importlib import import_module
@@ -327,7 +327,9 @@ def _made_number(value: object, kept: object) -> bool:
     if isinstance(value, Mapping):
         fields, those = cast("Mapping[str, object]", value), cast("Mapping[str, object]", kept)
         return any(_made_number(each, those[name]) for name, each in fields.items())
-    return isinstance(value, list | tuple) and any(map(_made_number, value, cast("list[object]", kept)))
+    if not isinstance(value, list | tuple):
+        return False
+    return any(map(_made_number, cast("Sequence[object]", value), cast("Sequence[object]", kept)))
 
 
 def _text(value: object) -> str | None:

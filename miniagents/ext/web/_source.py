@@ -333,7 +333,7 @@ class FrameSource:
     def _sentence(self, error: Exception) -> str:
         """The sentence for clients; if `error_text` fails, the usual one, so that the run ends."""
         try:
-            sentence: object = self._error_text(error)
+            sentence = cast("object", self._error_text(error))
             if isinstance(sentence, str):
                 return sentence
             msg = f"error_text returned a {type(sentence).__name__}; return the sentence."

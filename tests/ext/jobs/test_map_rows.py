@@ -286,12 +286,17 @@ def of_module(module: str, name: str, base: type[object], **more: object) -> obj
     return type(name, (base,), {"__module__": module, **more})()
 
 
+def seven(_: object) -> int:
+    """What a number of numpy is in Python."""
+    return 7
+
+
 async def test_values_of_pandas(path: Path) -> None:
     """Missing values of pandas (NaT, NA) are None, and numbers of numpy are numbers, for the agent."""
     row: dict[str, object] = {
         "day": of_module("pandas._libs.tslibs.nattype", "NaTType", object),
         "stars": of_module("pandas.api.typing", "NAType", object),
-        "count": of_module("numpy", "int64", object, item=lambda _: 7),
+        "count": of_module("numpy", "int64", object, item=seven),
     }
     async with MiniAgents():
         for journal in (None, path):

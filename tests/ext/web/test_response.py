@@ -213,7 +213,13 @@ async def test_a_sentence_that_fails() -> None:
     async def fails(ctx: InteractionContext) -> None:
         raise ValueError
 
-    for given in (lambda error: str(error.args[0]), lambda _: cast("str", None)):
+    def fails_too(error: Exception) -> str:
+        return str(cast("object", error.args[0]))
+
+    def no_text(_: Exception) -> str:
+        return cast("str", None)
+
+    for given in (fails_too, no_text):
         client = Client()
         async with MiniAgents(), asyncio.timeout(5):
             response = stream_response(fails.inquire("?"), error_text=given)
