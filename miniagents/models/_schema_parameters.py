@@ -19,7 +19,7 @@ from ._parameters import json_object, sentence_at
 _MOST_ERRORS: Final = 10
 _MOST_CHARACTERS: Final = 300  # of one error: it may quote the schema and the arguments
 _MOST_SCHEMA: Final = 1_000_000  # characters
-_MOST_CHECKS: Final = 100_000  # of single keywords: a second or two, in which the event loop stands still
+_MOST_CHECKS: Final = 50_000  # of single keywords: about a second, in which the event loop stands still
 
 
 class _Error(Protocol):

@@ -30,7 +30,7 @@ def share_bounded(
         pace: ``"fastest"`` or ``"slowest"``: whom the source waits for.
 
     Raises:
-        ValueError, TypeError: a number is less than 0 or none, or the pace is neither.
+        ValueError, TypeError: a number or the pace is none.
         WrongLoopError: another event loop has it.
 
     Example:

@@ -65,8 +65,7 @@ _STOPPING: Final = 5.0  # seconds that another server gets to stop a run that is
 class Runs:
     """Detached runs: a client may leave, come back and read on from where it was, or stop the run.
 
-    Make one object for an app; it opens at its first use in a context, and closes with it. The page "Runs
-    that outlive their client" has the rest.
+    Make one object for an app; it opens at its first use in a context, and closes with it.
 
     Args:
         journal: None: the memory of this process.

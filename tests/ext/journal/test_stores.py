@@ -334,7 +334,7 @@ class TestRuns:
             await store.send("b", "early", 1)
             await store.leave(a, MORE, wake_at=math.inf)
             await store.leave(b, wake_at=math.inf, heard=0)  # it has not heard what was sent
-            await store.leave(c, wake_at=time.time() + 0.15)
+            await store.leave(c, wake_at=time.time() + 0.6)
             await store.send("d", "early", 1)
             await store.leave(d, wake_at=math.inf, heard=1)
             assert [("parked", 0, 3)] * 2 == [_state((await store.find(run=run))[0]) for run in "cd"]

@@ -330,6 +330,7 @@ def test_edited_arguments() -> None:
     ] == [(each["toolCallId"], each["input"], each.get("providerMetadata")) for each in inputs]
 
 
+@pytest.mark.logs("cannot be shown")
 def test_names_that_end_a_client_in_questions() -> None:
     """What a model or a server asks people never has a name for which their client ends the whole answer."""
     bad = {"more": {"__proto__": {"admin": True}}}
