@@ -5,7 +5,7 @@ changing them later changes nothing. Only streams (a promise, an async iterable,
 they come. The walk is iterative; nesting is limited.
 """
 
-from asyncio import isfuture
+from asyncio import Future
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, TypeAlias, TypeGuard, Union, cast
 
@@ -26,6 +26,7 @@ from ._role_dicts import RoleDictError, message_of_role, refuse_pair
 
 MAX_DEPTH = 64
 BINARY: tuple[type[object], ...] = (bytes, bytearray, memoryview)  # these are iterables of numbers
+_NO_COLLECTIONS: tuple[type[object], ...] = (*BINARY, Future)  # a task or future is iterable only for `await`
 
 MessageType: TypeAlias = Union[
     str,
@@ -189,8 +190,7 @@ def are_messages(items: Collection[object]) -> TypeGuard[list[MessagePromise[Mes
 
 
 def _is_collection(item: object) -> bool:
-    # A future and a task are iterable, too, but only for `await`.
-    return not isfuture(item) and isinstance(item, Iterable) and not isinstance(item, BINARY)
+    return isinstance(item, Iterable) and not isinstance(item, _NO_COLLECTIONS)
 
 
 # Tuples, made once: `A | B` would make an object at each use.
