@@ -49,17 +49,19 @@ function loading() {
 async function say(when = "queue") {
   await loaded; // a user who types early has to give the token first
   const mine = open;
-  await mine.ending; // it says the place of this message
-  if (mine !== open) return;
   const text = box.value.trim();
-  if (!text) return;
-  if (open.busy && info.interactive) {
+  if (!text || (!info.interactive && hasToWait())) return;
+  box.value = "";
+  fit();
+  await mine.ending; // it says the place of this message
+  if (mine !== open || (!info.interactive && hasToWait())) {
+    giveBack(text);
+    return;
+  }
+  if (open.busy) {
     await sayNow(text, when);
     return;
   }
-  if (hasToWait()) return;
-  box.value = "";
-  fit();
   const question = conversation.ask(text, open.count);
   await run({ text }, (mine) => {
     if (mine === open) {
@@ -82,8 +84,6 @@ function hasToWait() {
 async function sayNow(text, when) {
   const mine = open;
   const id = `page-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
-  box.value = "";
-  fit();
   conversation.waits(id, text, when);
   try {
     await api.say(mine.run ?? (await mine.began), { text, when, id });
