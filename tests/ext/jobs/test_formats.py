@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
 
 import pytest
 
@@ -128,7 +127,7 @@ def test_truth_beside_floats(tmp_path: Path, value: object, shown: object) -> No
     """Parquet: True and False in a column of numbers stay what they are, as a text, whatever comes first."""
     number: object = 0.5 if isinstance(value, bool) else [0.5]
     number = {"a": number} if isinstance(value, dict) else number
-    both = [(number, cast("object", value)), (cast("object", value), number)]
+    both: list[tuple[object, object]] = [(number, value), (value, number)]
     for values in both:
         read = list(read_rows(written(tmp_path / "rows.parquet", [{"x": each} for each in values])))
         assert shown in [row["x"] for row in read]
