@@ -403,7 +403,8 @@ async def _keep(journal: RunStore, name: str, topic: str, event: Event) -> None:
 
     # If this is cancelled, the journal writes it nevertheless, and no process works on it then.
     keeping = asyncio.create_task(keep(), context=Variables())
-    keeping.add_done_callback(lambda kept: kept.cancelled() or kept.exception())  # which nobody gets then
+    # If this is cancelled, its error is not raised anywhere: asyncio must not complain about that.
+    keeping.add_done_callback(lambda kept: kept.cancelled() or kept.exception())
     await asyncio.shield(keeping)
 
 

@@ -211,7 +211,7 @@ class Threads:
     # -- answers -----------------------------------------------------------------------------------------
 
     async def take_up(self, going: Collection[str]) -> None:
-        """Save the answers of an earlier server's runs when they end, also if nobody reads them.
+        """Save the answers of an earlier server's runs when they end, also if no client reads them.
 
         Args:
             going: the names of the turns whose runs have not ended.

@@ -211,10 +211,7 @@ class ErrorsFile:
         }
         try:
             data = json_line(line)
-        except (
-            TypeError,
-            RecursionError,
-        ):  # its keys are no texts, or it is nested too deep
+        except (TypeError, RecursionError):  # its keys are not texts, or it is nested too deep
             data = json_line(line | {"input": reprlib.repr(row.input)})
         self._file.write(data)
         self._file.flush()
