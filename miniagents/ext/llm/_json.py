@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Final, Never, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 T = TypeVar("T")
 
@@ -121,18 +122,32 @@ def parsed(model: TypeAdapter[T], data: bytes) -> T:
     try:
         # Not by the method of the adapter, whose options cost as much time as the work.
         value: T = model.validator.validate_json(data)
+    except ValidationError:
+        # JSON may contain halves of a character, which the fast parser refuses; otherwise it is not JSON.
+        return checked(model, untyped(data))
+    return value
+
+
+def checked(model: TypeAdapter[T], value: object) -> T:
+    """Return the value of JSON, validated.
+
+    Args:
+        model: the expected type.
+        value: from `untyped`.
+
+    Raises:
+        WireError: it is not of that type; the text names the first field that is wrong.
+
+    Example:
+        >>> checked(TypeAdapter(dict[str, int]), {"a": 1})
+        {'a': 1}
+    """
+    try:
+        return model.validate_python(value)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    else:
-        return value
-    if first["type"] != "json_invalid":
-        where = ".".join(map(str, first["loc"])) or "it"
-        raise WireError(f"an event is not what it should be ({where}: {first['msg']})")
-    # JSON may contain halves of a character, which the fast parser refuses; otherwise it is not JSON.
-    try:
-        return model.validate_python(untyped(data))
-    except ValidationError:
-        raise WireError("an event is not what it should be") from None
+    where = ".".join(map(str, first["loc"])) or "it"
+    raise WireError(f"an event is not what it should be ({where}: {first['msg']})")
 
 
 def untyped(data: bytes) -> object:
@@ -148,6 +163,15 @@ def untyped(data: bytes) -> object:
         >>> untyped(b"[1]")
         [1]
     """
+    try:
+        value: object = from_json(data)
+    except ValueError:
+        return _with_halves(data)
+    return value
+
+
+def _with_halves(data: bytes) -> object:
+    """Return the value of JSON with halves of characters, which the fast parser refuses."""
     try:
         value: object = json.loads(data.decode())
     except UnicodeDecodeError:
