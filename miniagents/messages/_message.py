@@ -244,7 +244,7 @@ def text_message(text: str) -> Message:
     """
     if type(text) is not str:  # pydantic turns anything more (a member of an enumeration) into a str
         return Message(text)
-    # `values.of_atoms`, inlined: every text between agents becomes a message.
+    # `values.fill_with_atoms`, inlined: every text between agents becomes a message.
     message = _new(Message)
     _set(message, "__dict__", {"text": text})
     _set(message, "__pydantic_fields_set__", {"text"})

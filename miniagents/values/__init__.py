@@ -35,12 +35,11 @@ from ._errors import (
     WrongLoopError,
     notes_of,
     partial_text,
-    reduced_error,
     set_partial_text,
 )
 from ._frames import innermost_frame
 from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, form_in_model, freeze, freeze_data
-from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of, of_atoms
+from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of
 from ._names import doc_of, name_of
 from ._part_value import PartValue
 from ._parts import (
@@ -123,7 +122,6 @@ __all__ = [
     "SafeErrors",
     "ServerToolCall",
     "ServerToolResult",
-    "SplitEndType",
     "SplitEvent",
     "StopLoop",
     "StreamOverflowError",
@@ -153,12 +151,10 @@ __all__ = [
     "name_of",
     "named_fields",
     "notes_of",
-    "of_atoms",
     "part_from_data",
     "partial_text",
     "parts_of_content",
     "redact_keys",
-    "reduced_error",
     "refuse_changeable",
     "safe_traceback",
     "set_partial_text",
@@ -170,7 +166,7 @@ __all__ = [
 if TYPE_CHECKING:
     from ._backoff import Backoff
     from ._json_parser import JsonEnd, JsonError, JsonEvent, JsonFrame, JsonParser, JsonPath, JsonText
-    from ._splitter import SPLIT_END, SplitEndType, SplitEvent, TextSplitter
+    from ._splitter import SPLIT_END, SplitEvent, TextSplitter
     from ._terminal_text import strip_control
     from ._token_count import tokens_in
 else:
@@ -183,7 +179,7 @@ else:
                 *("JsonEnd", "JsonError", "JsonEvent", "JsonFrame"),
                 *("JsonParser", "JsonPath", "JsonText"),
             ),
-            "_splitter": ("SPLIT_END", "SplitEndType", "SplitEvent", "TextSplitter"),
+            "_splitter": ("SPLIT_END", "SplitEvent", "TextSplitter"),
             "_terminal_text": ("strip_control",),
             "_token_count": ("tokens_in",),
         },
