@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from itertools import islice
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 from miniagents.values import FreezeError, NestingError, freeze
 
@@ -20,6 +20,9 @@ _MOST_ERRORS: Final = 10
 _MOST_CHARACTERS: Final = 300  # of one error: it may quote the schema and the arguments
 _MOST_SCHEMA: Final = 1_000_000  # characters
 _MOST_CHECKS: Final = 50_000  # of single keywords: about a second, in which the event loop stands still
+
+_Found: TypeAlias = Iterable[object] | None
+_Check: TypeAlias = Callable[..., _Found]
 
 
 class _Error(Protocol):
@@ -34,7 +37,7 @@ class _Validator(Protocol):
 
 
 class _ValidatorClass(Protocol):
-    VALIDATORS: Mapping[str, Callable[..., Iterable[object] | None]]
+    VALIDATORS: Mapping[str, _Check]
 
     def __call__(self, schema: Mapping[str, object], *, registry: object) -> _Validator:
         """Make a validator of a schema."""
@@ -55,7 +58,7 @@ class _Checks:
 
     left: int = 0
 
-    def counted(self, check: Callable[..., Iterable[object] | None], *given: object) -> Iterable[object]:
+    def counted(self, check: _Check, *given: object) -> _Found:
         """Check one keyword.
 
         Raises:
@@ -67,7 +70,7 @@ class _Checks:
                 "the arguments take too long to check against the schema of the tool; "
                 "give fewer of them, and nest them less"
             )
-        return check(*given) or ()
+        return check(*given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,7 @@ def _validator(schema: Mapping[str, object], name: str, checks: _Checks) -> _Val
             f"The schema of the tool {name} is not a JSON schema: {_short(str(shown))}"
         ) from error
     extend = cast("Callable[..., _ValidatorClass]", validators.extend)
-    keywords: dict[str, Callable[..., Iterable[object] | None]] = {
+    keywords: dict[str, _Check] = {
         **dialect.VALIDATORS,
         "pattern": _anything,
         "patternProperties": _anything,
@@ -201,32 +204,21 @@ def _anything(_validator: object, _value: object, _instance: object, _schema: ob
     """Accept every value: regular expressions are not matched."""
 
 
-def _additional(
-    check: Callable[..., Iterable[object] | None],
-    validator: object,
-    value: object,
-    instance: object,
-    schema: Mapping[str, object],
-) -> Iterable[object]:
+def _additional(check: _Check, *given: object) -> _Found:
     """Check additional properties, unless patterns, which are not matched, may allow them."""
-    return () if "patternProperties" in schema else check(validator, value, instance, schema) or ()
+    *_, schema = given
+    return None if "patternProperties" in cast("Mapping[str, object]", schema) else check(*given)
 
 
-def _unique(
-    check: Callable[..., Iterable[object] | None],
-    validator: object,
-    value: object,
-    instance: object,
-    schema: Mapping[str, object],
-) -> Iterable[object]:
+def _unique(check: _Check, validator: object, value: object, instance: object, schema: object) -> _Found:
     """Check that no item comes twice; the check of ``jsonschema`` compares each one with each other one."""
     seen: set[object] = set()
     for each in cast("list[object]", instance) if isinstance(instance, list) else ():
         key = _hashable(each)
         if key in seen:
-            return check(validator, value, [each, each], schema) or ()
+            return check(validator, value, [each, each], schema)
         seen.add(key)
-    return ()
+    return None
 
 
 def _hashable(value: object) -> object:
