@@ -17,7 +17,7 @@ from ._decorator import miniagent
 from ._dialog_loop import adialog_loop
 from ._miniagents import MiniAgents, PersistMessageHandler
 from ._pipeline import Pipeline
-from ._prompt import Prompt, SlotValue, prompt
+from ._prompt import Prompt, prompt
 from ._records import AgentCallNode, AgentReplyNode
 
 __all__ = [
@@ -46,7 +46,6 @@ __all__ = [
     "RaceReport",
     "RetryPolicy",
     "Route",
-    "SlotValue",
     "Stage",
     "WhileNeeded",
     "Wrapper",

@@ -2,7 +2,7 @@
 
 from ._agent_tool import AgentTool
 from ._answer_schema import AnswerSchema
-from ._asked_model import AskedModel, TellsModel
+from ._asked_model import AskedModel
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, TypedAnswerError
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
 from ._parsed import ParsedMessage, ParsedReplies
@@ -21,7 +21,7 @@ from ._questions import (
     wait_for_event,
 )
 from ._server_tool import ServerTool, code_execution, server_tool, web_search
-from ._tool import Tool, ToolSpec, check_timeout, error_text, tool
+from ._tool import Tool, ToolSpec, tool
 from ._tool_context import TOOL_CONTEXT, ToolContext
 from ._tool_loop import (
     TOOL_INTENT,
@@ -30,7 +30,6 @@ from ._tool_loop import (
     Approval,
     Callee,
     MakeParts,
-    RecordTool,
     Toolbox,
     ToolLoop,
 )
@@ -58,11 +57,9 @@ __all__ = [
     "ParsedMessage",
     "ParsedReplies",
     "QuestionError",
-    "RecordTool",
     "Reject",
     "SchemaError",
     "ServerTool",
-    "TellsModel",
     "Tool",
     "ToolAgent",
     "ToolArgumentsError",
@@ -79,9 +76,7 @@ __all__ = [
     "answer_data",
     "approval",
     "ask",
-    "check_timeout",
     "code_execution",
-    "error_text",
     "model_agent",
     "refusal_of",
     "server_tool",

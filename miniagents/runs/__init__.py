@@ -1,17 +1,17 @@
 """What is limited, counted and written down of runs: limits, budgets, usage, recorded calls, the log."""
 
 from ._cache import cache
-from ._call_keys import NOT_ASKED, CallKey, RecordedFunction
+from ._call_keys import CallKey, RecordedFunction
 from ._call_records import CallRecords
 from ._durable import DurableRun, LoggedCalls, durable
 from ._limiter import Limiter
-from ._limits import Budget, ConcurrencyLimit, RateLimiter, budget, limit, rate_limit
+from ._limits import budget, limit, rate_limit
 from ._memory import MemoryJournal
 from ._message_records import Json, Record, Registry, decode_data, encode_data
 from ._model_limits import ModelLimits, model_limits
 from ._prices import dollars
 from ._questions import Question, answer_question, open_questions, send_event
-from ._recorded import RecordedCalls, recorded
+from ._recorded import recorded
 from ._recordings import (
     CallPlayer,
     MessageForm,
@@ -31,7 +31,7 @@ from ._requests import (
 )
 from ._run_log import RunLog, events_of_run
 from ._run_request import RunRequest
-from ._run_usage import Price, RunUsage, UsageReport
+from ._run_usage import RunUsage
 from ._stores import (
     CallStore,
     Event,
@@ -43,19 +43,15 @@ from ._stores import (
     RunRecord,
     RunState,
     RunStore,
-    wall_time,
 )
 from ._without_texts import without_texts
 
 __all__ = [
     "CASSETTE_VERSION",
-    "NOT_ASKED",
-    "Budget",
     "CallKey",
     "CallPlayer",
     "CallRecords",
     "CallStore",
-    "ConcurrencyLimit",
     "DurableRun",
     "Event",
     "JournalEntry",
@@ -67,11 +63,8 @@ __all__ = [
     "MemoryJournal",
     "MessageForm",
     "ModelLimits",
-    "Price",
     "Question",
-    "RateLimiter",
     "Record",
-    "RecordedCalls",
     "RecordedEvent",
     "RecordedFunction",
     "Registry",
@@ -83,7 +76,6 @@ __all__ = [
     "RunState",
     "RunStore",
     "RunUsage",
-    "UsageReport",
     "answer_question",
     "budget",
     "cache",
@@ -107,6 +99,5 @@ __all__ = [
     "recorded",
     "request_data",
     "send_event",
-    "wall_time",
     "without_texts",
 ]

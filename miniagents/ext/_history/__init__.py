@@ -1,11 +1,8 @@
 """How a chat history is kept: the classes of histories, messages in Markdown, the files on the disk."""
 
-from miniagents.runs import Json, Record
-
 from ._chat_history import ChatHistory, ChatHistoryMD, ChatHistorySQLite, InMemoryChatHistory, keep_and_reply
 from ._compact import compact
 from ._markdown_file import HistoryFileError, MarkdownFile
-from ._markdown_reader import Note
 from ._sqlite_file import HistoryThread
 
 __all__ = [
@@ -15,10 +12,7 @@ __all__ = [
     "HistoryFileError",
     "HistoryThread",
     "InMemoryChatHistory",
-    "Json",
     "MarkdownFile",
-    "Note",
-    "Record",
     "compact",
     "keep_and_reply",
 ]
