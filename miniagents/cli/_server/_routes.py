@@ -9,9 +9,8 @@ from typing import Final, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
-from typing_extensions import override
 
 from miniagents.ext.chat_history_sqlite import HistoryThread
 from miniagents.ext.journal import JournalError, RunStore, events_of_run
@@ -100,14 +99,14 @@ class _Api:
 
     async def info(self, _: Request) -> Response:
         """Return what the page shows about the agent."""
-        return _JSON({**asdict(self.about), "version": version("miniagents")})
+        return _json({**asdict(self.about), "version": version("miniagents")})
 
     async def list_threads(self, request: Request) -> Response:
         """Return one page of the list of conversations."""
         limit = _number(request, "limit", _THREADS, _MOST_THREADS)
         found, after = await self.threads.listed(request.query_params.get("before"), limit)
         listed = [_listed(each) | {"run": self.threads.run_of(each.name)} for each in found]
-        return _JSON({"threads": listed, "next": after})
+        return _json({"threads": listed, "next": after})
 
     async def make(self, request: Request) -> Response:
         """Create an empty conversation."""
@@ -115,20 +114,20 @@ class _Api:
             request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
         )
         body = {} if empty else await json_body(request)
-        return _JSON({"id": await self.threads.make(_title(body, "") if body else "")}, 201)
+        return _json({"id": await self.threads.make(_title(body, "") if body else "")}, 201)
 
     async def read(self, request: Request) -> Response:
         """Return a conversation."""
         thread, messages, run = await self.threads.read(_named(request, "thread"))
         kept = await self.threads.kept_runs(messages)
         found = shown(messages, kept.__contains__)
-        return _JSON({"id": thread.name, "title": thread.title, "messages": found, "run": run})
+        return _json({"id": thread.name, "title": thread.title, "messages": found, "run": run})
 
     async def rename(self, request: Request) -> Response:
         """Give a conversation a title."""
         title = _title(await json_body(request))
         await self.threads.rename(_named(request, "thread"), title)
-        return _JSON({"id": _named(request, "thread"), "title": title})
+        return _json({"id": _named(request, "thread"), "title": title})
 
     async def remove(self, request: Request) -> Response:
         """Delete a conversation."""
@@ -152,8 +151,8 @@ class _Api:
         except BeingAnsweredError as error:
             sentence = "A run is answering in this conversation; wait for its end, or stop it."
             refusal = {"code": "run_goes_on", "message": sentence, "run": error.run}
-            return _JSON({"error": refusal}, 409)
-        return _JSON({"run": run}, 201)
+            return _json({"error": refusal}, 409)
+        return _json({"run": run}, 201)
 
     async def timeline(self, request: Request) -> Response:
         """Return the timeline of a run."""
@@ -187,15 +186,9 @@ class _Api:
         return Response(status_code=204, headers={"set-cookie": login.cookie(secure=encrypted)})
 
 
-class _JSON(JSONResponse):
-    """JSON also of texts with half of a surrogate pair, which are escaped."""
-
-    @override
-    def render(self, content: object) -> bytes:
-        try:
-            return super().render(content)
-        except UnicodeEncodeError:
-            return json.dumps(content, separators=(",", ":")).encode()
+def _json(content: object, status: int = 200) -> Response:
+    """JSON in ASCII, so that it can have half of a surrogate pair."""
+    return Response(json.dumps(content, separators=(",", ":")), status, media_type="application/json")
 
 
 def _telling(endpoint: _Endpoint) -> _Endpoint:
