@@ -313,17 +313,18 @@ class BoundedQueue(Generic[T]):
 
     Attributes:
         dropped: how many items were dropped so far.
+        items: what has not been read.
     """
 
     __slots__ = (
-        *("_buffer", "_changed", "_closed", "_items", "_loop", "_overflow", "_reader", "_refused", "_told"),
-        *("_variables", "dropped"),
+        *("_buffer", "_changed", "_closed", "_loop", "_overflow", "_reader", "_refused", "_told"),
+        *("_variables", "dropped", "items"),
     )
 
     def __init__(self, buffer: ReplayBuffer[object], overflow: Overflow[T]) -> None:
         self._buffer = buffer
         self._overflow = overflow
-        self._items: deque[T] = deque()
+        self.items: deque[T] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._told = False
@@ -349,18 +350,13 @@ class BoundedQueue(Generic[T]):
                 self._refused = refused
                 self._closed = True
             elif not lost or self._overflow.policy == "drop_oldest":
-                self._items.append(item)
+                self.items.append(item)
         if refused is not None:
             self._buffer.context.on_loop_thread(self.finish)()
         else:
             self._tell()
         for each in lost:
             self._tell_dropped(each)
-
-    @property
-    def items(self) -> deque[T]:
-        """What has not been read."""
-        return self._items
 
     def is_open(self, _: object = None) -> bool:
         """Return whether items are still accepted."""
@@ -370,7 +366,7 @@ class BoundedQueue(Generic[T]):
         """Apply the policy: note what is lost, or wait; return an error if the item is refused."""
         policy = self._overflow.policy
         if policy == "drop_oldest":
-            lost.append(self._items.popleft())
+            lost.append(self.items.popleft())
         elif policy == "drop_newest":
             lost.append(item)
         elif policy == "block" and not self._buffer.context.in_loop_thread():
@@ -392,7 +388,7 @@ class BoundedQueue(Generic[T]):
         return None
 
     def _has_space(self) -> bool:
-        return len(self._items) < self._overflow.capacity
+        return len(self.items) < self._overflow.capacity
 
     def finish(self) -> None:
         """End the stream, on its event loop; with an error if an item was refused."""
@@ -426,9 +422,9 @@ class BoundedQueue(Generic[T]):
         """Yield all items, the oldest first; each item makes space when it is taken."""
         while True:
             with self._changed:
-                if not self._items:
+                if not self.items:
                     return
-                item = self._items.popleft()
+                item = self.items.popleft()
                 self._changed.notify_all()
             yield item
 
@@ -436,7 +432,7 @@ class BoundedQueue(Generic[T]):
         """Close it when the reader has left: ignore further items, unblock all producers. Idempotent."""
         with self._changed:
             self._closed = True
-            self._items.clear()
+            self.items.clear()
             self._changed.notify_all()
         if self.dropped:
             logger.warning(

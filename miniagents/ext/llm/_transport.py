@@ -10,7 +10,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from importlib.util import find_spec
 from typing import Final, Protocol, TypeVar, cast, runtime_checkable
@@ -19,6 +19,7 @@ from urllib.request import getproxies
 from pydantic import SecretStr
 
 from miniagents.streams import PromisingContext
+from miniagents.streams._context import Closable
 from miniagents.streams._readers import NEXT_TURN
 from miniagents.values import LLMConfigError
 
@@ -34,14 +35,6 @@ _SECONDS_TO_CLOSE: Final = 5.0
 
 
 # -- clients ---------------------------------------------------------------------------------------------
-
-
-class Closable(Protocol):
-    """A client of an SDK."""
-
-    def close(self) -> Awaitable[object]:
-        """Close its connections."""
-        ...
 
 
 C = TypeVar("C", bound=Closable)
