@@ -1,6 +1,7 @@
 """``chunk``: items together, by number and by time."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from math import inf
 from typing import Generic, TypeVar
 
@@ -81,23 +82,16 @@ def chunk(
     return operator
 
 
+@dataclass(slots=True, eq=False)
 class _Chunks(Generic[T]):
     """The chunk of one subscription."""
 
-    def __init__(
-        self,
-        subscriber: SafeObserver[Sequence[T]],
-        size: int | None,
-        seconds: float | None,
-        scheduler: abc.SchedulerBase | None,
-        timer: SerialDisposable,
-    ) -> None:
-        self._subscriber = subscriber
-        self._size = size
-        self._seconds = seconds
-        self._scheduler = scheduler
-        self._timer = timer
-        self._items: list[T] = []
+    _subscriber: SafeObserver[Sequence[T]]
+    _size: int | None
+    _seconds: float | None
+    _scheduler: abc.SchedulerBase | None
+    _timer: SerialDisposable
+    _items: list[T] = field(default_factory=list[T], init=False)
 
     def add(self, item: T) -> None:
         """Add one item."""

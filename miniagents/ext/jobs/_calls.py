@@ -104,6 +104,7 @@ class RowCall(Generic[RowT]):
     figures: Figures = field(default_factory=lambda: Figures(attempts=0))
 
 
+@dataclass(slots=True, eq=False)
 class CallMaker(Generic[RowT]):
     """Makes the calls of rows.
 
@@ -114,18 +115,11 @@ class CallMaker(Generic[RowT]):
         takes: the classes of messages that the agent takes, to warn of columns with a wrong name.
     """
 
-    def __init__(
-        self,
-        records: CallRecords | None,
-        row_id: str | Callable[[RowT], object] | None,
-        message: Callable[[RowT], MessageType] | None,
-        takes: Iterable[type[Message]] = (),
-    ) -> None:
-        self._records = records
-        self._row_id = row_id
-        self._message = message
-        self._takes = takes
-        self._occurrences = Occurrences()
+    _records: CallRecords | None
+    _row_id: str | Callable[[RowT], object] | None
+    _message: Callable[[RowT], MessageType] | None
+    _takes: Iterable[type[Message]] = ()
+    _occurrences: Occurrences = field(default_factory=Occurrences, init=False)
 
     async def call(self, index: int, item: RowT) -> RowCall[RowT]:
         """Return the call for a row; if the row cannot be sent, the call has the error.
