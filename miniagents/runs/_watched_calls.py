@@ -3,7 +3,7 @@
 import asyncio
 from asyncio import Future
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, cast
 from weakref import WeakKeyDictionary
@@ -36,6 +36,7 @@ from ._run_usage import Price, RunUsage
 _NAMED: Final = 5  # models that an error names
 
 
+@dataclass(slots=True, eq=False)
 class WatchedCall:
     """One call, with all calls that it causes.
 
@@ -47,23 +48,18 @@ class WatchedCall:
         on_end: is called once, when the call has ended.
     """
 
-    def __init__(
-        self,
-        usage: RunUsage,
-        run: RunInfo,
-        context: Context,
-        on_event: "Callable[[WatchedCall, RunEvent], None]",
-        on_end: "Callable[[WatchedCall], None]",
-    ) -> None:
-        self.run: RunInfo = run
-        self.context: Context = context
-        self.on_event: Callable[[WatchedCall, RunEvent], None] = on_event
-        self.on_end: Callable[[WatchedCall], None] = on_end
-        self.error: BaseException | None = None
-        self._usage = usage
-        self._called: dict[RunInfo, ModelAsked] = {}
-        self._texts: dict[RunInfo, int] = {}  # how many pieces of text have come from a model
-        self._reported: dict[RunInfo, dict[int, int]] = {}  # tokens of each answer, as the model has reported
+    _usage: RunUsage
+    run: RunInfo
+    context: Context
+    on_event: "Callable[[WatchedCall, RunEvent], None]"
+    on_end: "Callable[[WatchedCall], None]"
+    error: BaseException | None = field(default=None, init=False)
+    _called: dict[RunInfo, ModelAsked] = field(default_factory=dict[RunInfo, ModelAsked], init=False)
+    # How many pieces of text have come from a model; and the tokens of each answer, as it has reported.
+    _texts: dict[RunInfo, int] = field(default_factory=dict[RunInfo, int], init=False)
+    _reported: dict[RunInfo, dict[int, int]] = field(
+        default_factory=dict[RunInfo, "dict[int, int]"], init=False
+    )
 
     def note(self, event: RunEvent) -> None:
         """Count the pieces of answers: models often report the usage only at the end."""

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import get_ident
@@ -100,6 +100,7 @@ class Now:
     seconds: float = 0.0
 
 
+@dataclass(slots=True, eq=False)
 class VirtualSelector(selectors.BaseSelector):
     """A real selector that waits in virtual time.
 
@@ -112,22 +113,15 @@ class VirtualSelector(selectors.BaseSelector):
         idle: is called when nothing is ready; it returns whether the loop must look again before it waits.
     """
 
-    def __init__(
-        self,
-        now: Now,
-        io_patience: float,
-        busy: Callable[[], bool],
-        stuck: Callable[[], NoReturn],
-        idle: Callable[[], bool],
-    ) -> None:
-        self._now = now
-        self._patience = io_patience
-        self._busy = busy
-        self._stuck = stuck
-        self._idle = idle
-        self._real = selectors.DefaultSelector()
-        self._waker: int | None = None  # threads wake the loop through it: the first file that is registered
-        self._known: set[int] = set()
+    _now: Now
+    _patience: float
+    _busy: Callable[[], bool]
+    _stuck: Callable[[], NoReturn]
+    _idle: Callable[[], bool]
+    _real: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector, init=False)
+    # Threads wake the loop through it: the first file that is registered.
+    _waker: int | None = field(default=None, init=False)
+    _known: set[int] = field(default_factory=set[int], init=False)
 
     @override
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:

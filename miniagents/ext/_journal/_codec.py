@@ -5,6 +5,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from secrets import token_bytes
@@ -67,6 +68,7 @@ class Batch(NamedTuple):
     texts: Mapping[str, str]
 
 
+@dataclass(slots=True, eq=False)
 class Codec:
     """Turns what a journal keeps into bytes, and back; all that is written passes through here.
 
@@ -84,24 +86,22 @@ class Codec:
         JournalError: they do not fit together.
     """
 
-    def __init__(
-        self,
-        keep: Keep = "hash",
-        content: Content = "keep",
-        seal: Hook | None = None,
-        unseal: Hook | None = None,
-    ) -> None:
-        if keep not in {"hash", "text"}:
-            raise JournalError(f"keep={keep!r} of a journal is neither 'hash' nor 'text'.")
-        if content not in {"keep", "run", "off"}:
-            raise JournalError(f"content={content!r} of a journal is neither 'keep' nor 'run' nor 'off'.")
-        if (seal is None) != (unseal is None):
+    keep: Keep = "hash"
+    content: Content = "keep"
+    _seal: Hook | None = None
+    _unseal: Hook | None = None
+    _secret: bytes = field(default=b"", init=False)
+
+    def __post_init__(self) -> None:
+        """Check that they fit together."""
+        if self.keep not in {"hash", "text"}:
+            raise JournalError(f"keep={self.keep!r} of a journal is neither 'hash' nor 'text'.")
+        if self.content not in {"keep", "run", "off"}:
+            raise JournalError(
+                f"content={self.content!r} of a journal is neither 'keep' nor 'run' nor 'off'."
+            )
+        if (self._seal is None) != (self._unseal is None):
             raise JournalError("A journal needs both seal= and unseal=, or none of them.")
-        self.keep: Keep = keep
-        self.content: Content = content
-        self._seal = seal
-        self._unseal = unseal
-        self._secret = b""
 
     def unlock(self, kept: bytes | None, place: str) -> bytes:
         """Take the secret of a journal, with which its digests are made, and return what it keeps of it.
