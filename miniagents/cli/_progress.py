@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from decimal import Decimal
 from importlib import import_module
-from types import TracebackType
 from typing import Final, Self, TextIO, cast
 
 from typing_extensions import override
@@ -32,9 +31,7 @@ class ProgressView:
         """Begin."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End, and restore the terminal."""
 
     def show(self, progress: Progress) -> None:

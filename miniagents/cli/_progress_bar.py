@@ -3,7 +3,6 @@
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Final, Self, TextIO
 
 from rich.console import Console, Group
@@ -49,9 +48,7 @@ class ProgressBar(ProgressView):
         return self
 
     @override
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._last is not None:
             self._live.update(self._picture(self._last), refresh=True)
         self._live.stop()

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextvars import Context as Variables
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from typing import Final, Self
 
 from ._call_keys import CallKey, RecordedFunction
@@ -76,9 +75,7 @@ class MemoryJournal:
         """Use it in a block, as other journals."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Forget everything."""
         for run in tuple(self._runs):
             self._delete(run)
@@ -88,11 +85,9 @@ class MemoryJournal:
         """Use it in a block, as other journals."""
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Forget everything."""
-        self.__exit__(kind, error, trace)
+        self.__exit__()
 
     # -- runs --------------------------------------------------------------------------------------------
 

@@ -18,7 +18,6 @@ from collections.abc import (
     Sequence,
 )
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
@@ -249,9 +248,7 @@ class Promise(Lease, Generic[T_co]):
         """Use the promise as a block: leaving the block cancels what still runs."""
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.cancel()
         await asyncio.sleep(0)  # lets the cancelled task end now, not after the caller's next step
 

@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Literal, Never, Self, TypeAlias, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
@@ -236,9 +235,7 @@ class Cassette:
         """Begin."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """If the block did not fail, check that all recorded calls were made."""
         if kind is None:
             self.check()

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar, cast, overload
 
 from reactivex import Observable
@@ -168,9 +167,7 @@ class StepReader(Generic[T]):
         """Begin."""
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop reading the stream."""
         await self.leave()
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Final, Self, TypeVar, cast
 from weakref import finalize
 
@@ -83,9 +82,7 @@ class JournalInDatabase:
         """Use it in a block."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
 
@@ -93,9 +90,7 @@ class JournalInDatabase:
         """Use it in a block."""
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close it, while the event loop goes on."""
         await asyncio.to_thread(self.close)
 

@@ -1,7 +1,6 @@
 """``map_rows``: sends each of many rows to an agent, and loses none."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from types import TracebackType
 from typing import Generic, Never, Self, cast, overload
 
 from typing_extensions import TypeVar, Unpack
@@ -73,9 +72,7 @@ class RowStream(Generic[Item, Out]):
         """Use it in a block."""
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close it."""
         await self.aclose()
 

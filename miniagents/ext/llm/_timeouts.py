@@ -7,7 +7,6 @@ the stream, the clock stands still, so a slow reader does not cause a timeout of
 import asyncio
 from dataclasses import dataclass
 from math import inf
-from types import TracebackType
 from typing import Final, Self
 
 from miniagents.values import Deadline, LLMConfigError, is_limit
@@ -107,9 +106,7 @@ class Clock:
             self._arm()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         task, self._task = self._task, None
         self._left_at = self._now()
         if self._fired and task is not None:
