@@ -94,15 +94,9 @@ def write_calls(path: Path, calls: Sequence[RecordedCall]) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("wb") as file:
         for line in cassette_lines((call.request, call.events) for call in calls if call.ended):
-            file.write(_line_of(line))
+            # Half of a surrogate pair is written as JSON escapes it.
+            file.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode(errors="backslashreplace"))
     beside.replace(path)
-
-
-def _line_of(data: dict[str, Json]) -> bytes:
-    try:
-        return f"{json.dumps(data, ensure_ascii=False)}\n".encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which must be escaped
-        return f"{json.dumps(data)}\n".encode()
 
 
 def read_calls(path: Path) -> list[RecordedCall]:

@@ -187,8 +187,9 @@ class _Api:
 
 
 def _json(content: object, status: int = 200) -> Response:
-    """JSON in ASCII, so that it can have half of a surrogate pair."""
-    return Response(json.dumps(content, separators=(",", ":")), status, media_type="application/json")
+    """JSON, in which half of a surrogate pair is escaped."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode(errors="backslashreplace"), status, media_type="application/json")
 
 
 def _telling(endpoint: _Endpoint) -> _Endpoint:

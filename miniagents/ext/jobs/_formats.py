@@ -541,10 +541,7 @@ def json_line(row: Mapping[str, object], on_null: Callable[[], None] = _nothing)
     except ValueError:
         on_null()
         text = json.dumps(_finite(row), ensure_ascii=False, default=_plain)
-    try:
-        return f"{text}\n".encode()
-    except UnicodeEncodeError:  # half a pair of surrogates: JSON can say it in digits only
-        return f"{json.dumps(_finite(row), default=_plain)}\n".encode()
+    return f"{text}\n".encode(errors="backslashreplace")  # how JSON escapes half a pair of surrogates
 
 
 def _plain(value: object) -> object:

@@ -270,10 +270,7 @@ def json_of(data: object) -> bytes:
         >>> json_of(MessageEnded(3).as_data())
         b'{"type":"message_ended","message":3}'
     """
-    try:
-        return _encode(data).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which must be escaped
-        return json.dumps(data, separators=(",", ":")).encode()
+    return _encode(data).encode(errors="backslashreplace")  # how JSON escapes half of a surrogate pair
 
 
 def frame_json(frame: Frame) -> bytes:
