@@ -77,20 +77,18 @@ class Keywords:
                 raise TypeError(msg)
         refuse_changeable(name, {extra.name: extra.annotation for extra in extras})
         named = [extra for extra in extras if extra.kind is not inspect.Parameter.VAR_KEYWORD]
+        names, nothing = tuple(extra.name for extra in named), inspect.Parameter.empty
+        kinds = {extra.name: cast("object", extra.annotation) for extra in named}
+        defaults = {extra.name: cast("object", extra.default) for extra in named}
+        defaults = {extra: value for extra, value in defaults.items() if value is not nothing}
         return cls(
-            names=tuple(extra.name for extra in named),
-            required=frozenset(extra.name for extra in named if extra.default is inspect.Parameter.empty),
+            names=names,
+            required=frozenset(names) - defaults.keys(),
             open=len(named) < len(extras),
-            defaults={
-                extra.name: cast("object", extra.default)
-                for extra in named
-                if extra.default is not inspect.Parameter.empty
-            },
-            secret=frozenset(extra.name for extra in named if _is_secret(extra.annotation)),
+            defaults=defaults,
+            secret=frozenset(each for each, kind in kinds.items() if _is_secret(kind)),
             types={
-                extra.name: extra.annotation
-                for extra in named
-                if not isinstance(extra.annotation, str) and extra.annotation is not inspect.Parameter.empty
+                each: kind for each, kind in kinds.items() if not (kind is nothing or isinstance(kind, str))
             },
         )
 

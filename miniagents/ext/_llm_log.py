@@ -94,13 +94,8 @@ class LoggedCall:
                     self.parts.append((time.monotonic() - self.since, part))
                     yield part
             message = await promise
-            metadata.update(
-                {
-                    name: value
-                    for name, value in message
-                    if value is not None and name not in {"text", "parts"}
-                }
-            )
+            known = ((name, value) for name, value in message if name not in {"text", "parts"})
+            metadata.update((name, value) for name, value in known if value is not None)
             self.message = message
         except Exception as error:
             self.error = error

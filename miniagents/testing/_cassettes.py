@@ -313,20 +313,11 @@ class Cassette:
             return not call.played, matcher.ratio()
 
         nearest = max(calls, key=nearness)
-        lines = list(
-            difflib.unified_diff(
-                _indented(nearest.request), _indented(request), "recorded", "asked", lineterm="", n=2
-            )
-        )
+        texts = _indented(nearest.request), _indented(request)
+        lines = list(difflib.unified_diff(*texts, "recorded", "asked", lineterm="", n=2))
         more = [f"... and {len(lines) - _DIFF_LINES} lines more"] if len(lines) > _DIFF_LINES else []
-        return "\n".join(
-            [
-                f"{begin}. The nearest one is call {calls.index(nearest) + 1}:",
-                *lines[:_DIFF_LINES],
-                *more,
-                again,
-            ]
-        )
+        first = f"{begin}. The nearest one is call {calls.index(nearest) + 1}:"
+        return "\n".join([first, *lines[:_DIFF_LINES], *more, again])
 
 
 def _indented(request: dict[str, Json]) -> list[str]:
@@ -385,13 +376,8 @@ class _Recording:
             except BaseException:
                 self._end("cancelled", number)
                 raise
-            metadata_so_far.update(
-                {
-                    name: value
-                    for name, value in message
-                    if name not in {"text", "parts"} and value is not None
-                }
-            )
+            known = ((name, value) for name, value in message if name not in {"text", "parts"})
+            metadata_so_far.update((name, value) for name, value in known if value is not None)
             self._end("end", number, cast("Json", data_of(message)))
 
         return parts

@@ -379,14 +379,8 @@ class ReadExpectation:
         calls = [each.events(zero) for each in self._reads if each.began >= zero]
         if len(calls) != len(read):
             rows = {f"call {number}": call for number, call in enumerate(calls, start=1)}
-            raise AssertionError(
-                "\n".join(
-                    [
-                        f"The model was asked {len(calls)} time(s), and {len(read)} were expected:",
-                        *drawn(rows, {}),
-                    ]
-                )
-            )
+            found = f"The model was asked {len(calls)} time(s), and {len(read)} were expected:"
+            raise AssertionError("\n".join([found, *drawn(rows, {})]))
         for number, (diagram, call) in enumerate(zip(read, calls, strict=True), start=1):
             expected = [MarbleEvent(event.frame, event.kind) for event in diagram.events]
             seen = call if diagram.ended else [event for event in call if event.frame < diagram.frames]

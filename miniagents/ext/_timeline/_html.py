@@ -62,6 +62,15 @@ def html(layout: Layout | None) -> str:
 def _told(layout: Layout) -> dict[str, object]:
     """What the script knows."""
     share = _TEXTS // len(layout.rows)
+    lanes = [
+        {
+            "name": row.name,
+            "facts": facts(row, layout.now),
+            "counts": _counts(of),
+            **_said(layout, row, share),
+        }
+        for row, of in zip(layout.rows, layout.counts, strict=True)
+    ]
     return {
         "width": layout.width,
         "left": layout.left,
@@ -70,15 +79,7 @@ def _told(layout: Layout) -> dict[str, object]:
         "step": STEP,
         "columns": COLUMNS,
         "segments": [[round(each, 6) for each in segment] for segment in layout.scale.segments],
-        "lanes": [
-            {
-                "name": row.name,
-                "facts": facts(row, layout.now),
-                "counts": _counts(of),
-                **_said(layout, row, share),
-            }
-            for row, of in zip(layout.rows, layout.counts, strict=True)
-        ],
+        "lanes": lanes,
     }
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from importlib.metadata import version
-from typing import Final, cast
+from typing import Final
 
 import anyio
 import uvicorn
@@ -125,19 +125,12 @@ class _Served:
     async def list_tools(
         self, _: ServerRequestContext, _page: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        return ListToolsResult(
-            tools=[
-                ServerTool(
-                    name=spec.name,
-                    description=spec.description or None,
-                    # As JSON: the schema is frozen.
-                    input_schema=cast(
-                        "dict[str, object]", json.loads(json.dumps(spec.parameters, default=dict))
-                    ),
-                )
-                for spec in self.toolbox.specs
-            ]
-        )
+        tools: list[ServerTool] = []
+        for spec in self.toolbox.specs:
+            schema: dict[str, object] = json.loads(json.dumps(spec.parameters, default=dict))  # it is frozen
+            about = spec.description or None
+            tools.append(ServerTool(name=spec.name, description=about, input_schema=schema))
+        return ListToolsResult(tools=tools)
 
     async def call_tool(
         self, request: ServerRequestContext, call: CallToolRequestParams
