@@ -183,15 +183,8 @@ class MapJob:
         estimate = Estimate(total, self.options.concurrency)
         sample = sample_of(self.source, total, self.options.estimate or total, estimate.see)
         with suppress(BudgetExceededError, TooManyFailuresError):  # the rows that ended before are reported
-            await estimate.take(
-                map_rows(
-                    self.agent,
-                    sample,
-                    id=self.options.row_id,
-                    message=self.message,
-                    **self._job_options(view),
-                )
-            )
+            options, row_id = self._job_options(view), self.options.row_id
+            await estimate.take(map_rows(self.agent, sample, id=row_id, message=self.message, **options))
         if self.progress is not None:
             estimate.note(self.progress)
         return estimate

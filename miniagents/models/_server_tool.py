@@ -66,16 +66,12 @@ def web_search(*, domains: Sequence[str] = ()) -> ServerTool:
         >>> web_search(domains=["python.org"]).name
         'web_search'
     """
-    known = list(domains)
+    allowed = {"allowed_domains": list(domains)} if domains else {}
     return _made(
         "web_search",
         "Searches the web; the provider runs it.",
-        messages={
-            "type": "web_search_20250305",
-            "name": "web_search",
-            **({"allowed_domains": known} if known else {}),
-        },
-        responses={"type": "web_search", **({"filters": {"allowed_domains": known}} if known else {})},
+        messages={"type": "web_search_20250305", "name": "web_search", **allowed},
+        responses={"type": "web_search", **({"filters": allowed} if allowed else {})},
     )
 
 

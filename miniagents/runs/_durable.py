@@ -485,13 +485,11 @@ class DurableRun:
 
     def _parked(self, wake_at: float) -> None:
         until = "" if wake_at == math.inf else f", or until {datetime.fromtimestamp(wake_at, UTC):%F %T} UTC"
-        self._end(
-            QuestionError(
-                f"The run {self.run_id!r} waits for an answer{until}: begin the block again with the same "
-                "run_id when there is one (answer_question). `Runs` of a web app does this by itself.",
-                "parked",
-            )
+        sentence = (
+            f"The run {self.run_id!r} waits for an answer{until}: begin the block again with the same run_id "
+            "when there is one (answer_question). `Runs` of a web app does this by itself."
         )
+        self._end(QuestionError(sentence, "parked"))
 
     def _end(self, error: QuestionError) -> None:
         if self._calls is not None:

@@ -367,14 +367,8 @@ class Registry:
     def _encode(self, value: object) -> Json:
         if isinstance(value, Message):
             nested = self.record_of(value)
-            return {
-                _NESTED: {
-                    "role": nested.role,
-                    "class": nested.class_name,
-                    "text": encode_data(nested.text),
-                    "data": dict(nested.data),
-                }
-            }
+            names: dict[str, Json] = {"role": nested.role, "class": nested.class_name}
+            return {_NESTED: {**names, "text": encode_data(nested.text), "data": dict(nested.data)}}
         if isinstance(value, PartValue):
             said = {key: each for key, each in value.as_data().items() if each is not None}
             return {_PART: encode_data(said, self._encode)}

@@ -59,14 +59,8 @@ class SQLiteRuns(RunTables):
         )
         own = next((each for each in self._own.values() if each.number == number), None)
         if own is not None:
-            return [
-                *blocks,
-                *(
-                    (first, last, self._codec.row(number, first, last, body))
-                    for first, last, body in own.blocks
-                    if last > after
-                ),
-            ]
+            row, new = self._codec.row, (each for each in own.blocks if each[1] > after)
+            return [*blocks, *((first, last, row(number, first, last, body)) for first, last, body in new)]
         return blocks + self._rows(
             "SELECT first, last, data FROM tail WHERE id >= (SELECT tail_from FROM runs WHERE id = ? AND "
             "server NOT IN ('', 'parked') AND ended IS NULL) AND run = ? AND last > ? ORDER BY id",

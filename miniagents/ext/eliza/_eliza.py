@@ -95,14 +95,11 @@ class Eliza:
         self._by_word: dict[str, _ReadyKeyword] = {}
         self._by_name: dict[str, _ReadyKeyword] = {}
         for keyword in script.keyword:
-            ready = _ReadyKeyword(
-                keyword.name,
-                keyword.rank,
-                tuple(
-                    _ReadyRule(f"{keyword.name}/{number}", script.pattern_of(rule), rule)
-                    for number, rule in enumerate(keyword.rule, start=1)
-                ),
+            rules = tuple(
+                _ReadyRule(f"{keyword.name}/{number}", script.pattern_of(rule), rule)
+                for number, rule in enumerate(keyword.rule, start=1)
             )
+            ready = _ReadyKeyword(keyword.name, keyword.rank, rules)
             self._by_name[keyword.name] = ready
             self._by_word.update(dict.fromkeys(keyword.heard, ready))
         self.start: ElizaState = ElizaState(used={}, remembered=(), last_heard=())

@@ -281,18 +281,10 @@ class FrameSource:
         if issubclass(kind, PageData):
             role = "data"
         said = given if isinstance(given, InputMessage) else None
-        self._add(
-            MessageBegan(
-                self._messages,
-                role,
-                known.get("agent_alias", self._agent if said is None else None),
-                known.get("model"),
-                known.get("tool"),
-                known.get("call_id"),
-                when=None if said is None else said.when,
-                id=None if said is None else said.input_id or None,
-            )
-        )
+        agent = known.get("agent_alias", self._agent if said is None else None)
+        of_call = (known.get(name) for name in ("model", "tool", "call_id"))
+        began = MessageBegan(self._messages, role, agent, *of_call)
+        self._add(began if said is None else replace(began, when=said.when, id=said.input_id or None))
         origin = None if self._origin is None else self._origin(self._messages, promise)
         add = None  # no text of it is shown, or what is shown comes from elsewhere
         if issubclass(kind, ErrorMessage):  # its text is that of an error
