@@ -140,47 +140,14 @@ class FrozenMapping(dict[K, V]):
             cls, handler.generate_schema(GenericAlias(dict, get_args(source) or (Any, Any)))
         )
 
-    def _refuse(self) -> NoReturn:
+    @override
+    def clear(self, *_: Never, **__: Never) -> NoReturn:
+        """Refuse: the mapping is frozen."""
         raise TypeError(
             "this mapping is frozen and cannot be changed; make a changed copy: {**mapping, key: value}"
         )
 
-    @override
-    def __setitem__(self, key: Never, value: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
-        self._refuse()
-
-    @override
-    def __delitem__(self, key: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
-        self._refuse()
-
-    @override
-    def __ior__(self, other: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
-        self._refuse()
-
-    @override
-    def clear(self) -> NoReturn:
-        """Refuse: the mapping is frozen."""
-        self._refuse()
-
-    @override
-    def pop(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
-        """Refuse: the mapping is frozen."""
-        self._refuse()
-
-    @override
-    def popitem(self) -> NoReturn:
-        """Refuse: the mapping is frozen."""
-        self._refuse()
-
-    @override
-    def setdefault(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
-        """Refuse: the mapping is frozen."""
-        self._refuse()
-
-    @override
-    def update(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
-        """Refuse: the mapping is frozen."""
-        self._refuse()
+    __setitem__ = __delitem__ = __ior__ = pop = popitem = setdefault = update = clear  # type: ignore[assignment]  # refused by type checkers too
 
 
 MAX_NESTING: Final = 64
