@@ -10,6 +10,7 @@ their names in one table, and an option for the version.
 import json
 import os
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -226,7 +227,7 @@ class _Open:
     began: float
     last: dict[int, float] = field(default_factory=dict[int, float])
     usage: dict[int, Usage] = field(default_factory=dict[int, Usage])
-    totals: dict[str, int] = field(default_factory=dict[str, int])
+    totals: Counter[str] = field(default_factory=Counter[str])
     asked: ModelAsked | None = None
 
 
@@ -355,19 +356,16 @@ class _Tracing(Observer):
             attributes["gen_ai.response.id"] = response_id
         if reasons := [reason for data in event.messages if (reason := label_of(data.get("finish_reason")))]:
             attributes["gen_ai.response.finish_reasons"] = reasons
-        totals: dict[str, int] = {}
+        totals = Counter[str]()
         for usage in opened.usage.values():
-            for what, counted in _counts(usage).items():
-                totals[what] = totals.get(what, 0) + counted
+            totals.update(_counts(usage))
             self._metrics.count(usage, call)
         names = {**_USAGE_ATTRIBUTES, "cache_write": self._metrics.names.cache_write}
         attributes |= {names[what]: total for what, total in totals.items()}
         above = event.run.parent
         while above is not None:
             if above in self._open:
-                of_above = self._open[above].totals
-                for what, total in totals.items():
-                    of_above[what] = of_above.get(what, 0) + total
+                self._open[above].totals.update(totals)
             above = above.parent
         failed = {} if error is None else {"error.type": error}
         self._metrics.duration.record(event.at - opened.began, {**call, **failed})

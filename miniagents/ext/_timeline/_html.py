@@ -2,6 +2,7 @@
 
 import hashlib
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Mapping
 from html import escape
 from importlib import resources
@@ -85,10 +86,9 @@ def _told(layout: Layout) -> dict[str, object]:
 
 def _counts(counts: Mapping[Colour, Mapping[int, int]]) -> list[tuple[int, str]]:
     """Runs of columns: the first one, and a digit for each."""
-    total: dict[int, int] = {}
+    total = Counter[int]()
     for of_colour in counts.values():
-        for column, count in of_colour.items():
-            total[column] = total.get(column, 0) + count
+        total.update(of_colour)
     columns = sorted(total)
     starts = [columns[0]] if columns else []
     starts += [column for before, column in pairwise(columns) if column - before > _GAP]
@@ -97,7 +97,7 @@ def _counts(counts: Mapping[Colour, Mapping[int, int]]) -> list[tuple[int, str]]
         digits: list[str] = []
         gap = 0
         while gap < _GAP:
-            count = total.get(start + len(digits), 0)
+            count = total[start + len(digits)]
             gap = 0 if count else gap + 1
             digits.append("0123456789abcdefghijklmnopqrstuvwxyz"[min(count, _MANY)])
         found.append((start, "".join(digits[:-gap])))
