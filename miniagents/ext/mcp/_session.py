@@ -25,7 +25,7 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     CONNECTION_CLOSED,
-    INVALID_REQUEST,
+    INTERNAL_ERROR,
     CallToolResult,
     ElicitRequestParams,
     ElicitResult,
@@ -58,8 +58,8 @@ _LONGEST_NOTE: Final = 100_000  # characters
 _LONGEST_DESCRIPTION: Final = 10_000  # characters
 _LONGEST_SCHEMA: Final = 100_000  # characters
 _LONGEST_REASON: Final = 500  # characters
-_NO_SESSION: Final = "Session terminated"
-"""What the SDK makes of a server's answer that it does not know the session, because it was started again."""
+_CLOSED: Final = ("Connection closed", "SSE stream ")
+"""How the SDK begins to say that a connection was closed; servers use its code for other errors, too."""
 
 
 def mcp_tools(
@@ -376,8 +376,8 @@ class _Session:
         try:
             return await client.call_tool(own, arguments, progress_callback=note)
         except MCPError as error:
-            closed = error.code == CONNECTION_CLOSED
-            if closed or (error.code == INVALID_REQUEST and error.message == _NO_SESSION):
+            closed = error.code == CONNECTION_CLOSED and error.message.startswith(_CLOSED)
+            if closed or (isinstance(self.server, str) and await _refuses_all(client, error)):
                 connection.gone = True
                 if closed and turns:  # else it was refused before anything was written
                     raise self._has_gone(name, connection.owner) from error
@@ -427,6 +427,20 @@ async def _listed(client: Client, name: str, most: int) -> Mapping[str, ServerTo
         if cursor is None:
             return tools
     raise MCPServerError(f"{name} lists its tools on more than {_MOST_PAGES:,} pages; it is broken.")
+
+
+async def _refuses_all(client: Client, error: MCPError) -> bool:
+    """Return whether a server refuses each request as it refused a call.
+
+    It was started again, and does not know the session; each server has words of its own for that.
+    """
+    if error.code == INTERNAL_ERROR:  # also of a server that fails in the middle of a call
+        return False
+    try:
+        await client.session.list_tools()
+    except MCPError as other:
+        return (other.code, other.message) == (error.code, error.message)
+    return False
 
 
 def _errors_of_processes() -> TextIO:

@@ -1,6 +1,7 @@
 """`mcp_tools`: the tools of real servers of the official SDK."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -42,6 +43,7 @@ from miniagents.parts import AgentPart
 from miniagents.testing import scripted_model
 from tests.support.amounts import amount
 from tests.support.mcp_servers import ROOT, SERVER, odd_server
+from tests.support.sse_server import Exchange, answer, serve
 
 
 @asynccontextmanager
@@ -308,6 +310,79 @@ async def test_a_server_that_changed(tmp_path: Path) -> None:
         for _ in range(2):
             with pytest.raises(MCPServerError, match="has gone, and cannot be reached again: The MCP server"):
                 await by_name["pid"].invoke()
+
+
+def _json(request: object, **said: object) -> str:
+    return json.dumps({"jsonrpc": "2.0", "id": request, **said})
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (404, -32_600, "Session not found"),
+        (404, -32_001, "Session not found"),
+        (400, -32_000, "Bad Request: No valid session ID provided"),
+    ],
+)
+async def test_an_unknown_session(status: int, code: int, words: str) -> None:
+    """M3: a server that does not know a session, in whatever words, is connected to again for the call."""
+    sessions: list[str] = []
+    calls: list[str] = []
+
+    async def script(exchange: Exchange) -> None:
+        asked = exchange.request.json if exchange.request.method == "POST" else {}
+        session = exchange.request.headers.get("mcp-session-id")
+        results: dict[object, dict[str, object]] = {
+            "initialize": {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "old", "version": "1"},
+            },
+            "tools/list": {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]},
+            "tools/call": {"content": [{"type": "text", "text": "done"}]},
+        }
+        method, number = asked.get("method"), asked.get("id")
+        if method == "initialize":
+            sessions.append(f"session-{len(sessions)}-{id(exchange)}")
+            headers = {"Mcp-Session-Id": sessions[-1]}
+            await answer(200, _json(number, result=results[method]).encode(), headers)(exchange)
+        elif session is not None and session not in sessions:
+            await answer(status, _json(None, error={"code": code, "message": words}).encode())(exchange)
+        elif method in results:
+            calls.extend(["call"] * (method == "tools/call"))
+            await answer(200, _json(number, result=results[method]).encode())(exchange)
+        elif number is not None:
+            said = {"code": -32_601, "message": "Method not found"}
+            await answer(400, _json(number, error=said).encode())(exchange)
+        else:
+            await answer(202 if asked else 405, b"")(exchange)
+
+    async with serve(script) as server, mcp_tools(server.url) as (add,):
+        assert await add.invoke() == "done"
+        sessions.clear()  # it was started again
+        assert await add.invoke() == "done"
+        assert len(calls) == 2
+
+
+async def test_an_error_with_the_code_of_a_closed_connection() -> None:
+    """A session goes on after an error of its server that has the code of closed connections."""
+
+    async def listed(_: ServerRequestContext, __: PaginatedRequestParams | None) -> ListToolsResult:
+        names = ("full", "other")
+        return ListToolsResult(
+            tools=[ServerTool(name=each, input_schema={"type": "object"}) for each in names]
+        )
+
+    async def called(_: ServerRequestContext, asked: CallToolRequestParams) -> CallToolResult:
+        if asked.name == "full":
+            raise MCPError(code=-32_000, message="The disk is full.")
+        return CallToolResult(content=[TextContent(text="done")])
+
+    server = Server("disk", on_list_tools=listed, on_call_tool=called)
+    async with mcp_tools(Client(server)) as (full, other):
+        with pytest.raises(MCPServerError, match=r"refused the call of full: MCPError: The disk is full\."):
+            await full.invoke()
+        assert await other.invoke() == "done"
 
 
 def _big_server(count: int = 1, description: str = "", schema: dict[str, object] | None = None) -> Server:
