@@ -229,6 +229,8 @@ class _Session:
     async def _own(self, connection: _Connection, ready: "asyncio.Future[None]") -> None:
         server = self.server
         if isinstance(server, StdioServerParameters):
+            if "encoding_error_handler" not in server.model_fields_set:  # "strict" waits for ever then
+                server = server.model_copy(update={"encoding_error_handler": "replace"})
             server = stdio_client(server, errlog=_errors_of_processes())
         if not isinstance(server, Client):
             server = Client(server, elicitation_callback=self._asked)

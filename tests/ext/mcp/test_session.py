@@ -385,6 +385,33 @@ async def test_an_error_with_the_code_of_a_closed_connection() -> None:
         assert await other.invoke() == "done"
 
 
+_LATIN_1 = r"""
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["method"] == "initialize":
+        info = {"name": "old", "version": "1"}
+        said = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}
+    elif asked["method"] == "tools/list":
+        said = {"tools": [{"name": "read", "inputSchema": {"type": "object"}}]}
+    else:
+        said = {"content": [{"type": "text", "text": "d\u00e9j\u00e0"}]}
+    if "id" in asked:
+        answer = json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": said}, ensure_ascii=False)
+        sys.stdout.buffer.write(f"{answer}\n".encode("latin-1"))
+        sys.stdout.flush()
+"""
+
+
+@pytest.mark.gate("starts a program")
+async def test_bytes_that_are_no_utf_8() -> None:
+    """A program that writes bytes that are no UTF-8 can be called again: they are replaced in the result."""
+    server = StdioServerParameters(command=sys.executable, args=["-c", _LATIN_1])
+    async with asyncio.timeout(20), mcp_tools(server) as (read,):
+        for _ in range(2):
+            assert await read.invoke() == "d\ufffdj\ufffd"
+
+
 def _big_server(count: int = 1, description: str = "", schema: dict[str, object] | None = None) -> Server:
     async def listed(_: ServerRequestContext, __: PaginatedRequestParams | None) -> ListToolsResult:
         tools = [
