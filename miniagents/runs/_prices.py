@@ -42,8 +42,9 @@ def dollars(usage: Usage, model: str, provider: str | None = None) -> Decimal | 
         True
     """
     prices = _prices()
+    cached = (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
     counted = prices.Usage(
-        input_tokens=usage.input_tokens,
+        input_tokens=cached if cached > (usage.input_tokens or 0) else usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cached_tokens,
         cache_write_tokens=usage.cache_write_tokens,

@@ -16,6 +16,8 @@ from miniagents.ext.usage import dollars
         (Usage(1_000_000, cached_tokens=1_000_000), "gpt-4o", "openai", "1.25"),
         (Usage(1_000_000), "claude-sonnet-4-0", "openai", "3"),  # a gateway that speaks another's language
         (Usage(), "gpt-4o", "openai", "0"),
+        (Usage(5, cached_tokens=1_000_000), "gpt-4o", "openai", "1.25"),  # cached tokens are not in the input
+        (Usage(cached_tokens=1_000_000), "gpt-4o", "openai", "1.25"),
     ],
 )
 def test_prices(usage: Usage, model: str, provider: str | None, price: str) -> None:

@@ -45,7 +45,7 @@ from miniagents.values import (
 
 from ._answer import Count, Decoded, End, Identity, Reason, is_failure
 from ._chat_thoughts import Thoughts, attachment_in, thought_in
-from ._fields import citations_in, identifier, list_of, raise_error, with_thoughts
+from ._fields import citations_in, identifier, list_of, raise_error, with_the_rest
 from ._json import ProviderError, WireError, checked, look, parsed, tokens_at, untyped
 from ._opaque import opaque
 from ._reasons import reason_in
@@ -560,4 +560,4 @@ def _count(usage: object, *, final: bool) -> Count:
         # A proxy before a model of Anthropic sends the second field, under the name of Anthropic.
         first(("prompt_tokens_details", "cache_write_tokens"), ("cache_creation_input_tokens",)),
     )
-    return Count(with_thoughts(counted, tokens_at(usage, "total_tokens")), final=final)
+    return Count(with_the_rest(counted, tokens_at(usage, "total_tokens")), final=final)

@@ -87,17 +87,24 @@ def raise_error(event: ServerEvent) -> None:
         raise error
 
 
-def with_thoughts(usage: Usage, total: int | None) -> Usage:
-    """Return a usage whose output includes the thoughts, if a server counts them only in its total.
+def with_the_rest(usage: Usage, total: int | None) -> Usage:
+    """Return a usage with all tokens in its input and output, if a server counts some of them apart.
+
+    These are what came from a cache or was written to it, and thoughts that are only in the total.
 
     Args:
         usage: as the server reports it.
         total: the tokens of input and output together; None if it is not known.
 
     Example:
-        >>> with_thoughts(Usage(9, 3), 171)
+        >>> with_the_rest(Usage(9, 3), 171)
         Usage(input_tokens=9, output_tokens=162, cached_tokens=None, reasoning_tokens=159, ...)
+        >>> with_the_rest(Usage(9, 3, cached_tokens=40), None).input_tokens
+        49
     """
+    apart = (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
+    if usage.input_tokens is not None and apart > usage.input_tokens:
+        usage = replace(usage, input_tokens=usage.input_tokens + apart)
     if total is None or usage.input_tokens is None:
         return usage
     thoughts = total - usage.input_tokens - (usage.output_tokens or 0)

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from miniagents.values import Image, ServerToolCall, ServerToolResult, Usage
 
 from ._answer import Count, Decoded, Progress
-from ._fields import identifier, list_of, rest_of, text_of, with_thoughts
+from ._fields import identifier, list_of, rest_of, text_of, with_the_rest
 from ._json import WireError, look, tokens_at
 from ._opaque import opaque
 from ._responses_items import CALL, MESSAGE, ItemName
@@ -150,4 +150,4 @@ def count_of(usage: object) -> Count:
         tokens_at(usage, "output_tokens_details", "reasoning_tokens"),
         tokens_at(usage, "input_tokens_details", "cache_write_tokens"),
     )
-    return Count(with_thoughts(counted, tokens_at(usage, "total_tokens")), final=True)
+    return Count(with_the_rest(counted, tokens_at(usage, "total_tokens")), final=True)

@@ -77,6 +77,17 @@ CHUNKS: tuple[tuple[Mapping[str, object], list[Decoded]], ...] = (
         {"usage": {"prompt_tokens": 7, "cache_creation_input_tokens": 5}},
         [Count(Usage(7, cache_write_tokens=5))],
     ),
+    (  # what came from the cache is counted apart, as proxies before Anthropic do
+        {
+            "usage": {
+                "prompt_tokens": 4,
+                "completion_tokens": 2,
+                "total_tokens": 1_806,
+                "prompt_tokens_details": {"cached_tokens": 1_800},
+            }
+        },
+        [Count(Usage(1_804, 2, cached_tokens=1_800))],
+    ),
     ({"usage": "none"}, [Count(Usage())]),
 )
 
