@@ -393,7 +393,22 @@ class Budget:
         await reply_watched(ctx, replies)
 
     def _used(self, watched: WatchedCall) -> Decimal:
-        return Decimal(watched.tokens) if self._price is None else watched.dollars(self._price)
+        """Return what a call has used until now.
+
+        Raises:
+            LookupError: the price is not known, or ``price`` failed.
+        """
+        if self._price is None:
+            return Decimal(watched.tokens)
+        try:
+            return watched.dollars(self._price)
+        except LookupError:
+            raise
+        except Exception as error:
+            raise LookupError(
+                f"The cost of a call is not known, since price failed with {type(error).__name__}: {error}; "
+                "let it return a Decimal, or None for a price that is not known."
+            ) from error
 
     def _grown(self, key: object, replies: MessageSequencePromise, watched: WatchedCall) -> None:
         """If a call has used more than was reserved for it, reserve more, or stop it."""

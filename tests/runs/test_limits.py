@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
+from typing import cast
 
 import pytest
 from pydantic import BaseModel
@@ -422,6 +423,25 @@ async def test_dollars() -> None:
             budget(dollars=1, price=lambda usage, model, provider: Decimal("0.5"))
         )
         assert str(await priced.inquire("x")) == "x"
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_price_that_fails() -> None:
+    """If the function of prices fails, or returns no Decimal, each call ends with an error that says so."""
+
+    def as_float(usage: Usage, _: str, __: str | None) -> Decimal | None:
+        return cast("Decimal", 1e-6 * (usage.output_tokens or 0))
+
+    def broken(_: Usage, name: str, __: str | None) -> Decimal | None:
+        return Decimal(int(name))
+
+    for price in (as_float, broken):
+        model = scripted_model(then=AssistantMessage("x", model="m", usage=Usage(1, 1)))
+        async with MiniAgents():
+            limited = model.around(budget(dollars=1, price=price))
+            for _ in range(2):
+                with pytest.raises(LookupError, match=r"price failed with (TypeError|ValueError): "):
+                    await limited.inquire("x")
 
 
 def test_no_budget() -> None:
