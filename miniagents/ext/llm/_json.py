@@ -19,7 +19,7 @@ from pydantic_core import from_json
 T = TypeVar("T")
 
 _HIGH_SURROGATES: Final = range(0xD800, 0xDC00)
-_MOST_TOKENS: Final = 10**12
+_MOST_TOKENS: Final = 10**8  # more than any answer has; less than a count of 32 bits that was below 0
 
 
 class WireError(ValueError):

@@ -89,6 +89,7 @@ CHUNKS: tuple[tuple[Mapping[str, object], list[Decoded]], ...] = (
         [Count(Usage(1_804, 2, cached_tokens=1_800))],
     ),
     ({"usage": "none"}, [Count(Usage())]),
+    ({"usage": {"prompt_tokens": 4_294_967_295, "completion_tokens": 3}}, [Count(Usage(None, 3))]),  # -1
 )
 
 
