@@ -26,7 +26,6 @@ from ._requests import (
     cassette_lines,
     cassette_of_run,
     data_of,
-    name_of_class,
     request_data,
 )
 from ._run_log import RunLog, events_of_run
@@ -90,7 +89,6 @@ __all__ = [
     "events_of_run",
     "limit",
     "model_limits",
-    "name_of_class",
     "open_questions",
     "part_data",
     "part_of_data",

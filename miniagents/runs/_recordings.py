@@ -4,7 +4,7 @@ import asyncio
 import builtins
 from ast import literal_eval
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -208,17 +208,12 @@ class MessageForm(Registry):
         """Return the form of the messages of one agent.
 
         Args:
-            agent: the classes of replies that it declares are known.
+            agent: the classes of replies that it and its components declare are known.
             classes: other classes of its replies.
         """
-        known = dict.fromkeys(classes)
-        declared = agent._classes  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it says of itself
-        if declared is not None and declared.replies is not None:
-            known |= dict.fromkeys(declared.replies)
-        function: object = agent._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it runs
-        if isinstance(function, TypedAnswer):
-            known[cast("TypedAnswer[Never]", function).message_class] = None
-        return cls(known)
+        known = cls((*classes, *_replied(agent)))
+        inside = {each.__name__: each for part in agent.components for each in _replied_inside(part)}
+        return cls((inside | dict(known._classes)).values())
 
     def events_of(
         self, number: int, kind: type[Message], buffer: ReplayBuffer[object], *, stopped: float | None = None
@@ -278,6 +273,23 @@ class MessageForm(Registry):
                 return {**({"role": role} if unknown else {}), **self.fields_of(fields)}
             case _:
                 return {}
+
+
+def _replied(agent: AnyAgent) -> Iterator[type[Message]]:
+    """Yield the classes of messages that an agent says it replies."""
+    declared = agent._classes  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it says of itself
+    if declared is not None and declared.replies is not None:
+        yield from declared.replies
+    function: object = agent._function  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - what it runs
+    if isinstance(function, TypedAnswer):
+        yield cast("TypedAnswer[Never]", function).message_class
+
+
+def _replied_inside(agent: AnyAgent) -> Iterator[type[Message]]:
+    """Yield those of its components, and then its own."""
+    for part in agent.components:
+        yield from _replied_inside(part)
+    yield from _replied(agent)
 
 
 def has_ended(buffer: ReplayBuffer[object]) -> bool:

@@ -25,7 +25,6 @@ from miniagents.runs import (
     cassette_lines,
     data_of,
     error_data,
-    name_of_class,
     part_data,
     request_data,
 )
@@ -249,7 +248,7 @@ class Cassette:
             self._all().append(recorded)
             await _Recording(recorded, self._write).record(ctx, call)
         else:
-            await CallPlayer(recorded.events, MessageForm(), self._broken).play(ctx)
+            await CallPlayer(recorded.events, MessageForm.of(call), self._broken).play(ctx)
 
     def _write(self) -> None:
         """Write the calls, with those that another cassette has recorded in the same file."""
@@ -345,9 +344,11 @@ class _Recording:
     async def record(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
         """Call the agent, and pass its replies on."""
         try:
-            number = 0
+            number, form = 0, MessageForm.of(call)
             async for reply in call.inquire(ctx.messages):
-                self._note("message", number, name_of_class(reply.message_class))
+                kinds = reply.message_class.__mro__
+                named = (each.__name__ for each in kinds if form.class_of(each.__name__) is each)
+                self._note("message", number, next(named))
                 self._open += 1
                 ctx.reply(reply.message_class.promise_of_parts(self._copy(reply, number)))
                 number += 1

@@ -1,6 +1,7 @@
 """``cache``: the same question has the same answer, for a while."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from miniagents import (
     MiniAgent,
     MiniAgents,
     UserMessage,
+    fallback,
     miniagent,
     prompt,
+    race,
     tool,
 )
 from miniagents.ext.journal import Journal, JournalError, MemoryJournal, recorded
@@ -35,6 +38,26 @@ async def test_once() -> None:
         replies = [agent.inquire(each) for each in "aabab"]
         assert ["1", "1", "2", "1", "2"] == [str(await each) for each in replies]
     assert ["a", "b"] == made
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda typed: prompt("Which city? {text}") | typed,
+        lambda typed: fallback(typed, typed),
+        lambda typed: race(typed, typed).timeout(total=60),
+    ],
+)
+async def test_a_typed_answer_inside(around: Callable[[MiniAgent], MiniAgent]) -> None:
+    """The answer of a typed agent inside of another one has its type also if it comes from the cache."""
+
+    class City(BaseModel):
+        name: str
+
+    async with MiniAgents():
+        agent = around(scripted_model(then='{"name": "Oslo"}').as_type(City)).around(cache())
+        for _ in range(2):
+            assert City(name="Oslo") == getattr(await agent.inquire("Hi").final, "parsed", None)
 
 
 async def test_what_a_model_is_offered() -> None:

@@ -171,6 +171,14 @@ async def test_matching(tmp_path: Path) -> None:
     assert first[:3] == ["one", "two", "warm"]
 
 
+async def test_a_typed_agent(tmp_path: Path) -> None:
+    """What a typed agent answers has its type also if it is replayed."""
+    for mode, model in zip(MODES, (scripted_model('{"name": "Oslo"}'), scripted_model()), strict=True):
+        async with MiniAgents():
+            agent = cassette(model.as_type(City), tmp_path / "city.jsonl", mode=mode)
+            assert City(name="Oslo") == await agent.inquire("Which city?").parsed
+
+
 async def test_errors(tmp_path: Path) -> None:
     """Errors are raised again, of their class, with their fields and the text that had come."""
     file = tmp_path / "errors.jsonl"
