@@ -174,6 +174,7 @@ class _Session:
         max_tools: how many tools the server may have.
         max_result: how many characters of a result the model gets.
         name: of the server, in errors.
+        mode: of the SDK: "legacy" if the server knows only the old handshake.
         left: whether the block has ended.
         calls: the running calls, with their context variables.
         connection: the last one.
@@ -188,6 +189,7 @@ class _Session:
     max_tools: int
     max_result: int
     name: str = ""
+    mode: str = "auto"
     left: bool = False
     calls: dict[asyncio.Task[Result], Context] = field(default_factory=dict[asyncio.Task[Result], Context])
     connection: _Connection = field(default_factory=_Connection)
@@ -207,11 +209,11 @@ class _Session:
                 _LOG.warning("%s: the tool %r is left out: %s", self.name, _short(own), _one_line(error))
         return tuple(tools)
 
-    async def _connect(self) -> None:
+    async def _connect(self, mode: str | None = None) -> None:
         connection = self.connection = _Connection()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         owner = connection.owner = asyncio.create_task(
-            self._own(connection, ready), name=f"session with {self.name}"
+            self._own(connection, ready, mode or self.mode), name=f"session with {self.name}"
         )
         await asyncio.wait((ready, owner), timeout=self.connect_timeout, return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
@@ -224,16 +226,23 @@ class _Session:
         error = None if owner.cancelled() else owner.exception()
         if isinstance(error, MCPServerError):
             raise error
+        if mode is None and self.mode == "auto" and isinstance(self.server, StdioServerParameters):
+            first = _first(error)
+            if isinstance(first, MCPError) and first.code == CONNECTION_CLOSED:
+                # Servers of the SDK for Rust end if anything comes before the old handshake.
+                await self._connect("legacy")
+                self.mode = "legacy"
+                return
         raise MCPServerError(f"{self.name} cannot be used: {_reason(error)}") from error
 
-    async def _own(self, connection: _Connection, ready: "asyncio.Future[None]") -> None:
+    async def _own(self, connection: _Connection, ready: "asyncio.Future[None]", mode: str) -> None:
         server = self.server
         if isinstance(server, StdioServerParameters):
             if "encoding_error_handler" not in server.model_fields_set:  # "strict" waits for ever then
                 server = server.model_copy(update={"encoding_error_handler": "replace"})
             server = stdio_client(server, errlog=_errors_of_processes())
         if not isinstance(server, Client):
-            server = Client(server, elicitation_callback=self._asked)
+            server = Client(server, elicitation_callback=self._asked, mode=mode)
         try:
             async with server as client:
                 info = client.server_info
@@ -477,12 +486,17 @@ def _name_of(server: MCPServerLike) -> str:
 
 def _reason(error: BaseException | None) -> str:
     """Return the text of an error, or of the first one in a group, as one short line."""
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    error = _first(error)
     if error is None:
         return "its session was cancelled"
     text = _one_line(error)
     return _short(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _first(error: BaseException | None) -> BaseException | None:
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
 
 
 def _one_line(error: BaseException) -> str:

@@ -385,10 +385,12 @@ async def test_an_error_with_the_code_of_a_closed_connection() -> None:
         assert await other.invoke() == "done"
 
 
-_LATIN_1 = r"""
+_OLD = r"""
 import json, sys
 for line in sys.stdin:
     asked = json.loads(line)
+    if asked["method"] == "server/discover":
+        sys.exit("it is not initialize")
     if asked["method"] == "initialize":
         info = {"name": "old", "version": "1"}
         said = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": info}
@@ -403,10 +405,13 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.gate("starts a program")
-async def test_bytes_that_are_no_utf_8() -> None:
-    """A program that writes bytes that are no UTF-8 can be called again: they are replaced in the result."""
-    server = StdioServerParameters(command=sys.executable, args=["-c", _LATIN_1])
+@pytest.mark.gate("starts programs")
+async def test_an_old_program() -> None:
+    """A program that ends if it is asked in the new protocol is started again, and asked in the old one.
+
+    It can be called again after it has written bytes that are no UTF-8: they are replaced in the result.
+    """
+    server = StdioServerParameters(command=sys.executable, args=["-c", _OLD])
     async with asyncio.timeout(20), mcp_tools(server) as (read,):
         for _ in range(2):
             assert await read.invoke() == "d\ufffdj\ufffd"
