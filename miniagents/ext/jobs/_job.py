@@ -7,6 +7,7 @@ after a kill few calls are made again; and the rows that wait until an earlier o
 
 import asyncio
 from asyncio import Future, Task
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import ExitStack, aclosing, suppress
 from decimal import Decimal
@@ -88,6 +89,7 @@ class Job(Generic[RowT]):
         self._kept: KeptRows | None = None
         self._agent = without_retries(agent)
         self._batches = batches
+        self._next: deque[tuple[RowCall[RowT], KeptRow | None]] = deque()  # rows that have not begun
         self._retries = Retries[RowT](settings.retries, lambda: self._signal("turn"))
         self._row_id = row_id
         self._message = message
@@ -283,32 +285,58 @@ class Job(Generic[RowT]):
 
     async def _calls(self) -> AsyncGenerator[RowCall[RowT]]:
         """Yield the calls to make: new rows within the limits, and rows to send again."""
+        reading = asyncio.create_task(self._read())
+        reading.add_done_callback(lambda _: self._signal("turn"))
+        try:
+            while not self._is_over:
+                if self._next:
+                    call, kept = self._next[0]
+                    paid = kept is None and call.error is None
+                    if not await self._its_turn(paid=paid):
+                        yield self._retries.due.popleft()
+                    elif not self._is_over:
+                        self._next.popleft()
+                        self._begin_row(call, kept)
+                        if paid:
+                            yield call
+                elif reading.done() and not self._open:
+                    reading.result()
+                    return
+                elif self._may_retry():
+                    yield self._retries.due.popleft()
+                elif not self.stopped:
+                    self._signal("read")
+                    await self._wait_for("turn")
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+            if not reading.cancelled():
+                reading.exception()  # it was raised above, or the job has ended before it
+
+    async def _read(self) -> None:
+        """Read the rows, a batch when all rows before it have begun.
+
+        It is a task of its own: while the source waits for a row, others are sent again, and the job can end.
+        """
         maker = self.maker(self._agent.takes or ())
         async with aclosing(self._batches) as batches:
             async for batch in batches:
                 calls = [await maker.call(self._begun + at, item) for at, item in enumerate(batch)]
-                for call, kept in zip(calls, await self._found(calls), strict=True):
-                    paid = kept is None and call.error is None
-                    while not await self._its_turn(paid=paid):
-                        yield self._retries.due.popleft()
-                    if self._is_over:
-                        return
-                    self._begun += 1
-                    if kept is not None:
-                        call.figures = kept.figures
-                        self.budget.note_cost(kept.figures.cost if kept.figures.requests else None)
-                        self._finish(call, kept.message, self._problem_of(kept), cached=True)
-                    elif call.error is not None:
-                        self._finish(call, None, call.error)
-                    else:
-                        self._sent += 1
-                        self._open += 1
-                        yield call
-        while self._open and not self._is_over:
-            if self._may_retry():
-                yield self._retries.due.popleft()
-            elif not self.stopped:
-                await self._wait_for("turn")
+                self._next.extend(zip(calls, await self._found(calls), strict=True))
+                self._signal("turn")
+                await self._wait_for("read")
+
+    def _begin_row(self, call: RowCall[RowT], kept: KeptRow | None) -> None:
+        self._begun += 1
+        if kept is not None:
+            call.figures = kept.figures
+            self.budget.note_cost(kept.figures.cost if kept.figures.requests else None)
+            self._finish(call, kept.message, self._problem_of(kept), cached=True)
+        elif call.error is not None:
+            self._finish(call, None, call.error)
+        else:
+            self._sent += 1
+            self._open += 1
 
     @property
     def _is_over(self) -> bool:

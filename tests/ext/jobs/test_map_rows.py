@@ -341,6 +341,39 @@ async def test_retries() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (LLMStatusError("busy", status=429), None),
+        (LLMStatusError("a wrong key", status=401), LLMStatusError),
+        (ValueError("no"), TooManyFailuresError),
+    ],
+)
+async def test_a_source_that_waits(error: Exception, ends: type[Exception] | None) -> None:
+    """While the source waits for its next row, others are sent again, and the job ends if it must."""
+    answered = asyncio.Event()
+    closed: list[bool] = []
+
+    async def live() -> AsyncGenerator[str]:
+        try:
+            yield "a"
+            await answered.wait()
+            yield "b"
+        finally:
+            closed.append(True)
+
+    rows: list[tuple[str, int]] = []
+    async with MiniAgents():
+        with pytest.raises(ends) if ends else nullcontext():
+            async for row in map_rows(scripted_model(error, "A", "B"), live(), max_failures=0):
+                if row.error is None:
+                    rows.append((row.input, row.attempts))
+                    answered.set()
+        assert closed == [True]
+    assert rows == ([] if ends else [("a", 2), ("b", 1)])
+
+
+@pytest.mark.loop(virtual=True)
 async def test_a_server_that_asks_for_a_year() -> None:
     """A row waits an hour at most before it is sent again, whatever pause the provider asks for."""
     loop = asyncio.get_running_loop()
