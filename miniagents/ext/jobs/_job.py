@@ -154,7 +154,7 @@ class Job(Generic[RowT]):
                     break
                 else:
                     await self._wait_for("ready")
-            if not work.cancelled():
+            if not (work.cancelled() and self.ends == "now"):
                 work.result()
             if self.stopped == "budget":
                 raise self.budget.error
@@ -205,7 +205,7 @@ class Job(Generic[RowT]):
             if keeping:
                 await asyncio.wait(keeping)
             for task in (*keeping, sending):  # an error of the journal first: it has stopped the rest
-                if not task.cancelled():
+                if not (task.cancelled() and self.ends == "now"):
                     task.result()
 
     async def _report(self) -> None:

@@ -115,7 +115,7 @@ def batches_of(source: Table | Iterable[object] | AsyncIterable[object]) -> Asyn
 
 def count_of(source: object) -> int | None:
     """How many rows a source has; None if that is not known before they were read."""
-    return len(source) if isinstance(source, Sized) else None
+    return len(source) if isinstance(source, Sized) and not isinstance(source, AsyncIterable) else None
 
 
 def python_value(value: object) -> object:

@@ -975,6 +975,29 @@ async def test_an_error_of_the_source(path: Path) -> None:
             assert ["A"] == [call.text for call in journal.calls() if call.text]
 
 
+async def test_a_source_that_was_cancelled() -> None:
+    """If what makes the rows was cancelled, the job is, too; it does not end as if it had all rows."""
+
+    async def rows() -> AsyncGenerator[str]:
+        yield "a"
+        task = asyncio.create_task(asyncio.sleep(10))
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await task
+
+    async with MiniAgents():
+        job = map_rows(noting([]), rows())
+        assert str((await anext(job)).value) == "A"
+        with pytest.raises(asyncio.CancelledError):
+            await anext(job)
+
+
+async def test_replies_as_rows() -> None:
+    """Replies of an agent are rows as any async iterable is."""
+    async with MiniAgents():
+        replies = scripted_model("a").inquire("Go on.")
+        assert ["A"] == [str(row.value) async for row in map_rows(noting([]), replies)]
+
+
 async def one_by_one(rows: Iterator[str]) -> AsyncGenerator[str]:
     """The same rows, not in batches."""
     for row in rows:
