@@ -26,6 +26,7 @@ _Type: TypeAlias = Any
 _Schema: TypeAlias = Any
 _Array: TypeAlias = Any
 _Batch: TypeAlias = Any
+_Scalar: TypeAlias = Any
 
 _ARROW: Final = import_module("pyarrow")
 _IPC: Final = import_module("pyarrow.ipc")
@@ -77,7 +78,10 @@ class ParquetRows:
     def __iter__(self) -> Iterator[Row]:
         for batch in self.batches():
             with _parquet_errors(self.name):
-                values = [_values(column) for column in batch.columns]
+                values = [
+                    _values(column, f"{self.name}, column {name!r}")
+                    for name, column in zip(self.columns, batch.columns, strict=True)
+                ]
             for row in zip(*values, strict=True):
                 yield dict(zip(self.columns, row, strict=True))
 
@@ -93,18 +97,28 @@ class ParquetRows:
             return sha256_of(self._path)
 
 
-def _values(column: _Array) -> list[object]:
+def _values(column: _Array, where: str) -> list[object]:
     kind = str(column.type)
     if kind.startswith(("timestamp[ns", "time64[ns", "duration[ns")):
         return _with_nanoseconds(column, kind)
     try:
         values: list[object] = column.to_pylist()
-    except ValueError as error:  # nanoseconds in a list or an object
-        raise RowsError(
-            f"A column of type {kind} has nanoseconds, which its values cannot have in Python; write the "
-            "column with microseconds."
-        ) from error
+    except (ValueError, OverflowError):
+        values = [_value(each, where) for each in column]
     return values
+
+
+def _value(value: _Scalar, where: str) -> object:
+    """Return a value; a time in a year that Python does not have is a text."""
+    try:
+        return cast("object", value.as_py())
+    except (ValueError, OverflowError) as error:
+        with suppress(_ARROW.ArrowException, UnicodeDecodeError):
+            return cast("str", value.cast(_ARROW.string()).as_py())
+        raise RowsError(
+            f"{where} has a value of type {value.type} that Python cannot have, such as nanoseconds in a "
+            "list, or a text that is not UTF-8; write the column with another type."
+        ) from error
 
 
 def _with_nanoseconds(column: _Array, kind: str) -> list[object]:

@@ -170,6 +170,22 @@ def test_times_of_nanoseconds(tmp_path: Path) -> None:
     assert b"a test" == copied.schema.metadata[b"made by"]
 
 
+def test_values_that_python_does_not_have(tmp_path: Path) -> None:
+    """A year that Python does not have is read as a text; what cannot be one is an error with its column."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "t.parquet"
+    early, late = "-1199-02-15 14:13:20.000000", f"<value out of range: {10**18}>"
+    times = pyarrow.array([-(10**17), 0, 10**18], pyarrow.timestamp("us"))
+    parquet.write_table(pyarrow.table({"at": times}), path)
+    assert [early, datetime(1970, 1, 1), late] == [row["at"] for row in read_rows(path)]  # noqa: DTZ001
+    nanoseconds = pyarrow.array([[1]], pyarrow.list_(pyarrow.timestamp("ns")))
+    for column in (nanoseconds, pyarrow.array([b"\xff"]).view(pyarrow.string())):
+        parquet.write_table(pyarrow.table({"at": column}), path)
+        with pytest.raises(RowsError, match="column 'at' has a value of type"):
+            list(read_rows(path))
+
+
 @pytest.mark.gate("half a second for each form")
 @pytest.mark.parametrize("name", ["big.jsonl", "big.parquet"])
 def test_large_rows(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
