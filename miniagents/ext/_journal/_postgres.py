@@ -44,15 +44,23 @@ _AT_ONCE: Final = (
     f"SELECT at, first, data FROM {_ROWS}, safe WHERE EXISTS (SELECT FROM me)"
 )
 _PATIENCE: Final = 10  # seconds for a connection
+_IDLE: Final = 1.0  # seconds after which a connection may be lost, without a sign of it
 _AGAIN: Final = frozenset(
     {"40001", "40P01", "23503", "25P03"}  # in each other's way, or suspended before the commit
 )
+
+
+class _Wire(Protocol):
+    """The part of a connection of libpq that this module uses."""
+
+    def consume_input(self) -> None: ...
 
 
 class _Connection(Protocol):
     """The part of a connection of psycopg that this module uses."""
 
     closed: bool
+    pgconn: _Wire
 
     def execute(self, query: str, params: Sequence[object] | None = None) -> Rows: ...
     def close(self) -> None: ...
@@ -97,6 +105,7 @@ class PostgresDatabase(Database):
         self._lease = lease
         self._offset = 0.0
         self._connected: _Connection | None = None
+        self._used = 0.0  # monotonic time
         self._within = self._begun = False
         self.hard: bool = True
         self.fence: Callable[[], None] = _nothing
@@ -125,6 +134,11 @@ class PostgresDatabase(Database):
             )
 
     def _connection(self) -> _Connection:
+        idle, self._used = time.monotonic() - self._used, time.monotonic()
+        if idle > _IDLE and self._connected is not None and not self._begun:
+            with suppress(self._psycopg.Error):  # it was lost meanwhile, and is closed now
+                for _ in ("what the server has said", "that it has left"):
+                    self._connected.pgconn.consume_input()
         if self._connected is None or self._connected.closed:
             # A process that is suspended in a transaction does not hold others for longer than its lease; one
             # that only has to wait for a processor is not suspended.

@@ -24,10 +24,11 @@ def server() -> Generator[str]:
 
 
 def cut(dsn: str) -> None:
-    """End the connections of all journals."""
+    """End the connections of all journals, and wait until they are gone."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'miniagents%'"
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+            "WHERE application_name LIKE 'miniagents%'"
         )
 
 
@@ -63,6 +64,18 @@ async def test_lost_connections(server: str) -> None:
             assert page.record.last == len(found)
         assert failed
         assert all(error.reason is None and "cannot be written" in str(error) for error in failed), failed
+
+
+async def test_a_connection_that_was_idle(server: str) -> None:
+    """A connection that was ended while it was idle, as by a restart of the server, is made anew."""
+    async with PostgresJournal(server, schema=f"t{uuid4().hex}") as journal:
+        await asyncio.sleep(1.1)
+        await asyncio.to_thread(cut, server)
+        assert [] == await journal.find()
+        await asyncio.sleep(1.1)
+        await asyncio.to_thread(cut, server)
+        await journal.begin(Lease(RunRecord("r")), [["x", 0, 0]])
+        assert [["x", 0, 0]] == [*(await journal.read("r")).events]
 
 
 @pytest.mark.logs("cannot be", "can be used again")
