@@ -41,7 +41,7 @@ from miniagents.values import (
     doc_of,
     is_limit,
     name_of,
-    redact_keys,
+    text_of_error,
 )
 
 from ._errors import SchemaError
@@ -131,9 +131,9 @@ def error_text(error: Exception) -> str:
         >>> error_text(ValueError("no such city"))
         'ValueError: no such city'
     """
-    text = str(error)
+    text = text_of_error(error)
     name = type(error).__name__
-    return redact_keys(f"{name}: {text}" if text else name)
+    return f"{name}: {text}" if text else name
 
 
 Effects: TypeAlias = Literal["write"]

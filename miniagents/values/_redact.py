@@ -81,6 +81,23 @@ def redact_keys(text: str) -> str:
     return re.sub(_KEY, _MARK, told)
 
 
+def text_of_error(error: BaseException) -> str:
+    """Return the text of an error without credentials; also of one whose class cannot make its text.
+
+    Args:
+        error: any.
+
+    Example:
+        >>> text_of_error(ValueError("no"))
+        'no'
+    """
+    try:
+        text = str(error)
+    except Exception as failure:  # noqa: BLE001 - of a class of the user
+        text = f"(its text cannot be made: {type(failure).__name__})"
+    return redact_keys(text)
+
+
 def _hidden(found: re.Match[str]) -> str:
     return found["name"] + _MARK
 

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, Final, NamedTuple, cast
 
 from miniagents.errors import partial_text
 from miniagents.parts import Usage
-from miniagents.utils import redact_keys
+from miniagents.values import text_of_error
 
 from ._budget import JobBudget
 from ._failures import TooManyFailuresError
@@ -87,7 +87,7 @@ class Meter:
             self.done += 1
             return
         self.failed += 1
-        self._last_error = f"{type(row.error).__name__}: {row.error}"
+        self._last_error = f"{type(row.error).__name__}: {text_of_error(row.error)}"
         if self.errors is not None:
             self.errors.add(row)
 
@@ -200,14 +200,14 @@ class ErrorsFile:
         """
         if self._file is None:
             self._file = self._path.open("wb")
-        error = row.error
+        error = cast("Exception", row.error)
         line = {
             "index": row.index,
             "id": row.id,
             "input": row.input,
-            "error": {"type": type(error).__name__, "text": redact_keys(str(error))[:_LONGEST]},
+            "error": {"type": type(error).__name__, "text": text_of_error(error)[:_LONGEST]},
             "attempts": row.attempts,
-            "partial_text": "" if error is None else partial_text(error)[:_LONGEST],
+            "partial_text": partial_text(error)[:_LONGEST],
         }
         try:
             data = json_line(line)

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from miniagents.errors import MiniAgentsError
 from miniagents.utils import redact_keys
+from miniagents.values import text_of_error
 
 from ._pickles import dumps, loads
 from ._wire import PackedError
@@ -43,7 +44,7 @@ def pack_error(error: BaseException) -> PackedError:
     trace = traceback.extract_tb(error.__traceback__)[-_SHOWN:]
     return PackedError(
         _pickled(error),
-        redact_keys(f"{type(error).__name__}: {error}"),
+        f"{type(error).__name__}: {text_of_error(error)}",
         redact_keys("".join(traceback.format_list(trace))),
     )
 
@@ -72,7 +73,7 @@ def _pickled(error: BaseException) -> bytes:
         except Exception:  # noqa: BLE001, S112 - what pickles raise is a matter of the class
             continue
         again = _unpickled(pickled)
-        if type(again) is type(error) and str(again) == str(error):
+        if type(again) is type(error) and text_of_error(again) == text_of_error(error):
             return pickled
     return b""
 

@@ -12,6 +12,7 @@ from typing import Never, TypeAlias, cast
 
 import pytest
 from pydantic import BaseModel, field_serializer
+from typing_extensions import override
 
 from miniagents import (
     AssistantMessage,
@@ -270,6 +271,24 @@ async def test_rows_of_which_no_json_can_be_made(path: Path, tmp_path: Path) -> 
             assert [True, False, False, False, True] == [row.error is None async for row in job]
             lines = errors.read_text().splitlines()
             assert [1, 2, 3] == [json.loads(line, parse_constant=no_constant)["index"] for line in lines]
+
+
+async def test_an_error_without_a_text(path: Path, tmp_path: Path) -> None:
+    """A row whose error cannot make its text fails alone."""
+
+    class SilentError(Exception):
+        """As one whose `__str__` needs an attribute that is not there."""
+
+        @override
+        def __str__(self) -> str:
+            raise AttributeError("response")
+
+    errors = tmp_path / "errors.jsonl"
+    async with MiniAgents():
+        for journal in (None, path):
+            job = map_rows(scripted_model(SilentError(), "fine"), ["a", "b"], journal=journal, errors=errors)
+            assert ["SilentError", "NoneType"] == [type(row.error).__name__ async for row in job]
+            assert "its text cannot be made: AttributeError" in errors.read_text()
 
 
 async def test_a_failed_row_with_nan(tmp_path: Path) -> None:

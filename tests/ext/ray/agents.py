@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, MutableMapping
 from pathlib import Path
 from typing import Final
 
+from typing_extensions import override
+
 from miniagents import (
     AssistantMessage,
     Finish,
@@ -25,6 +27,7 @@ from miniagents.tools import ToolSpec
 __all__ = [
     "Number",
     "OddError",
+    "SilentError",
     "Square",
     "counter",
     "echo",
@@ -75,6 +78,14 @@ class UnsendableError(Exception):
         self.lock = threading.Lock()
 
 
+class SilentError(Exception):
+    """An error that cannot make its text."""
+
+    @override
+    def __str__(self) -> str:
+        raise AttributeError("response")
+
+
 @miniagent
 async def square(ctx: InteractionContext[Number, Square], add: int = 0, delay: float = 0.0) -> None:
     """Square numbers."""
@@ -98,6 +109,8 @@ async def noted(ctx: InteractionContext[Number, Square], folder: str, delay: flo
 async def strict(ctx: InteractionContext) -> None:
     """Refuse what it is sent."""
     text = str(await ctx.messages)
+    if text == "silent":
+        raise SilentError
     if text == "unsendable":
         raise UnsendableError("a secret place")
     raise OddError(int(text), why="it is")

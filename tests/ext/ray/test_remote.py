@@ -27,6 +27,7 @@ from miniagents.testing import scripted_model
 from tests.ext.ray.agents import (
     Number,
     OddError,
+    SilentError,
     Square,
     counter,
     pair,
@@ -200,6 +201,14 @@ async def test_error_that_cannot_be_sent(fake_ray: FakeRay) -> None:
     async with MiniAgents():
         with pytest.raises(RemoteError, match="STRICT failed in a worker: UnsendableError: a secret place"):
             await remote(strict).inquire("unsendable")
+    await fake_ray.ended()
+
+
+async def test_an_error_without_a_text(fake_ray: FakeRay) -> None:
+    """An error whose class cannot make its text is an error of the call."""
+    async with MiniAgents():
+        with pytest.raises(SilentError):
+            await remote(strict).inquire("silent")
     await fake_ray.ended()
 
 
