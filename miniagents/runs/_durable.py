@@ -34,7 +34,7 @@ from miniagents.values import Part, ToolCall, ToolResult
 
 from ._call_keys import key_of, key_of_tool, place_of, question_of
 from ._message_records import Json
-from ._questions import CUT, INSIDE, OpenQuestion, played_out
+from ._questions import CUT, INSIDE, RunQuestions, played_out
 from ._recorded import WITHIN_RECORDED, made_of, play, stopped_call
 from ._recordings import AnyAgent, MessageForm, RecordedEvent, part_data, part_of_data
 from ._requests import request_data
@@ -173,7 +173,7 @@ class LoggedCalls:
         if self._on_wait is None or questions.closed or not questions.asking:
             return
         pause = self._pause
-        if questions.acting or not _all_wait(self._context.tasks, questions.asking):
+        if questions.acting or not _all_wait(self._context.tasks, questions):
             self._waited, self._pause = None, min(2 * pause, _PAUSES[1])
         else:
             self._waited = loop.time() if self._waited is None else self._waited
@@ -363,22 +363,22 @@ class LoggedCalls:
         return await self._log.questions.intend(call, TOOL_CONTEXT.get().call_key or "")
 
 
-def _all_wait(tasks: Iterable[object], asking: Iterable[OpenQuestion]) -> bool:
+def _all_wait(tasks: Iterable[object], questions: RunQuestions) -> bool:
     """Return whether each task waits for an answer, or for a stream that cannot go on without one.
 
     A task that waits for anything else, such as a timer or a request, may go on.
 
     Args:
         tasks: those of a context.
-        asking: the questions for whose answers code waits.
+        questions: of the run.
     """
-    known: dict[int, bool] = {}
+    known: dict[int, bool] = {id(each): False for each in questions.going_on}
     asides: set[int] = set()
-    for each in asking:
-        if each.producer is not None and each.aside:
+    for each in questions.asking:
+        if each.producer is not None and each.tasks:
             asides.add(id(each.producer))
         elif each.producer is not None:
-            known[id(each.producer)] = True
+            known.setdefault(id(each.producer), True)
 
     def waits(producer: Producer | None) -> bool:
         way: list[Producer] = []

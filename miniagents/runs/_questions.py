@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import sys
+from asyncio import Task
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final, TypeAlias, cast
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from miniagents.models import Asked, QuestionError, answer_data, refusal_of
 from miniagents.streams._lifetime import TaskLife, current_producer
@@ -33,6 +35,9 @@ _PEOPLE: Final = frozenset({"question", "approval", "unknown"})  # the kinds tha
 
 INSIDE: Final[ContextVar[tuple[str, ...]]] = ContextVar("miniagents_inside", default=())
 """The calls, and the answers of dialogs, that the running code belongs to, the outermost first."""
+
+_ASKED: Final[ContextVar[frozenset[Task[object]]]] = ContextVar("miniagents_asked", default=frozenset())
+"""The tasks that have asked something, which the running code belongs to: its own, and those that made it."""
 
 CUT: Final[ContextVar[asyncio.Event | None]] = ContextVar("miniagents_cut", default=None)
 """Where an answer that a user cut is played: set when the code comes to what is not in the log."""
@@ -493,14 +498,15 @@ class OpenQuestion:
         question: as people see it.
         check: raises a ValueError if an answer does not fit.
         producer: the run whose code waits; None if it is that of no run.
-        aside: whether it waits in a task that the run has made, not in the task of the run.
+        tasks: in which it waits, if that is not the task of the run: one that the run has made, and the tasks
+            that have made this one.
         answered: done when an answer fits.
     """
 
     question: Question
     check: Callable[[Asked], object]
     producer: TaskLife | None
-    aside: bool
+    tasks: frozenset[Task[object]]
     answered: asyncio.Future[None]
 
 
@@ -551,6 +557,8 @@ class RunQuestions:
         self._span = span
         self._before: Counter[str] = Counter()  # how often each question was asked by this process
         self._open: dict[str, OpenQuestion] = {}
+        # The tasks that runs have made, and which have asked something, with these runs.
+        self._asides: WeakKeyDictionary[Task[object], TaskLife] = WeakKeyDictionary()
         self._left: set[str] = set()  # code that waited was cancelled; void as soon as the run asks again
         # Question -> answers that were not checked yet, or the one that fits; each with its key.
         self._sent: dict[str, list[tuple[str, Json]]] = {}
@@ -575,6 +583,7 @@ class RunQuestions:
             self._left.discard(each)
             known.void.add(each)
             await self._write(["void", 0, each])
+        self._note_task()
         # A time is mostly that of a clock, so that it is another one when the code runs again.
         digest = _digest([kind, "" if kind == "sleep" else shown])
         where = [self._run, *INSIDE.get()[-1:], digest]  # so it is the same if other calls are played
@@ -602,6 +611,13 @@ class RunQuestions:
             await self._store.delete(_name_of(event), topic=topic)
         return cast("Asked", known.answers[key])
 
+    def _note_task(self) -> None:
+        """Note the running task if a run has made it: it may go on with the answer while others wait."""
+        producer, task = current_producer(), asyncio.current_task()
+        if producer is not None and task is not None and producer.task is not task:
+            _ASKED.set(_ASKED.get() | {task})
+            self._asides[task] = producer
+
     async def _hear(self, question: Question, event: str, check: Callable[[Asked], object]) -> None:
         """Take the value of an event that came early, if it fits, or wait for one."""
         while (early := await _claim(self._store, event, self._run, question.id)) is not None:
@@ -624,7 +640,8 @@ class RunQuestions:
         # While the server of a tool waits for the answer, its call goes on, and the run cannot be parked.
         producer = None if "server" in question.shown else current_producer()
         aside = producer is not None and producer.task is not asyncio.current_task()
-        self._open[question.id] = OpenQuestion(question, check, producer, aside, answered)
+        tasks = _ASKED.get() if aside else frozenset[Task[object]]()
+        self._open[question.id] = OpenQuestion(question, check, producer, tasks, answered)
         for key, data in self._sent.pop(question.id, ()):  # they came before the question was asked again
             self._settle(question.id, key, data)
             if key in self._known.refused and question.id in self._kept:
@@ -640,6 +657,8 @@ class RunQuestions:
             async with asyncio.timeout(left):
                 await answered
         except TimeoutError:
+            if self.closed:  # the run is parked just now, and goes on at this time
+                await asyncio.Event().wait()
             await self._answer(question.id, {_EXPIRED: True})
         except asyncio.CancelledError:
             # The whole run may end with it, to go on in another process, where the question is still open.
@@ -720,8 +739,16 @@ class RunQuestions:
 
     @property
     def asking(self) -> list[OpenQuestion]:
-        """The questions for whose answers code waits now."""
-        return [each for each in self._open.values() if not each.answered.done()]
+        """The questions for whose answers code waits now; not those whose time is over."""
+        waiting = (each for each in self._open.values() if not each.answered.done())
+        return [each for each in waiting if not _is_over(each.question)]
+
+    @property
+    def going_on(self) -> list[TaskLife]:
+        """The runs that made a task which has asked something, and waits for nothing that is known."""
+        waiting = set(chain.from_iterable(each.tasks for each in self.asking))
+        open_tasks = ((task, run) for task, run in self._asides.items() if not task.done())
+        return [run for task, run in open_tasks if task not in waiting and not run.waits_in(task)]
 
     @property
     def was_parked(self) -> bool:

@@ -737,6 +737,15 @@ class TaskLife:
             waits += [(buffer, future) for future, buffer in self.subscriptions.items()]
         return [(buffer, future) for buffer, future in waits if not future.done()]
 
+    def waits_in(self, task: object) -> bool:
+        """Return whether a task that it has made waits for a stream.
+
+        Args:
+            task: that it has made.
+        """
+        wait = None if self.waits_aside is None else self.waits_aside.get(task)
+        return wait is not None and not wait[1].done()
+
     def has_helpers(self) -> bool:
         """Return whether anything but its own task has its token: a task that it made, or a callback."""
         if self.variables is None:

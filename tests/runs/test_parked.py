@@ -262,6 +262,55 @@ def test_sleep() -> None:
     assert [1, 3, 3, 6, 6, 6] == woken  # the agent has begun again on these days
 
 
+def test_a_time_beside_a_question() -> None:
+    """A run that asks while it sleeps goes on once when its time has come, and once with the answer."""
+    begun: list[float] = []
+
+    @miniagent(alias="WAITS")
+    async def waits(ctx: InteractionContext) -> None:
+        begun.append(round(asyncio.get_running_loop().time()))
+        morning = datetime.now(UTC) + timedelta(days=1)
+        answer, _ = await asyncio.gather(ask("Well?"), sleep_until(morning))
+        ctx.reply(answer)
+
+    async def main() -> None:
+        async with running({"waits": waits}) as (runs, journal):
+            run = await runs.begin("waits")
+            await asyncio.sleep(2 * 86_400)
+            assert ([0, 86_400], True) == (begun, await parked(journal, run))
+            await runs.answer(run, (await asked(runs, run)).id, "yes")
+            assert (["yes"], "finished") == await texts(runs, run)
+        assert [0, 86_400, 172_800] == begun
+
+    with virtual_time():
+        asyncio.run(main())
+
+
+async def test_what_follows_one_of_two_answers() -> None:
+    """What an agent does with an answer is done at once, also while another task of it waits for a person."""
+    model = scripted_model("Paid.", alias="MODEL")
+
+    @miniagent(alias="CLERK")
+    async def clerk(ctx: InteractionContext) -> None:
+        async def pay() -> None:
+            ctx.reply(model.inquire(await ask("Pay?")))
+
+        await asyncio.gather(pay(), ask("Anything else?"))
+
+    async with running({"clerk": clerk}) as (runs, journal):
+        run = await runs.begin("clerk")
+        await eventually(lambda: parked(journal, run))
+        pay, other = await runs.questions(run)
+        await runs.answer(run, pay.id, "yes")
+        async for _, frame in runs.frames(run):
+            if isinstance(frame, MessageEnded):
+                break
+        assert [other.id] == [each.id for each in await runs.questions(run)]
+        await eventually(lambda: parked(journal, run))
+        await runs.answer(run, other.id, "no")
+        assert (["Paid."], "finished") == await texts(runs, run)
+
+
 async def test_a_wait_that_is_given_up() -> None:
     """A question is not open any more, and a name is free again, when code that gave up its wait asks on."""
 
