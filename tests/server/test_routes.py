@@ -358,6 +358,30 @@ async def runs_in(folder: Path) -> set[str]:
         return {each.run for each in await journal.find()}
 
 
+async def test_what_is_removed_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another tab says in a conversation, or calls it, while it is deleted does not bring it back."""
+    deleting, go, delete = asyncio.Event(), asyncio.Event(), Journal.delete
+
+    async def slowly(journal: Journal, run: str) -> None:
+        deleting.set()
+        await go.wait()
+        await delete(journal, run)
+
+    async with page_of(scripted_model("One"), tmp_path) as page:
+        thread = await page.thread()
+        await page.say(thread, "Hi")
+        monkeypatch.setattr(Journal, "delete", slowly)
+        address, client = f"/api/threads/{thread}", page.client
+        removing = asyncio.create_task(client.delete(address))
+        await deleting.wait()
+        said = asyncio.create_task(client.post(f"{address}/runs", json={"text": "Go on"}))
+        named = asyncio.create_task(client.patch(address, json={"title": "Mine"}))
+        await asyncio.wait((said, named), timeout=0.2)
+        go.set()
+        assert [204, 404, 404] == [(await each).status_code for each in (removing, said, named)]
+        assert [] == (await client.get("/api/threads")).json()["threads"]
+
+
 async def test_what_is_removed_is_not_kept(tmp_path: Path) -> None:
     """With a conversation goes what is kept of all its answers, and of no other."""
     async with page_of(scripted_model("One", then="More"), tmp_path) as page:
@@ -612,6 +636,29 @@ async def test_a_history_that_cannot_be_written(tmp_path: Path, monkeypatch: pyt
         assert (503, "not_kept") == error(refused)
         assert str(tmp_path) not in refused.text
     assert () == tuple(model.requests)
+
+
+@pytest.mark.logs("A request gets the status 503")
+async def test_a_run_that_cannot_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If an answer cannot begin, the conversation is what it was: nothing is replaced, and nothing said."""
+
+    async def full(*_: object) -> None:
+        raise JournalError("CHAT.journal cannot be written: the disk is full.")
+
+    async with page_of(scripted_model("One", "Two"), tmp_path) as page:
+        thread, new = await page.thread(), await page.thread()
+        await page.say(thread, "Hi")
+        await page.say(thread, "Go on")
+        before = await page.read(thread), await page.read(new)
+        monkeypatch.setattr(Journal, "begin", full)
+        for where, body in (
+            (thread, {"edit": 0, "text": "Hello"}),
+            (thread, {"regenerate": True}),
+            (new, {"text": "Hey"}),
+        ):
+            refused = await page.client.post(f"/api/threads/{where}/runs", json=body)
+            assert (503, "journal_away") == error(refused)
+        assert before == (await page.read(thread), await page.read(new))
 
 
 @pytest.mark.logs("could not be kept")

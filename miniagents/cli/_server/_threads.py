@@ -118,8 +118,9 @@ class Threads:
             RequestError: the conversation does not exist.
             OSError: the file cannot be written.
         """
-        history, _ = await self._found(thread)
-        await history.set_title(title)
+        async with self._turn(thread):
+            history, _ = await self._found(thread)
+            await history.set_title(title)
 
     async def remove(self, thread: str) -> None:
         """Stop the run of a conversation, and delete its messages, frames and timelines.
@@ -181,11 +182,9 @@ class Threads:
             OSError: the file cannot be written.
             JournalError: the run cannot be recorded.
         """
-        history, found = await self._found(thread)
-        if text is not None and not found.title:
-            await history.set_title(_title_of(text))
-        await self._kept(history.thread)
-        async with self._turn(history.thread):
+        await self._kept(thread)
+        async with self._turn(thread):
+            history, found = await self._found(thread)
             messages, going = await self._settled(history)
             if going is not None:
                 raise BeingAnsweredError(going)
@@ -200,7 +199,14 @@ class Threads:
             await history.keep_first(count, then=[question])
             sent = conversation_of([*messages[:count], question])
             began = asyncio.get_running_loop().time()
-            run = await self._runs.begin(self._agent, sent, topic=turn)
+            try:
+                if text is not None and not found.title:
+                    await history.set_title(_title_of(text))
+                run = await self._runs.begin(self._agent, sent, topic=turn)
+            except BaseException:  # what the new message was to replace is still the conversation
+                await history.keep_first(count, then=messages[count:])
+                await history.set_title(found.title)
+                raise
             self._follow(history, turn, run, began)
         try:
             await self._delete_runs({*map(run_in, messages[count:])})
