@@ -290,6 +290,30 @@ class TestMistakes:
             await expect(page.locator("#box")).to_have_value("one more")
             await expect(page.locator(".question .said")).to_have_text(["one", "wait 40"])
 
+    async def test_edit_while_the_chat_goes_on(self, tmp_path: Path) -> None:
+        """A question that is edited stays so if another tab goes on; what has no place any more is in the box."""
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, "one")
+            await answered(page)
+            two = await page.context.new_page()
+            await two.goto(page.url)
+            await answered(two)
+            await page.locator(".question").hover()
+            await page.get_by_role("button", name="Edit").click()
+            form = page.get_by_role("textbox", name="Your question")
+            await form.fill("mine")
+            await say(two, "two")
+            await answered(page, 2)
+            await expect(form).to_be_focused()
+            await page.keyboard.type(" too")
+            await expect(form).to_have_value("mine too")
+            await two.locator(".question").first.hover()
+            await two.get_by_role("button", name="Edit").first.click()
+            await two.keyboard.type(" more")
+            await two.keyboard.press("Enter")
+            await expect(page.locator(".question .said")).to_have_text(["one more"])
+            await expect(page.locator("#box")).to_have_value("mine too")
+
     async def test_enter_during_an_answer(self, tmp_path: Path) -> None:
         """P4: Enter while an answer comes keeps the text, and says what to do; the sentence goes with the answer."""
         async with opened(tmp_path) as (_, _, page):

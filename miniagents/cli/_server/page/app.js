@@ -259,7 +259,7 @@ async function reload(mine) {
     know(mine, kept);
     mine.title = kept.title;
     setBusy(mine, false);
-    conversation.show(kept.messages, kept.run === null);
+    for (const text of conversation.show(kept.messages, kept.run === null)) giveBack(text);
     welcome();
     if (kept.run) listen(mine, kept.run);
   } catch (error) {

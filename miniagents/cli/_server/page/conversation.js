@@ -50,14 +50,21 @@ export class Conversation {
     return this.#list.childElementCount === 0;
   }
 
-  /** Show the messages of a thread; `atRest`: no run goes on in it. */
+  /**
+   * Show the messages of a thread; `atRest`: no run goes on in it. A question that is being edited stays so; return
+   * what was typed into those that are not there any more.
+   */
   show(messages, atRest) {
+    const edited = [...this.#list.querySelectorAll(".edited")];
+    const focused = document.activeElement;
     this.clear();
     let answer = null;
     messages.forEach((message, index) => {
       if (message.role === "user") {
         answer = null;
-        this.ask(message.text, index);
+        const known = edited.find((each) => each.dataset.place === placeOf(message.text, index));
+        if (known) this.#list.append(known);
+        else this.ask(message.text, index);
       } else if (message.role !== "system") {
         answer ??= this.answer(message.agent);
         answer.keep(message);
@@ -67,6 +74,9 @@ export class Conversation {
     if (atRest && messages.at(-1)?.role === "user") this.answer("").unanswered();
     this.#offer();
     this.toEnd();
+    if (this.#list.contains(focused)) focused.focus();
+    const boxes = edited.filter((each) => !each.isConnected).map((each) => each.querySelector("textarea"));
+    return boxes.filter((each) => each.value !== each.defaultValue).map((each) => each.value);
   }
 
   /** Show a question; the index is its place in the thread. */
@@ -74,6 +84,7 @@ export class Conversation {
     const body = element("div.said", { dir: "auto" }, text);
     const edit = element("button.quiet.change", { type: "button" }, "Edit");
     const node = element("article.question", { "aria-label": "You" }, body, element("div.actions", {}, edit, copyButton(() => text)));
+    node.dataset.place = placeOf(text, index);
     edit.addEventListener("click", () => this.#edit(node, body, text, index));
     this.#list.append(node);
     this.toEnd();
@@ -176,6 +187,7 @@ export class Conversation {
   #edit(node, body, text, index) {
     const box = element("textarea", { "aria-label": "Your question", rows: Math.min(10, text.split("\n").length + 1), dir: "auto" });
     box.value = text;
+    box.defaultValue = text;
     const done = () => {
       form.replaceWith(body);
       node.classList.remove("edited");
@@ -427,6 +439,10 @@ class Answer {
     });
     this.node.append(this.#timeline);
   }
+}
+
+function placeOf(text, index) {
+  return `${index} ${text}`;
 }
 
 function duration(seconds) {
