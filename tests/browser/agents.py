@@ -7,7 +7,7 @@
 * ``explain``, ``What ...``: thinks, and answers with all that Markdown has, at the speed of a model;
 * ``both``: two agents answer;
 * ``data``: sends data to the page, some of them anew, and answers;
-* ``pay``: calls a tool that needs approval, which asks for more;
+* ``pay``, ``pay 7``: calls a tool that needs approval, which asks for more;
 * ``fail``: fails in the middle;
 * anything else is said back, four characters at a time.
 """
@@ -115,9 +115,9 @@ async def refund(order: int, cents: int, note: str = "") -> str:
     return f"{cents} cents for order {order} {note}: {reason.model_dump_json()}"
 
 
-def support() -> MiniAgent:
+def support(order: str) -> MiniAgent:
     """A model whose tool needs approval."""
-    call = ToolCall("call-1", "refund", '{"order": 4711, "cents": 10000, "note": "Sorry!"}')
+    call = ToolCall("call-1", "refund", f'{{"order": {order}, "cents": 10000, "note": "Sorry!"}}')
     answer = AssistantMessage(parts=["I would like to give it back.", call])
 
     def reply(seen: Messages) -> AssistantMessage | str:
@@ -135,7 +135,8 @@ async def guide(ctx: InteractionContext) -> None:
     word, _, number = said.partition(" ")
     match word:
         case "shop" | "Do" | "pay" | "Please":
-            ctx.reply((clerk() if word in {"shop", "Do"} else support()).inquire(said))
+            order = number if number.isdecimal() else "4711"
+            ctx.reply((clerk() if word in {"shop", "Do"} else support(order)).inquire(said))
         case "explain" | "What":
             pieces: list[Part] = [Reasoning(each) for each in _pieces(THOUGHT, 12)]
             pieces += _pieces(EXPLAINED, 6)

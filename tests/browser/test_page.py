@@ -666,6 +666,28 @@ class TestQuestions:
                 )
                 await page.reload()
 
+    async def test_a_long_number(self, tmp_path: Path) -> None:
+        """A number that is too long for JavaScript, such as an id, is shown as it is, and stays so in an edit."""
+        order = "9007199254740993"
+        async with opened(tmp_path) as (_, _, page):
+            await say(page, f"pay {order}")
+            asked = page.get_by_role("region", name="A question to you")
+            await expect(asked.locator("pre")).to_contain_text(f'"order": {order},')
+            await expect(page.locator("details.call summary")).to_contain_text(f"refund {order}, 10000")
+            await asked.get_by_role("button", name="Edit").click()
+            await expect(asked.get_by_label("order")).to_have_value(order)
+            await asked.get_by_label("cents").fill("500")
+            await asked.get_by_role("button", name="Allow").click()
+            await expect(asked.first).to_contain_text("Allowed, as edited.")
+            form = asked.nth(1)
+            await form.get_by_label("text").fill("It broke.")
+            await form.get_by_label("kind").select_option("late")
+            await form.get_by_label("when").fill("2026-02-03")
+            await form.get_by_label("weight").fill("1234567890123456789")
+            await form.get_by_role("button", name="Answer").click()
+            await answered(page)
+            await expect(page.locator(".answer .text").last).to_contain_text(f"for order {order} Sorry!")
+
     async def test_cut_off(self, tmp_path: Path) -> None:
         """A call that a kill of the server has cut off asks what became of it: a result, a failure, or once more."""
         async with opened(tmp_path) as (server, _, page):

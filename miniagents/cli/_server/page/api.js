@@ -1,5 +1,7 @@
 // The requests to the server.
 
+import { parse } from "./json.js";
+
 /** A request that was refused, or did not reach the server; the message is shown to the user. */
 export class ServerError extends Error {
   constructor(message, status = 0) {
@@ -19,7 +21,7 @@ async function ask(method, path, body) {
   } catch {
     throw new ServerError("The server cannot be reached. Is it still running?");
   }
-  const data = await response.json().catch(() => null);
+  const data = await response.text().then(parse).catch(() => null);
   if (!response.ok) throw new ServerError(data?.error?.message ?? `The server refused this (${response.status}).`, response.status);
   return data;
 }

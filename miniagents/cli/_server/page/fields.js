@@ -1,7 +1,9 @@
 // Fields of a form, from a JSON schema.
 
 import { element } from "./dom.js";
+import { isNumber, parse, written } from "./json.js";
 
+const LONG = /^-?[1-9]\d{15,}$/; // for a number of JavaScript
 const INPUTS = { date: "date", email: "email", uri: "url" };
 let made = 0;
 
@@ -75,7 +77,7 @@ function rest(schema, name) {
 function control_of(schema, given, id) {
   const choices = schema.enum ?? (schema.const === undefined ? null : [schema.const]);
   if (choices) {
-    const options = choices.map((each, at) => element("option", { value: at, selected: each === given }, String(each)));
+    const options = choices.map((each, at) => element("option", { value: at, selected: JSON.stringify(each) === JSON.stringify(given) }, written(each)));
     const select = element("select", { id }, given === undefined ? element("option", { value: "" }, "") : null, ...options);
     return [select, () => (select.value === "" ? undefined : choices[Number(select.value)])];
   }
@@ -84,9 +86,9 @@ function control_of(schema, given, id) {
     check.checked = given ?? false;
     return [check, () => check.checked];
   }
-  if (["integer", "number"].includes(schema.type) && typeof (given ?? 0) === "number") {
+  if (["integer", "number"].includes(schema.type) && isNumber(given ?? 0)) {
     const input = element("input", { id, inputmode: "decimal", autocomplete: "off" });
-    input.value = given ?? "";
+    input.value = isNumber(given) ? written(given) : "";
     return [input, () => number(input.value.trim())];
   }
   if (schema.type === "string" && typeof (given ?? "") === "string") {
@@ -103,13 +105,13 @@ function control_of(schema, given, id) {
 function number(text) {
   if (!text) return undefined;
   if (!Number.isFinite(Number(text))) throw new Error(`“${text}” is not a number.`);
-  return Number(text);
+  return LONG.test(text) ? parse(text) : Number(text);
 }
 
 function json(text) {
   if (!text) return undefined;
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch (error) {
     throw new Error(`This is not JSON: ${error.message}`);
   }

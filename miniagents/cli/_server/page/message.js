@@ -1,6 +1,7 @@
 // A message of an agent, made of its parts. The same code shows parts that stream and parts of the history.
 
 import { GrowingText, copyButton, element, link, safeAddress } from "./dom.js";
+import { parse, written } from "./json.js";
 import { Markdown } from "./markdown.js";
 
 const IMAGE = /^image\/(?:png|jpeg|gif|webp|avif|bmp)$/; // shown as pictures; SVG is a document, and is offered as a file
@@ -410,7 +411,7 @@ function pretty(text) {
 function brief(text) {
   let said = text;
   try {
-    const values = Object.values(JSON.parse(text)).map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
+    const values = Object.values(parse(text)).map(written);
     said = values.join(", ");
   } catch {
     // no JSON

@@ -1,6 +1,7 @@
 // Follows a run frame by frame until it ends; reconnects when the connection is lost.
 
 import { runAddress } from "./api.js";
+import { parse } from "./json.js";
 
 const SOONEST = 1000; // milliseconds until the first reconnection
 const LATEST = 5000;
@@ -30,7 +31,7 @@ export function follow(run, { onFrame, onConnection, onGone }) {
     };
     events.onmessage = ({ data, lastEventId }) => {
       position = lastEventId;
-      const frame = JSON.parse(data);
+      const frame = parse(data);
       if (frame.type === "run_ended") leave();
       onFrame(frame);
     };
