@@ -290,6 +290,24 @@ class TestMistakes:
             await expect(page.locator("#box")).to_have_value("one more")
             await expect(page.locator(".question .said")).to_have_text(["one", "wait 40"])
 
+    async def test_what_could_not_be_replaced(self, tmp_path: Path) -> None:
+        """What an edit or a new answer was to replace is shown again if the server is away."""
+        async with opened(tmp_path) as (_, _, page):
+            for at, text in enumerate(("one", "two"), 1):
+                await say(page, text)
+                await answered(page, at)
+            await page.route("**/api/**", lambda route: route.abort())
+            await page.get_by_role("button", name="Regenerate").click()
+            await expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached.")
+            await expect(page.locator(".text")).to_have_text(["one", "two"])
+            await page.locator(".question").first.hover()
+            await page.get_by_role("button", name="Edit").first.click()
+            await page.keyboard.type(" more")
+            await page.keyboard.press("Enter")
+            await expect(page.locator("#box")).to_have_value("one more")
+            await expect(page.locator(".question .said")).to_have_text(["one", "two"])
+            await expect(page.locator(".text")).to_have_text(["one", "two"])
+
     async def test_edit_while_the_chat_goes_on(self, tmp_path: Path) -> None:
         """A question that is edited stays so if another tab goes on; what has no place any more is in the box."""
         async with opened(tmp_path) as (_, _, page):
@@ -469,6 +487,24 @@ class TestChats:
             await say(page, "hello")
             await answered(page)
             await expect(page.locator("#threads a")).to_have_text(["hello"])
+
+    async def test_deleted_while_it_is_shown(self, tmp_path: Path) -> None:
+        """What is said in a chat that was deleted in another browser begins a new one, and nothing is lost."""
+        async with opened(tmp_path) as (_, chromium, page):
+            await say(page, "one")
+            await answered(page)
+            two = await chromium.new_page()
+            await two.goto(page.url)
+            await two.get_by_title("Delete", exact=True).click()
+            await two.locator("dialog").get_by_role("button", name="Delete").click()
+            await expect(two.locator("#welcome")).to_be_visible()
+            await say(page, "two")
+            await expect(page.get_by_role("alert")).to_contain_text("This chat does not exist")
+            await expect(page.locator(".question")).to_have_count(0)
+            await expect(page.locator("#box")).to_have_value("two")
+            await page.keyboard.press("Enter")
+            await answered(page)
+            await expect(page.locator(".question .said")).to_have_text(["two"])
 
     async def test_elsewhere(self, tmp_path: Path) -> None:
         """An answer goes on while another chat is read; the list shows that, and it is whole later."""

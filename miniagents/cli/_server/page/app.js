@@ -63,12 +63,10 @@ async function say(when = "queue") {
     return;
   }
   const question = conversation.ask(text, open.count);
-  await run({ text }, (mine) => {
-    if (mine === open) {
-      conversation.withdrawFrom(question);
-      giveBack(text);
-      welcome();
-    }
+  await run({ text }, () => {
+    conversation.withdrawFrom(question);
+    giveBack(text);
+    welcome();
   });
 }
 
@@ -106,22 +104,23 @@ function giveBack(text) {
 
 async function regenerate() {
   if (open.busy) return;
-  conversation.withdrawAnswer();
+  const answers = conversation.withdrawAnswer();
   box.focus();
-  await run({ regenerate: true }, reload);
+  await run({ regenerate: true }, () => conversation.putBack(answers));
 }
 
 async function edit(question, index, text) {
-  conversation.withdrawFrom(question);
-  conversation.ask(text, index);
+  const before = conversation.withdrawFrom(question);
+  const asked = conversation.ask(text, index);
   box.focus();
-  await run({ edit: index, text }, (mine) => {
-    if (mine === open) giveBack(text);
-    return reload(mine);
+  await run({ edit: index, text }, () => {
+    conversation.withdrawFrom(asked);
+    conversation.putBack(before);
+    giveBack(text);
   });
 }
 
-/** Start a run; `undo` restores the page if the server refuses. */
+/** Start a run; `undo` restores the page if the server refuses, or is away. */
 async function run(what, undo) {
   const mine = open;
   complain("");
@@ -133,8 +132,8 @@ async function run(what, undo) {
     listen(mine, await mine.began);
   } catch (error) {
     setBusy(mine, false);
-    undo(mine);
-    if (mine === open && error.status === 409) await reload(mine);
+    if (mine === open) undo();
+    if (mine === open && [404, 409].includes(error.status)) await reload(mine);
     failed(error);
   }
 }
@@ -265,9 +264,12 @@ async function reload(mine) {
   } catch (error) {
     if (mine !== open) return;
     if (error.status === 404) {
-      mine.id = null; // the next message begins a new chat
+      open = chat(null); // the next message begins a new one
       history.replaceState(null, "", address(null));
+      for (const text of conversation.show([], false)) giveBack(text);
       welcome();
+      drawThreads();
+      refresh();
     }
     failed(error);
   }

@@ -127,15 +127,27 @@ export class Conversation {
     return answer;
   }
 
-  /** Remove the answers after the last question. */
+  /** Remove the answers after the last question, and return what was removed. */
   withdrawAnswer() {
-    while (this.#list.lastElementChild?.matches(".answer, .meanwhile")) this.#list.lastElementChild.remove();
+    return this.#withdraw([...this.#list.children].findLastIndex((each) => !each.matches(".answer, .meanwhile")) + 1);
   }
 
-  /** Remove a question and everything after it. */
+  /** Remove a question and everything after it, and return what was removed. */
   withdrawFrom(node) {
-    while (this.#list.lastElementChild && this.#list.lastElementChild !== node) this.#list.lastElementChild.remove();
-    node.remove();
+    return this.#withdraw([...this.#list.children].indexOf(node));
+  }
+
+  #withdraw(from) {
+    const removed = [...this.#list.children].slice(from);
+    for (const each of removed) each.remove();
+    return removed;
+  }
+
+  /** Put what was removed back to the end. */
+  putBack(removed) {
+    this.#list.append(...removed);
+    this.#offer();
+    this.toEnd();
   }
 
   /** Show a message in the next animation frame, with all tokens that come before it. */
