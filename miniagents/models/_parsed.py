@@ -202,8 +202,9 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
 
         Each partial has the right types. A text contains what has come of it; a text or list that has not
         begun is empty. A number (or another type that cannot be cut) must be complete: there is no partial
-        until each required one has come. Complete values are validated. The last partial is the whole answer.
-        In a large answer, not every token makes a partial.
+        until each required one has come. Complete values are validated by their types; code of the model,
+        such as a `field_validator`, sees only the whole answer, which is the last partial. In a large answer,
+        not every token makes a partial.
         """
         return self._view("partials", lambda: Stream(partials_of(self._lease(), self._model)))
 

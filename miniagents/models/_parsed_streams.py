@@ -7,7 +7,7 @@ readers. Text before the first ``{`` is not JSON (a Markdown fence, an introduct
 import json
 from abc import ABC, abstractmethod
 from asyncio import get_running_loop
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar, Final, Generic, cast
 
@@ -22,7 +22,7 @@ from miniagents.values import JsonEnd, JsonError, JsonEvent, JsonParser, Part, R
 
 from ._errors import SchemaError, TypedAnswerError, no_answer
 from ._json_begin import JsonBegin
-from ._partials import MISSING, Partials, item_type, key_of
+from ._partials import MISSING, Partials, adapter_of, item_type, key_of
 
 T = TypeVar("T", bound=BaseModel)
 U = TypeVar("U")
@@ -79,6 +79,14 @@ class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
             elif isinstance(part, str) and (text := self._begin.feed(part)):
                 self.feed(text)
 
+    @override
+    def end_message(self, message: Message, /) -> None:
+        # pydantic may take what is not JSON (`NaN`), and code of the model may make a value of what does not
+        # fit the type of its field. What could not be read while it came is written now.
+        value: object = getattr(message, "parsed", None)
+        if isinstance(value, BaseModel) and not self.target.closed:
+            self.whole(value)
+
     def _begin_again(self) -> None:
         self._begin = JsonBegin()
         self.restart()
@@ -90,6 +98,10 @@ class _AnswerTransformer(TokenTransformer[U], ABC, Generic[U]):
     @abstractmethod
     def restart(self) -> None:
         """Begin again with another answer, since the last one did not fit, or broke."""
+
+    @abstractmethod
+    def whole(self, value: BaseModel) -> None:
+        """Take the value of the whole answer; write what is missing."""
 
 
 class _PartialAnswers(_AnswerTransformer[T]):
@@ -112,27 +124,33 @@ class _PartialAnswers(_AnswerTransformer[T]):
     def restart(self) -> None:
         self._partials = Partials(self._model)
 
+    @override
+    def whole(self, value: BaseModel) -> None:
+        if [value] != self.target.items[-1:]:
+            self.target.append(cast("T", value))
+
 
 class _FieldTransformer(_AnswerTransformer[U]):
     """Parses an answer for one of its fields.
 
     Args:
         target: the stream to write.
-        name: of the model and the field, for errors.
-        key: of the field in the JSON.
+        model: the class that has the field.
+        field: its name.
 
     Attributes:
         depth: the depth in the JSON of the values that it takes.
     """
 
-    __slots__ = ("_key", "_name", "_parser")
+    __slots__ = ("_field", "_key", "_name", "_parser")
 
     depth: ClassVar[int]
 
-    def __init__(self, target: ReplayBuffer[U], name: str, key: str) -> None:
+    def __init__(self, target: ReplayBuffer[U], model: type[BaseModel], field: str) -> None:
         super().__init__(target)
-        self._name = name
-        self._key = key
+        self._field = field
+        self._name = f"{model.__name__}.{field}"
+        self._key = _key(model, field)
         self._parser: JsonParser | None = JsonParser(self.depth, ignore_rest=True)
 
     @override
@@ -171,9 +189,9 @@ class _Elements(_FieldTransformer[object]):
     depth: ClassVar[int] = 2
 
     def __init__(
-        self, target: ReplayBuffer[object], name: str, key: str, adapter: TypeAdapter[object]
+        self, target: ReplayBuffer[object], model: type[BaseModel], field: str, adapter: TypeAdapter[object]
     ) -> None:
-        super().__init__(target, name, key)
+        super().__init__(target, model, field)
         self._adapter = adapter
         self._seen = 0  # of the answer that is read now
         self._valid = True
@@ -201,6 +219,15 @@ class _Elements(_FieldTransformer[object]):
             raise self.changed(f"[{at}]")
 
     @override
+    def whole(self, value: BaseModel) -> None:
+        items: object = getattr(value, self._field)
+        given = len(self.target.items)
+        if isinstance(items, list | tuple) and [*items[:given]] == self.target.items:
+            for each in cast("Sequence[object]", items[given:]):
+                self.target.append(each)
+            self._seen = len(items)
+
+    @override
     def finish(self) -> None:
         if self._seen < len(self.target.items):
             raise self.changed(f"[{self._seen}]")
@@ -214,8 +241,8 @@ class _FieldTokens(_FieldTransformer[str]):
 
     depth: ClassVar[int] = 1
 
-    def __init__(self, target: ReplayBuffer[str], name: str, key: str) -> None:
-        super().__init__(target, name, key)
+    def __init__(self, target: ReplayBuffer[str], model: type[BaseModel], field: str) -> None:
+        super().__init__(target, model, field)
         self._text = ""  # what readers have got of answers that did not fit
         self._given = 0  # how many pieces of it
         self._at = 0  # the position in that text to which the current answer has repeated it
@@ -241,6 +268,15 @@ class _FieldTokens(_FieldTransformer[str]):
         self._at += len(event.text)
         if new := event.text[len(known) :]:
             self.target.append(new)
+
+    @override
+    def whole(self, value: BaseModel) -> None:
+        text: object = getattr(value, self._field)
+        given = "".join(self.target.items)
+        if isinstance(text, str) and text.startswith(given):
+            if text != given:
+                self.target.append(text[len(given) :])
+            self._at = len(text)
 
     @override
     def finish(self) -> None:
@@ -275,9 +311,10 @@ def elements_of(
     item = item_type(unaliased(model.__pydantic_fields__[field].annotation))
     if item is MISSING:
         raise SchemaError(f"{model.__name__}.{field} is not a list, so it has no elements; use field.")
-    adapter = TypeAdapter(cast("type[object]", item))
-    name, key = f"{model.__name__}.{field}", _key(model, field)
-    return partial(_write, source, partial(_Elements, name=name, key=key, adapter=adapter))
+    _key(model, field)
+    return partial(
+        _write, source, partial(_Elements, model=model, field=field, adapter=adapter_of(item, model))
+    )
 
 
 def text_of_field(
@@ -296,8 +333,8 @@ def text_of_field(
     annotation = unaliased(model.__pydantic_fields__[field].annotation)
     if annotation is not str and annotation != (str | None):
         raise SchemaError(f"{model.__name__}.{field} is not a text; use elements or partials.")
-    name, key = f"{model.__name__}.{field}", _key(model, field)
-    return partial(_write, source, partial(_FieldTokens, name=name, key=key))
+    _key(model, field)
+    return partial(_write, source, partial(_FieldTokens, model=model, field=field))
 
 
 def _key(model: type[BaseModel], field: str) -> str:

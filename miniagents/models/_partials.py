@@ -20,6 +20,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Final, Generic, TypeGuard, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from typing_extensions import override
 
@@ -158,8 +159,22 @@ def item_type(annotation: object) -> object:
     return MISSING
 
 
-def _plan(annotation: object, known: dict[type[BaseModel], Object]) -> Plan:
-    adapter = TypeAdapter(cast("type[object]", annotation))
+def adapter_of(annotation: object, model: type[BaseModel]) -> TypeAdapter[object]:
+    """Return what validates a value of a model as the model does.
+
+    Args:
+        annotation: of the value.
+        model: its configuration holds for values that have none of their own.
+    """
+    kind = cast("type[object]", annotation)
+    try:
+        return TypeAdapter(kind, config=model.model_config)
+    except PydanticUserError:  # it has one of its own
+        return TypeAdapter(kind)
+
+
+def _plan(annotation: object, model: type[BaseModel], known: dict[type[BaseModel], Object]) -> Plan:
+    adapter = adapter_of(annotation, model)
     bare = annotation
     while get_origin(bare) is Annotated:
         bare = get_args(bare)[0]
@@ -171,7 +186,7 @@ def _plan(annotation: object, known: dict[type[BaseModel], Object]) -> Plan:
     item = item_type(bare)
     if item is MISSING:
         return Plan(adapter)
-    return Items(adapter, _plan(item, known), tuple if get_origin(bare) is tuple else list)
+    return Items(adapter, _plan(item, model, known), tuple if get_origin(bare) is tuple else list)
 
 
 def _object(model: type[BaseModel], known: dict[type[BaseModel], Object]) -> Plan:
@@ -186,7 +201,7 @@ def _object(model: type[BaseModel], known: dict[type[BaseModel], Object]) -> Pla
         annotation: object = info.annotation
         if info.metadata:
             annotation = Annotated[(annotation, *info.metadata)]
-        made.fields[str(keys[name])] = ObjectField(name, _plan(annotation, known), info.is_required())
+        made.fields[str(keys[name])] = ObjectField(name, _plan(annotation, model, known), info.is_required())
     return made
 
 

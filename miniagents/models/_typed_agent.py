@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
+from json import JSONDecoder
 from typing import Generic, Literal, Self, TypeAlias, cast, get_args, overload
 
 from pydantic import BaseModel, ValidationError
@@ -50,6 +51,7 @@ In1 = TypeVar("In1", bound=Message)
 Out2 = TypeVar("Out2", bound=Message)
 
 _TOOL = "answer"
+_DECODER = JSONDecoder(strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,11 @@ class TypedAnswer(Generic[T]):
             return answer.tool_calls[0].arguments
         text = str(answer)
         found = JsonBegin().feed(text)
-        return found[: found.rfind("}") + 1] or text
+        try:
+            end = _DECODER.raw_decode(found)[1]  # there may be a brace in the words behind it
+        except (ValueError, RecursionError):
+            end = found.rfind("}") + 1
+        return found[:end] or text
 
     def _complaint(self, answer: Message, reason: str) -> Message:
         text = f"This is no {self.schema.name}: {reason}. Give the whole answer again, corrected."

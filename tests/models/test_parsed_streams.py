@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import cast
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, field_validator
 from reactivex import operators as ops
 
 from miniagents import (
@@ -286,6 +286,45 @@ async def test_the_value_without_waiting() -> None:
         assert "title='North' cities=[]" == str(parsed)
         assert parsed.done
         assert "<Promise done, 1 pieces>" == repr(parsed)
+
+
+class Basket(BaseModel):
+    """Takes more than its fields declare: numbers as texts, a list as one text, NaN."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    shop: str = ""
+    fruits: list[str] = []
+    prices: list[float] = []
+
+    @field_validator("fruits", mode="before")
+    @classmethod
+    def split(cls, value: object) -> object:
+        """A text is its words."""
+        return value.split() if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize(
+    ("pieces", "value"),
+    [
+        (['{"shop": 4', '2, "fruits": [1, "fig"]', "}"], Basket(shop="42", fruits=["1", "fig"])),
+        (['{"fruits": "fig plum", "shop', '": "North"}'], Basket(shop="North", fruits=["fig", "plum"])),
+        (['{"prices": [1, NaN, ', '2], "fruits": ["fig"', '], "shop": "North"}'], None),
+        (['{"shop": "No', 'rth"', ', "prices": [1, Infinity, 2]}'], None),
+    ],
+)
+async def test_all_of_the_value_is_shown(pieces: list[str], value: Basket | None) -> None:
+    """Partials, elements and texts end with what the whole answer has, whatever pydantic makes of it."""
+    async with MiniAgents():
+        replies = scripted_model(pieces).as_type(Basket, repairs=0).inquire("What is in it?")
+        shown = await asyncio.gather(
+            replies.partials, replies.elements("fruits"), replies.elements("prices"), replies.field("shop")
+        )
+        whole = await replies.parsed
+        assert value is None or whole == value
+        partials, fruits, prices, shop = shown
+        assert repr(whole) == repr(partials[-1])
+        assert repr((whole.fruits, whole.prices, whole.shop)) == repr(([*fruits], [*prices], "".join(shop)))
 
 
 async def test_no_value() -> None:

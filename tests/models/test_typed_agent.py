@@ -135,7 +135,9 @@ async def test_what_never_fits_is_an_error(repairs: int) -> None:
     assert len(scripted.requests) == repairs + 1
 
 
-@pytest.mark.parametrize("text", [f"```json\n{GOOD}\n```", f"Here it is: {GOOD} Good?", GOOD])
+@pytest.mark.parametrize(
+    "text", [f"```json\n{GOOD}\n```", f"Here it is: {GOOD} Good?", f"{GOOD} Is {{it}}?", GOOD]
+)
 async def test_text_around_the_json(text: str) -> None:
     """A fence or a word around the JSON does no harm."""
     async with MiniAgents():
