@@ -1,14 +1,14 @@
 """``@miniagent``: makes an agent of an async function."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, Protocol, TypeAlias, overload
+from typing import Any, Concatenate, Never, Protocol, overload
 
 from typing_extensions import ParamSpec, TypeVar
 
 from miniagents.messages import Message
 from miniagents.values import doc_of, name_of
 
-from ._agent import InteractionContext, MiniAgent
+from ._agent import In, InteractionContext, MiniAgent, Out
 from ._annotations import MessageClasses
 from ._keywords import Keywords
 
@@ -18,16 +18,21 @@ A = TypeVar("A", bound=Message, default=Message)
 B = TypeVar("B", bound=Message, default=Any)
 P = ParamSpec("P", default=[])
 
-# mypy does not accept `(ctx, **keywords)` as `(ctx, /, **keywords)`, since `ctx` could be one of the
-# keywords.
-OpenFunction: TypeAlias = Callable[Concatenate[InteractionContext[A, B], ...], Awaitable[None]]
+
+class OpenFunction(Protocol[In, Out]):
+    """A function with `**keywords`; no other one, since mypy makes `Any` of what fits two overloads.
+
+    mypy does not accept `(ctx, **keywords)` as `(ctx, /, **keywords)`, since `ctx` could be a keyword.
+    """
+
+    def __call__(self, ctx: InteractionContext[In, Out], **keywords: Never) -> Awaitable[None]: ...
 
 
 class AgentDecorator(Protocol):
     """The type of ``@miniagent(...)`` with parentheses: it makes an agent of an async function."""
 
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[Concatenate[InteractionContext[A, B], P], Awaitable[None]], /
     ) -> MiniAgent[A, B, P]: ...
     @overload
@@ -35,7 +40,7 @@ class AgentDecorator(Protocol):
 
 
 @overload
-def miniagent(
+def miniagent(  # type: ignore[overload-overlap]
     function: Callable[Concatenate[InteractionContext[A, B], P], Awaitable[None]], /
 ) -> MiniAgent[A, B, P]: ...
 @overload

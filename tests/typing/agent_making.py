@@ -1,7 +1,7 @@
 """`@miniagent`, with and without parentheses: the types of the context and the names of the keywords stay."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import assert_type
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar, assert_type
 
 from miniagents import (
     InteractionContext,
@@ -119,6 +119,47 @@ def contexts_are_of_messages() -> None:
     async def numbers(ctx: InteractionContext[int, str]) -> None: ...  # type: ignore[type-var]
 
     print(numbers)  # noqa: T201
+
+
+Ps = ParamSpec("Ps")
+Taken = TypeVar("Taken", bound=Message)
+Said = TypeVar("Said", bound=Message)
+
+
+def timed(function: Callable[Ps, Awaitable[None]]) -> Callable[Ps, Coroutine[Any, Any, None]]:
+    async def measured(*args: Ps.args, **kwargs: Ps.kwargs) -> None:
+        await function(*args, **kwargs)
+
+    return measured
+
+
+def traced(
+    function: Callable[Concatenate[InteractionContext[Taken, Said], Ps], Awaitable[None]],
+) -> Callable[Concatenate[InteractionContext[Taken, Said], Ps], Coroutine[Any, Any, None]]:
+    async def seen(ctx: InteractionContext[Taken, Said], /, *args: Ps.args, **kwargs: Ps.kwargs) -> None:
+        await function(ctx, *args, **kwargs)
+
+    return seen
+
+
+@miniagent
+@timed
+async def timed_agent(ctx: InteractionContext[Question, Answer], *, mark: str = "!") -> None:
+    ctx.reply(Answer(mark))
+
+
+@miniagent(alias="TRACED")
+@traced
+async def traced_agent(ctx: InteractionContext[Question, Answer], *, mark: str = "!") -> None:
+    ctx.reply(Answer(mark))
+
+
+def a_decorator_of_coroutines_keeps_the_types(plain: Callable[[int], Awaitable[None]]) -> None:
+    assert_type(timed_agent.bind(), MiniAgent[Question, Answer])
+    assert_type(traced_agent.bind(), MiniAgent[Question, Answer])
+    traced_agent.bind(mark=1)  # type: ignore[arg-type]
+    timed_agent.bind(marks="?")  # type: ignore[call-arg]
+    miniagent(timed(plain))  # type: ignore[arg-type]
 
 
 def a_function_made_elsewhere(

@@ -94,7 +94,7 @@ async def opened_too(ctx: InteractionContext, **keywords: object) -> None:
 
 @miniagent
 async def opened_partly(
-    ctx: InteractionContext[Question, Answer], mark: str, *, depth: int, **keywords: object
+    ctx: InteractionContext[Question, Answer], /, mark: str, *, depth: int, **keywords: object
 ) -> None:
     ctx.reply(Answer(mark, grade=depth))
 
