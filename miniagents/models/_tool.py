@@ -42,6 +42,7 @@ from miniagents.values import (
     is_limit,
     name_of,
     text_of_error,
+    unaliased,
 )
 
 from ._errors import SchemaError
@@ -410,7 +411,8 @@ class Tool(Generic[P, R_co]):
                     yield piece
         else:
             is_async = _is(inspect.iscoroutinefunction, function)
-            work = cast("Awaitable[object]", call()) if is_async else asyncio.to_thread(_called, call)
+            called = cast("Awaitable[object]", call()) if is_async else asyncio.to_thread(_called, call)
+            work: Awaitable[object] = _awaited(called)
             if self._context:
                 work = asyncio.ensure_future(work)
                 async with aclosing(_notes_until(work, notes, news)) as told:
@@ -554,7 +556,13 @@ def _context_parameters(function: Callable[..., object]) -> tuple[str, ...]:
         parameters = inspect.signature(function, eval_str=True).parameters.values()
     except (NameError, SyntaxError, TypeError, ValueError):
         return ()  # `Parameters` says why it cannot be read
-    return tuple(each.name for each in parameters if each.annotation is ToolContext)
+    return tuple(each.name for each in parameters if _is_context(each.annotation))
+
+
+def _is_context(annotation: object) -> bool:
+    kind = unaliased(annotation)
+    inside = get_args(kind) if get_origin(kind) in {Union, UnionType, Annotated} else (kind,)
+    return ToolContext in inside
 
 
 async def _notes_until(
@@ -572,6 +580,12 @@ async def _notes_until(
         if not work.done():
             work.cancel()
             await asyncio.wait((work,))
+
+
+async def _awaited(call: Awaitable[object]) -> object:
+    """Await also what a call returns: replies of an agent, or the coroutine of a decorated function."""
+    result = await call
+    return await result if inspect.isawaitable(result) else result
 
 
 def _called(call: Callable[[], object]) -> object:

@@ -6,10 +6,10 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
+from functools import partial, wraps
 from random import Random
 from typing import Annotated, cast
 
@@ -22,6 +22,8 @@ from miniagents import (
     Image,
     Message,
     Messages,
+    MessageSequencePromise,
+    MiniAgents,
     SchemaError,
     Tool,
     ToolArgumentsError,
@@ -220,6 +222,44 @@ async def test_other_callables() -> None:
     assert await tool(name="three")(partial(add, b=2)).invoke('{"a": 1}') == "3"
     called = tool(Adder())
     assert (called.spec.name, await called.invoke('{"a": 1}')) == ("Adder", "2")
+
+
+def passed_on(function: Callable[[int], Awaitable[int]]) -> Callable[[int], Awaitable[int]]:
+    """A decorator whose function is not async."""
+
+    @wraps(function)
+    def called(number: int) -> Awaitable[int]:
+        return function(number)
+
+    return called
+
+
+async def test_what_a_call_returns_is_awaited() -> None:
+    """A tool may return replies of an agent, or, decorated, the coroutine of its function: it is awaited."""
+
+    @tool
+    async def asked(question: str) -> MessageSequencePromise[Message]:
+        return scripted_model(then="In Oslo.").inquire(question)
+
+    @tool
+    @passed_on
+    async def doubled(number: int) -> int:
+        return number * 2
+
+    async with MiniAgents():
+        assert "In Oslo." == await asked.invoke('{"question": "Where?"}')
+        assert "42" == await doubled.invoke('{"number": 21}')
+
+
+async def test_a_context_that_may_be_left_out() -> None:
+    """A `ToolContext` that may be None is filled for a model; other callers may leave it out."""
+
+    @tool
+    def told(name: str, ctx: ToolContext | None = None) -> str:
+        return f"{name}: {ctx is not None}"
+
+    assert ["name"] == names_of(told)
+    assert ("Ada: True", "Ada: False") == (await told.invoke('{"name": "Ada"}'), told("Ada"))
 
 
 def untyped(city: str) -> None:
