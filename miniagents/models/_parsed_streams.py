@@ -220,10 +220,10 @@ class _Elements(_FieldTransformer[object]):
 
     @override
     def whole(self, value: BaseModel) -> None:
-        items: object = getattr(value, self._field)
-        given = len(self.target.items)
-        if isinstance(items, list | tuple) and [*items[:given]] == self.target.items:
-            for each in cast("Sequence[object]", items[given:]):
+        found: object = getattr(value, self._field)
+        items, given = cast("Sequence[object]", found), len(self.target.items)
+        if isinstance(found, list | tuple) and [*items[:given]] == self.target.items:
+            for each in items[given:]:
                 self.target.append(each)
             self._seen = len(items)
 
