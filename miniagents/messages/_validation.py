@@ -37,7 +37,8 @@ class Validation:
     """The classes that messages must have, and the agent that requires them.
 
     Attributes:
-        classes: the allowed classes; a message of another class becomes the first of these that its data fit.
+        classes: the allowed classes; a message of another class becomes that of these which has most of its
+            data as fields: the first one, if several have.
         agent_alias: the agent whose types they are.
         verb: what the agent does with the messages: ``takes`` or ``replies``.
         passing: further classes, whose messages pass unchanged.
@@ -72,14 +73,18 @@ class Validation:
         if data.get("text") is None:
             data.pop("text", None)  # a class may have a default text
         problems: list[str] = []
+        made: list[Message] = []
         for each in self.classes:
             try:
-                return each.model_validate(data)
+                made.append(each.model_validate(data))
+                continue
             except ValidationError as error:
                 problem = misfit(error, each.__pydantic_fields__)
             except MiniAgentsError as error:
                 problem = str(error)
             problems.append(problem if len(self.classes) == 1 else f"as {each.__name__}: {problem}")
+        if made:
+            return min(made, key=lambda each: len(each.model_extra or ()))
         # Outside of the `except` blocks: pydantic's error, which may contain secrets, must not be its
         # context.
         raise MessageValidationError(self._refusal(type(message).__name__, problems), self.agent_alias)

@@ -98,12 +98,21 @@ def test_refusal() -> None:
 
 
 def test_union() -> None:
-    """Of several classes the message's own wins, else the first that it fits; the error tells of each."""
+    """Of several classes the message's own wins, else that with most of its data, else the first."""
     both = Validation((Exact, Other), "SAGE", "takes")
     other = Other(word="x")
     assert both.validated(other) is other
     assert type(both.validated(Message(number=1, word="x"))) is Exact
     assert type(both.validated(Message(word="x"))) is Other
+
+    class Loose(Message):
+        """Takes any data."""
+
+        size: int = 0
+
+    many = Validation((Loose, Exact, Other), "SAGE", "takes")
+    sent = (Message(word="x"), Message(number=1), Message(size=1), Message(number="late"), Message("x"))
+    assert [Other, Exact, Loose, Loose, Loose] == [type(many.validated(each)) for each in sent]
     with pytest.raises(MessageValidationError, match=r"takes Exact or Other, .*as Exact: n.*; as Other: w"):
         both.validated(Message("x"))
 
