@@ -154,9 +154,9 @@ MAX_NESTING: Final = 64
 """How many levels deep messages and containers may be nested, counting the outermost message."""
 
 ALLOWED: Final = (
-    "None, bool, int, float, str, bytes, date, datetime, time, timedelta, UUID, Decimal, Path, Enum members, "
-    "messages, pydantic models, and mappings, lists, tuples and sets of these; in a pydantic model also "
-    "URLs, IP addresses and dataclasses"
+    "None, bool, int, float, str, bytes, date, datetime, time, timedelta, UUID, Decimal, Path, URLs, IP "
+    "addresses, Enum members, messages, pydantic models, and mappings, lists, tuples and sets of these; in a "
+    "pydantic model also dataclasses"
 )
 
 ATOMS: Final[frozenset[type]] = frozenset(
@@ -310,8 +310,8 @@ class _Freezer:
             return self._set(value, path)
         if isinstance(value, BaseModel):
             return self._model(value, path)
-        form = form_in_model(value) if self._in_model else None
-        if form is not None:
+        form = form_in_model(value)
+        if form is not None and (self._in_model or isinstance(form, str)):
             self.freeze(form, path)  # only a check, as of the model
             return value
         raise FreezeError(

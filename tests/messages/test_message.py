@@ -6,11 +6,12 @@ import gc
 import pickle
 from collections.abc import AsyncGenerator, MutableMapping
 from enum import StrEnum
+from ipaddress import IPv4Address
 from typing import ClassVar, assert_type, cast
 
 import pytest
 from hypothesis import given, strategies as st
-from pydantic import ValidationError
+from pydantic import HttpUrl, ValidationError
 
 from miniagents.messages import Message, MessagePromise
 from miniagents.messages._message import failed_message, freeze_metadata, text_message
@@ -69,6 +70,21 @@ def test_declared_fields() -> None:
         Scored.model_validate({"text": "fine"})
     with pytest.raises(ValidationError, match="score"):
         Scored(score="high")  # type: ignore[arg-type]
+
+
+class Page(Message):
+    """Where a page is, and which machine has it."""
+
+    link: HttpUrl
+    hosts: tuple[IPv4Address, ...] = ()
+
+
+def test_urls_and_addresses() -> None:
+    """A field may be a URL or an IP address: its message has a hash key, and its JSON makes it again."""
+    page = Page(link=HttpUrl("http://example.org/a"), hosts=(IPv4Address("10.0.0.1"),))
+    again = Page.model_validate_json(page.model_dump_json())
+    assert (page, page.hash_key, hash(page)) == (again, again.hash_key, hash(again))
+    assert "http://example.org/a" == str(page.link)
 
 
 def test_nothing_changes() -> None:
