@@ -147,9 +147,11 @@ class _Run(Generic[T]):
         self._joining.pop()
         if self._ended is not None:
             self._ended(subscriber)
-        elif not subscriber.left:
+        else:
             self._subscribers[subscriber] = None
             self._gauge.join(gauge)
+        if subscriber.left:  # it raised
+            self._part(subscriber, gauge)
         return Disposable(subscriber.dispose)
 
     def _part(self, subscriber: SafeObserver[T], gauge: Gauge | None) -> None:
@@ -157,7 +159,7 @@ class _Run(Generic[T]):
             return
         del self._subscribers[subscriber]
         self._gauge.part(gauge)
-        if self._subscribers or self._ended is not None:
+        if self._subscribers or self._joining or self._ended is not None:
             return
         if self._grace == 0:
             self._stop()

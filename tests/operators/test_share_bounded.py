@@ -139,6 +139,34 @@ async def test_an_item_that_a_late_subscriber_causes() -> None:
     assert [1, 2, 3] == early == late == inner
 
 
+@pytest.mark.logs("A subscriber raised")
+@pytest.mark.loop(virtual=True)
+async def test_who_leaves_while_another_one_comes() -> None:
+    """A subscriber counts from its first kept item on, until it leaves or raises, also amid the kept ones."""
+    source = rx.Subject[int]()
+    shared = source.pipe(share_bounded(replay=1, grace=5.0))
+    first = shared.subscribe()
+    source.on_next(1)
+    items = list[int]()
+
+    def take(item: int) -> None:
+        first.dispose()
+        items.append(item)
+
+    def fail(_: int) -> None:
+        raise ValueError
+
+    with shared.subscribe(take):
+        await asyncio.sleep(10)
+        source.on_next(2)
+    shared.subscribe(fail)
+    assert [1, 2] == items
+    await asyncio.sleep(4)
+    assert source.observers
+    await asyncio.sleep(2)
+    assert not source.observers
+
+
 @pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("grace", [10.0, float("inf")])
 async def test_a_source_that_ends_within_the_grace(grace: float) -> None:
