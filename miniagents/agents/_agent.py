@@ -430,7 +430,7 @@ class MiniAgent(Generic[In, Out, P]):
         self, source: Observable[MessageItemOf[In]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Observable[MessagePromise[Out]]: ...
     def __call__(
-        self, source: Observable[object], /, *args: P.args, **kwargs: P.kwargs
+        self, source: Observable[object] | None = None, /, *args: P.args, **kwargs: P.kwargs
     ) -> Observable[MessagePromise[Out]]:
         """Return an Observable of the replies to the messages of ``source``; so ``source.pipe(agent)`` works.
 
@@ -445,9 +445,10 @@ class MiniAgent(Generic[In, Out, P]):
             TypeError: ``source`` is not an Observable, or a keyword is unknown or missing.
         """
         if not isinstance(cast("object", source), Observable):
+            kind = "nothing" if source is None else f"a value of type {type(source).__name__}"
             msg = (
-                f"Agent {self.alias} was called with a value of type {type(source).__name__}. A call of an "
-                "agent takes an Observable, as an operator does. Use `inquire` to send it messages."
+                f"Agent {self.alias} was called with {kind}. A call of an agent takes an Observable, as an "
+                "operator does. Use `inquire` to send it messages, and `fork` to give it keywords."
             )
             raise TypeError(msg)
         start, given = self._called(args, kwargs)

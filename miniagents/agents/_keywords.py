@@ -38,11 +38,17 @@ class Keywords:
         """Read them from the signature of an agent function.
 
         Raises:
-            TypeError: the function is not async, is a method, takes no context, or has parameters that cannot
-                be given by keyword.
+            TypeError: the function is a class, is not async, is a method, takes no context, or has parameters
+                that cannot be given by keyword.
             FreezeError: a parameter is declared as a list, a dict or a set, and values of keywords are
                 frozen.
         """
+        if isinstance(function, type):
+            msg = (
+                f"{name} is a class, and @miniagent takes an async function. For agents with fields of their "
+                f"own, write `class {name}(BaseAgent):` with `async def run(self, ctx):`, and no decorator."
+            )
+            raise TypeError(msg)
         call = getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__ is a function too
         if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call):
             raise TypeError(generator_text(name, f"async def {name}(ctx):"))

@@ -1066,6 +1066,8 @@ def current_context() -> Context:
     try:
         loop = get_running_loop()
     except RuntimeError:
+        loop = None
+    if loop is None:
         return _checked(context)
     if context is None:
         context = _APP_WIDE.get(loop)

@@ -22,7 +22,7 @@ class MiniAgentsError(Exception):
         ...     raise NoActiveContextError
         ... except MiniAgentsError as error:
         ...     print(error)
-        no MiniAgents context is active; use `async with MiniAgents():` around this call, or ...
+        no MiniAgents context is active; use `async with MiniAgents():` around this call, ...
     """
 
     _unless_given: ClassVar[str] = ""  # the text of an error that is raised without one
@@ -82,8 +82,9 @@ class NoActiveContextError(MiniAgentsError, RuntimeError):
     """
 
     _unless_given = (
-        "no MiniAgents context is active; use `async with MiniAgents():` around this call, or "
-        "`MiniAgents(app_wide=True)` for a whole app (in other threads: `MiniAgents.from_thread(...)`)"
+        "no MiniAgents context is active; use `async with MiniAgents():` around this call, make it in an "
+        "`async def main():` that `MiniAgents().run(main())` runs, or use `MiniAgents(app_wide=True)` for a "
+        "whole app (in other threads: `MiniAgents.from_thread(...)`)"
     )
 
 

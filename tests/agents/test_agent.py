@@ -412,11 +412,15 @@ def test_subscribing_without_a_context() -> None:
 
 def test_called_with_no_observable() -> None:
     """Called with messages an agent says at once that `inquire` takes them."""
-    for wrong in ("hello", None, [rx.of("hello")], Message("hello")):
+    for wrong in ("hello", [rx.of("hello")], Message("hello")):
         with pytest.raises(
             TypeError, match=rf"was called with a value of type {type(wrong).__name__}\. .*`inquire`"
         ):
             cast("Callable[[object], object]", echo_agent)(wrong)
+    with pytest.raises(
+        TypeError, match=r"^Agent PLUS_AGENT was called with nothing\. .*`fork` to give it keyw"
+    ):
+        cast("Callable[..., object]", plus_agent)(mark="1")
 
 
 def test_keywords_in_a_pipe() -> None:

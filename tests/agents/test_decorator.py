@@ -195,6 +195,16 @@ def test_a_method_is_refused() -> None:
         decorated(run)
 
 
+def test_a_class_is_refused() -> None:
+    """A decorated class, as earlier versions had them, is told to derive from BaseAgent."""
+
+    class Critic:
+        async def __call__(self, ctx: InteractionContext) -> None: ...
+
+    with pytest.raises(TypeError, match=r"^Critic is a class.* write `class Critic\(BaseAgent\):`"):
+        decorated(Critic)
+
+
 @pytest.mark.parametrize("kind", [list[str], dict[str, int], set[str]])
 def test_a_keyword_that_would_be_frozen_is_refused(kind: object) -> None:
     """A keyword cannot be declared as a list, a dict or a set, since its values are frozen."""

@@ -222,6 +222,13 @@ def test_values_need_no_context() -> None:
     assert str(Message("hi")) == "hi"
 
 
+def test_a_call_outside_of_an_event_loop() -> None:
+    """A call at the top of a script is told of `run`, and of nothing that went wrong inside."""
+    with pytest.raises(NoActiveContextError, match=r"`MiniAgents\(\)\.run\(main\(\)\)`") as told:
+        echo_agent.inquire("hi")
+    assert told.value.__context__ is None
+
+
 async def test_promises_need_a_context() -> None:
     """Promises need a context, and say so."""
     sentence = "no MiniAgents context is active; use `async with MiniAgents\\(\\):`"
