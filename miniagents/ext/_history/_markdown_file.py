@@ -143,13 +143,18 @@ class MarkdownFile:
         Raises:
             HistoryFileError: it cannot.
         """
+        folder = self.path.parent
         try:
-            with self._opened(os.O_RDWR | os.O_APPEND):
-                pass
+            try:
+                with self._opened(os.O_RDWR | os.O_APPEND):
+                    pass
+            except FileNotFoundError:
+                if not folder.is_dir():
+                    raise
+                if not os.access(folder, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.path)) from None
         except OSError as error:
-            folder, is_new = self.path.parent, isinstance(error, FileNotFoundError)
-            if not (is_new and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
-                raise HistoryFileError.of(self.path, "written", error) from error
+            raise HistoryFileError.of(self.path, "written", error) from error
 
     def _append_locked(self, fd: int, record: Record) -> None:
         found = self._scan_end(fd)

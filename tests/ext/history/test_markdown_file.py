@@ -488,6 +488,15 @@ def test_what_is_no_history_file(tmp_path: Path) -> None:
             MarkdownFile(path).load()
 
 
+def test_a_new_file_in_a_folder_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no file can be made, `check` says that it may not be, and not that there is none."""
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as root, every folder can be written
+    with pytest.raises(HistoryFileError, match=r"CHAT\.md cannot be written: Permission denied"):
+        MarkdownFile(tmp_path / "CHAT.md").check()
+
+
 def test_a_check_changes_nothing(tmp_path: Path) -> None:
     """A path that will do is not made by asking."""
     path = tmp_path / "CHAT.md"
