@@ -430,7 +430,7 @@ class MiniAgent(Generic[In, Out, P]):
         self, source: Observable[MessageItemOf[In]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Observable[MessagePromise[Out]]: ...
     def __call__(
-        self, source: Observable[object] | None = None, /, *args: P.args, **kwargs: P.kwargs
+        self, source: object = None, /, *args: P.args, **kwargs: P.kwargs
     ) -> Observable[MessagePromise[Out]]:
         """Return an Observable of the replies to the messages of ``source``; so ``source.pipe(agent)`` works.
 
@@ -444,7 +444,7 @@ class MiniAgent(Generic[In, Out, P]):
         Raises:
             TypeError: ``source`` is not an Observable, or a keyword is unknown or missing.
         """
-        if not isinstance(cast("object", source), Observable):
+        if not isinstance(source, Observable):
             kind = "nothing" if source is None else f"a value of type {type(source).__name__}"
             msg = (
                 f"Agent {self.alias} was called with {kind}. A call of an agent takes an Observable, as an "
@@ -452,7 +452,8 @@ class MiniAgent(Generic[In, Out, P]):
             )
             raise TypeError(msg)
         start, given = self._called(args, kwargs)
-        return Lifted(source, lambda received: start(current_context(), received, given))
+        items = cast("Observable[object]", source)
+        return Lifted(items, lambda received: start(current_context(), received, given))
 
     def then(self: Operator[A, B], operator: Callable[[Observable[B]], Observable[C]]) -> Pipeline[A, C]:
         """Return this agent followed by an operator, as one operator: ``source.pipe(agent, operator)``.
