@@ -1,6 +1,7 @@
 """Messages as OpenAI's and Anthropic's libraries write them, wherever messages are taken."""
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import cast
 
@@ -20,6 +21,7 @@ from miniagents import (
     SystemMessage,
     ToolCall,
     ToolMessage,
+    Usage,
     UserMessage,
     miniagent,
 )
@@ -332,6 +334,19 @@ async def test_a_mapping_without_a_role_is_data(given: dict[str, object]) -> Non
     async with MiniAgents():
         (message,) = await MessageSequencePromise(given)
     assert Message(**given) == message  # type: ignore[arg-type]  # its text is a str
+
+
+def test_messages_as_json() -> None:
+    """A message that was written as JSON with its role is read as the same message."""
+    written = (
+        SystemMessage("Be brief."),
+        UserMessage("Look.", parts=[Image(data=_PNG), Image(url=_CAT)]),
+        AssistantMessage("Hm.", parts=[Reasoning("A cat?"), _CALL], usage=Usage(1, 2)),
+        ToolMessage(parts=[ToolResult("call-1", "rain")]),
+    )
+    for message in written:
+        text = json.dumps({"role": message.role, **message.model_dump(mode="json")})
+        assert message_of_role(json.loads(text)) == message
 
 
 async def test_an_error_names_the_place() -> None:
