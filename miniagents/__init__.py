@@ -137,10 +137,7 @@ if TYPE_CHECKING:
         join_messages,
         split_messages,
     )
-    from miniagents.models import (
-        model_agent,
-        tool,
-    )
+    from miniagents.models import model_agent, tool
     from miniagents.parts import (
         AgentPart as AgentPart,
         Citation as Citation,

@@ -9,9 +9,7 @@ Example:
     (True, True)
 """
 
-from miniagents.agents import (
-    RaceLostError,
-)
+from miniagents.agents import RaceLostError
 from miniagents.models import MaxTurnsError, QuestionError, SchemaError, ToolArgumentsError, TypedAnswerError
 from miniagents.runs import JournalError
 from miniagents.values import (

@@ -31,11 +31,7 @@ from miniagents.models import (
     wait_for_event,
     web_search,
 )
-from miniagents.values import (
-    ToolCall,
-    ToolCallDelta,
-    ToolResult,
-)
+from miniagents.values import ToolCall, ToolCallDelta, ToolResult
 
 __all__ = [
     "Allow",

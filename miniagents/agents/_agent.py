@@ -351,11 +351,7 @@ class MiniAgent(Generic[In, Out, P]):
     ) -> MessageSequencePromise[Out]: ...
     @overload
     def inquire(
-        self: "MiniAgent[Message, Out, P]",
-        messages: MessageType = None,
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
+        self: "MiniAgent[Message, Out, P]", messages: MessageType = None, /, *args: P.args, **kwargs: P.kwargs
     ) -> MessageSequencePromise[Out]: ...
     def inquire(
         self, messages: object = None, /, *args: P.args, **kwargs: P.kwargs
@@ -1120,11 +1116,7 @@ class Identity(MiniAgent[Message, Message]):
 def composed(composition: Composition) -> MiniAgent:
     """Return an agent that runs ``composition`` and has its alias."""
     return MiniAgent(
-        composition,
-        NO_KEYWORDS,
-        alias=composition.alias,
-        description=composition.description,
-        defaults={},
+        composition, NO_KEYWORDS, alias=composition.alias, description=composition.description, defaults={}
     )
 
 

@@ -110,11 +110,7 @@ class _Writer(TokenTransformer[str]):
     part_of_run: ClassVar[bool] = True
 
     def __init__(
-        self,
-        text: PromptText,
-        context: Context,
-        marks: Iterable[MessagePromise[Message]],
-        needed: str | None,
+        self, text: PromptText, context: Context, marks: Iterable[MessagePromise[Message]], needed: str | None
     ) -> None:
         super().__init__(ReplayBuffer(context))
         self._sink = MessageSink(self.target, text.kind, dict(text.data))

@@ -23,16 +23,7 @@ from ._arguments import BadInputError, ServeOptions, check_base_url, complain
 from ._imports import whole_imports
 from ._models import choose_model
 from ._named import named_talker
-from ._server import (
-    About,
-    Place,
-    ServeError,
-    Serving,
-    address_of,
-    listen,
-    serve_again,
-    serve_page,
-)
+from ._server import About, Place, ServeError, Serving, address_of, listen, serve_again, serve_page
 from ._signals import StoppedError, until_signal
 
 _THREADS_END: Final = 0.3

@@ -67,8 +67,7 @@ class Login:
             HTTPException: of status 429, it was not checked: clients have sent too many wrong ones.
         """
         return self._is_right(
-            f"token {token}",
-            lambda: hmac.compare_digest(_digest(self._token), _digest(_bytes(token))),
+            f"token {token}", lambda: hmac.compare_digest(_digest(self._token), _digest(_bytes(token)))
         )
 
     def cookie(self, *, secure: bool = False) -> str:

@@ -7,10 +7,4 @@ that use the same object share its limit. ``model_limits`` is for all runs of a 
 
 from miniagents.runs import budget, cache, limit, model_limits, rate_limit
 
-__all__ = [
-    "budget",
-    "cache",
-    "limit",
-    "model_limits",
-    "rate_limit",
-]
+__all__ = ["budget", "cache", "limit", "model_limits", "rate_limit"]

@@ -86,9 +86,7 @@ class _Logger:
     folder: LogFolder
 
     async def __call__(
-        self,
-        ctx: InteractionContext[Message, AssistantMessage],
-        model: ModelAgent[...],
+        self, ctx: InteractionContext[Message, AssistantMessage], model: ModelAgent[...]
     ) -> None:
         """Call the model, and write the log of the call."""
         call = LoggedCall(model.alias, model.defaults)

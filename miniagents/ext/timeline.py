@@ -6,15 +6,7 @@ from weakref import WeakKeyDictionary
 
 from typing_extensions import override
 
-from miniagents.observers import (
-    ModelAsked,
-    Observer,
-    PartsCame,
-    PartSeen,
-    RunBegan,
-    RunEvent,
-    RunInfo,
-)
+from miniagents.observers import ModelAsked, Observer, PartsCame, PartSeen, RunBegan, RunEvent, RunInfo
 from miniagents.streams._threads import running_loop
 from miniagents.values import Retry, Usage, label_of
 

@@ -393,11 +393,7 @@ def _buffer_of(
 
 
 def _open(
-    context: Context,
-    depth: int,
-    stream: Observable[object] | AsyncIterable[object],
-    *,
-    replay: bool,
+    context: Context, depth: int, stream: Observable[object] | AsyncIterable[object], *, replay: bool
 ) -> FlatStream[Message, object]:
     """Start to read ``stream`` into a new flat buffer; its flattener is nested in ``depth`` others."""
     buffer = _buffer_of(context, replay=replay)

@@ -16,12 +16,7 @@ from miniagents.streams import StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._lifetime import contain_all
-from miniagents.values import (
-    MessageValidationError,
-    MiniAgentsError,
-    misfit,
-    set_partial_text,
-)
+from miniagents.values import MessageValidationError, MiniAgentsError, misfit, set_partial_text
 
 from ._copies import Copy
 from ._message import Message, MessagePromise

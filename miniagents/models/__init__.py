@@ -23,16 +23,7 @@ from ._questions import (
 from ._server_tool import ServerTool, code_execution, server_tool, web_search
 from ._tool import Tool, ToolSpec, tool
 from ._tool_context import TOOL_CONTEXT, ToolContext
-from ._tool_loop import (
-    TOOL_INTENT,
-    TOOL_RECORDER,
-    AnyTool,
-    Approval,
-    Callee,
-    MakeParts,
-    Toolbox,
-    ToolLoop,
-)
+from ._tool_loop import TOOL_INTENT, TOOL_RECORDER, AnyTool, Approval, Callee, MakeParts, Toolbox, ToolLoop
 from ._typed_agent import AnswerMode, TypedAgent, TypedAnswer
 from ._typed_map import TypedAgentMap, TypedItemReplies
 

@@ -8,15 +8,7 @@ from typing import Concatenate, Final, Generic, Self, cast, overload
 from pydantic import BaseModel, SecretStr
 from typing_extensions import ParamSpec, TypeVar, Unpack, override
 
-from miniagents.agents import (
-    CatchOptions,
-    Caught,
-    InteractionContext,
-    MiniAgent,
-    Stage,
-    Wrapper,
-    miniagent,
-)
+from miniagents.agents import CatchOptions, Caught, InteractionContext, MiniAgent, Stage, Wrapper, miniagent
 from miniagents.messages import AssistantMessage, Message, MessageSequencePromise, MessageType, ToolMessage
 from miniagents.streams import Promise
 from miniagents.streams._observers import RunKind

@@ -23,15 +23,7 @@ from miniagents.messages import (
 from miniagents.messages._message import write_message
 from miniagents.streams import Overflow
 from miniagents.streams._concurrent_map import ConcurrencyLimits
-from miniagents.values import (
-    Finish,
-    LLMRefusalError,
-    Part,
-    Restart,
-    ToolCallDelta,
-    ToolResult,
-    check_count,
-)
+from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDelta, ToolResult, check_count
 
 from ._answer_schema import AnswerSchema
 from ._errors import SchemaError, TypedAnswerError
@@ -321,16 +313,10 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
         return self._typed(made) if self._is_like(other) else made
 
     @overload  # type: ignore[override]  # as above
-    def catching(
-        self,
-        handler: "TypedAgent[T, Q]",
-        **options: Unpack[CatchOptions],
-    ) -> "TypedAgent[T]": ...
+    def catching(self, handler: "TypedAgent[T, Q]", **options: Unpack[CatchOptions]) -> "TypedAgent[T]": ...
     @overload
     def catching(
-        self,
-        handler: Stage[Message, Out2],
-        **options: Unpack[CatchOptions],
+        self, handler: Stage[Message, Out2], **options: Unpack[CatchOptions]
     ) -> MiniAgent[Message, ParsedMessage[T] | Out2]: ...
     @overload
     def catching(

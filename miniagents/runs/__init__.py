@@ -21,13 +21,7 @@ from ._recordings import (
     part_of_data,
     plain_data,
 )
-from ._requests import (
-    CASSETTE_VERSION,
-    cassette_lines,
-    cassette_of_run,
-    data_of,
-    request_data,
-)
+from ._requests import CASSETTE_VERSION, cassette_lines, cassette_of_run, data_of, request_data
 from ._run_log import RunLog, events_of_run
 from ._run_request import RunRequest
 from ._run_usage import RunUsage

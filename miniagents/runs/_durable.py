@@ -312,11 +312,7 @@ class LoggedCalls:
         self._add("failed", key, name, kept_rows(events, {}), place)
 
     async def _tool(
-        self,
-        call: ToolCall,
-        spec: ToolSpec | None,
-        make: MakeParts,
-        metadata: MutableMapping[str, object],
+        self, call: ToolCall, spec: ToolSpec | None, make: MakeParts, metadata: MutableMapping[str, object]
     ) -> AsyncGenerator[Part]:
         """Yield the parts of the result of a tool: from the log, or from a new call, which is kept."""
         text = json.dumps([self._head.run, call.name, call.arguments, call.id])

@@ -11,15 +11,7 @@ from typing import Final, Self
 
 from ._call_keys import CallKey, RecordedFunction
 from ._message_records import Json
-from ._stores import (
-    Event,
-    JournalEntry,
-    JournalError,
-    Lease,
-    RunPage,
-    RunRecord,
-    wall_time,
-)
+from ._stores import Event, JournalEntry, JournalError, Lease, RunPage, RunRecord, wall_time
 
 _FEW: Final = 1000  # runs that have ended, and calls
 

@@ -602,11 +602,7 @@ class PromisingContext:
             left = None if deadline is None else deadline - self.loop.time()
             if left is not None and left <= 0:
                 if limit:  # with 0 seconds, the caller has asked for just that
-                    logger.warning(
-                        _CANCELLED,
-                        _listed(sorted(task.name for task in self.tasks)),
-                        limit,
-                    )
+                    logger.warning(_CANCELLED, _listed(sorted(task.name for task in self.tasks)), limit)
                 return
             self._idle = self.loop.create_future()
             try:

@@ -403,10 +403,7 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
 
 
 def start_pump(
-    name: str,
-    streamer: Callable[[], AsyncIterable[T]],
-    buffer: ReplayBuffer[T],
-    sink: Sink | None = None,
+    name: str, streamer: Callable[[], AsyncIterable[T]], buffer: ReplayBuffer[T], sink: Sink | None = None
 ) -> None:
     """Fill ``buffer`` from the iterable of ``streamer``, in a task of its context; the task ends ``sink``."""
     task = ProducerTask(name, buffer, sink or buffer, part=True)

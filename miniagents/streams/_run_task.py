@@ -90,13 +90,7 @@ class ProducerTask(TaskLife):
     buffer: ReplayBuffer[object]  # pyright: ignore[reportIncompatibleVariableOverride] - written once
 
     def __init__(
-        self,
-        name: str,
-        buffer: ReplayBuffer[T],
-        sink: Sink,
-        *,
-        part: bool = False,
-        orphan: bool = False,
+        self, name: str, buffer: ReplayBuffer[T], sink: Sink, *, part: bool = False, orphan: bool = False
     ) -> None:
         parent = None if orphan else current_producer()
         _begin_life(self, buffer, parent, part=part)

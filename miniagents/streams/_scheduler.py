@@ -144,10 +144,7 @@ class LoopScheduler(PeriodicScheduler):
 
     @override
     def schedule_periodic(
-        self,
-        period: typing.RelativeTime,
-        action: typing.ScheduledPeriodicAction[S],
-        state: S | None = None,
+        self, period: typing.RelativeTime, action: typing.ScheduledPeriodicAction[S], state: S | None = None
     ) -> abc.DisposableBase:
         """Run an action again and again; a tick that is late does not delay the ones after it."""
         step = self.to_timedelta(period)

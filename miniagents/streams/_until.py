@@ -85,10 +85,7 @@ class Signal:
 
 
 def follow_until(
-    signal: Signal,
-    source: Observable[T],
-    observer: abc.ObserverBase[T],
-    scheduler: abc.SchedulerBase | None,
+    signal: Signal, source: Observable[T], observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None
 ) -> Disposable:
     """Pass items on until the signal comes.
 

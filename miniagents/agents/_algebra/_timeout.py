@@ -25,15 +25,7 @@ from miniagents.streams._promise import when_complete
 from miniagents.streams._run_task import current_ancestry, pass_error_on
 from miniagents.values import AgentTimeoutError, check_seconds, set_partial_text
 
-from ._operands import (
-    Operand,
-    ReplyContext,
-    WhileNeeded,
-    is_complete,
-    named,
-    replies_closed,
-    until_read,
-)
+from ._operands import Operand, ReplyContext, WhileNeeded, is_complete, named, replies_closed, until_read
 
 LIMITS = ("first_token", "stall", "total")
 NEVER = float("inf")

@@ -258,9 +258,7 @@ class _Scanner:
         if opening.size < 0:
             role, model = read_heading(self.data, opening.end)
             opening = opening._replace(
-                role=role,
-                class_name=CLASSES.get(role, "Message"),
-                data={"model": model} if model else {},
+                role=role, class_name=CLASSES.get(role, "Message"), data={"model": model} if model else {}
             )
             self.note(
                 opening.start,

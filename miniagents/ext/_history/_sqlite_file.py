@@ -25,15 +25,7 @@ from weakref import finalize
 
 from miniagents.runs import Json, Record
 
-from .._sqlite import (
-    PRIVATE,
-    DatabaseForm,
-    WrongFileError,
-    file_at,
-    prepare,
-    reason_of,
-    transaction,
-)
+from .._sqlite import PRIVATE, DatabaseForm, WrongFileError, file_at, prepare, reason_of, transaction
 from ._markdown_file import HistoryFileError
 
 logger = logging.getLogger(__name__)

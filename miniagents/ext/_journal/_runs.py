@@ -17,16 +17,7 @@ from itertools import product
 from typing import ClassVar, Final, TypeAlias, cast
 from uuid import uuid4
 
-from miniagents.runs import (
-    Event,
-    JournalError,
-    Json,
-    Lease,
-    Restart,
-    RunPage,
-    RunRecord,
-    RunState,
-)
+from miniagents.runs import Event, JournalError, Json, Lease, Restart, RunPage, RunRecord, RunState
 
 from ._calls import CallTables
 from ._codec import Batch, Codec, events_of
@@ -283,12 +274,7 @@ class RunTables:
         return sorted({version for version, *_ in self._joined.values()})
 
     def join(
-        self,
-        key: object,
-        version: str,
-        loop: AbstractEventLoop,
-        on_left: Callable[[], None],
-        waiting: bool,
+        self, key: object, version: str, loop: AbstractEventLoop, on_left: Callable[[], None], waiting: bool
     ) -> None:
         """Serve runs of a version."""
         self._joined[key] = version, waiting, loop, on_left

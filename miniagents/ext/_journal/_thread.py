@@ -37,10 +37,7 @@ class _Job(Generic[R]):
     __slots__ = ("_error", "_result", "do", "future", "loop", "urgency")
 
     def __init__(
-        self,
-        do: Callable[[], R],
-        urgency: Urgency,
-        loop: asyncio.AbstractEventLoop | None = None,
+        self, do: Callable[[], R], urgency: Urgency, loop: asyncio.AbstractEventLoop | None = None
     ) -> None:
         self.do = do
         self.urgency = urgency

@@ -2,6 +2,4 @@
 
 from ._eliza import eliza_agent
 
-__all__ = [
-    "eliza_agent",
-]
+__all__ = ["eliza_agent"]

@@ -33,15 +33,7 @@ from typing import Annotated, Final, NamedTuple, TypeAlias, TypeVar, cast
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from miniagents.values import (
-    Citation,
-    Finish,
-    JsonError,
-    JsonParser,
-    Refusal,
-    ToolCallDelta,
-    Usage,
-)
+from miniagents.values import Citation, Finish, JsonError, JsonParser, Refusal, ToolCallDelta, Usage
 
 from ._answer import Count, Decoded, End, Identity, Reason, is_failure
 from ._chat_thoughts import Thoughts, attachment_in, thought_in

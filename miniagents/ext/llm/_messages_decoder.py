@@ -24,16 +24,7 @@ from pydantic import TypeAdapter
 from miniagents.values import Finish, Reasoning
 
 from ._answer import Decoded, Progress
-from ._fields import (
-    arguments_of,
-    identifier,
-    identity_of,
-    list_of,
-    object_of,
-    raise_error,
-    rest_of,
-    text_of,
-)
+from ._fields import arguments_of, identifier, identity_of, list_of, object_of, raise_error, rest_of, text_of
 from ._json import WireError, look, parsed, untyped
 from ._messages_fields import (
     CALL,

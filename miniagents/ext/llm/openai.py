@@ -32,16 +32,7 @@ from pydantic import SecretStr
 from miniagents.agents import InteractionContext
 from miniagents.messages import AssistantMessage, Message
 from miniagents.models import AnswerSchema, ToolSpec, model_agent
-from miniagents.values import (
-    Content,
-    File,
-    Image,
-    Reasoning,
-    Refusal,
-    ToolCall,
-    ToolResult,
-    media_type_of,
-)
+from miniagents.values import Content, File, Image, Reasoning, Refusal, ToolCall, ToolResult, media_type_of
 
 from ._answer import Decoded
 from ._call import Wire, reply_with
@@ -217,10 +208,7 @@ _WITH_TEXT: Final = frozenset({"reasoning_details", "thinking_blocks"})
 
 
 def _think(
-    thought: Reasoning,
-    content: list[dict[str, object]],
-    thoughts: dict[str, object],
-    kept: dict[str, object],
+    thought: Reasoning, content: list[dict[str, object]], thoughts: dict[str, object], kept: dict[str, object]
 ) -> None:
     """Put a thought where its server expects it: `_chat_thoughts` has the forms."""
     known = opened(thought)

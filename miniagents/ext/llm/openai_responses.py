@@ -23,16 +23,7 @@ from pydantic import SecretStr
 from miniagents.agents import InteractionContext
 from miniagents.messages import AssistantMessage, Message
 from miniagents.models import AnswerSchema, ServerTool, ToolSpec, model_agent
-from miniagents.values import (
-    Content,
-    File,
-    Image,
-    Reasoning,
-    Refusal,
-    ServerToolCall,
-    ToolCall,
-    ToolResult,
-)
+from miniagents.values import Content, File, Image, Reasoning, Refusal, ServerToolCall, ToolCall, ToolResult
 
 from ._call import Wire, reply_with
 from ._conversation import Turn, data_url, name_of, not_of_user
