@@ -369,12 +369,7 @@ async def _claim(journal: RunStore, name: str, run: str, question: str) -> tuple
         QuestionError: another question waits for it.
     """
     while True:
-        try:
-            await _keep(journal, name, _wait_of(run, question), ["waits", 0, run, question])
-        except JournalError as error:
-            if error.reason != "exists":
-                raise
-        else:
+        if await _keep(journal, name, _wait_of(run, question), ["waits", 0, run, question]):
             return None
         match await _kept(journal, name):
             case [str(topic), "sent", 0, data, float(until)] if until > wall_time():
@@ -398,8 +393,12 @@ def _wait_of(run: str, question: str) -> str:
     return f"{run}:{question}"
 
 
-async def _keep(journal: RunStore, name: str, topic: str, event: Event) -> None:
-    """Keep a wait or a value under a topic of its own, so that no other one is deleted in its place."""
+async def _keep(journal: RunStore, name: str, topic: str, event: Event) -> bool:
+    """Keep a wait or a value under a topic of its own, so that no other one is deleted in its place.
+
+    Returns:
+        Whether it is kept; False if there is a wait or a value already.
+    """
 
     async def keep() -> None:
         lease = Lease(RunRecord(_name_of(name), topic=topic, restart="program"))
@@ -410,7 +409,13 @@ async def _keep(journal: RunStore, name: str, topic: str, event: Event) -> None:
     keeping = asyncio.create_task(keep(), context=Variables())
     # If this is cancelled, its error is not raised anywhere: asyncio must not complain about that.
     keeping.add_done_callback(lambda kept: kept.cancelled() or kept.exception())
-    await asyncio.shield(keeping)
+    try:
+        await asyncio.shield(keeping)
+    except JournalError as error:
+        if error.reason != "exists":
+            raise
+        return False
+    return True
 
 
 async def _kept(journal: RunStore, name: str) -> "Event":
@@ -478,12 +483,7 @@ async def send_event(
             case [str(topic), *_]:  # its run was stopped, or its time is over
                 await journal.delete(_name_of(name), topic=topic)
             case _:
-                try:
-                    await _keep(journal, name, uuid4().hex, ["sent", 0, data, wall_time() + expires])
-                except JournalError as error:
-                    if error.reason != "exists":
-                        raise
-                else:
+                if await _keep(journal, name, uuid4().hex, ["sent", 0, data, wall_time() + expires]):
                     return
 
 
