@@ -6,7 +6,7 @@ from ast import literal_eval
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final, Never, cast
@@ -309,6 +309,7 @@ def _parts(number: int, buffer: ReplayBuffer[object]) -> Iterable[RecordedEvent]
             yield RecordedEvent(0.0, "part", number, data)
 
 
+@dataclass(slots=True, eq=False)
 class CallPlayer:
     """Replays one call: the same replies, with the same pauses, and the same error.
 
@@ -330,16 +331,10 @@ class CallPlayer:
         Hello
     """
 
-    def __init__(
-        self,
-        events: Sequence[RecordedEvent],
-        form: MessageForm,
-        broken: Callable[[RecordedEvent, str], Exception],
-    ) -> None:
-        self._events = events
-        self._form = form
-        self._broken = broken
-        self._began = asyncio.get_running_loop().time()
+    _events: Sequence[RecordedEvent]
+    _form: MessageForm
+    _broken: Callable[[RecordedEvent, str], Exception]
+    _began: float = field(default_factory=lambda: asyncio.get_running_loop().time(), init=False)
 
     async def play(self, ctx: InteractionContext) -> None:
         """Replay the recorded replies, at the recorded times.

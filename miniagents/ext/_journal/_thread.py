@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future as ThreadFuture
+from dataclasses import dataclass, field
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 from ._database import Database
@@ -31,22 +32,20 @@ _TRIES: Final = 100  # of a transaction that is in the way of another one
 _MUCH: Final = 65536  # bytes that do not wait for that
 
 
+@dataclass(slots=True, eq=False)
 class _Job(Generic[R]):
     """A function to call in the thread, and who waits for its result."""
 
-    __slots__ = ("_error", "_result", "do", "future", "loop", "urgency")
+    do: Callable[[], R]
+    urgency: Urgency
+    loop: asyncio.AbstractEventLoop | None = None
+    future: "asyncio.Future[R] | ThreadFuture[R]" = field(init=False)
+    _result: R | None = field(default=None, init=False)
+    _error: Exception | None = field(default=None, init=False)
 
-    def __init__(
-        self, do: Callable[[], R], urgency: Urgency, loop: asyncio.AbstractEventLoop | None = None
-    ) -> None:
-        self.do = do
-        self.urgency = urgency
-        self.loop = loop
-        self.future: asyncio.Future[R] | ThreadFuture[R] = (
-            ThreadFuture() if loop is None else loop.create_future()
-        )
-        self._result: R | None = None
-        self._error: Exception | None = None
+    def __post_init__(self) -> None:
+        """Make the future."""
+        self.future = ThreadFuture() if self.loop is None else self.loop.create_future()
 
     def run(self, failures: tuple[type[Exception], ...]) -> None:
         """Call the function; errors of the database are raised, others are those of this job alone."""
