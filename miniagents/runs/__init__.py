@@ -21,7 +21,7 @@ from ._recordings import (
     part_of_data,
     plain_data,
 )
-from ._requests import CASSETTE_VERSION, cassette_lines, cassette_of_run, data_of, request_data
+from ._requests import CASSETTE_VERSION, call_lines, cassette_of_run, data_of, request_data
 from ._run_log import RunLog, events_of_run
 from ._run_request import RunRequest
 from ._run_usage import RunUsage
@@ -72,7 +72,7 @@ __all__ = [
     "answer_question",
     "budget",
     "cache",
-    "cassette_lines",
+    "call_lines",
     "cassette_of_run",
     "data_of",
     "decode_data",

@@ -104,28 +104,28 @@ def name_of_class(kind: type[Message]) -> str:
     return next((each.__name__ for each in kind.__mro__ if each in _CLASSES), "Message")
 
 
-def cassette_lines(
-    calls: Iterable[tuple[dict[str, Json], Sequence[RecordedEvent]]],
+def call_lines(
+    number: int, request: dict[str, Json], events: Iterable[RecordedEvent]
 ) -> Iterator[dict[str, Json]]:
-    """Yield the lines of a cassette.
+    """Yield the lines of one call in a cassette.
 
     Args:
-        calls: the request of each call, and what came when.
+        number: of the call in the file, from 1.
+        request: its messages and keywords.
+        events: what came when.
 
     Example:
-        >>> list(cassette_lines([({"messages": []}, [RecordedEvent(0.5, "end")])]))[1:]
+        >>> list(call_lines(1, {"messages": []}, [RecordedEvent(0.5, "end")]))
         [{'call': 1, 'request': {'messages': []}}, {'call': 1, 'at': 0.5, 'what': 'end'}]
     """
-    yield {"cassette": CASSETTE_VERSION}
-    for number, (request, events) in enumerate(calls, start=1):
-        yield {"call": number, "request": request}
-        for event in events:
-            line: dict[str, Json] = {"call": number, "at": round(event.at, 6), "what": event.what}
-            if event.message is not None:
-                line["message"] = event.message
-            if event.data is not None:
-                line["data"] = event.data
-            yield line
+    yield {"call": number, "request": request}
+    for event in events:
+        line: dict[str, Json] = {"call": number, "at": round(event.at, 6), "what": event.what}
+        if event.message is not None:
+            line["message"] = event.message
+        if event.data is not None:
+            line["data"] = event.data
+        yield line
 
 
 _Parts: TypeAlias = Mapping[tuple[int, int], Sequence[tuple[int, Json]]]
@@ -142,7 +142,9 @@ def cassette_of_run(events: Sequence[Event]) -> list[dict[str, Json]]:
         >>> cassette_of_run([["began", 0, None]])
         [{'cassette': 1}]
     """
-    return [*cassette_lines(_requested_calls(events))]
+    numbered = enumerate(_requested_calls(events), start=1)
+    lines = (line for number, call in numbered for line in call_lines(number, *call))
+    return [{"cassette": CASSETTE_VERSION}, *lines]
 
 
 def _requested_calls(events: Sequence[Event]) -> Iterator[tuple[dict[str, Json], list[RecordedEvent]]]:

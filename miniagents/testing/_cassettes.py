@@ -22,7 +22,7 @@ from miniagents.runs import (
     Json,
     MessageForm,
     RecordedEvent,
-    cassette_lines,
+    call_lines,
     data_of,
     error_data,
     part_data,
@@ -64,22 +64,29 @@ class RecordedCall:
         events: what happened, in order.
         ended: True if the call has ended, so that it can be written.
         played: True if it was replayed, or has just been made.
+        key: the request as a text; equal requests have the same.
     """
 
     request: dict[str, Json]
     events: list[RecordedEvent] = field(default_factory=list[RecordedEvent])
     ended: bool = False
     played: bool = False
+    key: str = field(init=False)
+    _written: tuple[int, bytes] = (0, b"")
 
-    @property
-    def key(self) -> str:
-        """The request as a text; equal requests have the same."""
-        return json.dumps(self.request, sort_keys=True)
+    def __post_init__(self) -> None:
+        """Compute the key."""
+        self.key = json.dumps(self.request, sort_keys=True)
 
-    @property
-    def text(self) -> str:
-        """The call as it is written."""
-        return json.dumps([*cassette_lines([(self.request, self.events)])])
+    def written(self, number: int) -> bytes:
+        """Return the call, which has ended, as it is written.
+
+        Args:
+            number: of the call in the file.
+        """
+        if self._written[0] != number:  # it is written again with each later call
+            self._written = number, b"".join(map(_line_of, call_lines(number, self.request, self.events)))
+        return self._written[1]
 
 
 def write_calls(path: Path, calls: Sequence[RecordedCall]) -> None:
@@ -92,10 +99,19 @@ def write_calls(path: Path, calls: Sequence[RecordedCall]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with beside.open("wb") as file:
-        for line in cassette_lines((call.request, call.events) for call in calls if call.ended):
-            # Half of a surrogate pair is written as JSON escapes it.
-            file.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode(errors="backslashreplace"))
+        file.write(_line_of({"cassette": CASSETTE_VERSION}))
+        ended = (call for call in calls if call.ended)
+        file.writelines(call.written(number) for number, call in enumerate(ended, start=1))
     beside.replace(path)
+
+
+def _content(call: RecordedCall) -> str:
+    return json.dumps([*call_lines(1, call.request, call.events)])
+
+
+def _line_of(data: dict[str, Json]) -> bytes:
+    # Half of a surrogate pair is written as JSON escapes it.
+    return f"{json.dumps(data, ensure_ascii=False)}\n".encode(errors="backslashreplace")
 
 
 def read_calls(path: Path) -> list[RecordedCall]:
@@ -254,10 +270,10 @@ class Cassette:
         """Write the calls, with those that another cassette has recorded in the same file."""
         calls = self._all()
         if self._mode == "record" and self._version() not in {None, self._known}:
-            own = Counter(call.text for call in calls)
+            own = Counter(_content(call) for call in calls)
             for call in read_calls(self._path):
-                own[call.text] -= 1
-                if own[call.text] < 0:
+                own[_content(call)] -= 1
+                if own[_content(call)] < 0:
                     call.played = True
                     calls.append(call)
         write_calls(self._path, calls)

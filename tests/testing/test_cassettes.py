@@ -135,6 +135,26 @@ async def test_the_file(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_long_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many calls were recorded before, another one costs as much as the first ones."""
+    made, dumps = 0, json.dumps
+
+    def counted(value: object, *, ensure_ascii: bool = True, sort_keys: bool = False) -> str:
+        nonlocal made
+        made += 1
+        return dumps(value, ensure_ascii=ensure_ascii, sort_keys=sort_keys)
+
+    monkeypatch.setattr(json, "dumps", counted)
+    costs: list[int] = []
+    async with MiniAgents():
+        model = cassette(scripted_model(then="one two"), tmp_path / "long.jsonl", mode="record")
+        for number in range(20):
+            before = made
+            await model.inquire(f"question {number}")
+            costs.append(made - before)
+    assert costs[0] + 1 >= costs[-1], costs
+
+
 async def test_matching(tmp_path: Path) -> None:
     """Calls are found by messages, tools, schema and keywords, in any order; the same ones in their own."""
     file = tmp_path / "many.jsonl"
