@@ -371,13 +371,13 @@ class _FileJob:
             return None
         (entry,) = await journal.find_all([self._finished_key(source)])
         match None if entry is None else CallRecords.note_of(entry):
-            case {"rows": int(rows), "failed": int(failed), "out": str(written), "asks": str(asks)}:
+            case {"rows": int(rows), "failed": int(failed), "out": list(written), "asks": str(asks)}:
                 pass
             case _:
                 return None
         if (failed and self.job.settings.retry_failed) or asks != await self._messages():
             return None
-        if not out.is_file() or written != await asyncio.to_thread(sha256_of, out):
+        if written != await asyncio.to_thread(self._written, out):
             return None
         state = await KeptRows(journal, self.job.records).begin()
         return JobResult(
@@ -390,13 +390,18 @@ class _FileJob:
             finished=True,
         )
 
+    def _written(self, out: Path) -> list[Json]:
+        """The hashes of the file and of that of the rows that failed, each None if it is not there."""
+        files = (out, Path(self.job.settings.errors or out))
+        return [sha256_of(each) if each.is_file() else None for each in files]
+
     async def _keep(self, out: Path, result: JobResult) -> None:
         if self.journal is None:  # only without a file
             return
         note: dict[str, Json] = {
             "rows": result.rows,
             "failed": result.failed,
-            "out": await asyncio.to_thread(sha256_of, out),
+            "out": await asyncio.to_thread(self._written, out),
             "asks": await self._messages(),
         }
         entry = CallRecords.noted(JournalEntry(self.job.records.function, "finished", ()), note)

@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pydantic import BaseModel
@@ -78,6 +79,32 @@ async def test_answers_that_do_not_count(tmp_path: Path) -> None:
         assert len(rows) == len(asked), "the answers were paid and kept, so they are not paid again"
         found = [row async for row in map_rows(judging(asked), rows, journal=path, retry_failed=True)]
         assert sorted([*rows, *rows[:4]]) == sorted(asked)
+
+
+async def test_the_failed_rows_of_a_run_that_stopped(tmp_path: Path) -> None:
+    """The errors file has the failed rows of the last run, also if the job was done before."""
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"text": "good"}\n{"text": "empty"}\n')
+    errors = tmp_path / "out.jsonl.errors.jsonl"
+    agent = judging([])
+
+    async def failed(accept: Sequence[Literal["empty"]], max_failures: int | None = None) -> bool:
+        await map_file(
+            agent,
+            source,
+            out,
+            message=lambda row: str(row["text"]),
+            accept=accept,
+            max_failures=max_failures,
+        )
+        return errors.exists()
+
+    async with MiniAgents():
+        assert [False, True, False] == [
+            await failed(["empty"]),
+            await failed([], max_failures=0),
+            await failed(["empty"]),
+        ]
 
 
 SAID_NOTHING = {
