@@ -98,7 +98,8 @@ class LoggedCalls:
         self._pause = _PAUSES[0]
         self._waited: float | None = None  # loop time since which every call waits
         self._before: Counter[str] = Counter()  # how often each call was made by this process
-        self._played: set[str] = set()  # calls, and answers: what is inside of them is not called again
+        # Calls, and answers: what is inside of them is not called again, or may not be.
+        self._played: set[str] = {*log.questions.begun}
         self._cut, self._inner = unsure_calls(events)
         self._log = log
         self._head = head

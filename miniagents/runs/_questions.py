@@ -527,6 +527,8 @@ class RunQuestions:
         claimed: the ids of the questions that were asked by this process.
         acting: the calls of tools that this process has begun, and whose effects may be there.
         closed: whether no answer is taken any more, because the run is being parked.
+        begun: the numbers of the calls in the log that can have had effects. If one is not kept, a person
+            may say what became of it: then it does not ask or call again what it did.
         bound: the numbers of the calls in the log with which people, or effects, have to do.
         checks: for each question of a run that was parked: raises a ValueError if an answer does not fit.
     """
@@ -551,7 +553,8 @@ class RunQuestions:
         self._run = run
         self._known = _Known.of(run, "", events)
         self._kept = frozenset(self._known.asked)  # that other processes asked
-        self.bound: frozenset[str] = frozenset(chain(self._known.intents, *self._known.inside.values()))
+        self.begun: frozenset[str] = frozenset(self._known.intents)
+        self.bound: frozenset[str] = self.begun.union(*self._known.inside.values())
         self._add = add
         self._write = write
         self._span = span
@@ -767,7 +770,9 @@ class RunQuestions:
         return [
             f"the {each.kind} {json.dumps(each.shown.get('text') or each.shown.get('tool') or each.id)}"
             for key, each in self._known.asked.items()
-            if key in self._known.answers and key not in self.claimed
+            if key in self._known.answers
+            and key not in self.claimed
+            and self.begun.isdisjoint(self._known.inside[key])
         ]
 
     def forget(self, inside: str) -> None:

@@ -58,7 +58,7 @@ from miniagents.ext.web import (
 )
 from miniagents.ext.web._source import FrameView
 from miniagents.parts import Restart, ToolResult
-from miniagents.testing import ScriptedModel, virtual_time
+from miniagents.testing import ScriptedModel, scripted_model, virtual_time
 from miniagents.tools import Allow, QuestionError, Reject, approval, ask
 from tests.support.web import served
 
@@ -438,6 +438,55 @@ def test_killed_at_any_write() -> None:
             assert paid in ([], [7]), cut
             frames = FrameView().take((await journal.read(run)).events)
             assert 1 == sum(isinstance(each, QuestionAsked) and each.kind == "approval" for each in frames)
+
+    with virtual_time():
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("known", [Allow(), Reject("The bank is closed."), "paid: it was broken"])
+def test_killed_while_an_allowed_call_asks(known: object) -> None:
+    """Killed while a call that was allowed asks on, a run asks what became of it, and goes on with that."""
+    advise = scripted_model(then="Ask why.", alias="ADVISE")
+
+    @tool
+    async def pay(amount: int) -> str:
+        """Pay an amount."""
+        del amount
+        why = await ask(str(await advise.inquire("What shall I ask?")))
+        return f"{await ask('Is it sure?')}: {why}"
+
+    agents = {"payer": careful.with_tools(pay, approve=approval()).bind()}
+    answers: dict[object, object] = {"pay": Allow(), "Ask why.": "it was broken", "Is it sure?": "paid"}
+
+    async def answer(runs: Runs, run: str, shown: str) -> None:
+        def text(question: Question) -> object:
+            return question.kind if question.kind == "unknown" else question.shown.get("text", "pay")
+
+        async def look() -> list[Question]:
+            return [each for each in await runs.questions(run) if text(each) == shown]
+
+        (question,) = await eventually(look)
+        await runs.answer(run, question.id, known if shown == "unknown" else answers[shown])
+
+    async def main() -> None:
+        first, second = MemoryJournal(), MemoryJournal()
+        async with MiniAgents(drain_timeout=0):
+            runs = Runs(first, agents=agents)
+            run = await runs.begin("payer", "Pay.")
+            for shown in ("pay", "Ask why."):
+                await answer(runs, run, shown)
+            await asked(runs, run)
+            events = (await first.read(run)).events
+        await second.begin(lease := Lease(RunRecord(run, restart="server")), events)
+        await second.leave(lease)
+        async with MiniAgents():
+            runs = Runs(second, agents=agents)
+            await runs.open()
+            await answer(runs, run, "unknown")
+            if isinstance(known, Allow):
+                await answer(runs, run, "Is it sure?")
+            told = known.reason if isinstance(known, Reject) else "paid: it was broken"
+            assert ([told, "Done."], "finished") == await texts(runs, run)
 
     with virtual_time():
         asyncio.run(main())
