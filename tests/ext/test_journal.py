@@ -240,6 +240,8 @@ async def test_closed(path: Path) -> None:
     async with MiniAgents():
         with pytest.raises(JournalError, match="it is closed"):
             await recorded(noting([]), journal, version="1").inquire("a")
+    with pytest.raises(JournalError, match="make another one for each block"), journal:
+        pass  # as an app that is started twice does
 
 
 @pytest.mark.logs("cannot be read")

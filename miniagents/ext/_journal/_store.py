@@ -79,7 +79,10 @@ class JournalInDatabase:
         self._close()
 
     def __enter__(self) -> Self:
-        """Use it in a block."""
+        """Use it in a block; one that was closed cannot be used again."""
+        if not self._close.alive:
+            again = "it was closed; make another one for each block, together with the app that uses it"
+            raise self._failure(ValueError(again), "used")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,8 +90,8 @@ class JournalInDatabase:
         self.close()
 
     async def __aenter__(self) -> Self:
-        """Use it in a block."""
-        return self
+        """Use it in a block; one that was closed cannot be used again."""
+        return self.__enter__()
 
     async def __aexit__(self, *_: object) -> None:
         """Close it, while the event loop goes on."""
