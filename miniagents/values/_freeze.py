@@ -395,7 +395,7 @@ def _plain(value: object) -> object:
 
 
 def form_in_model(value: object) -> str | dict[str, object] | None:
-    """Return the data of a value that only a pydantic model may have that is not a `Frozen`.
+    """Return the data of a URL, an IP address, or a dataclass, which only a pydantic model may have.
 
     Args:
         value: A URL or an IP address, which is a text; or a dataclass, which is its fields. None for others.

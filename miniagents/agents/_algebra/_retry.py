@@ -7,7 +7,15 @@ from typing import cast
 from typing_extensions import override
 
 from miniagents.messages import MessageSequencePromise
-from miniagents.values import Backoff, DeadlockError, InquiryCancelledError, NestingError, StopLoop, notes_of
+from miniagents.values import (
+    Backoff,
+    DeadlockError,
+    InquiryCancelledError,
+    NestingError,
+    StopLoop,
+    check_count,
+    notes_of,
+)
 
 from ._operands import (
     Errors,
@@ -42,7 +50,7 @@ class RetryPolicy(Backoff):
 
     Raises:
         ValueError: a number is out of its range.
-        TypeError: ``errors`` is a class and not a tuple.
+        TypeError: ``attempts`` is no integer, or ``errors`` is a class and not a tuple.
 
     Example:
         >>> policy = RetryPolicy(attempts=5, delay=1.0, max_delay=5.0, jitter=0.0)
@@ -58,6 +66,7 @@ class RetryPolicy(Backoff):
     @override
     def __post_init__(self) -> None:
         check_errors("RetryPolicy", "errors", self.errors)
+        check_count("RetryPolicy", "attempts", self.attempts)
         self._check("attempts", self.attempts, least=1)
         Backoff.__post_init__(self)  # not super(): it refers to the first of two classes
 

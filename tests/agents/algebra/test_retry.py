@@ -193,3 +193,9 @@ def test_what_is_no_policy() -> None:
         identity.retry(5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"RetryPolicy\(errors=OSError\): give a tuple, \(OSError,\)\."):
         RetryPolicy(errors=OSError)  # type: ignore[arg-type]
+
+
+def test_attempts_are_whole() -> None:
+    """Half an attempt, with which an agent would be called for ever, is refused where it is written."""
+    with pytest.raises(TypeError, match=r"RetryPolicy\(attempts=2\.5\): give an integer\."):
+        RetryPolicy(attempts=2.5)  # type: ignore[arg-type]
