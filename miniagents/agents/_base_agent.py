@@ -19,7 +19,7 @@ from miniagents.values import MessageValidationError, freeze_data, misfit, refus
 
 from ._agent import In, InteractionContext, MiniAgent, Out
 from ._annotations import Classes, MessageClasses, shown
-from ._keywords import Keywords, generator_text
+from ._keywords import Keywords, generator_text, is_async
 
 C = TypeVar("C", bound=type[object])
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -328,7 +328,7 @@ def _run_without_self(made: type[object]) -> Callable[..., object]:
         raise TypeError(msg)
     if inspect.isasyncgenfunction(run):
         raise TypeError(generator_text(f"{name}.run", "async def run(self, ctx):"))
-    if not inspect.iscoroutinefunction(run):
+    if not is_async(run):
         msg = f"{name}.run is not an `async def` function; an agent awaits messages, so {wanted}."
         raise TypeError(msg)
     bound = partial(run, None)

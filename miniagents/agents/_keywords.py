@@ -52,7 +52,7 @@ class Keywords:
         call = getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__ is a function too
         if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call):
             raise TypeError(generator_text(name, f"async def {name}(ctx):"))
-        if not inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(call):
+        if not is_async(function) and not inspect.iscoroutinefunction(call):
             msg = (
                 f"{name} is not an `async def` function; "
                 f"an agent awaits messages, so write `async def {name}(ctx):`."
@@ -147,6 +147,15 @@ class Keywords:
             missing = ", ".join(name for name in self.names if name in self.required and name not in given)
             msg = f"Agent {alias} needs a value for: {missing}. Give it to inquire, or to bind before that."
             raise TypeError(msg)
+
+
+def is_async(function: Callable[..., object]) -> bool:
+    """Return whether a function is async, or passes on the calls of one, as that of a decorator may.
+
+    Args:
+        function: with the function around which it is as `__wrapped__`.
+    """
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(inspect.unwrap(function))
 
 
 def generator_text(name: str, signature: str) -> str:

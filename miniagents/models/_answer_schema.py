@@ -150,7 +150,9 @@ class _Strict:
                 made[key] = value
             elif key in {"properties", "items", "anyOf", "oneOf", "allOf"}:
                 made |= self._inner(key, value, path, level)
-            elif key == "additionalProperties" and isinstance(value, Mapping) | (value is True):
+            elif key == "additionalProperties" and (
+                isinstance(value, Mapping) or (value is True and "properties" not in schema)
+            ):
                 raise _refused(path, "has keys of any name", "a list of pairs")
             elif key in {"prefixItems", "patternProperties"}:
                 raise _refused(path, "has values of a type for each place", "a model with a field for each")

@@ -1,11 +1,13 @@
 """`@miniagent`: an async function becomes an agent."""
 
 from collections.abc import Callable
-from typing import cast
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
 
 import pytest
+from typing_extensions import override
 
-from miniagents import InteractionContext, Message, MiniAgent, MiniAgents, miniagent
+from miniagents import BaseAgent, InteractionContext, Message, MiniAgent, MiniAgents, miniagent
 from miniagents.values import FreezeError
 
 
@@ -146,6 +148,45 @@ def test_not_async() -> None:
     for wrong in (plain, len, 5):
         with pytest.raises(TypeError, match="is not an `async def` function"):
             decorated(wrong)
+
+
+Ps = ParamSpec("Ps")
+R = TypeVar("R")
+
+
+def counted(function: Callable[Ps, R]) -> Callable[Ps, R]:
+    """A decorator whose function is not async."""
+
+    @wraps(function)
+    def call(*args: Ps.args, **kwargs: Ps.kwargs) -> R:
+        return function(*args, **kwargs)
+
+    return call
+
+
+class Counted(BaseAgent):
+    """Replies with its mark."""
+
+    mark: str = "?"
+
+    @override
+    @counted
+    async def run(self, ctx: InteractionContext) -> None:
+        """Reply."""
+        ctx.reply(self.mark)
+
+
+async def test_a_decorator_that_is_not_async() -> None:
+    """What passes on the calls of an async function may be the function of an agent, or its `run`."""
+
+    @miniagent
+    @counted
+    async def marked(ctx: InteractionContext, *, mark: str = "!") -> None:
+        ctx.reply(f"{await ctx.messages}{mark}")
+
+    async with MiniAgents():
+        assert "Hi?" == str(await marked.inquire("Hi", mark="?"))
+        assert "?" == str(await Counted().inquire("Hi"))
 
 
 def test_no_context() -> None:

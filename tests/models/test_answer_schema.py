@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 import pytest
 from pydantic import BaseModel, Field, RootModel
 
-from miniagents import AnswerSchema, SchemaError
+from miniagents import AnswerSchema, Message, SchemaError
 
 
 class Place(BaseModel):
@@ -100,6 +100,24 @@ def test_strict_schema() -> None:
         "required": ["title", "start", "stops", "days", "mood", "kind"],
         "additionalProperties": False,
         "$defs": {"Place": place, "Mood": {"type": "string", "enum": ["good", "bad"]}},
+    }
+
+
+class Verdict(Message):
+    """A message is a type of answers, too."""
+
+    good: bool
+
+
+def test_a_class_that_takes_further_data() -> None:
+    """The model may give the declared fields only, as those of a class of messages."""
+    verdict = {"type": "boolean"}
+    text = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    assert plain(AnswerSchema.of(Verdict).schema) == {
+        "type": "object",
+        "properties": {"text": text, "good": verdict},
+        "required": ["text", "good"],
+        "additionalProperties": False,
     }
 
 
