@@ -326,7 +326,7 @@ def _subscribed(
     return _Subscribed(buffer, gauge, subscription, queue)
 
 
-async def _read(  # noqa: C901 - calls of helpers would cost more than the branches
+async def _read(  # noqa: C901, PLR0912 - calls of helpers would cost more than the branches
     subscribed: Callable[[], _Subscribed[T]],
 ) -> AsyncGenerator[T]:
     yield subscribed  # type: ignore[misc]  # taken by `started`; never seen by a reader
@@ -357,7 +357,8 @@ async def _read(  # noqa: C901 - calls of helpers would cost more than the branc
                 break
             terminals = gauge.wait()
             try:
-                await buffer.wait()
+                if not (gauge.unread() or buffer.closed):  # a stream that goes on pushes at once what it has
+                    await buffer.wait()
             finally:
                 terminals.hungry = None
     finally:

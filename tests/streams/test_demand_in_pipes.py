@@ -12,7 +12,7 @@ from reactivex import Observable, operators as ops
 
 from miniagents import MiniAgents
 from miniagents.operators import map_async, share_bounded
-from miniagents.streams import Overflow, from_async, to_async_iter
+from miniagents.streams import Overflow, StreamedPromise, from_async, to_async_iter
 from miniagents.testing import virtual_time
 from tests.support.docs_pages import ROOT
 from tests.support.piped import PIPES, READ, UNLIMITED, beyond, echo_agent
@@ -293,6 +293,20 @@ def test_rule_7_a_default_never_hangs(prefetch: int, caplog: pytest.LogCaptureFi
         asyncio.run(main())
     assert 1 == len(caplog.records)
     assert "from_async(Made) had to wait, because" in caplog.text
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("prefetch", [1, 2, 3, 8])
+async def test_a_held_stream_goes_on(prefetch: int) -> None:
+    """However many items a stream becomes in a pipe, its reader gets all of them."""
+
+    async def digits() -> AsyncIterator[str]:
+        for digit in "0123456789":
+            yield digit
+
+    async with MiniAgents(prefetch=prefetch):
+        pipe = StreamedPromise(digits).pieces.pipe(ops.flat_map(lambda digit: rx.of(*(5 * digit))))
+        assert 50 == len([digit async for digit in to_async_iter(pipe)])
 
 
 @pytest.mark.loop(virtual=True)
