@@ -1091,6 +1091,8 @@ def plain_context() -> Context:
     loop = get_running_loop()
     around = _context_on(loop)
     context = Context() if around is None else Context(prefetch=around.prefetch)
+    if around is not None:  # an error of a run may come through it
+        context.unhandled.raised = around.unhandled.raised
     context.open()
     return context
 

@@ -40,7 +40,21 @@ class Generator:
 
     def program(self) -> p.Program:
         """Draw a program; some are about demand."""
-        return self.flow() if self.chance(0.3) else self.clock()
+        program = self.flow() if self.chance(0.3) else self.clock()
+        return replace(
+            program, readers=tuple(map(self.otherwise, program.readers)), block=self.more.random() < 0.3
+        )
+
+    def otherwise(self, reader: p.Reader) -> p.Reader:
+        """Let a reader read or leave in another way now and then."""
+        if self.more.random() < 0.3 and reader.way in {"await", "tokens"}:
+            ways = {"await": ["await tokens", "resolve"], "tokens": ["parts", "pipe tokens"]}
+            reader = replace(reader, way=self.more.choice(ways[reader.way]))
+            if reader.way in {"resolve", "pipe tokens"}:  # they need a context
+                reader = replace(reader, outside=False)
+        if self.more.random() < 0.3 and reader.leave is not None and reader.leave.way == "wait_for":
+            reader = replace(reader, leave=replace(reader.leave, way="timeout"))
+        return reader
 
     def clock(self) -> p.Program:
         """Draw a program that is about times."""

@@ -453,7 +453,7 @@ class Leave:
     """How a reader leaves before the end.
 
     `way`: `break` leaves after `count` tokens; `cancel` cancels its task at `at`; `wait_for` is
-    `asyncio.wait_for` with the time limit `at`; `dispose` disposes its subscription at `at`.
+    `asyncio.wait_for` with the time limit `at`, and `timeout` is `asyncio.timeout`.
     """
 
     way: str
@@ -466,7 +466,8 @@ class Reader:
     """Reads the replies.
 
     `way`: `await` all, `iterate` messages and their tokens, iterate `tokens`, `subscribe` to the messages,
-    `subscribe tokens`, or read the tokens of the `first` message and hold nothing else.
+    `subscribe tokens`, or read the tokens of the `first` message and hold nothing else. Also `await tokens`,
+    `parts` (the texts among them), `pipe tokens` with an operator of reactivex, and `resolve` in a pipe.
 
     `begins`: seconds after the start of the program. `slow`: seconds that it takes for each token.
     `outside`: it is a task in which no context is active.
@@ -490,6 +491,7 @@ class Program:
     `cancelled`: when `replies.cancel()` is called. `dropped`: whether the program drops the promise when its
     readers have begun; otherwise it holds it until they have ended. `ends`: when its context is left by an
     exception. `drain`: its context ends normally, and waits so long for what is left (`drain_timeout`).
+    `block`: it is cancelled by the end of `async with replies:`, and what ends its context is a time limit.
     """
 
     agent: Agent
@@ -503,3 +505,4 @@ class Program:
     order: int = 0
     input_readers: tuple[Reader, ...] = ()
     flow: bool = False
+    block: bool = False

@@ -4,22 +4,27 @@
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-from reactivex import Observable
+from reactivex import Observable, operators as ops
 
 from miniagents import Message, MessageSequencePromise
+from miniagents.operators import resolve, to_async_iter
 from tests.model import programs as p
 from tests.model.build import now, sleep
 from tests.model.lives import before
 from tests.model.model import LIBRARY_ERRORS, Replies, Token, same_text
 
-__all__ = ["UNNAMED", "Event", "Reading", "all_of", "expected", "label"]
+__all__ = ["TIME_LIMITS", "UNNAMED", "Event", "Reading", "all_of", "expected", "label"]
 
 T = TypeVar("T")
+
+TIME_LIMITS = ("wait_for", "timeout")
+"""The ways to leave that end with a `TimeoutError`."""
 
 UNNAMED = " without the names of its agents"
 """What follows an error that has no note."""
@@ -75,7 +80,7 @@ def _left(reader: p.Reader, events: list[Event]) -> tuple[list[Event], float]:
     if before(events[-1].at, leave.at):
         return events, events[-1].at
     kept = [event for event in events if before(event.at, leave.at)]
-    if leave.way == "wait_for":
+    if leave.way in TIME_LIMITS:
         kept.append(Event(leave.at, "end", "TimeoutError"))
     return kept, leave.at
 
@@ -110,10 +115,10 @@ def _reading_first(reader: p.Reader, replies: Replies) -> Iterator[Event]:
             return
 
 
-def _iterating_tokens(reader: p.Reader, replies: Replies) -> Iterator[Event]:
+def _iterating_tokens(reader: p.Reader, replies: Replies, *, parts: bool = False) -> Iterator[Event]:
     # Of all messages: the tokens come when a reader that is never slow would get them.
     time = reader.begins
-    end, error, arrived = _all_tokens(replies)
+    end, error, arrived = _all_tokens(replies, parts=parts)
     for token in arrived:
         time = max(time, token[0])
         yield Event(time, "token", token[1])
@@ -121,17 +126,39 @@ def _iterating_tokens(reader: p.Reader, replies: Replies) -> Iterator[Event]:
     yield Event(max(time, end), "end", error or "")
 
 
-def _all_tokens(replies: Replies) -> tuple[float, str | None, list[Token]]:
+def _all_tokens(replies: Replies, *, parts: bool = False) -> tuple[float, str | None, list[Token]]:
+    """Return when all tokens end, with which error, and each token; `parts` also has what replaces others."""
     time, arrived = 0.0, list[Token]()
     for at, said in replies.items:
         time = max(time, at)
-        for token in said.tokens:
+        for token in (*said.tokens, *(said.instead or ())) if parts else said.tokens:
             time = max(time, token[0])
             arrived.append((time, token[1]))
         time = max(time, said.end)
-        if said.told is not None:
-            return time, said.told, arrived
+        error = said.error if parts else said.told
+        if error is not None:
+            return time, error, arrived
     return max(time, replies.end), replies.error, arrived
+
+
+def _awaiting_tokens(reader: p.Reader, replies: Replies) -> Iterator[Event]:
+    end, error, arrived = _all_tokens(replies)
+    time = max(reader.begins, end)
+    if error is None:
+        yield Event(time, "all", "".join(text for _, text in arrived))
+    else:
+        yield Event(time, "end", error)
+
+
+def _resolving(reader: p.Reader, replies: Replies) -> Iterator[Event]:
+    time = reader.begins
+    for at, said in replies.with_error():
+        time = max(time, at, said.end)
+        if said.error is not None:
+            yield Event(time, "end", said.error)
+            return
+        yield Event(time, "message", said.text)
+    yield Event(max(time, replies.end), "end")
 
 
 def _subscribed(reader: p.Reader, replies: Replies) -> Iterator[Event]:
@@ -147,6 +174,10 @@ _ALL: dict[str, Callable[[p.Reader, Replies], Iterator[Event]]] = {
     "tokens": _iterating_tokens,
     "subscribe": _subscribed,
     "subscribe tokens": _iterating_tokens,
+    "pipe tokens": _iterating_tokens,
+    "parts": partial(_iterating_tokens, parts=True),
+    "await tokens": _awaiting_tokens,
+    "resolve": _resolving,
 }
 
 
@@ -181,9 +212,13 @@ class Reading:
         reading = self._way(held)
         if leave is None or leave.way == "break":
             await reading
-        elif leave.way == "wait_for":
+        elif leave.way in TIME_LIMITS:
             try:
-                await asyncio.wait_for(reading, self.zero + leave.at - now())
+                if leave.way == "wait_for":
+                    await asyncio.wait_for(reading, self.zero + leave.at - now())
+                else:
+                    async with asyncio.timeout_at(self.zero + leave.at):
+                        await reading
             except TimeoutError as error:
                 self._end(error, "TimeoutError")
         else:
@@ -205,6 +240,10 @@ class Reading:
             "tokens": self._iterate_tokens,
             "subscribe": self._subscribe,
             "subscribe tokens": self._subscribe_tokens,
+            "pipe tokens": self._iterate_pipe,
+            "parts": self._iterate_parts,
+            "await tokens": self._await_tokens,
+            "resolve": self._resolve,
         }
         return ways[self.reader.way](held.pop())  # type: ignore[return-value]
 
@@ -273,10 +312,36 @@ class Reading:
             self._end()
 
     async def _iterate_tokens(self, replies: MessageSequencePromise[Message]) -> None:
+        await self._iterated(aiter(replies.tokens))
+
+    async def _iterate_pipe(self, replies: MessageSequencePromise[Message]) -> None:
+        await self._iterated(to_async_iter(replies.tokens.pipe(ops.map(str))))
+
+    async def _iterate_parts(self, replies: MessageSequencePromise[Message]) -> None:
+        await self._iterated(aiter(replies.parts))
+
+    async def _iterated(self, pieces: AsyncIterator[object]) -> None:
         try:
-            async for token in replies.tokens:
-                if await self._token(token):
+            async for piece in pieces:
+                if isinstance(piece, str) and await self._token(piece):
                     return
+        except Exception as error:  # noqa: BLE001 - the same
+            self._end(error)
+        else:
+            self._end()
+
+    async def _await_tokens(self, replies: MessageSequencePromise[Message]) -> None:
+        try:
+            tokens = await replies.tokens
+        except Exception as error:  # noqa: BLE001 - the same
+            self._end(error)
+        else:
+            self._note("all", "".join(tokens))
+
+    async def _resolve(self, replies: MessageSequencePromise[Message]) -> None:
+        try:
+            async for message in to_async_iter(replies.messages.pipe(resolve())):
+                self._note("message", str(message))
         except Exception as error:  # noqa: BLE001 - the same
             self._end(error)
         else:

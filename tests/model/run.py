@@ -20,7 +20,7 @@ from tests.model.build import Built, Made, sleep
 from tests.model.lives import AFTER, LATER, NEVER, Life, UndecidedError, Written, before
 from tests.model.loops import loop_of
 from tests.model.model import LIBRARY_ERRORS, Model, Moment, Replies, same_text
-from tests.model.readers import UNNAMED, Event, Reading, all_of, expected
+from tests.model.readers import TIME_LIMITS, UNNAMED, Event, Reading, all_of, expected
 
 __all__ = ["Outcome", "check"]
 
@@ -120,7 +120,7 @@ def check_flow(program: p.Program, loops: str) -> Outcome:
         events = _at_any_time(_named(reading.events, model))
         leave = reading.reader.leave
         if leave is not None and leave.way != "break" and len(events) <= len(wanted):
-            if leave.way == "wait_for" and events and events[-1].text == "TimeoutError":
+            if leave.way in TIME_LIMITS and events and events[-1].text == "TimeoutError":
                 events.pop()
             wanted = wanted[: len(events)]
         outcome.wrong += _differences(place, wanted, events, NEVER)
@@ -318,8 +318,10 @@ async def _main(program: p.Program, built: Built, later: list[int] | None) -> li
     readings = [Reading(reader, zero) for reader in (*program.readers, *others)]
     tasks: list[asyncio.Task[None]] = []
     async with asyncio.timeout(LIMIT):
-        with suppress(LeftError):
-            await _in_context(program, built, readings, tasks, later)
+        limit = zero + program.ends if program.block and program.ends is not None else None
+        with suppress(LeftError, TimeoutError):
+            async with asyncio.timeout_at(limit):
+                await _in_context(program, built, readings, tasks, later)
         await asyncio.gather(*tasks)
     return readings
 
@@ -344,7 +346,9 @@ async def _in_context(
             tasks.append(_reading(reading, source))
             del source
         del sent
-        if program.cancelled is not None:
+        if program.cancelled is not None and program.block:
+            tasks.append(loop.create_task(_block(replies, zero + program.cancelled)))
+        elif program.cancelled is not None:
             loop.call_at(zero + program.cancelled, replies.cancel)
         if program.dropped:
             del replies
@@ -354,8 +358,13 @@ async def _in_context(
                 await asyncio.sleep(REST)
                 later += [made.tokens for made in built.made]
         else:
-            await sleep(program.ends)
+            await sleep(LIMIT if program.block else program.ends)
             raise LeftError
+
+
+async def _block(replies: MessageSequencePromise[Message], until: float) -> None:
+    async with replies:
+        await sleep(until - asyncio.get_running_loop().time())
 
 
 def _reading(reading: Reading, source: MessageSequencePromise[Message]) -> "asyncio.Task[None]":

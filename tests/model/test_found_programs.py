@@ -84,6 +84,16 @@ FOUND = {
         dropped=True,
         order=5,
     ),
+    "C4 an error that a reader of a pipe and a run get in one turn keeps no run": p.Program(
+        p.Chain(
+            function(failing(1.0, "e"), p.Reply(p.Asked(function(p.Sleep(2.0), writing(1.0)), SENT))),
+            p.Tools((), p.Streamed(())),
+        ),
+        NOTHING,
+        (p.Reader("pipe tokens"),),
+        dropped=True,
+        order=1,
+    ),
     "C4 a handler that raises holds no input": p.Program(
         p.Chain(function(WHOLE, p.Raise("e1")), p.Catching(function(failing(0.0, "e2")), "e3")),
         p.Streamed(((1.0, "a"),)),
