@@ -183,9 +183,8 @@ class _ObserverSink(Generic[T]):
         self._leave_gauge()
 
     def _leave_gauge(self) -> None:
-        if self._gauge is not None:
+        if self._gauge is not None:  # which is kept: operators may push their last items at the end
             self._gauge.forget(self)
-            self._gauge = None
 
     def finish(self) -> None:
         observer, self._observer = self._observer, None

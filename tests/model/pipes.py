@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from miniagents import MiniAgents
 from miniagents.operators import chunk, map_async, share_bounded, switch_map_async, until
-from miniagents.streams import Overflow, from_async, to_async_iter
+from miniagents.streams import Overflow, StreamedPromise, from_async, to_async_iter
 from tests.model.loops import loop_of
 from tests.support.timed import END, scheduled
 
@@ -83,6 +83,7 @@ class Source:
         first: the first item; the others follow it.
         fails: whether it ends with an error.
         sleeps: whether it is an async generator; else timers of reactivex.
+        kept: whether that is the source of a promise.
     """
 
     pauses: tuple[float, ...]
@@ -90,6 +91,7 @@ class Source:
     first: int
     fails: bool = False
     sleeps: bool = True
+    kept: bool = False
 
     def times(self, begun: float) -> Times:
         """Return what it emits when it begins then."""
@@ -101,6 +103,8 @@ class Source:
 
     def build(self, stage: "Stage") -> Observable[int]:
         """Return it."""
+        if self.sleeps and self.kept:
+            return rx.defer(lambda _: StreamedPromise(lambda: stage.open(self)).pieces)
         if self.sleeps:
             return from_async(stage.open(self))
         plan = self.times(0.0)
@@ -200,6 +204,38 @@ class Shared:
     def build(self, pipe: Observable[int], stage: "Stage") -> Observable[int]:
         """The operator."""
         return pipe.pipe(share_bounded()) if self.bounded else pipe.pipe(ops.share())
+
+
+@dataclass(frozen=True)
+class Several:
+    """`concat_map` of each item to several."""
+
+    count: int
+
+    def of(self, given: Times) -> Times:
+        """What becomes of the items."""
+        return given.but([(at, item + more) for at, item in given.items for more in range(self.count)])
+
+    def build(self, pipe: Observable[int], stage: "Stage") -> Observable[int]:
+        """The operator."""
+        return pipe.pipe(ops.concat_map(lambda item: rx.range(item, item + self.count)))
+
+
+@dataclass(frozen=True)
+class Read:
+    """`to_async_iter`, and what was read as an Observable again: `from_async`, or the pieces of a promise."""
+
+    kept: bool = False
+
+    def of(self, given: Times) -> Times:
+        """What becomes of the items."""
+        return given
+
+    def build(self, pipe: Observable[int], stage: "Stage") -> Observable[int]:
+        """The operator."""
+        if self.kept:
+            return rx.defer(lambda _: StreamedPromise(lambda: to_async_iter(pipe)).pieces)
+        return rx.defer(lambda _: from_async(to_async_iter(pipe)))
 
 
 @dataclass(frozen=True)
@@ -489,6 +525,8 @@ Step: TypeAlias = (
     | Take
     | Skip
     | Shared
+    | Several
+    | Read
     | Delay
     | Debounce
     | Chunk
@@ -543,6 +581,29 @@ class Pipe:
 
 def drawn(seed: int) -> Pipe:
     """Return the pipe of a seed."""
+    pipe = _drawn(seed)
+    if pipe.prefetch is None:  # promises need a context
+        return pipe
+    random = Random(f"kept {seed}")  # noqa: S311 - no secret
+    steps = [
+        replace(step, other=_kept(step.other, random)) if isinstance(step, Joined) else step
+        for step in pipe.steps
+    ]
+    for _ in range(random.randrange(3)):
+        step = (
+            Several(random.randrange(4))
+            if pipe.flow and random.random() < 0.6
+            else Read(random.random() < 0.5)
+        )
+        steps.insert(random.randrange(len(steps) + 1), step)
+    return replace(pipe, source=_kept(pipe.source, random), steps=tuple(steps))
+
+
+def _kept(source: Source, random: Random) -> Source:
+    return replace(source, kept=random.random() < 0.4)
+
+
+def _drawn(seed: int) -> Pipe:
     random = Random(seed)  # noqa: S311 - no secret
     flow = random.random() < 0.4
     steps = tuple((_flow_step if flow else _step)(random) for _ in range(random.randrange(7)))

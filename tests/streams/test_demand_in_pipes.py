@@ -219,11 +219,17 @@ def merged_replies(one: Observable[int], other: Observable[int]) -> Observable[o
     return rx.merge(one.pipe(ops.map(str), echo_agent), other.pipe(ops.map(str), echo_agent))
 
 
+def last_ones(one: Observable[int], other: Observable[int]) -> Observable[int]:
+    """Return the last items of two sources, which come at their end."""
+    return rx.merge(one, other).pipe(ops.concat_map(lambda number: rx.of(number, number)), ops.take_last(30))
+
+
 JOINED: Mapping[str, tuple[Callable[[Observable[int], Observable[int]], Observable[object]], int]] = {
     "merge": (rx.merge, 80),
     "merge of shared ones": (merged_shares, 80),
     "merge of replies": (merged_replies, 80),
     "zip": (rx.zip, 40),
+    "the last ones": (last_ones, 30),
 }
 
 
