@@ -278,10 +278,12 @@ def _parameters(function: Callable[..., object], name: str) -> list[inspect.Para
                 "of arguments; every parameter of a tool needs a name of its own."
             )
         if parameter.annotation is _EMPTY:
-            raise SchemaError(
-                f"The parameter {parameter.name!r} of the tool {name} has no type; "
-                "a model needs the type of each parameter, so annotate it."
+            advice = (
+                f"if it is a method, make a tool of the method of an object, tool(object.{name})."
+                if parameter.name == "self"
+                else "a model needs the type of each parameter, so annotate it."
             )
+            raise SchemaError(f"The parameter {parameter.name!r} of the tool {name} has no type; {advice}")
         if isinstance(parameter.default, FieldInfo):  # the function would get it as the value
             raise SchemaError(
                 f"The default of the parameter {parameter.name!r} of the tool {name} is a pydantic.Field; "
