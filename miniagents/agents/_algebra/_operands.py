@@ -7,7 +7,7 @@ the replies of another one ends as that one ends.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from miniagents.messages import InputMessage, Message, MessagePromise, MessageSequencePromise, MessageType
 from miniagents.messages._parts import is_content, parts_in
@@ -125,13 +125,22 @@ class Named(Protocol):
 
 
 def check_errors(where: str, name: str, errors: object) -> None:
-    """Refuse a class of errors that is not in a tuple: it can be called too, and would accept any error.
+    """Refuse what says nothing of an error when an agent fails.
+
+    A class that is not in a tuple can be called too, and would accept any error.
 
     Raises:
-        TypeError: it is a class.
+        TypeError: it is neither a tuple of classes nor a function.
     """
     if isinstance(errors, type):
         msg = f"{where}({name}={errors.__name__}): give a tuple, ({errors.__name__},)."
+        raise TypeError(msg)
+    if callable(errors):
+        return
+    if not isinstance(errors, tuple) or not all(
+        isinstance(each, type) for each in cast("tuple[object, ...]", errors)
+    ):
+        msg = f"{where}({name}={errors!r}): give a tuple of classes of errors, or a function of the error."
         raise TypeError(msg)
 
 

@@ -193,6 +193,11 @@ def test_what_is_no_policy() -> None:
         identity.retry(5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"RetryPolicy\(errors=OSError\): give a tuple, \(OSError,\)\."):
         RetryPolicy(errors=OSError)  # type: ignore[arg-type]
+    for wrong in ([OSError], (OSError, "x"), "OSError"):
+        with pytest.raises(
+            TypeError, match=r"RetryPolicy\(errors=.*: give a tuple of classes of errors, or a"
+        ):
+            RetryPolicy(errors=wrong)  # type: ignore[arg-type]
 
 
 def test_attempts_are_whole() -> None:
