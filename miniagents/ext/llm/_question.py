@@ -16,6 +16,7 @@ from typing_extensions import override
 from miniagents.agents import InteractionContext
 from miniagents.messages import AssistantMessage, Message
 from miniagents.streams import PromisingContext
+from miniagents.streams._context import Closable
 
 from ._call import ModelCall, Wire
 from ._conversation import Conversation
@@ -25,7 +26,7 @@ from ._options import Extras, ModelOptions, Wanted
 from ._prompt_cache import Warming, at_once, beginning_of, key_of
 from ._settings import NO_KEY, Endpoint, Provider, server_of
 from ._timeouts import Timeouts
-from ._transport import Closable, MakesHTTPClient, Response, http_client, own_client, shared_client
+from ._transport import MakesHTTPClient, Response, http_client, own_client, shared_client
 
 _UNREAD: Final = "X-Stainless-Raw-Response"
 """With this header the SDKs return a response before its body was read."""
