@@ -115,15 +115,6 @@ class Wrapper(Protocol):
         ...
 
 
-class Named(Protocol):
-    """Anything with an alias."""
-
-    @property
-    def alias(self) -> str:
-        """Its alias."""
-        ...
-
-
 def check_errors(where: str, name: str, errors: object) -> None:
     """Refuse what says nothing of an error when an agent fails.
 
@@ -149,7 +140,7 @@ def covers(errors: Errors, error: Exception) -> bool:
     return errors(error) if callable(errors) else isinstance(error, errors)
 
 
-def named(part: Named) -> str:
+def named(part: Operand) -> str:
     """Return the alias of a part for the alias of a composition: in parentheses if it is composed itself."""
     return f"({part.alias})" if " " in part.alias else part.alias
 
