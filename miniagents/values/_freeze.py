@@ -147,7 +147,19 @@ class FrozenMapping(dict[K, V]):
             "this mapping is frozen and cannot be changed; make a changed copy: {**mapping, key: value}"
         )
 
-    __setitem__ = __delitem__ = __ior__ = pop = popitem = setdefault = update = clear  # type: ignore[assignment]  # refused by type checkers too
+    pop = popitem = setdefault = update = clear  # type: ignore[assignment]  # refused by type checkers too
+
+    @override
+    def __setitem__(self, key: Never, value: Never, /) -> NoReturn:  # type: ignore[override]  # the same
+        self.clear()
+
+    @override
+    def __delitem__(self, key: Never, /) -> NoReturn:  # type: ignore[override]  # the same
+        self.clear()
+
+    @override
+    def __ior__(self, other: Never, /) -> NoReturn:  # type: ignore[override]  # the same
+        self.clear()
 
 
 MAX_NESTING: Final = 64
