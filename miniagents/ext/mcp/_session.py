@@ -126,7 +126,8 @@ class _Connection:
         owner: the task that enters and leaves it.
         client: when it is entered.
         tools: name on the server -> tool, when it is entered.
-        gone: the server has closed it.
+        gone: the server has closed it, or does not know it any more.
+        refusal: the code and the words with which a server refuses what it does not know.
     """
 
     leave: asyncio.Event = field(default_factory=asyncio.Event)
@@ -134,11 +135,13 @@ class _Connection:
     client: Client | None = None
     tools: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
     gone: bool = False
+    refusal: tuple[int, str] | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether calls can be sent."""
-        return not self.gone and self.owner is not None and not self.owner.done()
+        entered = self.client is not None and not self.gone
+        return entered and self.owner is not None and not self.owner.done()
 
     async def stop(self, name: str) -> None:
         """End it, and wait for its end, even if this is cancelled meanwhile; it may take seconds."""
@@ -179,7 +182,7 @@ class _Session:
         calls: the running calls, with their context variables.
         connection: the last one.
         tools: name on the server -> tool, as the model knows it.
-        connecting: is held by the call that connects again.
+        again: connects again, for all calls that wait for it; None if nothing does.
     """
 
     server: MCPServerLike
@@ -194,7 +197,7 @@ class _Session:
     calls: dict[asyncio.Task[Result], Context] = field(default_factory=dict[asyncio.Task[Result], Context])
     connection: _Connection = field(default_factory=_Connection)
     tools: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
-    connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    again: asyncio.Task[None] | None = None
 
     async def start(self) -> tuple[MCPTool, ...]:
         self.name = _name_of(self.server)
@@ -260,23 +263,30 @@ class _Session:
             raise found.exceptions[0] from None
 
     async def _again(self) -> None:
-        """Connect again, unless another call just did.
+        """Connect again, once for all calls that wait for it; it goes on if one of them is cancelled.
 
         Raises:
             MCPServerError: the server cannot be reached any more.
         """
-        async with self.connecting:
-            if self.connection.is_open:
-                return
-            gone = self.connection
-            try:
-                await gone.stop(self.name)
-                await self._connect()
-            except MCPServerError as error:
-                self.connection.gone = True
-                await self.connection.stop(self.name)
-                raise MCPServerError(f"{self.name} has gone, and cannot be reached again: {error}") from error
-            _LOG.warning("%s had gone, and was connected to again.", self.name)
+        if self.again is None:
+            self.again = asyncio.create_task(self._reconnect(), name=f"connects to {self.name} again")
+            self.again.add_done_callback(self._tried)
+        await asyncio.shield(self.again)
+
+    def _tried(self, _: asyncio.Task[None]) -> None:
+        self.again = None
+
+    async def _reconnect(self) -> None:
+        if self.connection.is_open:  # another call just did
+            return
+        try:
+            await self.connection.stop(self.name)
+            await self._connect()
+        except MCPServerError as error:
+            self.connection.gone = True
+            await self.connection.stop(self.name)
+            raise MCPServerError(f"{self.name} has gone, and cannot be reached again: {error}") from error
+        _LOG.warning("%s had gone, and was connected to again.", self.name)
 
     async def _asked(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         """Have a person answer what the server asks in one of the running calls."""
@@ -296,6 +306,8 @@ class _Session:
         self.left = True
         for call in self.calls:
             call.cancel()
+        if self.again is not None:
+            self.again.cancel()
         await self.connection.stop(self.name)
 
     def _tool(self, listed: ServerTool, own: str, name: str) -> MCPTool:
@@ -388,7 +400,10 @@ class _Session:
             return await client.call_tool(own, arguments, progress_callback=note)
         except MCPError as error:
             closed = error.code == CONNECTION_CLOSED and error.message.startswith(_CLOSED)
-            if closed or (isinstance(self.server, str) and await _refuses_all(client, error)):
+            if not closed and isinstance(self.server, str) and await _refuses_all(client, error):
+                connection.refusal = error.code, error.message
+            # Another call may have found out at the same time, and closed the connection.
+            if closed or (error.code, error.message) == connection.refusal:
                 connection.gone = True
                 if closed and turns:  # else it was refused before anything was written
                     raise self._has_gone(name, connection.owner) from error

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -43,7 +44,7 @@ from miniagents.parts import AgentPart
 from miniagents.testing import scripted_model
 from tests.support.amounts import amount
 from tests.support.mcp_servers import ROOT, SERVER, odd_server
-from tests.support.sse_server import Exchange, answer, serve
+from tests.support.sse_server import Exchange, Script, answer, serve
 
 
 @asynccontextmanager
@@ -316,20 +317,18 @@ def _json(request: object, **said: object) -> str:
     return json.dumps({"jsonrpc": "2.0", "id": request, **said})
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "words"),
-    [
-        (404, -32_600, "Session not found"),
-        (404, -32_001, "Session not found"),
-        (400, -32_000, "Bad Request: No valid session ID provided"),
-    ],
-)
-async def test_an_unknown_session(status: int, code: int, words: str) -> None:
-    """M3: a server that does not know a session, in whatever words, is connected to again for the call."""
-    sessions: list[str] = []
-    calls: list[str] = []
+@dataclass
+class OldServer:
+    """A server of the old protocol over HTTP: its sessions, its calls, and how it refuses others."""
 
-    async def script(exchange: Exchange) -> None:
+    refusal: Script
+    sessions: list[str] = field(default_factory=list[str])
+    calls: list[object] = field(default_factory=list[object])
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def script(self, exchange: Exchange) -> None:
+        """Answer a request; the first one of a session when it may go on."""
         asked = exchange.request.json if exchange.request.method == "POST" else {}
         session = exchange.request.headers.get("mcp-session-id")
         results: dict[object, dict[str, object]] = {
@@ -342,14 +341,17 @@ async def test_an_unknown_session(status: int, code: int, words: str) -> None:
             "tools/call": {"content": [{"type": "text", "text": "done"}]},
         }
         method, number = asked.get("method"), asked.get("id")
+        if session is None:
+            self.began.set()
+            await self.go.wait()
         if method == "initialize":
-            sessions.append(f"session-{len(sessions)}-{id(exchange)}")
-            headers = {"Mcp-Session-Id": sessions[-1]}
+            self.sessions.append(f"session-{id(exchange)}")
+            headers = {"Mcp-Session-Id": self.sessions[-1]}
             await answer(200, _json(number, result=results[method]).encode(), headers)(exchange)
-        elif session is not None and session not in sessions:
-            await answer(status, _json(None, error={"code": code, "message": words}).encode())(exchange)
+        elif session is not None and session not in self.sessions:
+            await self.refusal(exchange)
         elif method in results:
-            calls.extend(["call"] * (method == "tools/call"))
+            self.calls += [number] * (method == "tools/call")
             await answer(200, _json(number, result=results[method]).encode())(exchange)
         elif number is not None:
             said = {"code": -32_601, "message": "Method not found"}
@@ -357,11 +359,42 @@ async def test_an_unknown_session(status: int, code: int, words: str) -> None:
         else:
             await answer(202 if asked else 405, b"")(exchange)
 
-    async with serve(script) as server, mcp_tools(server.url) as (add,):
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (404, -32_600, "Session not found"),
+        (404, -32_001, "Session not found"),
+        (400, -32_000, "Bad Request: No valid session ID provided"),
+    ],
+)
+async def test_an_unknown_session(status: int, code: int, words: str) -> None:
+    """M3: a server that does not know a session, in whatever words, is connected to again for the calls."""
+    old = OldServer(answer(status, _json(None, error={"code": code, "message": words}).encode()))
+    old.go.set()
+    async with serve(old.script) as server, mcp_tools(server.url) as (add,):
         assert await add.invoke() == "done"
-        sessions.clear()  # it was started again
-        assert await add.invoke() == "done"
-        assert len(calls) == 2
+        old.sessions.clear()  # it was started again
+        assert ["done"] * 5 == await asyncio.gather(*(add.invoke() for _ in range(5)))
+        assert (1, 6) == (len(old.sessions), len(old.calls))
+
+
+async def test_a_call_that_is_cancelled_while_it_connects() -> None:
+    """M3: if the call that connects again is cancelled, the next one gets its answer when this is done."""
+    old = OldServer(answer(404, b"gone"))
+    old.go.set()
+    async with serve(old.script) as server, mcp_tools(server.url) as (add,):
+        old.sessions.clear()
+        old.go.clear()
+        old.began.clear()
+        first = asyncio.create_task(add.invoke())
+        await old.began.wait()
+        first.cancel()
+        await asyncio.wait((first,))
+        second = asyncio.create_task(add.invoke())
+        await asyncio.wait((second,), timeout=0.05)
+        old.go.set()
+        assert await second == "done"
 
 
 async def test_an_error_with_the_code_of_a_closed_connection() -> None:
