@@ -417,18 +417,17 @@ def _header(rows: Iterator[tuple[int, list[str]]], name: str) -> list[str]:
 def _csv_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of CSV that are not empty, each with the number of its last line.
 
-    Texts of a row may be long. Their limit is one of the whole process, so it is put back after each row.
+    Texts of a row may be long. Their limit is one of the whole process: it is never put back, because rows
+    may be read in several threads.
     """
+    csv.field_size_limit(max(_LONGEST, csv.field_size_limit()))
     reader = csv.reader((line for _, line in lines_of(file, name)), strict=True)
     values: list[str] | None = []
     while values is not None:
-        before = csv.field_size_limit(_LONGEST)
         try:
             values = next(reader, None)
         except csv.Error as error:
             raise RowsError(f"{name}, line {reader.line_num}: this is not CSV: {error}.") from None
-        finally:
-            csv.field_size_limit(before)
         if values:
             yield reader.line_num, values
 

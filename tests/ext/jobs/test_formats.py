@@ -3,9 +3,13 @@
 import gzip
 import hashlib
 import json
+import os
 import sys
+import time
 import tracemalloc
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -184,6 +188,29 @@ def test_values_that_python_does_not_have(tmp_path: Path) -> None:
         parquet.write_table(pyarrow.table({"at": column}), path)
         with pytest.raises(RowsError, match="column 'at' has a value of type"):
             list(read_rows(path))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe with a name")
+def test_csv_in_threads(tmp_path: Path) -> None:
+    """Several threads can read CSV with long texts at the same time."""
+    paths = [tmp_path / "first.csv", tmp_path / "second.csv"]
+    with ThreadPoolExecutor() as threads, ExitStack() as stack:
+        counts: list[Future[int]] = []
+        for path in paths:
+            path.write_text("text\n")
+            rows = read_rows(path)
+            path.unlink()
+            os.mkfifo(path)
+            counts.append(threads.submit(rows.count))
+        ends = [stack.enter_context(path.open("w")) for path in paths]
+        for end in ends:  # each thread waits for its row, the second one behind the first one
+            end.write("text\n")
+            end.flush()
+            time.sleep(0.1)
+        for count, end in zip(counts, ends, strict=True):
+            end.write(f"{'x' * 140_000}\n")
+            end.close()
+            assert 1 == count.result(10)
 
 
 @pytest.mark.gate("half a second for each form")
