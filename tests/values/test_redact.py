@@ -124,6 +124,21 @@ def test_redacting_is_linear() -> None:
         )  # of 300,000: 0.2, or 100 if quadratic
 
 
+INTRODUCING = (
+    *("bearer ", "api key=", "API_KEY provided: ", "secret=", "secret_access_key=", "access_key_id="),
+    *("private-key=", "encryption_key=", "signing_key=", "account-key=", "shared_key=", "subscription-key="),
+    *("access_token=", "auth-token=", "refresh_token=", "session_token=", "id_token=", "bearer_token="),
+    *("security_token=", "password=", "passwd=", "passphrase=", "pwd=", "authorization="),
+)
+
+
+@pytest.mark.parametrize("word", INTRODUCING)
+def test_words_that_introduce_a_secret(word: str) -> None:
+    """Each word that introduces a credential does so, also in capital letters."""
+    for text in (word, word.upper()):
+        assert f"see: {text}[redacted]" == redact_keys(f"see: {text}hunter22")
+
+
 def test_safe_traceback() -> None:
     """A5: an error in a log has its traceback, without keys and without sequences that control a terminal."""
     try:
