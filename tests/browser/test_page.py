@@ -605,6 +605,7 @@ class TestLive:
             await answered(page, 5)
             await page.reload()
             await expect(said).to_have_text(["count 200", "stop it", "what is next", "count 100", "and more"])
+            await expect(page.locator(".answer").first.locator(".notice")).to_have_text("Interrupted.")
 
     async def test_say_before_it_has_begun(self, tmp_path: Path) -> None:
         """What is said before the server has said that it begins is sent then; nothing is lost if it refuses."""

@@ -214,3 +214,23 @@ async def test_there_and_back() -> None:
     streamed = [each.as_data()["part"] for each in frames if isinstance(each, MessagePart)]
     assert (streamed, "Look.", "r") == (told["parts"], told["text"], told["run"])
     assert "unknown" not in str(told)
+
+
+async def test_what_the_user_interrupted() -> None:
+    """A page is told of an answer that was kept that the user has interrupted it."""
+    frames: list[Frame] = [
+        MessageBegan(0, "assistant"),
+        MessagePart(0, "One "),
+        MessagePart(0, Finish("interrupted")),
+        MessageEnded(0),
+        MessageBegan(1, "user", when="interrupt", id="m-1"),
+        MessagePart(1, "Stop"),
+        MessageEnded(1),
+        MessageBegan(2, "assistant"),
+        MessagePart(2, "Well."),
+        MessageEnded(2),
+        RunEnded("finished"),
+    ]
+    async with MiniAgents():
+        told = shown(messages_of_run("r", frames, None), bool)
+    assert ["interrupted", None, "finished"] == [each["ended"] for each in told]

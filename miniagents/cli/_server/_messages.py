@@ -335,11 +335,12 @@ def _shown(message: Message, has_picture: Callable[[str], bool]) -> dict[str, ob
     note = _note(message)
     seconds = note.get("seconds")
     run = run_in(message)
+    cut = getattr(message, "finish_reason", None) == "interrupted"  # by what the user said meanwhile
     return {
         "parts": _data_in(message),
         "usage": None,
         "seconds": seconds if isinstance(seconds, int | float) else None,
-        "ended": _text(note.get("ended")) or None,
+        "ended": _text(note.get("ended")) or ("interrupted" if cut else None),
         "sentence": _text(note.get("sentence")),
         "run": run if has_picture(run) else None,
         "decided": note.get("decided"),
