@@ -226,6 +226,8 @@ class _Elements(_FieldTransformer[object]):
             for each in items[given:]:
                 self.target.append(each)
             self._seen = len(items)
+        elif not self._valid:  # what did not fit is no part of the value: its key has come twice
+            raise self.changed()
 
     @override
     def finish(self) -> None:

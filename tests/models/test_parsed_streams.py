@@ -327,6 +327,16 @@ async def test_all_of_the_value_is_shown(pieces: list[str], value: Basket | None
         assert repr((whole.fruits, whole.prices, whole.shop)) == repr(([*fruits], [*prices], "".join(shop)))
 
 
+async def test_a_list_that_comes_twice() -> None:
+    """If a list with an element that does not fit comes again, readers got another one: an error."""
+    async with MiniAgents():
+        pieces = ['{"title": "North", "cities": ["Oslo", 1], ', '"cities": ["Rome"]}']
+        replies = scripted_model(pieces).as_type(Trip, repairs=0).inquire("Where?")
+        with pytest.raises(TypedAnswerError, match=r"Trip.cities was already read, and is different"):
+            await replies.elements("cities")
+        assert Trip(title="North", cities=["Rome"]) == await replies.parsed
+
+
 async def test_no_value() -> None:
     """The error of the answer is that of its value, the very object."""
     async with MiniAgents():
