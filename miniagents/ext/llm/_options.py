@@ -73,11 +73,17 @@ class ModelOptions:
         return Wanted.of(self.tools, self.tool_choice, self.answer_schema)
 
     def check(self) -> None:
-        """Refuse numbers that no provider accepts, and what is no number, such as a text of the environment.
+        """Refuse numbers that no provider accepts, and what is no number or no text where one is needed.
 
         Raises:
-            LLMConfigError: a number is out of range, or none; the text names the keyword.
+            LLMConfigError: a keyword is of another type, or out of range; the text names it.
         """
+        for name in ("model", "system", "api_key", "base_url"):
+            text: object = getattr(self, name)
+            if text is not None and not isinstance(text, str | SecretStr):  # a key is not shown
+                raise LLMConfigError(f"{name} is of type {type(text).__name__}; give a text")
+        if self.extra is not None and not isinstance(cast("object", self.extra), Mapping):
+            raise LLMConfigError(f"extra={self.extra!r} is not a mapping; give fields by name")
         for name in ("max_tokens", "temperature", "max_retries"):
             number: object = getattr(self, name)
             kind = int | float if name == "temperature" else int

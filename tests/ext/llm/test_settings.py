@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from pydantic import SecretStr
 
-from miniagents import LLMConfigError, MiniAgent, MiniAgents
+from miniagents import LLMConfigError, MiniAgent, MiniAgents, SystemMessage
 from miniagents.ext.llm import Provider
 from miniagents.ext.llm._options import Extras, ModelOptions
 from miniagents.ext.llm._settings import Endpoint, server_of
@@ -135,6 +135,17 @@ def test_numbers(name: str, options: ModelOptions) -> None:
     ModelOptions(max_tokens=1, temperature=0.0, max_retries=0).check()
     ModelOptions(temperature=1).check()
     ModelOptions().check()
+
+
+@pytest.mark.parametrize("name", ["model", "system", "api_key", "base_url", "extra"])
+async def test_no_texts(name: str) -> None:
+    """What is no text, such as a message as system=, or no mapping as extra=, is refused by its name."""
+    given = {"model": "m", "api_key": "none", name: SystemMessage("Be brief.")}
+    async with MiniAgents():
+        with pytest.raises(
+            LLMConfigError, match=f"^{name}( is of type SystemMessage; give a t|=.* is not a m)"
+        ):
+            await cast("Callable[..., MiniAgent]", openai_agent.fork)(**given).inquire("Hi")
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "temperature", "max_retries"])
