@@ -64,7 +64,7 @@ async def adialog_loop(
 
     Raises:
         Exception: any other error of an agent.
-        TypeError: it is interactive already, or the block is ``durable``.
+        TypeError: what is given is no agent, or is interactive already, or the block is ``durable``.
 
     Example:
         >>> from miniagents import MiniAgents, StopLoop, adialog_loop
@@ -73,8 +73,8 @@ async def adialog_loop(
         >>> print(MiniAgents().run(adialog_loop(user, model)))
         Me.
     """
-    user, assistant = cast("_AnyAgent", user_agent), cast("_AnyAgent", assistant_agent)
-    keeper = cast("_AnyAgent | None", history_agent)
+    user, assistant = _agent("user_agent", user_agent), _agent("assistant_agent", assistant_agent)
+    keeper = None if history_agent is None else _agent("history_agent", history_agent)
     own = user.defaults.get("chat_history")
     if isinstance(own, KeepsHistory):
         # The loop stores the history, so the user agent must not store it a second time.
@@ -118,6 +118,15 @@ async def adialog_loop(
                     answering, talk = call.reply_sequence(finish_call=False), _Talk(call, known, later)
     except END_OF_LOOP:
         return answer
+
+
+def _agent(name: str, given: object) -> _AnyAgent:
+    if isinstance(given, MiniAgent):
+        return cast("_AnyAgent", given)
+    kind = type(given).__name__
+    raise TypeError(
+        f"adialog_loop({name}=...) is of type {kind}; give an agent. The one of a history is history.agent."
+    )
 
 
 def _listening(user: _AnyAgent, assistant: _AnyAgent) -> tuple[_AnyAgent, InteractiveAgent[Message, Message]]:

@@ -17,7 +17,7 @@ Example:
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from miniagents.agents import InteractionContext, MiniAgent, miniagent
 from miniagents.messages import AssistantMessage, InputMessage, Message, MessagePromise, UserMessage
@@ -56,7 +56,11 @@ async def console_user_agent(
     Raises:
         EOFError: the user typed `exit`, or the input has ended: the end of a dialog.
         KeyboardInterrupt: Ctrl-C at the prompt.
+        TypeError: `chat_history` is no history.
     """
+    if not isinstance(cast("object", chat_history), ChatHistory | None):
+        msg = f"chat_history={chat_history!r} is no history; give one, such as ChatHistoryMD('CHAT.md')."
+        raise TypeError(msg)
     screen = Screen.of_process()
     promises = aiter(ctx.message_promises)
     if interactive and (first := await anext(promises, None)) is not None:

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import AsyncGenerator, MutableMapping
+from typing import cast
 
 import pytest
 from typing_extensions import override
@@ -14,6 +15,7 @@ from miniagents import (
     AssistantMessage,
     InteractionContext,
     Message,
+    MiniAgent,
     MiniAgents,
     UserMessage,
     achain_loop,
@@ -21,7 +23,7 @@ from miniagents import (
     miniagent,
 )
 from miniagents.ext import misc_agents
-from miniagents.ext.chat_history import InMemoryChatHistory
+from miniagents.ext.chat_history import ChatHistory, InMemoryChatHistory
 from miniagents.ext.console_user_agent import console_user_agent, create_console_user_agent
 from miniagents.types import InputMessage
 
@@ -129,6 +131,21 @@ async def test_in_a_chain_it_keeps_the_history_itself(monkeypatch: pytest.Monkey
     async with MiniAgents():
         await achain_loop([user_agent, AWAIT, echo_agent])
     assert ["one", "you said one", "two"] == [str(each) for each in await history.load()]
+
+
+async def test_what_is_no_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of a history, and a history in the place of its agent, are refused before the user types."""
+    type_in(monkeypatch, "hello\n")
+    user_agent = console_user_agent.fork(chat_history=cast("ChatHistory", "CHAT.md"))
+    keeper = cast("MiniAgent", InMemoryChatHistory())
+    async with MiniAgents():
+        with pytest.raises(TypeError, match=r"'CHAT\.md' is no history; give .*ChatHistoryMD\('CHAT\.md'\)"):
+            await adialog_loop(user_agent, echo_agent)
+        with pytest.raises(
+            TypeError, match=r"history_agent=\.\.\.\) is of type In.* give .*history\.agent\."
+        ):
+            await adialog_loop(console_user_agent, echo_agent, keeper)
+    assert "hello\n" == sys.stdin.readline()
 
 
 async def test_an_error_of_what_it_shows_is_raised(
