@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeAlias, TypeVar, c
 
 from typing_extensions import override
 
-from miniagents.values import UnresolvedPromiseError
+from miniagents.values import UnresolvedPromiseError, name_of
 
 from ._buffer import NoReplayBuffer, ReplayBuffer
 from ._context import WITHIN_HANDLER, Context, current_context
@@ -74,7 +74,8 @@ async def _guarded(event: Event) -> None:
     try:
         await event()
     except Exception:
-        logger.exception("A handler raised; the run that it was called for is not affected.")
+        text = "The handler %s raised; the run that it was called for is not affected."
+        logger.exception(text, name_of(event))
 
 
 async def call_handlers(handlers: Sequence[Handler[P, R]], promise: P, result: R) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import pytest
 
 from miniagents.messages import Message, MessageSequencePromise
 from miniagents.streams import Promise, PromisingContext
-from miniagents.streams._promise import call_handlers, post_event
+from miniagents.streams._promise import Handler, call_handlers, post_event
 from tests.support.sources import Source, turns
 
 
@@ -70,10 +71,20 @@ async def test_a_failing_event_is_logged(caplog: pytest.LogCaptureFixture) -> No
             post_event(context, event("bad", told, error=OSError("disk full")))
             post_event(context, event("good", told))
     assert ["bad begins", "good begins", "good ends"] == told
-    assert ["A handler raised; the run that it was called for is not affected."] == [
+    assert ["The handler happen raised; the run that it was called for is not affected."] == [
         record.getMessage() for record in caplog.records
     ]
     assert "disk full" in caplog.text
+
+
+async def test_a_handler_that_is_not_async(caplog: pytest.LogCaptureFixture) -> None:
+    """A handler that cannot be awaited is logged by its name: no line of it is in the traceback."""
+
+    def keep(promise: int, result: int) -> None: ...
+
+    with caplog.at_level(logging.ERROR, "miniagents"):
+        await call_handlers([cast("Handler[int, int]", keep)], 1, 2)
+    assert "The handler keep raised; the run that it was called for is not affected." in caplog.text
 
 
 async def test_handlers_are_guarded_against_each_other(caplog: pytest.LogCaptureFixture) -> None:
