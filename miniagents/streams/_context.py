@@ -687,7 +687,13 @@ class PromisingContext:
 
         Args:
             observer: gets events after the observers that were added before.
+
+        Raises:
+            TypeError: it is not an `Observer`, but for example a function or a class of observers.
         """
+        if not isinstance(cast("object", observer), Observer):
+            msg = f"{observer!r} is no observer; give an object of a class that is derived from Observer."
+            raise TypeError(msg)
         self._own_observers.append(observer)
         self._gather_observers()
 

@@ -9,6 +9,7 @@ import logging
 import weakref
 from collections.abc import AsyncGenerator
 from contextvars import ContextVar
+from typing import cast
 
 import pytest
 from reactivex import operators as ops
@@ -509,6 +510,13 @@ async def test_those_who_come_later() -> None:
         third = run_events()
         await slow_model.inquire(size=0)
         assert (await anext(aiter(third))).run.number == 3
+
+
+def test_what_is_no_observer() -> None:
+    """A function, and a class in the place of its object, are refused where they are given."""
+    for wrong in (print, Observer):
+        with pytest.raises(TypeError, match=r" is no observer; give an object of a class that is derived"):
+            MiniAgents(observers=[cast("Observer", wrong)])
 
 
 async def test_an_observer_of_two_contexts() -> None:
