@@ -266,7 +266,7 @@ def depth_of(value: object) -> int:
         return value.__frozen_depth__()
     if is_mapping(value):
         return 1 + max(map(depth_of, (*value.keys(), *value.values())), default=0)
-    if _is_tuple(value) or is_set(value) or _is_list(value):  # a list is in a model that is not `Frozen`
+    if is_tuple(value) or is_set(value) or is_list(value):  # a list is in a model that is not `Frozen`
         return 1 + max(map(depth_of, value), default=0)
     if isinstance(value, BaseModel):
         return 1 + max(map(depth_of, model_data(value).values()), default=0)
@@ -314,9 +314,9 @@ class _Freezer:
     def _content(self, value: object, path: DataPath) -> object:
         if is_mapping(value):
             return self._mapping(value, path)
-        if _is_tuple(value):
+        if is_tuple(value):
             return self._tuple(value, path)
-        if _is_list(value):
+        if is_list(value):
             return tuple(self._items(value, path))
         if is_set(value):
             return self._set(value, path)
@@ -443,11 +443,13 @@ def is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
     return isinstance(value, Mapping)
 
 
-def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
+def is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
+    """Return whether a value is a tuple."""
     return isinstance(value, tuple)
 
 
-def _is_list(value: object) -> TypeGuard[list[object]]:
+def is_list(value: object) -> TypeGuard[list[object]]:
+    """Return whether a value is a list."""
     return isinstance(value, list)
 
 

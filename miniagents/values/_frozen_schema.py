@@ -14,6 +14,8 @@ from typing import Any, Final, TypeGuard
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from ._freeze import is_list, is_tuple
+
 Thaw = Callable[[object, Callable[[object], object]], object]
 Node = dict[str, object]
 
@@ -48,9 +50,9 @@ class _Walk:
         self._done: set[str] = set()
 
     def walk(self, node: object) -> object:
-        if _is_list(node):
+        if is_list(node):
             return [self.walk(item) for item in node]
-        if _is_tuple(node):
+        if is_tuple(node):
             return tuple(self.walk(item) for item in node)
         if not _is_node(node) or node.get("type") in _FOREIGN:
             return node
@@ -79,14 +81,6 @@ class _Walk:
 
 def _is_node(value: object) -> TypeGuard[Node]:
     return isinstance(value, dict)
-
-
-def _is_list(value: object) -> TypeGuard[list[object]]:
-    return isinstance(value, list)
-
-
-def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
-    return isinstance(value, tuple)
 
 
 def _is_schema(value: object) -> TypeGuard[CoreSchema]:
