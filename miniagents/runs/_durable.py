@@ -43,6 +43,7 @@ from ._stores import Event, Lease, RunRecord, RunStore
 
 _LOG: Final = logging.getLogger("miniagents.runs")
 _PAUSES: Final = (0.01, 0.5)  # seconds: the first and the longest between two looks
+_TURNS: Final = 10  # of the event loop: what has waited for something that has come goes on within them
 _LEAVING: Final = 1.0  # seconds that a block which is cancelled while it begins waits at most for its journal
 
 
@@ -97,10 +98,11 @@ class LoggedCalls:
         self._timer: asyncio.Handle | None = None  # of the next look
         self._pause = _PAUSES[0]
         self._waited: float | None = None  # loop time since which every call waits
+        self._turns = 0  # in which every call waits, and it has waited long enough
         self._before: Counter[str] = Counter()  # how often each call was made by this process
         # Calls, and answers: what is inside of them is not called again, or may not be.
         self._played: set[str] = {*log.questions.begun}
-        self._cut, self._inner = unsure_calls(events)
+        self._cut, self._inner, self._began = unsure_calls(events)
         self._log = log
         self._head = head
         self._version = head.version
@@ -118,7 +120,11 @@ class LoggedCalls:
     def unasked(self) -> tuple[str, ...]:
         """The names of calls of this version in the log that were not made this time."""
         kept = (each for each in chain.from_iterable(self._kept.values()) if each.version == self._version)
-        left = Counter(each.name for each in kept if self._played.isdisjoint(each.place[:-1]))
+        left = Counter(
+            each.name
+            for each in kept
+            if self._played.isdisjoint(each.place[:-1]) and not self._is_cancelled(each.span)
+        )
         return tuple((left - self._inner).elements())
 
     async def __aenter__(self) -> Self:
@@ -164,7 +170,7 @@ class LoggedCalls:
 
     def _look_soon(self) -> None:
         """Look soon whether every call waits for an answer, and again until that is so or none waits."""
-        self._pause, self._waited = _PAUSES[0], None
+        self._pause, self._waited, self._turns = _PAUSES[0], None, 0
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_soon(self._look, context=Variables())
 
@@ -175,10 +181,14 @@ class LoggedCalls:
             return
         pause = self._pause
         if questions.acting or not _all_wait(self._context.tasks, questions):
-            self._waited, self._pause = None, min(2 * pause, _PAUSES[1])
+            self._waited, self._turns, self._pause = None, 0, min(2 * pause, _PAUSES[1])
         else:
             self._waited = loop.time() if self._waited is None else self._waited
             pause = self._waited + self._linger - loop.time()
+            if pause <= 0 and self._turns < _TURNS:  # one of them may be about to go on
+                self._turns += 1
+                self._timer = loop.call_soon(self._look, context=Variables())
+                return
             if pause <= 0:
                 self._park(self._on_wait)
                 return
@@ -195,9 +205,17 @@ class LoggedCalls:
 
     def _check_claimed(self) -> None:
         """Raise an error if a run that was parked has not made its calls again."""
-        names = [*self.unasked, *self._log.questions.not_claimed]
+        names = [*self.unasked, *self._log.questions.not_claimed(self._is_cancelled)]
         if names and self._log.questions.was_parked:
             raise self._diverged(f"it does not come again to {', '.join(names)}")
+
+    def _is_cancelled(self, span: int) -> bool:
+        """Return whether a call of the log was made in a branch that is cancelled now, perhaps earlier."""
+        way: list[str] = []
+        while span in self._began:
+            span, _, alias = self._began[span]
+            way.insert(0, alias)
+        return any(tuple(way[:end]) in self._log.cancelled for end in range(1, len(way) + 1))
 
     def _check_new(self, name: str) -> None:
         """Refuse a new call of a run that was parked, before it has asked again what it waited for."""

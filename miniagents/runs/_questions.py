@@ -107,6 +107,7 @@ class _Known:
 
     asked: dict[str, Question] = field(default_factory=dict[str, Question])
     inside: dict[str, list[str]] = field(default_factory=dict[str, "list[str]"])
+    spans: dict[str, int] = field(default_factory=dict[str, int])  # of the calls that asked them
     answers: dict[str, Json] = field(default_factory=dict[str, Json])
     early: dict[str, str] = field(default_factory=dict[str, str])  # the topics of values that came early
     void: set[str] = field(default_factory=set[str])
@@ -121,10 +122,11 @@ class _Known:
         last = max((at for at, event in enumerate(events) if event[:1] == ["parked"]), default=-1)
         for at, event in enumerate(events):
             match event:
-                case ["question", _, str(key), str(kind), dict(shown), str(digest), due, *inside]:
+                case ["question", int(span), str(key), str(kind), dict(shown), str(digest), due, *inside]:
                     due = cast("float | None", due)
                     known.asked[key] = Question(run, key, kind, shown, digest, due, version)
                     known.inside[key] = [*map(str, inside)]
+                    known.spans[key] = span
                     known.void.discard(key)
                 case ["answer", _, str(key), data, *early]:
                     known.answers[key] = data
@@ -764,15 +766,19 @@ class RunQuestions:
         parked = self._known.parked
         return not parked or not parked.isdisjoint(self.claimed)
 
-    @property
-    def not_claimed(self) -> list[str]:
-        """The questions that were answered, and not asked again."""
+    def not_claimed(self, is_cancelled: Callable[[int], bool]) -> list[str]:
+        """Return the questions that were answered, and not asked again.
+
+        Args:
+            is_cancelled: whether the call of a span is cancelled now, so that it need not ask again.
+        """
         return [
             f"the {each.kind} {json.dumps(each.shown.get('text') or each.shown.get('tool') or each.id)}"
             for key, each in self._known.asked.items()
             if key in self._known.answers
             and key not in self.claimed
             and self.begun.isdisjoint(self._known.inside[key])
+            and not is_cancelled(self._known.spans.get(key, 0))
         ]
 
     def forget(self, inside: str) -> None:

@@ -89,6 +89,8 @@ class RunLog(Observer):
         error: why nothing can be added any more; None if it can.
         questions: carries the questions of the run.
         dialogs: writes what is said to the run's interactive agents.
+        cancelled: the calls of this process that were cancelled, each as the aliases of its callers, the
+            outermost first, and its own.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -121,6 +123,7 @@ class RunLog(Observer):
     ) -> None:
         self.end: RunEnd = RunEnd(may_begin_again)
         self.error: JournalError | None = None
+        self.cancelled: set[tuple[str, ...]] = set()
         self._store = store
         self._lease = lease
         self._run = run = lease.run
@@ -347,11 +350,18 @@ class RunLog(Observer):
             at = _micro(event.at, run)
             self.add(["model", span, at, event.provider, event.model, event.server, event.stream])
         elif isinstance(event, RunEnded):
+            if event.outcome == "cancelled":
+                self.cancelled.add(self._way_to(run))
             error = None if event.error is None else cast("Json", error_data(event.error))
             data = [encode_data(each, _shown) for each in event.messages]
             for message in range(len(data)):
                 self._last_times.pop((span, message), None)
             self.add(["call_end", span, _micro(event.at, run), event.outcome, error, data])
+
+    def _way_to(self, run: RunInfo | None) -> tuple[str, ...]:
+        if run is None or run.number not in self._spans:
+            return ()
+        return (*self._way_to(run.parent), run.alias)
 
     def _add_parts(self, span: int, event: PartsCame) -> None:
         """Add parts; if the last event has parts of the same message, they are added to that one."""
@@ -448,12 +458,14 @@ class KeptCall(NamedTuple):
     """A call that is complete.
 
     Attributes:
+        span: of it.
         name: of the agent or the tool.
         events: what was recorded of it.
         version: of the agents that made it.
         place: the numbers of the calls that it was made inside of, and its own.
     """
 
+    span: int
     name: str
     events: tuple[RecordedEvent, ...]
     version: str
@@ -499,9 +511,17 @@ def _calls(events: Iterable[Event]) -> Iterator[tuple[str, str, KeptCall]]:
         match event:
             case ["parts", int(span), int(message), list(data), _]:
                 parts[span, message] += data
-            case ["kept" | "failed" as kind, _, str(key), str(name), str(version), list(rows), list(place)]:
+            case [
+                "kept" | "failed" as kind,
+                int(span),
+                str(key),
+                str(name),
+                str(version),
+                list(rows),
+                list(at),
+            ]:
                 recorded = tuple(_recorded(rows, parts))
-                yield kind, key, KeptCall(name, recorded, version, tuple(map(str, place)))
+                yield kind, key, KeptCall(span, name, recorded, version, tuple(map(str, at)))
             case ["kept" | "failed", int(_)]:
                 pass  # its texts were dropped
             case ["kept" | "failed", *_]:
@@ -516,7 +536,9 @@ def _calls(events: Iterable[Event]) -> Iterator[tuple[str, str, KeptCall]]:
                 pass
 
 
-def unsure_calls(events: Iterable[Event]) -> tuple[Counter[str], Counter[str]]:
+def unsure_calls(
+    events: Iterable[Event],
+) -> tuple[Counter[str], Counter[str], Mapping[int, tuple[int, str, str]]]:
     """Return the names of calls that may be made or not when the run begins again.
 
     Args:
@@ -524,7 +546,8 @@ def unsure_calls(events: Iterable[Event]) -> tuple[Counter[str], Counter[str]]:
 
     Returns:
         Of calls that began, and whose answer is not kept; and of calls that are kept, but made by a call that
-        is kept itself, or in a branch that was cancelled: it may be cancelled earlier now.
+        is kept itself, or in a branch that was cancelled: it may be cancelled earlier now. And the caller,
+        the kind and the alias of each call.
     """
     began: dict[int, tuple[int, str, str]] = {}
     outcomes: dict[int, str] = {}
@@ -550,7 +573,7 @@ def unsure_calls(events: Iterable[Event]) -> tuple[Counter[str], Counter[str]]:
         while outer in began and outer not in kept and outcomes.get(outer) != "cancelled":
             outer = began[outer][0]
         inner[name] += outer in began
-    return cut, inner
+    return cut, inner, began
 
 
 def _recorded(

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +26,7 @@ from miniagents import (
     UserMessage,
     miniagent,
     model_agent,
+    race,
     tool,
 )
 from miniagents.ext.chat_history import InMemoryChatHistory
@@ -309,6 +311,34 @@ async def test_what_follows_one_of_two_answers() -> None:
         await eventually(lambda: parked(journal, run))
         await runs.answer(run, other.id, "no")
         assert (["Paid."], "finished") == await texts(runs, run)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_race_of_people(at_once: bool) -> None:
+    """The first who has answered all wins a race, also if another one had answered something before."""
+    look = scripted_model(then="Paris?", alias="LOOK")
+
+    @miniagent(alias="TRAVEL_OFFICE")
+    async def office(ctx: InteractionContext) -> None:
+        where = await ask(str(await look.inquire("Where?")))
+        ctx.reply(f"{where} on {await ask('When?')}")
+
+    @miniagent(alias="BOSS")
+    async def boss(ctx: InteractionContext) -> None:
+        ctx.reply(await ask("Shall nobody travel?"))
+
+    async with running({"trip": race(office, boss)}) as (runs, journal):
+        run = await runs.begin("trip")
+
+        async def question(text: str) -> Question | None:
+            found = [each for each in await runs.questions(run) if each.shown["text"] == text]
+            return found[0] if found and await parked(journal, run) else None
+
+        for text in ("Paris?", *([] if at_once else ["When?"]), "Shall nobody travel?"):
+            waits = await eventually(partial(question, text))
+            if text != "When?":
+                await runs.answer(run, cast("Question", waits).id, "No.")
+        assert (["No."], "finished") == await texts(runs, run)
 
 
 async def test_a_wait_that_is_given_up() -> None:
