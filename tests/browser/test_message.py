@@ -1,9 +1,10 @@
 """A message on the page of `miniagents serve`: each part that a frame can have is shown, in a real browser."""
 
 from base64 import b64encode
-from typing import cast
+from typing import Literal, cast
 
 import pytest
+from pydantic import BaseModel
 
 from miniagents.ext.web import DataPart, MessagePart
 from miniagents.ext.web._frames import FramePart
@@ -152,3 +153,45 @@ async def test_images() -> None:
         )
     assert shown.split("\n") == ["Save the image", "https://a.b/c.png"]
     assert loaded == [["data:image/gif;", 1]]
+
+
+READ = """
+async ([schema, given, changes]) => {
+  const { field } = await import("/page/fields.js");
+  const { node, read } = field(schema, given ?? undefined);
+  document.body.replaceChildren(node);
+  for (const [name, value] of Object.entries(changes))
+    [...node.querySelectorAll("label")].find((each) => each.textContent.startsWith(name)).control.value = value;
+  return read();
+}
+"""
+
+
+class City(BaseModel):
+    """Where somebody lives."""
+
+    name: str
+
+
+class Letter(BaseModel):
+    """All kinds of fields that may be left out."""
+
+    text: str
+    note: str | None = "none"
+    copies: int | None = 10
+    color: bool | None = True
+    size: Literal["A4", "A5"] | None = "A4"
+    city: City | None = None
+
+
+async def test_what_is_not_changed() -> None:
+    """A form changes only what its user changes: null stays null, line breaks stay, and what is optional is left out."""
+    null: dict[str, object] = dict.fromkeys(("note", "copies", "color", "size", "city"))
+    given: dict[str, object] = {"text": "one\r\ntwo", **null}
+    async with page_modules() as page:
+        schema = Letter.model_json_schema()
+        assert given == await page.evaluate(READ, [schema, given, {}])
+        changed = {"Copies": "2", "Size": "1"}
+        assert {**given, "copies": 2, "size": "A5"} == await page.evaluate(READ, [schema, given, changed])
+        new = {"text": "Hi", "note": "none", "copies": 10, "color": True, "size": "A4", "city": None}
+        assert new == await page.evaluate(READ, [schema, None, {"Text": "Hi"}])

@@ -19,15 +19,16 @@ export function field(schema, given) {
   return part(schema, given, schema.title ?? "Answer", true, schema.$defs ?? {});
 }
 
-function part(written, given, name, needed, defs) {
+function part(written, known, name, needed, defs) {
   const schema = plain(written, defs);
   const { properties } = schema;
-  const isObject = given === undefined || (typeof given === "object" && given !== null && !Array.isArray(given));
+  const given = known === undefined ? schema.default : known;
+  const isObject = given === undefined ? needed : (typeof given === "object" && given !== null && !Array.isArray(given));
   if (schema.type === "object" && properties && Object.keys(properties).length && isObject && !extra(given, properties)) {
     return fieldset(schema, given ?? {}, defs);
   }
   const id = `field-${(made += 1)}`;
-  const [control, read] = control_of(schema, given ?? schema.default, id);
+  const [control, read] = control_of(schema, given, id);
   const text = schema.title ?? name;
   const isCheck = control.type === "checkbox";
   const label = element("label", { for: id }, needed || isCheck ? text : `${text} (optional)`);
@@ -73,15 +74,16 @@ function rest(schema, name) {
   return others;
 }
 
-/** The control for a value, and what reads it; `undefined`: it is empty. */
+/** The control for a value, and what reads it; `undefined`: it is empty. What nobody changes stays as it was given. */
 function control_of(schema, given, id) {
   const choices = schema.enum ?? (schema.const === undefined ? null : [schema.const]);
   if (choices) {
     const options = choices.map((each, at) => element("option", { value: at, selected: JSON.stringify(each) === JSON.stringify(given) }, written(each)));
-    const select = element("select", { id }, given === undefined ? element("option", { value: "" }, "") : null, ...options);
-    return [select, () => (select.value === "" ? undefined : choices[Number(select.value)])];
+    const none = given === undefined || given === null;
+    const select = element("select", { id }, none ? element("option", { value: "" }, "") : null, ...options);
+    return [select, () => (select.value === "" ? given : choices[Number(select.value)])];
   }
-  if (schema.type === "boolean" && typeof (given ?? false) === "boolean") {
+  if (schema.type === "boolean" && (given === undefined || typeof given === "boolean")) {
     const check = element("input", { id, type: "checkbox" });
     check.checked = given ?? false;
     return [check, () => check.checked];
@@ -89,17 +91,23 @@ function control_of(schema, given, id) {
   if (["integer", "number"].includes(schema.type) && isNumber(given ?? 0)) {
     const input = element("input", { id, inputmode: "decimal", autocomplete: "off" });
     input.value = isNumber(given) ? written(given) : "";
-    return [input, () => number(input.value.trim())];
+    return [input, unlessKept(input, given, () => number(input.value.trim()))];
   }
   if (schema.type === "string" && typeof (given ?? "") === "string") {
     const type = INPUTS[schema.format];
     const input = type ? element("input", { id, type }) : element("textarea", { id, rows: 1, dir: "auto" });
     input.value = given ?? "";
-    return [input, () => (input.value === "" && given === undefined ? undefined : input.value)];
+    return [input, unlessKept(input, given, () => input.value)];
   }
   const area = element("textarea", { id, rows: 3, placeholder: "JSON", spellcheck: "false" });
   area.value = given === undefined ? "" : JSON.stringify(given, null, 2);
   return [area, () => json(area.value.trim())];
+}
+
+/** Read a field; if it shows what it showed at first, return the value for which it did. */
+function unlessKept(input, given, read) {
+  const first = input.value;
+  return () => (input.value === first ? given : read());
 }
 
 function number(text) {
