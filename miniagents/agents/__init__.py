@@ -10,6 +10,7 @@ from ._algebra._race import race
 from ._algebra._race_report import RaceEntry, RaceLostError, RaceReport
 from ._algebra._retry import RetryPolicy
 from ._algebra._route import Route, route
+from ._annotations import evaluated
 from ._base_agent import BaseAgent
 from ._call import AgentCall, Delivery, InteractiveCall
 from ._chain_loop import ChainItem, achain_loop
@@ -51,6 +52,7 @@ __all__ = [
     "Wrapper",
     "achain_loop",
     "adialog_loop",
+    "evaluated",
     "fallback",
     "identity",
     "miniagent",

@@ -95,12 +95,8 @@ def _is_bare(annotation: object, context: str) -> bool:
 
 
 def _resolved(annotation: object, function: Callable[..., object], name: str) -> object:
-    home = _home(function)
-    holder = SimpleNamespace(__annotations__={"ctx": annotation})
     try:
-        return cast(
-            "object", get_type_hints(holder, getattr(home, "__globals__", {}), _local_names(home))["ctx"]
-        )
+        return evaluated(annotation, function)
     except NameError as error:
         msg = (
             f"{name} is an agent for {shown(annotation)}, but {error.name!r} cannot be found in its module. "
@@ -108,6 +104,27 @@ def _resolved(annotation: object, function: Callable[..., object], name: str) ->
             "the top of the module, and import them outside of `if TYPE_CHECKING:`."
         )
         raise TypeError(msg) from error
+
+
+def evaluated(annotation: object, function: Callable[..., object], *, extras: bool = False) -> object:
+    """Return an annotation of a function as a type; a text has the names that the function sees.
+
+    Args:
+        annotation: of one parameter.
+        function: has the parameter.
+        extras: whether an `Annotated` stays one.
+
+    Raises:
+        NameError: a name in it cannot be found.
+
+    Example:
+        >>> evaluated("tuple[int, ...]", lambda numbers: None)
+        tuple[int, ...]
+    """
+    home = _home(function)
+    holder = SimpleNamespace(__annotations__={"it": annotation})
+    names: dict[str, object] = getattr(home, "__globals__", {})
+    return cast("object", get_type_hints(holder, names, _local_names(home), include_extras=extras)["it"])
 
 
 def _home(function: object) -> object:

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import override
 
+from miniagents.agents import evaluated
 from miniagents.values import FrozenMapping, freeze
 
 from ._errors import SchemaError, ToolArgumentsError
@@ -261,15 +262,33 @@ def sentence_at(steps: Iterable[str | int], text: str) -> str:
     return f"{path}: {text}" if path else text
 
 
+def parameters_of(function: Callable[..., object]) -> list[inspect.Parameter]:
+    """Return the parameters of a function with their types.
+
+    Only type checkers have to know the type of what it returns, and of what a model cannot give.
+
+    Raises:
+        NameError: a name in another type cannot be found; or, as `inspect.signature`, another error.
+    """
+    try:
+        return [*inspect.signature(function, eval_str=True).parameters.values()]
+    except NameError:
+        return [
+            each
+            if each.kind is _NO_NAME
+            else each.replace(annotation=evaluated(each.annotation, function, extras=True))
+            for each in inspect.signature(function).parameters.values()
+        ]
+
+
 def _parameters(function: Callable[..., object], name: str) -> list[inspect.Parameter]:
     try:
-        signature = inspect.signature(function, eval_str=True)
+        parameters = parameters_of(function)
     except (NameError, SyntaxError, TypeError, ValueError) as error:
         raise SchemaError(
-            f"The parameters of the tool {name} cannot be read ({error}); "
-            "annotate them with types that are known where it is defined."
+            f"The parameters of the tool {name} cannot be read ({error}); annotate them with types that are "
+            "known where it is defined, and import these outside of `if TYPE_CHECKING:`."
         ) from error
-    parameters = list(signature.parameters.values())
     for parameter in parameters:
         if parameter.kind in _MANY:
             stars = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else "**"

@@ -46,7 +46,7 @@ from miniagents.values import (
 )
 
 from ._errors import SchemaError
-from ._parameters import Described, Parameters
+from ._parameters import Described, Parameters, parameters_of
 from ._schema_parameters import SchemaParameters
 from ._tool_context import TOOL_CONTEXT, ToolContext
 
@@ -553,7 +553,7 @@ _IN_DATA: Final = 2  # lists around a value, or data, which becomes JSON
 def _context_parameters(function: Callable[..., object]) -> tuple[str, ...]:
     """Return the names of the parameters that get the context of a call."""
     try:
-        parameters = inspect.signature(function, eval_str=True).parameters.values()
+        parameters = parameters_of(function)
     except (NameError, SyntaxError, TypeError, ValueError):
         return ()  # `Parameters` says why it cannot be read
     return tuple(each.name for each in parameters if _is_context(each.annotation))

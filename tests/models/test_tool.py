@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial, wraps
 from random import Random
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import pytest
 from pydantic import BaseModel, Field
@@ -34,6 +34,9 @@ from miniagents.models._tool import error_text, result_of
 from miniagents.testing import scripted_model
 from miniagents.tools import ToolContext
 from tests.support.amounts import amount
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 class City(BaseModel):
@@ -260,6 +263,24 @@ async def test_a_context_that_may_be_left_out() -> None:
 
     assert ["name"] == names_of(told)
     assert ("Ada: True", "Ada: False") == (await told.invoke('{"name": "Ada"}'), told("Ada"))
+
+
+async def test_types_that_only_type_checkers_know() -> None:
+    """The type of the result, and of what is bound, is not needed at run time; those of arguments are."""
+
+    def paid(part: "Fraction", /, cents: "Annotated[int, Field(gt=0)]") -> "Fraction":
+        return part * cents
+
+    def lost(cents: "Fraction") -> None:
+        del cents
+
+    mine = tool(paid).bind(cast("Fraction", 2))
+    assert ["cents"] == names_of(mine)
+    assert "10" == await mine.invoke('{"cents": 5}')
+    with pytest.raises(ToolArgumentsError, match="cents: Input should be greater than 0"):
+        await mine.invoke('{"cents": 0}')
+    with pytest.raises(SchemaError, match=r"name 'Fraction' is not defined.* outside of `if TYPE_CHECKING:`"):
+        tool(lost)
 
 
 def untyped(city: str) -> None:
