@@ -32,22 +32,23 @@ class Processor(ABC):
         ...     left = 2
         ...     reading = writing = None
         ...     def step(self) -> bool:
-        ...         print(self.left)
-        ...         self.left -= 1
-        ...         self.deliver()  # comes back at once: this step is not over
-        ...         return self.left > 0
+        ...         if self.left:
+        ...             print(self.left)
+        ...             self.left -= 1
+        ...             self.deliver()  # comes back at once: this step is not over
+        ...         return False
         ...     def leave(self) -> None: ...
         >>> Countdown().deliver()
         2
         1
     """
 
-    __slots__ = ("_request", "_stepping", "position")
+    __slots__ = ("_pushed", "_request", "_stepping", "position")
 
     name = ""  # it has no name in the text of a `DeadlockError`
 
     def __init__(self) -> None:
-        self._stepping = False
+        self._stepping = self._pushed = False
         self._request = Request()
         self.position: int = 0
 
@@ -76,13 +77,14 @@ class Processor(ABC):
     def deliver(self) -> None:
         """Do as many steps as are possible now."""
         if self._stepping:
+            self._pushed = True
             return
         self._stepping = True
         try:
-            while self.step():
-                pass
+            while self.step() or self._pushed:  # perhaps by its last step, which has requested more
+                self._pushed = False
         finally:
-            self._stepping = False
+            self._stepping = self._pushed = False
 
     def is_settled(self, source: ReplayBuffer[T]) -> bool:
         """Return whether to go on behind a stream that has ended: what was stopped waits (see `settled`)."""

@@ -240,6 +240,8 @@ class Subscription(abc.DisposableBase, Generic[T]):
                     if self._gauge is not None and self._has_room(self._gauge):
                         self._room += 1  # nothing was delivered
                         buffer.request(self.position + self._gauge.room(), waiting=True)
+                        if self.position < len(self._items) or buffer.closed:  # what was held came at once
+                            continue
                     return
         finally:
             self._busy = False

@@ -10,8 +10,8 @@ import pytest
 import reactivex as rx
 from reactivex import Observable, operators as ops
 
-from miniagents import MiniAgents
-from miniagents.operators import map_async, share_bounded
+from miniagents import Message, MessageSequencePromise, MiniAgents
+from miniagents.operators import flatten, map_async, share_bounded
 from miniagents.streams import Overflow, StreamedPromise, from_async, to_async_iter
 from miniagents.testing import virtual_time
 from tests.support.docs_pages import ROOT
@@ -313,6 +313,22 @@ async def test_a_held_stream_goes_on(prefetch: int) -> None:
     async with MiniAgents(prefetch=prefetch):
         pipe = StreamedPromise(digits).pieces.pipe(ops.flat_map(lambda digit: rx.of(*(5 * digit))))
         assert 50 == len([digit async for digit in to_async_iter(pipe)])
+
+
+def passed_on(text: str) -> MessageSequencePromise[Message]:
+    """Return ten messages that a pipe passes on."""
+    ten = MessageSequencePromise([Message(text) for _ in range(10)])
+    return MessageSequencePromise(ten.messages.pipe(ops.map(lambda message: message)))
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("text", ["a", ""])
+async def test_messages_that_a_pipe_holds(text: str) -> None:
+    """They go on for a pipe that emits nothing before its end, and for a reader of tokens that have none."""
+    async with MiniAgents(prefetch=3):
+        collected = passed_on(text).messages.pipe(ops.to_list(), flatten())
+        assert 10 == len(await MessageSequencePromise(collected))
+        assert 10 * text == "".join([token async for token in passed_on(text).tokens])
 
 
 @pytest.mark.loop(virtual=True)
