@@ -361,10 +361,13 @@ def journal_at(place: str) -> Journal | PostgresJournal:
         place: a path, or the address of a database (``postgresql://...``).
 
     Raises:
-        JournalError: it cannot be used.
+        JournalError: it cannot be used, or a package for it is not installed.
     """
     if _is_address(place):
-        return PostgresJournal(place)
+        try:
+            return PostgresJournal(place)
+        except ImportError as error:
+            raise JournalError(str(error)) from None
     next(Journal.read_calls(place), None)  # an error if it is no journal, so that none is created
     return Journal(place)
 

@@ -136,6 +136,17 @@ def test_wrong_input(path: Path, words: list[str], why: str, capsys: pytest.Capt
     assert not (path.parent / "none").exists()
 
 
+def test_without_the_package_of_databases(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without its package, the address of a database is told in one line, which says what to install."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    assert 2 == main(["journal", "runs", "postgresql://127.0.0.1:1/x"])
+    said = capsys.readouterr().err
+    assert "pip install 'miniagents[postgres]'" in said
+    assert 1 == said.count("\n")
+
+
 def test_in_use(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A journal is pruned while it is in use."""
     with Journal(path):
