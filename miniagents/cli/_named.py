@@ -65,6 +65,8 @@ def named_object(named: str, *, what: str, example: str) -> object:
     module_name, colon, path = named.partition(":")
     if not colon or not module_name or not path:
         raise BadInputError(f"{named} names no {what}; write {example}")
+    if module_name.endswith(".py") or "/" in module_name or "\\" in named:
+        raise BadInputError(f"{named} is the path of a file, and not its module; write {example}")
     with redirect_stdout(sys.stderr):
         try:
             found: object = import_module(module_name)

@@ -61,6 +61,8 @@ def test_found(module: str, capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("my_served_agents", "names no agent; write MODULE:AGENT"),
         (":echo", "names no agent; write MODULE:AGENT"),
+        ("my_served_agents.py:echo", "is the path of a file, and not its module; write MODULE:AGENT"),
+        (r"C:\my\served_agents.py:echo", "is the path of a file, and not its module; write MODULE:AGENT"),
         ("no_such_module:echo", "cannot be imported: ModuleNotFoundError"),
         ("my_broken_agents:echo", "cannot be imported: ZeroDivisionError: division by zero"),
         ("my_served_agents:nobody", "the module my_served_agents has no nobody"),
