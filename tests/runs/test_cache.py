@@ -1,7 +1,6 @@
 """``cache``: the same question has the same answer, for a while."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,24 +39,23 @@ async def test_once() -> None:
     assert ["a", "b"] == made
 
 
-@pytest.mark.parametrize(
-    "around",
-    [
-        lambda typed: prompt("Which city? {text}") | typed,
-        lambda typed: fallback(typed, typed),
-        lambda typed: race(typed, typed).timeout(total=60),
-    ],
-)
-async def test_a_typed_answer_inside(around: Callable[[MiniAgent], MiniAgent]) -> None:
+async def test_a_typed_answer_inside() -> None:
     """The answer of a typed agent inside of another one has its type also if it comes from the cache."""
 
     class City(BaseModel):
         name: str
 
+    typed = scripted_model(then='{"name": "Oslo"}').as_type(City)
+    around = (
+        prompt("Which city? {text}") | typed,
+        fallback(typed, typed),
+        race(typed, typed).timeout(total=60),
+    )
     async with MiniAgents():
-        agent = around(scripted_model(then='{"name": "Oslo"}').as_type(City)).around(cache())
-        for _ in range(2):
-            assert City(name="Oslo") == getattr(await agent.inquire("Hi").final, "parsed", None)
+        for agent in around:
+            cached = agent.around(cache())
+            for _ in range(2):
+                assert City(name="Oslo") == getattr(await cached.inquire("Hi").final, "parsed", None)
 
 
 async def test_what_a_model_is_offered() -> None:

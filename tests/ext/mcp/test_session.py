@@ -348,7 +348,7 @@ class OldServer:
             self.sessions.append(f"session-{id(exchange)}")
             headers = {"Mcp-Session-Id": self.sessions[-1]}
             await answer(200, _json(number, result=results[method]).encode(), headers)(exchange)
-        elif session is not None and session not in self.sessions:
+        elif session is not None and session not in self.sessions and asked:
             await self.refusal(exchange)
         elif method in results:
             self.calls += [number] * (method == "tools/call")
@@ -360,6 +360,7 @@ class OldServer:
             await answer(202 if asked else 405, b"")(exchange)
 
 
+@pytest.mark.logs("had gone, and was connected to again")
 @pytest.mark.parametrize(
     ("status", "code", "words"),
     [
@@ -379,6 +380,7 @@ async def test_an_unknown_session(status: int, code: int, words: str) -> None:
         assert (1, 6) == (len(old.sessions), len(old.calls))
 
 
+@pytest.mark.logs("had gone, and was connected to again")
 async def test_a_call_that_is_cancelled_while_it_connects() -> None:
     """M3: if the call that connects again is cancelled, the next one gets its answer when this is done."""
     old = OldServer(answer(404, b"gone"))
