@@ -1,5 +1,7 @@
 """``cache``: keeps the answers of an agent, and replays them for equal calls."""
 
+from miniagents.values import check_count, check_seconds
+
 from ._memory import MemoryJournal
 from ._recorded import RecordedCalls
 from ._stores import CallStore
@@ -43,6 +45,8 @@ def cache(
                 "cache() takes ttl= and max_entries= only without a journal; prune the journal instead."
             )
         return RecordedCalls(journal, version=version)
+    check_seconds("cache", "ttl", ttl)
+    check_count("cache", "max_entries", max_entries)
     for name, number in (("ttl", ttl), ("max_entries", max_entries)):
         if number is not None and not number > 0:
             raise ValueError(f"cache({name}={number}) keeps nothing; give a number greater than 0.")

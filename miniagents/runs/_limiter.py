@@ -59,9 +59,15 @@ def check_limits(requests_per_minute: float | None, tokens_per_minute: float | N
 
     Raises:
         ValueError: one is not greater than 0.
+        TypeError: one is no number.
     """
-    for name, limit in (("requests", requests_per_minute), ("tokens", tokens_per_minute)):
-        if limit is not None and not limit > 0:
+    given: tuple[tuple[str, object], ...] = (("requests", requests_per_minute), ("tokens", tokens_per_minute))
+    for name, limit in given:
+        if limit is None:
+            continue
+        if isinstance(limit, bool) or not isinstance(limit, int | float):
+            raise TypeError(f"{name}_per_minute={limit!r}: give a number.")
+        if not limit > 0:
             raise ValueError(f"{name}_per_minute={limit} allows no {name}; give a number greater than 0.")
 
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from decimal import Decimal
 from typing import cast
 
@@ -27,7 +28,7 @@ from miniagents import (
     prompt,
 )
 from miniagents.errors import BudgetExceededError
-from miniagents.ext.limits import budget, limit, rate_limit
+from miniagents.ext.limits import budget, cache, limit, model_limits, rate_limit
 from miniagents.models import ModelAgent, TypedAgent, model_agent
 from miniagents.operators import map_agent
 from miniagents.testing import scripted_model
@@ -442,6 +443,18 @@ async def test_a_price_that_fails() -> None:
             for _ in range(2):
                 with pytest.raises(LookupError, match=r"price failed with (TypeError|ValueError): "):
                     await limited.inquire("x")
+
+
+def test_no_numbers() -> None:
+    """A number of a limit that is a text, or no number at all, is refused at once."""
+    text, day = cast("float", "500"), cast("float", timedelta(days=1))
+    for make in (rate_limit, model_limits):
+        with pytest.raises(TypeError, match=r"requests_per_minute='500': give a number\."):
+            make(requests_per_minute=text)
+    with pytest.raises(TypeError, match=r"cache\(ttl=.*\): give a number of seconds\."):
+        cache(ttl=day)
+    with pytest.raises(TypeError, match=r"cache\(max_entries='500'\): give an integer\."):
+        cache(max_entries=cast("int", text))
 
 
 def test_no_budget() -> None:
