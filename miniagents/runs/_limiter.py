@@ -22,7 +22,7 @@ from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 from miniagents.streams._threads import running_loop
 from miniagents.values import RateLimit, ResponseHeaders
@@ -61,11 +61,10 @@ def check_limits(requests_per_minute: float | None, tokens_per_minute: float | N
         ValueError: one is not greater than 0.
         TypeError: one is no number.
     """
-    given: tuple[tuple[str, object], ...] = (("requests", requests_per_minute), ("tokens", tokens_per_minute))
-    for name, limit in given:
+    for name, limit in (("requests", requests_per_minute), ("tokens", tokens_per_minute)):
         if limit is None:
             continue
-        if isinstance(limit, bool) or not isinstance(limit, int | float):
+        if isinstance(limit, bool) or not isinstance(cast("object", limit), int | float):
             raise TypeError(f"{name}_per_minute={limit!r}: give a number.")
         if not limit > 0:
             raise ValueError(f"{name}_per_minute={limit} allows no {name}; give a number greater than 0.")
