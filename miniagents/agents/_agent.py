@@ -442,11 +442,10 @@ class MiniAgent(Generic[In, Out, P]):
         """
         if not isinstance(source, Observable):
             kind = "nothing" if source is None else f"a value of type {type(source).__name__}"
-            msg = (
+            raise TypeError(
                 f"Agent {self.alias} was called with {kind}. A call of an agent takes an Observable, as an "
                 "operator does. Use `inquire` to send it messages, and `fork` to give it keywords."
             )
-            raise TypeError(msg)
         start, given = self._called(args, kwargs)
         items = cast("Observable[object]", source)
         return Lifted(items, lambda received: start(current_context(), received, given))
@@ -1132,9 +1131,8 @@ def as_operand(operation: str, agent: object, *, strict: bool = False) -> MiniAg
         TypeError: the value is not an agent, or a required keyword is missing.
     """
     if not isinstance(agent, MiniAgent):
-        msg = (
+        raise TypeError(
             f"{operation} is made of agents, and this is a value of type {type(agent).__name__}; "
             "make an agent of an async function with @miniagent."
         )
-        raise TypeError(msg)
     return cast("MiniAgent[Message, Message, ...]", agent).as_operand(strict=strict)

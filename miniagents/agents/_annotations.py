@@ -68,11 +68,10 @@ class MessageClasses:
             return cls.given(cast("tuple[object, ...]", get_args(found)), name)
         if isinstance(found, type) and (is_protocol(found) or issubclass(context, found)):
             return None
-        msg = (
+        raise TypeError(
             f"The first parameter of {name} is annotated as {shown(found)}; "
             f"an agent function is given its {context.__name__} there."
         )
-        raise TypeError(msg)
 
     @classmethod
     def given(cls, arguments: tuple[object, ...], name: str) -> "MessageClasses | None":
@@ -98,12 +97,11 @@ def _resolved(annotation: object, function: Callable[..., object], name: str) ->
     try:
         return evaluated(annotation, function)
     except NameError as error:
-        msg = (
+        raise TypeError(
             f"{name} is an agent for {shown(annotation)}, but {error.name!r} cannot be found in its module. "
             "The types of an agent are also checked at run time: define its message classes before it, at "
             "the top of the module, and import them outside of `if TYPE_CHECKING:`."
-        )
-        raise TypeError(msg) from error
+        ) from error
 
 
 def evaluated(annotation: object, function: Callable[..., object], *, extras: bool = False) -> object:
@@ -170,11 +168,10 @@ def _classes(argument: object, *, name: str) -> Classes | None:
         return None if None in parts else tuple(each for part in parts for each in part or ())
     if _is_message_class(argument):
         return (argument,)
-    msg = (
+    raise TypeError(
         f"{name} is an agent for {shown(argument)}; agents take and reply messages, "
         "so give a subclass of Message, or a union of these."
     )
-    raise TypeError(msg)
 
 
 def _is_message_class(argument: object) -> TypeGuard[type[Message]]:

@@ -164,8 +164,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
     def _by_keyword(cls, given: object) -> object:
         if isinstance(given, ArgsKwargs) and given.args:  # `kw_only` does not apply to fields with a `Field`
             names = ", ".join(cls.__agent_class__.keywords.names) or "none"
-            msg = f"{cls.__name__} takes its fields by keyword; it knows: {names}."
-            raise TypeError(msg)
+            raise TypeError(f"{cls.__name__} takes its fields by keyword; it knows: {names}.")
         known = cls.__pydantic_fields__
         keywords = given.kwargs if isinstance(given, ArgsKwargs) else None
         if keywords and not any(field.validation_alias for field in known.values()):
@@ -239,8 +238,7 @@ class BaseAgent(MiniAgent[In, Out, ...], ABC):
         except ValidationError as error:
             problem = misfit(error, self.__pydantic_fields__)
         # Outside of the `except` block: pydantic's error, which may contain secrets, must not be its context.
-        msg = f"Agent {self.alias} cannot have these fields: {problem}"
-        raise MessageValidationError(msg, self.alias)
+        raise MessageValidationError(f"Agent {self.alias} cannot have these fields: {problem}", self.alias)
 
 
 def _run_of(ctx: InteractionContext, **_: object) -> Awaitable[None]:
@@ -276,21 +274,20 @@ def _prepare(made: type[object]) -> None:
     name = made.__name__
     body = cast("Mapping[str, object]", vars(made))
     if "__init__" in body:
-        msg = (
+        raise TypeError(
             f"{name} has an __init__ of its own; an agent of a class is made of its fields by keyword, and "
             "copied by fork, so declare fields and give them defaults, validators or properties."
         )
-        raise TypeError(msg)
     annotations = get_annotations(made, format=Format.FORWARDREF)
     known = set(dir(BaseAgent))
     for each in annotations:
         if each in known:
-            msg = f"{name} has a field {each!r}, a name that every agent uses already; choose another one."
-            raise TypeError(msg)
+            raise TypeError(
+                f"{name} has a field {each!r}, a name that every agent uses already; choose another one."
+            )
     for each in ("alias", "description"):
         if each in body:
-            msg = f"{name} sets {each!r} in its body; write `class {name}(..., {each}=...)`."
-            raise TypeError(msg)
+            raise TypeError(f"{name} sets {each!r} in its body; write `class {name}(..., {each}=...)`.")
     for each, annotation in annotations.items():
         if each in body and "ClassVar" not in str(annotation):
             default = freeze_data({each: body[each]})[each]
@@ -310,11 +307,10 @@ def _message_classes(made: type[object]) -> MessageClasses | None:
     if annotated is None or _fits(annotated, declared or MessageClasses(None, None)):
         return declared
     wanted = " to ".join(map(shown, arguments))
-    msg = (
+    raise TypeError(
         f"{name} is a class of agents for {wanted}, but the context of its run is for other messages; write "
         f"`async def run(self, ctx: InteractionContext[{', '.join(map(shown, arguments))}])`."
     )
-    raise TypeError(msg)
 
 
 def _run_without_self(made: type[object]) -> Callable[..., object]:
@@ -324,13 +320,11 @@ def _run_without_self(made: type[object]) -> Callable[..., object]:
     wanted = "write `async def run(self, ctx):`"
     inherited = "run" not in vars(made) and getattr(run, "__isabstractmethod__", False)
     if inherited or run is vars(BaseAgent)["run"]:
-        msg = f"{name} has no `run` method; {wanted}."
-        raise TypeError(msg)
+        raise TypeError(f"{name} has no `run` method; {wanted}.")
     if inspect.isasyncgenfunction(run):
         raise TypeError(generator_text(f"{name}.run", "async def run(self, ctx):"))
     if not is_async(run):
-        msg = f"{name}.run is not an `async def` function; an agent awaits messages, so {wanted}."
-        raise TypeError(msg)
+        raise TypeError(f"{name}.run is not an `async def` function; an agent awaits messages, so {wanted}.")
     bound = partial(run, None)
     try:
         parameters = list(inspect.signature(bound).parameters.values())
@@ -338,14 +332,12 @@ def _run_without_self(made: type[object]) -> Callable[..., object]:
         parameters = []  # not even `self`
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if not parameters or parameters[0].kind not in kinds:
-        msg = f"{name}.run takes no context; {wanted}."
-        raise TypeError(msg)
+        raise TypeError(f"{name}.run takes no context; {wanted}.")
     if parameters[1:]:
-        msg = (
+        raise TypeError(
             f"{name}.run takes {parameters[1].name!r} beside its context; the parameters of a class of "
             "agents are its fields, so declare it in the class."
         )
-        raise TypeError(msg)
     return bound
 
 

@@ -82,11 +82,10 @@ class AgentCall(Generic[In, Out]):
             WrongLoopError: the call comes from another event loop, thread or process.
         """
         if self._flattener.ended:
-            msg = (
+            raise MiniAgentsError(
                 f"The call of {self._alias} is finished; start another one with initiate_inquiry(). To send "
                 "more while replies are read, get them with reply_sequence(finish_call=False)."
             )
-            raise MiniAgentsError(msg)
         self._flattener.context.check_place()
         self._sends(message)
         self._flattener.feed(message)

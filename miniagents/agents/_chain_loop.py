@@ -59,8 +59,9 @@ async def achain_loop(
     items = [item for item in agents if item is not None]
     has_agents = any(isinstance(item, MiniAgent) for item in items)
     if has_agents and AWAIT not in items:
-        msg = "A chain of agents needs an AWAIT in its list; without one it would schedule turns for ever."
-        raise ValueError(msg)
+        raise ValueError(
+            "A chain of agents needs an AWAIT in its list; without one it would schedule turns for ever."
+        )
     turns = max_turns if has_agents else 1
     inputs = [each for each in map(_open_input, items) if each is not None]  # before they begin
     last: Messages = Messages()
@@ -102,8 +103,7 @@ def _next(item: ChainItem, current: MessageType) -> MessageType:
     if isinstance(item, MessageSequencePromise):
         return item if current is None else [current, item]
     kind = type(item).__name__
-    msg = f"A chain takes agents, None, AWAIT, CLEAR and inquiries; this item is of type {kind}."
-    raise TypeError(msg)
+    raise TypeError(f"A chain takes agents, None, AWAIT, CLEAR and inquiries; this item is of type {kind}.")
 
 
 def _open_input(item: object) -> Flattener | None:

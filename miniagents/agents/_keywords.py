@@ -53,34 +53,32 @@ class Keywords:
         if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call):
             raise TypeError(generator_text(name, f"async def {name}(ctx):"))
         if not is_async(function) and not inspect.iscoroutinefunction(call):
-            msg = (
+            raise TypeError(
                 f"{name} is not an `async def` function; "
                 f"an agent awaits messages, so write `async def {name}(ctx):`."
             )
-            raise TypeError(msg)
         parameters = _parameters(function)
         if parameters and parameters[0].name in {"self", "cls"}:
-            msg = (
+            raise TypeError(
                 f"{name} is a method, and the function of an agent has no {parameters[0].name!r}. For an "
                 "agent with fields of its own, derive the class from BaseAgent: "
                 "`class MyAgent(BaseAgent):` with `async def run(self, ctx):`."
             )
-            raise TypeError(msg)
         if not parameters or parameters[0].kind not in (
             inspect.Parameter.POSITIONAL_ONLY,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
         ):
-            msg = f"{name} takes no context; the first parameter of an agent is its InteractionContext."
-            raise TypeError(msg)
+            raise TypeError(
+                f"{name} takes no context; the first parameter of an agent is its InteractionContext."
+            )
         extras = parameters[1:]
         for extra in extras:
             if extra.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
-                msg = (
+                raise TypeError(
                     f"The parameter {extra.name!r} of {name} cannot be given by keyword; "
                     "fork and inquire pass all values by keyword. To wrap an agent, whatever its "
                     "keywords are, use agent.around(...)."
                 )
-                raise TypeError(msg)
         refuse_changeable(name, {extra.name: extra.annotation for extra in extras})
         named = [extra for extra in extras if extra.kind is not inspect.Parameter.VAR_KEYWORD]
         names, nothing = tuple(extra.name for extra in named), inspect.Parameter.empty
@@ -123,17 +121,16 @@ class Keywords:
         if not args and not kwargs:
             return {}
         if len(args) > len(self.names):
-            msg = f"Agent {alias} takes {len(self.names)} values after the messages, {len(args)} were given."
-            raise TypeError(msg)
+            raise TypeError(
+                f"Agent {alias} takes {len(self.names)} values after the messages, {len(args)} were given."
+            )
         given: dict[str, object] = dict(zip(self.names, args, strict=False))
         for name, value in kwargs.items():
             if name in given:
-                msg = f"Agent {alias} was given {name!r} twice, by position and by keyword."
-                raise TypeError(msg)
+                raise TypeError(f"Agent {alias} was given {name!r} twice, by position and by keyword.")
             if name not in self.names and not self.open:
                 known = ", ".join(self.names) or "none"
-                msg = f"Agent {alias} takes no keyword {name!r}; it knows: {known}."
-                raise TypeError(msg)
+                raise TypeError(f"Agent {alias} takes no keyword {name!r}; it knows: {known}.")
             given[name] = value
         return given
 
@@ -145,8 +142,9 @@ class Keywords:
         """
         if not self.required <= given.keys():
             missing = ", ".join(name for name in self.names if name in self.required and name not in given)
-            msg = f"Agent {alias} needs a value for: {missing}. Give it to inquire, or to bind before that."
-            raise TypeError(msg)
+            raise TypeError(
+                f"Agent {alias} needs a value for: {missing}. Give it to inquire, or to bind before that."
+            )
 
 
 def is_async(function: Callable[..., object]) -> bool:

@@ -120,5 +120,6 @@ def check_operator(operator: object) -> None:
         else:
             return
     hint = f" Do you mean {name}(...)?" if shown.isidentifier() and callable(operator) else ""
-    msg = f"An operator takes an Observable and returns one; {shown} cannot be called with it.{hint}"
-    raise TypeError(msg)
+    raise TypeError(
+        f"An operator takes an Observable and returns one; {shown} cannot be called with it.{hint}"
+    )

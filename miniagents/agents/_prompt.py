@@ -40,11 +40,10 @@ class Slots(Keywords):
     def check_complete(self, alias: str, given: Mapping[str, object]) -> None:
         missing = [name for name in self.names if name not in given]
         if len(missing) > 1:
-            msg = (
+            raise TypeError(
                 f"Agent {alias} has no value for its slots {', '.join(missing)}. Give all but one of them to "
                 "inquire, or before to fork or bind; the one that is left gets the messages that it is sent."
             )
-            raise TypeError(msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +92,7 @@ def _filling(name: str, value: object) -> MessageType:
         TypeError: the value cannot become messages.
     """
     if value is None:
-        msg = f'the slot {{{name}}} of a prompt was given None; give "" to leave it empty'
-        raise TypeError(msg)
+        raise TypeError(f'the slot {{{name}}} of a prompt was given None; give "" to leave it empty')
     if isinstance(value, _WRITTEN):
         return str(value)
     if isinstance(value, _READ_AGAIN):
@@ -102,8 +100,7 @@ def _filling(name: str, value: object) -> MessageType:
     try:
         return MessageSequencePromise(cast("MessageType", value))
     except TypeError as error:
-        msg = f"the slot {{{name}}} of a prompt cannot be filled: {error}"
-        raise TypeError(msg) from None
+        raise TypeError(f"the slot {{{name}}} of a prompt cannot be filled: {error}") from None
 
 
 class Prompt(MiniAgent[Message, Message, P], Generic[P]):
@@ -146,25 +143,24 @@ class Prompt(MiniAgent[Message, Message, P], Generic[P]):
         parameters = inspect.signature(function).parameters
         for parameter in parameters.values():
             if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-                msg = (
+                raise TypeError(
                     f"The parameter {parameter.name!r} of {name} cannot be given by keyword; slots need that."
                 )
-                raise TypeError(msg)
             if parameter.name not in slots:
                 known = ", ".join(slots) or "none"
-                msg = f"The parameter {parameter.name!r} of {name} is no slot of the prompt; it has: {known}."
-                raise TypeError(msg)
+                raise TypeError(
+                    f"The parameter {parameter.name!r} of {name} is no slot of the prompt; it has: {known}."
+                )
             if parameter.default is not parameter.empty:
                 defaults[parameter.name] = parameter.default
             elif parameter.name not in defaults:
                 required.append(parameter.name)
         left = [slot for slot in slots if slot not in parameters and slot not in defaults]
         if len(left) > 1:
-            msg = (
+            raise TypeError(
                 f"{name} has no parameter for the slots {', '.join(left)}. The messages that are sent "
                 "can fill one slot only; make the others parameters."
             )
-            raise TypeError(msg)
         keywords = Keywords(tuple(parameters), frozenset(required), open=False, defaults={})
         description = inspect.getdoc(function) or self.description
         return Prompt(
@@ -208,15 +204,13 @@ def prompt(*templates: MessageType, **values: SlotValue) -> Prompt:
     for template in templates:
         for message in flat_messages(template):
             if not isinstance(message, Message):
-                msg = (
+                raise TypeError(
                     f"a prompt is made of texts and complete messages, and this is a value of type "
                     f"{type(message).__name__}; use it as the value of a slot"
                 )
-                raise TypeError(msg)
             texts.append(PromptText.of(message))
     if not texts:
-        msg = 'a prompt has at least one text: write prompt("Summarise: {text}")'
-        raise TypeError(msg)
+        raise TypeError('a prompt has at least one text: write prompt("Summarise: {text}")')
     filling = Filling(tuple(texts))
     slots = filling.slots
     keywords = Slots(slots, frozenset(slots), open=False, defaults={})

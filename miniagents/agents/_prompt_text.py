@@ -50,8 +50,9 @@ class PromptText:
                 message has no text.
         """
         if message.text is None:
-            msg = f"a {type(message).__name__} without a text cannot be part of a prompt; give it a text"
-            raise MessageValidationError(msg)
+            raise MessageValidationError(
+                f"a {type(message).__name__} without a text cannot be part of a prompt; give it a text"
+            )
         parts = message.content if isinstance(message, ContentMessage) else (message.text,)
         before: list[Content] = []
         literals, slots = list[Message](), list[str]()
@@ -143,11 +144,10 @@ class _Writer(TokenTransformer[str]):
 
     def _check_slot(self, ended: int) -> None:
         if ended >= 0 and self._empty and self._text.slots[ended] == self._needed:
-            msg = (
+            raise MessageValidationError(
                 f"the slot {{{self._needed}}} of a prompt was given no value, and no message was sent that "
                 f'could fill it; send one, or give {self._needed}=... ("" for nothing)'
             )
-            raise MessageValidationError(msg)
 
     @override
     def tokens(self, tokens: list[str], /) -> None:
@@ -166,11 +166,10 @@ class _Writer(TokenTransformer[str]):
             parts = self._parts()
             if any(not isinstance(part, str) for part in parts):
                 if not issubclass(self._text.kind, ContentMessage):
-                    msg = (
+                    raise TypeError(
                         f"an image or a file came for a slot of a {self._text.kind.__name__}, which has a "
                         "text only; put the slot into a UserMessage"
                     )
-                    raise TypeError(msg)
                 self._sink.metadata["parts"] = parts
         self._sink.finish()
 

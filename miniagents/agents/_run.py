@@ -141,11 +141,10 @@ class Run(ProducerTask):
         Raises:
             TypeError: always.
         """
-        msg = (
+        raise TypeError(
             f"Agent {self.name} returned a value of type {type(returned).__name__}, which is lost; "
             "an agent replies with `ctx.reply(...)` and returns None."
         )
-        raise TypeError(msg)
 
     def add(self, value: object) -> None:
         """Reply any ``MessageType``.
@@ -159,8 +158,9 @@ class Run(ProducerTask):
             return  # the run was cancelled, and gets the cancellation at its next await
         flattener = self._flattener
         if self.buffer.closed if flattener is None else flattener.ended:
-            msg = f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
-            raise MiniAgentsError(msg)
+            raise MiniAgentsError(
+                f"Agent {self.name} replied after its replies were closed (by finish_early, or by its end)."
+            )
         self.context.check_place()
         if self.run_watch is not None:
             tell_ready(self.run_watch, value)

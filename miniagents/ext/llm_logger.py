@@ -71,11 +71,10 @@ def llm_logger(model: ModelAgent[P], folder: str | os.PathLike[str] = "llm_logs"
     """
     given = cast("object", model)
     if not isinstance(given, ModelAgent):
-        msg = (
+        raise TypeError(
             f"llm_logger takes a model, and {given!r} is not one; "
             "give openai_agent, a fork of it, or another model."
         )
-        raise TypeError(msg)
     return model.around(_Logger(LogFolder(folder)))
 
 

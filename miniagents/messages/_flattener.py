@@ -73,8 +73,9 @@ class Flattener(Processor):
         self, context: Context, buffer: "ReplayBuffer[MessagePromise[Message]]", *, depth: int = 0
     ) -> None:
         if depth > MAX_DEPTH:
-            msg = f"Streams of messages are nested more than {MAX_DEPTH} deep; flatten them first."
-            raise NestingError(msg)
+            raise NestingError(
+                f"Streams of messages are nested more than {MAX_DEPTH} deep; flatten them first."
+            )
         super().__init__()
         self.context: Context = context
         self.buffer: ReplayBuffer[MessagePromise[Message]] = buffer

@@ -408,11 +408,10 @@ def _join(tokens: list[str]) -> str:
     except TypeError:
         pieces: list[object] = [*tokens]
         index, wrong = next(pair for pair in enumerate(pieces) if not isinstance(pair[1], str))
-        msg = (
+        raise TypeError(
             f"Token {index} of a message is of type {type(wrong).__name__}; a token streamer must yield str. "
             "Put data into metadata_so_far instead, or stream parts with promise_of_parts."
-        )
-        raise TypeError(msg) from None
+        ) from None
 
 
 class Finished(Protocol[Promised_co]):

@@ -168,8 +168,9 @@ def _flat(value: object) -> list[object]:
             found.append(single)
         elif _is_collection(item):
             if len(stack) > MAX_DEPTH:
-                msg = f"Messages are nested more than {MAX_DEPTH} collections deep; flatten them first."
-                raise NestingError(msg)
+                raise NestingError(
+                    f"Messages are nested more than {MAX_DEPTH} collections deep; flatten them first."
+                )
             if isinstance(item, _PLAIN) and _LEAVES.issuperset(map(type, cast("Collection[object]", item))):
                 found.extend(cast("Collection[object]", item))
                 continue
@@ -230,16 +231,18 @@ def _piece(item: object, context: Context, open_stream: Opener) -> Piece:
 def _from_mapping(fields: Mapping[object, object]) -> Message:
     wrong = [key for key in fields if not isinstance(key, str)]
     if wrong:
-        msg = f"A mapping becomes a Message, with its keys as fields: they must be str, not {wrong[0]!r}."
-        raise TypeError(msg)
+        raise TypeError(
+            f"A mapping becomes a Message, with its keys as fields: they must be str, not {wrong[0]!r}."
+        )
     data = {str(key): value for key, value in fields.items()}
     said = message_of_role(data)
     if said is not None:
         return said
     text = data.pop("text", None)
     if text is not None and not isinstance(text, str):
-        msg = f"A mapping becomes a Message, so its 'text' must be str or None; it is {type(text).__name__}."
-        raise TypeError(msg)
+        raise TypeError(
+            f"A mapping becomes a Message, so its 'text' must be str or None; it is {type(text).__name__}."
+        )
     return Message(text, **data)
 
 

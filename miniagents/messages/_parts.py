@@ -144,11 +144,10 @@ def shown_text(part: Part) -> str:
         return part.text
     wrong = cast("object", part)  # an untyped streamer may yield anything
     if not isinstance(wrong, PartValue) or isinstance(wrong, ToolCall):
-        msg = (
+        raise TypeError(
             f"A part of a message is of type {type(wrong).__name__}; a part streamer must yield str or parts "
             "like Reasoning, ToolCallDelta or Usage. Put data into metadata_so_far instead."
         )
-        raise TypeError(msg)
     return ""
 
 

@@ -106,11 +106,10 @@ class Messages(tuple[M_co, ...]):
     def __contains__(self, message: Message, /) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] - what is no message is a mistake
         found: object = message
         if isinstance(found, str):
-            msg = (
+            raise TypeError(
                 f"Messages contain no text, so {found!r} is never in them. Look into their texts: "
                 "`text in str(messages)`, or `any(each.text == text for each in messages)`."
             )
-            raise TypeError(msg)
         return super().__contains__(message)
 
     def __await__(self) -> Generator[object, None, Self]:

@@ -365,11 +365,10 @@ def model_agent(
         )
         agent = make(function)
         if not agent.takes_keyword("tools"):
-            msg = (
+            raise TypeError(
                 f"The model {agent.alias} does not take the keyword `tools`; add "
                 "`tools: tuple[ToolSpec, ...] = ()` to its function, or make it an agent with @miniagent."
             )
-            raise TypeError(msg)
         made: object = agent._as_kind(ModelAgent)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of its base
         model = cast("ModelAgent[...]", made)
         model._tells = asks  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - it is being made here

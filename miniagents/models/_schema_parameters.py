@@ -169,8 +169,7 @@ def _plain(schema: Mapping[str, object], name: str) -> dict[str, object]:
 def _mapping(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(cast("Mapping[str, object]", value))
-    msg = f"it contains an object of type {type(value).__name__}"
-    raise TypeError(msg)
+    raise TypeError(f"it contains an object of type {type(value).__name__}")
 
 
 def _validator(schema: Mapping[str, object], name: str, checks: _Checks) -> _Validator:
@@ -255,8 +254,9 @@ def _imported(name: str) -> _Module:
     try:
         return cast("_Module", import_module(name))
     except ModuleNotFoundError as error:
-        msg = "A tool with a JSON schema needs the package jsonschema: pip install 'miniagents[schema]'"
-        raise ModuleNotFoundError(msg) from error
+        raise ModuleNotFoundError(
+            "A tool with a JSON schema needs the package jsonschema: pip install 'miniagents[schema]'"
+        ) from error
 
 
 def _unresolvable() -> type[Exception]:

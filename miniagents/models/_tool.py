@@ -90,11 +90,10 @@ def result_of(value: object, name: str) -> ResultContent:
     try:
         return _ANYTHING.dump_json(value).decode()
     except ValueError as error:
-        msg = (
+        raise TypeError(
             f"The tool {name} returned a {type(value).__name__}, which cannot be converted to JSON; "
             "return a text or data."
-        )
-        raise TypeError(msg) from error
+        ) from error
 
 
 def result_of_messages(messages: Iterable[Message]) -> ResultContent:
@@ -300,13 +299,15 @@ class Tool(Generic[P, R_co]):
         """
         name, parameters = self.spec.name, self._parameters
         if not isinstance(parameters, Parameters):
-            msg = f"The tool {name} was made from a JSON schema, so bind cannot fill its parameters."
-            raise TypeError(msg)
+            raise TypeError(
+                f"The tool {name} was made from a JSON schema, so bind cannot fill its parameters."
+            )
         try:
             inspect.signature(self._function).bind_partial(*args, **values)
         except TypeError as error:
-            msg = f"{name}.bind(...): {error}; give values for parameters that the tool has."
-            raise TypeError(msg) from None
+            raise TypeError(
+                f"{name}.bind(...): {error}; give values for parameters that the tool has."
+            ) from None
         function = partial(cast("Callable[..., object]", self._function), *args, **values)
         properties = cast("Mapping[str, Mapping[str, str]]", parameters.schema["properties"])
         told = {each: text for each in properties if (text := properties[each].get("description"))}
@@ -593,8 +594,7 @@ def _called(call: Callable[[], object]) -> object:
     try:
         return call()
     except StopIteration as error:
-        msg = "the tool raised StopIteration"
-        raise RuntimeError(msg) from error
+        raise RuntimeError("the tool raised StopIteration") from error
 
 
 def _is(kind: Callable[[object], bool], function: Callable[..., object]) -> bool:

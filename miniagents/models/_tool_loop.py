@@ -378,8 +378,7 @@ class ToolCalls:
                 except TimeoutError as error:
                     if not limit.expired():
                         raise
-                    msg = f"{call.name} did not end within {seconds} s."
-                    raise TimeoutError(msg) from error
+                    raise TimeoutError(f"{call.name} did not end within {seconds} s.") from error
                 yield piece
         finally:
             await pieces.aclose()

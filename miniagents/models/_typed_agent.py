@@ -272,11 +272,10 @@ class TypedAgent(MiniAgent[Message, "ParsedMessage[T]", P], Generic[T, P]):
     @override
     def _guarded(self, guard: Wrapper) -> Self:
         if getattr(guard, "replacement", None) is not None:
-            msg = (
+            raise TypeError(
                 f"guard(replacement=...): {self.alias} answers with a value, and a text cannot take its "
                 "place; leave the replacement out, and handle the GuardError, for example with catching."
             )
-            raise TypeError(msg)
         return super()._guarded(guard)
 
     @override

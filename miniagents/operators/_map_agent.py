@@ -256,11 +256,10 @@ def _checked(source: object) -> Iterable[object]:
     kind = type(source).__name__
     if isinstance(source, Iterable) and not isinstance(source, _ONE):
         return cast("Iterable[object]", source)
-    msg = (
+    raise TypeError(
         f"map_agent was given a value of type {kind}; it inquires the agent once for each item "
         "of an Observable, an iterable or an async iterable. For one value use agent.inquire(...)."
     )
-    raise TypeError(msg)
 
 
 async def _lazily(items: Iterable[object]) -> AsyncGenerator[object]:
@@ -308,8 +307,9 @@ def map_agent(
         One? Yes.
     """
     if not callable(getattr(agent, "inquire", None)):
-        msg = f"map_agent was given a value of type {type(agent).__name__} as its agent; give it an agent."
-        raise TypeError(msg)
+        raise TypeError(
+            f"map_agent was given a value of type {type(agent).__name__} as its agent; give it an agent."
+        )
     if on_error not in {"keep_going", "stop"}:
         raise ValueError(f"on_error is {on_error!r}; it is 'keep_going' or 'stop'.")
     if key is not None and not callable(cast("object", key)):

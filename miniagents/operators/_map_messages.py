@@ -49,8 +49,9 @@ def _checked(mapped: object) -> Message:
     if isinstance(mapped, Message):
         return mapped
     kind = type(mapped).__name__
-    msg = f"The function of map_messages returned a value of type {kind}; it must return a Message."
-    raise TypeError(msg)
+    raise TypeError(
+        f"The function of map_messages returned a value of type {kind}; it must return a Message."
+    )
 
 
 def map_messages(

@@ -109,8 +109,7 @@ def _check(mapped: list[str]) -> None:
     if at is not None:
         kind = type(given[at]).__name__
         del mapped[at:]
-        msg = f"The function of map_tokens returned a value of type {kind}; it must return a str."
-        raise TypeError(msg)
+        raise TypeError(f"The function of map_tokens returned a value of type {kind}; it must return a str.")
 
 
 class _MappedTokens(Lifted[MessagePromise[Message]]):

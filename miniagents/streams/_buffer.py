@@ -168,11 +168,10 @@ class NoReplayBuffer(ReplayBuffer[T]):
             UnresolvedPromiseError: pieces were dropped already.
         """
         if self._gone:
-            msg = (
+            raise UnresolvedPromiseError(
                 f"{self._gone} pieces of a stream with replay=False are gone: its readers have read "
                 "them. Await it before it is read piece by piece, or make it without replay=False."
             )
-            raise UnresolvedPromiseError(msg)
         self._whole = True
 
     def enter(self, reader: Position) -> None:

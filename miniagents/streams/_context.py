@@ -211,8 +211,9 @@ class PromisingContext:
     ) -> None:
         check_count(type(self).__name__, "prefetch", prefetch)
         if prefetch is not None and prefetch < 1:
-            msg = f"prefetch is {prefetch}: a source must be allowed at least 1 piece ahead of its reader."
-            raise ValueError(msg)
+            raise ValueError(
+                f"prefetch is {prefetch}: a source must be allowed at least 1 piece ahead of its reader."
+            )
         if drain_timeout == "auto":
             drain_timeout = APP_DRAIN_TIMEOUT if app_wide else None
         check_seconds(type(self).__name__, "drain_timeout", drain_timeout)
@@ -461,8 +462,9 @@ class PromisingContext:
             WrongLoopError: this call comes from elsewhere.
         """
         if self._loop is None:
-            msg = "This MiniAgents context has ended; use `async with MiniAgents():` around this call."
-            raise NoActiveContextError(msg)
+            raise NoActiveContextError(
+                "This MiniAgents context has ended; use `async with MiniAgents():` around this call."
+            )
         self.check_place()
 
     def check_place(self) -> None:
@@ -812,25 +814,24 @@ class PromisingContext:
 
     def _enter(self) -> None:
         if self._entered:
-            msg = "This context is already active; make another one with MiniAgents() to nest them."
-            raise RuntimeError(msg)
+            raise RuntimeError(
+                "This context is already active; make another one with MiniAgents() to nest them."
+            )
         try:
             loop = get_running_loop()
         except RuntimeError:
-            msg = (
+            raise RuntimeError(
                 "MiniAgents runs on asyncio, and no event loop of asyncio is running here. Start the program "
                 "with asyncio.run(...) or MiniAgents().run(...); under anyio, with backend='asyncio'. Trio "
                 "is not supported."
-            )
-            raise RuntimeError(msg) from None
+            ) from None
         if self.app_wide:
             first = _APP_WIDE.get(loop)
             if first is not None:
-                msg = (
+                raise RuntimeError(
                     f"This event loop has an app-wide context already, {first.app_wide_name}: end that one "
                     "first, or use `await MiniAgents(app_wide=True).start(replace=True)`."
                 )
-                raise RuntimeError(msg)
         self._entered = True
         outer = _context_on(loop)
         self.open()
@@ -871,8 +872,9 @@ class PromisingContext:
             Hello
         """
         if not self.app_wide:
-            msg = "start() is for MiniAgents(app_wide=True); others are blocks: `async with MiniAgents():`."
-            raise RuntimeError(msg)
+            raise RuntimeError(
+                "start() is for MiniAgents(app_wide=True); others are blocks: `async with MiniAgents():`."
+            )
         former = _APP_WIDE.get(get_running_loop()) if replace else None
         if former is not None:
             await former.stop()
@@ -898,12 +900,14 @@ class PromisingContext:
         if not self._entered:
             return
         if not self._started:
-            msg = f"{self.app_wide_name} is an `async with` block; stop() ends what start() began."
-            raise RuntimeError(msg)
+            raise RuntimeError(
+                f"{self.app_wide_name} is an `async with` block; stop() ends what start() began."
+            )
         here = asyncio.current_task()
         if any(each.task is here for each in self.tasks):
-            msg = "stop() was called in a run of the context and would wait for it; call it outside of runs."
-            raise RuntimeError(msg)
+            raise RuntimeError(
+                "stop() was called in a run of the context and would wait for it; call it outside of runs."
+            )
         self._stopping = self.loop.create_future()
         try:
             await self.__aexit__(None, None, None)
@@ -1130,11 +1134,10 @@ def context_for_thread() -> Context:
         raise NoActiveContextError
     if len(found) > 1:
         names = ", ".join(context.app_wide_name for context in found)
-        msg = (
+        raise NoActiveContextError(
             f"{len(found)} event loops have an app-wide context: {names}. from_thread does not know to "
             "which one this thread belongs; use `asyncio.run_coroutine_threadsafe(coroutine, loop).result()`."
         )
-        raise NoActiveContextError(msg)
     return found[0]
 
 
@@ -1144,5 +1147,6 @@ def _check_runnable(main: object) -> None:
     name = getattr(main, "__name__", "main")
     call = f"; call it: run({name}())" if inspect.iscoroutinefunction(main) else ""
     kind = type(main).__name__
-    msg = f"run takes a coroutine, another awaitable or an Observable, and {name} is of type {kind}{call}."
-    raise TypeError(msg)
+    raise TypeError(
+        f"run takes a coroutine, another awaitable or an Observable, and {name} is of type {kind}{call}."
+    )

@@ -277,8 +277,7 @@ class Promise(Lease, Generic[T_co]):
         def _refuse(self, problem: str) -> NoReturn:
             streamed = hasattr(type(self), "__aiter__")
             hint = ", or read it with `async for`" if streamed else ""
-            msg = f"A {self._public_name()} {problem}: it is a promise; await it first{hint}."
-            raise TypeError(msg)
+            raise TypeError(f"A {self._public_name()} {problem}: it is a promise; await it first{hint}.")
 
     @override
     def __repr__(self) -> str:
@@ -356,8 +355,9 @@ class StreamedPromise(Promise[WHOLE], Generic[PIECE, WHOLE]):
     ) -> None:
         context = current_context()
         if (streamer is None) == (prefill_pieces is None):
-            msg = f"{type(self).__name__} takes a streamer or prefill_pieces: give exactly one of them."
-            raise TypeError(msg)
+            raise TypeError(
+                f"{type(self).__name__} takes a streamer or prefill_pieces: give exactly one of them."
+            )
         pieces = None if streamer is not None else list(prefill_pieces or ())
         buffer: ReplayBuffer[PIECE] = (
             ReplayBuffer(context, pieces, closed=streamer is None)

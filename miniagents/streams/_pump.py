@@ -236,8 +236,9 @@ class Overflow(Generic[D_contra]):
         """Check the capacity."""
         check_count("Overflow", "capacity", self.capacity)
         if self.capacity < 1:
-            msg = f"The capacity of Overflow.{self.policy} is {self.capacity}; at least 1 item must be kept."
-            raise ValueError(msg)
+            raise ValueError(
+                f"The capacity of Overflow.{self.policy} is {self.capacity}; at least 1 item must be kept."
+            )
 
     @classmethod
     def block(cls, capacity: int = 1024) -> "Overflow":

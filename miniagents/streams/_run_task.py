@@ -289,8 +289,7 @@ class ProducerTask(TaskLife):
         """
         body, self._body = self._body, None  # so that the body is freed while the coroutine waits
         if body is None:
-            msg = f"The task {self.name} was started without a body."
-            raise TypeError(msg)
+            raise TypeError(f"The task {self.name} was started without a body.")
         return body()
 
     def finished(self) -> None:

@@ -54,11 +54,10 @@ def call_from_thread(context: "Context", function: Callable[[], Awaitable[T] | T
         RuntimeError: an event loop runs on this thread; the call would block it.
     """
     if running_loop() is not None:
-        msg = (
+        raise RuntimeError(
             "from_thread would block the event loop that runs on this thread. Await the function itself; "
             "from another event loop: `await asyncio.to_thread(MiniAgents.from_thread, ...)`."
         )
-        raise RuntimeError(msg)
     call = ThreadCall(context, function, threading.get_ident())
     call.send()
     try:

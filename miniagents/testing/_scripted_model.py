@@ -203,11 +203,10 @@ class ScriptedModel:
         if self._answers:
             return self._answers.popleft()
         if self._then is None:
-            msg = (
+            raise ScriptEndedError(
                 f"The scripted model was asked for answer {len(self._requests)} but has "
                 f"{len(self._requests) - 1}; give it more answers, or one for all further requests: then=..."
             )
-            raise ScriptEndedError(msg)
         return self._then
 
 

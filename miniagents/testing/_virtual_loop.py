@@ -281,13 +281,12 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         shown = sorted(waiting)[:_SHOWN]
         if len(waiting) > _SHOWN:
             shown.append(f"and {len(waiting) - _SHOWN} more")
-        msg = (
+        raise StuckLoopError(
             f"Nothing can happen any more at {self.time():g} s of virtual time: nothing is ready, no timer "
             f"is set, no I/O is under way. These would wait forever: {'; '.join(shown) or 'no task'}. Give "
             "them what they wait for, or a timeout. (A thread is waited for only if asyncio runs it, as "
             "asyncio.to_thread does.)"
         )
-        raise StuckLoopError(msg)
 
     # -- threads and processes -----------------------------------------------------------------------------
 

@@ -108,11 +108,10 @@ def virtual_time(*, io_patience: float = 0.05) -> Generator[VirtualClock]:
         3600.0
     """
     if running_loop() is not None:
-        msg = (
+        raise RuntimeError(
             "virtual_time() was entered inside a running event loop, which keeps its real time; enter it "
             "before the loop is made, or make the loop with VirtualClock().new_event_loop."
         )
-        raise RuntimeError(msg)
     clock = VirtualClock(io_patience=io_patience)
     with patch.object(_policy(), "new_event_loop", clock.new_event_loop):
         yield clock

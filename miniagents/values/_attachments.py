@@ -50,8 +50,9 @@ class Attachment(PartValue):
         given = [name for name in ("data", "path", "url") if getattr(self, name) is not None]
         if len(given) != 1:
             told = " and ".join(given) or "nothing"
-            msg = f"{type(self).__name__} was given {told}; give exactly one of data, path and url"
-            raise ValueError(msg)
+            raise ValueError(
+                f"{type(self).__name__} was given {told}; give exactly one of data, path and url"
+            )
 
     @property
     def content_type(self) -> str:

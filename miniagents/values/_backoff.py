@@ -50,12 +50,10 @@ class Backoff:
     def _check(self, name: str, value: float, *, least: int = 0, most: int | None = None) -> None:
         """Refuse what is no number, and a number that is out of its range."""
         if isinstance(value, bool) or not isinstance(cast("object", value), int | float):
-            msg = f"{type(self).__name__}({name}={value!r}): it must be a number."
-            raise TypeError(msg)
+            raise TypeError(f"{type(self).__name__}({name}={value!r}): it must be a number.")
         if not (value >= least and (most is None or value <= most)):  # NaN is not right either
             upper = "" if most is None else f" and at most {most}"
-            msg = f"{type(self).__name__}({name}={value}): it must be at least {least}{upper}."
-            raise ValueError(msg)
+            raise ValueError(f"{type(self).__name__}({name}={value}): it must be at least {least}{upper}.")
 
     def pause(self, after: int) -> float:
         """How long to wait after an attempt, in seconds.

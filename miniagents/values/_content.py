@@ -228,13 +228,11 @@ def part_from_data(data: Mapping[str, object]) -> PartValue:
     """
     kind = _KINDS.get(str(data.get("kind")))
     if kind is None:
-        msg = f"{data.get('kind')!r} is no kind of part; the kinds are {', '.join(_KINDS)}"
-        raise ValueError(msg)
+        raise ValueError(f"{data.get('kind')!r} is no kind of part; the kinds are {', '.join(_KINDS)}")
     try:
         return kind(**{name: _field(name, value) for name, value in data.items()})
     except TypeError as error:
-        msg = f"the data of a {data['kind']} does not fit: {error}"
-        raise ValueError(msg) from None
+        raise ValueError(f"the data of a {data['kind']} does not fit: {error}") from None
 
 
 def _field(name: str, value: object) -> object:

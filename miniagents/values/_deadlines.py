@@ -60,11 +60,9 @@ def check_seconds(operation: str, name: str, seconds: object, *, past: bool = Fa
     if seconds is None:
         return
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        msg = f"{operation}({name}={seconds!r}): give a number of seconds."
-        raise TypeError(msg)
+        raise TypeError(f"{operation}({name}={seconds!r}): give a number of seconds.")
     if not (seconds >= 0 or (past and seconds < 0)):  # NaN is not right either
-        msg = f"{operation}({name}={seconds}): give a number of seconds, 0 or more."
-        raise ValueError(msg)
+        raise ValueError(f"{operation}({name}={seconds}): give a number of seconds, 0 or more.")
 
 
 def check_count(operation: str, name: str, count: object) -> None:
@@ -85,8 +83,7 @@ def check_count(operation: str, name: str, count: object) -> None:
         TypeError: chunk(size=2.5): give an integer.
     """
     if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
-        msg = f"{operation}({name}={count!r}): give an integer."
-        raise TypeError(msg)
+        raise TypeError(f"{operation}({name}={count!r}): give an integer.")
 
 
 def is_limit(seconds: object) -> bool:

@@ -61,10 +61,9 @@ def handled(function: AnyFunction, ctx: "ReplyContext", call: "Operand") -> Awai
     """
     handling = function(ctx, call)
     if not isinstance(handling, Awaitable):  # pyright: ignore[reportUnnecessaryIsInstance] - to mypy a lambda may return nothing
-        msg = (  # type: ignore[unreachable]
+        raise TypeError(
             f"around({name_of(function)}) needs an async function, and this one has returned {handling!r}."
         )
-        raise TypeError(msg)
     return handling
 
 
@@ -79,8 +78,9 @@ def check_around(operation: str, function: object) -> None:
         TypeError: it cannot be called so.
     """
     if not callable(function):
-        msg = f"{operation}({function!r}): give an async function of the context and the called agent."
-        raise TypeError(msg)
+        raise TypeError(
+            f"{operation}({function!r}): give an async function of the context and the called agent."
+        )
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # written in C: its signature is not known
@@ -89,8 +89,7 @@ def check_around(operation: str, function: object) -> None:
         signature.bind(None, None)
     except TypeError:
         name = name_of(function)
-        msg = (
+        raise TypeError(
             f"{operation}({name}): {name} cannot be called with the context and the called agent. "
             f"Do you mean {operation}({name}(...))?"
-        )
-        raise TypeError(msg) from None
+        ) from None

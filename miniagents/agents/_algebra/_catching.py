@@ -61,15 +61,15 @@ class Catching:
     def __post_init__(self) -> None:
         given: object = self.handler
         if not callable(given):
-            msg = f"catching({given!r}): a handler is a function of the error and the context, or an agent."
-            raise TypeError(msg)
+            raise TypeError(
+                f"catching({given!r}): a handler is a function of the error and the context, or an agent."
+            )
         check_errors("catching", "on", self.on)
         if self.continues and not getattr(given, "continues", False):
-            msg = (
+            raise TypeError(
                 f"catching({_name(given)}, after='continue'): it cannot go on after a text that another "
                 "model has begun, because its server does not take one. Use restart=True."
             )
-            raise TypeError(msg)
 
     @property
     def alias(self) -> str:

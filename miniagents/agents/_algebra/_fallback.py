@@ -83,8 +83,7 @@ def fallback(*agents: object, on: Errors = (Exception,), hold: bool = False) -> 
         'fallback(ELIZA_AGENT, ELIZA_AGENT)'
     """
     if len(agents) < 2:  # noqa: PLR2004 - one has nothing to fall back to
-        msg = f"fallback() is made of two agents or more, and this one of {len(agents)}."
-        raise TypeError(msg)
+        raise TypeError(f"fallback() is made of two agents or more, and this one of {len(agents)}.")
     known = cast("tuple[MiniAgent, ...]", agents)
     made = reduce(lambda a, b: a.catching(b, on=on, restart=True, hold=hold), known)
     alias = f"fallback({', '.join(agent.alias for agent in known)})"

@@ -63,12 +63,12 @@ class Guarding:
     def __post_init__(self) -> None:
         wrong = [f"{name}={check!r}" for name, check in self._checks() if not callable(check)]
         if wrong or not self._checks():
-            msg = f"guard({', '.join(wrong)}): give during=, before= or after=: a function or an agent."
-            raise TypeError(msg)
+            raise TypeError(
+                f"guard({', '.join(wrong)}): give during=, before= or after=: a function or an agent."
+            )
         check_count("guard", "hold", self.hold)
         if self.hold < 0:
-            msg = f"guard(hold={self.hold}): give a number of characters, 0 or more."
-            raise ValueError(msg)
+            raise ValueError(f"guard(hold={self.hold}): give a number of characters, 0 or more.")
 
     def _checks(self) -> list[tuple[str, object]]:
         checks = (("during", self.during), ("before", self.before), ("after", self.after))
@@ -279,8 +279,9 @@ async def _reason(check: Callable[[str], object], verdict: object) -> str | None
     if verdict is None or isinstance(verdict, str):
         return verdict
     kind = type(verdict).__name__
-    msg = f"The check {_name(check)} of guard returned a {kind}; return None, or a text, the reason."
-    raise TypeError(msg)
+    raise TypeError(
+        f"The check {_name(check)} of guard returned a {kind}; return None, or a text, the reason."
+    )
 
 
 def _name(check: object) -> str:

@@ -236,10 +236,9 @@ class Interactive:
     def __post_init__(self) -> None:
         check_seconds("interactive", "idle", self.idle)
         if self.unmarked not in ("steer", "queue", "interrupt", "rollback"):
-            msg = (
+            raise ValueError(
                 f"interactive(unmarked={self.unmarked!r}): give 'steer', 'queue', 'interrupt' or 'rollback'."
             )
-            raise ValueError(msg)
 
     @property
     def alias(self) -> str:

@@ -124,15 +124,15 @@ def check_errors(where: str, name: str, errors: object) -> None:
         TypeError: it is neither a tuple of classes nor a function.
     """
     if isinstance(errors, type):
-        msg = f"{where}({name}={errors.__name__}): give a tuple, ({errors.__name__},)."
-        raise TypeError(msg)
+        raise TypeError(f"{where}({name}={errors.__name__}): give a tuple, ({errors.__name__},).")
     if callable(errors):
         return
     if not isinstance(errors, tuple) or not all(
         isinstance(each, type) for each in cast("tuple[object, ...]", errors)
     ):
-        msg = f"{where}({name}={errors!r}): give a tuple of classes of errors, or a function of the error."
-        raise TypeError(msg)
+        raise TypeError(
+            f"{where}({name}={errors!r}): give a tuple of classes of errors, or a function of the error."
+        )
 
 
 def covers(errors: Errors, error: Exception) -> bool:

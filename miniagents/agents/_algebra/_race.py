@@ -159,12 +159,10 @@ def race(*agents: Stage[A, Message], win: AnyPredicate | None = None) -> MiniAge
         Why?
     """
     if not agents:
-        msg = "race() is made of agents: give it at least one."
-        raise TypeError(msg)
+        raise TypeError("race() is made of agents: give it at least one.")
     given: object = win
     if given is not None and not callable(given):
-        msg = f"race(win={given!r}): it is a function that says whether a complete reply is good."
-        raise TypeError(msg)
+        raise TypeError(f"race(win={given!r}): it is a function that says whether a complete reply is good.")
     parts = tuple(as_operand("race", agent, strict=True) for agent in agents)
     if len(parts) == 1 and win is None:
         return cast("MiniAgent[A]", agents[0])

@@ -93,8 +93,9 @@ class Retrying:
 
     def __post_init__(self) -> None:
         if not isinstance(cast("object", self.policy), RetryPolicy):
-            msg = f"retry({self.policy!r}): give a RetryPolicy(attempts=...), which says how often and when."
-            raise TypeError(msg)
+            raise TypeError(
+                f"retry({self.policy!r}): give a RetryPolicy(attempts=...), which says how often and when."
+            )
 
     def alias_around(self, part: Operand) -> str:
         """The alias of the agent, and the number of attempts."""

@@ -129,11 +129,10 @@ class Route(MiniAgent[In, Out]):
         _check_class(message_class)
         taker = next((earlier for earlier, _ in cases if issubclass(message_class, earlier)), None)
         if taker is not None:
-            msg = (
+            raise ValueError(
                 f"route().case({message_class.__name__}, ...): no message can come to it, "
                 f"since case({taker.__name__}, ...) before it takes them all; put the narrower class first."
             )
-            raise ValueError(msg)
         part = as_operand("case", agent)
         return Route(Routing((*cases, (message_class, part)), self._routing.rest))
 
@@ -152,8 +151,7 @@ class Route(MiniAgent[In, Out]):
 
 def _check_class(given: object) -> None:
     if not (isinstance(given, type) and issubclass(given, Message)):
-        msg = f"route().case({given!r}, ...): a case is for a class of messages."
-        raise TypeError(msg)
+        raise TypeError(f"route().case({given!r}, ...): a case is for a class of messages.")
 
 
 def route() -> Route[Never, Never]:

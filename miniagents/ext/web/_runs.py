@@ -829,8 +829,9 @@ def _decided(record: RunRecord, take_over: Callable[[RunRecord], object]) -> Run
         sentence = take_over(record)
         if isinstance(sentence, str | None):
             return None if sentence is None else RunEnded("lost", sentence)
-        msg = f"take_over returned a {type(sentence).__name__}; return the sentence, or None."
-        raise TypeError(msg)  # noqa: TRY301 - it is logged like an error of the function
+        raise TypeError(  # noqa: TRY301 - it is logged like an error of the function
+            f"take_over returned a {type(sentence).__name__}; return the sentence, or None."
+        )
     except Exception:
         logger.exception("take_over failed, so a run of another version ends: %s", record.run)
         return _CHANGED

@@ -328,8 +328,9 @@ class FrameSource:
             sentence = cast("object", self._error_text(error))
             if isinstance(sentence, str):
                 return sentence
-            msg = f"error_text returned a {type(sentence).__name__}; return the sentence."
-            raise TypeError(msg)  # noqa: TRY301 - it is logged like an error of the function
+            raise TypeError(  # noqa: TRY301 - it is logged like an error of the function
+                f"error_text returned a {type(sentence).__name__}; return the sentence."
+            )
         except Exception as failure:  # noqa: BLE001 - the run must end
             text = "error_text failed; the client gets the usual sentence.\n%s"
             logger.error(text, _traceback(failure))  # noqa: TRY400 - it says all
