@@ -73,7 +73,7 @@ def _pickled(error: BaseException) -> bytes:
         except Exception:  # noqa: BLE001, S112 - what pickles raise is a matter of the class
             continue
         again = _unpickled(pickled)
-        if type(again) is type(error) and text_of_error(again) == text_of_error(error):
+        if again is not None and type(again) is type(error) and text_of_error(again) == text_of_error(error):
             return pickled
     return b""
 
