@@ -84,6 +84,8 @@ async def _read(reader: "_Reader", parts: list[Part], source: ReplayBuffer[str])
                 hot, rest = 0, min(2 * backoff, REST)
                 backoff = rest
             reader.request_more()
+            if position < len(parts) or source.closed:  # it came at once
+                continue
             await until_more(source, requests=False)
             rest -= 1
             if rest <= 0 and source.upstream is None:

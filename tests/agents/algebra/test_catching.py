@@ -12,6 +12,7 @@ from miniagents import (
     InteractionContext,
     Message,
     MessagePromise,
+    MessageSequencePromise,
     MessageType,
     MiniAgent,
     MiniAgents,
@@ -23,6 +24,7 @@ from miniagents import (
     identity,
     miniagent,
 )
+from miniagents.operators import resolve, split, to_async_iter
 from tests.support.speakers import Script, Speaker, heard
 
 OUT_OF_IDEAS = ValueError("out of ideas")
@@ -53,6 +55,22 @@ async def test_a_failing_message() -> None:
         assert await heard(agent.inquire()) == expected
         half, *_ = await agent.inquire()
         assert str(half) == "half"
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_message_that_ends_when_it_is_needed() -> None:
+    """A message that ends with what comes behind it (`split`) ends for a pipe that needs its whole text."""
+
+    @miniagent
+    async def each_agent(ctx: InteractionContext) -> None:
+        async for message in ctx.messages:
+            ctx.reply(message)
+
+    async with MiniAgents(prefetch=3):
+        texts = MessageSequencePromise([Message("a") for _ in range(6)])
+        pieces = texts.messages.pipe(split("+"))
+        replies = each_agent.catching(excuse).inquire(pieces)
+        assert 6 == len([message async for message in to_async_iter(replies.messages.pipe(resolve()))])
 
 
 async def thinking(metadata_so_far: MutableMapping[str, object]) -> AsyncIterator[Part]:
