@@ -492,7 +492,11 @@ def test_a_new_file_in_a_folder_that_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where no file can be made, `check` says that it may not be, and not that there is none."""
-    monkeypatch.setattr(os, "access", lambda *_: False)  # as root, every folder can be written
+
+    def refuses(*_: object) -> bool:  # as root, every folder can be written
+        return False
+
+    monkeypatch.setattr(os, "access", refuses)
     with pytest.raises(HistoryFileError, match=r"CHAT\.md cannot be written: Permission denied"):
         MarkdownFile(tmp_path / "CHAT.md").check()
 
