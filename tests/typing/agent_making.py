@@ -145,13 +145,13 @@ def traced(
 @miniagent
 @timed
 async def timed_agent(ctx: InteractionContext[Question, Answer], *, mark: str = "!") -> None:
-    ctx.reply(Answer(mark))
+    ctx.reply(Answer(text=mark))
 
 
 @miniagent(alias="TRACED")
 @traced
 async def traced_agent(ctx: InteractionContext[Question, Answer], *, mark: str = "!") -> None:
-    ctx.reply(Answer(mark))
+    ctx.reply(Answer(text=mark))
 
 
 def a_decorator_of_coroutines_keeps_the_types(plain: Callable[[int], Awaitable[None]]) -> None:
