@@ -114,6 +114,7 @@ async def map_file(
         options.setdefault("errors", f"{out}.errors.jsonl")
     else:
         form = FileForm("jsonl")
+    _check_files(source=source, out=out, journal=options.get("journal"), errors=options.get("errors"))
     bound, settings = complete(agent), JobSettings.of(options)
     settings.check_price(bound)
     rows = read_rows(source) if isinstance(source, str | Path) else source
@@ -150,6 +151,16 @@ async def map_file(
         compared = _LOOKED_AT if message is None else None
         result = await _FileJob(job, rows, out, form, journal, added, id, confirm, compared).run()
     return replace(result, seconds=time.monotonic() - began)
+
+
+def _check_files(**files: object) -> None:
+    """Refuse one file for two things, one of which would replace the other."""
+    taken: dict[Path, str] = {}
+    for name, file in files.items():
+        if isinstance(file, str | Path) and (other := taken.setdefault(Path(file).resolve(), name)) != name:
+            raise ValueError(
+                f"map_file({name}={str(file)!r}): it is also the file of {other}=; name another."
+            )
 
 
 def added_columns(output: str, error: str, more: Sequence[str]) -> dict[str, str]:

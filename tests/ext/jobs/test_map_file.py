@@ -468,6 +468,22 @@ async def test_wrong_files(tmp_path: Path) -> None:
     assert not (tmp_path / "out.jsonl").exists()
 
 
+async def test_a_file_is_used_once(tmp_path: Path) -> None:
+    """The files of rows, answers, errors and the journal are four: none replaces another."""
+    path = write_rows(tmp_path, 2)
+    before, out = path.read_bytes(), tmp_path / "out.jsonl"
+    refused = r"map_file\(errors='.*in\.jsonl'\): it is also the file of source=; name another\."
+    async with MiniAgents():
+        with pytest.raises(ValueError, match=refused):
+            await map_file(noting([]), path, out, errors=path)
+        with pytest.raises(ValueError, match=r"map_file\(out=.* file of source="):
+            await map_file(noting([]), path, path)
+        with pytest.raises(ValueError, match=r"map_file\(journal=.* file of out="):
+            await map_file(noting([]), path, out, journal=tmp_path / "." / "out.jsonl")
+    assert before == path.read_bytes()
+    assert not out.exists()
+
+
 # -- a stream ------------------------------------------------------------------------------------------
 
 
