@@ -11,7 +11,7 @@ import reactivex as rx
 from reactivex import Observable, operators as ops
 
 from miniagents import Message, MessageSequencePromise, MiniAgents
-from miniagents.operators import flatten, map_async, share_bounded
+from miniagents.operators import map_async, share_bounded
 from miniagents.streams import Overflow, StreamedPromise, from_async, to_async_iter
 from miniagents.testing import virtual_time
 from tests.support.docs_pages import ROOT
@@ -301,6 +301,11 @@ def test_rule_7_a_default_never_hangs(prefetch: int, caplog: pytest.LogCaptureFi
     assert "from_async(Made) had to wait, because" in caplog.text
 
 
+def five_times(digit: str) -> Observable[str]:
+    """Return a digit five times."""
+    return rx.from_iterable([digit] * 5)
+
+
 @pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("prefetch", [1, 2, 3, 8])
 async def test_a_held_stream_goes_on(prefetch: int) -> None:
@@ -311,7 +316,7 @@ async def test_a_held_stream_goes_on(prefetch: int) -> None:
             yield digit
 
     async with MiniAgents(prefetch=prefetch):
-        pipe = StreamedPromise(digits).pieces.pipe(ops.flat_map(lambda digit: rx.of(*(5 * digit))))
+        pipe = StreamedPromise(digits).pieces.pipe(ops.flat_map(five_times))
         assert 50 == len([digit async for digit in to_async_iter(pipe)])
 
 
@@ -326,7 +331,7 @@ def passed_on(text: str) -> MessageSequencePromise[Message]:
 async def test_messages_that_a_pipe_holds(text: str) -> None:
     """They go on for a pipe that emits nothing before its end, and for a reader of tokens that have none."""
     async with MiniAgents(prefetch=3):
-        collected = passed_on(text).messages.pipe(ops.to_list(), flatten())
+        collected = passed_on(text).messages.pipe(ops.take_last(10))
         assert 10 == len(await MessageSequencePromise(collected))
         assert 10 * text == "".join([token async for token in passed_on(text).tokens])
 
