@@ -44,11 +44,10 @@ class Keywords:
                 frozen.
         """
         if isinstance(function, type):
-            msg = (
+            raise TypeError(
                 f"{name} is a class, and @miniagent takes an async function. For agents with fields of their "
                 f"own, write `class {name}(BaseAgent):` with `async def run(self, ctx):`, and no decorator."
             )
-            raise TypeError(msg)
         call = getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__ is a function too
         if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call):
             raise TypeError(generator_text(name, f"async def {name}(ctx):"))

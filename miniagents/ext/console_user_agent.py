@@ -59,8 +59,9 @@ async def console_user_agent(
         TypeError: `chat_history` is no history.
     """
     if not isinstance(cast("object", chat_history), ChatHistory | None):
-        msg = f"chat_history={chat_history!r} is no history; give one, such as ChatHistoryMD('CHAT.md')."
-        raise TypeError(msg)
+        raise TypeError(
+            f"chat_history={chat_history!r} is no history; give one, such as ChatHistoryMD('CHAT.md')."
+        )
     screen = Screen.of_process()
     promises = aiter(ctx.message_promises)
     if interactive and (first := await anext(promises, None)) is not None:

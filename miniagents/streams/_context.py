@@ -694,8 +694,9 @@ class PromisingContext:
             TypeError: it is not an `Observer`, but for example a function or a class of observers.
         """
         if not isinstance(cast("object", observer), Observer):
-            msg = f"{observer!r} is no observer; give an object of a class that is derived from Observer."
-            raise TypeError(msg)
+            raise TypeError(
+                f"{observer!r} is no observer; give an object of a class that is derived from Observer."
+            )
         self._own_observers.append(observer)
         self._gather_observers()
 
