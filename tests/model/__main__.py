@@ -2,6 +2,7 @@
 
 python -m tests.model --count 100000            what a night does
 python -m tests.model --pipes --count 100000    the same of pipes of operators (tests/model/pipes.py)
+python -m tests.model --flows --count 100000    the same of messages about demand (tests/model/flows.py)
 python -m tests.model --live --count 100000     the same of live input (tests/model/live.py)
 python -m tests.model --only 4711               one program: its text, and what is wrong with it
 python -m tests.model --tree ../other           the miniagents of another folder
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import repeat
@@ -36,10 +38,10 @@ SHOWN: Final = 10
 
 
 class Others(Protocol):
-    """`tests.model.pipes` or `live`, imported when needed: the library of `--tree` may lack its names."""
+    """`tests.model.pipes`, `flows` or `live`, imported when needed: that of `--tree` may lack its names."""
 
     def drawn(self, seed: int) -> object:
-        """Return the pipe, or the schedule, of a seed."""
+        """Return the pipe, the flow, or the schedule, of a seed."""
         ...
 
     def check(self, other: object, loops: str) -> Outcome:
@@ -73,7 +75,7 @@ class Tally:
 
 
 def run(seeds: range, loops: str, others: str = "") -> Tally:
-    """Run the programs of some seeds, or the `pipes`, or the schedules of `live` input."""
+    """Run the programs of some seeds, or the `pipes`, the `flows`, or the schedules of `live` input."""
     tally = Tally()
     for seed in seeds:
         outcome = _check_other(seed, loops, others) if others else check(program_of(seed), loops)
@@ -94,14 +96,16 @@ def kinds(wrong: Sequence[str]) -> set[str]:
 
 
 def described(seed: int, loops: str, others: str = "") -> str:
-    """Return the smallest program, or pipe, that fails as that of a seed, as Python."""
+    """Return the smallest program, pipe or flow that fails as that of a seed, as Python."""
     if others:
         same = kinds(_check_other(seed, loops, others).wrong)
 
-        def fails_too(smaller: p.Program) -> bool:
-            return bool(same & kinds(_others(others).check(smaller, loops).wrong))
+        def fails_too(smaller: object) -> bool:
+            with suppress(Exception):  # what is smaller may be nothing that can run
+                return bool(same & kinds(_others(others).check(smaller, loops).wrong))
+            return False
 
-        least = shrunk(cast("p.Program", _others(others).drawn(seed)), fails_too)
+        least = shrunk(_others(others).drawn(seed), fails_too)
         wrong = "\n".join(f"#   {line}" for line in _others(others).check(least, loops).wrong)
         module = f"tests.model.{others}"
         return f"# seed {seed}\n{wrong}\nfrom {module} import *\n\nprint(check({least!r}, {loops!r}))\n"
@@ -134,7 +138,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="the seed of the first one")
     parser.add_argument("--only", type=int, help="the seed of the only one")
     parser.add_argument("--loop", choices=LOOPS, default="asyncio", help="the event loop")
-    for name, what in (("pipes", "pipes of operators, without agents"), ("live", "live input")):
+    for name, what in (
+        ("pipes", "pipes of operators, without agents"),
+        ("flows", "messages about demand"),
+        ("live", "live input"),
+    ):
         parser.add_argument(
             f"--{name}", dest="others", action="store_const", const=name, default="", help=what
         )

@@ -26,7 +26,31 @@ from miniagents.streams import Overflow, StreamedPromise, from_async, to_async_i
 from tests.model.loops import loop_of
 from tests.support.timed import END, scheduled
 
-__all__ = ["Outcome", "Pipe", "check", "drawn"]
+__all__ = [
+    "Branches",
+    "Chunk",
+    "Debounce",
+    "Delay",
+    "Filter",
+    "Joined",
+    "Log",
+    "Map",
+    "MapAsync",
+    "Outcome",
+    "Pipe",
+    "Read",
+    "Reader",
+    "Scan",
+    "Several",
+    "Shared",
+    "Skip",
+    "Source",
+    "SwitchMapAsync",
+    "Take",
+    "Until",
+    "check",
+    "drawn",
+]
 
 NEAR: Final = 0.002
 """Seconds: two times that are nearer decide nothing."""
@@ -787,7 +811,7 @@ def check(pipe: Pipe, loops: str = "asyncio") -> Outcome:
     got: list[tuple[float, int]] = []
     wrong: list[str] = []
     threads = threading.active_count()
-    log = _Log()
+    log = Log()
     logging.getLogger("miniagents").addHandler(log)
     loop = loop_of(loops, pipe.order)
     timers: list[asyncio.TimerHandle] = []
@@ -833,7 +857,9 @@ def _noting(loop: asyncio.AbstractEventLoop, timers: list[asyncio.TimerHandle]) 
     return loop
 
 
-class _Log(logging.Handler):
+class Log(logging.Handler):
+    """Keeps the text of each record from a warning on."""
+
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.texts: list[str] = []

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
-from typing import Final, cast, get_args
+from typing import Final, TypeVar, cast, get_args
 
 from tests.model import programs as p
 
 __all__ = ["shrunk", "size"]
+
+P = TypeVar("P")
 
 _AGENTS: Final = get_args(p.Agent)
 _FORMS: Final = get_args(p.Form)
 _STEPS: Final = get_args(p.Step)
 
 
-def shrunk(program: p.Program, fails: Callable[[p.Program], bool], patience: int = 500) -> p.Program:
-    """Return the smallest program that can be reached by leaving something out.
+def shrunk(program: P, fails: Callable[[P], bool], patience: int = 500) -> P:
+    """Return the smallest program, or pipe, flow or schedule, that can be reached by leaving something out.
 
     Args:
         program: fails.
@@ -39,7 +41,7 @@ def shrunk(program: p.Program, fails: Callable[[p.Program], bool], patience: int
     return program
 
 
-def size(program: p.Program) -> tuple[int, int]:
+def size(program: object) -> tuple[int, int]:
     """Return how large a program is."""
     return _count(program), len(repr(program))
 
@@ -52,9 +54,13 @@ def _count(value: object) -> int:
     return 0
 
 
-def _smaller_programs(program: p.Program) -> Iterator[p.Program]:
+def _smaller_programs(program: P) -> Iterator[P]:
     for smaller in _smaller(program):
-        if isinstance(smaller, p.Program) and smaller.readers and "agents=()" not in repr(smaller):
+        if (
+            isinstance(smaller, type(program))
+            and getattr(smaller, "readers", True)
+            and "agents=()" not in repr(smaller)
+        ):
             yield smaller
 
 

@@ -1,0 +1,582 @@
+"""Random pipelines of messages about demand, against a model on lists of texts.
+
+A flow is a source of messages, up to five steps (agents, operators on messages, and the forms in which
+messages are passed on), and one to three readers. `prefetch` is 1 to 3, or that of everybody; readers are
+slow, leave, or hold all messages before they read one. No reader gets an error, and no time counts: each
+reader gets the texts of the model (who leaves, a beginning of them), nothing waits for ever, no task or
+generator is left, and nothing is logged.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final, TypeAlias, TypeVar
+
+import reactivex as rx
+from reactivex import Observable, operators as ops
+
+from miniagents import (
+    InteractionContext,
+    Message,
+    MessagePromise,
+    MessageSequencePromise,
+    MessageType,
+    MiniAgent,
+    MiniAgents,
+    fallback,
+    identity,
+    join_messages,
+    miniagent,
+    split_messages,
+)
+from miniagents.operators import (
+    Overflow,
+    as_messages,
+    chunk,
+    errors_as_messages,
+    flatten,
+    from_async,
+    join,
+    map_agent,
+    map_async,
+    map_messages,
+    map_tokens,
+    resolve,
+    share_bounded,
+    split,
+    to_async_iter,
+    tokens,
+)
+from tests.model.loops import loop_of
+from tests.model.pipes import Log, Outcome
+from tests.support.loops import without_leaks
+
+__all__ = ["Flow", "Reader", "Source", "Step", "Written", "check", "drawn"]
+
+LIMIT: Final = 5_000.0
+"""Seconds of virtual time after which a flow hangs; each takes less than one."""
+LATER: Final = 2 * LIMIT
+"""Seconds: a limit that nothing reaches."""
+
+T = TypeVar("T")
+
+Real: TypeAlias = MessageSequencePromise[Message]
+Texts: TypeAlias = list[str]
+Ctx: TypeAlias = InteractionContext
+
+
+@dataclass(frozen=True)
+class Written:
+    """A message.
+
+    Attributes:
+        tokens: its tokens.
+        streams: whether they come one by one; else it is finished when it is sent.
+    """
+
+    tokens: tuple[str, ...]
+    streams: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """The first messages.
+
+    Attributes:
+        messages: what they are.
+        kind: what writes them: a `list`, a `generator`, an `observable`, or an `agent`.
+        pause: seconds before each message of a generator and each token.
+    """
+
+    messages: tuple[Written, ...]
+    kind: str = "list"
+    pause: float = 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is done with messages.
+
+    Attributes:
+        name: one of `WAYS`.
+        count: its number, if it has one: of messages, of calls at once.
+    """
+
+    name: str
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reads.
+
+    Attributes:
+        how: one of `READERS`.
+        pause: seconds after each token or message.
+        leaves: after how many tokens or messages it leaves; None: never.
+    """
+
+    how: str = "tokens"
+    pause: float = 0.0
+    leaves: int | None = None
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Messages, what is done with them, and who reads.
+
+    Attributes:
+        source: the first messages.
+        steps: what is done with them.
+        readers: who reads the last ones.
+        together: whether the readers read at the same time; else one after the other.
+        prefetch: that of the context.
+        order: decides which of several tasks goes first.
+    """
+
+    source: Source
+    steps: tuple[Step, ...]
+    readers: tuple[Reader, ...]
+    together: bool = False
+    prefetch: int = 1
+    order: int = 0
+
+
+# -- agents -----------------------------------------------------------------------------------------------
+
+
+@miniagent
+async def echo(ctx: Ctx) -> None:
+    """Pass on all at once."""
+    ctx.reply(ctx.messages)
+
+
+@miniagent
+async def each(ctx: Ctx) -> None:
+    """Pass on message by message."""
+    async for message in ctx.messages:
+        ctx.reply(message)
+
+
+@miniagent
+async def upper(ctx: Ctx) -> None:
+    """Write each message anew, token by token."""
+
+    async def raised(message: MessagePromise[Message]) -> AsyncGenerator[str]:
+        async for token in message:
+            yield token.upper()
+
+    async for message in ctx.messages:
+        ctx.reply(Message.promise(lambda _, message=message: raised(message)))
+
+
+@miniagent
+async def one_by_one(ctx: Ctx) -> None:
+    """Await each message."""
+    async for message in ctx.messages:
+        ctx.reply(str(await message))
+
+
+@miniagent
+async def at_last(ctx: Ctx) -> None:
+    """Await all messages."""
+    ctx.reply(list(await ctx.messages))
+
+
+@miniagent
+async def piped(ctx: Ctx) -> None:
+    """Reply a pipe."""
+    ctx.reply(ctx.messages.messages.pipe(map_tokens(str.upper)))
+
+
+@miniagent
+async def twice(ctx: Ctx) -> None:
+    """Pass on all, and again."""
+    ctx.reply(ctx.messages)
+    ctx.reply(ctx.messages)
+
+
+@miniagent
+async def collected(ctx: Ctx) -> None:
+    """Reply a pipe that emits nothing before its end."""
+    ctx.reply(ctx.messages.messages.pipe(ops.to_list(), flatten()))
+
+
+@miniagent
+async def first_two(ctx: Ctx) -> None:
+    """Leave behind the second message."""
+    count = 0
+    async for message in ctx.messages:
+        ctx.reply(message)
+        count += 1
+        if count == 2:
+            break
+
+
+@miniagent
+async def looks(ctx: Ctx) -> None:
+    """Read one token of each message, and pass the message on."""
+    async for message in ctx.messages:
+        async for _ in message:
+            break
+        ctx.reply(message)
+
+
+@miniagent
+async def fails_at_the_end(ctx: Ctx) -> None:
+    """Fail when all is passed on."""
+    async for message in ctx.messages:
+        ctx.reply(message)
+    raise ValueError("at the end")
+
+
+@miniagent
+async def fails_behind_the_first(ctx: Ctx) -> None:
+    """Fail when the first message is complete."""
+    async for message in ctx.messages:
+        ctx.reply(message)
+        await message
+        raise ValueError("behind the first")
+
+
+def _flaky() -> MiniAgent:
+    fails = iter([True])
+
+    @miniagent
+    async def flaky(ctx: Ctx) -> None:
+        async for message in ctx.messages:
+            if next(fails, False):
+                await message
+                raise ValueError("the first attempt")
+            ctx.reply(message)
+
+    return flaky.retry()
+
+
+async def _asks(ctx: Ctx, agent: MiniAgent) -> None:
+    ctx.reply(agent.inquire(ctx.messages))
+
+
+# -- what is done with messages, and what becomes of the texts ----------------------------------------------
+
+
+@dataclass(frozen=True)
+class Way:
+    """What a step does.
+
+    Attributes:
+        build: does it.
+        model: what becomes of the texts.
+        rereads: whether it begins to read again what it has read.
+    """
+
+    build: Callable[[Real, int], MessageType]
+    model: Callable[[Texts, int], Texts]
+    rereads: bool = False
+
+
+def _same(texts: Texts, _: int) -> Texts:
+    return texts
+
+
+def _raised(texts: Texts, _: int) -> Texts:
+    return [text.upper() for text in texts]
+
+
+def _doubled(texts: Texts, _: int) -> Texts:
+    return texts + texts
+
+
+def _repeated(texts: Texts, _: int) -> Texts:
+    return [text for text in texts for _ in range(2)]
+
+
+def _joined(texts: Texts, _: int) -> Texts:
+    return ["+".join(texts)]
+
+
+def _parted(texts: Texts, _: int) -> Texts:
+    return [text for text in "+".join(texts).split("+") if text]
+
+
+def _asked(agent: MiniAgent, model: Callable[[Texts, int], Texts] = _same, *, rereads: bool = False) -> Way:
+    return Way(lambda given, _: agent.inquire(given), model, rereads)
+
+
+def _through(*operators: Callable[[Any], Any], model: Callable[[Texts, int], Texts] = _same) -> Way:
+    return Way(lambda given, _: given.messages.pipe(*operators), model)
+
+
+async def _raise(message: MessagePromise[Message]) -> str:
+    return str(await message).upper()
+
+
+async def _read(given: Real) -> AsyncGenerator[MessagePromise[Message]]:
+    async for message in given:
+        yield message
+
+
+async def _half() -> AsyncGenerator[str]:
+    yield "half"
+    raise ValueError("broken")
+
+
+def _broken(given: Real, _: int) -> Observable[Any]:
+    message = Message.promise(lambda _: _half())
+    return rx.concat(given.messages, rx.of(message)).pipe(as_messages(), errors_as_messages())
+
+
+WAYS: Final[Mapping[str, Way]] = {
+    # agents
+    "echo": _asked(echo),
+    "each": _asked(each),
+    "upper": _asked(upper, _raised),
+    "one_by_one": _asked(one_by_one),
+    "at_last": _asked(at_last),
+    "piped": _asked(piped, _raised),
+    "collected": _asked(collected),
+    "first_two": _asked(first_two, lambda texts, _: texts[:2]),
+    "looks": _asked(looks),
+    "identity": _asked(identity),
+    "chain": _asked(echo | upper | each, _raised),
+    "fork": _asked(echo.fork()),
+    "around": _asked(echo.around(_asks)),
+    "timeout": _asked(each.timeout(stall=LATER)),
+    "hedge": _asked(each.hedge(echo, after=LATER)),
+    "guard": _asked(echo.guard(during=lambda _: None, hold=2)),
+    "catching": _asked(each.catching(lambda _, __: "E")),
+    "hold": _asked(each.catching(echo, hold=True)),
+    "fallback": _asked(fallback(each, echo)),
+    "agent_errors_as_messages": _asked(each.errors_as_messages()),
+    "caught": _asked(fails_at_the_end.catching(lambda _, __: "E"), lambda texts, _: [*texts, "E"]),
+    "told": _asked(
+        fails_at_the_end.errors_as_messages(), lambda texts, _: [*texts, "ValueError: at the end"]
+    ),
+    "taken_over": _asked(
+        fails_behind_the_first.catching(echo), lambda texts, _: texts[:1] + texts, rereads=True
+    ),
+    "retry": Way(lambda given, _: _flaky().inquire(given), _same, rereads=True),
+    "twice": _asked(twice, _doubled, rereads=True),
+    "both": _asked(echo & each, _doubled, rereads=True),
+    # operators
+    "map": _through(ops.map(lambda message: message)),
+    "map_tokens": _through(map_tokens(str.upper), model=_raised),
+    "map_messages": _through(map_messages(lambda whole: Message(str(whole).upper())), model=_raised),
+    "map_async": Way(lambda given, count: given.messages.pipe(map_async(_raise, count)), _raised),
+    "map_agent": Way(lambda given, count: given.messages.pipe(map_agent(echo, count), flatten()), _same),
+    "chunk": Way(lambda given, count: given.messages.pipe(chunk(count), flatten()), _same),
+    "take": Way(
+        lambda given, count: given.messages.pipe(ops.take(count)), lambda texts, count: texts[:count]
+    ),
+    "to_list": _through(ops.to_list(), flatten()),
+    "repeat": _through(ops.concat_map(lambda message: rx.of(message, message)), model=_repeated),
+    "start_with": _through(ops.start_with("y"), model=lambda texts, _: ["y", *texts]),
+    "resolve": _through(resolve()),
+    "operator_join": _through(join("+"), model=_joined),
+    "operator_split": _through(split("+", code_block_delimiter=None), model=_parted),
+    "flatten": _through(flatten()),
+    "errors_as_messages": _through(errors_as_messages()),
+    "as_messages": _through(as_messages()),
+    "agent_in_a_pipe": _through(echo),
+    "upper_in_a_pipe": _through(upper, model=_raised),
+    "pipeline": _through(each | map_tokens(str.upper), model=_raised),
+    "share_bounded": _through(share_bounded()),
+    "concat": Way(lambda given, _: rx.concat(given.messages, rx.of("z")), lambda texts, _: [*texts, "z"]),
+    "broken": Way(_broken, lambda texts, _: [*texts, "half", "ValueError: broken"]),
+    "read_in_a_pipe": Way(lambda given, _: from_async(to_async_iter(given.messages)), _same),
+    # forms
+    "join": Way(lambda given, _: join_messages(given, "+"), _joined),
+    "split": Way(lambda given, _: split_messages(given, "+", code_block_delimiter=None), _parted),
+    "list": Way(lambda given, _: [given], _same),
+    "generator": Way(lambda given, _: _read(given), _same),
+    "sequence": Way(lambda given, _: MessageSequencePromise(given), _same),
+    "once": Way(lambda given, _: MessageSequencePromise(given, replay=False), _same),
+    "tokens": Way(lambda given, _: given.tokens, lambda texts, _: ["".join(texts)]),
+}
+"""All steps by name."""
+COUNTED: Final = {"map_async", "map_agent", "chunk", "take"}
+"""Those that have a number."""
+
+LINES: Final = ("messages", "whole", "resolve", "held", "backwards")
+"""How readers read that know messages."""
+READERS: Final = (*LINES, "tokens", "all_tokens", "parts", "pipe", "operators", "block", "subscribe")
+"""How readers read."""
+
+
+async def _texts(how: str, given: Real) -> AsyncGenerator[str]:  # noqa: C901, PLR0912 - a case for each reader
+    """Yield what a reader gets, piece by piece; one that knows messages writes a line for each."""
+    match how:
+        case "messages":
+            async for message in given:
+                yield "\n"
+                async for token in message:
+                    yield token
+        case "whole":
+            for whole in await given:
+                yield f"\n{whole}"
+        case "resolve":
+            async for whole in to_async_iter(given.messages.pipe(resolve())):
+                yield f"\n{whole}"
+        case "held":
+            for message in [message async for message in given]:
+                yield "\n"
+                async for token in message:
+                    yield token
+        case "backwards":
+            texts = [str(await message) for message in reversed([message async for message in given])]
+            for text in reversed(texts):
+                yield f"\n{text}"
+        case "tokens":
+            async for token in given.tokens:
+                yield token
+        case "all_tokens":
+            for token in await given.tokens:
+                yield token
+        case "parts":
+            async for part in given.parts:
+                yield str(part)
+        case "pipe":
+            letters = given.tokens.pipe(ops.concat_map(lambda token: rx.from_iterable(list(token))))
+            async for token in to_async_iter(letters):
+                yield token
+        case "operators":
+            async for token in to_async_iter(given.messages.pipe(map_tokens(str), tokens())):
+                yield token
+        case "block":
+            joined = given.messages.pipe(join(""), tokens())
+            async for token in to_async_iter(joined, overflow=Overflow.block(2)):
+                yield token
+        case _:
+            got, end = list[str](), asyncio.get_running_loop().create_future()
+            given.tokens.subscribe(got.append, end.set_exception, lambda: end.set_result(None))
+            await end
+            for token in got:
+                yield token
+
+
+# -- the generator ------------------------------------------------------------------------------------------
+
+
+def drawn(seed: int) -> Flow:
+    """Return the flow of a seed."""
+    random = Random(f"flow {seed}")  # noqa: S311 - no secret
+    messages = tuple(
+        Written(
+            tuple(random.choice(["a", "b+", "c", "+", "d"]) for _ in range(random.choice([0, 1, 2, 5, 12]))),
+            streams=random.random() < 0.7,
+        )
+        for _ in range(random.choice([0, 1, 2, 4, 9, 15]))
+    )
+    kind = random.choice(["list", "generator", "observable", "agent"])
+    names = [random.choice([*WAYS]) for _ in range(random.randrange(6))]
+    steps = [Step(name, random.randrange(1, 6) if name in COUNTED else 1) for name in names]
+    readers = [
+        Reader(
+            random.choice(READERS),
+            random.choice([0.0, 0.001, 0.02]),
+            random.randrange(1, 6) if random.random() < 0.25 else None,
+        )
+        for _ in range(random.choice([1, 1, 1, 2, 3]))
+    ]
+    for place, step in enumerate(steps):
+        if step.name == "once":  # nothing behind it begins to read again what was dropped
+            steps[place:] = [step for step in steps[place:] if not WAYS[step.name].rereads]
+            del readers[1:]
+            break
+    return Flow(
+        Source(messages, kind, random.choice([0.0, 0.0, 0.001])),
+        tuple(steps),
+        tuple(readers),
+        together=random.random() < 0.5,
+        prefetch=random.choice([1, 2, 3, 1024]),
+        order=random.randrange(1000),
+    )
+
+
+# -- the run ------------------------------------------------------------------------------------------------
+
+
+def expected(flow: Flow) -> Texts:
+    """Return the texts of the messages that readers get."""
+    texts = ["".join(message.tokens) for message in flow.source.messages]
+    for step in flow.steps:
+        texts = WAYS[step.name].model(texts, step.count)
+    return texts
+
+
+def check(flow: Flow, loops: str = "asyncio") -> Outcome:
+    """Run a flow, and compare it with the model."""
+    texts = expected(flow)
+    got: list[list[str]] = [[] for _ in flow.readers]
+    wrong: list[str] = []
+    log = Log()
+    logging.getLogger("miniagents").addHandler(log)
+    loop = loop_of(loops, flow.order)
+    try:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(without_leaks(lambda: _run(flow, got), None))
+    except BaseException as error:  # noqa: BLE001 - also that something is left, or that nothing can happen
+        wrong.append(f"{type(error).__name__}: {error!s}"[:400])
+    finally:
+        logging.getLogger("miniagents").removeHandler(log)
+    for reader, pieces in zip(flow.readers, got, strict=True):
+        lines = reader.how in LINES
+        due, came = "".join(f"\n{text}" if lines else text for text in texts), "".join(pieces)
+        left = len(pieces) == reader.leaves
+        if not wrong and not (due.startswith(came) if left else due == came):
+            wrong.append(f"texts: {came!r}, not {due!r}")
+    return Outcome(wrong + [f"log: {text}" for text in log.texts])
+
+
+async def _run(flow: Flow, got: Sequence[list[str]]) -> None:
+    async with asyncio.timeout(LIMIT), MiniAgents(prefetch=flow.prefetch):
+        given = _first(flow.source)
+        for step in flow.steps:
+            built = WAYS[step.name].build(given, step.count)
+            given = built if isinstance(built, MessageSequencePromise) else MessageSequencePromise(built)
+        if not flow.together:
+            for reader, pieces in zip(flow.readers, got, strict=True):
+                await _reads(reader, given, pieces)
+            return
+        async with asyncio.TaskGroup() as group:
+            for reader, pieces in zip(flow.readers, got, strict=True):
+                group.create_task(_reads(reader, given, pieces))
+
+
+async def _reads(reader: Reader, given: Real, got: list[str]) -> None:
+    async with aclosing(_texts(reader.how, given)) as texts:
+        async for text in texts:
+            got.append(text)
+            if len(got) == reader.leaves:
+                return
+            if reader.pause:
+                await asyncio.sleep(reader.pause)
+
+
+def _first(source: Source) -> Real:
+    messages = [_message(message, source.pause) for message in source.messages]
+    match source.kind:
+        case "list":
+            return MessageSequencePromise(messages)
+        case "observable":
+            return MessageSequencePromise(rx.from_iterable(messages))
+        case "generator":
+            return MessageSequencePromise(_slowly(messages, source.pause))
+        case _:
+            return echo.inquire(_slowly(messages, source.pause))
+
+
+def _message(message: Written, pause: float) -> MessageType:
+    if not message.streams:
+        return "".join(message.tokens)
+    return Message.promise(lambda _: _slowly(message.tokens, pause))
+
+
+async def _slowly(items: Sequence[T], pause: float) -> AsyncGenerator[T]:
+    for item in items:
+        if pause:
+            await asyncio.sleep(pause)
+        yield item
