@@ -2,16 +2,17 @@
 
 A flow is a source of messages, up to five steps (agents, operators on messages, and the forms in which
 messages are passed on), and one to three readers. `prefetch` is 1 to 3, or that of everybody; readers are
-slow, leave, or hold all messages before they read one. No reader gets an error, and no time counts: each
-reader gets the texts of the model (who leaves, a beginning of them), nothing waits for ever, no task or
-generator is left, and nothing is logged.
+slow, leave, or hold all messages before they read one. Some messages fail. No time counts: each reader gets
+the texts and errors of the model (who leaves, a beginning of them), nothing waits for ever, no task or
+generator is left, and nothing is logged but errors that no reader got.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from random import Random
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -63,6 +64,10 @@ LATER: Final = 2 * LIMIT
 
 T = TypeVar("T")
 
+FAILS: Final = "!"
+"""Stands behind the text of a message that fails."""
+_UNSEEN: Final = "No reader ever saw this error: ValueError('broken')"
+
 Real: TypeAlias = MessageSequencePromise[Message]
 Texts: TypeAlias = list[str]
 Ctx: TypeAlias = InteractionContext
@@ -75,10 +80,12 @@ class Written:
     Attributes:
         tokens: its tokens.
         streams: whether they come one by one; else it is finished when it is sent.
+        fails: whether it fails behind them.
     """
 
     tokens: tuple[str, ...]
     streams: bool = False
+    fails: bool = False
 
 
 @dataclass(frozen=True)
@@ -295,11 +302,27 @@ def _repeated(texts: Texts, _: int) -> Texts:
 
 
 def _joined(texts: Texts, _: int) -> Texts:
-    return ["+".join(texts)]
+    return [_cut("+".join(texts))]
 
 
 def _parted(texts: Texts, _: int) -> Texts:
     return [text for text in "+".join(texts).split("+") if text]
+
+
+def _cut(text: str) -> str:
+    came, failed, _ = text.partition(FAILS)
+    return came + failed
+
+
+def _told(texts: Texts, _: int = 0) -> Texts:
+    told: Texts = []
+    for text in texts:
+        came = text.removesuffix(FAILS)
+        if came or not text:
+            told.append(came)
+        if came != text:
+            told.append("ValueError: broken")
+    return told
 
 
 def _asked(agent: MiniAgent, model: Callable[[Texts, int], Texts] = _same, *, rereads: bool = False) -> Way:
@@ -319,13 +342,8 @@ async def _read(given: Real) -> AsyncGenerator[MessagePromise[Message]]:
         yield message
 
 
-async def _half() -> AsyncGenerator[str]:
-    yield "half"
-    raise ValueError("broken")
-
-
 def _broken(given: Real, _: int) -> Observable[Any]:
-    message = Message.promise(lambda _: _half())
+    message = Message.promise(lambda _: _slowly(["half"], 0.0, fails=True))
     return rx.concat(given.messages, rx.of(message)).pipe(as_messages(), errors_as_messages())
 
 
@@ -350,10 +368,10 @@ WAYS: Final[Mapping[str, Way]] = {
     "catching": _asked(each.catching(lambda _, __: "E")),
     "hold": _asked(each.catching(echo, hold=True)),
     "fallback": _asked(fallback(each, echo)),
-    "agent_errors_as_messages": _asked(each.errors_as_messages()),
+    "agent_errors_as_messages": _asked(each.errors_as_messages(), _told),
     "caught": _asked(fails_at_the_end.catching(lambda _, __: "E"), lambda texts, _: [*texts, "E"]),
     "told": _asked(
-        fails_at_the_end.errors_as_messages(), lambda texts, _: [*texts, "ValueError: at the end"]
+        fails_at_the_end.errors_as_messages(), lambda texts, _: [*_told(texts), "ValueError: at the end"]
     ),
     "taken_over": _asked(
         fails_behind_the_first.catching(echo), lambda texts, _: texts[:1] + texts, rereads=True
@@ -378,14 +396,14 @@ WAYS: Final[Mapping[str, Way]] = {
     "operator_join": _through(join("+"), model=_joined),
     "operator_split": _through(split("+", code_block_delimiter=None), model=_parted),
     "flatten": _through(flatten()),
-    "errors_as_messages": _through(errors_as_messages()),
+    "errors_as_messages": _through(errors_as_messages(), model=_told),
     "as_messages": _through(as_messages()),
     "agent_in_a_pipe": _through(echo),
     "upper_in_a_pipe": _through(upper, model=_raised),
     "pipeline": _through(each | map_tokens(str.upper), model=_raised),
     "share_bounded": _through(share_bounded()),
     "concat": Way(lambda given, _: rx.concat(given.messages, rx.of("z")), lambda texts, _: [*texts, "z"]),
-    "broken": Way(_broken, lambda texts, _: [*texts, "half", "ValueError: broken"]),
+    "broken": Way(_broken, lambda texts, _: [*_told(texts), *_told(["half!"])]),
     "read_in_a_pipe": Way(lambda given, _: from_async(to_async_iter(given.messages)), _same),
     # forms
     "join": Way(lambda given, _: join_messages(given, "+"), _joined),
@@ -394,16 +412,33 @@ WAYS: Final[Mapping[str, Way]] = {
     "generator": Way(lambda given, _: _read(given), _same),
     "sequence": Way(lambda given, _: MessageSequencePromise(given), _same),
     "once": Way(lambda given, _: MessageSequencePromise(given, replay=False), _same),
-    "tokens": Way(lambda given, _: given.tokens, lambda texts, _: ["".join(texts)]),
+    "tokens": Way(lambda given, _: given.tokens, lambda texts, _: [_cut("".join(texts))]),
 }
 """All steps by name."""
 COUNTED: Final = {"map_async", "map_agent", "chunk", "take"}
 """Those that have a number."""
+TOLD: Final = {"agent_errors_as_messages", "told", "errors_as_messages", "broken"}
+"""Those behind which no message fails."""
+STOPPED: Final = {
+    *("one_by_one", "at_last", "looks", "retry", "hedge", "catching", "caught", "taken_over", "hold"),
+    *("fallback", "map_messages", "map_async", "resolve", "operator_split", "split"),
+}
+"""Those of which the model does not say what they do with a message that fails."""
 
-LINES: Final = ("messages", "whole", "resolve", "held", "backwards")
-"""How readers read that know messages."""
-READERS: Final = (*LINES, "tokens", "all_tokens", "parts", "pipe", "operators", "block", "subscribe")
-"""How readers read."""
+READERS: Final = (
+    *("messages", "whole", "resolve", "held", "backwards"),
+    *("tokens", "all_tokens", "parts", "pipe", "operators", "block", "subscribe"),
+)
+"""How readers read: messages, or only their tokens."""
+
+
+async def _lines(message: MessagePromise[Message]) -> AsyncGenerator[str]:
+    yield "\n"
+    try:
+        async for token in message:
+            yield token
+    except ValueError:
+        yield FAILS
 
 
 async def _texts(how: str, given: Real) -> AsyncGenerator[str]:  # noqa: C901, PLR0912 - a case for each reader
@@ -411,8 +446,7 @@ async def _texts(how: str, given: Real) -> AsyncGenerator[str]:  # noqa: C901, P
     match how:
         case "messages":
             async for message in given:
-                yield "\n"
-                async for token in message:
+                async for token in _lines(message):
                     yield token
         case "whole":
             for whole in await given:
@@ -422,13 +456,13 @@ async def _texts(how: str, given: Real) -> AsyncGenerator[str]:  # noqa: C901, P
                 yield f"\n{whole}"
         case "held":
             for message in [message async for message in given]:
-                yield "\n"
-                async for token in message:
+                async for token in _lines(message):
                     yield token
         case "backwards":
-            texts = [str(await message) for message in reversed([message async for message in given])]
-            for text in reversed(texts):
-                yield f"\n{text}"
+            messages = [message async for message in given]
+            lines = ["".join([token async for token in _lines(message)]) for message in reversed(messages)]
+            for line in reversed(lines):
+                yield line
         case "tokens":
             async for token in given.tokens:
                 yield token
@@ -452,9 +486,10 @@ async def _texts(how: str, given: Real) -> AsyncGenerator[str]:  # noqa: C901, P
         case _:
             got, end = list[str](), asyncio.get_running_loop().create_future()
             given.tokens.subscribe(got.append, end.set_exception, lambda: end.set_result(None))
-            await end
+            await asyncio.wait([end])
             for token in got:
                 yield token
+            end.result()
 
 
 # -- the generator ------------------------------------------------------------------------------------------
@@ -463,13 +498,7 @@ async def _texts(how: str, given: Real) -> AsyncGenerator[str]:  # noqa: C901, P
 def drawn(seed: int) -> Flow:
     """Return the flow of a seed."""
     random = Random(f"flow {seed}")  # noqa: S311 - no secret
-    messages = tuple(
-        Written(
-            tuple(random.choice(["a", "b+", "c", "+", "d"]) for _ in range(random.choice([0, 1, 2, 5, 12]))),
-            streams=random.random() < 0.7,
-        )
-        for _ in range(random.choice([0, 1, 2, 4, 9, 15]))
-    )
+    messages = [_written(random) for _ in range(random.choice([0, 1, 2, 4, 9, 15]))]
     kind = random.choice(["list", "generator", "observable", "agent"])
     names = [random.choice([*WAYS]) for _ in range(random.randrange(6))]
     steps = [Step(name, random.randrange(1, 6) if name in COUNTED else 1) for name in names]
@@ -486,8 +515,14 @@ def drawn(seed: int) -> Flow:
             steps[place:] = [step for step in steps[place:] if not WAYS[step.name].rereads]
             del readers[1:]
             break
+    may_fail = {step.name for step in takewhile(lambda step: step.name not in TOLD, steps)}.isdisjoint(
+        STOPPED
+    )
+    if messages and may_fail and random.random() < 0.4:
+        place = random.randrange(len(messages))
+        messages[place] = replace(messages[place], streams=True, fails=True)
     return Flow(
-        Source(messages, kind, random.choice([0.0, 0.0, 0.001])),
+        Source(tuple(messages), kind, random.choice([0.0, 0.0, 0.001])),
         tuple(steps),
         tuple(readers),
         together=random.random() < 0.5,
@@ -496,12 +531,18 @@ def drawn(seed: int) -> Flow:
     )
 
 
+def _written(random: Random) -> Written:
+    count = random.choice([0, 1, 2, 5, 12])
+    texts = tuple(random.choice(["a", "b+", "c", "+", "d"]) for _ in range(count))
+    return Written(texts, streams=random.random() < 0.7)
+
+
 # -- the run ------------------------------------------------------------------------------------------------
 
 
 def expected(flow: Flow) -> Texts:
     """Return the texts of the messages that readers get."""
-    texts = ["".join(message.tokens) for message in flow.source.messages]
+    texts = ["".join(message.tokens) + FAILS * message.fails for message in flow.source.messages]
     for step in flow.steps:
         texts = WAYS[step.name].model(texts, step.count)
     return texts
@@ -523,12 +564,27 @@ def check(flow: Flow, loops: str = "asyncio") -> Outcome:
     finally:
         logging.getLogger("miniagents").removeHandler(log)
     for reader, pieces in zip(flow.readers, got, strict=True):
-        lines = reader.how in LINES
-        due, came = "".join(f"\n{text}" if lines else text for text in texts), "".join(pieces)
+        due, came = _due(reader.how, texts), "".join(pieces)
         left = len(pieces) == reader.leaves
         if not wrong and not (due.startswith(came) if left else due == came):
             wrong.append(f"texts: {came!r}, not {due!r}")
-    return Outcome(wrong + [f"log: {text}" for text in log.texts])
+    fails = any(message.fails for message in flow.source.messages)
+    return Outcome(wrong + [f"log: {text}" for text in log.texts if not (fails and _UNSEEN in text)])
+
+
+def _due(how: str, texts: Texts) -> str:
+    """Return what a reader gets."""
+    if how in {"messages", "held", "backwards"}:
+        return "".join(f"\n{text}" for text in texts)
+    fails = any(FAILS in text for text in texts)
+    if fails and how in {"whole", "all_tokens"}:
+        return FAILS
+    if how == "whole":
+        return "".join(f"\n{text}" for text in texts)
+    if how == "resolve":
+        whole = list(takewhile(lambda text: FAILS not in text, texts))
+        return "".join(f"\n{text}" for text in whole) + FAILS * fails
+    return _cut("".join(texts))
 
 
 async def _run(flow: Flow, got: Sequence[list[str]]) -> None:
@@ -547,13 +603,16 @@ async def _run(flow: Flow, got: Sequence[list[str]]) -> None:
 
 
 async def _reads(reader: Reader, given: Real, got: list[str]) -> None:
-    async with aclosing(_texts(reader.how, given)) as texts:
-        async for text in texts:
-            got.append(text)
-            if len(got) == reader.leaves:
-                return
-            if reader.pause:
-                await asyncio.sleep(reader.pause)
+    try:
+        async with aclosing(_texts(reader.how, given)) as texts:
+            async for text in texts:
+                got.append(text)
+                if len(got) == reader.leaves:
+                    return
+                if reader.pause:
+                    await asyncio.sleep(reader.pause)
+    except ValueError:
+        got.append(FAILS)
 
 
 def _first(source: Source) -> Real:
@@ -572,11 +631,13 @@ def _first(source: Source) -> Real:
 def _message(message: Written, pause: float) -> MessageType:
     if not message.streams:
         return "".join(message.tokens)
-    return Message.promise(lambda _: _slowly(message.tokens, pause))
+    return Message.promise(lambda _: _slowly(message.tokens, pause, message.fails))
 
 
-async def _slowly(items: Sequence[T], pause: float) -> AsyncGenerator[T]:
+async def _slowly(items: Sequence[T], pause: float, fails: bool = False) -> AsyncGenerator[T]:
     for item in items:
         if pause:
             await asyncio.sleep(pause)
         yield item
+    if fails:
+        raise ValueError("broken")
