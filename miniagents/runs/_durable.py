@@ -15,7 +15,7 @@ from itertools import chain
 from types import TracebackType
 from typing import ClassVar, Final, Self, cast
 
-from miniagents.agents import DIALOGS, INTERRUPTED, NOT_ALLOWED_YET, InteractionContext, MiniAgents
+from miniagents.agents import DIALOGS, INTERRUPTED, LEFT_OUT, NOT_ALLOWED_YET, InteractionContext, MiniAgents
 from miniagents.messages import Message, MessagePromise
 from miniagents.messages._tokens import resolved
 from miniagents.models import (
@@ -30,15 +30,15 @@ from miniagents.models import (
 )
 from miniagents.streams._lifetime import TaskLife
 from miniagents.streams._protocols import Producer
-from miniagents.values import Part, ToolCall, ToolResult
+from miniagents.values import Part, ToolCall, ToolResult, innermost_frame
 
 from ._call_keys import key_of, key_of_tool, place_of, question_of
 from ._message_records import Json
-from ._questions import CUT, INSIDE, RunQuestions, played_out
+from ._questions import CUT, INSIDE, RunQuestions, given_up, played_out
 from ._recorded import WITHIN_RECORDED, made_of, play, stopped_call
 from ._recordings import AnyAgent, MessageForm, RecordedEvent, part_data, part_of_data
 from ._requests import request_data
-from ._run_log import KeptCall, RunLog, failed_calls, kept_calls, kept_rows, unsure_calls
+from ._run_log import KeptCall, RunLog, failed_calls, kept_calls, kept_rows, parked_events, unsure_calls
 from ._stores import Event, Lease, RunRecord, RunStore
 
 _LOG: Final = logging.getLogger("miniagents.runs")
@@ -107,7 +107,9 @@ class LoggedCalls:
         self._head = head
         self._version = head.version
         self._kept = kept_calls(events)
-        self._failed = failed_calls(events, parked=head.restart != "server")
+        played = parked_events(events) if head.restart != "server" else events
+        self._failed = failed_calls(played)
+        log.questions.given_up = given_up(played)
         versions = (each.version for each in chain.from_iterable(self._kept.values()))
         if head.restart == "server":  # what another version has taken over plays what it has recorded
             self._version = next(versions, head.version)
@@ -135,7 +137,9 @@ class LoggedCalls:
         self._variables.callback(TOOL_CONTEXT.reset, TOOL_CONTEXT.set(known))
         self._variables.callback(CARRIER.reset, CARRIER.set(self._log.questions))
         self._variables.callback(DIALOGS.reset, DIALOGS.set(self._log.dialogs.begin))
+        self._variables.callback(LEFT_OUT.reset, LEFT_OUT.set(self._log.leave_out))
         self._variables.callback(TOOL_INTENT.reset, TOOL_INTENT.set(self._intend))
+        self._log.questions.begin()
         if self._on_wait is not None:
             self._log.questions.on_wait = self._look_soon
         return self
@@ -300,6 +304,7 @@ class LoggedCalls:
             await play(kept.name, kept.events, form, ctx)
             return
         await played_out()
+        await self._log.questions.go_on()
         self._check_new(call.alias)
         request = request_data(await ctx.messages, call.defaults)
         self._log.ask(request["keywords"], cast("list[Json]", request["messages"]))
@@ -355,6 +360,7 @@ class LoggedCalls:
                     yield part_of_data(event.data)
             return
         await played_out()
+        await self._log.questions.go_on()
         self._check_new(call.name)
         await self._log.check()
         events: list[RecordedEvent] = []
@@ -379,7 +385,7 @@ class LoggedCalls:
 
 
 def _all_wait(tasks: Iterable[object], questions: RunQuestions) -> bool:
-    """Return whether each task waits for an answer, or for a stream that cannot go on without one.
+    """Return whether each task waits for an answer, or for streams and tasks that cannot go on without one.
 
     A task that waits for anything else, such as a timer or a request, may go on.
 
@@ -387,13 +393,10 @@ def _all_wait(tasks: Iterable[object], questions: RunQuestions) -> bool:
         tasks: those of a context.
         questions: of the run.
     """
-    known: dict[int, bool] = {id(each): False for each in questions.going_on}
-    asides: set[int] = set()
-    for each in questions.asking:
-        if each.producer is not None and each.tasks:
-            asides.add(id(each.producer))
-        elif each.producer is not None:
-            known.setdefault(id(each.producer), True)
+    asking = questions.asking
+    known = {id(each.producer): True for each in asking if each.producer is not None and not each.tasks}
+    asides = {id(each.producer) for each in asking if each.tasks}
+    within = set(chain.from_iterable(each.tasks for each in asking))
 
     def waits(producer: Producer | None) -> bool:
         way: list[Producer] = []
@@ -405,12 +408,58 @@ def _all_wait(tasks: Iterable[object], questions: RunQuestions) -> bool:
                 way.append(producer)
                 producer = producer.blocked_by()
         if found is None and way and isinstance(last := way[-1], TaskLife):
-            others = [buffer.producer for buffer, _ in last.open_waits_aside()]
-            found = bool(others or id(last) in asides) and all(map(waits, others))
+            found = run_waits(last)
         known.update((id(each), bool(found)) for each in way)
         return bool(found)
 
+    def run_waits(run: TaskLife) -> bool:
+        futures = None if run.task is None else _awaited(run.task)
+        if futures is not None:
+            return bool(futures) and all(aside_waits(run, each, waits) for each in futures)
+        others = [buffer.producer for buffer, _ in run.open_waits_aside()]
+        return bool(others or id(run) in asides) and all(map(waits, others))
+
+    def aside_waits(
+        run: TaskLife, future: "asyncio.Future[object]", stream_waits: Callable[[Producer | None], bool]
+    ) -> bool:
+        if (stream := run.wait_in(future)) is not None:
+            return stream_waits(stream.producer)
+        futures = _awaited(future) if isinstance(future, asyncio.Task) else None
+        if futures is None:
+            return future in within
+        return bool(futures) and all(aside_waits(run, each, stream_waits) for each in futures)
+
+    # A task that has asked may go on with its answer, whether its run waits for it or not.
+    going_on = [run for task, run in questions.asides if not aside_waits(run, task, lambda _: True)]
+    known.update((id(run), False) for run in going_on)
     return all(waits(cast("Producer", each)) for each in tasks)
+
+
+def _awaited(task: "asyncio.Task[object]") -> "tuple[asyncio.Future[object], ...] | None":
+    """Return what a task waits for, if asyncio shows it: other tasks, or the future of a timer.
+
+    It shows it for a task, `gather`, a task group, `asyncio.wait` and `sleep`; None for anything else. If the
+    task is about to go on, nothing is returned.
+    """
+    waiter = cast("asyncio.Future[object] | None", getattr(task, "_fut_waiter", None))
+    if waiter is None or waiter.done():
+        return ()
+    frame = innermost_frame(task.get_coro())
+    module = None if frame is None else frame.f_globals.get("__name__")
+    place = "" if frame is None else f"{module}.{frame.f_code.co_qualname}"
+    known = {} if frame is None else frame.f_locals
+    found: object = getattr(waiter, "_children", None)  # of `gather`
+    if isinstance(waiter, asyncio.Task) or place == "asyncio.tasks.sleep":
+        found = (waiter,)
+    elif place == "asyncio.tasks._wait":
+        found = (waiter,) if known.get("timeout_handle") else known.get("fs")
+    elif place == "asyncio.tasks.wait_for":  # before Python 3.12
+        found = (known.get("fut"),)
+    elif place == "asyncio.taskgroups.TaskGroup.__aexit__":
+        found = getattr(known.get("self"), "_tasks", None)
+    if found is None:
+        return None
+    return tuple(each for each in cast("Iterable[asyncio.Future[object]]", found) if not each.done())
 
 
 def _is_cut(promise: MessagePromise[Message]) -> bool:

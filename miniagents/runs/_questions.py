@@ -12,11 +12,10 @@ import math
 import sys
 from asyncio import Task
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from contextvars import Context as Variables, ContextVar
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import Final, TypeAlias, cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -31,6 +30,7 @@ from ._stores import Event, JournalError, Lease, RunPage, RunRecord, RunStore, w
 _ANSWER: Final = "answer"
 _LOG: Final = logging.getLogger("miniagents.runs")
 _EXPIRED: Final = "expired"
+_GIVEN_UP_WITHIN: Final = 10.0  # seconds later than before: if it is not cancelled then, it is asked
 _PEOPLE: Final = frozenset({"question", "approval", "unknown"})  # the kinds that people answer
 
 INSIDE: Final[ContextVar[tuple[str, ...]]] = ContextVar("miniagents_inside", default=())
@@ -131,7 +131,7 @@ class _Known:
                 case ["answer", _, str(key), data, *early]:
                     known.answers[key] = data
                     known.early.update((key, str(topic)) for topic in early)
-                case ["void", _, str(key)]:
+                case ["void", _, str(key), *_]:
                     known.void.add(key)
                 case ["refused", _, str(), str(key), why]:
                     known.refused[key] = str(why)
@@ -147,6 +147,24 @@ class _Known:
     def open(self) -> list[str]:
         """The ids of the questions without an answer."""
         return [key for key in self.asked if key not in self.answers and key not in self.void]
+
+
+def given_up(events: Iterable[Event]) -> dict[str, float]:
+    """Return the questions whose wait was cancelled, with when: in seconds since the code of the run began.
+
+    Args:
+        events: of its log that count.
+    """
+    found: dict[str, float] = {}
+    for event in events:
+        match event:
+            case ["void", _, str(key), float(after)]:
+                found[key] = after
+            case ["question", _, str(key), *_]:
+                found.pop(key, None)
+            case _:
+                pass
+    return found
 
 
 async def open_questions(
@@ -532,6 +550,7 @@ class RunQuestions:
         begun: the numbers of the calls in the log that can have had effects. If one is not kept, a person
             may say what became of it: then it does not ask or call again what it did.
         bound: the numbers of the calls in the log with which people, or effects, have to do.
+        given_up: see `given_up`; these waits are cancelled again.
         checks: for each question of a run that was parked: raises a ValueError if an answer does not fit.
     """
 
@@ -551,6 +570,8 @@ class RunQuestions:
         self.acting: set[str] = set()
         self.closed: bool = False
         self.checks: dict[str, Callable[[Asked], object]] = {}
+        self.given_up: dict[str, float] = {}
+        self._began = 0.0  # loop time
         self._store = store
         self._run = run
         self._known = _Known.of(run, "", events)
@@ -568,6 +589,15 @@ class RunQuestions:
         # Question -> answers that were not checked yet, or the one that fits; each with its key.
         self._sent: dict[str, list[tuple[str, Json]]] = {}
 
+    def begin(self) -> None:
+        """Note that the code of the run begins."""
+        self._began = asyncio.get_running_loop().time()
+
+    async def go_on(self) -> None:
+        """Wait for ever if the run is parked just now: what comes now is done when it goes on."""
+        if self.closed:
+            await asyncio.Event().wait()
+
     async def carry(
         self, kind: str, shown: Asked, expires: float | None, check: Callable[[Asked], object], /
     ) -> Asked:
@@ -583,6 +613,7 @@ class RunQuestions:
             QuestionError: another run waits for the same event.
             JournalError: the log cannot be written.
         """
+        await self.go_on()
         known = self._known
         for each in sorted(self._left):
             self._left.discard(each)
@@ -597,20 +628,29 @@ class RunQuestions:
         question = known.asked.get(key)
         if key not in known.answers:
             await played_out()
-        if question is None or key in known.void:
-            due = None if expires is None or expires == math.inf else wall_time() + expires
-            question = known.asked[key] = Question(self._run, key, kind, shown, digest, due)
-            known.void.discard(key)
-            what, inside = cast("Json", shown), [*INSIDE.get()]
-            known.inside[key] = inside
-            await self._write(["question", self._span(), key, kind, what, digest, due, *inside])
-        self.claimed.add(key)
+        if key in self.given_up:
+            # It is cancelled again, before long: until then the run is not parked, and nobody is asked.
+            self.claimed.add(key)
+            left = self._began + self.given_up.pop(key) - asyncio.get_running_loop().time()
+            await asyncio.sleep(max(left, 0.0) + _GIVEN_UP_WITHIN)
         event = str(shown["event"]) if kind == "event" else None
-        if key not in known.answers:
-            if event is not None:
-                await self._hear(question, event, check)
-            else:
-                await self._wait(question, check)
+        try:
+            if question is None or key in known.void:
+                due = None if expires is None or expires == math.inf else wall_time() + expires
+                question = known.asked[key] = Question(self._run, key, kind, shown, digest, due)
+                known.void.discard(key)
+                what, inside = cast("Json", shown), [*INSIDE.get()]
+                known.inside[key] = inside
+                await self._write(["question", self._span(), key, kind, what, digest, due, *inside])
+            self.claimed.add(key)
+            if key not in known.answers:
+                if event is not None:
+                    await self._hear(question, event, check)
+                else:
+                    await self._wait(question, check)
+        except asyncio.CancelledError:
+            self._give_up(key)
+            raise
         if event is not None:
             topic = known.early.get(key, _wait_of(self._run, key))
             await self._store.delete(_name_of(event), topic=topic)
@@ -662,18 +702,24 @@ class RunQuestions:
             async with asyncio.timeout(left):
                 await answered
         except TimeoutError:
-            if self.closed:  # the run is parked just now, and goes on at this time
-                await asyncio.Event().wait()
+            await self.go_on()
             await self._answer(question.id, {_EXPIRED: True})
-        except asyncio.CancelledError:
-            # The whole run may end with it, to go on in another process, where the question is still open.
-            if question.id not in self._known.void:
-                self._left.add(question.id)
-            raise
         finally:
             del self._open[question.id]
         if question.id not in self._known.answers:
             await self._answer(question.id, self._sent.pop(question.id)[0][1])
+
+    def _give_up(self, key: str) -> None:
+        """Note that the code which waits for an answer was cancelled."""
+        producer = current_producer()
+        if key in self._known.void:
+            return
+        if producer is None or producer.context.cancelling or self.closed:
+            # The whole run may end with it, to go on in another process, where the question is still open.
+            self._left.add(key)
+        else:
+            self._known.void.add(key)
+            self._add(["void", 0, key, asyncio.get_running_loop().time() - self._began])
 
     async def _answer(self, key: str, data: Json, *early: str) -> None:
         await self._write(["answer", 0, key, data, *early])
@@ -749,11 +795,9 @@ class RunQuestions:
         return [each for each in waiting if not _is_over(each.question)]
 
     @property
-    def going_on(self) -> list[TaskLife]:
-        """The runs that made a task which has asked something, and waits for nothing that is known."""
-        waiting = set(chain.from_iterable(each.tasks for each in self.asking))
-        open_tasks = ((task, run) for task, run in self._asides.items() if not task.done())
-        return [run for task, run in open_tasks if task not in waiting and not run.waits_in(task)]
+    def asides(self) -> list[tuple[Task[object], TaskLife]]:
+        """The open tasks that runs have made, and which have asked something, with these runs."""
+        return [(task, run) for task, run in self._asides.items() if not task.done()]
 
     @property
     def was_parked(self) -> bool:

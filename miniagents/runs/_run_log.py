@@ -19,7 +19,7 @@ the order in which they begin; a span that begins again after a restart gets a n
 | `delivered` | dialog, place, keys, ends | an answer began with it, or a tool loop took it |
 | `cut` | dialog, answer, how, messages | an answer was ended early, and what came of it |
 | `refused` | id, key, reason | what was sent under this key does not fit |
-| `void` | id | the question is not asked any more |
+| `void` | id, seconds | the question is not asked any more; with when its wait was cancelled, if it was |
 | `intent` | key | a call with effects begins, which has this key |
 | `sent` | value, until | the value of an event for which no run waits yet, in a log of its own |
 | `waits` | run, question | the question of the run that waits for an event, in a log of its own |
@@ -89,8 +89,8 @@ class RunLog(Observer):
         error: why nothing can be added any more; None if it can.
         questions: carries the questions of the run.
         dialogs: writes what is said to the run's interactive agents.
-        cancelled: the calls of this process that were cancelled, each as the aliases of its callers, the
-            outermost first, and its own.
+        cancelled: the calls of this process that were cancelled or left out, each as the aliases of its
+            callers, the outermost first, and its own.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -358,6 +358,14 @@ class RunLog(Observer):
                 self._last_times.pop((span, message), None)
             self.add(["call_end", span, _micro(event.at, run), event.outcome, error, data])
 
+    def leave_out(self, alias: str) -> None:
+        """Note that the run whose code calls this does not make a call which the log may have.
+
+        Args:
+            alias: of the call.
+        """
+        self.cancelled.add((*self._way_to(_run_now()), alias))
+
     def _way_to(self, run: RunInfo | None) -> tuple[str, ...]:
         if run is None or run.number not in self._spans:
             return ()
@@ -488,16 +496,23 @@ def kept_calls(events: Iterable[Event]) -> dict[str, deque[KeptCall]]:
     return dict(calls)
 
 
-def failed_calls(events: Sequence[Event], *, parked: bool) -> dict[tuple[str, ...], KeptCall]:
-    """Return the calls of a run that failed or were cancelled, by their places; it has gone on behind them.
+def parked_events(events: Sequence[Event]) -> Sequence[Event]:
+    """Return what was in the log when the run was parked last: it went on behind that then.
 
     Args:
         events: of its log.
-        parked: whether only those count behind which the run has waited for an answer: it went on then.
     """
-    last = max((at for at, event in enumerate(events) if event[0] == "parked"), default=0)
+    return events[: max((at for at, event in enumerate(events) if event[0] == "parked"), default=0)]
+
+
+def failed_calls(events: Iterable[Event]) -> dict[tuple[str, ...], KeptCall]:
+    """Return the calls of a run that failed or were cancelled, by their places; it has gone on behind them.
+
+    Args:
+        events: of its log that count.
+    """
     calls: dict[tuple[str, ...], KeptCall] = {}
-    for kind, _, call in _calls(events[:last] if parked else events):
+    for kind, _, call in _calls(events):
         calls.pop(call.place, None)  # it was made again
         if kind == "failed":
             calls[call.place] = call

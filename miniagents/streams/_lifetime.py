@@ -737,14 +737,14 @@ class TaskLife:
             waits += [(buffer, future) for future, buffer in self.subscriptions.items()]
         return [(buffer, future) for buffer, future in waits if not future.done()]
 
-    def waits_in(self, task: object) -> bool:
-        """Return whether a task that it has made waits for a stream.
+    def wait_in(self, task: object) -> "Awaited | None":
+        """Return the stream for which a task that it has made waits; None if it waits for none.
 
         Args:
             task: that it has made.
         """
         wait = None if self.waits_aside is None else self.waits_aside.get(task)
-        return wait is not None and not wait[1].done()
+        return None if wait is None or wait[1].done() else wait[0]
 
     def has_helpers(self) -> bool:
         """Return whether anything but its own task has its token: a task that it made, or a callback."""

@@ -1,12 +1,19 @@
 """``a.hedge(b, after=seconds)``: inquires a second agent too if the first one is slow to begin."""
 
 import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Final
 
 from miniagents.values import check_seconds, notes_of
 
 from ._entrant import Entrant, ended, first_good, report_on
 from ._operands import Operand, ReplyContext, first_sign, handle_first_error, input_complete, named, relay
+
+LEFT_OUT: Final[ContextVar[Callable[[str], None] | None]] = ContextVar("miniagents_left_out", default=None)
+"""Notes that the running agent does not inquire the agent with this alias, which it may have inquired when
+the run began before; for a log of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,8 @@ class Hedge:
             if not await self._in_time(ctx, tasks[0]):
                 entrants.append(Entrant(self.second, ctx.messages))
                 tasks.append(asyncio.ensure_future(_begun(entrants[1])))
+            elif (leave_out := LEFT_OUT.get()) is not None:
+                leave_out(self.second.alias)
             place = await first_good(tasks)
             decided = True
         finally:

@@ -519,7 +519,7 @@ class FrameView:
                 arguments = cast("Mapping[str, object] | None", answer.get("arguments"))
                 edited = arguments if arguments != self._asked[key].get("arguments") else None
                 yield QuestionAnswered(key, _how(answer), edited)
-            case ["void", _, str(key)] if key in self._asked:
+            case ["void", _, str(key), *_] if key in self._asked:
                 yield QuestionAnswered(key, "void")
             case _:
                 pass

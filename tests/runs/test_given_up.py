@@ -1,0 +1,172 @@
+"""Runs that wait beside code that does not: what keeps them from being parked, and waits that were given up.
+
+Crosses modules: operators on agents, runs, journals, the runs of `ext.web`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Final
+
+import pytest
+from typing_extensions import override
+
+from miniagents import InteractionContext, Message, MiniAgent, fallback, miniagent
+from miniagents.ext.journal import Event, Lease, MemoryJournal, RunStore
+from miniagents.ext.web import QuestionAnswered, Runs
+from miniagents.testing import scripted_model
+from miniagents.tools import ask
+from tests.runs.test_parked import frames_of, parked, running
+from tests.runs.test_questions import texts
+
+Agent = MiniAgent[Message, Message]
+
+_backup = scripted_model(then="backup", delay=0.1, alias="BACKUP").bind()
+
+
+def _asking(text: str) -> Agent:
+    @miniagent(alias=text)
+    async def person(ctx: InteractionContext) -> None:
+        ctx.reply(await ask(f"{text}?"))
+
+    return person
+
+
+WAYS: Final[Mapping[str, Agent]] = MappingProxyType(
+    {
+        "hedge": _asking("Shall I").hedge(_backup, after=0.2),
+        "hedge, and ask": _asking("Shall I").hedge(_backup | _asking("Shall you"), after=0.2),
+        "timeout": fallback(_asking("Shall I").timeout(total=0.2), _backup),
+        "stall": fallback(_asking("Shall I").timeout(stall=0.2), _backup),
+    }
+)
+
+
+async def _answer(runs: Runs, run: str, text: str) -> None:
+    (question,) = [each for each in await runs.questions(run) if each.shown["text"] == text]
+    await runs.answer(run, question.id, "yes")
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_wait_that_was_given_up(way: str) -> None:
+    """What gave up its wait for a person while other calls worked gives it up again after a restart."""
+    slow = scripted_model(then="slow", delay=1.0, alias="SLOW").bind()
+    async with running({"trip": slow & WAYS[way] & _asking("Well")}) as (runs, journal):
+        run = await runs.begin("trip")
+        await asyncio.sleep(5)
+        assert await parked(journal, run)
+        await _answer(runs, run, "Well?")
+        await asyncio.sleep(5)
+        for question in await runs.questions(run):
+            assert "hedge, and ask" == way
+            await runs.answer(run, question.id, question.shown["text"])
+        last = "Shall I?" if "ask" in way else "backup"
+        assert (["slow", last, "yes"], "finished") == await texts(runs, run)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("text", ["Shall I?", "Shall you?"])
+async def test_a_hedge_of_people(text: str) -> None:
+    """A second person is asked if the first one has not answered in time, and the first answer counts."""
+    async with running({"trip": WAYS["hedge, and ask"]}) as (runs, journal):
+        run = await runs.begin("trip")
+        await asyncio.sleep(5)
+        assert await parked(journal, run)
+        assert 2 == len(await runs.questions(run))
+        await _answer(runs, run, text)
+        assert (["yes"], "finished") == await texts(runs, run)
+
+
+class _Slow(MemoryJournal):
+    """A journal that needs a while to let go of a run."""
+
+    @override
+    async def leave(
+        self, lease: Lease, events: Sequence[Event] = (), /, *, wake_at: float | None = None, heard: int = 0
+    ) -> None:
+        await asyncio.sleep(1)
+        await super().leave(lease, events, wake_at=wake_at, heard=heard)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_limit_that_expires_while_its_run_is_parked(caplog: pytest.LogCaptureFixture) -> None:
+    """A limit around a wait that expires just when the run is parked changes nothing, and logs nothing."""
+    model = scripted_model(then="Hm.", alias="MODEL")
+
+    @miniagent(alias="IMPATIENT")
+    async def impatient(ctx: InteractionContext) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                ctx.reply(await ask("Now?"))
+                return
+        await asyncio.gather(ask("Then?"), model.inquire("What now?"))
+
+    async with running({"impatient": impatient}, _Slow()) as (runs, journal):
+        run = await runs.begin("impatient")
+        await asyncio.sleep(5)
+        assert await parked(journal, run)
+        await _answer(runs, run, "Now?")
+        assert (["yes"], "finished") == await texts(runs, run)
+    assert not caplog.records
+
+
+async def _gather(*waits: Awaitable[object]) -> None:
+    await asyncio.gather(*waits)
+
+
+async def _group(*waits: Awaitable[object]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for each in waits:
+            group.create_task(_gather(each))
+
+
+async def _wait(*waits: Awaitable[object]) -> None:
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        await asyncio.wait(tasks)
+    finally:
+        for each in tasks:
+            each.cancel()
+
+
+async def _one(first: Awaitable[object], second: Awaitable[object]) -> None:
+    waits = asyncio.ensure_future(_wait(first, second))
+    await waits
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("together", [_gather, _group, _wait, _one])
+async def test_a_timer_beside_a_question(together: Callable[..., Awaitable[None]]) -> None:
+    """A task of an agent that waits for a timer keeps its run from being parked beside one that asks."""
+    woken: list[float] = []
+
+    @miniagent(alias="CLERK")
+    async def clerk(ctx: InteractionContext) -> None:
+        async def wakes() -> None:
+            await asyncio.sleep(100)
+            woken.append(asyncio.get_running_loop().time())
+
+        await together(ask("Well?"), wakes())
+        ctx.reply("Done.")
+
+    async with running({"clerk": clerk}) as (runs, journal):
+        run = await runs.begin("clerk")
+        await asyncio.sleep(99)
+        assert not await parked(journal, run)
+        await asyncio.sleep(5)
+        assert ([100], True) == (woken, await parked(journal, run))
+        await _answer(runs, run, "Well?")
+        assert (["Done."], "finished") == await texts(runs, run)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_question_that_is_given_up_is_closed() -> None:
+    """Readers learn at once that a question is not asked any more, when the code gave up its wait."""
+    journal: RunStore = MemoryJournal()
+    slow = scripted_model(then="slow", delay=1.0, alias="SLOW").bind()
+    async with running({"trip": slow & WAYS["timeout"]}, journal) as (runs, _):
+        run = await runs.begin("trip")
+        closed = [each.how for each in await frames_of(runs, run) if isinstance(each, QuestionAnswered)]
+        assert ["void"] == closed
