@@ -67,6 +67,20 @@ async def test_a_wait_that_was_given_up(way: str) -> None:
 
 
 @pytest.mark.loop(virtual=True)
+async def test_what_a_limit_says() -> None:
+    """What the error of a limit says is the same when a run goes on, so that what follows is the same."""
+    limited = (_backup & _asking("Shall I")).timeout(stall=0.3).catching(lambda error, _: f"Sorry: {error}")
+    slow = scripted_model(then="slow", delay=1.0, alias="SLOW").bind()
+    async with running({"trip": slow & limited & _asking("Well")}) as (runs, _):
+        run = await runs.begin("trip")
+        await asyncio.sleep(5)
+        await _answer(runs, run, "Well?")
+        said, how = await texts(runs, run)
+        assert (["slow", "backup"], "yes", "finished") == (said[:2], said[-1], how)
+        assert "was stopped: its limit stall=0.3 s was up" in said[2]
+
+
+@pytest.mark.loop(virtual=True)
 @pytest.mark.parametrize("text", ["Shall I?", "Shall you?"])
 async def test_a_hedge_of_people(text: str) -> None:
     """A second person is asked if the first one has not answered in time, and the first answer counts."""

@@ -209,8 +209,8 @@ class Clock:
         elapsed = self._loop.time() - self._started
         tokens = self._tokens + sum(len(each.buffer.items) for each in self.open)
         error = AgentTimeoutError(
-            f"{self._alias} was stopped after {elapsed:.3g} s: its limit {limit}={seconds:g} s was up; "
-            f"tokens so far: {tokens}.",
+            # Without what may be another one when a run of a log goes on: a model may be told this.
+            f"{self._alias} was stopped: its limit {limit}={seconds:g} s was up; tokens so far: {tokens}.",
             agent=self._alias,
             limit=limit,
             seconds=seconds,

@@ -48,7 +48,7 @@ async def test_first_token() -> None:
         10,
         0,
     )
-    assert str(error) == "SLOW was stopped after 10 s: its limit first_token=10 s was up; tokens so far: 0."
+    assert str(error) == "SLOW was stopped: its limit first_token=10 s was up; tokens so far: 0."
     assert isinstance(error, TimeoutError)
 
 
