@@ -19,6 +19,7 @@ from ._formats import AT_ONCE, Row, RowsError, RowSource, file_errors, sha256_of
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _BATCH: Final = 1000
 _DEEPEST: Final = 40  # levels of lists and objects
+_EXACT: Final = ("string", "int64", "bool", "null")  # types that change no value
 
 
 # Values of pyarrow, which has no types.
@@ -234,16 +235,28 @@ class ParquetWriter:
         if not self._rows:
             return
         names = dict.fromkeys(name for row in self._rows for name in row)
-        arrays = [self._array(name, [row.get(name) for row in self._rows]) for name in names]
-        fields = [_ARROW.field(name, each.type) for name, each in zip(names, arrays, strict=True)]
-        schema = _ARROW.schema(fields)
+        columns = [(name, self._arrays(name, [row.get(name) for row in self._rows])) for name in names]
+        arrays = [each for _, both in columns for each in both]
+        schema = _ARROW.schema([_ARROW.field(name, each.type) for name, both in columns for each in both])
         stream = _IPC.new_stream(self._file, schema)
         stream.write_batch(_ARROW.record_batch(arrays, schema=schema))
         stream.close()
         self._rows = []
         self._size = 0
 
+    def _arrays(self, name: str, values: list[object]) -> tuple[_Array, ...]:
+        """Values as Arrow keeps them, and their texts where it changes those, such as 5 beside 1.5 to 5.0."""
+        made = self._array(name, values)
+        if str(made.type) in _EXACT:
+            return (made,)
+        texts = [_text(value) for value in values]
+        if texts == [_text(value) for value in made.to_pylist()]:
+            return (made,)
+        return made, _ARROW.array(texts, _ARROW.string())
+
     def _array(self, name: str, values: list[object]) -> _Array:
+        if self._types.get(name, "") is None:
+            return _ARROW.array([_text(value) for value in values], _ARROW.string())
         try:
             made = _ARROW.array(values)
         except (_ARROW.ArrowException, TypeError, ValueError, OverflowError):
@@ -278,8 +291,9 @@ class ParquetWriter:
         """Make texts of columns with a value that does not fit the type of all, such as a large integer."""
         for batch in self._kept() if self._widened else ():
             for name in self._widened.intersection(batch.schema.names):
+                column = batch.columns[batch.schema.names.index(name)]
                 try:
-                    _ARROW.array(batch.column(name).to_pylist(), self._types[name])
+                    _ARROW.array(column.to_pylist(), self._types[name])
                 except (_ARROW.ArrowException, TypeError, ValueError, OverflowError):
                     self._types[name] = None
 
@@ -291,14 +305,18 @@ class ParquetWriter:
 
     def _fitted(self, batch: _Batch, schema: _Schema) -> _Batch:
         """The same rows in the types of the whole file."""
-        there = dict(zip(batch.schema.names, batch.columns, strict=True))
+        there: dict[str, list[_Array]] = {}
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            there.setdefault(name, []).append(column)
         arrays: list[_Array] = []
         for field in schema:
-            column = there.get(field.name)
+            column, *texts = there.get(field.name, [None])
             if column is None:
                 arrays.append(_ARROW.array([None] * batch.num_rows, field.type))
             elif column.type == field.type:
                 arrays.append(column)
+            elif texts and self._types[field.name] is None:
+                arrays += texts
             elif self._types[field.name] is None:
                 arrays.append(_ARROW.array([_text(each) for each in column.to_pylist()], field.type))
             else:

@@ -138,6 +138,16 @@ def test_truth_beside_floats(tmp_path: Path, value: object, shown: object) -> No
 
 
 @pytest.mark.logs("have no type in common")
+def test_texts_are_what_came(tmp_path: Path) -> None:
+    """In a column of Parquet that becomes text late, each value is the text of what came."""
+    came: list[object] = [1.5, 5, [1, 2.5], {"a": 1}, {"b": [2]}, None]
+    for first in ([1.5, 5], [[1, 2.5]], [{"a": 1}, {"b": [2]}], [{"a": 1.5}, {"a": 5}]):
+        rows: list[Row] = [{"x": each} for each in [*first * 600, "abc", *came]]
+        read = [row["x"] for row in read_rows(written(tmp_path / "rows.parquet", rows))]
+        assert read == [*[json.dumps(each) for each in first] * 600, "abc", *map(json.dumps, came[:5]), None]
+
+
+@pytest.mark.logs("have no type in common")
 @pytest.mark.parametrize("depth", [30, 55, 300])
 @pytest.mark.parametrize(("begin", "end"), ["[]", ('{"a": ', "}")])
 def test_parquet_of_deep_rows(tmp_path: Path, depth: int, begin: str, end: str) -> None:
