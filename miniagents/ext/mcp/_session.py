@@ -9,13 +9,13 @@ import json
 import logging
 import math
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePath
-from typing import Final, TextIO, TypeAlias, cast
+from typing import Final, Protocol, TextIO, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from mcp.client import Client, Transport
@@ -29,8 +29,11 @@ from mcp_types import (
     CallToolResult,
     ElicitRequestParams,
     ElicitResult,
+    ListToolsResult,
     Tool as ServerTool,
 )
+from mcp_types.methods import validate_server_result
+from pydantic import ValidationError
 
 from miniagents.errors import SchemaError
 from miniagents.models import CARRIER
@@ -50,6 +53,7 @@ MCPTool: TypeAlias = Tool[[dict[str, object]], Awaitable[Result]]
 """A tool of a server."""
 
 _LOG: Final = logging.getLogger("miniagents.ext.mcp")
+_LIST: Final = "tools/list"
 _MOST_PAGES: Final = 1000
 _LEAVING: Final = 10.0
 """Seconds that a server may take to end its session; after that, the session is cancelled."""
@@ -440,7 +444,7 @@ async def _listed(client: Client, name: str, most: int) -> Mapping[str, ServerTo
     cursor: str | None = None
     count = 0
     for _ in range(_MOST_PAGES):
-        page = await client.list_tools(cursor=cursor)
+        page = await _page(client, name, cursor)
         for each in page.tools:
             tools.setdefault(each.name, each)
         count += len(page.tools)
@@ -453,6 +457,40 @@ async def _listed(client: Client, name: str, most: int) -> Mapping[str, ServerTo
         if cursor is None:
             return tools
     raise MCPServerError(f"{name} lists its tools on more than {_MOST_PAGES:,} pages; it is broken.")
+
+
+class _Sender(Protocol):
+    send_raw_request: Callable[..., Awaitable[dict[str, object]]]
+
+
+async def _page(client: Client, name: str, cursor: str | None) -> ListToolsResult:
+    """Return a page of tools, without those for which the SDK refuses all of them: they are not valid."""
+    try:
+        return await client.list_tools(cursor=cursor)
+    except ValidationError:
+        sender = cast("_Sender | None", getattr(client.session, "_dispatcher", None))
+        if sender is None:
+            raise
+    send = sender.send_raw_request
+
+    async def send_without(method: str, *rest: object) -> dict[str, object]:
+        raw = await send(method, *rest)
+        listed = raw.get("tools")
+        if method != _LIST or not isinstance(listed, list):
+            return raw
+        return {**raw, "tools": [each for each in cast("list[object]", listed) if fits(raw, each)]}
+
+    def fits(raw: dict[str, object], tool: object) -> bool:
+        try:
+            validate_server_result(_LIST, client.protocol_version, {**raw, "tools": [tool]})
+        except ValidationError as error:
+            called = cast("dict[str, object]", tool).get("name") if isinstance(tool, dict) else tool
+            _LOG.warning("%s: the tool %r is left out: %s", name, _short(str(called)), _one_line(error))
+            return False
+        return True
+
+    sender.send_raw_request = send_without
+    return await client.list_tools(cursor=cursor)
 
 
 async def _refuses_all(client: Client, error: MCPError) -> bool:

@@ -319,9 +319,10 @@ def _json(request: object, **said: object) -> str:
 
 @dataclass
 class OldServer:
-    """A server of the old protocol over HTTP: its sessions, its calls, and how it refuses others."""
+    """A server of the old protocol over HTTP: its tools, sessions, calls, and how it refuses others."""
 
     refusal: Script
+    tools: list[object] = field(default_factory=lambda: [{"name": "add", "inputSchema": {"type": "object"}}])
     sessions: list[str] = field(default_factory=list[str])
     calls: list[object] = field(default_factory=list[object])
     began: asyncio.Event = field(default_factory=asyncio.Event)
@@ -337,7 +338,7 @@ class OldServer:
                 "capabilities": {"tools": {}},
                 "serverInfo": {"name": "old", "version": "1"},
             },
-            "tools/list": {"tools": [{"name": "add", "inputSchema": {"type": "object"}}]},
+            "tools/list": {"tools": self.tools},
             "tools/call": {"content": [{"type": "text", "text": "done"}]},
         }
         method, number = asked.get("method"), asked.get("id")
@@ -358,6 +359,21 @@ class OldServer:
             await answer(400, _json(number, error=said).encode())(exchange)
         else:
             await answer(202 if asked else 405, b"")(exchange)
+
+
+@pytest.mark.logs("is left out")
+async def test_a_tool_that_is_not_valid(caplog: pytest.LogCaptureFixture) -> None:
+    """A tool that the protocol does not allow is left out and logged; the others of its server are used."""
+    old = OldServer(answer(404, b""))
+    old.go.set()
+    old.tools += [{"name": "bad", "inputSchema": {}}, {"inputSchema": {"type": "object"}}, "none"]
+    async with serve(old.script) as server, mcp_tools(server.url) as (add,):
+        assert ("add", "done") == (add.spec.name, await add.invoke())
+    said = [each.message for each in caplog.records if each.name == "miniagents.ext.mcp"]
+    assert 3 == len(said)
+    assert "The MCP server 'old' (" in said[0]
+    assert "the tool 'bad' is left out: " in said[0]
+    assert "inputSchema.type Field required" in said[0]
 
 
 @pytest.mark.logs("had gone, and was connected to again")
