@@ -23,6 +23,7 @@ from miniagents.messages import Message
 from ._call import RemoteCall
 from ._errors import RemoteError
 from ._library import ActorClass, ActorHandle, Frames, ray_library
+from ._pickles import loads
 from ._runs import RunWatch
 from ._wire import Call, Command, Frame
 from ._worker import Worker
@@ -269,7 +270,7 @@ class Host:
             self._dispatcher.opened()
             frames = self._frames = actor.frames.remote()
             async for batch in frames:
-                for frame in cast("list[Frame]", await batch):
+                for frame in cast("list[Frame]", loads(await batch)):
                     if (call := self.calls.get(frame.id)) is not None:
                         call.take(frame)
             self.lose("It has ended.")

@@ -14,10 +14,10 @@ from typing import Final, cast
 from miniagents import MiniAgent, MiniAgents
 from miniagents.messages import Message, MessagePromise
 
-from ._errors import pack_error
-from ._pickles import loads
+from ._errors import RemoteError, pack_error
+from ._pickles import dumps, loads
 from ._runs import OBSERVED_CALL, RunReporter
-from ._wire import REPLIES, Began, Call, Command, Credit, Ended, Frame, Pieces, data_of
+from ._wire import REPLIES, Began, Call, Command, Credit, Ended, Frame, Pieces, RunBegun, data_of
 
 AnyAgent = MiniAgent[Message, Message, ...]
 
@@ -119,8 +119,8 @@ class Worker:
             elif reading.task is not None:
                 reading.task.cancel()
 
-    async def frames(self) -> AsyncGenerator[list[Frame]]:
-        """Everything that comes of all calls, in batches; it ends when the driver cancels it."""
+    async def frames(self) -> AsyncGenerator[bytes]:
+        """Everything that comes of all calls, in pickled batches; it ends when the driver cancels it."""
         while True:
             await self._something.wait()
             await asyncio.sleep(0)  # the end of a call comes a turn after its last message
@@ -129,8 +129,44 @@ class Worker:
                 each.unsent = None
             self._unsent.clear()
             frames, self._frames = self._frames, []
-            yield frames
+            try:
+                pickled = dumps(frames)
+            except Exception:  # noqa: BLE001 - what pickles raise is a matter of the class
+                pickled = dumps(self._sendable(frames))
+            yield pickled
             await asyncio.sleep(_PAUSE)
+
+    def _sendable(self, frames: list[Frame]) -> list[Frame]:
+        """The same frames; where one cannot be pickled, its message fails, or the replies if it began."""
+        sendable: list[Frame] = []
+        failed: set[int] = set()  # calls whose replies have ended
+        for frame in frames:
+            if isinstance(frame, Began) and frame.id in failed:
+                continue
+            try:
+                dumps(frame)
+            except Exception as error:  # noqa: BLE001 - as above
+                if isinstance(frame, Began | Pieces | Ended):
+                    sendable.append(self._refused(frame, error))
+                    failed.update([frame.id] * isinstance(frame, Began))
+                elif isinstance(frame, RunBegun):
+                    sendable.append(frame._replace(keywords={}))
+            else:
+                sendable.append(frame)
+        return sendable
+
+    def _refused(self, frame: Began | Pieces | Ended, error: Exception) -> Ended:
+        begins = isinstance(frame, Began)
+        for (call, message), reading in self._readings.items():
+            of_it = message == REPLIES or message >= frame.message if begins else message == frame.message
+            if call == frame.id and of_it and reading.task is not None:
+                reading.task.cancel()
+        why = RemoteError(
+            f"What {cast('AnyAgent', self._agent).alias} replies cannot come from a worker: "
+            f"{type(error).__name__}: {error}. Define the classes of messages in a module, outside of "
+            "functions, and have messages hold data only."
+        )
+        return Ended(frame.id, REPLIES if begins else frame.message, {}, pack_error(why))
 
     async def close(self) -> None:
         """Stop everything, and return when it has cleaned up."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, MutableMapping
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,7 @@ __all__ = [
     "counter",
     "echo",
     "judge",
+    "local",
     "noted",
     "pair",
     "parrot",
@@ -103,6 +105,26 @@ async def noted(ctx: InteractionContext[Number, Square], folder: str, delay: flo
         file.write(f"{message.number}\n")
     await asyncio.sleep(delay)
     ctx.reply(Square(square=message.number**2, pid=os.getpid()))
+
+
+@miniagent
+async def local(ctx: InteractionContext, streams: bool = False) -> None:
+    """Reply a message, and others that cannot be pickled."""
+
+    class Local(Message):
+        number: int = 1
+
+    class Colour(Enum):
+        RED = 1
+
+    async def tokens(metadata: MutableMapping[str, object]) -> AsyncGenerator[str]:
+        yield "blue"
+        metadata["colour"] = Colour.RED
+
+    ctx.reply("first")
+    ctx.reply(Message.promise(tokens) if streams else Local())
+    ctx.reply("last")
+    await asyncio.sleep(3600 * (not streams))
 
 
 @miniagent

@@ -30,6 +30,7 @@ from tests.ext.ray.agents import (
     SilentError,
     Square,
     counter,
+    local,
     pair,
     parrot,
     poet,
@@ -201,6 +202,27 @@ async def test_error_that_cannot_be_sent(fake_ray: FakeRay) -> None:
     async with MiniAgents():
         with pytest.raises(RemoteError, match="STRICT failed in a worker: UnsendableError: a secret place"):
             await remote(strict).inquire("unsendable")
+    await fake_ray.ended()
+
+
+async def test_replies_that_cannot_be_sent(fake_ray: FakeRay) -> None:
+    """A reply that cannot be pickled fails its call, or its message; the worker and its other calls go on."""
+    said = "What LOCAL replies cannot come from a worker: .* Define the classes of messages in a module"
+    async with MiniAgents():
+        agent = remote(local, replicas=1, concurrency=3)
+        first, other = agent.inquire(), agent.inquire(streams=True)
+        replies = aiter(first)
+        assert "first" == str(await anext(replies))
+        with pytest.raises(RemoteError, match=said) as caught:
+            await anext(replies)
+        assert 0 == caught.value.attempts
+        whole, streamed, last = [each async for each in other]
+        assert ["first", "last"] == [str(await whole), str(await last)]
+        with pytest.raises(RemoteError, match=said):
+            await streamed
+        await asyncio.sleep(1)
+        (actor,) = fake_ray.living
+        assert not actor.worker._readings
     await fake_ray.ended()
 
 
