@@ -282,6 +282,11 @@ def parse_arguments(
     add_map(command("map", help="send each row of a file to an agent or a model, and write the answers"))
     add_journal(command("journal", help="show, export or prune the calls that a job has recorded"))
     given = parser.parse_args(words)
+    if str(getattr(given, "journal", "")).startswith(("postgresql:/", "postgres:/")):
+        raise BadInputError(
+            f"--journal: {given.command} keeps its journal in a file, not in a database; give the path of "
+            f"one, or use PostgresJournal(...) in a program (see {parser.prog} {given.command} --help)"
+        )
     try:
         if given.command == "map":
             return map_options(given, words)

@@ -83,6 +83,7 @@ def test_every_option_is_taken() -> None:
         (["chat", "--mod", "eliza"], "unrecognized arguments: --mod "),
         (["chat", "--no-history", "--history", "x"], "not allowed with argument"),
         (["chat", "--history", ""], "--history needs the name of a file"),
+        (["serve", "--journal", "postgres://h/d"], "use PostgresJournal(...) in a program (see "),
         (["chat", "--history", "a\0b"], "--history needs the name of a file"),
     ],
 )

@@ -385,6 +385,7 @@ WRONG = [
         "already has a column 'id'; give the column of answers another name with --output-column",
     ),
     (f"{JOB} --journal no/j", "--journal: the folder no does not exist"),
+    (f"{JOB} --journal postgresql://localhost:1/x", "--journal: map keeps its journal in a file, not in a"),
     (f"{JOB} --journal rows.jsonl", "--journal: rows.jsonl is also the file of INPUT"),
     (f"{JOB} --errors ./o.jsonl", "--errors: o.jsonl is also the file of -o"),
     (f"{JOB} --errors ''", "--errors: it needs the name of a file"),
