@@ -5,8 +5,11 @@ import errno
 import io
 import json
 import os
+import shutil
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import pytest
@@ -48,6 +51,31 @@ def test_show(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in first
     assert second.endswith(": an error")
     assert last.startswith("2 calls, 1 of them failed, 0.0 MB")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have other rights there")
+@pytest.mark.parametrize(
+    ("ahead", "code", "said"),
+    [
+        ("", 0, "2 calls, 1 of them failed, "),
+        ("calls", 2, "so copy it, with calls.journal-wal, to one where"),
+    ],
+)
+def test_show_where_nothing_can_be_written(
+    path: Path, ahead: str, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A journal in a folder that cannot be written is shown, or told how to, if calls are beside it."""
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        Path(folder, "calls.journal-wal").write_text(ahead, encoding="ascii")
+        file = shutil.copy(path, folder)
+        Path(file).chmod(0o444)
+        Path(folder).chmod(0o555)
+        stack.callback(Path(folder).chmod, 0o755)
+        if os.getuid() == 0:  # who may write everywhere
+            os.setresuid(1, 1, 0)
+            stack.callback(os.setresuid, 0, 0, 0)
+        assert code == main(["journal", "show", file])
+    assert said in "".join(capsys.readouterr())
 
 
 def test_export(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -224,7 +224,11 @@ def _page(path: Path, statement: str, last: int) -> list[tuple[object, ...]]:
     """
     if not path.is_file():
         raise JournalError(f"The journal {path} does not exist.")
-    address = f"file:{quote(str(path))}?mode=ro"
+    address, advice = f"file:{quote(str(path))}?mode=ro", ""
+    if not os.access(path.parent, os.W_OK):  # SQLite makes files beside it, unless nobody can change it
+        ahead = path.with_name(f"{path.name}-wal")
+        address += "" if ahead.is_file() and ahead.stat().st_size else "&immutable=1"
+        advice = f"; its folder cannot be written, so copy it, with {ahead.name}, to one where you may write"
     try:
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
             if number_of(connection, "application_id") != _FORM.application:
@@ -235,7 +239,7 @@ def _page(path: Path, statement: str, last: int) -> list[tuple[object, ...]]:
                 raise JournalError(f"The journal {path} is sealed; open it with its seal= and unseal=.")
             return cast("list[tuple[object, ...]]", connection.execute(statement, (last,)).fetchall())
     except sqlite3.Error as error:
-        raise JournalError(f"The journal {path} cannot be read: {error}.") from None
+        raise JournalError(f"The journal {path} cannot be read: {error}{advice}.") from None
 
 
 class Journal(JournalInDatabase):
