@@ -372,7 +372,15 @@ class MiniAgent(Generic[In, Out, P]):
             NoActiveContextError: no context is active.
             TypeError: a keyword is unknown or missing, or an item cannot become a message.
         """
-        start, given = self._called(args, kwargs)
+        try:
+            start, given = self._called(args, kwargs)
+        except AttributeError:
+            if isinstance(cast("object", self), MiniAgent):
+                raise
+            raise TypeError(
+                "inquire was called on a class of agents, not on an agent: make one of it first, such as "
+                "Poet().inquire(...) instead of Poet.inquire(...)."
+            ) from None
         context = current_context()
         if messages is None:
             pending, received = open_sequence()

@@ -45,6 +45,18 @@ async def test_a_returned_value() -> None:
         assert str(await anext(aiter(replies))) == "before"
 
 
+async def test_a_class_for_an_agent() -> None:
+    """A class of agents is no agent: an inquiry of it says to make one."""
+
+    class Poet(BaseAgent):
+        async def run(self, ctx: InteractionContext) -> None: ...
+
+    inquire = cast("Callable[[str], object]", Poet.inquire)
+    async with MiniAgents():
+        with pytest.raises(TypeError, match=r"on a class of agents, .* Poet\(\)\.inquire\(\.\.\.\) instead"):
+            inquire("x")
+
+
 def test_a_generator_for_an_agent() -> None:
     """An async generator function is refused for what it is, and told what to write."""
     sentence = r"is an async generator, since it has a `yield`.*write `async def .*ctx\.reply\(x\)`"
