@@ -49,6 +49,7 @@ async def test_a_class_for_an_agent() -> None:
     """A class of agents is no agent: an inquiry of it says to make one."""
 
     class Poet(BaseAgent):
+        @override
         async def run(self, ctx: InteractionContext) -> None: ...
 
     inquire = cast("Callable[[str], object]", Poet.inquire)

@@ -270,7 +270,7 @@ class Host:
             self._dispatcher.opened()
             frames = self._frames = actor.frames.remote()
             async for batch in frames:
-                for frame in cast("list[Frame]", loads(await batch)):
+                for frame in cast("list[Frame]", loads(cast("bytes", await batch))):
                     if (call := self.calls.get(frame.id)) is not None:
                         call.take(frame)
             self.lose("It has ended.")
