@@ -98,10 +98,17 @@ class _Slow(MemoryJournal):
 
     @override
     async def leave(
-        self, lease: Lease, events: Sequence[Event] = (), /, *, wake_at: float | None = None, heard: int = 0
+        self,
+        lease: Lease,
+        events: Sequence[Event] = (),
+        /,
+        *,
+        wake_at: float | None = None,
+        heard: int = 0,
+        counts: bool = False,
     ) -> None:
         await asyncio.sleep(1)
-        await super().leave(lease, events, wake_at=wake_at, heard=heard)
+        await super().leave(lease, events, wake_at=wake_at, heard=heard, counts=counts)
 
 
 @pytest.mark.loop(virtual=True)
