@@ -8,6 +8,7 @@ generator is left, and nothing is logged but errors that no reader got.
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -32,6 +33,7 @@ from miniagents import (
     identity,
     join_messages,
     miniagent,
+    race,
     split_messages,
 )
 from miniagents.operators import (
@@ -67,7 +69,7 @@ T = TypeVar("T")
 
 FAILS: Final = "!"
 """Stands behind the text of a message that fails."""
-PLANNED: Final = ("ValueError('broken')", "ValueError('at the end')")
+PLANNED: Final = ("ValueError('broken')", "ValueError('at the end')", "ValueError('behind the first')")
 """What may be logged: a reader, or an operator, may have left before it got these errors."""
 
 Real: TypeAlias = MessageSequencePromise[Message]
@@ -339,8 +341,13 @@ def _through(*operators: Callable[[Any], Any], model: Callable[[Texts, int], Tex
     return _counted(lambda _: operators, model)
 
 
-def _passed_on(build: Callable[[Real], MessageType], model: Callable[[Texts, int], Texts] = _same) -> Way:
-    return Way(lambda given, _: MessageSequencePromise(build(given)), model)
+def _passed_on(
+    build: Callable[[Real], MessageType],
+    model: Callable[[Texts, int], Texts] = _same,
+    *,
+    rereads: bool = False,
+) -> Way:
+    return Way(lambda given, _: MessageSequencePromise(build(given)), model, rereads)
 
 
 def _counted(
@@ -370,6 +377,11 @@ async def _read(given: Real) -> AsyncGenerator[MessagePromise[Message]]:
         yield message
 
 
+async def _two_generators(given: Real) -> AsyncGenerator[MessageType]:
+    yield _read(given)
+    yield given.messages
+
+
 def _broken(given: Real) -> Observable[Any]:
     message = Message.promise(lambda _: _slowly(["half"], 0.0, fails=True))
     return rx.concat(given.messages, rx.of(message)).pipe(as_messages(), errors_as_messages())
@@ -392,6 +404,9 @@ WAYS: Final[Mapping[str, Way]] = {
     "around": _asked(echo.around(_asks)),
     "timeout": _asked(each.timeout(stall=LATER)),
     "hedge": _asked(each.hedge(echo, after=LATER)),
+    "hedge_at_once": _asked(each.hedge(echo, after=0.0), rereads=True),
+    "race": _asked(race(echo, each), rereads=True),
+    "guards": _asked(echo.guard(before=lambda _: None, during=lambda _: None, after=lambda _: None)),
     "guard": _asked(echo.guard(during=lambda _: None, hold=2)),
     "catching": _asked(each.catching(lambda _, __: "E")),
     "hold": _asked(each.catching(echo, hold=True)),
@@ -428,6 +443,8 @@ WAYS: Final[Mapping[str, Way]] = {
     "upper_in_a_pipe": _through(upper, model=_raised),
     "pipeline": _through(each | map_tokens(str.upper), model=_raised),
     "share_bounded": _through(share_bounded()),
+    "share": _through(ops.share()),
+    "filter": _through(ops.filter(lambda _: True)),
     "concat": _passed_on(lambda given: rx.concat(given.messages, rx.of("z")), lambda texts, _: [*texts, "z"]),
     "broken": _passed_on(_broken, lambda texts, _: [*_told(texts), *_told(["half!"])]),
     "read_in_a_pipe": _passed_on(lambda given: from_async(to_async_iter(given.messages))),
@@ -436,6 +453,8 @@ WAYS: Final[Mapping[str, Way]] = {
     "split": _passed_on(lambda given: split_messages(given, "+", code_block_delimiter=None), _parted),
     "list": _passed_on(lambda given: [given]),
     "generator": _passed_on(_read),
+    "generators": _passed_on(_two_generators, _doubled, rereads=True),
+    "twice_in_a_list": _passed_on(lambda given: [given, given], _doubled, rereads=True),
     "sequence": _passed_on(lambda given: given),
     "once": Way(lambda given, _: MessageSequencePromise(given, replay=False), _same),
     "tokens": _passed_on(lambda given: given.tokens, lambda texts, _: [_cut("".join(texts))]),
@@ -446,8 +465,20 @@ COUNTED: Final = {"map_async", "map_agent", "chunk", "take"}
 TOLD: Final = {"agent_errors_as_messages", "told", "errors_as_messages", "broken"}
 """Those behind which no message fails."""
 STOPPED: Final = {
-    *("one_by_one", "at_last", "looks", "retry", "hedge", "catching", "caught", "taken_over", "hold"),
-    *("fallback", "map_messages", "map_async", "resolve", "operator_split", "split"),
+    *(
+        "one_by_one",
+        "at_last",
+        "looks",
+        "retry",
+        "race",
+        "hedge",
+        "hedge_at_once",
+        "catching",
+        "caught",
+        "taken_over",
+        "hold",
+    ),
+    *("fallback", "guards", "map_messages", "map_async", "resolve", "operator_split", "split"),
 }
 """Those of which the model does not say what they do with a message that fails."""
 
@@ -587,8 +618,9 @@ def check(flow: Flow, loops: str = "asyncio") -> Outcome:
             runner.run(without_leaks(lambda: _run(flow, got), None))
     except BaseException as error:  # noqa: BLE001 - also that something is left, or that nothing can happen
         wrong.append(f"{type(error).__name__}: {error!s}"[:400])
-    finally:
-        logging.getLogger("miniagents").removeHandler(log)
+    if wrong:
+        gc.collect()  # what it has left must not be seen in the next flow
+    logging.getLogger("miniagents").removeHandler(log)
     for reader, pieces in zip(flow.readers, got, strict=True):
         due, came = _due(reader.how, texts), "".join(pieces)
         some = due.startswith(came.removesuffix(FAILS))
