@@ -236,12 +236,7 @@ class Subscription(abc.DisposableBase, Generic[T]):
                     self._on_next(item)
                 elif buffer.closed:
                     self._terminate(buffer)
-                else:
-                    if self._gauge is not None and self._has_room(self._gauge):
-                        self._room += 1  # nothing was delivered
-                        buffer.request(self.position + self._gauge.room(), waiting=True)
-                        if self.position < len(self._items) or buffer.closed:  # what was held came at once
-                            continue
+                elif self._gauge is None or not self._requests(buffer, self._gauge):
                     return
         finally:
             self._busy = False
@@ -263,6 +258,15 @@ class Subscription(abc.DisposableBase, Generic[T]):
             self._room = max(1, room // 2)
         self._room -= 1
         return True
+
+    def _requests(self, buffer: ReplayBuffer[T], gauge: Gauge) -> bool:
+        """Request what the pipe takes now; return whether something came at once, which was held."""
+        room = gauge.room()  # not `_room`: if that is old, nothing is requested, and nothing comes to go on
+        if room <= 0:
+            gauge.hold(self)
+            return False
+        buffer.request(self.position + room, waiting=True)
+        return self.position < len(self._items) or buffer.closed
 
     def go_on(self) -> None:
         """Deliver what has come meanwhile, and request more."""

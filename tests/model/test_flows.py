@@ -3,7 +3,7 @@
 import pytest
 
 from tests.model.__main__ import run
-from tests.model.flows import Flow, Step, drawn
+from tests.model.flows import Flow, Reader, Source, Step, Written, check, drawn
 from tests.model.shrink import shrunk
 from tests.support.amounts import amount
 
@@ -21,6 +21,14 @@ def test_messages_flow_as_the_model_says() -> None:
 def test_many_messages_flow_as_the_model_says() -> None:
     """The same of many."""
     assert [] == run(range(FEW, FEW + MANY), "asyncio", others="flows").failed
+
+
+@pytest.mark.parametrize("order", range(6))
+def test_errors_that_become_messages_are_collected(order: int) -> None:
+    """Errors that an agent gives as messages go on through pipes which emit only when they have several."""
+    steps = (Step("agent_errors_as_messages"), Step("concat"), Step("chunk", 5))
+    source = Source((Written((), streams=True),) * 6)
+    assert [] == check(Flow(source, steps, (Reader("whole"),), prefetch=4, order=order)).wrong
 
 
 def test_a_flow_that_fails_is_made_smaller() -> None:
