@@ -438,28 +438,24 @@ def _all_wait(tasks: Iterable[object], questions: RunQuestions) -> bool:
 def _awaited(task: "asyncio.Task[object]") -> "tuple[asyncio.Future[object], ...] | None":
     """Return what a task waits for, if asyncio shows it: other tasks, or the future of a timer.
 
-    It shows it for a task, `gather`, a task group, `asyncio.wait` and `sleep`; None for anything else. If the
-    task is about to go on, nothing is returned.
+    It shows it for a task group, `asyncio.wait` and `sleep`; None for anything else, such as `gather`.
     """
-    waiter = cast("asyncio.Future[object] | None", getattr(task, "_fut_waiter", None))
-    if waiter is None or waiter.done():
-        return ()
     frame = innermost_frame(task.get_coro())
     module = None if frame is None else frame.f_globals.get("__name__")
     place = "" if frame is None else f"{module}.{frame.f_code.co_qualname}"
     known = {} if frame is None else frame.f_locals
-    found: object = getattr(waiter, "_children", None)  # of `gather`
-    if isinstance(waiter, asyncio.Task) or place == "asyncio.tasks.sleep":
-        found = (waiter,)
+    found: object = None
+    if place == "asyncio.tasks.sleep":
+        found = (known.get("future"),)
     elif place == "asyncio.tasks._wait":
-        found = (waiter,) if known.get("timeout_handle") else known.get("fs")
-    elif place == "asyncio.tasks.wait_for":  # before Python 3.12
-        found = (known.get("fut"),)
+        found = (known.get("waiter"),) if known.get("timeout_handle") else known.get("fs")
     elif place == "asyncio.taskgroups.TaskGroup.__aexit__":
         found = getattr(known.get("self"), "_tasks", None)
     if found is None:
         return None
-    return tuple(each for each in cast("Iterable[asyncio.Future[object]]", found) if not each.done())
+    return tuple(
+        each for each in cast("Iterable[asyncio.Future[object] | None]", found) if each and not each.done()
+    )
 
 
 def _is_cut(promise: MessagePromise[Message]) -> bool:

@@ -4,7 +4,7 @@ Crosses modules: operators on agents, runs, journals, the runs of `ext.web`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
@@ -133,14 +133,10 @@ async def test_a_limit_that_expires_while_its_run_is_parked(caplog: pytest.LogCa
     assert not caplog.records
 
 
-async def _gather(*waits: Awaitable[object]) -> None:
-    await asyncio.gather(*waits)
-
-
-async def _group(*waits: Awaitable[object]) -> None:
+async def _group(*waits: Coroutine[object, object, object]) -> None:
     async with asyncio.TaskGroup() as group:
         for each in waits:
-            group.create_task(_gather(each))
+            group.create_task(each)
 
 
 async def _wait(*waits: Awaitable[object]) -> None:
@@ -152,13 +148,8 @@ async def _wait(*waits: Awaitable[object]) -> None:
             each.cancel()
 
 
-async def _one(first: Awaitable[object], second: Awaitable[object]) -> None:
-    waits = asyncio.ensure_future(_wait(first, second))
-    await waits
-
-
 @pytest.mark.loop(virtual=True)
-@pytest.mark.parametrize("together", [_gather, _group, _wait, _one])
+@pytest.mark.parametrize("together", [_group, _wait])
 async def test_a_timer_beside_a_question(together: Callable[..., Awaitable[None]]) -> None:
     """A task of an agent that waits for a timer keeps its run from being parked beside one that asks."""
     woken: list[float] = []
