@@ -24,8 +24,8 @@ def test_many_messages_flow_as_the_model_says() -> None:
 
 
 @pytest.mark.parametrize("order", range(6))
-def test_errors_that_become_messages_are_collected(order: int) -> None:
-    """Errors that an agent gives as messages go on through pipes which emit only when they have several."""
+def test_messages_without_tokens_are_collected(order: int) -> None:
+    """Messages without tokens go on through pipes which emit only when they have several."""
     steps = (Step("agent_errors_as_messages"), Step("concat"), Step("chunk", 5))
     source = Source((Written((), streams=True),) * 6)
     assert [] == check(Flow(source, steps, (Reader("whole"),), prefetch=4, order=order)).wrong
