@@ -83,7 +83,8 @@ def test_what_cannot_be_locked_says_so() -> None:
 _WRITER = """
 import os, sys, time
 from pathlib import Path
-from miniagents.ext._history import MarkdownFile, Record
+from miniagents.ext._history import MarkdownFile
+from miniagents.runs import Record
 path, name, count, piece = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 def write(fd, data):
     time.sleep(0.0001)  # the other one's chance to come in between
@@ -99,7 +100,8 @@ for number in range(count):
 _TORN_WRITER = """
 import os, sys, time
 from pathlib import Path
-from miniagents.ext._history import MarkdownFile, Record
+from miniagents.ext._history import MarkdownFile
+from miniagents.runs import Record
 def tear(fd, data):
     os.write(fd, data[:int(sys.argv[2])])
     print("torn", flush=True)
@@ -337,7 +339,8 @@ def test_a_limit_of_the_system(tmp_path: Path) -> None:
 _SLOW_WRITER = """
 import os, sys
 from pathlib import Path
-from miniagents.ext._history import MarkdownFile, Record
+from miniagents.ext._history import MarkdownFile
+from miniagents.runs import Record
 def write(fd, data):
     half = os.write(fd, data[:len(data) // 2])
     print("half", flush=True)
