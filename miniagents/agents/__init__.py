@@ -3,7 +3,7 @@
 from ._agent import CatchOptions, Caught, InteractionContext, InteractiveAgent, MiniAgent
 from ._algebra._chains import Stage
 from ._algebra._fallback import fallback
-from ._algebra._hedge import LEFT_OUT
+from ._algebra._hedge import HEDGE_LOG
 from ._algebra._identity import identity
 from ._algebra._interactive import DIALOGS, INTERRUPTED, NOT_ALLOWED_YET, Boundaries
 from ._algebra._operands import WhileNeeded, Wrapper, until_over
@@ -24,8 +24,8 @@ from ._records import AgentCallNode, AgentReplyNode
 
 __all__ = [
     "DIALOGS",
+    "HEDGE_LOG",
     "INTERRUPTED",
-    "LEFT_OUT",
     "NOT_ALLOWED_YET",
     "AgentCall",
     "AgentCallNode",

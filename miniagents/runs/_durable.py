@@ -15,7 +15,7 @@ from itertools import chain
 from types import TracebackType
 from typing import ClassVar, Final, Self, cast
 
-from miniagents.agents import DIALOGS, INTERRUPTED, LEFT_OUT, NOT_ALLOWED_YET, InteractionContext, MiniAgents
+from miniagents.agents import DIALOGS, HEDGE_LOG, INTERRUPTED, NOT_ALLOWED_YET, InteractionContext, MiniAgents
 from miniagents.messages import Message, MessagePromise
 from miniagents.messages._tokens import resolved
 from miniagents.models import (
@@ -30,7 +30,7 @@ from miniagents.models import (
 )
 from miniagents.streams._lifetime import TaskLife
 from miniagents.streams._protocols import Producer
-from miniagents.values import Part, ToolCall, ToolResult, innermost_frame
+from miniagents.values import Part, ToolCall, ToolResult
 
 from ._call_keys import key_of, key_of_tool, place_of, question_of
 from ._message_records import Json
@@ -137,7 +137,7 @@ class LoggedCalls:
         self._variables.callback(TOOL_CONTEXT.reset, TOOL_CONTEXT.set(known))
         self._variables.callback(CARRIER.reset, CARRIER.set(self._log.questions))
         self._variables.callback(DIALOGS.reset, DIALOGS.set(self._log.dialogs.begin))
-        self._variables.callback(LEFT_OUT.reset, LEFT_OUT.set(self._log.leave_out))
+        self._variables.callback(HEDGE_LOG.reset, HEDGE_LOG.set(self._log))
         self._variables.callback(TOOL_INTENT.reset, TOOL_INTENT.set(self._intend))
         self._log.questions.begin()
         if self._on_wait is not None:
@@ -184,7 +184,7 @@ class LoggedCalls:
         if self._on_wait is None or questions.closed or not questions.asking:
             return
         pause = self._pause
-        if questions.acting or not _all_wait(self._context.tasks, questions):
+        if questions.acting or self._log.timers or not _all_wait(self._context.tasks, questions):
             self._waited, self._turns, self._pause = None, 0, min(2 * pause, _PAUSES[1])
         else:
             self._waited = loop.time() if self._waited is None else self._waited
@@ -385,7 +385,7 @@ class LoggedCalls:
 
 
 def _all_wait(tasks: Iterable[object], questions: RunQuestions) -> bool:
-    """Return whether each task waits for an answer, or for streams and tasks that cannot go on without one.
+    """Return whether each task waits for an answer, or for a stream that cannot go on without one.
 
     A task that waits for anything else, such as a timer or a request, may go on.
 
@@ -393,10 +393,13 @@ def _all_wait(tasks: Iterable[object], questions: RunQuestions) -> bool:
         tasks: those of a context.
         questions: of the run.
     """
-    asking = questions.asking
-    known = {id(each.producer): True for each in asking if each.producer is not None and not each.tasks}
-    asides = {id(each.producer) for each in asking if each.tasks}
-    within = set(chain.from_iterable(each.tasks for each in asking))
+    known: dict[int, bool] = {id(each): False for each in questions.going_on}
+    asides: set[int] = set()
+    for each in questions.asking:
+        if each.producer is not None and each.tasks:
+            asides.add(id(each.producer))
+        elif each.producer is not None:
+            known.setdefault(id(each.producer), True)
 
     def waits(producer: Producer | None) -> bool:
         way: list[Producer] = []
@@ -408,54 +411,12 @@ def _all_wait(tasks: Iterable[object], questions: RunQuestions) -> bool:
                 way.append(producer)
                 producer = producer.blocked_by()
         if found is None and way and isinstance(last := way[-1], TaskLife):
-            found = run_waits(last)
+            others = [buffer.producer for buffer, _ in last.open_waits_aside()]
+            found = bool(others or id(last) in asides) and all(map(waits, others))
         known.update((id(each), bool(found)) for each in way)
         return bool(found)
 
-    def run_waits(run: TaskLife) -> bool:
-        futures = None if run.task is None else _awaited(run.task)
-        if futures is not None:
-            return bool(futures) and all(aside_waits(run, each, waits) for each in futures)
-        others = [buffer.producer for buffer, _ in run.open_waits_aside()]
-        return bool(others or id(run) in asides) and all(map(waits, others))
-
-    def aside_waits(
-        run: TaskLife, future: "asyncio.Future[object]", stream_waits: Callable[[Producer | None], bool]
-    ) -> bool:
-        if (stream := run.wait_in(future)) is not None:
-            return stream_waits(stream.producer)
-        futures = _awaited(future) if isinstance(future, asyncio.Task) else None
-        if futures is None:
-            return future in within
-        return bool(futures) and all(aside_waits(run, each, stream_waits) for each in futures)
-
-    # A task that has asked may go on with its answer, whether its run waits for it or not.
-    going_on = [run for task, run in questions.asides if not aside_waits(run, task, lambda _: True)]
-    known.update((id(run), False) for run in going_on)
     return all(waits(cast("Producer", each)) for each in tasks)
-
-
-def _awaited(task: "asyncio.Task[object]") -> "tuple[asyncio.Future[object], ...] | None":
-    """Return what a task waits for, if asyncio shows it: other tasks, or the future of a timer.
-
-    It shows it for a task group, `asyncio.wait` and `sleep`; None for anything else, such as `gather`.
-    """
-    frame = innermost_frame(task.get_coro())
-    module = None if frame is None else frame.f_globals.get("__name__")
-    place = "" if frame is None else f"{module}.{frame.f_code.co_qualname}"
-    known = {} if frame is None else frame.f_locals
-    found: object = None
-    if place == "asyncio.tasks.sleep":
-        found = (known.get("future"),)
-    elif place == "asyncio.tasks._wait":
-        found = (known.get("waiter"),) if known.get("timeout_handle") else known.get("fs")
-    elif place == "asyncio.taskgroups.TaskGroup.__aexit__":
-        found = getattr(known.get("self"), "_tasks", None)
-    if found is None:
-        return None
-    return tuple(
-        each for each in cast("Iterable[asyncio.Future[object] | None]", found) if each and not each.done()
-    )
 
 
 def _is_cut(promise: MessagePromise[Message]) -> bool:

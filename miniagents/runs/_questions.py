@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from contextvars import Context as Variables, ContextVar
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final, TypeAlias, cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -795,9 +796,11 @@ class RunQuestions:
         return [each for each in waiting if not _is_over(each.question)]
 
     @property
-    def asides(self) -> list[tuple[Task[object], TaskLife]]:
-        """The open tasks that runs have made, and which have asked something, with these runs."""
-        return [(task, run) for task, run in self._asides.items() if not task.done()]
+    def going_on(self) -> list[TaskLife]:
+        """The runs that made a task which has asked something, and waits for nothing that is known."""
+        waiting = set(chain.from_iterable(each.tasks for each in self.asking))
+        open_tasks = ((task, run) for task, run in self._asides.items() if not task.done())
+        return [run for task, run in open_tasks if task not in waiting and run.wait_in(task) is None]
 
     @property
     def was_parked(self) -> bool:

@@ -91,6 +91,7 @@ class RunLog(Observer):
         dialogs: writes what is said to the run's interactive agents.
         cancelled: the calls of this process that were cancelled or left out, each as the aliases of its
             callers, the outermost first, and its own.
+        timers: how many hedges give their first agent time to begin.
 
     Example:
         >>> from miniagents import MiniAgents
@@ -123,6 +124,7 @@ class RunLog(Observer):
     ) -> None:
         self.end: RunEnd = RunEnd(may_begin_again)
         self.error: JournalError | None = None
+        self.timers: int = 0
         self.cancelled: set[tuple[str, ...]] = set()
         self._store = store
         self._lease = lease

@@ -4,7 +4,7 @@ Crosses modules: operators on agents, runs, journals, the runs of `ext.web`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
@@ -131,46 +131,6 @@ async def test_a_limit_that_expires_while_its_run_is_parked(caplog: pytest.LogCa
         await _answer(runs, run, "Now?")
         assert (["yes"], "finished") == await texts(runs, run)
     assert not caplog.records
-
-
-async def _group(*waits: Coroutine[object, object, object]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for each in waits:
-            group.create_task(each)
-
-
-async def _wait(*waits: Awaitable[object]) -> None:
-    tasks = [asyncio.ensure_future(each) for each in waits]
-    try:
-        await asyncio.wait(tasks)
-    finally:
-        for each in tasks:
-            each.cancel()
-
-
-@pytest.mark.loop(virtual=True)
-@pytest.mark.parametrize("together", [_group, _wait])
-async def test_a_timer_beside_a_question(together: Callable[..., Awaitable[None]]) -> None:
-    """A task of an agent that waits for a timer keeps its run from being parked beside one that asks."""
-    woken: list[float] = []
-
-    @miniagent(alias="CLERK")
-    async def clerk(ctx: InteractionContext) -> None:
-        async def wakes() -> None:
-            await asyncio.sleep(100)
-            woken.append(asyncio.get_running_loop().time())
-
-        await together(ask("Well?"), wakes())
-        ctx.reply("Done.")
-
-    async with running({"clerk": clerk}) as (runs, journal):
-        run = await runs.begin("clerk")
-        await asyncio.sleep(99)
-        assert not await parked(journal, run)
-        await asyncio.sleep(5)
-        assert ([100], True) == (woken, await parked(journal, run))
-        await _answer(runs, run, "Well?")
-        assert (["Done."], "finished") == await texts(runs, run)
 
 
 @pytest.mark.loop(virtual=True)

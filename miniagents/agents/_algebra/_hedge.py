@@ -1,19 +1,34 @@
 """``a.hedge(b, after=seconds)``: inquires a second agent too if the first one is slow to begin."""
 
 import asyncio
-from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from miniagents.values import check_seconds, notes_of
 
 from ._entrant import Entrant, ended, first_good, report_on
 from ._operands import Operand, ReplyContext, first_sign, handle_first_error, input_complete, named, relay
 
-LEFT_OUT: Final[ContextVar[Callable[[str], None] | None]] = ContextVar("miniagents_left_out", default=None)
-"""Notes that the running agent does not inquire the agent with this alias, which it may have inquired when
-the run began before; for a log of the run."""
+
+class HedgeLog(Protocol):
+    """What the log of a run notes of its hedges.
+
+    Attributes:
+        timers: how many times that first agents have to begin are running.
+    """
+
+    timers: int
+
+    def leave_out(self, alias: str, /) -> None:
+        """Note that the running agent does not inquire this agent, as it may have done before.
+
+        Args:
+            alias: of the agent.
+        """
+
+
+HEDGE_LOG: Final[ContextVar[HedgeLog | None]] = ContextVar("miniagents_hedge_log", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +73,8 @@ class Hedge:
             if not await self._in_time(ctx, tasks[0]):
                 entrants.append(Entrant(self.second, ctx.messages))
                 tasks.append(asyncio.ensure_future(_begun(entrants[1])))
-            elif (leave_out := LEFT_OUT.get()) is not None:
-                leave_out(self.second.alias)
+            elif (log := HEDGE_LOG.get()) is not None:
+                log.leave_out(self.second.alias)
             place = await first_good(tasks)
             decided = True
         finally:
@@ -86,7 +101,15 @@ class Hedge:
             await asyncio.wait((complete, begun), return_when=asyncio.FIRST_COMPLETED)
         finally:
             await ended((complete,))
-        await asyncio.wait((begun,), timeout=self.after)
+        log = HEDGE_LOG.get()
+        if log is None:
+            await asyncio.wait((begun,), timeout=self.after)
+        else:
+            log.timers += 1
+            try:
+                await asyncio.wait((begun,), timeout=self.after)
+            finally:
+                log.timers -= 1
         return begun.done() and begun.result()
 
 
