@@ -212,7 +212,7 @@ async def test_many_runs(runs: int, count: int, caplog: pytest.LogCaptureFixture
     assert looked.wrong == []
     assert looked.open == {}
     assert order.wrong == []
-    assert order.right > runs * count / 2
+    assert runs < RUNS or order.right > runs * count / 2  # a few may all be cancelled, or left
     assert looked.roots == runs * count
     assert looked.ended > 6 * looked.roots
     assert not [record for record in caplog.records if "detach" in record.getMessage()]
