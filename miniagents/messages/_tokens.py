@@ -48,6 +48,7 @@ class TokenTransformer(Generic[T]):
         all_parts: whether it gets all parts, and not only the tokens.
         at_once: whether it gets each token when it comes. Otherwise it gets the tokens of one turn of the
             event loop together, which costs less if they come in bursts, and more if they come one by one.
+        whole: whether it writes only of whole messages, so that no token which is withdrawn is missed.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -72,6 +73,7 @@ class TokenTransformer(Generic[T]):
     part_of_run: ClassVar[bool] = False
     all_parts: ClassVar[bool] = False
     at_once: ClassVar[bool] = False
+    whole: ClassVar[bool] = False
     in_step: ClassVar[bool] = False  # whole messages are read, however slow the readers of the target are
 
     def __init__(self, target: ReplayBuffer[T]) -> None:
@@ -299,7 +301,9 @@ class TokenFeed(Processor):
         if self._transformer.replaces and not self.is_settled(buffer):
             return False
         self._leave_message()
-        error = buffer.error or buffer.withdrawn(pieces)  # not raised: it would keep what called this
+        error = buffer.error  # not raised: it would keep what called this
+        if error is None and not self._transformer.whole:
+            error = buffer.withdrawn(pieces)
         if error is None:
             self._transformer.end_message(resolved(message))
             return True

@@ -1,7 +1,7 @@
 """``resolve``: turns message promises into messages."""
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
 from reactivex import Observable
 from typing_extensions import override
@@ -19,6 +19,8 @@ class _Resolved(TokenTransformer[Message]):
     """Writes every message when it is complete."""
 
     __slots__ = ()
+
+    whole: ClassVar[bool] = True
 
     @override
     def end_message(self, message: Message, /) -> None:

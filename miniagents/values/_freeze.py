@@ -140,26 +140,47 @@ class FrozenMapping(dict[K, V]):
             cls, handler.generate_schema(GenericAlias(dict, get_args(source) or (Any, Any)))
         )
 
-    @override
-    def clear(self, *_: Never, **__: Never) -> NoReturn:
-        """Refuse: the mapping is frozen."""
+    def _refuse(self) -> NoReturn:
         raise TypeError(
             "this mapping is frozen and cannot be changed; make a changed copy: {**mapping, key: value}"
         )
 
-    pop = popitem = setdefault = update = clear  # type: ignore[assignment]  # refused by type checkers too
+    @override
+    def __setitem__(self, key: Never, value: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
+        self._refuse()
 
     @override
-    def __setitem__(self, key: Never, value: Never, /) -> NoReturn:  # type: ignore[override]  # the same
-        self.clear()
+    def __delitem__(self, key: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
+        self._refuse()
 
     @override
-    def __delitem__(self, key: Never, /) -> NoReturn:  # type: ignore[override]  # the same
-        self.clear()
+    def __ior__(self, other: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
+        self._refuse()
 
     @override
-    def __ior__(self, other: Never, /) -> NoReturn:  # type: ignore[override]  # the same
-        self.clear()
+    def clear(self) -> NoReturn:
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def pop(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def popitem(self) -> NoReturn:
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def setdefault(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def update(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
+        """Refuse: the mapping is frozen."""
+        self._refuse()
 
 
 MAX_NESTING: Final = 64

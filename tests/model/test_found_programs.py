@@ -621,6 +621,17 @@ FOUND = {
         cancelled=1.5,
         order=0,
     ),
+    "a message that another agent began anew is resolved": p.Program(
+        p.Backed(
+            p.Typed(p.Streamed((), fails=(0.0, "e1"), ends=0.0, note=True)),
+            p.Identity(),
+            hold=False,
+            restart=True,
+        ),
+        p.Text("u"),
+        (p.Reader("resolve"),),
+        order=1,
+    ),
 }
 
 

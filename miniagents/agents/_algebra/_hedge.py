@@ -29,6 +29,7 @@ class HedgeLog(Protocol):
 
 
 HEDGE_LOG: Final[ContextVar[HedgeLog | None]] = ContextVar("miniagents_hedge_log", default=None)
+"""The log of the run that the running code belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
