@@ -630,7 +630,7 @@ class RunQuestions:
         if key not in known.answers:
             await played_out()
         if key in self.given_up:
-            # It is cancelled again, before long: until then the run is not parked, and nobody is asked.
+            # It is cancelled again, before long: until then the run is not parked, and people are not asked.
             self.claimed.add(key)
             left = self._began + self.given_up.pop(key) - asyncio.get_running_loop().time()
             await asyncio.sleep(max(left, 0.0) + _GIVEN_UP_WITHIN)

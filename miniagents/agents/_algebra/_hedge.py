@@ -103,13 +103,12 @@ class Hedge:
         finally:
             await ended((complete,))
         log = HEDGE_LOG.get()
-        if log is None:
-            await asyncio.wait((begun,), timeout=self.after)
-        else:
+        if log is not None:
             log.timers += 1
-            try:
-                await asyncio.wait((begun,), timeout=self.after)
-            finally:
+        try:
+            await asyncio.wait((begun,), timeout=self.after)
+        finally:
+            if log is not None:
                 log.timers -= 1
         return begun.done() and begun.result()
 

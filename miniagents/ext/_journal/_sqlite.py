@@ -225,7 +225,7 @@ def _page(path: Path, statement: str, last: int) -> list[tuple[object, ...]]:
     if not path.is_file():
         raise JournalError(f"The journal {path} does not exist.")
     address, advice = f"file:{quote(str(path))}?mode=ro", ""
-    if not os.access(path.parent, os.W_OK):  # SQLite makes files beside it, unless nobody can change it
+    if not os.access(path.parent, os.W_OK):  # SQLite makes files beside it, unless it is immutable
         ahead = path.with_name(f"{path.name}-wal")
         address += "" if ahead.is_file() and ahead.stat().st_size else "&immutable=1"
         advice = f"; its folder cannot be written, so copy it, with {ahead.name}, to one where you may write"
