@@ -48,7 +48,7 @@ class TokenTransformer(Generic[T]):
         all_parts: whether it gets all parts, and not only the tokens.
         at_once: whether it gets each token when it comes. Otherwise it gets the tokens of one turn of the
             event loop together, which costs less if they come in bursts, and more if they come one by one.
-        whole: whether it writes only of whole messages, so that no token which is withdrawn is missed.
+        whole_messages: whether it writes only of whole messages, so that it misses no withdrawn token.
 
     Example:
         >>> from miniagents import MessageSequencePromise, MiniAgents
@@ -73,7 +73,7 @@ class TokenTransformer(Generic[T]):
     part_of_run: ClassVar[bool] = False
     all_parts: ClassVar[bool] = False
     at_once: ClassVar[bool] = False
-    whole: ClassVar[bool] = False
+    whole_messages: ClassVar[bool] = False
     in_step: ClassVar[bool] = False  # whole messages are read, however slow the readers of the target are
 
     def __init__(self, target: ReplayBuffer[T]) -> None:
@@ -302,7 +302,7 @@ class TokenFeed(Processor):
             return False
         self._leave_message()
         error = buffer.error  # not raised: it would keep what called this
-        if error is None and not self._transformer.whole:
+        if error is None and not self._transformer.whole_messages:
             error = buffer.withdrawn(pieces)
         if error is None:
             self._transformer.end_message(resolved(message))

@@ -20,7 +20,7 @@ class _Resolved(TokenTransformer[Message]):
 
     __slots__ = ()
 
-    whole: ClassVar[bool] = True
+    whole_messages: ClassVar[bool] = True
 
     @override
     def end_message(self, message: Message, /) -> None:

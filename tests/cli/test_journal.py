@@ -66,7 +66,8 @@ def test_show_where_nothing_can_be_written(
     path: Path, ahead: str, code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A journal in a folder that cannot be written is shown, or told how to, if calls are beside it."""
-    with TemporaryDirectory() as folder, ExitStack() as stack:
+    # Another user may not enter the usual folder for temporary files: the gate makes one of its own.
+    with TemporaryDirectory(dir="/tmp") as folder, ExitStack() as stack:
         Path(folder, "calls.journal-wal").write_text(ahead, encoding="ascii")
         file = shutil.copy(path, folder)
         Path(file).chmod(0o444)
