@@ -9,7 +9,7 @@ import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import cast
 from unittest.mock import patch
 
@@ -66,8 +66,9 @@ def test_show_where_nothing_can_be_written(
     path: Path, ahead: str, code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A journal in a folder that cannot be written is shown, or told how to, if calls are beside it."""
-    # Another user may not enter the usual folder for temporary files: the gate makes one of its own.
-    with TemporaryDirectory(dir="/tmp") as folder, ExitStack() as stack:
+    usual = Path(gettempdir())  # another user may not enter it if the gate has made it
+    open_to_all = (each for each in (usual, *usual.parents) if each.stat().st_mode & 0o002)
+    with TemporaryDirectory(dir=next(open_to_all, None)) as folder, ExitStack() as stack:
         Path(folder, "calls.journal-wal").write_text(ahead, encoding="ascii")
         file = shutil.copy(path, folder)
         Path(file).chmod(0o444)
