@@ -333,12 +333,13 @@ class RunUsage(Observer):
                 self._count(run, _account(run, None, model), _NOTHING if known else _Amount(usage, 1))
 
     def _count(self, run: RunInfo, account: _Account, amount: _Amount) -> None:
-        if amount != _NOTHING:
+        counts = amount != _NOTHING
+        if counts:
             self._all[account] = self._all.get(account, _NOTHING).plus(amount)
         above: RunInfo | None = run
         while above is not None:
             amounts = self._by_run.get(above)
-            if amounts is not None and amount != _NOTHING:
+            if counts and amounts is not None:
                 amounts[account] = amounts.get(account, _NOTHING).plus(amount)
             if above in self._open:
                 self._open[above].model_known = True

@@ -3,6 +3,8 @@
 import reprlib
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import compress, count, repeat
+from operator import is_not
 from typing import Final, Literal, TypeAlias
 
 from miniagents.observers import RunEnded, RunInfo
@@ -132,17 +134,18 @@ class Lane:
             parts: the parts.
             times: when each of them came, in seconds of the timeline.
         """
-        by_colour: dict[Colour, list[float]] = {}
-        others = [pair for pair in zip(parts, times, strict=True) if type(pair[0]) is not str]
-        if others:
-            by_colour["text"] = [at for part, at in zip(parts, times, strict=True) if type(part) is str]
-            for part, at in others:
-                if isinstance(part, Restart):
-                    self.asked_again(at)
-                elif not isinstance(part, _SILENT):
-                    by_colour.setdefault(_colour(part), []).append(at)
-        else:  # what comes most
-            by_colour["text"] = list(times)
+        texts = list(times)  # what comes most
+        by_colour: dict[Colour, list[float]] = {"text": texts}
+        are_others = map(is_not, map(type, parts), repeat(str))  # no step of Python for each text
+        others = list(compress(count(), are_others))
+        for place in reversed(others):
+            del texts[place]
+        for place in others:
+            part, at = parts[place], times[place]
+            if isinstance(part, Restart):
+                self.asked_again(at)
+            elif not isinstance(part, _SILENT):
+                by_colour.setdefault(_colour(part), []).append(at)
         for colour, those in by_colour.items():
             if those:
                 self._add(colour, those)
