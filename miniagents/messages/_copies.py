@@ -75,7 +75,7 @@ class Copy(Processor, Generic[T]):
             reading.attach(self, unbounded=False, reads=reads)
             if reading.unread:
                 self.target.run_unread()
-            self.pass_demand_on(waiting=False)
+            self.pass_demand_on(waiting=self.target.waited_for)
             self.deliver()
 
     @override

@@ -286,7 +286,7 @@ class Flattener(Processor):
         if between is None:
             self._current, self.position = piece, 0
             piece.buffer.attach(self, unbounded=False)
-            self.pass_demand_on(waiting=False)
+            self.pass_demand_on(waiting=self.buffer.waited_for)
         else:
             # A stream of its own messages would read itself for ever.
             name = "a sequence" if self.feeder is None else self.feeder.name
@@ -421,6 +421,7 @@ def follow_observable(
     """Subscribe to an Observable and feed every item of it; unsubscribe when no reader can come any more."""
     feeder = ObservableProducer()
     flattener.feeder = feeder
+    flattener.context.cancel_at_end(cast("ReplayBuffer[object]", flattener.buffer))
     on_loop_thread = flattener.context.on_loop_thread  # an Observable may emit from any thread
     if scheduler is None:
         scheduler = LoopScheduler(BufferGauge(flattener.buffer))

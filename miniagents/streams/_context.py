@@ -64,6 +64,7 @@ from ._unhandled import PassingError, UnhandledErrors
 
 if TYPE_CHECKING:
     from ._deadlocks import DeadlockWatch
+    from ._lifetime import Lifetime
     from ._promise import Promise
     from ._stops import Stop
 
@@ -227,6 +228,7 @@ class PromisingContext:
         self.tasks: dict[OwnedTask, None] = {}  # in the order in which they began
         self._idle: asyncio.Future[None] | None = None
         self._open: WeakSet[Sink] = WeakSet()
+        self._from_observables: WeakSet[Lifetime[object]] = WeakSet()
         self._finished_early: dict[object, OwnedTask] = {}  # runs by their closed replies
         self._closed_replies: dict[OwnedTask, list[object]] = {}
         self.app_wide: bool = app_wide
@@ -591,6 +593,14 @@ class PromisingContext:
         """
         self._open.add(sink)
 
+    def cancel_at_end(self, stream: "Lifetime[object]") -> None:
+        """Let ``stream`` take all that comes when the context drains, and stop it when the context ends.
+
+        Args:
+            stream: one that an Observable writes, so that no task of the context does; held weakly.
+        """
+        self._from_observables.add(stream)
+
     async def drain(self) -> None:
         """Wait until every task of this context has ended by itself, including those that start meanwhile.
 
@@ -619,6 +629,8 @@ class PromisingContext:
             sink.finish()
         for task in tuple(self.tasks):
             task.drain()
+        for stream in tuple(self._from_observables):
+            stream.run_on()
 
     async def cancel_all(self) -> None:
         """Cancel every task and wait for their cleanup, ``shutdown_timeout`` seconds at most.
@@ -650,6 +662,11 @@ class PromisingContext:
         self._report_stuck(self.tasks)
         if cancelled is not None:
             raise cancelled
+
+    def _leave_observables(self) -> None:
+        self.cancelling = True
+        for stream in tuple(self._from_observables):
+            stream.cancel()
 
     def _report_stuck(self, tasks: Iterable[OwnedTask]) -> None:
         for task in tasks:
@@ -960,6 +977,7 @@ class PromisingContext:
             CURRENT_CONTEXT.set(self._outer)
         self._outer = None
         self._closing = True
+        self._leave_observables()
         if self.app_wide:
             _APP_WIDE.pop(self.loop, None)
         for child in self._children:  # they go on in other tasks, and share nothing with this one any more

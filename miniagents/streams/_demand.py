@@ -294,12 +294,13 @@ class Demand(Lifetime[T]):
 
         A run that waits does not count while its replies are not needed.
         """
-        if self.unlimited or not self._waited_for:
+        if self.unlimited or not self.waited_for:
             return self.unlimited > 0
-        return all(replies._waited_for for replies in self._limited_ahead())  # noqa: SLF001 - the same class
+        return all(replies.waited_for for replies in self._limited_ahead())
 
     @property
-    def _waited_for(self) -> bool:
+    def waited_for(self) -> bool:
+        """Whether a reader, also of a derived stream, has read everything and waits for the next piece."""
         return self._waiters is not None or self._awaited == len(self.items)
 
     def request(self, limit: int, *, waiting: bool = False) -> None:
@@ -337,7 +338,7 @@ class Demand(Lifetime[T]):
     def _pass_demand_on(self) -> None:
         if self.upstream is not None and not self.closed:
             # Another reader may still wait. Not nested: chains may be long.
-            waiting = self._waited_for
+            waiting = self.waited_for
             self.context.dispatch(partial(self.upstream.pass_demand_on, waiting=waiting))
 
     @override
@@ -437,7 +438,7 @@ class Demand(Lifetime[T]):
         if self.links is not None and not self.links.limited:
             return  # the upstream has passed all demand on; to do it again walks along the whole chain
         if self.upstream is not None and not self.closed:
-            waiting = self._waited_for  # also by a reader of a derived stream
+            waiting = self.waited_for  # also by a reader of a derived stream
             self.context.dispatch(partial(self.upstream.pass_demand_on, waiting=waiting))
 
     # -- what it leads to --------------------------------------------------------------------------------

@@ -55,6 +55,19 @@ async def test_order_is_that_of_giving() -> None:
         assert ["slow 2", "between", "fast 1", "fast 2", "last"] == [str(await item) async for item in reader]
 
 
+async def test_an_observable_is_left_at_the_end_of_the_context() -> None:
+    """A sequence unsubscribes from its Observable when the context ends, also if the sequence is kept."""
+    subject = Subject[MessageType]()
+    async with PromisingContext():
+        promise = MessageSequencePromise(subject)
+        subject.on_next("one")
+        assert [True] == [bool(subject.observers)]
+    assert [] == subject.observers
+    with pytest.raises(InquiryCancelledError):
+        await promise
+    assert "one" == str(await promise.buffer.items[0])
+
+
 async def test_a_message_arrives_as_soon_as_it_can() -> None:
     """A message is passed on as soon as everything before it has come, while it is still being written."""
     async with PromisingContext():

@@ -31,6 +31,13 @@ def test_messages_without_tokens_are_collected(order: int) -> None:
     assert [] == check(Flow(source, steps, (Reader("whole"),), prefetch=4, order=order)).wrong
 
 
+def test_who_waits_is_known_at_once() -> None:
+    """What is asked before there is anything to read is told that a reader waits: behind `catching`, too."""
+    steps = (Step("taken_over"), Step("collected"), Step("waits"))
+    source = Source((Written(("c", "a"), streams=True),))
+    assert [] == check(Flow(source, steps, (Reader("messages"),))).wrong
+
+
 def test_a_flow_that_fails_is_made_smaller() -> None:
     """What has no part in a failure is left out."""
 
