@@ -77,10 +77,13 @@ T = TypeVar("T")
 
 FAILS: Final = "!"
 """Stands behind the text of a message that fails."""
-PLANNED: Final = ("ValueError('broken')", "ValueError('at the end')", "ValueError('behind the first')")
-"""What may be logged: a reader, or an operator, may have left before it got these errors."""
-
-UNREAD: Final = ("AgentTimeoutError", "WithdrawnError", "StopLoop()")
+PLANNED: Final = (
+    *("ValueError('broken')", "ValueError('at the end')", "ValueError('behind the first')"),
+    "memory may grow",
+)
+"""What may be logged: a reader, or an operator, may have left before it got these errors; a slow one may be seen
+to wait for something else."""
+UNREAD: Final = ("AgentTimeoutError", "WithdrawnError", "StopLoop()", "the first attempt")
 """What may be logged if a limit of time expires, for the same reason."""
 
 Real: TypeAlias = MessageSequencePromise[Message]
@@ -668,7 +671,8 @@ async def _texts(how: str, given: Real) -> AsyncGenerator[str]:  # noqa: C901, P
         case _:
             got, end = list[str](), asyncio.get_running_loop().create_future()
             with given.tokens.subscribe(got.append, end.set_result, lambda: end.set_result(None)):
-                error = await end
+                await asyncio.wait([end])
+            error = end.result()
             for token in got:
                 yield token
             if error is not None:
