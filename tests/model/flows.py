@@ -81,8 +81,8 @@ PLANNED: Final = (
     *("ValueError('broken')", "ValueError('at the end')", "ValueError('behind the first')"),
     "memory may grow",
 )
-"""What may be logged: a reader, or an operator, may have left before it got these errors; and it may be so slow
-that it is taken for one that waits for something else."""
+"""What may be logged: a reader, or an operator, may have left before it got these errors; a slow reader
+may be taken for one that waits for something else."""
 UNREAD: Final = ("AgentTimeoutError", "WithdrawnError", "StopLoop()", "the first attempt")
 """What may be logged if a limit of time expires, for the same reason."""
 
