@@ -8,6 +8,7 @@ for a run and a position, and 20 for a number.
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from typing import Final, Protocol, cast
 
@@ -391,5 +392,5 @@ class PostgresJournal(JournalInDatabase):
         codec = Codec(keep, content, seal, unseal)
         if not schema.isidentifier():
             raise JournalError(f"{schema!r} is no name of a schema; give letters, digits and underscores.")
-        database = PostgresDatabase(dsn, schema, lease)
-        super().__init__(database, PostgresRuns, codec, lease=lease)
+        connect = partial(PostgresDatabase, dsn, schema, lease)
+        super().__init__(connect, PostgresRuns, codec, lease=lease)

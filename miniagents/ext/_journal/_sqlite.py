@@ -285,8 +285,8 @@ class Journal(JournalInDatabase):
     ) -> None:
         codec = Codec(keep, content, seal, unseal)
         self.path: Path = Path(path)
-        database = SQLiteDatabase(self.path.resolve(), content != "keep", clock)
-        super().__init__(database, SQLiteRuns, codec, lease=lease)
+        connect = partial(SQLiteDatabase, self.path.resolve(), content != "keep", clock)
+        super().__init__(connect, SQLiteRuns, codec, lease=lease)
 
     @staticmethod
     def read_calls(path: str | Path) -> Iterator[StoredCall]:

@@ -36,17 +36,20 @@ class JournalInDatabase:
     """A journal in a database.
 
     Args:
-        database: the connection.
+        connect: returns the connection; called when the rest is valid.
         runs: makes the tables of runs.
         codec: makes bytes of what is kept.
         lease: seconds without a heartbeat after which a process counts as dead.
     """
 
-    def __init__(self, database: Database, runs: type[RunTables], codec: Codec, *, lease: float) -> None:
+    def __init__(
+        self, connect: Callable[[], Database], runs: type[RunTables], codec: Codec, *, lease: float
+    ) -> None:
         check_seconds(type(self).__name__, "lease", lease)
         if not lease:
             raise ValueError(f"lease={lease} lets others take over runs that go on; give seconds above 0.")
         mail = Mail()
+        database = connect()
         self._codec = codec
         self._process = os.getpid()
         self._lease = lease

@@ -136,6 +136,10 @@ class RowWriter(Protocol):
         """
         ...
 
+    def leave(self) -> None:
+        """Stop reading the rows of the source; idempotent."""
+        ...
+
     def close(self) -> None:
         """Write the rest; when this returns, the file is on the disk.
 
@@ -505,6 +509,10 @@ class _JSONLines:
                 "Numbers that are NaN or infinite are written as null, because JSON does not have them."
             )
 
+    def leave(self) -> None:
+        """Close the file of the rows."""
+        leave(self._objects or self._inputs)
+
     def close(self) -> None:
         """Write what is left."""
         if self._out is not self._file:
@@ -521,6 +529,16 @@ class _JSONLines:
             with suppress(OSError):
                 self._file.close()
             Path(self._file.name).unlink(missing_ok=True)
+
+
+def leave(rows: Iterator[object] | None) -> None:
+    """Close the file that rows are read from, if there is one.
+
+    Args:
+        rows: may have more.
+    """
+    if isinstance(rows, Generator):
+        rows.close()
 
 
 def _nothing() -> None:

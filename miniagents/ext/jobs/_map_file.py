@@ -257,7 +257,8 @@ class _FileJob:
             f"{self.rows.name} was changed while the job ran. Run the job again; rows that have not changed "
             "are not sent again."
         )
-        with suppress(BudgetExceededError, TooManyFailuresError):
+        with suppress(BudgetExceededError, TooManyFailuresError), ExitStack() as stack:
+            stack.callback(writer.leave)
             async with aclosing(job.rows(None if lines is None else lines.pass_on)) as rows:
                 async for row in rows:
                     if row.index > written:  # the row before was not sent, or cannot be written

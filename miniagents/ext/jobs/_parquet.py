@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias, cast
 
-from ._formats import AT_ONCE, Row, RowsError, RowSource, file_errors, sha256_of
+from ._formats import AT_ONCE, Row, RowsError, RowSource, file_errors, leave, sha256_of
 
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _BATCH: Final = 1000
@@ -189,6 +189,10 @@ class ParquetWriter:
         self._size += sum(len(value) for value in new.values() if isinstance(value, str | bytes))
         if len(self._rows) == _BATCH or self._size > AT_ONCE:
             self._flush()
+
+    def leave(self) -> None:
+        """Close the file of the rows."""
+        leave(self._inputs)
 
     def close(self) -> None:
         """Write what is left."""

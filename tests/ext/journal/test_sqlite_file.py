@@ -320,3 +320,11 @@ async def test_closed_at_once(path: Path) -> None:
         assert 3 == len((await journal.read("r")).events)
         with pytest.raises(JournalError, match="another process"):
             await journal.append(lease, events(1))
+
+
+@pytest.mark.parametrize("lease", [0, -1.0])
+def test_a_refused_journal_makes_no_file(tmp_path: Path, lease: float) -> None:
+    """Arguments are checked before a file is made or opened."""
+    with pytest.raises(ValueError, match="lease"):
+        Journal(tmp_path / "calls.journal", lease=lease)
+    assert [] == list(tmp_path.iterdir())
