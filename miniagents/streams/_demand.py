@@ -249,6 +249,8 @@ class Demand(Lifetime[T]):
         self._listen()
         if unbounded:
             self.request_all()
+        else:
+            self._pass_demand_on()  # of a stream without a reader, the upstream may have requested nothing
 
     def detach(self, subscriber: Subscriber, *, unbounded: bool = True) -> None:
         """Stop pushing to ``subscriber``; idempotent.

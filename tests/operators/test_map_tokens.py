@@ -1,5 +1,6 @@
 """`map_tokens`: a function over the tokens of messages, while they stream."""
 
+import asyncio
 from collections.abc import Callable
 from functools import reduce
 from typing import cast
@@ -13,6 +14,7 @@ from reactivex import operators as ops
 from miniagents import (
     AssistantMessage,
     InquiryCancelledError,
+    InteractionContext,
     Message,
     MessagePromise,
     MiniAgents,
@@ -21,9 +23,11 @@ from miniagents import (
     ToolMessage,
     ToolResult,
     UserMessage,
+    miniagent,
     partial_text,
 )
 from miniagents.operators import as_messages, map_tokens, resolve, to_async_iter, tokens
+from miniagents.testing import scripted_model
 from tests.support.pipes import Outcome, outcomes, promises, texts, typed, written
 from tests.support.typewriter import Typewriter
 
@@ -305,3 +309,22 @@ def test_one_of_several_fails() -> None:
         return found
 
     assert [("no b", "A"), (None, "D")] == MiniAgents().run(main())
+
+
+@pytest.mark.loop(virtual=True)
+async def test_thoughts_before_the_first_token() -> None:
+    """A reader gets all that becomes of a message whose thoughts came before anything could read that."""
+
+    @miniagent
+    async def loud_agent(ctx: InteractionContext) -> None:
+        ctx.reply(ctx.messages.messages.pipe(map_tokens(str.upper)))
+
+    @miniagent
+    async def passing_on(ctx: InteractionContext) -> None:
+        async for message in ctx.messages:
+            ctx.reply(message)
+
+    thinker = scripted_model([Reasoning("Hm."), "a", "b"], delay=1.0)
+    async with asyncio.timeout(60.0), MiniAgents(prefetch=1):
+        replies = (thinker.retry() | loud_agent | passing_on).inquire("Hi")
+        assert ["A", "B"] == [token async for token in replies.tokens]
