@@ -34,7 +34,7 @@ from miniagents.values import Part, ToolCall, ToolResult
 
 from ._call_keys import key_of, key_of_tool, place_of, question_of
 from ._message_records import Json
-from ._questions import CUT, INSIDE, RunQuestions, given_up, played_out
+from ._questions import CUT, INSIDE, RunQuestions, given_up, is_recorded, played_out
 from ._recorded import WITHIN_RECORDED, made_of, play, stopped_call
 from ._recordings import AnyAgent, MessageForm, RecordedEvent, part_data, part_of_data
 from ._requests import request_data
@@ -125,7 +125,9 @@ class LoggedCalls:
         left = Counter(
             each.name
             for each in kept
-            if self._played.isdisjoint(each.place[:-1]) and not self._is_cancelled(each.span)
+            if self._played.isdisjoint(each.place[:-1])
+            and not is_recorded(each.place)
+            and not self._is_cancelled(each.span)
         )
         return tuple((left - self._inner).elements())
 

@@ -37,6 +37,19 @@ _PEOPLE: Final = frozenset({"question", "approval", "unknown"})  # the kinds tha
 INSIDE: Final[ContextVar[tuple[str, ...]]] = ContextVar("miniagents_inside", default=())
 """The calls, and the answers of dialogs, that the running code belongs to, the outermost first."""
 
+RECORDED: Final = "recorded "
+"""Begins the place of a call of `recorded`: what is inside of it is not called again once it is played."""
+
+
+def is_recorded(place: Iterable[str]) -> bool:
+    """Return whether a place is inside of a call of `recorded`, whose journal may play it.
+
+    Args:
+        place: the calls around it, from outside to inside.
+    """
+    return any(each.startswith(RECORDED) for each in place)
+
+
 _ASKED: Final[ContextVar[frozenset[Task[object]]]] = ContextVar("miniagents_asked", default=frozenset())
 """The tasks that have asked something, which the running code belongs to: its own, and those that made it."""
 
@@ -825,6 +838,7 @@ class RunQuestions:
             if key in self._known.answers
             and key not in self.claimed
             and self.begun.isdisjoint(self._known.inside[key])
+            and not is_recorded(self._known.inside[key])
             and not is_cancelled(self._known.spans.get(key, 0))
         ]
 

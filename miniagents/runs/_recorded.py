@@ -13,6 +13,7 @@ from miniagents.streams._buffer import ReplayBuffer
 from miniagents.values import InquiryCancelledError
 
 from ._call_keys import CallKey, RecordedFunction, function_of, key_of, question_of
+from ._questions import INSIDE, RECORDED
 from ._recordings import AnyAgent, CallPlayer, MessageForm, RecordedEvent, error_data, has_ended
 from ._stores import CallStore, JournalEntry, JournalError
 
@@ -65,6 +66,7 @@ class RecordedCalls:
         question = question_of(await ctx.messages)
         digest = key_of(function.name, function.version, call, question)
         key = CallKey(digest)
+        INSIDE.set((*INSIDE.get(), RECORDED + digest.hex()))
         # If two equal calls come at the same time, the first is made, and the second waits and replays it.
         place = (asyncio.get_running_loop(), digest)
         while (other := self._going_on.get(place)) is not None:

@@ -20,10 +20,22 @@ from miniagents import (
     miniagent,
     tool,
 )
-from miniagents.ext.journal import Event, Journal, JournalError, Lease, MemoryJournal, durable, recorded
+from miniagents.errors import QuestionError
+from miniagents.ext.journal import (
+    Event,
+    Journal,
+    JournalError,
+    Lease,
+    MemoryJournal,
+    answer_question,
+    durable,
+    open_questions,
+    recorded,
+)
 from miniagents.models import ModelAgent
 from miniagents.runs import DurableRun
 from miniagents.testing import scripted_model
+from miniagents.tools import ask
 from tests.support.kills import kills_wanted, run_and_kill
 
 
@@ -143,6 +155,31 @@ async def test_recorded_is_a_leaf(path: Path) -> None:
                 assert ((), 0) == (run.unasked, run.made)
     (call,) = Journal.read_calls(path)
     assert "" == call.scope
+
+
+@pytest.mark.loop(virtual=True)
+async def test_what_is_recorded_is_not_missed() -> None:
+    """A block that waited for people plays what is `recorded`, with its tools and questions; it goes on."""
+    runs, calls = MemoryJournal(), MemoryJournal()
+
+    @tool
+    async def pay() -> str:
+        """Pay an amount."""
+        return f"{await ask('How much?')} paid"
+
+    async def block() -> str:
+        model = scripted_model(then=lambda messages: "Done." if len(messages) > 1 else asked).with_tools(pay)
+        async with MiniAgents(), durable(runs, run_id="r") as run:
+            said = [str(each) for each in await recorded(model, calls, version="1").inquire("Pay.")]
+            return f"{' '.join(said)} {await ask('Go on?')} {run.unasked}"
+
+    asked = AssistantMessage(parts=[ToolCall("c1", "pay", "{}")])
+    for answer in ("100", "Yes."):
+        with pytest.raises(QuestionError, match="waits for an answer"):
+            await block()
+        (question,) = await open_questions(runs)
+        await answer_question(runs, "r", question.id, answer)
+    assert " 100 paid Done. Yes. ()" == await block()
 
 
 async def test_another_way(path: Path, caplog: pytest.LogCaptureFixture) -> None:
