@@ -249,8 +249,6 @@ class Demand(Lifetime[T]):
         self._listen()
         if unbounded:
             self.request_all()
-        else:
-            self._pass_demand_on()  # of a stream without a reader, the upstream may have requested nothing
 
     def detach(self, subscriber: Subscriber, *, unbounded: bool = True) -> None:
         """Stop pushing to ``subscriber``; idempotent.
@@ -342,6 +340,12 @@ class Demand(Lifetime[T]):
             # Another reader may still wait. Not nested: chains may be long.
             waiting = self.waited_for
             self.context.dispatch(partial(self.upstream.pass_demand_on, waiting=waiting))
+
+    @override
+    def _begin_to_be_read(self) -> None:
+        if self.unread:
+            self._end_unread()
+        self._pass_demand_on()  # for a stream without a reader, the upstream may have requested nothing
 
     @override
     def run_on(self) -> None:

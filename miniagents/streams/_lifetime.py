@@ -186,10 +186,8 @@ class Lifetime(Generic[T]):
             reads: whether the stream counts as read; False for a copy that has had no reader yet.
         """
         self.readers += 1
-        if reads:
-            self.was_read = True
-            if self.unread:
-                self._end_unread()
+        if reads and not self.was_read:
+            self.expect_reader()
 
     def reader_left(self) -> None:
         """Event *reader leaves*. It still holds its lease; the end of that lease decides about the stream."""
@@ -197,9 +195,12 @@ class Lifetime(Generic[T]):
 
     def expect_reader(self) -> None:
         """Event *handed over*: a reader is certain to come, so it ends when the last lease goes."""
-        self.was_read = True
-        if self.unread:
-            self._end_unread()
+        if not self.was_read:
+            self.was_read = True
+            self._begin_to_be_read()
+
+    def _begin_to_be_read(self) -> None:
+        """Pause the producer where its readers are, and request what they need; demand overrides it."""
 
     def contain(self, stream: "Lifetime[U]") -> None:
         """Event *kept by another stream*: it is a piece of ``stream``."""

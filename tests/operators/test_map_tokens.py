@@ -312,7 +312,8 @@ def test_one_of_several_fails() -> None:
 
 
 @pytest.mark.loop(virtual=True)
-async def test_thoughts_before_the_first_token() -> None:
+@pytest.mark.parametrize("behind", ["each", "guard"])
+async def test_thoughts_before_the_first_token(behind: str) -> None:
     """A reader gets all that becomes of a message whose thoughts came before anything could read that."""
 
     @miniagent
@@ -326,5 +327,7 @@ async def test_thoughts_before_the_first_token() -> None:
 
     thinker = scripted_model([Reasoning("Hm."), "a", "b"], delay=1.0)
     async with asyncio.timeout(60.0), MiniAgents(prefetch=1):
-        replies = (thinker.retry() | loud_agent | passing_on).inquire("Hi")
-        assert ["A", "B"] == [token async for token in replies.tokens]
+        loud_thinker = thinker.catching(lambda *_: "Sorry.") | loud_agent
+        guarded = loud_thinker.guard(during=lambda _: None, hold=0)
+        agent = thinker.retry() | loud_agent | passing_on if behind == "each" else guarded
+        assert ["A", "B"] == [token async for token in agent.inquire("Hi").tokens]
