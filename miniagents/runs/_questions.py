@@ -12,7 +12,7 @@ import math
 import sys
 from asyncio import Task
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from contextvars import Context as Variables, ContextVar
 from dataclasses import dataclass, field, replace
@@ -31,6 +31,8 @@ from ._stores import Event, JournalError, Lease, RunPage, RunRecord, RunStore, w
 _ANSWER: Final = "answer"
 _LOG: Final = logging.getLogger("miniagents.runs")
 _EXPIRED: Final = "expired"
+_FEW: Final = 256  # events of a log in which a question is looked up first
+_FURTHER: Final = 8  # times as many, if it is not among them
 _GIVEN_UP_WITHIN: Final = 10.0  # seconds later than before: if it is not cancelled then, it is asked
 _PEOPLE: Final = frozenset({"question", "approval", "unknown"})  # the kinds that people answer
 
@@ -162,6 +164,14 @@ class _Known:
         """The ids of the questions without an answer."""
         return [key for key in self.asked if key not in self.answers and key not in self.void]
 
+    def asked_before(self, key: str) -> Iterator[Event]:
+        """Yield what is known of a question that is asked again, as events."""
+        for sent, why in self.refused.items():
+            if _question_in(sent) == key:
+                yield ["refused", 0, key, sent, why]
+        if key in self.answers:
+            yield ["answer", 0, key, self.answers[key], *([self.early[key]] if key in self.early else [])]
+
 
 def given_up(events: Iterable[Event]) -> dict[str, float]:
     """Return the questions whose wait was cancelled, with when: in seconds since the code of the run began.
@@ -210,7 +220,8 @@ async def open_questions(
         return await _all_open(journal, owner, answered)
     if owner is not None and not await journal.find(run=run, owner=owner, limit=1):
         raise JournalError.unknown(run)
-    page, known = await _read(journal, run)
+    page = await journal.read(run)
+    known = _Known.of(run, page.record.version, page.events)
     if page.record.ended:
         return []
     sent = {_question_in(key): data for key, data in page.sent.items() if key not in known.refused}
@@ -235,9 +246,16 @@ async def _all_open(journal: RunStore, owner: str | None, answered: bool) -> lis
     return questions
 
 
-async def _read(journal: RunStore, run: str) -> tuple[RunPage, _Known]:
-    page = await journal.read(run)
-    return page, _Known.of(run, page.record.version, page.events)
+async def _look_up(journal: RunStore, run: str, question: str) -> tuple[RunPage, _Known]:
+    """Read the end of a log, as far back as to where a question was asked last: that has all of it."""
+    last, many = sum(each.last for each in await journal.find(run=run, limit=1)), _FEW
+    while True:
+        after = last - many
+        page = await journal.read(run, max(after, 0))
+        known = _Known.of(run, page.record.version, page.events)
+        if question in known.asked or after <= 0:
+            return page, known
+        many *= _FURTHER
 
 
 def _question_in(key: str) -> str:
@@ -289,7 +307,7 @@ async def answer_question(
         >>> asyncio.run(main())
         False
     """
-    page, known = await _read(journal, run)
+    page, known = await _look_up(journal, run, question)
     found, before = known.asked.get(question), known.answers.get(question)
     if found is None:
         raise QuestionError(f"the run {run!r} has no question {question!r}.", "unknown")
@@ -465,7 +483,7 @@ async def _kept(journal: RunStore, name: str) -> "Event":
 
 async def _is_open(journal: RunStore, run: str, question: str) -> bool:
     try:
-        page, known = await _read(journal, run)
+        page, known = await _look_up(journal, run, question)
     except JournalError:
         return False
     return not page.record.ended and question in known.open
@@ -655,7 +673,11 @@ class RunQuestions:
                 known.void.discard(key)
                 what, inside = cast("Json", shown), [*INSIDE.get()]
                 known.inside[key] = inside
-                await self._write(["question", self._span(), key, kind, what, digest, due, *inside])
+                asked: Event = ["question", self._span(), key, kind, what, digest, due, *inside]
+                *others, last = asked, *known.asked_before(key)
+                for earlier in others:
+                    self._add(earlier)
+                await self._write(last)
             self.claimed.add(key)
             if key not in known.answers:
                 if event is not None:

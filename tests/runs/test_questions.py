@@ -7,7 +7,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from miniagents.ext.journal import (
     Lease,
     MemoryJournal,
     Question,
+    RunPage,
     RunRecord,
     RunStore,
     answer_question,
@@ -522,6 +523,60 @@ async def test_a_run_that_has_waited_thousands_of_times() -> None:
     began = time.process_time()
     assert ["q"] == [each.id for each in await open_questions(journal, "7")]
     assert time.process_time() - began < 2  # 0.1; 10 if each wait looks at all before it
+
+
+class Counting(MemoryJournal):
+    """Counts the events that are read."""
+
+    events = 0
+
+    @override
+    async def read(self, run: str, after: int = 0, /) -> RunPage:
+        page = await super().read(run, after)
+        self.events += len(page.events)
+        return page
+
+
+async def test_an_answer_to_a_long_run() -> None:
+    """An answer reads the end of a log, as far back as to its question, and not what came long before."""
+    journal = Counting()
+    before: list[Event] = [["parts", 1, 0, [], []]] * 100_000
+    for run, behind in (("now", 0), ("earlier", 2000)):
+        asked: Event = ["question", 0, "q", "question", {"text": "?"}, "", None]
+        await journal.begin(Lease(RunRecord(run)), [*before, asked, *before[:behind]])
+        await answer_question(journal, run, "q", "Because.")
+        assert journal.events < 3000
+    assert [True, True] == [each.answered for each in await open_questions(journal, answered=True)]
+
+
+async def test_an_answer_that_was_refused_before() -> None:
+    """An answer that does not fit is refused again, too, if its question was given up and is asked again."""
+    journal, model = MemoryJournal(), scripted_model(*["Hello"] * 80)
+    asking: list[asyncio.Future[int]] = []
+
+    @miniagent
+    async def asks(_: InteractionContext) -> None:
+        asking.append(asyncio.ensure_future(ask("How many?", int)))
+        with suppress(asyncio.CancelledError):
+            await asking[-1]
+        for each in range(80):
+            await model.inquire(f"Hi {each}")
+
+    @miniagent
+    async def gives_up(_: InteractionContext) -> None:
+        (question,) = await eventually(lambda: open_questions(journal, "7"))
+        with pytest.raises(QuestionError, match="does not fit"):
+            await answer_question(journal, "7", question.id, "two", wait=5)
+        asking[-1].cancel()
+
+    async with MiniAgents():
+        for _ in range(2):
+            with suppress(ConnectionError):
+                async with durable(journal, run_id="7"):
+                    given_up = gives_up.inquire()
+                    await asks.inquire()
+                    await given_up
+                    raise ConnectionError
 
 
 async def test_nobody() -> None:
