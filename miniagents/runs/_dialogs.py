@@ -103,8 +103,8 @@ class RunDialogs:
         if isinstance(message, InputMessage):
             self.say(message)
 
-    def say(self, message: InputMessage) -> bool:
-        """Say something to the dialog that goes on; before it begins, it waits. False if it is over.
+    def say(self, message: InputMessage) -> None:
+        """Say something to the dialog that goes on; before it begins, it waits.
 
         Args:
             message: with an id, which counts once.
@@ -114,7 +114,6 @@ class RunDialogs:
             self._said[message.input_id] = message
         else:
             goes_on[0](message)
-        return self.open
 
 
 async def _until_over(replies: MessageSequencePromise) -> None:

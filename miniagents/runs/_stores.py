@@ -379,7 +379,8 @@ class RunStore(Protocol):
     async def send(self, run: str, key: str, data: Json, /) -> None:
         """Send something to a run, which its writer gets, now or when it takes the run over.
 
-        It survives a loss of power when this returns. A second one with the same key changes nothing.
+        It survives a loss of power when this returns, and a writer in this event loop has got what is kept
+        under the key. A second one with the same key changes nothing.
 
         Args:
             run: its id.

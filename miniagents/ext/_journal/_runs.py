@@ -537,6 +537,7 @@ class RunTables:
             before = "SELECT 1 FROM inbox WHERE run = (SELECT id FROM runs WHERE run = ?) AND key = ?"
             if not self._all(before, run, key):
                 raise self._refusal(run)
+            self._disturb(run)  # it may not have it yet
             return
         self._database.execute(
             f"UPDATE runs SET server = CASE server WHEN '{_PARKED}' THEN '' ELSE server END WHERE run = ?",  # noqa: S608
@@ -776,8 +777,7 @@ class RunTables:
     def tick(self, write: Callable[[Callable[[], object]], None]) -> float | None:
         """Read what other processes have written, and keep the tables tidy, as far as that is due."""
         now = time.monotonic()
-        if self._stale:
-            self._read_news()
+        self.read_news()
         foreign = [each for each in self._watched.values() if each.run not in self._own]
         waits = bool(foreign) or any(each.listener for each in self._own.values())
         if self._joined and not self._server:  # it was asleep for so long that others took its runs over
@@ -851,7 +851,8 @@ class RunTables:
             if not found:
                 self._lose()
             elif found[0][0] != self._news:
-                self._read_news()
+                self._stale = True
+                self.read_news()
         foreign = {n: each.last for n, each in self._watched.items() if each.run not in self._own}
         if foreign:
             self._poll_foreign(foreign)
@@ -877,7 +878,10 @@ class RunTables:
         for number in foreign.keys() - {number for number, _, _ in states}:
             self._push(number, "unknown")
 
-    def _read_news(self) -> None:
+    def read_news(self) -> None:
+        """Pass on what was sent to the runs of this process, if anything was."""
+        if not self._stale:
+            return
         self._stale = False
         self._look_at = 0.0
         found = self._all("SELECT news FROM servers WHERE server = ?", self._server)

@@ -269,8 +269,15 @@ class JournalThread:
                 if self._away:
                     _LOG.warning("%s can be used again.", self._away)
                     self._away = ""
+                self._read_news()  # a run of this process has what was sent to it when its sender goes on
             self._answer(jobs)
             return
+
+    def _read_news(self) -> None:
+        try:
+            self._service.read_news()
+        except Exception as error:  # noqa: BLE001 - the next look reads them again
+            self._has_failed(error, "read")
 
     def _answer(self, jobs: list[_Job[object]]) -> None:
         for job in jobs:

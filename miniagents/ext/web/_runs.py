@@ -424,7 +424,7 @@ class Runs:
             if not message.input_id:
                 message = message.model_copy(update={"input_id": _new_id()})
             is_over = not await _sent(self._journal.send(run, *RunLog.saying(message)))
-            is_over = is_over or (live is not None and not live.log.dialogs.say(message))
+            is_over = is_over or not (live is None or live.log.dialogs.open)
         if is_over:
             raise RequestError("This run is over; begin another one.", 409, code="run_over")
 

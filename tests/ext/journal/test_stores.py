@@ -523,6 +523,19 @@ class TestProcesses:
             await until(lambda: len(heard[1]) == 2)
             assert ([("stop", 1)], [("stop", 1), ("answer", 3)]) == (heard[0], heard[1])
 
+    async def test_sent_by_two(self, make: Make) -> None:
+        """What two processes send under one key, the writer has once a send of its own process returns."""
+        async with both(make) as (one, two):
+            heard: list[tuple[str, Json]] = []
+            await one.begin(lease := Lease(RunRecord("r")), [])
+            one.listen(lease, lambda key, data: heard.append((key, data)))
+            sent: list[tuple[str, Json]] = [(f"say:{each}", each) for each in range(20)]
+            for key, each in sent:
+                await two.send("r", key, each)
+                await one.send("r", key, "another")
+                assert (key, each) == heard[-1]
+            assert sent == heard
+
     async def test_delete(self, make: Make) -> None:
         """A run that another process deletes is lost to its writer, and to readers."""
         async with both(make) as (one, two):

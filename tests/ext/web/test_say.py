@@ -1,21 +1,23 @@
 """`POST /runs/{id}/say`: what a client says to an agent while it works."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
+from typing_extensions import override
 
 from miniagents import AssistantMessage, MiniAgent, MiniAgents, ToolCall, miniagent, tool
 from miniagents.agents import InteractionContext
-from miniagents.ext.journal import Journal, MemoryJournal
+from miniagents.ext.journal import Journal, Lease, MemoryJournal
 from miniagents.ext.web import Runs
 from miniagents.ext.web._frames import frame_from_data
 from miniagents.ext.web._vercel import VercelEncoder
 from miniagents.ext.web._vercel_messages import read_vercel_request
 from miniagents.messages import Message
-from miniagents.runs import RunLog
+from miniagents.runs import Json, RunLog
 from miniagents.testing import ScriptedModel
 from miniagents.types import InputMessage
 from tests.ext.web.test_routes import begin, client_of, events
@@ -135,6 +137,31 @@ async def test_another_process_says_it() -> None:
         look.go.set()
         said = [frame async for _, frame in here.frames(run) if getattr(frame, "when", None)]
     assert ["m7"] == [getattr(each, "id", None) for each in said]
+
+
+class Late(MemoryJournal):
+    """A store whose writer gets what is sent to it when the test lets it."""
+
+    @override
+    def listen(self, lease: Lease, on_sent: Callable[[str, Json], None], /) -> None:
+        self.go = partial(super().listen, lease, on_sent)
+
+
+async def test_two_servers_say_it() -> None:
+    """Of two texts that two servers say under one id, the one that was recorded first is heard."""
+    look, journal = Look("In Texas."), Late()
+    async with MiniAgents(app_wide=True):
+        here = Runs(journal, agents={"guide": look.agent()})
+        there = Runs(journal, agents={"guide": look.agent()})
+        run = await here.begin("guide", "Where is Paris?")
+        await look.begun.wait()
+        await there.say(run, InputMessage("Paris, Texas!", input_id="m7"))
+        await here.say(run, InputMessage("Paris, Maine!", input_id="m7"))
+        journal.go()
+        look.go.set()
+        frames = [frame.as_data() async for _, frame in here.frames(run)]
+    (at,) = [each["message"] for each in frames if each.get("when")]
+    assert ["Paris, Texas!"] == [each["part"] for each in frames if "part" in each and each["message"] == at]
 
 
 async def test_without_an_id() -> None:
