@@ -44,6 +44,7 @@ from ._stores import Event, Lease, RunRecord, RunStore
 _LOG: Final = logging.getLogger("miniagents.runs")
 _PAUSES: Final = (0.01, 0.5)  # seconds: the first and the longest between two looks
 _TURNS: Final = 10  # of the event loop: what has waited for something that has come goes on within them
+_FITS: Final = ((True, True), (False, True), (True, False), (False, False))  # the same number, and branch
 _LEAVING: Final = 1.0  # seconds that a block which is cancelled while it begins waits at most for its journal
 
 
@@ -217,11 +218,16 @@ class LoggedCalls:
 
     def _is_cancelled(self, span: int) -> bool:
         """Return whether a call of the log was made in a branch that is cancelled now, perhaps earlier."""
+        way = self._way_to(span)
+        return any(way[:end] in self._log.cancelled for end in range(1, len(way) + 1))
+
+    def _way_to(self, span: int) -> tuple[str, ...]:
+        """The aliases of the callers of a call of the log, the outermost first, and its own."""
         way: list[str] = []
         while span in self._began:
             span, _, alias = self._began[span]
             way.insert(0, alias)
-        return any(tuple(way[:end]) in self._log.cancelled for end in range(1, len(way) + 1))
+        return tuple(way)
 
     def _check_new(self, name: str) -> None:
         """Refuse a new call of a run that was parked, before it has asked again what it waited for."""
@@ -255,14 +261,18 @@ class LoggedCalls:
         """Return a call of the log, each once: this one, or an equal one; None if the call must be made."""
         place, bound, equal = INSIDE.get(), self._log.questions.bound, self._kept.get(key, ())
         failed = self._failed.pop(place, None)
-        same = (each for each in equal if each.place == place)
-        # If a call failed before, an equal one was numbered after it; what people answered is for one call.
-        other = (
+        way = self._log.way_now()
+        # The numbers of equal calls differ if one failed before, or branches come to them in another order:
+        # that of the same branch is preferred. What people answered is for one call.
+        fitting = (
             each
+            for numbered, near in _FITS
             for each in equal
-            if each.place[:-1] == place[:-1] and bound.isdisjoint((each.place[-1], number))
+            if (each.place == place) is numbered
+            and (numbered or (each.place[:-1] == place[:-1] and bound.isdisjoint((each.place[-1], number))))
+            and (self._way_to(each.span) == way) is near
         )
-        kept = failed or next(chain(same, other), None)
+        kept = failed or next(fitting, None)
         if kept is None:
             if CUT.get() is None:
                 self._log.dialogs.play_on()

@@ -366,7 +366,11 @@ class RunLog(Observer):
         Args:
             alias: of the call.
         """
-        self.cancelled.add((*self._way_to(_run_now()), alias))
+        self.cancelled.add((*self.way_now(), alias))
+
+    def way_now(self) -> tuple[str, ...]:
+        """Return the aliases of the callers of the run whose code calls this, and its own."""
+        return self._way_to(_run_now())
 
     def _way_to(self, run: RunInfo | None) -> tuple[str, ...]:
         if run is None or run.number not in self._spans:

@@ -89,6 +89,33 @@ async def test_each_occurrence(path: Path) -> None:
     assert (sorted(first), 3, 0) == (sorted(texts), run.played, run.made)
 
 
+async def test_equal_calls_of_branches() -> None:
+    """Equal calls of different agents at the same time keep their answers, whoever comes first again."""
+    journal, prepared, decided = MemoryJournal(), scripted_model("1", "2"), scripted_model("one", "two")
+
+    def branch(alias: str, gate: asyncio.Event) -> MiniAgent:
+        @miniagent(alias=alias)
+        async def decides(ctx: InteractionContext) -> None:
+            await prepared.inquire(alias)
+            await gate.wait()
+            ctx.reply(decided.inquire("Which?"))
+
+        return decides
+
+    opened = asyncio.Event()
+    opened.set()
+    first, second = [durable(journal, run_id="r") for _ in range(2)]
+    for run, gate in ((first, asyncio.Event()), (second, opened)):
+        with suppress(ConnectionError):
+            async with MiniAgents(), run:
+                slow, fast = branch("SLOW", gate).inquire(), branch("FAST", opened).inquire()
+                assert "one" == str(await fast)
+                gate.set()
+                assert "two" == str(await slow)
+                raise ConnectionError
+    assert (4, 0) == (second.played, second.made)
+
+
 async def test_tools(path: Path) -> None:
     """A tool that has ended is not called again, also one that failed: the model was told."""
     calls: list[str] = []
