@@ -110,7 +110,7 @@ class LoggedCalls:
         self._kept = kept_calls(events)
         played = parked_events(events) if head.restart != "server" else events
         self._failed = failed_calls(played)
-        log.questions.given_up = given_up(played)
+        log.questions.given_up = given_up(events)
         versions = (each.version for each in chain.from_iterable(self._kept.values()))
         if head.restart == "server":  # what another version has taken over plays what it has recorded
             self._version = next(versions, head.version)

@@ -12,8 +12,16 @@ from typing import Final
 import pytest
 from typing_extensions import override
 
-from miniagents import InteractionContext, Message, MiniAgent, fallback, miniagent
-from miniagents.ext.journal import Event, Lease, MemoryJournal, RunStore
+from miniagents import InteractionContext, Message, MiniAgent, MiniAgents, fallback, miniagent
+from miniagents.ext.journal import (
+    Event,
+    Lease,
+    MemoryJournal,
+    RunStore,
+    answer_question,
+    durable,
+    open_questions,
+)
 from miniagents.ext.web import QuestionAnswered, Runs
 from miniagents.testing import scripted_model
 from miniagents.tools import ask
@@ -64,6 +72,23 @@ async def test_a_wait_that_was_given_up(way: str) -> None:
             await runs.answer(run, question.id, question.shown["text"])
         last = "Shall I?" if "ask" in way else "backup"
         assert (["slow", last, "yes"], "finished") == await texts(runs, run)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_wait_that_was_given_up_before_a_kill() -> None:
+    """What gave up its wait for a person gives it up again, too, in a block of `durable` that was killed."""
+    journal, asked = MemoryJournal(), _asking("Shall I").timeout(total=0.2)
+    trip = fallback(asked, _asking("Well") | scripted_model(ConnectionError(), "Bye", alias="MODEL"))
+    slow = scripted_model(then="slow", delay=1.0, alias="SLOW").bind()
+    with suppress(ConnectionError):
+        async with MiniAgents(), durable(journal, run_id="7"):
+            replies = (slow & trip).inquire()
+            await asyncio.sleep(0.5)
+            (question,) = await open_questions(journal, "7")
+            await answer_question(journal, "7", question.id, "yes")
+            await replies
+    async with MiniAgents(), durable(journal, run_id="7"):
+        assert ["slow", "Bye"] == [str(each) for each in await (slow & trip).inquire()]
 
 
 @pytest.mark.loop(virtual=True)
