@@ -38,7 +38,16 @@ from ._questions import CUT, INSIDE, RunQuestions, given_up, is_recorded, played
 from ._recorded import WITHIN_RECORDED, made_of, play, stopped_call
 from ._recordings import AnyAgent, MessageForm, RecordedEvent, part_data, part_of_data
 from ._requests import request_data
-from ._run_log import KeptCall, RunLog, failed_calls, kept_calls, kept_rows, parked_events, unsure_calls
+from ._run_log import (
+    KeptCall,
+    RunLog,
+    failed_calls,
+    kept_calls,
+    kept_rows,
+    parked_events,
+    unsure_calls,
+    worked,
+)
 from ._stores import Event, Lease, RunRecord, RunStore
 
 _LOG: Final = logging.getLogger("miniagents.runs")
@@ -111,6 +120,7 @@ class LoggedCalls:
         played = parked_events(events) if head.restart != "server" else events
         self._failed = failed_calls(played)
         log.questions.given_up = given_up(events)
+        self._worked = worked(events)
         versions = (each.version for each in chain.from_iterable(self._kept.values()))
         if head.restart == "server":  # what another version has taken over plays what it has recorded
             self._version = next(versions, head.version)
@@ -187,7 +197,8 @@ class LoggedCalls:
         if self._on_wait is None or questions.closed or not questions.asking:
             return
         pause = self._pause
-        if questions.acting or self._log.timers or not _all_wait(self._context.tasks, questions):
+        works = questions.acting or self._log.timers or self._is_behind()
+        if works or not _all_wait(self._context.tasks, questions):
             self._waited, self._turns, self._pause = None, 0, min(2 * pause, _PAUSES[1])
         else:
             self._waited = loop.time() if self._waited is None else self._waited
@@ -201,6 +212,12 @@ class LoggedCalls:
                 return
         self._timer = loop.call_later(pause, self._look, context=Variables())
 
+    def _is_behind(self) -> bool:
+        """Whether the code may still come to what it did before the run was parked, as its limits expire."""
+        if self._log.questions.seconds > 2 * self._worked:
+            return False
+        return bool(self.unasked or self._log.questions.not_claimed(self._is_cancelled))
+
     def _park(self, on_wait: Callable[[float], None]) -> None:
         try:
             self._check_claimed()
@@ -212,8 +229,9 @@ class LoggedCalls:
 
     def _check_claimed(self) -> None:
         """Raise an error if a run that was parked has not made its calls again."""
-        names = [*self.unasked, *self._log.questions.not_claimed(self._is_cancelled)]
-        if names and self._log.questions.was_parked:
+        questions = self._log.questions
+        names = [*self.unasked, *questions.answered(questions.not_claimed(self._is_cancelled))]
+        if names and questions.was_parked:
             raise self._diverged(f"it does not come again to {', '.join(names)}")
 
     def _is_cancelled(self, span: int) -> bool:

@@ -663,7 +663,7 @@ class RunQuestions:
         if key in self.given_up:
             # It is cancelled again, before long: until then the run is not parked, and people are not asked.
             self.claimed.add(key)
-            left = self._began + self.given_up.pop(key) - asyncio.get_running_loop().time()
+            left = self.given_up.pop(key) - self.seconds
             await asyncio.sleep(max(left, 0.0) + _GIVEN_UP_WITHIN)
         event = str(shown["event"]) if kind == "event" else None
         try:
@@ -755,7 +755,7 @@ class RunQuestions:
             self._left.add(key)
         else:
             self._known.void.add(key)
-            self._add(["void", 0, key, asyncio.get_running_loop().time() - self._began])
+            self._add(["void", 0, key, self.seconds])
 
     async def _answer(self, key: str, data: Json, *early: str) -> None:
         await self._write(["answer", 0, key, data, *early])
@@ -849,20 +849,35 @@ class RunQuestions:
         return not parked or not parked.isdisjoint(self.claimed)
 
     def not_claimed(self, is_cancelled: Callable[[int], bool]) -> list[str]:
-        """Return the questions that were answered, and not asked again.
+        """Return the questions that were answered, or are open, and were not asked again.
 
         Args:
             is_cancelled: whether the call of a span is cancelled now, so that it need not ask again.
         """
         return [
-            f"the {each.kind} {json.dumps(each.shown.get('text') or each.shown.get('tool') or each.id)}"
-            for key, each in self._known.asked.items()
-            if key in self._known.answers
+            key
+            for key, each in self._known.inside.items()
+            if (key in self._known.answers or key not in self._known.void)
             and key not in self.claimed
-            and self.begun.isdisjoint(self._known.inside[key])
-            and not is_recorded(self._known.inside[key])
+            and self.begun.isdisjoint(each)
+            and not is_recorded(each)
             and not is_cancelled(self._known.spans.get(key, 0))
         ]
+
+    def answered(self, keys: Iterable[str]) -> list[str]:
+        """Return the names of those questions that were answered.
+
+        Args:
+            keys: the ids of questions.
+        """
+        those = [self._known.asked[key] for key in keys if key in self._known.answers]
+        shown = [json.dumps(each.shown.get("text") or each.shown.get("tool") or each.id) for each in those]
+        return [f"the {each.kind} {text}" for each, text in zip(those, shown, strict=True)]
+
+    @property
+    def seconds(self) -> float:
+        """Since the code of the run began."""
+        return asyncio.get_running_loop().time() - self._began
 
     def forget(self, inside: str) -> None:
         """Note that nothing of an answer of a dialog is asked again: it was cut, so its questions are void.

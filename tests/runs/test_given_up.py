@@ -92,6 +92,27 @@ async def test_a_wait_that_was_given_up_before_a_kill() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+async def test_a_person_who_is_not_waited_for() -> None:
+    """Code that waited for an agent of a person in vain, and asked another one, comes to that one again."""
+    slow = scripted_model(then="slow", delay=1.0, alias="SLOW").bind()
+
+    @miniagent(alias="IMPATIENT")
+    async def impatient(ctx: InteractionContext) -> None:
+        try:
+            async with asyncio.timeout(0.2):
+                ctx.reply(str(await _asking("Shall I").inquire()))
+        except TimeoutError:
+            ctx.reply(str(await _asking("Shall you").inquire()))
+
+    async with running({"trip": slow & impatient}) as (runs, journal):
+        run = await runs.begin("trip")
+        await asyncio.sleep(5)
+        assert await parked(journal, run)
+        await _answer(runs, run, "Shall you?")
+        assert (["slow", "yes"], "finished") == await texts(runs, run)
+
+
+@pytest.mark.loop(virtual=True)
 async def test_what_a_limit_says() -> None:
     """What the error of a limit says is the same when a run goes on, so that what follows is the same."""
     limited = (_backup & _asking("Shall I")).timeout(stall=0.3).catching(lambda error, _: f"Sorry: {error}")
