@@ -224,6 +224,7 @@ class LoggedCalls:
         except QuestionError:
             return  # the run ends with it
         wake_at = self._log.questions.park()
+        self._context.left = True
         self._log.add(["parked", 0, None if wake_at == math.inf else wake_at])
         on_wait(wake_at)
 

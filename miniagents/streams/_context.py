@@ -188,7 +188,7 @@ class PromisingContext:
 
     Attributes:
         announcing, handling_events, event_queue, resolved_handlers, app_wide, parent, calls_from_threads,
-        cancelling, draining, observers, passing, pushing, stopped, tasks, unhandled, watch: for this library.
+        cancelling, draining, left, observers, passing, pushing, stopped, tasks, unhandled, watch: for us.
 
     Raises:
         ValueError, TypeError: ``prefetch`` is below 1, or a timeout is no time.
@@ -225,6 +225,7 @@ class PromisingContext:
         self.drain_timeout: float | None = drain_timeout
         self.draining: bool = False  # it waits for its tasks; then no source is paused any more
         self.cancelling: bool = False  # it cancels all its tasks
+        self.left: bool = False  # it goes on later, from a log: then readers get errors that none has got
         self.tasks: dict[OwnedTask, None] = {}  # in the order in which they began
         self._idle: asyncio.Future[None] | None = None
         self._open: WeakSet[Sink] = WeakSet()

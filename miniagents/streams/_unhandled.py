@@ -73,10 +73,12 @@ class UnhandledErrors:
             stream.error_handled = True
 
     def drop(self, stream: FailedStream, error: BaseException) -> None:
-        """Log the error of a dropped ``stream`` if no reader has got it and no other stream has it."""
+        """Log the error of a dropped ``stream`` if no reader has got it, or will, and no other one has it."""
         _, streams = self._streams.get(id(error), (error, set[FailedStream]()))
         streams.discard(stream)
-        if not streams:
+        if not streams and any(each.left for each in stream.context.path()):
+            self.forget(error)
+        elif not streams:
             self._report(error)
 
     def report(self, goes_on: Callable[[FailedStream], bool] = lambda _: False) -> None:

@@ -157,6 +157,29 @@ async def _none_live(runs: Runs) -> bool:
     return not runs._live
 
 
+async def test_an_error_that_is_read_later(caplog: pytest.LogCaptureFixture) -> None:
+    """When a run is parked, an error that no reader has got yet is not logged: one gets it later."""
+
+    @miniagent
+    async def fails(_: InteractionContext) -> None:
+        raise ValueError("It failed.")
+
+    @miniagent(alias="CLERK")
+    async def clerk(ctx: InteractionContext) -> None:
+        failing = fails.inquire()
+        answer = await ask("Why?")
+        with pytest.raises(ValueError, match="It failed"):
+            await failing
+        ctx.reply(answer)
+
+    async with running({"clerk": clerk}) as (runs, journal):
+        run = await runs.begin("clerk")
+        await eventually(lambda: parked(journal, run))
+        await runs.answer(run, (await asked(runs, run)).id, "Because.")
+        assert (["Because."], "finished") == await texts(runs, run)
+    assert "No reader" not in caplog.text
+
+
 async def test_a_reader_stays() -> None:
     """A reader who is there when the run is parked gets the rest, too; as often as it is parked."""
 
