@@ -32,8 +32,6 @@ from typing import NamedTuple, TypeAlias, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel
-
 from miniagents.messages import (
     AssistantMessage,
     ErrorMessage,
@@ -45,7 +43,15 @@ from miniagents.messages import (
     UserMessage,
 )
 from miniagents.messages._message import message_of
-from miniagents.values import FrozenMapping, PartValue, form_in_model, part_from_data
+from miniagents.values import (
+    FrozenMapping,
+    PartValue,
+    address_text,
+    is_record,
+    is_secret,
+    part_from_data,
+    record_data,
+)
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A value that JSON can express."""
@@ -372,13 +378,11 @@ class Registry:
         if isinstance(value, PartValue):
             said = {key: each for key, each in value.as_data().items() if each is not None}
             return {_PART: encode_data(said, self._encode)}
-        if isinstance(value, BaseModel):
-            return encode_data(dict(value), self._encode_in_model)
+        if is_record(value):
+            return encode_data(record_data(value), self._encode)
+        if is_secret(value) or address_text(value) is not None:
+            return str(value)
         return refuse(value)
-
-    def _encode_in_model(self, value: object) -> Json:
-        form = form_in_model(value)
-        return self._encode(value) if form is None else encode_data(form, self._encode_in_model)
 
     def _decode(self, tag: str, content: Json) -> object:
         match tag, content:

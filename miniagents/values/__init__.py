@@ -38,7 +38,17 @@ from ._errors import (
     set_partial_text,
 )
 from ._frames import innermost_frame
-from ._freeze import ATOMS, MAX_NESTING, FrozenMapping, form_in_model, freeze, freeze_data
+from ._freeze import (
+    ATOMS,
+    MAX_NESTING,
+    FrozenMapping,
+    address_text,
+    freeze,
+    freeze_data,
+    is_record,
+    is_secret,
+    record_data,
+)
 from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of
 from ._names import doc_of, name_of
 from ._part_value import PartValue
@@ -133,16 +143,18 @@ __all__ = [
     "Usage",
     "WithdrawnError",
     "WrongLoopError",
+    "address_text",
     "check_count",
     "check_seconds",
     "content_of",
     "doc_of",
     "fill_with_atoms",
-    "form_in_model",
     "freeze",
     "freeze_data",
     "innermost_frame",
     "is_limit",
+    "is_record",
+    "is_secret",
     "is_secret_name",
     "label_of",
     "made_of",
@@ -154,6 +166,7 @@ __all__ = [
     "part_from_data",
     "partial_text",
     "parts_of_content",
+    "record_data",
     "redact_keys",
     "refuse_changeable",
     "safe_traceback",

@@ -4,17 +4,30 @@ A `DataPath` is the position of something inside a value; it becomes text only w
 `FrozenValue` is all that `freeze` and the hash keys know of a frozen model, so they do not import `Frozen`.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from types import GenericAlias
-from typing import Any, Final, NamedTuple, Never, NoReturn, Self, TypeGuard, TypeVar, cast, get_args
+from typing import (
+    Any,
+    Final,
+    NamedTuple,
+    Never,
+    NoReturn,
+    Self,
+    TypeGuard,
+    TypeVar,
+    cast,
+    get_args,
+)
 from uuid import UUID
 
-from pydantic import BaseModel, GetCoreSchemaHandler
+from pydantic import BaseModel, GetCoreSchemaHandler, Secret, SecretBytes, SecretStr, TypeAdapter
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import override
 
@@ -188,8 +201,8 @@ MAX_NESTING: Final = 64
 
 ALLOWED: Final = (
     "None, bool, int, float, str, bytes, date, datetime, time, timedelta, UUID, Decimal, Path, URLs, IP "
-    "addresses, Enum members, messages, pydantic models, and mappings, lists, tuples and sets of these; in a "
-    "pydantic model also dataclasses"
+    "addresses, Enum members, messages, pydantic models, dataclasses, and mappings, lists, tuples and sets "
+    "of these; in a pydantic model or a dataclass also what pydantic can write as JSON"
 )
 
 ATOMS: Final[frozenset[type]] = frozenset(
@@ -204,6 +217,9 @@ _IMMUTABLE: Final = (Enum, date, time, timedelta, UUID, Decimal, PurePath)
 
 _DATA: Final = (*_IMMUTABLE, str, int, float, bytes, Mapping, tuple, list, set, frozenset, BaseModel)
 """The types that can be data; a value of any other type is not data."""
+
+
+_KNOWN: Final = (*_IMMUTABLE, SecretStr, SecretBytes, Secret, FrozenValue, Iterator, str, int, float, bytes)
 
 
 _set = object.__setattr__  # bypasses the `__setattr__` of a frozen model
@@ -227,7 +243,7 @@ def freeze(value: object, name: str = "value") -> object:
     """Make data immutable: dicts become `FrozenMapping`, lists tuples, sets frozensets, all the way down.
 
     Values are taken as they are at the moment of the call. Subclasses of str, int, float and bytes become the
-    plain type; a pydantic model that is not a `Frozen` is kept as a deep copy.
+    plain type; a dataclass, and a pydantic model that is not a `Frozen`, are kept as a deep copy.
 
     Args:
         value: Any data of the allowed types.
@@ -289,9 +305,24 @@ def depth_of(value: object) -> int:
         return 1 + max(map(depth_of, (*value.keys(), *value.values())), default=0)
     if is_tuple(value) or is_set(value) or is_list(value):  # a list is in a model that is not `Frozen`
         return 1 + max(map(depth_of, value), default=0)
-    if isinstance(value, BaseModel):
-        return 1 + max(map(depth_of, model_data(value).values()), default=0)
+    if is_record(value):
+        return 1 + max(map(depth_of, record_data(value).values()), default=0)
     return 0
+
+
+def is_record(value: object) -> bool:
+    """Return whether a value is a pydantic model or a dataclass.
+
+    Args:
+        value: Anything.
+
+    Example:
+        >>> class Point(BaseModel):
+        ...     x: int
+        >>> is_record(Point(x=1)), is_record({})
+        (True, False)
+    """
+    return isinstance(value, BaseModel) or (is_dataclass(value) and not isinstance(value, type | Enum))
 
 
 def model_data(model: BaseModel) -> dict[str, object]:
@@ -303,14 +334,50 @@ def model_data(model: BaseModel) -> dict[str, object]:
     return data
 
 
+def record_data(record: object) -> dict[str, object]:
+    """Return the fields of a pydantic model or a dataclass as data.
+
+    A field with a value of a type that only pydantic knows is as pydantic writes it as JSON.
+
+    Args:
+        record: Anything for which `is_record` is true.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> class Share(BaseModel):
+        ...     of: Fraction
+        >>> record_data(Share(of=Fraction(1, 2)))
+        {'of': '1/2'}
+    """
+    data: dict[str, object] = {}
+    if isinstance(record, BaseModel):
+        data = model_data(record)
+    elif is_dataclass(record):
+        data = {each.name: cast("object", getattr(record, each.name)) for each in fields(record)}
+    for name, item in data.items():
+        with suppress(Exception):  # of a serializer of the user, or of a circle: the walk says where it is
+            if not _is_known(item):
+                data[name] = _written(record, name, None if len(data) == 1 else {name})
+    return data
+
+
+def _written(record: object, name: str, include: set[str] | None) -> object:
+    """Return a field as pydantic writes it as JSON; the only field of a model may be all of its JSON."""
+    dump = TypeAdapter(type(record)).dump_python
+    written: object = dump(
+        record, mode="json", include=include, by_alias=False, round_trip=True, warnings=False
+    )
+    return written[name] if is_mapping(written) else written
+
+
 class _Freezer:
     """One walk through one value; `_open` holds the containers from the root to the current one."""
 
-    __slots__ = ("_in_model", "_open")
+    __slots__ = ("_in_record", "_open")
 
     def __init__(self) -> None:
         self._open: set[int] = set()
-        self._in_model = False  # in a pydantic model that is not a `Frozen`
+        self._in_record = False  # in a dataclass, or a pydantic model that is not a `Frozen`
 
     def freeze(self, value: object, path: DataPath) -> object:
         if type(value) in ATOMS:
@@ -341,11 +408,9 @@ class _Freezer:
             return tuple(self._items(value, path))
         if is_set(value):
             return self._set(value, path)
-        if isinstance(value, BaseModel):
-            return self._model(value, path)
-        form = form_in_model(value)
-        if form is not None and (self._in_model or isinstance(form, str)):
-            self.freeze(form, path)  # only a check, as of the model
+        if is_record(value):
+            return self._record(value, path)
+        if address_text(value) is not None or (self._in_record and is_secret(value)):
             return value
         raise FreezeError(
             f"{path} is of type {_type_name(value)}, which cannot be frozen; allowed are {ALLOWED}"
@@ -385,21 +450,15 @@ class _Freezer:
             return value
         return FrozenMapping(items)
 
-    def _model(self, value: BaseModel, path: DataPath) -> BaseModel:
-        given: Mapping[str, object] = value.__dict__
-        flat = not value.__pydantic_extra__ and value.__pydantic_private__ is None
-        if flat and type(value).model_copy is _MODEL_COPY and type(value).__deepcopy__ is _DEEP_COPY:
-            for item in given.values():
-                if type(item) not in ATOMS:
-                    break
-            else:  # if all fields are atoms, a shallow copy is a deep one
-                return _flat_copy(value)
-        around, self._in_model = self._in_model, True
-        for name, item in model_data(value).items():  # only a check: the copy keeps its declared types
+    def _record(self, value: object, path: DataPath) -> object:
+        if isinstance(value, BaseModel) and _is_flat(value):
+            return _flat_copy(value)
+        around, self._in_record = self._in_record, True
+        for name, item in record_data(value).items():  # only a check: the copy keeps its declared types
             self.freeze(item, DataPath(path, name))
-        self._in_model = around
+        self._in_record = around
         try:
-            return value.model_copy(deep=True)
+            return value.model_copy(deep=True) if isinstance(value, BaseModel) else deepcopy(value)
         except Exception as error:
             raise FreezeError(
                 f"{path} is a {_type_name(value)} that cannot be copied ({error}); give its data instead"
@@ -427,22 +486,57 @@ def _plain(value: object) -> object:
     return bytes.__getitem__(value, slice(None)) if isinstance(value, bytes) else None
 
 
-def form_in_model(value: object) -> str | dict[str, object] | None:
-    """Return the data of a URL, an IP address, or a dataclass, which only a pydantic model may have.
+def address_text(value: object) -> str | None:
+    """Return the text of a URL or an IP address; None for any other value.
 
     Args:
-        value: A URL or an IP address, which is a text; or a dataclass, which is its fields. None for others.
+        value: Anything.
 
     Example:
         >>> from ipaddress import ip_address
-        >>> form_in_model(ip_address("127.0.0.1")), form_in_model(1)
+        >>> address_text(ip_address("127.0.0.1")), address_text(1)
         ('127.0.0.1', None)
     """
-    if is_dataclass(value) and not isinstance(value, type | FrozenValue):
-        return {each.name: cast("object", getattr(value, each.name)) for each in fields(value)}
     # By their names: the modules are slow to import.
     written = any(each.__module__ in {"ipaddress", "pydantic.networks"} for each in type(value).__mro__)
     return str(value) if written else None
+
+
+def is_secret(value: object) -> TypeGuard[Secret[object]]:
+    """Return whether a value is one that pydantic writes as stars; a model or a dataclass may have it.
+
+    Args:
+        value: Anything.
+
+    Example:
+        >>> is_secret(SecretStr("key"))
+        True
+    """
+    return isinstance(value, SecretStr | SecretBytes | Secret)
+
+
+def _is_flat(model: BaseModel) -> bool:
+    """Return whether a shallow copy of a model is a deep one: its fields are atoms."""
+    kind = type(model)
+    return (
+        not model.__pydantic_extra__
+        and model.__pydantic_private__ is None
+        and kind.model_copy is _MODEL_COPY
+        and kind.__deepcopy__ is _DEEP_COPY
+        and all(type(item) in ATOMS for item in cast("Mapping[str, object]", model.__dict__).values())
+    )
+
+
+def _is_known(value: object) -> bool:
+    """Return whether a value in a record is data as it is; of others, the JSON is its data."""
+    if type(value) in ATOMS:
+        return True
+    if is_mapping(value):
+        return all(map(_is_known, value.keys())) and all(map(_is_known, value.values()))
+    if is_list(value) or is_tuple(value) or is_set(value):
+        return all(map(_is_known, value))
+    # An iterator is none either, but to write it would take its items.
+    return isinstance(value, _KNOWN) or address_text(value) is not None or is_record(value)
 
 
 def _may_be_data(value: object) -> bool:

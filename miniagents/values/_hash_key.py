@@ -22,7 +22,17 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from ._errors import MessageValidationError
-from ._freeze import DataPath, FrozenValue, Index, form_in_model, is_mapping, is_set, model_data
+from ._freeze import (
+    DataPath,
+    FrozenValue,
+    Index,
+    address_text,
+    is_mapping,
+    is_record,
+    is_secret,
+    is_set,
+    record_data,
+)
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
@@ -65,9 +75,9 @@ class HashWalk:
             key, lasting = value.__hash_key_of__(path)
             self.lasting = self.lasting and lasting
             return {"$frozen": key}
-        if isinstance(value, BaseModel):
+        if is_record(value):
             self.lasting = False
-            return {"$model": [class_name_of(type(value)), self._str_mapping(model_data(value), path)]}
+            return {"$model": [class_name_of(type(value)), self._str_mapping(record_data(value), path)]}
         if is_mapping(value):
             return self._mapping(value, path)
         if _is_sequence(value):
@@ -150,6 +160,8 @@ def _scalar(value: object, path: DataPath) -> Json:  # noqa: PLR0911 - a table o
         case Decimal():
             _check_finite(path, finite=value.is_finite())
             return {"$decimal": str(value)}
+        case str():  # of a subclass, in a pydantic model
+            return str.__str__(value)
         case bytes():
             return {"$bytes": value.hex()}
         case UUID():
@@ -171,7 +183,8 @@ def _moment(value: object, path: DataPath) -> Json:
         case timedelta():
             return {"$timedelta": [value.days, value.seconds, value.microseconds]}
         case _:
-            name, form = class_name_of(type(value)), form_in_model(value)
+            name = class_name_of(type(value))
+            form = value.get_secret_value() if is_secret(value) else address_text(value)
             if form is None:
                 raise MessageValidationError(f"{path} is of type {name}, which has no canonical form")
             return {"$value": [name, HashWalk().json_of(form, path)]}

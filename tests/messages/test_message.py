@@ -5,7 +5,9 @@ import copy
 import gc
 import pickle
 from collections.abc import AsyncGenerator, MutableMapping
+from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from ipaddress import IPv4Address
 from typing import ClassVar, assert_type, cast
 
@@ -85,6 +87,34 @@ def test_urls_and_addresses() -> None:
     again = Page.model_validate_json(page.model_dump_json())
     assert (page, page.hash_key, hash(page)) == (again, again.hash_key, hash(again))
     assert "http://example.org/a" == str(page.link)
+
+
+@dataclass(frozen=True)
+class Corner:
+    x: Fraction
+    y: int = 0
+
+
+@dataclass
+class Shape:
+    corners: list[Corner]
+
+
+class Drawing(Message):
+    first: Corner
+    shape: Shape
+
+
+def test_dataclasses() -> None:
+    """A field may be a dataclass, which is copied; its message has a hash key, and JSON makes it again."""
+    shape = Shape([Corner(Fraction(1, 2))])
+    drawing = Drawing(first=Corner(Fraction(1)), shape=shape)
+    key = drawing.hash_key
+    assert drawing == Drawing.model_validate_json(drawing.model_dump_json())
+    shape.corners.append(Corner(Fraction(2)))
+    assert key == drawing.hash_key != drawing.model_copy(update={"shape": shape}).hash_key
+    with pytest.raises(FreezeError, match=r"^Message\.at\.y is of type object, which cannot be frozen"):
+        Message(at=Corner(Fraction(1), cast("int", object())))
 
 
 def test_nothing_changes() -> None:

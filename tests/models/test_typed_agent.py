@@ -1,13 +1,27 @@
 """Tests of models that answer with values of types."""
 
 import asyncio
+import json
+import re
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from ipaddress import IPv4Address
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import BaseModel, HttpUrl
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    HttpUrl,
+    PlainSerializer,
+    SecretStr,
+    WithJsonSchema,
+)
 
 from miniagents import (
     AnswerSchema,
@@ -83,6 +97,63 @@ async def test_an_answer_with_urls_and_dataclasses() -> None:
     assert first.hash_key == again.hash_key != other.hash_key
     places = [{"room": "Owl", "hosts": ["10.0.0.1"]}]
     assert Registry().record_of(first).data["parsed"] == {"link": "http://example.org/", "places": places}
+
+
+class CardNumber(str):
+    """A text with a class of its own."""
+
+    __slots__ = ()
+
+
+class Celsius:
+    """A class of another library, which knows nothing of pydantic."""
+
+    def __init__(self, degrees: float) -> None:
+        self.degrees: float = degrees
+
+
+class Sample(BaseModel):
+    """Fields of types that JSON has only as a text or a list."""
+
+    share: Fraction
+    form: re.Pattern[str]
+    last: deque[Fraction]
+    zone: ZoneInfo
+    key: SecretStr
+    card: Annotated[str, AfterValidator(CardNumber)]
+    heat: Annotated[
+        object,
+        BeforeValidator(Celsius),
+        PlainSerializer(lambda heat: heat.degrees),
+        WithJsonSchema({"type": "number"}),
+    ]
+
+
+async def test_an_answer_of_any_types() -> None:
+    """An answer may have what pydantic can read from JSON and write as JSON; it has a hash key."""
+    card = "4000000000000002"
+    told = {
+        "share": "1/2",
+        "form": "a+",
+        "last": ["1/3"],
+        "zone": "Europe/Oslo",
+        "key": "k",
+        "card": card,
+        "heat": 2.5,
+    }
+    texts = [json.dumps(told), json.dumps(told), json.dumps({**told, "key": "l"})]
+    async with MiniAgents():
+        model = scripted_model(*texts).as_type(Sample, mode="tool")
+        first, again, other = [await model.inquire("What is it?").final for _ in range(3)]
+    found = first.parsed
+    assert (Fraction(1, 2), deque([Fraction(1, 3)]), "k") == (
+        found.share,
+        found.last,
+        found.key.get_secret_value(),
+    )
+    assert (re.compile("a+"), ZoneInfo("Europe/Oslo"), card) == (found.form, found.zone, found.card)
+    assert first.hash_key == again.hash_key != other.hash_key
+    assert Registry().record_of(first).data["parsed"] == {**told, "key": "**********"}
 
 
 async def test_the_answer_is_a_message_with_a_value() -> None:

@@ -4,8 +4,11 @@ import enum
 import json
 import logging
 import math
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from fractions import Fraction
+from ipaddress import IPv4Address
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import ClassVar, NamedTuple, cast
 from uuid import UUID
@@ -13,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, HttpUrl
 
 from miniagents.ext._history._markdown_format import write_record
 from miniagents.ext._history._markdown_reader import Note, scan
@@ -321,3 +324,23 @@ def test_what_the_list_takes() -> None:
     with pytest.raises(ValueError, match="two message classes are called Custom"):
         Registry([Custom, type("Custom", (Message,), {})])
     Registry([Custom, Custom, Message])
+
+
+@dataclass(frozen=True)
+class Corner:
+    x: Fraction
+    y: int = 0
+
+
+class Drawing(Message):
+    first: Corner
+    link: HttpUrl
+    hosts: tuple[IPv4Address, ...]
+
+
+def test_dataclasses_and_urls() -> None:
+    """A history or a journal keeps a message whose fields are dataclasses, URLs or IP addresses."""
+    hosts = (IPv4Address("10.0.0.1"),)
+    drawing = Drawing(first=Corner(Fraction(1, 2)), link=HttpUrl("http://example.org/a"), hosts=hosts)
+    form = Registry([Drawing])
+    assert drawing == form.message_of(form.record_of(drawing))

@@ -373,6 +373,9 @@ WRAPS: tuple[tuple[Callable[[object], object], str], ...] = (
 )
 
 
+IN_MODELS = ("complex", "bytearray", "collections.deque", "pydantic.types.SecretStr")  # pydantic writes them
+
+
 @pytest.mark.parametrize(
     ("value", "type_name"),
     [
@@ -391,7 +394,7 @@ WRAPS: tuple[tuple[Callable[[object], object], str], ...] = (
 )
 def test_anything_else_is_refused(value: object, type_name: str) -> None:
     """The error is a TypeError that names the path, the type and what is allowed, and no content."""
-    for wrap, path in WRAPS:
+    for wrap, path in WRAPS[:-1] if type_name in IN_MODELS else WRAPS:
         with pytest.raises(FreezeError) as caught:
             freeze(wrap(value))
         assert str(caught.value).startswith(

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -34,8 +35,23 @@ class Mood(Enum):
     GOOD = "good"
 
 
+@dataclass(frozen=True)
+class Size:
+    meters: int
+
+
+class Sizes(Size, Enum):
+    SMALL = 1
+
+
 class Foreign(BaseModel):
     x: object
+
+
+def test_an_enum_of_dataclasses() -> None:
+    """A member of an Enum whose members are dataclasses is a member of an Enum."""
+    canonical = HashWalk().json_of(Sizes.SMALL, DataPath(None, "x"))
+    assert {"$enum": f"{__name__}.Sizes.SMALL"} == canonical
 
 
 def data(value: object) -> Data:
