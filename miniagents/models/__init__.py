@@ -5,7 +5,7 @@ from ._answer_schema import AnswerSchema
 from ._asked_model import AskedModel
 from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError, TypedAnswerError
 from ._model_agent import ModelAgent, ToolAgent, ToolReplies, model_agent
-from ._parsed import ParsedMessage, ParsedReplies
+from ._parsed import ParsedMessage, ParsedReplies, is_in_text
 from ._questions import (
     CARRIER,
     Allow,
@@ -68,6 +68,7 @@ __all__ = [
     "approval",
     "ask",
     "code_execution",
+    "is_in_text",
     "model_agent",
     "refusal_of",
     "server_tool",

@@ -1,7 +1,9 @@
 """Finds the beginning of the JSON in an answer, behind the words and the thought before it."""
 
+from json import JSONDecoder
 from typing import Final
 
+_DECODER: Final = JSONDecoder(strict=False)
 _TAGS: Final = ("<think>", "<thinking>", "<thought>", "<reasoning>")
 
 
@@ -53,3 +55,21 @@ class JsonBegin:
         at = text.find("{")
         self._begun = at >= 0
         return text[at:] if self._begun else ""
+
+
+def json_in(text: str) -> str:
+    """Return the JSON in a whole answer, without the words around it; all of the text if there is none.
+
+    Args:
+        text: the text of the answer.
+
+    Example:
+        >>> json_in('Here: {"name": "Oslo"} (or {Bergen})')
+        '{"name": "Oslo"}'
+    """
+    found = JsonBegin().feed(text)
+    try:
+        end = _DECODER.raw_decode(found)[1]  # there may be a brace in the words behind it
+    except (ValueError, RecursionError):
+        end = found.rfind("}") + 1
+    return found[:end] or text

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, cast, overload
 
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 from typing_extensions import TypeVar, override
 
 from miniagents.messages import AssistantMessage, ErrorMessage, Message, MessageSequencePromise
@@ -13,6 +13,7 @@ from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._stream import TokenStream
 
 from ._errors import SchemaError, no_answer
+from ._json_begin import json_in
 from ._parsed_streams import elements_of, partials_of, text_of_field
 
 T = TypeVar("T", bound=BaseModel)
@@ -129,6 +130,42 @@ class ParsedMessage(AssistantMessage, Generic[T_co], deferred=True):
     """
 
     parsed: T_co
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parsed_of_text(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        fields = cast("dict[str, object]", data)
+        parsed = None if "parsed" in fields else _in_text(cls, fields.get("text"))
+        return fields if parsed is None else {**fields, "parsed": parsed}
+
+
+def is_in_text(message: Message) -> bool:
+    """Return whether a typed answer is the value that its text says, so that a file need not keep both.
+
+    Args:
+        message: of any class.
+
+    Example:
+        >>> class City(BaseModel):
+        ...     name: str
+        >>> is_in_text(ParsedMessage[City]('{"name": "Oslo"}', parsed=City(name="Oslo")))
+        True
+    """
+    if not isinstance(message, ParsedMessage):
+        return False
+    answer = cast("ParsedMessage[BaseModel]", message)
+    return _in_text(type(answer), answer.text) == answer.parsed
+
+
+def _in_text(kind: "type[ParsedMessage[T]]", text: object) -> T | None:
+    """Return the value that is in the text of an answer; None if there is none."""
+    model = cast("type[T]", kind.__pydantic_fields__["parsed"].annotation)
+    try:
+        return model.model_validate_json(json_in(cast("str", text)))
+    except Exception:  # noqa: BLE001 - of a validator of the user, which expects another text
+        return None
 
 
 class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):

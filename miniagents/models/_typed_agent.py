@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
-from json import JSONDecoder
 from typing import Generic, Literal, Self, TypeAlias, cast, get_args, overload
 
 from pydantic import BaseModel, ValidationError
@@ -27,7 +26,7 @@ from miniagents.values import Finish, LLMRefusalError, Part, Restart, ToolCallDe
 
 from ._answer_schema import AnswerSchema
 from ._errors import SchemaError, TypedAnswerError
-from ._json_begin import JsonBegin
+from ._json_begin import json_in
 from ._parameters import sentence_of
 from ._parsed import ParsedMessage, ParsedReplies
 from ._tool import ToolSpec
@@ -43,7 +42,6 @@ In1 = TypeVar("In1", bound=Message)
 Out2 = TypeVar("Out2", bound=Message)
 
 _TOOL = "answer"
-_DECODER = JSONDecoder(strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +169,7 @@ class TypedAnswer(Generic[T]):
     def _json(self, answer: Message) -> str:
         if self.mode == "tool" and isinstance(answer, AssistantMessage) and answer.tool_calls:
             return answer.tool_calls[0].arguments
-        text = str(answer)
-        found = JsonBegin().feed(text)
-        try:
-            end = _DECODER.raw_decode(found)[1]  # there may be a brace in the words behind it
-        except (ValueError, RecursionError):
-            end = found.rfind("}") + 1
-        return found[:end] or text
+        return json_in(str(answer))
 
     def _complaint(self, answer: Message, reason: str) -> Message:
         text = f"This is no {self.schema.name}: {reason}. Give the whole answer again, corrected."

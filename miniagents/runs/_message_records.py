@@ -43,6 +43,7 @@ from miniagents.messages import (
     UserMessage,
 )
 from miniagents.messages._message import message_of
+from miniagents.models import is_in_text
 from miniagents.values import (
     FrozenMapping,
     PartValue,
@@ -297,6 +298,8 @@ class Registry:
         """
         cls = type(message)
         name = cls.__name__
+        # A typed answer is read from its text again: a validator of the user may not take what it has made.
+        in_text = {"text", "parsed"} if self._classes.get(name) is cls and is_in_text(message) else {"text"}
         if self._classes.get(name, cls) is not cls:
             # Another class is registered under this name. No class is registered under the full name, so the
             # record is read as a plain message.
@@ -309,7 +312,7 @@ class Registry:
             data={
                 key: encode_data(value, self._encode)
                 for key, value in message
-                if key != "text" and (value not in _NOTHING or key in message.model_fields_set)
+                if key not in in_text and (value not in _NOTHING or key in message.model_fields_set)
             },
         )
 

@@ -4,11 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from miniagents import (
     Image,
     InteractionContext,
+    Message,
     MiniAgent,
     MiniAgents,
     UserMessage,
@@ -56,6 +57,49 @@ async def test_a_typed_answer_inside() -> None:
             cached = agent.around(cache())
             for _ in range(2):
                 assert City(name="Oslo") == getattr(await cached.inquire("Hi").final, "parsed", None)
+
+
+async def test_a_typed_answer_is_read_again() -> None:
+    """A typed answer is the same from the cache, also if its validators do not take what they make."""
+
+    class Price(BaseModel, strict=True):
+        euros: float = Field(alias="price")
+        tags: list[str]
+        key: SecretStr
+        cents: int = 0
+
+        @field_validator("euros", mode="before")
+        @classmethod
+        def without_sign(cls, text: str) -> float:
+            return float(text.removesuffix(" €"))
+
+        @field_validator("cents")
+        @classmethod
+        def in_cents(cls, euros: int) -> int:
+            return 100 * euros
+
+    text = '{"price": "2.50 €", "tags": ["new"], "key": "k", "cents": 3}'
+    async with MiniAgents():
+        typed = scripted_model(f"Here: {text}").as_type(Price, mode="tool").around(cache())
+        first, again = [await typed.inquire("Hi").final for _ in range(2)]
+        assert (2.5, 300) == (first.parsed.euros, first.parsed.cents)
+        assert first == again
+
+
+async def test_a_typed_answer_that_was_changed() -> None:
+    """A value that an agent has put into the place of what the text says is the same from the cache."""
+
+    class City(BaseModel):
+        name: str
+
+    async def in_capitals(ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
+        answer = await call.inquire(ctx.messages).final
+        ctx.reply(answer.model_copy(update={"parsed": City(name="OSLO")}))
+
+    async with MiniAgents():
+        typed = scripted_model('{"name": "Oslo"}').as_type(City).around(in_capitals).around(cache())
+        for _ in range(2):
+            assert City(name="OSLO") == await typed.inquire("Hi").parsed
 
 
 async def test_what_a_model_is_offered() -> None:
