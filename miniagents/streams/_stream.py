@@ -11,7 +11,7 @@ replay buffer, and there is no lock, no trampoline and no auto-detach layer per 
 import logging
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex.scheduler import CurrentThreadScheduler
@@ -97,6 +97,15 @@ class Stream(Observable[T_co]):
             raise TypeError(
                 f"A {type(self).__name__} has no items yet: read it with `async for`, or await it first."
             )
+
+        def __copy__(self) -> Self:
+            return self
+
+        def __deepcopy__(self, memo: dict[int, object]) -> Self:
+            return self
+
+        def __reduce__(self) -> NoReturn:
+            raise TypeError("A Stream cannot be pickled: await it, and pickle the tuple that it gives.")
 
     @override
     def __await__(self) -> Generator[object, None, tuple[T_co, ...]]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] # the last item is no whole

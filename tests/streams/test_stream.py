@@ -2,8 +2,10 @@
 
 import asyncio
 import contextvars
+import copy
 import gc
 import logging
+import pickle
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from contextvars import ContextVar
@@ -48,6 +50,14 @@ async def test_it_is_an_observable() -> None:
     buffer.finish()
     assert [20, 30, 40] == recorder.items
     assert 1 == recorder.completed
+
+
+async def test_a_copy_is_the_stream_itself() -> None:
+    """A copy of a stream is the stream itself, as of a promise; pickling it says what to pickle."""
+    shown = show(open_buffer(1))
+    assert shown is copy.copy(shown) is copy.deepcopy([shown])[0]
+    with pytest.raises(TypeError, match="A Stream cannot be pickled: await it, and pickle the tuple"):
+        pickle.dumps(shown)
 
 
 async def test_an_item_that_causes_an_item_while_subscribing() -> None:
