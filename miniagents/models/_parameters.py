@@ -28,17 +28,28 @@ _PARAMETERS: Final = frozenset({"Args", "Arguments", "Parameters", "Params"})
 _SECTIONS: Final = _PARAMETERS | {
     *("Attributes", "Example", "Examples", "Keyword Args", "Keyword Arguments", "Note", "Notes", "Raises"),
     *("References", "Return", "Returns", "See Also", "Todo", "Warning", "Warnings", "Yield", "Yields"),
+    *("Methods", "Other Parameters", "Receives", "Warns"),
 }
 _ENTRY: Final = re.compile(r"(?P<name>\w+)\s*(?:\([^)]*\))?\s*:\s*(?P<text>.*)\Z")
+_UNDERLINE: Final = re.compile(r"-{3,}\s*\Z")  # of a heading in the style of NumPy
+_NUMPY_ENTRY: Final = re.compile(r"(?P<name>\w+)\s*(?P<text>)(?::.*)?\Z")
+_FIELD: Final = re.compile(r":(?P<what>[a-z]+)(?:\s[^:]*?)??(?:\s(?P<name>\w+))?\s*:(?:\s+(?P<text>.*))?\Z")
+_FIELDS: Final = MappingProxyType(  # the section that a field in the style of Sphinx belongs to
+    {
+        **dict.fromkeys(("param", "parameter", "arg", "argument", "key", "keyword"), "Args"),
+        **dict.fromkeys(("type", "return", "returns", "rtype", "raise", "raises", "except"), "Returns"),
+        **dict.fromkeys(("exception", "yield", "yields", "var", "ivar", "cvar", "vartype"), "Returns"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A parsed docstring in the style of Google.
+    """A parsed docstring in the style of Google, NumPy or Sphinx.
 
     Attributes:
         text: everything before the first section.
-        parameters: the description of each parameter from the section ``Args``, on one line.
+        parameters: the description of each parameter, on one line.
     """
 
     text: str
@@ -48,27 +59,37 @@ class Described:
     def by(cls, docstring: str | None) -> "Described":
         r"""Parse a docstring; one without sections is only text."""
         lines = inspect.cleandoc(docstring or "").splitlines()
-        heads = [at for at, line in enumerate(lines) if _section(line) is not None]
+        heads = [at for at in range(len(lines)) if _section(lines[at : at + 2]) is not None]
         text = "\n".join(lines[: heads[0]] if heads else lines).strip()
         parameters: dict[str, str] = {}
         for head, end in zip(heads, [*heads, len(lines)][1:], strict=True):
-            if _section(lines[head]) in _PARAMETERS:
-                parameters |= _entries(lines[head + 1 : end])
+            if _section(lines[head : head + 2]) in _PARAMETERS:
+                parameters |= _entries(lines[head:end])
         return cls(text, MappingProxyType(parameters))
 
 
-def _section(line: str) -> str | None:
-    found = _HEADING.match(line)
+def _section(lines: list[str]) -> str | None:
+    """Return the name of the section that begins in the first of two lines."""
+    field = _FIELD.match(lines[0])
+    if field:
+        return _FIELDS.get(field["what"])
+    underlined = _UNDERLINE.match(lines[-1])
+    found = _HEADING.match(f"{lines[0].strip()}:" if underlined else lines[0])
     return found["name"] if found and found["name"] in _SECTIONS else None
 
 
 def _entries(lines: list[str]) -> dict[str, str]:
-    filled = [line for line in lines if line.strip()]
+    field, pattern, body = _FIELD.match(lines[0]), _ENTRY, lines[1:]
+    if field:
+        body = [f"{field['name']}: {field['text'] or ''}", *(f"    {line}" for line in body)]
+    elif _UNDERLINE.match("".join(body[:1])):
+        pattern, body = _NUMPY_ENTRY, body[1:]
+    filled = [line for line in body if line.strip()]
     margin = min((len(line) - len(line.lstrip()) for line in filled), default=0)
     entries: dict[str, list[str]] = {}
     last: list[str] = []
     for line in filled:
-        entry = _ENTRY.match(line[margin:])
+        entry = pattern.match(line[margin:])
         if entry is not None:
             last = entries.setdefault(entry["name"], [])
             last.append(entry["text"])

@@ -453,9 +453,9 @@ def tool(
     """Make a typed function a tool; with or without parentheses. The function may be async or not.
 
     A model gets its name, its docstring and the JSON schema of its parameters. Describe parameters in the
-    section ``Args`` of the docstring, or with ``Annotated[int, pydantic.Field(description=...)]``. The
-    arguments that the model writes are converted to the types of the parameters. If they do not fit, the
-    function is not called.
+    docstring, in the style of Google, NumPy or Sphinx, or with
+    ``Annotated[int, pydantic.Field(description=...)]``. The arguments that the model writes are converted to
+    the types of the parameters. If they do not fit, the function is not called.
 
     Args:
         function: every parameter has a type and can be given by name.

@@ -36,6 +36,39 @@ def test_a_docstring_is_taken_apart() -> None:
     }
 
 
+NUMPY = """Look up the weather.
+
+    Parameters
+    ----------
+    city : str
+        where, by its name
+        in English: "Oslo"
+    day : datetime.date, optional
+        which day
+
+    Returns
+    -------
+    degrees : float
+        in Celsius
+    """
+SPHINX = """Look up the weather.
+
+    :param city: where, by its name
+        in English: "Oslo"
+    :type city: str
+    :param datetime.date day: which day
+    :returns: degrees
+    """
+
+
+@pytest.mark.parametrize("docstring", [NUMPY, SPHINX])
+def test_other_styles(docstring: str) -> None:
+    """A docstring may be in the style of NumPy or Sphinx."""
+    found = Described.by(docstring)
+    assert "Look up the weather." == found.text
+    assert {"city": 'where, by its name in English: "Oslo"', "day": "which day"} == dict(found.parameters)
+
+
 @pytest.mark.parametrize("heading", ["Args", "Arguments", "Parameters"])
 def test_names_of_the_section(heading: str) -> None:
     """The section of the parameters may have any of its usual names."""
@@ -50,6 +83,10 @@ def test_names_of_the_section(heading: str) -> None:
         ("Only text.", "Only text."),
         ("Be careful:\nit bites.", "Be careful:\nit bites."),
         ("Args:\n    a: b", ""),
+        (
+            "Do it.\n\nHow\n---\n:meth:`do` does it.\n:note: not now",
+            "Do it.\n\nHow\n---\n:meth:`do` does it.\n:note: not now",
+        ),
         ("Do it.\n\nArgs:\n", "Do it."),
     ],
 )
