@@ -7,15 +7,16 @@ the answer is checked against all of them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, Never, cast
 
 from pydantic import BaseModel
-from pydantic.errors import PydanticUserError
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
+from typing_extensions import override
 
 from miniagents.values import freeze
 
 from ._errors import SchemaError
-from ._parameters import json_schema
+from ._parameters import SchemaGenerator, json_schema
 
 _KEPT: Final = frozenset({"type", "enum", "const", "description", "$ref"})
 _FORMATS: Final = frozenset(
@@ -100,7 +101,7 @@ class AnswerSchema:
         if model is BaseModel or not model.__pydantic_fields__:
             raise SchemaError(f"{model.__name__} has no fields for an answer; add some.")
         try:
-            schema = json_schema(model)
+            schema = json_schema(model, _OfAnswer)
         except PydanticUserError as error:
             raise SchemaError(
                 f"{model.__name__} has no JSON schema ({error.message.splitlines()[0]}); "
@@ -110,6 +111,14 @@ class AnswerSchema:
         description = made.pop("description", None)
         frozen = cast("Mapping[str, object]", freeze(made))
         return cls(model.__name__[:64], str(description or ""), frozen, strict)
+
+
+class _OfAnswer(SchemaGenerator):
+    """Refuses what cannot be kept as a value."""
+
+    @override
+    def generator_schema(self, schema: object) -> Never:
+        raise PydanticInvalidForJsonSchema("an Iterable can be read only once: declare a list")
 
 
 class _Strict:

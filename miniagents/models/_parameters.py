@@ -103,7 +103,7 @@ _MANY: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _NO_NAME: Final = inspect.Parameter.POSITIONAL_ONLY
 
 
-class _Schema(GenerateJsonSchema):
+class SchemaGenerator(GenerateJsonSchema):
     """A schema without titles, which only repeat the names of fields, and cost tokens."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as in its base
@@ -119,13 +119,15 @@ class _Schema(GenerateJsonSchema):
         return cast("object", super().encode_default(dft if fits else object()))
 
 
-def json_schema(model: type[BaseModel]) -> dict[str, object]:
+def json_schema(
+    model: type[BaseModel], generator: type[SchemaGenerator] = SchemaGenerator
+) -> dict[str, object]:
     """Return the JSON schema of a model, for a language model to read.
 
     Raises:
         pydantic.errors.PydanticUserError: there is no JSON schema for one of its types.
     """
-    schema: dict[str, object] = model.model_json_schema(schema_generator=_Schema)
+    schema: dict[str, object] = model.model_json_schema(schema_generator=generator)
     schema.pop("title", None)
     return schema
 

@@ -1,6 +1,6 @@
 """Tests of types of answers as JSON schemas."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any, Literal, cast
 
@@ -59,6 +59,10 @@ class Pair(BaseModel):
 
 class Anything(BaseModel):
     value: Any
+
+
+class Steps(BaseModel):
+    all: Iterable[str]
 
 
 class Ratio(BaseModel):
@@ -144,6 +148,7 @@ def test_types_that_contain_themselves() -> None:
         (BaseModel, "BaseModel has no fields for an answer"),
         (Words, "Words is not an object with fields"),
         (Ratio, "Ratio has no JSON schema"),
+        (Steps, r"Steps has no JSON schema \(an Iterable can be read only once: declare a list\)"),
         (int, "<class 'int'> is not a pydantic model"),
         (list[Place], r"list\[.*Place\] is not a pydantic model"),
     ],
