@@ -21,7 +21,7 @@ def name_of(function: object) -> str:
 
 
 def doc_of(function: object) -> str:
-    """Return the docstring of a function, also of a `partial` one; ``""`` if it has none.
+    """Return the docstring of a function, also of a `partial` one, or of ``__call__``; ``""`` if it has none.
 
     Args:
         function: what users gave to be called.
@@ -30,7 +30,11 @@ def doc_of(function: object) -> str:
         >>> doc_of(partial(name_of, 3)).partition(",")[0]
         'Return the name of a function'
     """
-    return inspect.getdoc(_whole(function)) or ""
+    function = _whole(function)
+    call: object = getattr(type(function), "__call__", None)  # noqa: B004 - its docstring is wanted
+    if function.__doc__ is type(function).__doc__ and inspect.isfunction(call) and call.__doc__:
+        return inspect.cleandoc(call.__doc__)  # an object of a class: its docstring may only say what it is
+    return inspect.getdoc(function) or ""
 
 
 def _whole(function: object) -> object:

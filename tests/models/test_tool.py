@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from random import Random
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -145,6 +145,33 @@ def add_to(total: int, number: int) -> int:
         number: to add
     """
     return total + number
+
+
+def test_objects_that_can_be_called() -> None:
+    """An object is told to a model by the docstring of its `__call__`, else by that of its class."""
+
+    class Search:
+        """A client of the search engine."""
+
+        def __call__(self, words: str) -> str:
+            """Search the web.
+
+            Args:
+                words: what to search for
+            """
+            return words
+
+    class Echo:
+        """Repeat words."""
+
+        def __call__(self, words: str) -> str:
+            return words
+
+    spec = tool(Search()).spec
+    assert "Search the web." == spec.description
+    assert spec.parameters["properties"] == {"words": {"type": "string", "description": "what to search for"}}
+    assert "Repeat words." == tool(Echo()).spec.description
+    assert "Add to the total." == tool(cache(add_to)).spec.description
 
 
 def test_partial_functions() -> None:
