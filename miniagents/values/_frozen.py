@@ -354,7 +354,7 @@ def made_of(kind: type[F], given: Mapping[str, object]) -> F:
 
     Args:
         kind: The class of the value; it has no constructor of its own.
-        given: The values by name.
+        given: The values by name; or by alias, as the constructor takes them.
 
     Raises:
         FreezeError: As the constructor.
@@ -371,12 +371,12 @@ def made_of(kind: type[F], given: Mapping[str, object]) -> F:
     plain = facts.plain
     filled = None if plain is None else plain.filled(given)
     if filled is None:
-        return kind.model_validate(dict(given))
+        return kind.model_validate(dict(given), by_name=True)
     fields, more = filled
     extra: FrozenMapping[str, object] = _EMPTY
     if more is not None:
         if not facts.reserved.isdisjoint(more) or not facts.special.isdisjoint(more):
-            return kind.model_validate(dict(given))
+            return kind.model_validate(dict(given), by_name=True)
         extra = FrozenMapping(more)
     made = kind.__new__(kind)
     _set(made, "__dict__", fields)

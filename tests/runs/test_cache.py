@@ -59,6 +59,30 @@ async def test_a_typed_answer_inside() -> None:
                 assert City(name="Oslo") == getattr(await cached.inquire("Hi").final, "parsed", None)
 
 
+class Place(BaseModel):
+    country: str = Field(alias="countryCode")
+
+
+class Visit(Message):
+    city: str = Field(alias="cityName")
+    place: Place
+
+
+@pytest.mark.parametrize("text", [None, "Hello"])
+async def test_aliases(text: str | None) -> None:
+    """A message whose fields have aliases, and those of a model in it, is the same from the cache."""
+    visit = Visit(text, cityName="Oslo", place=Place(countryCode="NO"))
+
+    @miniagent
+    async def visitor(ctx: InteractionContext[Message, Visit]) -> None:
+        ctx.reply(visit)
+
+    async with MiniAgents():
+        cached = visitor.around(cache())
+        for _ in range(2):
+            assert visit == await cached.inquire().final
+
+
 async def test_a_typed_answer_is_read_again() -> None:
     """A typed answer is the same from the cache, also if its validators do not take what they make."""
 
