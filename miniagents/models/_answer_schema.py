@@ -101,7 +101,7 @@ class AnswerSchema:
         if model is BaseModel or not model.__pydantic_fields__:
             raise SchemaError(f"{model.__name__} has no fields for an answer; add some.")
         try:
-            schema = json_schema(model, _OfAnswer)
+            schema = _with_root(json_schema(model, _OfAnswer), model.__name__)
         except PydanticUserError as error:
             raise SchemaError(
                 f"{model.__name__} has no JSON schema ({error.message.splitlines()[0]}); "
@@ -111,6 +111,21 @@ class AnswerSchema:
         description = made.pop("description", None)
         frozen = cast("Mapping[str, object]", freeze(made))
         return cls(model.__name__[:64], str(description or ""), frozen, strict)
+
+
+def _with_root(schema: dict[str, object], name: str) -> dict[str, object]:
+    """Return a schema that is written out at its root: no provider accepts a reference or a union there."""
+    reference = schema.pop("$ref", None)  # a type that contains itself has one
+    if reference is not None:
+        definitions = cast("Mapping[str, Mapping[str, object]]", schema["$defs"])
+        schema = {**definitions[_defined(reference)], **schema}
+    if schema.get("type") != "object":
+        raise SchemaError(f"{name} is not an object with fields; use a model that has it as a field.")
+    return schema
+
+
+def _defined(reference: object) -> str:
+    return str(reference).removeprefix("#/$defs/")
 
 
 class _OfAnswer(SchemaGenerator):
@@ -133,19 +148,10 @@ class _Strict:
     def whole(self) -> dict[str, object]:
         """Return the rewritten schema."""
         root = {key: value for key, value in self._schema.items() if key != "$defs"}
-        if "$ref" in root:  # a type that contains itself: its definition is the root as well
-            root = dict(self._definition(str(root["$ref"])))
-        if root.get("type") != "object":
-            raise SchemaError(
-                f"{self._name} is not an object with fields; use a model that has it as a field."
-            )
         made = self._rewritten(root, self._name, 1)
         if self._definitions:
             made["$defs"] = {name: self._rewritten(each, name, 1) for name, each in self._definitions.items()}
         return made
-
-    def _definition(self, reference: str) -> Mapping[str, object]:
-        return self._definitions[reference.removeprefix("#/$defs/")]
 
     def _rewritten(self, schema: Mapping[str, object], path: str, level: int) -> dict[str, object]:
         if level > _MOST_LEVELS:
@@ -196,7 +202,7 @@ class _Strict:
         """Replace a reference with other keys beside it by its definition: providers refuse such keys."""
         if "$ref" not in made or len(made) == 1:
             return made
-        definition = self._rewritten(self._definition(str(made.pop("$ref"))), path, level)
+        definition = self._rewritten(self._definitions[_defined(made.pop("$ref"))], path, level)
         return {**definition, **made}
 
 
@@ -204,7 +210,7 @@ def _references(schema: object) -> frozenset[str]:
     """Return the names of the definitions to which a schema refers, at any depth."""
     if isinstance(schema, Mapping):
         items = cast("Mapping[str, object]", schema).items()
-        named = {str(value).removeprefix("#/$defs/") for key, value in items if key == "$ref"}
+        named = {_defined(value) for key, value in items if key == "$ref"}
         return frozenset(named).union(*(_references(value) for _, value in items))
     if isinstance(schema, tuple):
         return frozenset[str]().union(*map(_references, cast("tuple[object, ...]", schema)))

@@ -169,6 +169,16 @@ def test_any_schema_goes_as_a_tool() -> None:
     }
 
 
+def test_the_root_of_a_tool() -> None:
+    """The arguments of a tool are an object: so is the root of a type that contains itself, and no list."""
+    tree = plain(AnswerSchema.of(Tree, strict=False).schema)
+    assert isinstance(tree, dict)
+    assert "object" == tree["type"]
+    assert "$ref" not in tree
+    with pytest.raises(SchemaError, match="Words is not an object with fields"):
+        AnswerSchema.of(Words, strict=False)
+
+
 def test_too_deep() -> None:
     """A type that is nested too deep is refused, with the place."""
     with pytest.raises(SchemaError, match="nested more than 10 levels deep"):
