@@ -32,6 +32,7 @@ SINCE_0_2 = frozenset(
         "answer_question",
         "approval",
         "ask",
+        "open_journal",
         "open_questions",
         "CallRecords",
         "CallStore",

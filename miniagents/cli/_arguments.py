@@ -27,7 +27,7 @@ from miniagents.messages import Messages
 from miniagents.utils import strip_control
 
 from ._help import HelpFormatter, adder
-from ._journal import JournalOptions, add_journal, journal_options
+from ._journal import JournalOptions, add_journal, journal_name, journal_options
 from ._map_arguments import MapOptions, add_map, map_options
 
 
@@ -168,7 +168,7 @@ class ServeOptions(ModelOptions):
         no_token: clients need no token.
         names: the host names of proxies in front of the server.
         history: the file that keeps the conversations, None to keep nothing.
-        journal: the file that keeps what runs do, None for one next to the history.
+        journal: the name of what keeps what runs do, None for one next to the history.
         reload: whether to restart when the code changes.
         open: whether to open the page in a browser.
     """
@@ -180,7 +180,7 @@ class ServeOptions(ModelOptions):
     no_token: bool = False
     names: tuple[str, ...] = ()
     history: Path | None = None
-    journal: Path | None = None
+    journal: str | Path | None = None
     reload: bool = False
     open: bool = False
 
@@ -282,11 +282,6 @@ def parse_arguments(
     add_map(command("map", help="send each row of a file to an agent or a model, and write the answers"))
     add_journal(command("journal", help="show, export or prune the calls that a job has recorded"))
     given = parser.parse_args(words)
-    if str(getattr(given, "journal", "")).startswith(("postgresql:/", "postgres:/")):
-        raise BadInputError(
-            f"--journal: {given.command} keeps its journal in a file, not in a database; give the path of "
-            f"one, or use PostgresJournal(...) in a program (see {parser.prog} {given.command} --help)"
-        )
     try:
         if given.command == "map":
             return map_options(given, words)
@@ -322,7 +317,6 @@ def _talk_options(given: argparse.Namespace) -> ChatOptions | ServeOptions:
             raise BadInputError("--host is empty; leave it out to serve only this machine")
         given.token = None if given.no_token else _token_in(given.token)
         given.names = tuple(given.name)
-        given.journal = None if given.journal is None else _path("--journal", given.journal)
     return kind(**{each.name: getattr(given, each.name) for each in fields(kind)})
 
 
@@ -365,8 +359,9 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     keeping("--no-history", "keep nothing when the server ends")
     add(
         "--journal FILE",
-        "SQLite file that keeps what runs do, so that they continue after a restart (default: next to "
-        "--history, such as CHAT.journal)",
+        "SQLite file that keeps what runs do, so that they continue after a restart, or the address of a "
+        "Postgres database (default: next to --history, such as CHAT.journal)",
+        type=journal_name,
     )
     add("--reload", "restart the server when a Python file in the current folder changes")
     add("--open", "open the page in the browser")

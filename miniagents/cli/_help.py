@@ -4,6 +4,7 @@ import argparse
 import textwrap
 from collections.abc import Callable
 from itertools import groupby
+from pathlib import Path
 from typing import Protocol
 
 from typing_extensions import override
@@ -58,3 +59,17 @@ def adder(group: _Group) -> Callable[..., None]:
         group.add_argument(*options, help=text, **more)
 
     return add
+
+
+def path(text: str) -> Path:
+    """The type of an option that names a file.
+
+    Args:
+        text: as it was given.
+
+    Raises:
+        argparse.ArgumentTypeError: it cannot be the name of a file.
+    """
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError("it needs the name of a file")
+    return Path(text)

@@ -22,6 +22,7 @@ from miniagents.ext.journal import (
     StoredCall,
     answer_question,
     events_of_run,
+    open_journal,
     open_questions,
 )
 from miniagents.ext.timeline import Timeline
@@ -29,7 +30,7 @@ from miniagents.runs import cassette_of_run
 from miniagents.tools import Allow, Reject
 from miniagents.utils import strip_control
 
-from ._help import HelpFormatter, adder
+from ._help import HelpFormatter, adder, path
 
 _EPILOG: Final = """\
 Examples:
@@ -233,6 +234,18 @@ def _arguments(text: str) -> Allow:
     return Allow(cast("dict[str, object]", given))
 
 
+def journal_name(text: str) -> str | Path:
+    """The type of `--journal`: the address of a database, or the path of a file.
+
+    Args:
+        text: as it was given.
+
+    Raises:
+        argparse.ArgumentTypeError: it is neither.
+    """
+    return text if PostgresJournal.is_address(text) else path(text)
+
+
 def journal_options(given: argparse.Namespace) -> JournalOptions:
     """The parsed arguments as checked options.
 
@@ -363,21 +376,13 @@ def journal_at(place: str) -> Journal | PostgresJournal:
     Raises:
         JournalError: it cannot be used, or a package for it is not installed.
     """
-    if _is_address(place):
-        try:
-            return PostgresJournal(place)
-        except ImportError as error:
-            raise JournalError(str(error)) from None
-    next(Journal.read_calls(place), None)  # an error if it is no journal, so that none is created
-    return Journal(place)
-
-
-def _is_address(place: str) -> bool:
-    return place.startswith(("postgresql://", "postgres://"))
+    if not PostgresJournal.is_address(place):
+        next(Journal.read_calls(place), None)  # an error if it is no journal, so that none is created
+    return open_journal(place)
 
 
 def _calls(place: str) -> Iterator[StoredCall]:
-    if not _is_address(place):
+    if not PostgresJournal.is_address(place):
         yield from Journal.read_calls(place)
         return
     with journal_at(place) as journal:

@@ -35,6 +35,7 @@ from miniagents.ext.jobs import (
 from miniagents.ext.journal import JournalError
 from miniagents.messages import Message
 from miniagents.types import ModelAgent
+from miniagents.utils import redact_keys
 
 from ._arguments import BadInputError, ModelOptions, check_base_url, complain
 from ._estimate import Estimate, sample_of
@@ -68,7 +69,7 @@ class MapJob:
         source: the rows.
         message: makes the text to send from a row; None to send the row itself.
         out: the file to write; None for stdout, or for an estimate without one.
-        journal: the file that keeps the answers; None if they are not kept.
+        journal: the file, or the address of the database, that keeps the answers; None if they are not kept.
         errors: the file for the rows that failed; None for none.
         head: the head of the cluster whose workers answer; None without a cluster.
         progress: the last report of the progress; None if no row was sent yet.
@@ -80,7 +81,7 @@ class MapJob:
     source: RowSource
     message: Template | None
     out: Path | None
-    journal: Path | None
+    journal: str | Path | None
     errors: Path | None
     head: ClusterHead | None = None
     progress: Progress | None = None
@@ -288,7 +289,7 @@ class MapJob:
             kept = "only OUT has answers" if self.options.out == _STDIN else "the answers are lost"
             complain(f"{kept}, and the job cannot continue; give --journal FILE to keep all answers.")
             return
-        kept = f"the answers so far are in {self.journal}."
+        kept = self._shown(f"the answers so far are in {self.journal}.")
         match stopped:
             case None | "declined":
                 complain(f"{kept} Continue with: {self._command()}")
@@ -312,7 +313,12 @@ class MapJob:
             is_value = len(changed) > 1 and at > 0 and words[at - 1] == changed[0]
             if not is_value and name not in changed and not (changed == _RETRY and name == "--refresh"):
                 kept.append(word)
-        return shlex.join(("miniagents", *kept, *changed, *words[end:]))
+        return self._shown(shlex.join(("miniagents", *kept, *changed, *words[end:])))
+
+    def _shown(self, text: str) -> str:
+        """Hide the password in the address of a journal."""
+        name = str(self.journal)
+        return text if isinstance(self.journal, Path) else text.replace(name, redact_keys(name))
 
 
 def _reason(error: Exception) -> str:
@@ -394,7 +400,8 @@ def _prepared(options: MapOptions, environ: Mapping[str, str], stack: ExitStack)
     if out is not None:
         journal = journal or out.with_name(f"{out.name}.journal")
         errors = errors or out.with_name(f"{out.name}.errors.jsonl")
-    _check_files(options, {"-o": out, "--journal": journal, "--errors": errors})
+    kept = journal if isinstance(journal, Path) else None
+    _check_files(options, {"-o": out, "--journal": kept, "--errors": errors})
     check_columns(options, message, source)
     with whole_imports():
         agent, base_url = _answerer(options, environ, message)

@@ -10,7 +10,8 @@ from typing import Final, Literal, TypeAlias
 
 from miniagents.parts import Usage
 
-from ._help import adder
+from ._help import adder, path
+from ._journal import journal_name
 
 ProgressForm: TypeAlias = Literal["auto", "bar", "plain", "none"]
 """How the command shows the progress of a job."""
@@ -80,7 +81,7 @@ class MapOptions:
         budget: the most that all runs may cost, in dollars; None for no limit.
         price: returns the dollars of tokens; None for the price list.
         estimate: how many rows an estimate sends; None to send all rows.
-        journal: the file that keeps the answers; None for the default.
+        journal: the file, or the address of the database, that keeps the answers; None for the default.
         version: the version of the agent.
         refresh: whether to send rows again that have an answer.
         retry_failed: whether to send rows again that have failed.
@@ -116,7 +117,7 @@ class MapOptions:
     budget: Decimal | None = None
     price: Callable[[Usage, str, str | None], Decimal] | None = None
     estimate: int | None = None
-    journal: Path | None = None
+    journal: str | Path | None = None
     version: str = "1"
     refresh: bool = False
     retry_failed: bool = False
@@ -237,8 +238,9 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     kept, again = adder(group), adder(group.add_mutually_exclusive_group())
     kept(
         "--journal FILE",
-        "file that keeps the answers, so that the job can continue (default: OUT.journal; none if OUT is -)",
-        type=_path,
+        "file that keeps the answers, so that the job can continue, or the address of a Postgres database "
+        "(default: OUT.journal; none if OUT is -)",
+        type=journal_name,
     )
     kept(
         "--version TEXT",
@@ -256,7 +258,7 @@ def add_map(parser: argparse.ArgumentParser) -> None:
         "what the journal keeps of each prompt: a hash, or its text (default: %(default)s)",
         choices=("hash", "text"),
     )
-    kept("--errors FILE", "file for the rows that failed (default: OUT.errors.jsonl)", type=_path)
+    kept("--errors FILE", "file for the rows that failed (default: OUT.errors.jsonl)", type=path)
     kept(
         "--max-failures N",
         "stop when more rows than this have failed: a number such as 100, or a share such as 10%%, "
@@ -305,12 +307,6 @@ def map_options(given: argparse.Namespace, words: Sequence[str]) -> MapOptions:
     given.system = given.system or None
     given.replicas = given.replicas or 4
     return MapOptions(**{each.name: getattr(given, each.name) for each in fields(MapOptions)})
-
-
-def _path(name: str) -> Path:
-    if not name or "\0" in name:
-        raise argparse.ArgumentTypeError("it needs the name of a file")
-    return Path(name)
 
 
 def _number(text: str) -> int:

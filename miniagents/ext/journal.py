@@ -26,7 +26,7 @@ from miniagents.runs import (
     send_event,
 )
 
-from ._journal import Journal, PostgresJournal, StoredCall
+from ._journal import Journal, PostgresJournal, StoredCall, open_journal
 
 __all__ = [
     "CallKey",
@@ -47,6 +47,7 @@ __all__ = [
     "answer_question",
     "durable",
     "events_of_run",
+    "open_journal",
     "open_questions",
     "recorded",
     "send_event",

@@ -83,7 +83,7 @@ def test_every_option_is_taken() -> None:
         (["chat", "--mod", "eliza"], "unrecognized arguments: --mod "),
         (["chat", "--no-history", "--history", "x"], "not allowed with argument"),
         (["chat", "--history", ""], "--history needs the name of a file"),
-        (["serve", "--journal", "postgres://h/d"], "use PostgresJournal(...) in a program (see "),
+        (["serve", "--journal", ""], "argument --journal: it needs the name of a file (see "),
         (["chat", "--history", "a\0b"], "--history needs the name of a file"),
     ],
 )

@@ -1,5 +1,6 @@
 """``miniagents map``, with agents of a module of the user's own."""
 
+import asyncio
 import io
 import json
 import shlex
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from miniagents.cli import main
+from miniagents.testing import scripted_model
+from tests.support.pages import page_of
+from tests.support.postgres import postgres_server
 from tests.support.sse_server import refused_url
 
 REVIEWS = Path(__file__).parents[2] / "examples" / "reviews.csv"
@@ -385,7 +389,7 @@ WRONG = [
         "already has a column 'id'; give the column of answers another name with --output-column",
     ),
     (f"{JOB} --journal no/j", "--journal: the folder no does not exist"),
-    (f"{JOB} --journal postgresql://localhost:1/x", "--journal: map keeps its journal in a file, not in a"),
+    (f"{JOB} --journal postgresql://127.0.0.1:1/x", "The journal in Postgres (schema miniagents) cannot be"),
     (f"{JOB} --journal rows.jsonl", "--journal: rows.jsonl is also the file of INPUT"),
     (f"{JOB} --errors ./o.jsonl", "--errors: o.jsonl is also the file of -o"),
     (f"{JOB} --errors ''", "--errors: it needs the name of a file"),
@@ -618,3 +622,34 @@ def test_a_column_that_comes_late(judges: str, capsys: pytest.CaptureFixture[str
     assert 2 == main(["map", f"{judges}:paid", "late.jsonl", "-o", "out.jsonl", "--text-column", "text"])
     assert "late.jsonl, row 2 already has a column 'output'" in capsys.readouterr().err
     assert asked_of(judges) == []
+
+
+@pytest.mark.gate("starts Postgres")
+async def test_a_database_as_the_journal(
+    judges: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The address of a database is a journal for map, serve and journal; no line has its password."""
+
+    async def told(*words: str) -> tuple[int, str]:
+        code, (out, err) = await asyncio.to_thread(main, words), capsys.readouterr()
+        assert "open-sesame" not in err
+        return code, out + err
+
+    with postgres_server() as address:
+        place = address.replace("postgresql:///", "postgresql://tests:open-sesame@/")
+        rows = ["rows.jsonl", "-o", "out.jsonl", "--journal", place, "--prompt"]
+        code, said = await told("map", f"{judges}:shout", *rows, "Is {text} good?")
+        assert 3 == code
+        assert "--journal 'postgresql://tests:[redacted]@/postgres?" in said
+        await told("map", f"{judges}:paid", *rows, "Is {text} good?")
+        code, said = await told("map", f"{judges}:paid", *rows, "Is {text} bad?")
+        assert 2 == code
+        assert "The journal has 4 answers of PAID, and none of them fits a row of this job" in said
+        code, said = await told("journal", "show", place)
+        assert 0 == code
+        assert " calls, 1 of them failed, 0.0 MB" in said
+        async with page_of(scripted_model("Hello!"), tmp_path, journal=place) as page:
+            run = await page.begin(await page.thread(), text="Hi")
+            assert "finished" == (await page.told(run))[-1]["how"]
+        code, said = await told("journal", "runs", place)
+        assert (0, 1) == (code, said.count(f" {run} "))

@@ -76,6 +76,7 @@ async def page_of(
     token: str | None = None,
     names: tuple[str, ...] = (),
     files: Path | None = None,
+    journal: str | None = None,
 ) -> AsyncGenerator[Page]:
     """Serve an agent until the block ends.
 
@@ -85,12 +86,12 @@ async def page_of(
         token: what clients have to know.
         names: of a server in front of it.
         files: of the page; None for those that come with the package.
+        journal: the name of its journal; None for a file beside the history.
     """
     place = Place("127.0.0.1", 0, token, names)
     more = {} if files is None else {"page": files}
-    serving = Serving(
-        agent=agent, about=About("POET", "m-1", "Hello, I am a poet."), history=folder / "CHAT.db", **more
-    )
+    about = About("POET", "m-1", "Hello, I am a poet.")
+    serving = Serving(agent=agent, about=about, history=folder / "CHAT.db", journal=journal, **more)
     with listen(place) as listener:
         address, port = listener.getsockname()
         async with page_app(serving, place, address, port) as app, answering(config_of(app), listener):

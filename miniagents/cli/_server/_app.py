@@ -24,7 +24,7 @@ except ModuleNotFoundError as _error:
 
 from miniagents import MiniAgent, MiniAgents
 from miniagents.ext.chat_history_sqlite import ChatHistorySQLite
-from miniagents.ext.journal import Journal, JournalError
+from miniagents.ext.journal import JournalError, RunStore, open_journal
 from miniagents.ext.web import Runs, chat_routes
 from miniagents.ext.web_guard import Guard
 from miniagents.messages import Message
@@ -84,7 +84,7 @@ class Serving:
         agent: the agent that answers.
         about: what the page shows about it.
         history: the file that keeps the conversations; None to keep them until the server ends.
-        journal: the file that keeps what runs do; None for a file next to the history.
+        journal: the name of what keeps what runs do; None for a file next to the history.
         page: the folder with the files of the page.
 
     Example:
@@ -96,7 +96,7 @@ class Serving:
     agent: MiniAgent[Message, Message, ...]
     about: About
     history: Path | None = None
-    journal: Path | None = None
+    journal: str | Path | None = None
     page: Traversable = FOLDER
 
 
@@ -157,7 +157,7 @@ def _reason(error: Exception) -> str:
     return f"The agent failed: {cut}"
 
 
-async def _files(serving: Serving, stack: ExitStack) -> tuple[ChatHistorySQLite, Journal]:
+async def _files(serving: Serving, stack: ExitStack) -> tuple[ChatHistorySQLite, RunStore]:
     """The history and the journal; without a history, they are in a temporary folder.
 
     Raises:
@@ -170,7 +170,7 @@ async def _files(serving: Serving, stack: ExitStack) -> tuple[ChatHistorySQLite,
     history = ChatHistorySQLite(file)
     try:
         await history.check()
-        return history, stack.enter_context(Journal(serving.journal or journal_beside(file)))
+        return history, stack.enter_context(open_journal(serving.journal or journal_beside(file)))
     except (OSError, JournalError) as error:
         raise ServeError(str(error)) from error
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Final, Literal, Never, cast
+from typing import IO, Final, Literal, Never, TypeAlias, cast
 
 from pydantic import BaseModel
 from typing_extensions import Unpack
@@ -34,7 +34,7 @@ from miniagents.types import ParsedMessage, Stage
 from miniagents.values import text_of_error
 
 from .._file_lock import lock_file
-from ..journal import CallKey, CallRecords, Journal, JournalEntry
+from ..journal import CallKey, CallRecords, Journal, JournalEntry, PostgresJournal
 from ._calls import COUNTS, Figures, Json
 from ._failures import TooManyFailuresError
 from ._formats import (
@@ -60,6 +60,7 @@ from ._sources import batches_of
 
 ADDABLE: Final = ("finish", "usage", "cost")
 
+_Listed: TypeAlias = Journal | PostgresJournal  # which list their calls
 _PLAIN: Final = frozenset({Message, UserMessage, AssistantMessage, SystemMessage, ToolMessage, ErrorMessage})
 _LOG: Final = logging.getLogger("miniagents.ext.jobs")
 _MANY: Final = 0.1  # of the rows: so many answers are those of a job, and not only of an estimate
@@ -136,8 +137,10 @@ async def map_file(
                     "or give another path."
                 ) from None
         journal = settings.open_journal(stack)
-        if not isinstance(journal, Journal) and (journal is not None or isinstance(out, Path)):
-            raise TypeError("map_file needs a journal in a file; leave journal= out, or give a path.")
+        if not isinstance(journal, _Listed) and (journal is not None or isinstance(out, Path)):
+            raise TypeError(
+                "map_file needs a journal in a file or in Postgres; leave journal= out, or give its name."
+            )
         job = Job(
             bound,
             cast("AsyncGenerator[list[FileRow]]", batches_of(rows)),
@@ -184,7 +187,7 @@ class _FileJob:
     rows: RowSource
     out: Path | IO[bytes]
     form: FileForm
-    journal: Journal | None
+    journal: _Listed | None
     columns: Mapping[str, str]
     row_id: str | None
     confirm: Callable[[str], bool] | None
@@ -306,8 +309,8 @@ class _FileJob:
             return True  # nothing was paid, or the journal is new
         price = "" if cost is None else f", for about {float(cost) / answers * total:,.2f} dollars"
         text = (
-            f"The journal {journal.path} has {answers:,} answers of {self.job.records.function.name}, "
-            "and none of them fits a row of this job: its prompt, model, id or another option has changed. "
+            f"The journal has {answers:,} answers of {self.job.records.function.name}, and none of them fits "
+            "a row of this job: its prompt, model, id or another option has changed. "
             f"All {total:,} rows are sent and paid again{price} ({tokens // answers * total:,} tokens)."
         )
         if self.confirm is None or answers < total * _MANY:
@@ -315,7 +318,7 @@ class _FileJob:
             return True
         return self.confirm(text)
 
-    async def _knows_an_answer(self, journal: Journal) -> bool:
+    async def _knows_an_answer(self, journal: _Listed) -> bool:
         """Whether the journal is empty, or has an answer for a row of this job.
 
         A row that failed does not count: one that cannot be sent fails in the same way for each prompt.
@@ -332,7 +335,7 @@ class _FileJob:
             index += len(calls)
         return not index
 
-    def _answers(self, journal: Journal) -> tuple[int, Decimal | None, int]:
+    def _answers(self, journal: _Listed) -> tuple[int, Decimal | None, int]:
         """Return how many answers of this agent the journal has, and their cost and tokens."""
         answers, cost, tokens, known = 0, Decimal(), 0, True
         function = self.job.records.function

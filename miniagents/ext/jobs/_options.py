@@ -14,7 +14,7 @@ from miniagents.messages import Message
 from miniagents.parts import Usage
 from miniagents.values import check_count, is_limit
 
-from ..journal import CallRecords, CallStore, Journal
+from ..journal import CallRecords, CallStore, open_journal
 from ..usage import RunUsage, dollars
 from ._failures import ACCEPTABLE
 from ._rows import Progress
@@ -58,7 +58,7 @@ class JobOptions(TypedDict, total=False):
     The page "Data jobs" has their details.
 
     Attributes:
-        journal, keep, name, version: keeps the answers, or its path; what of messages; of the calls.
+        journal, keep, name, version: keeps the answers, or its name; what of messages; of the calls.
         message_classes: of replies that the agent does not declare.
         concurrency, retries, limits: rows at once (64); retries of a row (3); how fast to call.
         budget, price: dollars for all runs on the journal; the price of tokens.
@@ -150,13 +150,13 @@ class JobSettings:
         return cls(**options)
 
     def open_journal(self, stack: ExitStack) -> CallStore | None:
-        """Return the journal; if it is a path, open it and close it with the stack.
+        """Return the journal; if it is a name, open it and close it with the stack.
 
         Raises:
             JournalError: it cannot be opened.
         """
         if isinstance(self.journal, str | Path):
-            return stack.enter_context(Journal(self.journal, keep=self.keep))
+            return stack.enter_context(open_journal(self.journal, keep=self.keep))
         return self.journal
 
     def records(self, agent: MiniAgent[Message, Message]) -> CallRecords:

@@ -361,7 +361,7 @@ async def test_what_cannot_work_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"a": 1}\n')
     with pytest.raises(ValueError, match=r"in.jsonl has no column 'key'; its columns are a"):
         await map_file(noting(asked), tmp_path / "in.jsonl", tmp_path / "out.jsonl", id="key")
-    with pytest.raises(TypeError, match=r"map_file needs a journal in a file"):
+    with pytest.raises(TypeError, match=r"map_file needs a journal in a file or in Postgres"):
         await map_file(noting(asked), tmp_path / "in.jsonl", tmp_path / "out.jsonl", journal=MemoryJournal())
     with pytest.raises(TypeError, match=r"A row is of type int, .*; give message="):
         async with MiniAgents():

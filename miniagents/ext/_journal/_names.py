@@ -1,0 +1,33 @@
+"""``open_journal``: a journal from its name, which is a path or the address of a database."""
+
+from pathlib import Path
+
+from miniagents.runs import JournalError
+
+from ._codec import Keep
+from ._postgres import PostgresJournal
+from ._sqlite import Journal
+
+
+def open_journal(place: str | Path, *, keep: Keep = "hash") -> Journal | PostgresJournal:
+    """Open a journal by its name, as the command line and jobs do: that of a file, or of a database.
+
+    Args:
+        place: a path, or an address such as ``postgresql://user@host/database``; a `Path` is always a file.
+        keep: of messages: ``"hash"`` or ``"text"``.
+
+    Raises:
+        JournalError: the journal cannot be used, or psycopg is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, open_journal(f"{folder}/app.journal") as journal:
+        ...     type(journal).__name__
+        'Journal'
+    """
+    if not PostgresJournal.is_address(place):
+        return Journal(place, keep=keep)
+    try:
+        return PostgresJournal(str(place), keep=keep)
+    except ModuleNotFoundError as error:
+        raise JournalError(str(error)) from None
