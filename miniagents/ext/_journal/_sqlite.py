@@ -108,7 +108,8 @@ class SQLiteDatabase(Database):
                 )
             self._lock = os.open(beside, _FLAGS, PRIVATE)
         except OSError as error:
-            raise JournalError(f"The journal {path} cannot be opened: {error.strerror or error}.") from None
+            reason = error.strerror or str(error)
+            raise JournalError(f"The journal {path} cannot be opened: {reason}{_advice(path)}.") from None
         try:
             self._connection = self._open()
         except BaseException:
@@ -137,7 +138,7 @@ class SQLiteDatabase(Database):
             )
         except OSError as error:
             reason = error.strerror or str(error)
-        raise JournalError(f"The journal {self._path} cannot be opened: {reason}.")
+        raise JournalError(f"The journal {self._path} cannot be opened: {reason}{_advice(self._path)}.")
 
     @property
     @override
@@ -216,6 +217,13 @@ def _file_system(folder: Path) -> str:
     return next((line.partition(" - ")[2].split()[0] for line in mounts if line.split()[2] == place), "")
 
 
+def _advice(path: Path) -> str:
+    """What to do with a journal beside which SQLite can make no files; empty if it can."""
+    if os.access(path.parent, os.W_OK) or not path.is_file():
+        return ""
+    return f"; its folder cannot be written, so copy it, with {path.name}-wal, to one where you may write"
+
+
 def _page(path: Path, statement: str, last: int) -> list[tuple[object, ...]]:
     """Return some calls of a file; it is closed between two pages.
 
@@ -224,11 +232,10 @@ def _page(path: Path, statement: str, last: int) -> list[tuple[object, ...]]:
     """
     if not path.is_file():
         raise JournalError(f"The journal {path} does not exist.")
-    address, advice = f"file:{quote(str(path))}?mode=ro", ""
-    if not os.access(path.parent, os.W_OK):  # SQLite makes files beside it, unless it is immutable
+    address = f"file:{quote(str(path))}?mode=ro"
+    if advice := _advice(path):  # SQLite makes files beside it, unless it is immutable
         ahead = path.with_name(f"{path.name}-wal")
         address += "" if ahead.is_file() and ahead.stat().st_size else "&immutable=1"
-        advice = f"; its folder cannot be written, so copy it, with {ahead.name}, to one where you may write"
     try:
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
             if number_of(connection, "application_id") != _FORM.application:
