@@ -24,6 +24,7 @@ MOST_OF_0_2 = 200
 SINCE_0_2 = frozenset(
     {
         "Allow",
+        "JSON",
         "Question",
         "QuestionAnswered",
         "QuestionAsked",

@@ -11,7 +11,7 @@ from statistics import fmean, linear_regression, stdev
 from typing import Final, TypeVar
 
 from miniagents.ext.jobs import Progress, Row, RowSource
-from miniagents.values import text_of_error
+from miniagents.utils import redact_keys
 
 from ._progress import duration, error_text, money
 
@@ -123,7 +123,7 @@ class Estimate:
             self.cached += row.cached
             self.answered += row.error is None
             if row.error is not None:
-                self.error = f"{type(row.error).__name__}: {text_of_error(row.error)}"
+                self.error = f"{type(row.error).__name__}: {redact_keys(row.error)}"
             if row.cost is not None:
                 self.costs.append(float(row.cost))
             self.sent.append(row.usage.input_tokens or 0)

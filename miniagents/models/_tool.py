@@ -41,7 +41,7 @@ from miniagents.values import (
     doc_of,
     is_limit,
     name_of,
-    text_of_error,
+    redact_keys,
     unaliased,
 )
 
@@ -131,7 +131,7 @@ def error_text(error: Exception) -> str:
         >>> error_text(ValueError("no such city"))
         'ValueError: no such city'
     """
-    text = text_of_error(error)
+    text = redact_keys(error)
     name = type(error).__name__
     return f"{name}: {text}" if text else name
 

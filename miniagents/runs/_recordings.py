@@ -34,7 +34,7 @@ from miniagents.values import (
     PartValue,
     ResponseHeaders,
     part_from_data,
-    text_of_error,
+    redact_keys,
 )
 
 from ._message_records import Json, Record, Registry
@@ -153,7 +153,7 @@ def error_data(error: BaseException) -> dict[str, Json]:
         >>> error_data(ValueError("no"))
         {'type': 'ValueError', 'text': 'no'}
     """
-    data: dict[str, Json] = {"type": type(error).__name__, "text": text_of_error(error)}
+    data: dict[str, Json] = {"type": type(error).__name__, "text": redact_keys(error)}
     kind = next((each for each in type(error).__mro__ if each in _FIELDS), None)
     if kind is not None:
         data |= {name: cast("Json", getattr(error, name)) for name in _FIELDS[kind]}

@@ -70,7 +70,7 @@ from ._parts import (
     ToolResult,
     Usage,
 )
-from ._redact import SafeErrors, is_secret_name, label_of, misfit, redact_keys, safe_traceback, text_of_error
+from ._redact import SafeErrors, is_secret_name, label_of, misfit, redact_keys, safe_traceback
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._template import named_fields
 
@@ -172,7 +172,6 @@ __all__ = [
     "safe_traceback",
     "set_partial_text",
     "strip_control",
-    "text_of_error",
     "tokens_in",
     "unaliased",
 ]

@@ -67,37 +67,28 @@ _INTRODUCED = r"""(?ix)
     """
 
 
-def redact_keys(text: str) -> str:
+def redact_keys(text: str | BaseException) -> str:
     """Return the text with everything that looks like a credential replaced by ``[redacted]``.
 
     Args:
-        text: Any text, for example the body of a provider's error response.
+        text: Any text, for example the body of a provider's error response; or an error, of whose text that
+            is to be returned, also if its class cannot make one.
 
     Example:
         >>> redact_keys("Incorrect API key provided: sk-abcdef123456. See the docs.")
         'Incorrect API key provided: [redacted] See the docs.'
     """
-    told = re.sub(_BLOCK, _MARK, text, flags=re.DOTALL)
+    told = re.sub(_BLOCK, _MARK, text if isinstance(text, str) else _text_of(text), flags=re.DOTALL)
     for form in (_IN_ADDRESS, _IN_QUERY, _INTRODUCED):
         told = re.sub(form, _hidden, told)
     return re.sub(_KEY, _MARK, told)
 
 
-def text_of_error(error: BaseException) -> str:
-    """Return the text of an error without credentials; also of one whose class cannot make its text.
-
-    Args:
-        error: any.
-
-    Example:
-        >>> text_of_error(ValueError("no"))
-        'no'
-    """
+def _text_of(error: BaseException) -> str:
     try:
-        text = str(error)
+        return str(error)
     except Exception as failure:  # noqa: BLE001 - of a class of the user
-        text = f"(its text cannot be made: {type(failure).__name__})"
-    return redact_keys(text)
+        return f"(its text cannot be made: {type(failure).__name__})"
 
 
 def _hidden(found: re.Match[str]) -> str:

@@ -112,12 +112,6 @@ EXTENSIONS_NEED: Final = MappingProxyType(
         "miniagents.ext.web._routes: miniagents.values.check_seconds": "the same",
         "miniagents.ext.web._runs: miniagents.values.check_count": "the same",
         "miniagents.ext.web._runs: miniagents.values.check_seconds": "the same",
-        "miniagents.ext.ray._errors: miniagents.values.text_of_error": (
-            "an error whose class cannot make its text is told as any other; users get the error itself"
-        ),
-        "miniagents.ext.jobs._map_file: miniagents.values.text_of_error": "the same",
-        "miniagents.ext.jobs._meter: miniagents.values.text_of_error": "the same",
-        "miniagents.cli._estimate: miniagents.values.text_of_error": "the same",
     }
 )
 """What they need besides, and why: each `importer: what it imports`."""

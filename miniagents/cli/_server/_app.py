@@ -152,7 +152,7 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
 
 def _reason(error: Exception) -> str:
     """The sentence for the page of a user who runs the server alone."""
-    text = " ".join(strip_control(redact_keys(f"{type(error).__name__}: {error}".removesuffix(": "))).split())
+    text = " ".join(strip_control(f"{type(error).__name__}: {redact_keys(error)}".removesuffix(": ")).split())
     cut = text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
     return f"The agent failed: {cut}"
 

@@ -1,6 +1,5 @@
 """The routes that the page calls: conversations, runs, timelines, login."""
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from starlette.routing import Route
 from miniagents.ext.chat_history_sqlite import HistoryThread
 from miniagents.ext.journal import JournalError, RunStore, events_of_run
 from miniagents.ext.timeline import Timeline
-from miniagents.ext.web import RequestError, json_body, refusing
+from miniagents.ext.web import JSON, RequestError, json_body, refusing
 from miniagents.ext.web_guard import Guard
 
 from ._messages import shown
@@ -99,14 +98,14 @@ class _Api:
 
     async def info(self, _: Request) -> Response:
         """Return what the page shows about the agent."""
-        return _json({**asdict(self.about), "version": version("miniagents")})
+        return JSON({**asdict(self.about), "version": version("miniagents")})
 
     async def list_threads(self, request: Request) -> Response:
         """Return one page of the list of conversations."""
         limit = _number(request, "limit", _THREADS, _MOST_THREADS)
         found, after = await self.threads.listed(request.query_params.get("before"), limit)
         listed = [_listed(each) | {"run": self.threads.run_of(each.name)} for each in found]
-        return _json({"threads": listed, "next": after})
+        return JSON({"threads": listed, "next": after})
 
     async def make(self, request: Request) -> Response:
         """Create an empty conversation."""
@@ -114,20 +113,20 @@ class _Api:
             request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
         )
         body = {} if empty else await json_body(request)
-        return _json({"id": await self.threads.make(_title(body, "") if body else "")}, 201)
+        return JSON({"id": await self.threads.make(_title(body, "") if body else "")}, 201)
 
     async def read(self, request: Request) -> Response:
         """Return a conversation."""
         thread, messages, run = await self.threads.read(_named(request, "thread"))
         kept = await self.threads.kept_runs(messages)
         found = shown(messages, kept.__contains__)
-        return _json({"id": thread.name, "title": thread.title, "messages": found, "run": run})
+        return JSON({"id": thread.name, "title": thread.title, "messages": found, "run": run})
 
     async def rename(self, request: Request) -> Response:
         """Give a conversation a title."""
         title = _title(await json_body(request))
         await self.threads.rename(_named(request, "thread"), title)
-        return _json({"id": _named(request, "thread"), "title": title})
+        return JSON({"id": _named(request, "thread"), "title": title})
 
     async def remove(self, request: Request) -> Response:
         """Delete a conversation."""
@@ -151,8 +150,8 @@ class _Api:
         except BeingAnsweredError as error:
             sentence = "A run is answering in this conversation; wait for its end, or stop it."
             refusal = {"code": "run_goes_on", "message": sentence, "run": error.run}
-            return _json({"error": refusal}, 409)
-        return _json({"run": run}, 201)
+            return JSON({"error": refusal}, 409)
+        return JSON({"run": run}, 201)
 
     async def timeline(self, request: Request) -> Response:
         """Return the timeline of a run."""
@@ -184,12 +183,6 @@ class _Api:
             raise RequestError("This is not the token of this server.", 401, code="wrong_token")
         encrypted = request.headers.get("origin", "").startswith("https://")
         return Response(status_code=204, headers={"set-cookie": login.cookie(secure=encrypted)})
-
-
-def _json(content: object, status: int = 200) -> Response:
-    """JSON, in which half of a surrogate pair is escaped."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return Response(text.encode(errors="backslashreplace"), status, media_type="application/json")
 
 
 def _telling(endpoint: _Endpoint) -> _Endpoint:

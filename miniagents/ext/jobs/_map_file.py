@@ -31,7 +31,7 @@ from miniagents.messages import (
 )
 from miniagents.streams._pipe import watched_reader
 from miniagents.types import ParsedMessage, Stage
-from miniagents.values import text_of_error
+from miniagents.utils import redact_keys
 
 from .._file_lock import lock_file
 from ..journal import CallKey, CallRecords, Journal, JournalEntry, PostgresJournal
@@ -351,7 +351,7 @@ class _FileJob:
 
     def _added(self, row: Row[FileRow, Message]) -> FileRow:
         """Return the new columns of a row."""
-        error = None if row.error is None else f"{type(row.error).__name__}: {text_of_error(row.error)}"
+        error = None if row.error is None else f"{type(row.error).__name__}: {redact_keys(row.error)}"
         values: FileRow = {
             "output": None if row.error is not None else output_of(row.value),
             "error": error,

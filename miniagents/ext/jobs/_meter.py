@@ -11,7 +11,7 @@ from typing import IO, Final, NamedTuple, cast
 
 from miniagents.errors import partial_text
 from miniagents.parts import Usage
-from miniagents.values import text_of_error
+from miniagents.utils import redact_keys
 
 from ._budget import JobBudget
 from ._failures import TooManyFailuresError
@@ -87,7 +87,7 @@ class Meter:
             self.done += 1
             return
         self.failed += 1
-        self._last_error = f"{type(row.error).__name__}: {text_of_error(row.error)}"
+        self._last_error = f"{type(row.error).__name__}: {redact_keys(row.error)}"
         if self.errors is not None:
             self.errors.add(row)
 
@@ -205,7 +205,7 @@ class ErrorsFile:
             "index": row.index,
             "id": row.id,
             "input": row.input,
-            "error": {"type": type(error).__name__, "text": text_of_error(error)[:_LONGEST]},
+            "error": {"type": type(error).__name__, "text": redact_keys(error)[:_LONGEST]},
             "attempts": row.attempts,
             "partial_text": partial_text(error)[:_LONGEST],
         }

@@ -194,7 +194,7 @@ class _Served:
                         case _:
                             result = piece
         except Exception as error:  # noqa: BLE001 - the client gets every error of an agent
-            return _failed(redact_keys(f"{type(error).__name__}: {error}".removesuffix(": ")))
+            return _failed(f"{type(error).__name__}: {redact_keys(error)}".removesuffix(": "))
         blocks = (result,) if isinstance(result, str) else result
         return CallToolResult(content=[await asyncio.to_thread(block_of, each) for each in blocks])
 

@@ -7,7 +7,6 @@ from typing_extensions import override
 
 from miniagents.errors import MiniAgentsError
 from miniagents.utils import redact_keys
-from miniagents.values import text_of_error
 
 from ._pickles import dumps, loads
 from ._wire import PackedError
@@ -44,7 +43,7 @@ def pack_error(error: BaseException) -> PackedError:
     trace = traceback.extract_tb(error.__traceback__)[-_SHOWN:]
     return PackedError(
         _pickled(error),
-        f"{type(error).__name__}: {text_of_error(error)}",
+        f"{type(error).__name__}: {redact_keys(error)}",
         redact_keys("".join(traceback.format_list(trace))),
     )
 
@@ -73,7 +72,7 @@ def _pickled(error: BaseException) -> bytes:
         except Exception:  # noqa: BLE001, S112 - what pickles raise is a matter of the class
             continue
         again = _unpickled(pickled)
-        if again is not None and type(again) is type(error) and text_of_error(again) == text_of_error(error):
+        if again is not None and type(again) is type(error) and redact_keys(again) == redact_keys(error):
             return pickled
     return b""
 

@@ -16,13 +16,14 @@ from ._frames import (
 )
 from ._open_responses import end_on_signals, end_responses
 from ._page_data import DataPart, PageData
-from ._request_errors import RequestError, refusing
+from ._request_errors import JSON, RequestError, refusing
 from ._response import stream_response
 from ._routes import chat_routes
 from ._runs import Runs
 from ._source import frames_of
 
 __all__ = [
+    "JSON",
     "DataPart",
     "Frame",
     "MessageBegan",

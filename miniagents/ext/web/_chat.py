@@ -346,7 +346,7 @@ def _fitting(agent: str) -> Generator[None]:
     except RequestError:
         raise
     except (TypeError, ValueError) as error:
-        logger.error("The agent %r cannot begin: %s", agent, redact_keys(str(error)))  # noqa: TRY400 - it says all
+        logger.error("The agent %r cannot begin: %s", agent, redact_keys(error))  # noqa: TRY400 - it says all
         sentence = f"The agent {agent!r} cannot begin; the log of the server says why."
         raise RequestError(sentence, 500) from None
 

@@ -39,10 +39,20 @@ _FIRST_OF_SERVER: Final = 500
 
 
 class JSON(JSONResponse):
-    """JSON also of texts with half of a surrogate pair, which are escaped."""
+    r"""A response of JSON, in which half of a surrogate pair, as a model may write it, is escaped.
+
+    Example:
+        >>> JSON({"text": "half \ud83d"}).body
+        b'{"text":"half \\ud83d"}'
+    """
 
     @override
     def render(self, content: object) -> bytes:
+        """Return the body of the response.
+
+        Args:
+            content: any data that JSON can have.
+        """
         return json_of(content)
 
 

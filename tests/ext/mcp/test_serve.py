@@ -19,6 +19,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ImageContent, TextContent
+from typing_extensions import override
 
 from miniagents import (
     AssistantMessage,
@@ -234,6 +235,26 @@ async def test_over_http(mode: str) -> None:
         )
         missing = await client.call_tool("nobody", {})
         assert text_of(missing) == "There is no tool called 'nobody'; there are: talker, double, failing."
+
+
+async def test_an_error_without_a_text() -> None:
+    """An agent whose error cannot make its text fails for the client as any other."""
+
+    class SilentError(Exception):
+        """As one whose `__str__` needs an attribute that is not there."""
+
+        @override
+        def __str__(self) -> str:
+            raise AttributeError("response")
+
+    @miniagent(alias="silent")
+    async def silent(ctx: InteractionContext) -> None:
+        raise SilentError
+
+    async with served(silent) as url, Client(url) as client:
+        failed = await client.call_tool("silent", {"text": "x"})
+        assert "SilentError: (its text cannot be made: AttributeError)" == text_of(failed)
+        assert failed.is_error
 
 
 @pytest.mark.gate("servers with real times")
