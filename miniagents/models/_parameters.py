@@ -4,6 +4,7 @@ The descriptions of the function and its parameters come from its docstring.
 """
 
 import inspect
+import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -268,9 +269,23 @@ def json_object(text: str) -> dict[str, object]:
         ToolArgumentsError: it is not a JSON object; the text says where the JSON is wrong.
     """
     try:
-        return _OBJECT.validate_json(text if text.strip() else "{}")
+        arguments = _OBJECT.validate_json(text if text.strip() else "{}")
     except ValidationError as error:
         raise ToolArgumentsError(sentence_of(error)) from error
+    check_numbers(arguments)
+    return arguments
+
+
+def check_numbers(arguments: object) -> None:
+    """Refuse numbers that JSON does not have: to others, such as the server of a tool, they would be null.
+
+    Raises:
+        ToolArgumentsError: there is one.
+    """
+    try:
+        json.dumps(arguments, allow_nan=False)
+    except ValueError:
+        raise ToolArgumentsError("a number is infinite or NaN, which JSON does not have") from None
 
 
 def sentence_of(error: ValidationError) -> str:

@@ -17,7 +17,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from miniagents.values import MiniAgentsError, ToolCall, check_seconds
 
 from ._errors import SchemaError, ToolArgumentsError
-from ._parameters import json_object, sentence_of
+from ._parameters import check_numbers, json_object, sentence_of
 from ._tool import error_text
 
 if TYPE_CHECKING:
@@ -308,7 +308,6 @@ def approval(
         called = CALLED.get()
         try:
             arguments = json_object(call.arguments)
-            _check_json(arguments)
             shown = {"tool": call.name, "arguments": arguments, "call": call.id}
             if called is not None:
                 called.check(call.arguments)
@@ -329,20 +328,12 @@ def approval(
     return approve
 
 
-def _check_json(arguments: object) -> None:
-    """Refuse arguments that not all clients to which they are shown could read."""
-    try:
-        json.dumps(arguments, allow_nan=False)
-    except ValueError:
-        raise ToolArgumentsError("a number is infinite or NaN, which JSON does not have") from None
-
-
 def _check_decision(called: "Callee | None", data: Asked) -> None:
     """Refuse what is no decision about a call, and arguments that do not fit its tool."""
     given, refusal = data.get("arguments"), refusal_of("approval", data)
     if refusal is not None or not (given is None or isinstance(given, Mapping)):
         raise ValueError(refusal or _NO_DECISION)
-    _check_json(data.get("arguments"))
+    check_numbers(data.get("arguments"))
     if given is not None and called is not None:
         called.check(json.dumps(given))
 

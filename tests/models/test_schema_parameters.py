@@ -49,10 +49,17 @@ async def test_called() -> None:
         ('{"city": "Oslo", "day": 1}', "Additional properties are not allowed ('day' was unexpected)"),
         ('{"city": 1, "days": "x"}', "city: 1 is not of type 'string'; days: 'x' is not of type 'integer'"),
         ("[1]", "Input should be an object"),
+        *(
+            (
+                f'{{"city": "Oslo", "days": {number}}}',
+                "a number is infinite or NaN, which JSON does not have",
+            )
+            for number in ("NaN", "-Infinity", "1e999")
+        ),
     ],
 )
 async def test_arguments_that_do_not_fit(arguments: str, text: str) -> None:
-    """Each field that does not fit is named, with what is wrong."""
+    """Each field that does not fit is named, with what is wrong; so are numbers that are no JSON."""
     with pytest.raises(ToolArgumentsError) as caught:
         await of(CITY).invoke(arguments)
     assert str(caught.value) == text

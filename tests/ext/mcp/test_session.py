@@ -84,6 +84,13 @@ async def test_tools() -> None:
     assert tools["add"].spec.description == "Add two numbers."
 
 
+async def test_numbers_that_json_does_not_have() -> None:
+    """A call with NaN is refused with a sentence for the model; the server would get null instead."""
+    async with odd() as tools:
+        with pytest.raises(ToolArgumentsError, match="NaN, which JSON does not have"):
+            await tools["add"].invoke('{"a": NaN}')
+
+
 async def test_progress() -> None:
     """Progress streams on the way under the name of the tool: its message, else its numbers."""
     async with odd() as tools:
