@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from miniagents.parts import AgentPart, Restart, ToolCall, ToolCallDelta, ToolResult
 from miniagents.streams import PromisingContext
 
-from ..journal import Event, JournalError, RunStore
+from ..journal import JournalError, RunStore
 from ._frames import (
     BATCH,
     ENDINGS,
@@ -26,7 +26,7 @@ from ._frames import (
     QuestionAsked,
     RunEnded,
 )
-from ._source import FrameView, server_ends
+from ._source import FrameView, in_steps, server_ends
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,7 @@ async def frames_of_feed(feed: Feed) -> AsyncGenerator[Positioned]:
                 if isinstance(frame, RunEnded):
                     return
             if len(frames) >= BATCH:  # there may be more, for which the feed does not wake it
+                await asyncio.sleep(0)
                 continue
             if feed.left:
                 return
@@ -154,18 +155,20 @@ class LogFeed:
                     return
                 self._events += len(events)
                 self._away_since = None
-                self._take(events)
-                while len(self._read) >= BATCH:  # so that memory does not grow
-                    self._taken.clear()
-                    await self._taken.wait()
+                for frames in in_steps(self._view, events):
+                    self._take(frames)
+                    await asyncio.sleep(0)
+                    while len(self._read) >= BATCH:  # so that memory does not grow
+                        self._taken.clear()
+                        await self._taken.wait()
         if not self._ended:  # a run of `durable` has no last frame: its record says how it ended
             (record,) = await self._journal.find(run=self._run)
             sentence = "" if record.how == "finished" else "The end of this run was not recorded."
             self._read.append((self._position + 1, RunEnded(ENDINGS[record.how], sentence)))
             self._wake()
 
-    def _take(self, events: Sequence[Event]) -> None:
-        for frame in self._view.take(events):
+    def _take(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
             self._position += 1
             self._ended = isinstance(frame, RunEnded)
             # The last frame is for a reader beyond it, too, which has not seen it.

@@ -108,6 +108,7 @@ class FrameResponse(Response):
         self._loop: asyncio.AbstractEventLoop  # of the call
         self._more: asyncio.Future[None] | None = None  # what the writer waits for
         self._fresh = True  # there may be frames to take
+        self._taken: Sequence[Positioned] = ()  # that are not written yet
         self._gone = False  # the client has left
         self._cut = False  # the server is about to end
         self._position = 0  # of the last frame that was written
@@ -173,17 +174,15 @@ class FrameResponse(Response):
         if first := encoder.begin():
             await self._send(send, first)
         while not self._gone:
-            frames: Sequence[Positioned] = ()
-            if self._fresh:
-                frames = self._feed.take()
-                self._fresh = len(frames) >= BATCH  # there may be more, for which the feed does not wake it
-            if frames:
+            if frames := self._next():
                 data, ended = self._encoded(frames)
                 if ended:
                     await self._send(send, data, last=True)
                     return
                 if data:
                     await self._send(send, data)
+                if len(frames) == BATCH:
+                    await asyncio.sleep(0)  # the other tasks have their turn
             elif self._cut or self._feed.left:
                 await self._end_now(send)
                 return
@@ -194,6 +193,14 @@ class FrameResponse(Response):
             else:
                 self._more = self._loop.create_future()
                 await self._more
+
+    def _next(self) -> Sequence[Positioned]:
+        """The next frames, at most `BATCH`."""
+        if self._fresh and not self._taken:
+            self._taken = self._feed.take()
+            self._fresh = len(self._taken) >= BATCH  # there may be more, for which the feed does not wake it
+        some, self._taken = self._taken[:BATCH], self._taken[BATCH:]
+        return some
 
     def _encoded(self, frames: Sequence[Positioned]) -> tuple[bytes, bool]:
         """The bytes to send, and whether they are the last."""

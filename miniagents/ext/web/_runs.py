@@ -40,7 +40,7 @@ from ._feeds import OF_ITS_CLIENT, Feed, LogFeed, Turn, TurnFeed, end_of_turn, f
 from ._frames import LOST, SHUT_DOWN, STOPPED, Frame, Positioned, QuestionAnswered, QuestionAsked, RunEnded
 from ._live_run import Agent, LiveFeed, LiveRun, ask_logged
 from ._request_errors import RequestError, no_run
-from ._source import ErrorText, FrameView, Replies, server_ends
+from ._source import ErrorText, FrameView, Replies, in_steps, server_ends
 
 logger = logging.getLogger(__name__)
 
@@ -534,7 +534,11 @@ class Runs:
     async def _frames_so_far(self, run: str, owner: str | None) -> list[Frame]:
         if await self.find(run, owner=owner) is None:
             return []
-        return FrameView().take((await self._journal.read(run)).events)
+        found: list[Frame] = []
+        for frames in in_steps(FrameView(), (await self._journal.read(run)).events):
+            found += frames
+            await asyncio.sleep(0)
+        return found
 
     async def turn(
         self,

@@ -45,6 +45,7 @@ from miniagents.utils import redact_keys, strip_control
 
 from ..journal import Event, JournalError
 from ._frames import (
+    BATCH,
     ENDINGS,
     STOPPED,
     Frame,
@@ -536,6 +537,25 @@ class FrameView:
             texts.clear()
             if part is not None:
                 frames.append(MessagePart(self._reply, part))
+
+
+def in_steps(view: FrameView, events: Iterable[Event]) -> Iterator[list[Frame]]:
+    """Yield the frames of events some at a time, so that other tasks can have their turn in between.
+
+    Args:
+        view: has taken the events before.
+        events: of a log.
+
+    Raises:
+        JournalError: one of them cannot be read.
+    """
+    frames: list[Frame] = []
+    for event in events:
+        frames += view.take((event,))
+        if len(frames) >= BATCH:
+            yield frames
+            frames = []
+    yield frames
 
 
 def _how(answer: Mapping[str, object]) -> str:

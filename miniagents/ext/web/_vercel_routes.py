@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ._chat import Chat
+from ._frames import BATCH
 from ._request_errors import JSON, RequestError, refusing
 from ._response import FrameResponse
 from ._vercel import Seal, VercelEncoder, vercel_message_id
@@ -97,6 +98,8 @@ async def _approved(chat: Chat, request: Request, wanted: VercelRequest, seal: S
     known, feed = await chat.runs.turn(run, tuple(wanted.approvals), wanted.results, owner=owner)
     for position, frame in known:
         encoder.encode(position, frame)  # which the client has
+        if not position % BATCH:
+            await asyncio.sleep(0)  # the other tasks have their turn
     return FrameResponse(feed, encoder, ping=chat.ping)
 
 

@@ -10,7 +10,10 @@ import pytest
 
 from miniagents import Message, MiniAgents, Reasoning, Restart, miniagent
 from miniagents.agents import InteractionContext
-from miniagents.ext.web import stream_response
+from miniagents.ext.journal import MemoryJournal
+from miniagents.ext.web import Runs, stream_response
+from miniagents.ext.web._protocols import SSEEncoder
+from miniagents.ext.web._response import FrameResponse
 from miniagents.testing import scripted_model
 
 
@@ -251,3 +254,35 @@ async def test_message() -> None:
         with pytest.raises(ValueError, match="'smoke' is not a protocol; give one of sse"):
             stream_response(message, "smoke")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert "Hello" == client.body
+
+
+async def test_a_long_log_in_pieces() -> None:
+    """Between the pieces in which a long log is read and written, the other tasks have their turn."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    pieces: list[tuple[int, int]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        pieces.append((turns, message.get("body", b"").count(b"id: ")))
+
+    journal = MemoryJournal()
+    async with MiniAgents():
+        runs = Runs(journal, agents={"thinker": scripted_model([Reasoning("hm")] * 3_000)})
+        run = await runs.begin("thinker", "Think.")
+        assert 3_000 < len([frame async for frame in runs.frames(run)])
+        feed = await Runs(journal).read(run)
+        assert feed is not None
+        beside = asyncio.create_task(others())
+        await FrameResponse(feed, SSEEncoder())({"type": "http"}, Client().receive, send)
+        before = turns
+        await Runs(journal).question(run, "?")
+        assert 5 < turns - before
+        beside.cancel()
+    assert 5 < len({turn for turn, _ in pieces})
+    assert 512 == max(count for _, count in pieces)
