@@ -39,7 +39,7 @@ from ._messages_fields import (
     of_server,
 )
 from ._opaque import opaque
-from ._pieces import CallPieces, missing
+from ._pieces import CallPieces, Comparisons, missing
 from ._sse import STRAY, ServerEvent
 
 _EVENT: Final = TypeAdapter(Event)
@@ -73,10 +73,10 @@ class _Block:
 
     __slots__ = ("call", "came", "fields", "kind", "number", "stopped")
 
-    def __init__(self, number: int, kind: str) -> None:
+    def __init__(self, number: int, kind: str, compared: Comparisons) -> None:
         self.number = number
         self.kind = kind
-        self.call = CallPieces(number)
+        self.call = CallPieces(number, compared)
         self.fields: Mapping[str, object] = {}
         self.came = False
         self.stopped = False
@@ -109,6 +109,7 @@ class MessagesDecoder:
         self._others = False  # there were pieces of unknown types
         self._whole: list[object] = []  # the whole content, if the first event has it
         self._said: list[str] = []  # then: the text that has come
+        self._compared = Comparisons()
         self._counted = Counts()
         self._finished = False
         self._ended = False
@@ -205,7 +206,7 @@ class MessagesDecoder:
             yield of_server(block.fields, block.call.arguments)
 
     def _new(self, kind: str, place: int) -> _Block:
-        block = self._blocks[place] = _Block(self._number, kind)
+        block = self._blocks[place] = _Block(self._number, kind, self._compared)
         self._number += 1
         self._last = place
         self._next = max(self._next, place + 1)
@@ -320,8 +321,10 @@ class MessagesDecoder:
                 yield from self._begin(each, None)
                 yield from self._stop(self._blocks[self._last])
         elif said := "".join(text_of(each.get("text")) for each in fields if kind_of(each) == TEXT):
+            self._compared.count([said, *self._said], 0)  # the end may come again and again
             missing(self._said, said, of="the text")
-        for block in self._calls:
+        calls, self._calls = self._calls, []
+        for block in calls:
             yield from self._stop(block)
         if self._others and not self._spoke:
             raise WireError("all pieces of the answer have unknown types")

@@ -6,12 +6,15 @@ pieces, the answer is refused, so no reader takes it as complete.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
+from typing import Final
 
 from miniagents.values import ToolCallDelta
 
-from ._json import WireError, encodable
+from ._json import SurrogateJoiner, WireError, encodable
 from ._opaque import opaque
+
+_COMPARED: Final = 100_000_000  # characters that may be compared, besides
+_REPEATED: Final = 10  # times what the server has sent as a whole
 
 
 def missing(pieces: Sequence[str], whole: str, *, of: str, at_end: bool = False) -> str:
@@ -43,7 +46,7 @@ def missing(pieces: Sequence[str], whole: str, *, of: str, at_end: bool = False)
     came, whole = encodable(came), encodable(whole)
     if whole in {came, came.strip(), came.lstrip(), came.rstrip()}:
         return ""
-    first = at_end and any(encodable(begun) == whole for begun in accumulate(pieces))
+    first = at_end and _begins(pieces, whole)
     came_twice = len(whole) > len(pieces[0]) and whole.endswith(came[len(whole) :])
     if first and not came_twice:
         return ""
@@ -53,11 +56,54 @@ def missing(pieces: Sequence[str], whole: str, *, of: str, at_end: bool = False)
     )
 
 
+def _begins(pieces: Sequence[str], whole: str) -> bool:
+    """Return whether a whole is the first pieces."""
+    joiner, at = SurrogateJoiner(), 0
+    for piece in pieces:
+        text = joiner.feed(piece)
+        if not whole.startswith(text, at):
+            return False
+        at += len(text)
+        if whole[at : at + 2] == encodable(joiner.held):
+            return True
+    return False
+
+
+class Comparisons:
+    """Counts what is compared in an answer: a server can repeat a short whole, or the end of a long call."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = _COMPARED
+
+    def count(self, pieces: Sequence[str], told: int) -> None:
+        """Note that pieces are compared with a whole.
+
+        Args:
+            pieces: all of them.
+            told: characters of the whole that came now.
+
+        Raises:
+            WireError: there was more to compare than the server has sent, many times over.
+        """
+        self._left += _REPEATED * told - len(pieces) - sum(map(len, pieces))
+        if self._left < 0:
+            raise WireError("the server repeats the end of a text or a call again and again")
+
+    def missing(self, pieces: Sequence[str], whole: str, *, of: str, at_end: bool = False) -> str:
+        """Return the whole text if no piece of it came, else ``""``, as the function `missing` does."""
+        if whole:
+            self.count(pieces, len(whole))
+        return missing(pieces, whole, of=of, at_end=at_end)
+
+
 class CallPieces:
     """A call that comes in pieces; the reader gets them when the name of the tool is known.
 
     Args:
         number: the position of its item in the answer.
+        compared: counts what is compared.
 
     Attributes:
         id: of the call; None if the server gives none.
@@ -65,10 +111,11 @@ class CallPieces:
         rest: the other fields of its item, which the server needs back.
     """
 
-    __slots__ = ("_first", "_item_id", "_number", "_pieces", "_told", "id", "name", "rest")
+    __slots__ = ("_compared", "_first", "_item_id", "_number", "_pieces", "_told", "id", "name", "rest")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, compared: Comparisons | None = None) -> None:
         self._number = number
+        self._compared = compared or Comparisons()
         self._first = ""  # the arguments in its first event
         self._pieces: list[str] = []
         self._told = 0  # 0: the reader has got nothing; else 1 and the pieces that it has got
@@ -117,6 +164,8 @@ class CallPieces:
         Raises:
             WireError: the pieces differ from them.
         """
+        if arguments or self._first:
+            self._compared.count([self._first, *self._pieces], len(arguments))
         for whole in (arguments, "" if same_json(self._first, "{}") else self._first):
             if not whole or (self._pieces and same_json("".join(self._pieces), whole)):
                 continue

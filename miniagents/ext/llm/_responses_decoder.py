@@ -36,7 +36,6 @@ from ._fields import (
 )
 from ._json import ProviderError, WireError, look, parsed
 from ._opaque import opaque
-from ._pieces import missing
 from ._responses_fields import (
     OF_CALL,
     OF_THOUGHT,
@@ -168,11 +167,11 @@ class ResponsesDecoder:
         if voice == TEXT:
             self._pieces = part.pieces
             self._name = event.get("item_id"), event.get("output_index"), event.get("content_index")
-        yield self._said(item, voice, part.pieces, text)
+        yield self._said(item, voice, part.number, text)
 
-    def _said(self, item: Item, voice: str, pieces: list[str], text: str) -> Decoded:
+    def _said(self, item: Item, voice: str, number: int | None, text: str) -> Decoded:
         """Note a text that the reader gets, and return it as a part."""
-        pieces.append(text)
+        item.say(voice, number, text)
         if voice == THINKING:
             return Reasoning(text, id=item.id, index=item.number)
         self._spoke = max(self._spoke, item.number)
@@ -198,8 +197,7 @@ class ResponsesDecoder:
             item, number = self._items.told(name_in(event, MESSAGE)), part_number(event)
             if number is None:
                 item.next_part(voice)
-            pieces = item.part_of(voice, number).pieces
-            yield from self._late(item, voice, number, missing(pieces, text, of="a text"))
+            yield from self._late(item, voice, number, item.rest_of_part(voice, number, text))
 
     def summary_begins(self, event: Event) -> Iterator[Decoded]:
         """Take the beginning of a part of the reasoning."""
@@ -228,7 +226,7 @@ class ResponsesDecoder:
         if text:
             if item.number < self._spoke and voice != THINKING:
                 raise WireError("a text came after the text that follows it")
-            yield self._said(item, voice, item.part_of(voice, number).pieces, text)
+            yield self._said(item, voice, number, text)
 
     def part_ends(self, event: Event) -> Iterator[Decoded]:
         """Take the whole of a part of a message."""

@@ -7,12 +7,13 @@ order: a piece without both belongs to the last item of its kind. An item withou
 first piece. The whole text of an item is compared with its pieces.
 """
 
+from bisect import insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ._json import WireError
-from ._pieces import CallPieces, missing
+from ._pieces import CallPieces, Comparisons
 
 MESSAGE: Final = "message"
 CALL: Final = "function_call"
@@ -23,13 +24,15 @@ class ContentPart:
     """One part of the content of an item.
 
     Attributes:
+        number: of the part.
         pieces: that have come, in order.
         ended: whether an event has ended the part.
     """
 
-    __slots__ = ("ended", "pieces")
+    __slots__ = ("ended", "number", "pieces")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.pieces: list[str] = []
         self.ended = False
 
@@ -59,6 +62,7 @@ class Item:
     Args:
         number: the position of the item in the answer.
         name: how its first event names it.
+        compared: counts what is compared in the answer.
 
     Attributes:
         kind: its type; `""` while it is not known.
@@ -72,7 +76,7 @@ class Item:
         call: the pieces of a call.
     """
 
-    def __init__(self, number: int, name: ItemName) -> None:
+    def __init__(self, number: int, name: ItemName, compared: Comparisons) -> None:
         self.number = number
         self.kind = name.kind
         self.id = name.id
@@ -82,14 +86,16 @@ class Item:
         self.steady = False
         self.confirmed = False
         self.cited = False
-        self.call = CallPieces(number)
+        self.call = CallPieces(number, compared)
+        self._compared = compared
         self._part = 0  # the number of the present part, for servers that send no numbers
-        self._parts: dict[str, dict[int, ContentPart]] = {}  # by voice and number
+        self._parts: dict[tuple[str, int], ContentPart] = {}  # by voice and number
+        self._told: dict[str, list[ContentPart]] = {}  # with pieces, in the order of their numbers
 
     @property
     def came(self) -> bool:
         """Whether a piece of it has come."""
-        return self.call.came or any(part.pieces for parts in self._parts.values() for part in parts.values())
+        return self.call.came or bool(self._told)
 
     def is_other_call(self, name: ItemName) -> bool:
         """Return whether an event names another call than this one."""
@@ -100,19 +106,26 @@ class Item:
 
     def part_of(self, voice: str, number: int | None) -> ContentPart:
         """Return a part of its content in one voice; the present part if there is no number."""
-        parts = self._parts.setdefault(voice, {})
-        number = self._part if number is None else number
-        part = parts.get(number)
+        key = voice, self._part if number is None else number
+        part = self._parts.get(key)
         if part is None:
-            last = next(reversed(parts), number)
-            part = parts[number] = ContentPart()
-            if number < last:
-                self._parts[voice] = dict(sorted(parts.items()))
+            part = self._parts[key] = ContentPart(key[1])
         return part
+
+    def say(self, voice: str, number: int | None, text: str) -> None:
+        """Take a piece of a part of its content."""
+        part = self.part_of(voice, number)
+        if not part.pieces:
+            insort(self._told.setdefault(voice, []), part, key=lambda each: each.number)
+        part.pieces.append(text)
 
     def next_part(self, voice: str) -> None:
         """Begin a part without a number, if the present one has ended."""
         self._part += self.part_of(voice, None).ended
+
+    def rest_of_part(self, voice: str, number: int | None, whole: str) -> str:
+        """Return the whole text of one part of its content if no piece of it has come."""
+        return self._compared.missing(self.part_of(voice, number).pieces, whole, of="a text")
 
     def end_of_part(self, voice: str, number: int | None, whole: str) -> str:
         """Take the whole text of one part of its content; return it if no piece of it has come."""
@@ -120,7 +133,7 @@ class Item:
         part.ended = True
         if not part.pieces and self._is_all(voice, whole):
             return ""  # the server has numbered the part in two ways
-        rest = missing(part.pieces, whole, of="a text")
+        rest = self.rest_of_part(voice, number, whole)
         self.confirmed = self.confirmed or bool(whole)
         return rest
 
@@ -132,25 +145,27 @@ class Item:
             whole: the texts of all its parts.
             at_end: whether it is from the end of the answer.
         """
+        if not whole:
+            return ""
         pieces = self.said(voice)
         if at_end and self.confirmed and "".join(pieces).startswith(whole):
             return ""
-        rest = missing(pieces, whole, of="a text", at_end=at_end)
-        self.confirmed = self.confirmed or (bool(whole) and not at_end)
+        rest = self._compared.missing(pieces, whole, of="a text", at_end=at_end)
+        self.confirmed = self.confirmed or not at_end
         return rest
 
     def said(self, voice: str) -> list[str]:
         """Return all pieces in one voice, in the order of the parts."""
-        return [piece for part in self._parts.get(voice, {}).values() for piece in part.pieces]
+        return [piece for part in self._told.get(voice, ()) for piece in part.pieces]
 
     def has_said(self, voice: str) -> bool:
         """Return whether a piece in one voice has come."""
-        return any(part.pieces for part in self._parts.get(voice, {}).values())
+        return voice in self._told
 
     def _is_all(self, voice: str, whole: str) -> bool:
         """Return whether a text is all pieces in one voice; this ends at the first difference."""
         at = 0
-        for part in self._parts.get(voice, {}).values() if whole else ():
+        for part in self._told.get(voice, ()) if whole else ():
             for piece in part.pieces:
                 if not whole.startswith(piece, at):
                     return False
@@ -161,9 +176,10 @@ class Item:
 class Items:
     """All items of one answer, in the order in which they began."""
 
-    __slots__ = ("_all", "_announced", "_by", "_next", "_shared")
+    __slots__ = ("_all", "_announced", "_by", "_compared", "_next", "_shared")
 
     def __init__(self) -> None:
+        self._compared = Comparisons()
         self._all: list[Item] = []
         # The last item with this id, index and kind; each of them may be None, for any.
         self._by: dict[tuple[str | None, int | None, str | None], Item] = {}
@@ -307,7 +323,7 @@ class Items:
             raise WireError("a piece of arguments does not name its call, and two calls are possible")
 
     def _begin(self, name: ItemName) -> Item:
-        item = Item(len(self._all), name)
+        item = Item(len(self._all), name, self._compared)
         self._all.append(item)
         for index in (name.index, None):
             self._by[None, index, name.kind] = item

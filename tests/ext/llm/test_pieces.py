@@ -1,5 +1,7 @@
 """What came in pieces is held against the whole."""
 
+import time
+
 import pytest
 
 from miniagents import ToolCallDelta
@@ -40,12 +42,24 @@ def test_other_whole(pieces: list[str], whole: str, told: str) -> None:
         missing(pieces, whole, of="a text")
 
 
-@pytest.mark.parametrize("pieces", [["Hel", "lo"], ["Hel", "lo", " you"], ["ha", "ha"]])
+@pytest.mark.parametrize(
+    "pieces",
+    [["Hel", "lo"], ["Hel", "lo", " you"], ["ha", "ha"], ["a\N{GRINNING FACE}", "b"], ["a\ud83d", "\ude00b"]],
+)
 def test_first_part_at_the_end(pieces: list[str]) -> None:
     """The end of an answer may repeat the first piece only, since all text came."""
     assert missing(pieces, pieces[0], of="a text", at_end=True) == ""
+    assert missing(["", *pieces, "!"], "".join(pieces), of="a text", at_end=True) == ""
     with pytest.raises(WireError):
         missing(pieces, pieces[0], of="a text")
+
+
+def test_many_pieces_and_another_end() -> None:
+    """An end that is not the first of many pieces is refused in a moment."""
+    began = time.process_time()
+    with pytest.raises(WireError):
+        missing(["x"] * 300_000, f"{'x' * 299_999}y", of="a text", at_end=True)
+    assert time.process_time() - began < 2.0  # a tenth; it was twenty
 
 
 @pytest.mark.parametrize("whole", ["Yes", "Yes! N"])

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import product
 from typing import Final
 
@@ -487,6 +488,43 @@ def test_many_parts_of_a_thought() -> None:
         told = {"type": "response.output_text.done", "text": f"{n} ", "item_id": "m", "content_index": n}
         assert [f"{n} "] == decode(as_event(told))
     assert time.process_time() - began < 4.0  # 0.5; 20 if each looks at all before it
+
+
+PLACE: Final[Data] = {"item_id": "m", "output_index": 0, "content_index": 0}
+MANY: Final = 12_000
+
+
+def hostile() -> Iterator[list[Data]]:
+    """Streams in which an event could cost as much as all that came before."""
+    part, whole = "response.content_part.added", "response.output_text.done"
+    pieces: list[Data] = [{**PLACE, "type": TEXT, "delta": "x"}] * 100_000
+    empty: list[Data] = [
+        {**PLACE, "type": part, "part": {"type": "output_text"}, "content_index": at} for at in range(MANY)
+    ]
+    yield [*empty, *[added({"type": "message", "id": "m"}, output_index=0)] * MANY]
+    yield [*empty, *({**PLACE, "type": whole, "text": "x", "content_index": MANY + at} for at in range(MANY))]
+    yield [{**PLACE, "type": TEXT, "delta": "x", "content_index": -at} for at in range(MANY)]
+    yield [*pieces, *[done(message("", id="m"), output_index=0)] * MANY]
+    spaces: Data = {**PLACE, "type": TEXT, "delta": f"x{' ' * 1_000_000}"}
+    yield [spaces, *[{**PLACE, "type": whole, "text": "x"}] * MANY]
+    yield [spaces, *[{**PLACE, "type": part, "part": {"type": "output_text", "text": "x"}}] * MANY]
+    long = json.dumps({"a": "y" * 1_000_000})
+    ends: Data = {"type": ARGUMENTS.replace("delta", "done"), "item_id": "f", "output_index": 0}
+    piece = {**ends, "type": ARGUMENTS, "delta": long}
+    yield [added(call(long, id="f"), output_index=0), piece, *[ends] * MANY]
+
+
+@pytest.mark.gate("decodes streams of thousands of events")
+@pytest.mark.parametrize("number", range(7))
+def test_time_is_linear_in_what_came(number: int) -> None:
+    """No order of events, and no repetition of the end of a long text or call, takes long."""
+    events = [as_event(each) for each in [*hostile()][number]]
+    decode = ResponsesDecoder()
+    began = time.process_time()
+    with suppress(WireError):
+        for event in events:
+            decode(event)
+    assert time.process_time() - began < 3.0  # a second at most; it was four, and up to minutes
 
 
 def test_citations_once() -> None:
