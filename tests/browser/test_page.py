@@ -934,7 +934,7 @@ class TestSafety:
             await expect(stranger.locator(".question .said")).to_have_text("hello")
 
     async def test_another_token(self, tmp_path: Path) -> None:
-        """A server that comes back with another token: its page asks for it, and answers what is sent early."""
+        """A server that comes back with another token: its page asks for it, and keeps what was typed."""
         expect.set_options(timeout=SOON)
         async with page_server(tmp_path, "--token", "first") as server, browser() as chromium:
             page = await chromium.new_page()
@@ -963,6 +963,19 @@ class TestSafety:
             sent.set()
             await answered(page)
             await expect(page.locator(".question .said")).to_have_text("hello")
+            await page.locator(".question").hover()
+            await page.get_by_role("button", name="Edit").click()
+            await page.get_by_role("textbox", name="Your question").fill("hello again")
+            await server.end()
+            server.words = ("--token", "third")
+            await server.start()
+            await page.evaluate("dispatchEvent(new Event('online'))")
+            await field.fill("third")
+            async with page.expect_response("**/api/threads/*"):
+                await field.press("Enter")
+            await say(page, "two")
+            await answered(page, 2)
+            await expect(page.get_by_role("textbox", name="Your question")).to_have_value("hello again")
 
 
 class TestSpeed:

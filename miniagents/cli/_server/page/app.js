@@ -231,9 +231,14 @@ function address(id) {
   return id === null ? "#" : `#thread=${encodeURIComponent(id)}`;
 }
 
+/** The chat in the address of the page, or null. */
+function addressed() {
+  return new URLSearchParams(location.hash.slice(1)).get("thread");
+}
+
 /** Open the chat in the address of the page; without one, a new chat. */
 async function route() {
-  const id = new URLSearchParams(location.hash.slice(1)).get("thread");
+  const id = addressed();
   drawer(false);
   if (id === open.id && id !== null) return;
   open.leave?.();
@@ -470,8 +475,13 @@ async function load() {
   $("hello").textContent = `Talk with ${info.agent}`;
   $("live").hidden = !info.interactive;
   $("version").textContent = `miniagents ${info.version}`;
-  open = chat(undefined); // so that route() opens the chat in the address in any case
-  await route();
+  if (open.id !== null && open.id === addressed()) { // after another login: what is being edited stays
+    refresh();
+    await reload(open);
+  } else {
+    open = chat(undefined); // so that route() opens the chat in the address in any case
+    await route();
+  }
   isLoaded();
 }
 
