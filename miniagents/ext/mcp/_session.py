@@ -504,6 +504,8 @@ async def _refuses_all(client: Client, error: MCPError) -> bool:
         await client.session.list_tools()
     except MCPError as other:
         return (other.code, other.message) == (error.code, error.message)
+    except ValidationError:  # it answers, if only with what is not valid
+        pass
     return False
 
 

@@ -403,6 +403,26 @@ async def test_an_unknown_session(status: int, code: int, words: str) -> None:
         assert (1, 6) == (len(old.sessions), len(old.calls))
 
 
+async def test_a_list_that_is_not_valid_any_more() -> None:
+    """A server refuses a call, and what it lists is not valid any more: the model is told of the call."""
+    old = OldServer(answer(400, _json(None, error={"code": -32_000, "message": "Not today."}).encode()))
+    old.go.set()
+    async with serve(old.script) as server, mcp_tools(server.url) as (add,):
+
+        async def refusal(exchange: Exchange) -> None:
+            asked = exchange.request.json
+            if asked["method"] == "tools/list":
+                await answer(200, _json(asked["id"], result={"tools": "none"}).encode())(exchange)
+            else:
+                said = {"code": -32_000, "message": "Not today."}
+                await answer(200, _json(asked["id"], error=said).encode())(exchange)
+
+        old.refusal = refusal
+        old.sessions.clear()
+        with pytest.raises(MCPServerError, match=r"refused the call of add: MCPError: Not today\.$"):
+            await add.invoke()
+
+
 @pytest.mark.logs("had gone, and was connected to again")
 async def test_a_call_that_is_cancelled_while_it_connects() -> None:
     """M3: if the call that connects again is cancelled, the next one gets its answer when this is done."""
