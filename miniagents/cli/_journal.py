@@ -137,7 +137,7 @@ class JournalOptions:
     """
 
     what: Literal["runs", "show", "timeline", "cassette", "export", "questions", "answer", "prune"]
-    file: str
+    file: str | Path
     run: str | None = None
     out: Path | None = None
     question: str = ""
@@ -180,7 +180,7 @@ def add_journal(parser: argparse.ArgumentParser) -> None:
             allow_abbrev=False,
         )
         add = adder(action)
-        add("file FILE", "the journal")
+        add("file FILE", "the journal", type=journal_name)
         if name in {"show", "timeline", "cassette", "export", "answer"}:
             optional = name in {"show", "export"}
             add("run RUN", "the id of a run", nargs="?" if optional else None)
@@ -367,7 +367,7 @@ async def _of_run(
                 screen.text(f"{line}\n")
 
 
-def journal_at(place: str) -> Journal | PostgresJournal:
+def journal_at(place: str | Path) -> Journal | PostgresJournal:
     """Open a journal that exists.
 
     Args:
@@ -381,7 +381,7 @@ def journal_at(place: str) -> Journal | PostgresJournal:
     return open_journal(place)
 
 
-def _calls(place: str) -> Iterator[StoredCall]:
+def _calls(place: str | Path) -> Iterator[StoredCall]:
     if not PostgresJournal.is_address(place):
         yield from Journal.read_calls(place)
         return
@@ -410,7 +410,7 @@ def _question_line(question: Question) -> str:
     return _one_line(f"{' '.join(words)} {json.dumps(shown.get(data), ensure_ascii=False)}{due}")
 
 
-def _show(file: str, screen: Screen) -> None:
+def _show(file: str | Path, screen: Screen) -> None:
     calls = failed = size = 0
     for call in _calls(file):
         calls += 1

@@ -149,6 +149,11 @@ def test_prune(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["show", "{folder}/none"], "none does not exist."),
         (["prune", "{folder}/none", "--older-than", "1d"], "none does not exist."),
         (["show", "{folder}/text"], "cannot be read"),
+        (["show", ""], "argument FILE: it needs the name of a file"),
+        (
+            ["runs", "postgresql+psycopg://me:open-sesame@h/x"],
+            "begins with postgresql://, not postgresql+psycopg://.",
+        ),
         (["prune", "{file}"], "give --older-than"),
         (["prune", "{file}", "--older-than", "tomorrow"], "'tomorrow' is not a time"),
         (["prune", "{file}", "--max-size", "12"], "'12' is not a size"),

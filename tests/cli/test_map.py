@@ -390,6 +390,7 @@ WRONG = [
     ),
     (f"{JOB} --journal no/j", "--journal: the folder no does not exist"),
     (f"{JOB} --journal postgresql://127.0.0.1:1/x", "The journal in Postgres (schema miniagents) cannot be"),
+    (f"{JOB} --journal mysql://me@h/x", "or has an address that begins with postgresql://, not mysql://."),
     (f"{JOB} --journal rows.jsonl", "--journal: rows.jsonl is also the file of INPUT"),
     (f"{JOB} --errors ./o.jsonl", "--errors: o.jsonl is also the file of -o"),
     (f"{JOB} --errors ''", "--errors: it needs the name of a file"),

@@ -17,7 +17,7 @@ def open_journal(place: str | Path, *, keep: Keep = "hash") -> Journal | Postgre
         keep: of messages: ``"hash"`` or ``"text"``.
 
     Raises:
-        JournalError: the journal cannot be used, or psycopg is not installed.
+        JournalError: the journal cannot be used, or is of another database, or psycopg is not installed.
 
     Example:
         >>> import tempfile
@@ -27,6 +27,11 @@ def open_journal(place: str | Path, *, keep: Keep = "hash") -> Journal | Postgre
     """
     if not PostgresJournal.is_address(place):
         return Journal(place, keep=keep)
+    kind = str(place).partition("://")[0]
+    if kind not in {"postgresql", "postgres"}:
+        raise JournalError(
+            f"A journal is a file, or has an address that begins with postgresql://, not {kind}://."
+        )
     try:
         return PostgresJournal(str(place), keep=keep)
     except ModuleNotFoundError as error:

@@ -398,7 +398,7 @@ class PostgresJournal(JournalInDatabase):
 
     @staticmethod
     def is_address(place: str | Path) -> bool:
-        """Return whether a name is the address of a database, and not a path.
+        """Return whether a name is the address of a database, and not a path; it may be of another program.
 
         Args:
             place: the name of a journal.
@@ -407,4 +407,4 @@ class PostgresJournal(JournalInDatabase):
             >>> PostgresJournal.is_address("postgresql://localhost/agents")
             True
         """
-        return isinstance(place, str) and place.startswith(("postgresql://", "postgres://"))
+        return isinstance(place, str) and "://" in place
