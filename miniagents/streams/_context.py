@@ -255,13 +255,12 @@ class PromisingContext:
         )
         self._pushes: deque[Callable[[], None]] = deque()
         self._children: set[PromisingContext] = set()
-        self._closing = False
         self._shared: dict[object, object] = {}
         self._closers: list[Callable[[], Awaitable[object]]] = []
         self.calls_from_threads: set[Callable[[], None]] = set()  # each refuses a call of a thread
         self._outer: PromisingContext | None = None
         self._made_at = _caller() if app_wide else ""  # for errors
-        self._entered = self._started = False  # the second one: by `start`, not as a block
+        self._entered = self._closing = self._started = False  # the last one: by `start`, not as a block
         self._stopping: asyncio.Future[None] | None = None
         self._block: asyncio.Task[object] | None = None  # the task of its `async with` block
         self._interrupt: BaseException | None = None
