@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast, get_args, get_o
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
-from pydantic.fields import FieldInfo
+from pydantic.fields import FieldInfo, ModelPrivateAttr
 from pydantic_core import ArgsKwargs, PydanticCustomError
 from typing_extensions import Format, dataclass_transform, get_annotations, override
 
@@ -290,6 +290,11 @@ def _prepare(made: type[object]) -> None:
             raise TypeError(f"{name} sets {each!r} in its body; write `class {name}(..., {each}=...)`.")
     for each, annotation in annotations.items():
         if each in body and "ClassVar" not in str(annotation):
+            if isinstance(body[each], ModelPrivateAttr):
+                raise TypeError(
+                    f"{name} has a PrivateAttr {each!r}, and an agent never changes; write a field, or keep "
+                    "the state of a run in local variables of `run`."
+                )
             default = freeze_data({each: body[each]})[each]
             # A dataclass refuses a default without a hash, such as a pydantic model, unless a `Field` holds
             # it.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Self, cast, get_args
 
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 from typing_extensions import ParamSpec
 
 from miniagents.values import FrozenMapping, freeze_data, refuse_changeable
@@ -39,7 +40,7 @@ class Keywords:
 
         Raises:
             TypeError: the function is a class, is not async, is a method, takes no context, or has parameters
-                that cannot be given by keyword.
+                that cannot be given by keyword, or whose default is a `Field`.
             FreezeError: a parameter is declared as a list, a dict or a set, and values of keywords are
                 frozen.
         """
@@ -77,6 +78,11 @@ class Keywords:
                     f"The parameter {extra.name!r} of {name} cannot be given by keyword; "
                     "fork and inquire pass all values by keyword. To wrap an agent, whatever its "
                     "keywords are, use agent.around(...)."
+                )
+            if isinstance(cast("object", extra.default), FieldInfo):  # the function would get it as the value
+                raise TypeError(
+                    f"The default of {extra.name!r} of {name} is a pydantic.Field; write the default itself. "
+                    "The fields of a class of agents can have it: derive one from BaseAgent."
                 )
         refuse_changeable(name, {extra.name: extra.annotation for extra in extras})
         named = [extra for extra in extras if extra.kind is not inspect.Parameter.VAR_KEYWORD]

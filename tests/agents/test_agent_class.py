@@ -236,6 +236,11 @@ RUN = "async def run(self, ctx): ..."
             f"alias: str = 'Bob'; {RUN}",
             "Wrong has a field 'alias', a name that every agent uses already",
         ),
+        (
+            "",
+            f"import pydantic; _seen: int = pydantic.PrivateAttr(0); {RUN}",
+            "Wrong has a PrivateAttr '_seen'",
+        ),
         ("", f"alias = 'Bob'; {RUN}", "Wrong sets 'alias' in its body; write `class Wrong(..., alias=...)`."),
         (
             "",

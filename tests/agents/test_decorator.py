@@ -5,6 +5,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar, cast
 
 import pytest
+from pydantic import Field
 from typing_extensions import override
 
 from miniagents import BaseAgent, InteractionContext, Message, MiniAgent, MiniAgents, miniagent
@@ -234,6 +235,15 @@ def test_a_method_is_refused() -> None:
 
     with pytest.raises(TypeError, match=r"run is a method.*derive the class from BaseAgent"):
         decorated(run)
+
+
+def test_a_field_is_no_default() -> None:
+    """The default of a keyword cannot be a `Field` of pydantic, which the function would get as the value."""
+
+    async def count(ctx: InteractionContext, *, limit: int = Field(default=3, gt=0)) -> None: ...
+
+    with pytest.raises(TypeError, match=r"^The default of 'limit' of count is a pydantic\.Field; write the"):
+        decorated(count)
 
 
 def test_a_class_is_refused() -> None:
