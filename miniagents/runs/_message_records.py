@@ -47,11 +47,11 @@ from miniagents.models import is_in_text
 from miniagents.values import (
     FrozenMapping,
     PartValue,
-    address_text,
     is_record,
     is_secret,
     part_from_data,
     record_data,
+    text_form,
 )
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -383,7 +383,7 @@ class Registry:
             return {_PART: encode_data(said, self._encode)}
         if is_record(value):
             return encode_data(record_data(value), self._encode)
-        if is_secret(value) or address_text(value) is not None:
+        if is_secret(value) or text_form(value) is not None:
             return str(value)
         return refuse(value)
 

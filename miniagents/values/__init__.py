@@ -42,12 +42,12 @@ from ._freeze import (
     ATOMS,
     MAX_NESTING,
     FrozenMapping,
-    address_text,
     freeze,
     freeze_data,
     is_record,
     is_secret,
     record_data,
+    text_form,
 )
 from ._frozen import Frozen, FrozenMeta, fill_with_atoms, made_of
 from ._names import doc_of, name_of
@@ -143,7 +143,6 @@ __all__ = [
     "Usage",
     "WithdrawnError",
     "WrongLoopError",
-    "address_text",
     "check_count",
     "check_seconds",
     "content_of",
@@ -172,6 +171,7 @@ __all__ = [
     "safe_traceback",
     "set_partial_text",
     "strip_control",
+    "text_form",
     "tokens_in",
     "unaliased",
 ]

@@ -201,8 +201,8 @@ MAX_NESTING: Final = 64
 
 ALLOWED: Final = (
     "None, bool, int, float, str, bytes, date, datetime, time, timedelta, UUID, Decimal, Path, URLs, IP "
-    "addresses, Enum members, messages, pydantic models, dataclasses, and mappings, lists, tuples and sets "
-    "of these; in a pydantic model or a dataclass also what pydantic can write as JSON"
+    "addresses, Fraction, ZoneInfo, Enum members, messages, pydantic models, dataclasses, and mappings, "
+    "lists, tuples and sets of these; in a pydantic model or a dataclass also what pydantic can write as JSON"
 )
 
 ATOMS: Final[frozenset[type]] = frozenset(
@@ -218,6 +218,9 @@ _IMMUTABLE: Final = (Enum, date, time, timedelta, UUID, Decimal, PurePath)
 _DATA: Final = (*_IMMUTABLE, str, int, float, bytes, Mapping, tuple, list, set, frozenset, BaseModel)
 """The types that can be data; a value of any other type is not data."""
 
+
+_WRITTEN: Final = frozenset({"ipaddress", "pydantic.networks", "fractions", "zoneinfo"})
+"""The modules whose values never change, and are texts in JSON."""
 
 _KNOWN: Final = (*_IMMUTABLE, SecretStr, SecretBytes, Secret, FrozenValue, Iterator, str, int, float, bytes)
 
@@ -343,11 +346,11 @@ def record_data(record: object) -> dict[str, object]:
         record: Anything for which `is_record` is true.
 
     Example:
-        >>> from fractions import Fraction
-        >>> class Share(BaseModel):
-        ...     of: Fraction
-        >>> record_data(Share(of=Fraction(1, 2)))
-        {'of': '1/2'}
+        >>> from collections import deque
+        >>> class Steps(BaseModel):
+        ...     last: deque[int]
+        >>> record_data(Steps(last=deque([1])))
+        {'last': [1]}
     """
     data: dict[str, object] = {}
     if isinstance(record, BaseModel):
@@ -410,7 +413,7 @@ class _Freezer:
             return self._set(value, path)
         if is_record(value):
             return self._record(value, path)
-        if address_text(value) is not None or (self._in_record and is_secret(value)):
+        if text_form(value) is not None or (self._in_record and is_secret(value)):
             return value
         raise FreezeError(
             f"{path} is of type {_type_name(value)}, which cannot be frozen; allowed are {ALLOWED}"
@@ -486,19 +489,19 @@ def _plain(value: object) -> object:
     return bytes.__getitem__(value, slice(None)) if isinstance(value, bytes) else None
 
 
-def address_text(value: object) -> str | None:
-    """Return the text of a URL or an IP address; None for any other value.
+def text_form(value: object) -> str | None:
+    """Return the text of a URL, an IP address, a `Fraction` or a `ZoneInfo`; None for any other value.
 
     Args:
         value: Anything.
 
     Example:
         >>> from ipaddress import ip_address
-        >>> address_text(ip_address("127.0.0.1")), address_text(1)
+        >>> text_form(ip_address("127.0.0.1")), text_form(1)
         ('127.0.0.1', None)
     """
     # By their names: the modules are slow to import.
-    written = any(each.__module__ in {"ipaddress", "pydantic.networks"} for each in type(value).__mro__)
+    written = any(each.__module__ in _WRITTEN for each in type(value).__mro__)
     return str(value) if written else None
 
 
@@ -536,7 +539,7 @@ def _is_known(value: object) -> bool:
     if is_list(value) or is_tuple(value) or is_set(value):
         return all(map(_is_known, value))
     # An iterator is none either, but to write it would take its items.
-    return isinstance(value, _KNOWN) or address_text(value) is not None or is_record(value)
+    return isinstance(value, _KNOWN) or text_form(value) is not None or is_record(value)
 
 
 def _may_be_data(value: object) -> bool:

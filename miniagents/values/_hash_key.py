@@ -26,12 +26,12 @@ from ._freeze import (
     DataPath,
     FrozenValue,
     Index,
-    address_text,
     is_mapping,
     is_record,
     is_secret,
     is_set,
     record_data,
+    text_form,
 )
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -184,7 +184,7 @@ def _moment(value: object, path: DataPath) -> Json:
             return {"$timedelta": [value.days, value.seconds, value.microseconds]}
         case _:
             name = class_name_of(type(value))
-            form = value.get_secret_value() if is_secret(value) else address_text(value)
+            form = value.get_secret_value() if is_secret(value) else text_form(value)
             if form is None:
                 raise MessageValidationError(f"{path} is of type {name}, which has no canonical form")
             return {"$value": [name, HashWalk().json_of(form, path)]}

@@ -10,6 +10,7 @@ from enum import StrEnum
 from fractions import Fraction
 from ipaddress import IPv4Address
 from typing import ClassVar, assert_type, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, strategies as st
@@ -75,15 +76,20 @@ def test_declared_fields() -> None:
 
 
 class Page(Message):
-    """Where a page is, and which machine has it."""
+    """Where a page is, which machine has it, and how much of it was read."""
 
     link: HttpUrl
     hosts: tuple[IPv4Address, ...] = ()
+    zone: ZoneInfo = ZoneInfo("UTC")
+    read: Fraction = Fraction(0)
 
 
 def test_urls_and_addresses() -> None:
-    """A field may be a URL or an IP address: its message has a hash key, and its JSON makes it again."""
-    page = Page(link=HttpUrl("http://example.org/a"), hosts=(IPv4Address("10.0.0.1"),))
+    """A field may be a URL, an IP address, a zone or a fraction: it has a key, and JSON makes it again."""
+    hosts = (IPv4Address("10.0.0.1"),)
+    page = Page(
+        link=HttpUrl("http://example.org/a"), hosts=hosts, zone=ZoneInfo("Asia/Tokyo"), read=Fraction(1, 3)
+    )
     again = Page.model_validate_json(page.model_dump_json())
     assert (page, page.hash_key, hash(page)) == (again, again.hash_key, hash(again))
     assert "http://example.org/a" == str(page.link)
