@@ -213,10 +213,9 @@ class LoggedCalls:
         self._timer = loop.call_later(pause, self._look, context=Variables())
 
     def _is_behind(self) -> bool:
-        """Whether the code may still come to what it did before the run was parked, as its limits expire."""
-        if self._log.questions.seconds > 2 * self._worked:
-            return False
-        return bool(self.unasked or self._log.questions.not_claimed(self._is_cancelled))
+        """Whether the code may still come to what it had asked before, as its limits expire."""
+        questions = self._log.questions
+        return questions.seconds < 2 * self._worked and bool(questions.not_claimed(self._is_cancelled))
 
     def _park(self, on_wait: Callable[[float], None]) -> None:
         try:

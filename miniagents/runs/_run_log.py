@@ -511,22 +511,23 @@ def parked_events(events: Sequence[Event]) -> Sequence[Event]:
     return events[: max((at for at, event in enumerate(events) if event[0] == "parked"), default=0)]
 
 
-def worked(events: Sequence[Event]) -> float:
-    """Return for how many seconds a run had worked when it was parked last.
+def worked(events: Iterable[Event]) -> float:
+    """Return for how many seconds a process has worked on a run at most.
 
     Args:
         events: of its log.
     """
-    began = ended = 0
-    for event in parked_events(events):
+    began = most = 0
+    for event in events:
         match event:
             case ["call", _, int(parent), _, _, _, int(at)]:
-                began, ended = began if parent else at, at
+                began = began if parent else at
             case ["call_end", _, int(at), *_]:
-                ended = at
-            case _:
                 pass
-    return (ended - began) / _MICRO
+            case _:
+                continue
+        most = max(most, at - began)
+    return most / _MICRO
 
 
 def failed_calls(events: Iterable[Event]) -> dict[tuple[str, ...], KeptCall]:

@@ -24,7 +24,7 @@ from miniagents.ext.journal import (
 )
 from miniagents.ext.web import QuestionAnswered, Runs
 from miniagents.testing import scripted_model
-from miniagents.tools import ask
+from miniagents.tools import QuestionError, ask
 from tests.runs.test_parked import frames_of, parked, running
 from tests.runs.test_questions import texts
 
@@ -39,6 +39,15 @@ def _asking(text: str) -> Agent:
         ctx.reply(await ask(f"{text}?"))
 
     return person
+
+
+@miniagent(alias="IMPATIENT")
+async def _impatient(ctx: InteractionContext) -> None:
+    try:
+        async with asyncio.timeout(0.2):
+            ctx.reply(str(await _asking("Shall I").inquire()))
+    except TimeoutError:
+        ctx.reply(str(await _asking("Shall you").inquire()))
 
 
 WAYS: Final[Mapping[str, Agent]] = MappingProxyType(
@@ -95,21 +104,31 @@ async def test_a_wait_that_was_given_up_before_a_kill() -> None:
 async def test_a_person_who_is_not_waited_for() -> None:
     """Code that waited for an agent of a person in vain, and asked another one, comes to that one again."""
     slow = scripted_model(then="slow", delay=1.0, alias="SLOW").bind()
-
-    @miniagent(alias="IMPATIENT")
-    async def impatient(ctx: InteractionContext) -> None:
-        try:
-            async with asyncio.timeout(0.2):
-                ctx.reply(str(await _asking("Shall I").inquire()))
-        except TimeoutError:
-            ctx.reply(str(await _asking("Shall you").inquire()))
-
-    async with running({"trip": slow & impatient}) as (runs, journal):
+    async with running({"trip": slow & _impatient}) as (runs, journal):
         run = await runs.begin("trip")
         await asyncio.sleep(5)
         assert await parked(journal, run)
         await _answer(runs, run, "Shall you?")
         assert (["slow", "yes"], "finished") == await texts(runs, run)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_person_who_is_not_waited_for_after_a_kill() -> None:
+    """So does code of a process that was killed before the other one had answered."""
+    journal, slow = MemoryJournal(), scripted_model(then="slow", delay=1.0, alias="SLOW").bind()
+    for error in (ConnectionError(), None):
+        with suppress(ConnectionError, QuestionError):
+            async with MiniAgents(), durable(journal, run_id="7"):
+                done, waiting = slow.inquire(), _impatient.inquire()
+                await done
+                if error is not None:
+                    raise error
+                await waiting
+    waits = {each.shown["text"]: each.id for each in await open_questions(journal, "7")}
+    await answer_question(journal, "7", waits["Shall you?"], "yes")
+    async with MiniAgents(), durable(journal, run_id="7"):
+        done, waiting = slow.inquire(), _impatient.inquire()
+        assert ("slow", "yes") == (str(await done), str(await waiting))
 
 
 @pytest.mark.loop(virtual=True)
