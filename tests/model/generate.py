@@ -50,7 +50,7 @@ class Generator:
         if self.more.random() < 0.3 and reader.way in {"await", "tokens"}:
             ways = {"await": ["await tokens", "resolve"], "tokens": ["parts", "pipe tokens"]}
             reader = replace(reader, way=self.more.choice(ways[reader.way]))
-            if reader.way in {"resolve", "pipe tokens"}:  # they need a context
+            if reader.way in p.IN_PIPES:  # they need a context
                 reader = replace(reader, outside=False)
         if self.more.random() < 0.3 and reader.leave is not None and reader.leave.way == "wait_for":
             reader = replace(reader, leave=replace(reader.leave, way="timeout"))

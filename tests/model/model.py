@@ -27,7 +27,7 @@ LIBRARY_ERRORS: Final = (
     *("GuardError", "WithdrawnError"),
 )
 
-_TEXT_OF_LIBRARY = re.compile(rf"\b({'|'.join(LIBRARY_ERRORS)})\b[^\n+]*", re.IGNORECASE)
+_TEXT_OF_LIBRARY = re.compile(rf"({'|'.join(LIBRARY_ERRORS)})\b[^\n+]*", re.IGNORECASE)
 
 _NUMBER = re.compile(r"#\d+")
 

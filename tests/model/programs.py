@@ -461,6 +461,10 @@ class Leave:
     at: float = 0.0
 
 
+IN_PIPES: Final = frozenset({"pipe tokens", "resolve"})
+"""The ways to read with operators of reactivex."""
+
+
 @dataclass(frozen=True)
 class Reader:
     """Reads the replies.

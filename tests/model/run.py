@@ -267,6 +267,10 @@ class Wanted:
             if reader.way == "first" and replies.items:
                 left = _held_alone(program, replies, got)
             gone = max(gone, left)
+            if reader.leave is not None and reader.way in p.IN_PIPES:
+                # The pipe may have got an error that its reader did not wait for.
+                *_, last = expected(replace(reader, slow=0.0, leave=None), replies)[0]
+                model.seen.append(Moment(last.text, last.at, None, surely=False))
             for event in got:
                 if event.what == "end" and (program.ends is None or event.at < program.ends):
                     model.sees(event.text, event.at, None)
