@@ -412,8 +412,8 @@ class Tool(Generic[P, R_co]):
                     yield piece
         else:
             is_async = _is(inspect.iscoroutinefunction, function)
-            called = cast("Awaitable[object]", call()) if is_async else asyncio.to_thread(_called, call)
-            work: Awaitable[object] = _awaited(called)
+            called = call if is_async else partial(asyncio.to_thread, _called, call)
+            work: Awaitable[object] = _awaited(cast("Callable[[], Awaitable[object]]", called))
             if self._context:
                 work = asyncio.ensure_future(work)
                 async with aclosing(_notes_until(work, notes, news)) as told:
@@ -583,9 +583,9 @@ async def _notes_until(
             await asyncio.wait((work,))
 
 
-async def _awaited(call: Awaitable[object]) -> object:
+async def _awaited(call: Callable[[], Awaitable[object]]) -> object:
     """Await also what a call returns: replies of an agent, or the coroutine of a decorated function."""
-    result = await call
+    result = await call()
     return await result if inspect.isawaitable(result) else result
 
 

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from random import Random
 from typing import cast
 
 import pytest
@@ -42,6 +44,8 @@ from miniagents.parts import ServerToolCall
 from miniagents.testing import ScriptedModel, scripted_model
 from miniagents.tools import ToolContext
 from miniagents.types import ModelAgent
+from tests.support.loops import run_async
+from tests.support.shuffled import ShuffledLoop
 
 
 @tool
@@ -812,3 +816,22 @@ async def test_a_tool_with_a_context_is_stopped() -> None:
     assert ended.is_set()
     expected = ["TimeoutError: stuck did not end within 0.5 s.", "ValueError: no"]
     assert expected == [str(each) for each in replies[1:3]]
+
+
+def test_a_call_that_is_cancelled_before_it_begins() -> None:
+    """A tool that shows its progress leaves nothing if its call is cancelled at once, whatever goes first."""
+
+    @tool
+    async def count(ctx: ToolContext) -> str:
+        """Count."""
+        ctx.progress("one")
+        return "two"
+
+    async def cancelled() -> None:
+        calling = asyncio.ensure_future(anext(count.run()))
+        await asyncio.sleep(0)
+        calling.cancel()
+        await asyncio.wait([calling])
+
+    for order in range(30):
+        run_async(cancelled, loop_factory=partial(ShuffledLoop, Random(order)))  # noqa: S311 - no secret
