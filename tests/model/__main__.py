@@ -3,6 +3,7 @@
 python -m tests.model --count 100000            what a night does
 python -m tests.model --pipes --count 100000    the same of pipes of operators (tests/model/pipes.py)
 python -m tests.model --flows --count 100000    the same of messages about demand (tests/model/flows.py)
+python -m tests.model --talks --count 100000    the same of model agents (tests/model/talks.py)
 python -m tests.model --live --count 100000     the same of live input (tests/model/live.py)
 python -m tests.model --only 4711               one program: its text, and what is wrong with it
 python -m tests.model --tree ../other           the miniagents of another folder
@@ -38,10 +39,10 @@ SHOWN: Final = 10
 
 
 class Others(Protocol):
-    """`tests.model.pipes`, `flows` or `live`, imported when needed: that of `--tree` may lack its names."""
+    """`tests.model.pipes`, `flows`, `talks` or `live`, imported when needed: `--tree` may lack its names."""
 
     def drawn(self, seed: int) -> object:
-        """Return the pipe, the flow, or the schedule, of a seed."""
+        """Return the pipe, the flow, the talk, or the schedule, of a seed."""
         ...
 
     def check(self, other: object, loops: str) -> Outcome:
@@ -75,7 +76,7 @@ class Tally:
 
 
 def run(seeds: range, loops: str, others: str = "") -> Tally:
-    """Run the programs of some seeds, or the `pipes`, the `flows`, or the schedules of `live` input."""
+    """Run the programs of some seeds, or `pipes`, `flows`, `talks`, or the schedules of `live` input."""
     tally = Tally()
     for seed in seeds:
         outcome = _check_other(seed, loops, others) if others else check(program_of(seed), loops)
@@ -96,7 +97,7 @@ def kinds(wrong: Sequence[str]) -> set[str]:
 
 
 def described(seed: int, loops: str, others: str = "") -> str:
-    """Return the smallest program, pipe or flow that fails as that of a seed, as Python."""
+    """Return the smallest program, pipe, flow or talk that fails as that of a seed, as Python."""
     if others:
         same = kinds(_check_other(seed, loops, others).wrong)
 
@@ -141,6 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, what in (
         ("pipes", "pipes of operators, without agents"),
         ("flows", "messages about demand"),
+        ("talks", "model agents"),
         ("live", "live input"),
     ):
         parser.add_argument(

@@ -482,7 +482,7 @@ async def _two_generators(given: Real) -> AsyncGenerator[MessageType]:
 
 
 def _broken(given: Real) -> Observable[Any]:
-    message = Message.promise(lambda _: _slowly(["half"], 0.0, fails=True))
+    message = Message.promise(lambda _: slowly(["half"], 0.0, fails=True))
     return rx.concat(given.messages, rx.of(message)).pipe(as_messages(), errors_as_messages())
 
 
@@ -626,7 +626,7 @@ async def _lines(message: MessagePromise[Message]) -> AsyncGenerator[str]:
         yield FAILS
 
 
-async def _texts(how: str, given: Real) -> AsyncGenerator[str]:  # noqa: C901, PLR0912 - a case for each reader
+async def texts_read(how: str, given: Real) -> AsyncGenerator[str]:  # noqa: C901, PLR0912 - a case for each reader
     """Yield what a reader gets, piece by piece; one that knows messages writes a line for each."""
     match how:
         case "messages":
@@ -690,15 +690,7 @@ def drawn(seed: int) -> Flow:
     kind = random.choice(["list", "generator", "observable", "agent"])
     names = [random.choice([*WAYS]) for _ in range(random.randrange(6))]
     steps = [Step(name, random.randrange(1, 6) if name in COUNTED else 1) for name in names]
-    readers = [
-        Reader(
-            random.choice(READERS),
-            random.choice([0.0, 0.001, 0.02]),
-            random.randrange(1, 6) if random.random() < 0.25 else None,
-            random.choice([0.0, 0.001, 0.003, 0.01]) if random.random() < 0.15 else None,
-        )
-        for _ in range(random.choice([1, 1, 1, 2, 3]))
-    ]
+    readers = [drawn_reader(random, READERS) for _ in range(random.choice([1, 1, 1, 2, 3]))]
     for place, step in enumerate(steps):
         if step.name == "once":  # nothing behind it begins to read again what was dropped
             steps[place:] = [step for step in steps[place:] if not WAYS[step.name].rereads]
@@ -715,6 +707,21 @@ def drawn(seed: int) -> Flow:
         together=random.random() < 0.5,
         prefetch=random.choice([1, 1, 2, 3, 4, 8, 1024]),
         order=random.randrange(1000),
+    )
+
+
+def drawn_reader(random: Random, known: Sequence[str]) -> Reader:
+    """Return a reader.
+
+    Args:
+        random: decides.
+        known: how readers read.
+    """
+    return Reader(
+        random.choice(known),
+        random.choice([0.0, 0.001, 0.02]),
+        random.randrange(1, 6) if random.random() < 0.25 else None,
+        random.choice([0.0, 0.001, 0.003, 0.01]) if random.random() < 0.15 else None,
     )
 
 
@@ -752,7 +759,7 @@ def check(flow: Flow, loops: str = "asyncio") -> Outcome:
         gc.collect()  # what it has left must not be seen in the next flow
     logging.getLogger("miniagents").removeHandler(log)
     for reader, pieces in zip(flow.readers, got, strict=True):
-        due, came = _due(reader.how, texts), "".join(pieces)
+        due, came = due_of(reader.how, texts), "".join(pieces)
         some = loose or due.startswith(came.removesuffix(FAILS))
         # An error overtakes what `concat_map` still has.
         may_be_some = loose or reader.stops is not None or len(pieces) == reader.leaves
@@ -764,7 +771,7 @@ def check(flow: Flow, loops: str = "asyncio") -> Outcome:
     return Outcome(wrong + [f"log: {text}" for text in logged])
 
 
-def _due(how: str, texts: Texts) -> str:
+def due_of(how: str, texts: Texts) -> str:
     """Return what a reader gets."""
     if how in {"messages", "held", "backwards"}:
         return "".join(f"\n{text}" for text in texts)
@@ -786,16 +793,22 @@ async def _run(flow: Flow, got: Sequence[list[str]]) -> None:
             given = WAYS[step.name].build(given, step.count)
         if not flow.together:
             for reader, pieces in zip(flow.readers, got, strict=True):
-                await _reads(reader, given, pieces)
+                await reads(reader, given, pieces)
             return
         async with asyncio.TaskGroup() as group:
             for reader, pieces in zip(flow.readers, got, strict=True):
-                group.create_task(_reads(reader, given, pieces))
+                group.create_task(reads(reader, given, pieces))
 
 
-async def _reads(reader: Reader, given: Real, got: list[str]) -> None:
+async def reads(
+    reader: Reader,
+    given: Real,
+    got: list[str],
+    read: Callable[[str, Any], AsyncGenerator[str]] = texts_read,
+) -> None:
+    """Note what a reader gets."""
     try:
-        async with asyncio.timeout(reader.stops), aclosing(_texts(reader.how, given)) as texts:
+        async with asyncio.timeout(reader.stops), aclosing(read(reader.how, given)) as texts:
             async for text in texts:
                 got.append(text)
                 if len(got) == reader.leaves:
@@ -816,18 +829,19 @@ def _first(source: Source) -> Real:
         case "observable":
             return MessageSequencePromise(rx.from_iterable(messages))
         case "generator":
-            return MessageSequencePromise(_slowly(messages, source.pause))
+            return MessageSequencePromise(slowly(messages, source.pause))
         case _:
-            return echo.inquire(_slowly(messages, source.pause))
+            return echo.inquire(slowly(messages, source.pause))
 
 
 def _message(message: Written, pause: float) -> MessageType:
     if not message.streams:
         return "".join(message.tokens)
-    return Message.promise(lambda _: _slowly(message.tokens, pause, message.fails))
+    return Message.promise(lambda _: slowly(message.tokens, pause, message.fails))
 
 
-async def _slowly(items: Sequence[T], pause: float, fails: bool = False) -> AsyncGenerator[T]:
+async def slowly(items: Sequence[T], pause: float, fails: bool = False) -> AsyncGenerator[T]:
+    """Yield what is given, each after a pause; and perhaps fail."""
     for item in items:
         if pause:
             await asyncio.sleep(pause)

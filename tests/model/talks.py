@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from pydantic import BaseModel
 from typing_extensions import override
@@ -355,8 +355,7 @@ class World:
         @tool
         async def gives() -> str:
             """Give the replies of an agent."""
-            replies: Any = self.says("one ", "two").inquire("q")
-            return replies
+            return cast("str", self.says("one ", "two").inquire("q"))
 
         expert = self.says("one ", "two").described(alias="expert")
         asks = self.calls("quick", "three", quick).described(alias="asks", description="Asks.")
@@ -464,6 +463,14 @@ def _judge(world: World) -> Agent:
 
 def _no(_: str) -> None:
     return None
+
+
+def _refuses(_: str) -> str:
+    return "no"
+
+
+def _sorry(_: Exception, __: Ctx) -> str:
+    return "E"
 
 
 def _trips(text: str) -> str | None:
@@ -606,75 +613,64 @@ def _wraps(build: Callable[[Agent], Agent], model: Callable[[Told], Told] = _sam
 
 
 STEPS: Final[Mapping[str, Step]] = {
-    "fork": _wraps(lambda agent: agent.fork(), unasked=True),
-    "around": _wraps(lambda agent: agent.around(_passes), _placed, unasked=True),
-    "awaits": _wraps(lambda agent: agent.around(_awaits), _finished),
-    "limit": _wraps(lambda agent: agent.around(limit(concurrency=1)), _placed, unasked=True),
-    "rate": _wraps(lambda agent: agent.around(rate_limit(requests_per_minute=6000)), _placed),
-    "tokens": _wraps(lambda agent: agent.around(rate_limit(tokens_per_minute=100_000)), _placed),
-    "budget": _wraps(lambda agent: agent.around(budget(tokens=1_000_000, reserve=1_000)), _placed),
-    "spent": _wraps(lambda agent: agent.around(budget(tokens=3, reserve=1)), loose=True),
-    "recorded": _wraps(lambda agent: recorded(agent, MemoryJournal(), version="1"), _kept),
-    "cache": _wraps(lambda agent: agent.around(cache()), _kept),
-    "timeout": _wraps(lambda agent: agent.timeout(first_token=LATER, stall=LATER, total=LATER), unasked=True),
-    "total": _wraps(lambda agent: agent.timeout(total=0.004), loose=True, unasked=True),
-    "stall": _wraps(lambda agent: agent.timeout(stall=0.0015), loose=True, unasked=True),
-    "first": _wraps(lambda agent: agent.timeout(first_token=0.0015), loose=True),
+    "fork": _wraps(lambda a: a.fork(), unasked=True),
+    "around": _wraps(lambda a: a.around(_passes), _placed, unasked=True),
+    "awaits": _wraps(lambda a: a.around(_awaits), _finished),
+    "limit": _wraps(lambda a: a.around(limit(concurrency=1)), _placed, unasked=True),
+    "rate": _wraps(lambda a: a.around(rate_limit(requests_per_minute=6000)), _placed),
+    "tokens": _wraps(lambda a: a.around(rate_limit(tokens_per_minute=100_000)), _placed),
+    "budget": _wraps(lambda a: a.around(budget(tokens=1_000_000, reserve=1_000)), _placed),
+    "spent": _wraps(lambda a: a.around(budget(tokens=3, reserve=1)), loose=True),
+    "recorded": _wraps(lambda a: recorded(a, MemoryJournal(), version="1"), _kept),
+    "cache": _wraps(lambda a: a.around(cache()), _kept),
+    "timeout": _wraps(lambda a: a.timeout(first_token=LATER, stall=LATER, total=LATER), unasked=True),
+    "total": _wraps(lambda a: a.timeout(total=0.004), loose=True, unasked=True),
+    "stall": _wraps(lambda a: a.timeout(stall=0.0015), loose=True, unasked=True),
+    "first": _wraps(lambda a: a.timeout(first_token=0.0015), loose=True),
     "flaky": _wraps(_flaky, lambda told: _again(_placed(told))),
-    "retry": _wraps(lambda agent: agent.retry(RetryPolicy(attempts=2, delay=0.001)), _again),
-    "guard": _wraps(lambda agent: agent.guard(during=lambda _: None, hold=2), _guarded, fits=_sound),
-    "guards": _wraps(lambda agent: agent.guard(before=_no, after=_no), _guarded, fits=_sound),
-    "trips": _wraps(lambda agent: agent.guard(during=_trips, hold=1), loose=True),
-    "refuses": _wraps(lambda agent: agent.guard(after=_trips), loose=True),
-    "refused": _wraps(lambda agent: agent.guard(before=lambda _: "no"), loose=True),
-    "replaces": Step(lambda _, agent: agent.guard(during=_trips, hold=1, replacement="R"), loose=True),
-    "checked": Step(
-        lambda world, agent: agent.guard(during=world.says("OK")), lambda told: _timed(_guarded(told)), _sound
-    ),
-    "hedge": Step(lambda world, agent: agent.hedge(world.says("B"), after=LATER), _placed, _sound),
-    "hedge_at_once": Step(lambda _, agent: agent.hedge(agent, after=0.0), _timed, _sound),
-    "hedge_late": Step(lambda world, agent: agent.hedge(world.says("B"), after=0.0015), loose=True),
-    "race": Step(lambda _, agent: race(agent, agent), _timed, _sound),
-    "race_any": Step(lambda world, agent: race(agent, world.says("B")), loose=True),
-    "catching": Step(
-        lambda _, agent: agent.catching(lambda _, __: "E"), _caught, lambda told: told.known, unasked=True
-    ),
-    "fallback": Step(lambda world, agent: fallback(agent, world.says("B")), _fallen, lambda told: told.known),
-    "hold": Step(
-        lambda world, agent: fallback(agent, world.says("B"), hold=True), _held, lambda told: told.known
-    ),
-    "continue": Step(lambda world, agent: agent.catching(world.says("B"), after="continue"), loose=True),
-    "told": Step(lambda _, agent: agent.errors_as_messages(), fits=_sound),
-    "told_why": Step(lambda _, agent: agent.errors_as_messages(), loose=True),
-    "judge": Step(lambda world, agent: agent | _judge(world), _judged),
-    "both": Step(lambda world, agent: agent & world.says("B"), _beside),
-    "upper": Step(lambda _, agent: agent | flows.upper, _raised, _shown),
-    "map": Step(lambda _, agent: agent | flows.piped, _mapped, _shown),
-    "each": Step(lambda _, agent: agent | flows.each, unasked=True),
-    "echo": Step(lambda _, agent: agent | flows.echo, _placed, unasked=True),
-    "twice": Step(lambda _, agent: agent | flows.twice, _twice),
-    "called": Step(lambda _, agent: agent | flows.called),
-    "looks": Step(lambda _, agent: agent | flows.looks, fits=lambda told: _sound(told) and _shown(told)),
-    "one_by_one": Step(lambda _, agent: agent | flows.one_by_one, _awaited),
-    "at_last": Step(lambda _, agent: agent | flows.at_last, _finished),
-    "identity": Step(lambda _, agent: identity | agent, unasked=True),
-    "slow_input": Step(lambda _, agent: flows.each | agent, unasked=True),
-    "prompt": Step(lambda _, agent: prompt("q {x}: {text}", x=["x", "y"]) | agent),
-    "system": Step(
-        lambda world, agent: prompt(SystemMessage("q {x}"), x=world.says("x ", "y").inquire("q")) | agent,
-        _timed,
-    ),
-    "route": Step(lambda _, agent: route().otherwise(agent), _placed),
-    "dialog": Step(lambda world, agent: _dialog(world, agent, kept=False), _finished),
-    "kept_dialog": Step(lambda world, agent: _dialog(world, agent, kept=True), _finished),
-    "loop": Step(lambda _, agent: _loop(agent), _finished),
+    "retry": _wraps(lambda a: a.retry(RetryPolicy(attempts=2, delay=0.001)), _again),
+    "guard": _wraps(lambda a: a.guard(during=_no, hold=2), _guarded, fits=_sound),
+    "guards": _wraps(lambda a: a.guard(before=_no, after=_no), _guarded, fits=_sound),
+    "trips": _wraps(lambda a: a.guard(during=_trips, hold=1), loose=True),
+    "refuses": _wraps(lambda a: a.guard(after=_trips), loose=True),
+    "refused": _wraps(lambda a: a.guard(before=_refuses), loose=True),
+    "replaces": Step(lambda _, a: a.guard(during=_trips, hold=1, replacement="R"), loose=True),
+    "checked": Step(lambda w, a: a.guard(during=w.says("OK")), lambda told: _timed(_guarded(told)), _sound),
+    "hedge": Step(lambda w, a: a.hedge(w.says("B"), after=LATER), _placed, _sound),
+    "hedge_at_once": Step(lambda _, a: a.hedge(a, after=0.0), _timed, _sound),
+    "hedge_late": Step(lambda w, a: a.hedge(w.says("B"), after=0.0015), loose=True),
+    "race": Step(lambda _, a: race(a, a), _timed, _sound),
+    "race_any": Step(lambda w, a: race(a, w.says("B")), loose=True),
+    "catching": Step(lambda _, a: a.catching(_sorry), _caught, lambda told: told.known, unasked=True),
+    "fallback": Step(lambda w, a: fallback(a, w.says("B")), _fallen, lambda told: told.known),
+    "hold": Step(lambda w, a: fallback(a, w.says("B"), hold=True), _held, lambda told: told.known),
+    "continue": Step(lambda w, a: a.catching(w.says("B"), after="continue"), loose=True),
+    "told": Step(lambda _, a: a.errors_as_messages(), fits=_sound),
+    "told_why": Step(lambda _, a: a.errors_as_messages(), loose=True),
+    "judge": Step(lambda w, a: a | _judge(w), _judged),
+    "both": Step(lambda w, a: a & w.says("B"), _beside),
+    "upper": Step(lambda _, a: a | flows.upper, _raised, _shown),
+    "map": Step(lambda _, a: a | flows.piped, _mapped, _shown),
+    "each": Step(lambda _, a: a | flows.each, unasked=True),
+    "echo": Step(lambda _, a: a | flows.echo, _placed, unasked=True),
+    "twice": Step(lambda _, a: a | flows.twice, _twice),
+    "called": Step(lambda _, a: a | flows.called),
+    "looks": Step(lambda _, a: a | flows.looks, fits=lambda told: _sound(told) and _shown(told)),
+    "one_by_one": Step(lambda _, a: a | flows.one_by_one, _awaited),
+    "at_last": Step(lambda _, a: a | flows.at_last, _finished),
+    "identity": Step(lambda _, a: identity | a, unasked=True),
+    "slow_input": Step(lambda _, a: flows.each | a, unasked=True),
+    "prompt": Step(lambda _, a: prompt("q {x}: {text}", x=["x", "y"]) | a),
+    "system": Step(lambda w, a: prompt(SystemMessage("q {x}"), x=w.says("x ", "y").inquire("q")) | a, _timed),
+    "route": Step(lambda _, a: route().otherwise(a), _placed),
+    "dialog": Step(lambda w, a: _dialog(w, a, kept=False), _finished),
+    "kept_dialog": Step(lambda w, a: _dialog(w, a, kept=True), _finished),
+    "loop": Step(lambda _, a: _loop(a), _finished),
     "outer": Step(
-        lambda world, agent: world.calls(
-            "inner", "done", agent.described(alias="inner", description="Inner.")
-        ),
+        lambda w, a: w.calls("inner", "done", a.described(alias="inner", description="Inner.")),
         _as_tool,
     ),
-    "interactive": Step(lambda _, agent: agent.interactive()),
+    "interactive": Step(lambda _, a: a.interactive()),
 }
 """All steps by name."""
 
@@ -759,12 +755,12 @@ def _due_of(how: str, told: Told) -> str | None:  # noqa: PLR0911 - a case for e
 def drawn(seed: int) -> Talk:
     """Return the talk of a seed."""
     random = Random(f"talk {seed}")  # noqa: S311 - no secret
-    tools, typed = random.random() < 0.65, random.choice(["", "", "", "native", "tool"])
+    tools, mode = random.random() < 0.65, random.choice(["", "", "", "native", "tool"])
     turns = tuple(
         Turn(
             tuple(random.choice(["a", "b+", "c ", "d"]) for _ in range(random.choice([0, 1, 3, 6]))),
             tuple(random.choice([*RESULTS]) for _ in range(random.choice([1, 1, 2, 4]))),
-            not typed and random.random() < 0.15,
+            not mode and random.random() < 0.15,
         )
         for _ in range(random.choice([0, 1, 1, 2, 3]))
     )
@@ -776,7 +772,7 @@ def drawn(seed: int) -> Talk:
         streams=random.random() < 0.5,
         tools=tools,
         max_turns=random.choice([9, 9, 1, 2]),
-        typed=typed,
+        typed=mode,
         bad=tuple(random.choice([*BAD]) for _ in range(random.choice([0, 0, 1, 2]))),
         repairs=random.choice([0, 1, 1, 2]),
         together=random.random() < 0.5,
@@ -791,12 +787,10 @@ def drawn(seed: int) -> Talk:
         name = random.choice([*STEPS])
         if _fits(talk, name):
             talk = replace(talk, steps=(*talk.steps, name))
-    known = READERS
-    if talk.typed and all(STEPS[name].typed for name in talk.steps):
-        known = (*READERS, *TYPED * 3)
-    return replace(
-        talk, readers=tuple(flows.drawn_reader(random, known) for _ in range(random.choice([1, 1, 2, 3])))
-    )
+    typed = talk.typed and all(STEPS[name].typed for name in talk.steps)
+    known = (*READERS, *TYPED * 3) if typed else READERS
+    readers = [flows.drawn_reader(random, known) for _ in range(random.choice([1, 1, 2, 3]))]
+    return replace(talk, readers=tuple(readers))
 
 
 def _fits(talk: Talk, name: str) -> bool:  # noqa: PLR0911 - a reason each
@@ -890,8 +884,11 @@ def _planned(text: str, talk: Talk, *, whole: bool) -> bool:
     if "made other calls than before" in text:  # who has left did not ask for all
         return talk.lasting and not whole
     errors = {"'broken'", "TypedAnswerError", "MaxTurnsError", "WithdrawnError"}
-    if any(STEPS[name].loose for name in talk.steps):
-        errors |= {"AgentTimeoutError", "GuardError", "BudgetExceededError", "StopLoop"}
+    loose = any(STEPS[name].loose for name in talk.steps)
+    if loose:
+        errors |= {"AgentTimeoutError", "GuardError", "BudgetExceededError"}
+    if {"dialog", "kept_dialog"} & {*talk.steps} and (loose or expected(talk).asked is None):
+        errors.add("StopLoop")  # the dialog was stopped when its user had just left
     return any(each in text for each in errors)
 
 
