@@ -257,7 +257,8 @@ def _core(talk: Talk) -> Told:  # noqa: C901 - a case for each end
         return told
     texts = [each.text for each in told.said if each.shown is not None and each.shown == each.text]
     if told.end:
-        return replace(told, said=(Said(FAILS, "".join(texts) + FAILS),), end=False)
+        shown = "".join(texts) + FAILS if any(texts) else None  # it has begun, with a call
+        return replace(told, said=(Said(FAILS, shown),), end=False)
     came, withdrawn = "".join(texts), ""
     for place, kind in enumerate((*talk.bad, "")):
         text = BAD.get(kind, "".join(GOOD))
@@ -266,6 +267,8 @@ def _core(talk: Talk) -> Told:  # noqa: C901 - a case for each end
         if not kind or place == talk.repairs:
             fails = FAILS * bool(kind)
             shown = withdrawn + FAILS if withdrawn else came + fails
+            if shown == FAILS and len(told.said) > 1:  # it has begun, with a call
+                return replace(told, said=(Said(FAILS, None),))
             return replace(told, said=(Said(text + fails, shown, bool(withdrawn)),))
         withdrawn, came = withdrawn or came, ""
     raise AssertionError
@@ -539,7 +542,7 @@ def _mapped(told: Told) -> Told:
 def _finished(told: Told) -> Told:
     """Messages that were awaited."""
     if told.fails:
-        return replace(told, said=(), end=True)
+        return _timed(replace(told, said=(), end=True))
     return told.each(lambda said: Said(said.text, said.text if said.shown != "" else ""))
 
 
@@ -547,14 +550,14 @@ def _awaited(told: Told) -> Told:
     """Texts that were awaited one by one, up to an error."""
     for place, each in enumerate(told.said):
         if each.fails:
-            told = replace(told, said=told.said[:place], end=True)
+            told = _timed(replace(told, said=told.said[:place], end=True))
             break
     return told.each(lambda said: _plain(said.text))
 
 
 def _judged(told: Told) -> Told:
     if told.fails:
-        return replace(told, said=(), end=True)
+        return _finished(told)
     text = f"got {len(told.said)}: {'|'.join(said.text for said in told.said)}"
     return replace(told.counted(), said=(_plain(text),))
 
