@@ -325,9 +325,15 @@ async def test_thoughts_before_the_first_token(behind: str) -> None:
         async for message in ctx.messages:
             ctx.reply(message)
 
+    def passes(_: str) -> None:
+        return None
+
+    def sorry(_: Exception, __: InteractionContext) -> str:
+        return "Sorry."
+
     thinker = scripted_model([Reasoning("Hm."), "a", "b"], delay=1.0)
     async with asyncio.timeout(60.0), MiniAgents(prefetch=1):
-        loud_thinker = thinker.catching(lambda _, __: "Sorry.") | loud_agent
-        guarded = loud_thinker.guard(during=lambda text: None, hold=0)
+        loud_thinker = thinker.catching(sorry) | loud_agent
+        guarded = loud_thinker.guard(during=passes, hold=0)
         agent = thinker.retry() | loud_agent | passing_on if behind == "each" else guarded
         assert ["A", "B"] == [token async for token in agent.inquire("Hi").tokens]
