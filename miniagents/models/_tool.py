@@ -412,8 +412,8 @@ class Tool(Generic[P, R_co]):
                     yield piece
         else:
             is_async = _is(inspect.iscoroutinefunction, function)
-            called = call if is_async else partial(asyncio.to_thread, _called, call)
-            work: Awaitable[object] = _awaited(cast("Callable[[], Awaitable[object]]", called))
+            run = cast("Callable[[], Awaitable[object]]", call)
+            work: Awaitable[object] = _awaited(run if is_async else lambda: asyncio.to_thread(_called, call))
             if self._context:
                 work = asyncio.ensure_future(work)
                 async with aclosing(_notes_until(work, notes, news)) as told:

@@ -328,7 +328,7 @@ async def test_thoughts_before_the_first_token(behind: str) -> None:
     def passes(_: str) -> None:
         return None
 
-    def sorry(_: Exception, __: InteractionContext) -> str:
+    def sorry(_: Exception, __: object) -> str:
         return "Sorry."
 
     thinker = scripted_model([Reasoning("Hm."), "a", "b"], delay=1.0)
