@@ -71,8 +71,7 @@ class Timeline(Observer):
         if lane is None:  # it is not drawn, or it began before this observer
             return
         if isinstance(event, PartsCame):
-            zero = self._zero_of(run)
-            lane.came(event.parts, [at - zero for at in event.times])
+            lane.came(event.parts, event.times, self._zero_of(run))
             return
         at = self._at(run, event.at)
         if isinstance(event, ModelAsked):

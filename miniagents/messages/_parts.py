@@ -376,17 +376,21 @@ class ObservedPartBuffer(PartBuffer):
             return
         # `PartBuffer.put`, inlined. Observers come before readers, since a reader may leave and end the
         # stream.
-        parts = self.parts
-        if type(part) is str and not self._withdrawn:
-            text = part
+        if type(part) is str and part and not self._withdrawn:
+            parts = self.parts
             parts.append(part)
-        else:
-            text = self._add(part)
+            self.items.append(part)
+            self._note(self._clock())
+            if len(parts) >= self.notes.look_at:
+                self.notes.look(part)
+            if self.notify_next:
+                self.notify()
+            return
+        text = self._add(part)
         if text:
             self.items.append(text)
         self._note(self._clock())
-        if text is not part or len(parts) >= self.notes.look_at:
-            self.notes.look(part)
+        self.notes.look(part)
         if not text:
             self.consume()
         elif self.notify_next:

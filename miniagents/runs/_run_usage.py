@@ -309,11 +309,11 @@ class RunUsage(Observer):
         elif isinstance(event, PartSeen) and isinstance(event.part, Retry):
             opened.requests += 1
         elif isinstance(event, PartSeen) and isinstance(event.part, Usage):
-            before, _ = opened.usages.get(event.message, (Usage(), None))
+            before, _ = opened.usages.get(event.message, (None, None))
             opened.usages[event.message] = event.part, event.model
             if run.kind == "model":
                 self._known[id(event.part)] = event.part
-                change = event.part - before
+                change = event.part if before is None else event.part - before
                 self._count(run, _account(run, opened.called, event.model), _Amount(change))
         elif isinstance(event, RunEnded):
             self._ended(run, opened, event)

@@ -18,6 +18,9 @@ class Dots:
     are powers of two, so later ones contain earlier ones whole, and no time is ever off by more than one bin:
     a 2,000th of the time from the first to the last.
 
+    Args:
+        zero: the time that counts as 0, in seconds; subtracted when the times are looked at.
+
     Example:
         >>> dots = Dots()
         >>> dots.add([0.5, 0.75, 0.75])
@@ -25,9 +28,10 @@ class Dots:
         [(0.5, 1), (0.75, 1), (0.75, 1)]
     """
 
-    __slots__ = ("_bin", "_counts", "_times")
+    __slots__ = ("_bin", "_counts", "_times", "_zero")
 
-    def __init__(self) -> None:
+    def __init__(self, zero: float = 0.0) -> None:
+        self._zero = zero
         self._times = array("d")
         self._counts = array("L")
         self._bin = _FINEST
@@ -36,7 +40,7 @@ class Dots:
         """Add one for each of these times.
 
         Args:
-            times: in seconds, in any order.
+            times: on the clock of `zero`, in any order.
         """
         self._times.extend(times)
         self._counts += array("L", (1,)) * len(times)
@@ -45,7 +49,7 @@ class Dots:
 
     def __iter__(self) -> Iterator[tuple[float, int]]:
         """The times, and how many there are of each."""
-        return zip(self._times, self._counts, strict=True)
+        return zip((at - self._zero for at in self._times), self._counts, strict=True)
 
     def __len__(self) -> int:
         return len(self._times)
@@ -60,7 +64,7 @@ class Dots:
             pairs = _in_bins(pairs, self._bin)
             self._bin *= 2
         self._bin /= 2  # the one that was enough
-        self._times = array("d", (time for time, _ in pairs))
+        self._times = array("d", (time + self._zero for time, _ in pairs))
         self._counts = array("L", (count for _, count in pairs))
 
 

@@ -127,12 +127,13 @@ class Lane:
         """The tokens of all its messages; None if it told none."""
         return sum(self.usage.values(), Usage()) if self.usage else None
 
-    def came(self, parts: Sequence[Part], times: Sequence[float]) -> None:
+    def came(self, parts: Sequence[Part], times: Sequence[float], zero: float) -> None:
         """Parts have come.
 
         Args:
             parts: the parts.
-            times: when each of them came, in seconds of the timeline.
+            times: when each of them came, on the clock of its event loop.
+            zero: when the timeline began, on that clock.
         """
         texts = list(times)  # what comes most
         by_colour: dict[Colour, list[float]] = {"text": texts}
@@ -143,21 +144,21 @@ class Lane:
         for place in others:
             part, at = parts[place], times[place]
             if isinstance(part, Restart):
-                self.asked_again(at)
+                self.asked_again(at - zero)
             elif not isinstance(part, _SILENT):
                 by_colour.setdefault(_colour(part), []).append(at)
         for colour, those in by_colour.items():
             if those:
-                self._add(colour, those)
+                self._add(colour, those, zero)
         if self.said is not None:
             for part, at in zip(parts, times, strict=True):
                 text = _text(part)
                 if text:
-                    self.said.add(text, at)
+                    self.said.add(text, at - zero)
 
-    def _add(self, colour: Colour, times: Sequence[float]) -> None:
+    def _add(self, colour: Colour, times: Sequence[float], zero: float) -> None:
         if colour not in self.dots:
-            self.dots[colour] = Dots()
+            self.dots[colour] = Dots(zero)
         self.dots[colour].add(times)
         self.parts += len(times)
 
