@@ -1,9 +1,9 @@
 """Converts messages to records, records to JSON, and both back, without loss.
 
 The classes that can be read are a closed list. A message of another class is written with the name of its
-class, and read as a `Message` of the same role with all its data. A file can never cause an import. Pydantic
-models that are not messages are read as mappings of their fields (unless the field of a registered class is
-declared as that model).
+class, and read as a `Message` of the same role with all its data. A file can never cause an import. Other
+pydantic models, and dataclasses, are read as mappings of their fields (unless the field of a registered class
+is declared as that type).
 
 JSON arrays are read as tuples (messages are frozen, so they contain no lists), and objects as mappings. A
 value of a type that JSON does not have is an object with one key that begins with `$`, such as
@@ -13,8 +13,8 @@ not strings, is written as `{"$map": [[key, value], ...]}`.
 * Kept exactly: None, bool, int, float (also infinite and NaN), str (also with lone surrogates), bytes, tuple,
   frozenset, mappings, date, time, datetime (also its zone), timedelta, Decimal, UUID, paths.
 * Not kept exactly: a list comes back as a tuple (so does a named tuple), a set as a frozenset, a `time` or
-  `timezone` keeps no zone name, an Enum comes back as its value (a declared field of a registered message
-  class makes it the Enum again).
+  `timezone` keeps no zone name, an Enum comes back as its value, and what `text_form` knows as a text (a
+  declared field of a registered message class makes it the Enum or the URL again). A secret is lost.
 * Values of any other type are refused.
 """
 
@@ -48,7 +48,6 @@ from miniagents.values import (
     FrozenMapping,
     PartValue,
     is_record,
-    is_secret,
     part_from_data,
     record_data,
     text_form,
@@ -383,9 +382,8 @@ class Registry:
             return {_PART: encode_data(said, self._encode)}
         if is_record(value):
             return encode_data(record_data(value), self._encode)
-        if is_secret(value) or text_form(value) is not None:
-            return str(value)
-        return refuse(value)
+        text = text_form(value)
+        return refuse(value) if text is None else text
 
     def _decode(self, tag: str, content: Json) -> object:
         match tag, content:

@@ -45,7 +45,6 @@ from ._freeze import (
     freeze,
     freeze_data,
     is_record,
-    is_secret,
     record_data,
     text_form,
 )
@@ -153,7 +152,6 @@ __all__ = [
     "innermost_frame",
     "is_limit",
     "is_record",
-    "is_secret",
     "is_secret_name",
     "label_of",
     "made_of",

@@ -13,18 +13,7 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from types import GenericAlias
-from typing import (
-    Any,
-    Final,
-    NamedTuple,
-    Never,
-    NoReturn,
-    Self,
-    TypeGuard,
-    TypeVar,
-    cast,
-    get_args,
-)
+from typing import Any, Final, NamedTuple, Never, NoReturn, Self, TypeGuard, TypeVar, cast, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, GetCoreSchemaHandler, Secret, SecretBytes, SecretStr, TypeAdapter
@@ -222,7 +211,8 @@ _DATA: Final = (*_IMMUTABLE, str, int, float, bytes, Mapping, tuple, list, set, 
 _WRITTEN: Final = frozenset({"ipaddress", "pydantic.networks", "fractions", "zoneinfo"})
 """The modules whose values never change, and are texts in JSON."""
 
-_KNOWN: Final = (*_IMMUTABLE, SecretStr, SecretBytes, Secret, FrozenValue, Iterator, str, int, float, bytes)
+_KNOWN: Final = (*_IMMUTABLE, FrozenValue, Iterator, str, int, float, bytes)
+"""The types that are data as they are; an iterator is not, but to write it as JSON would take its items."""
 
 
 _set = object.__setattr__  # bypasses the `__setattr__` of a frozen model
@@ -413,7 +403,7 @@ class _Freezer:
             return self._set(value, path)
         if is_record(value):
             return self._record(value, path)
-        if text_form(value) is not None or (self._in_record and is_secret(value)):
+        if text_form(value) is not None and (self._in_record or not is_secret(value)):
             return value
         raise FreezeError(
             f"{path} is of type {_type_name(value)}, which cannot be frozen; allowed are {ALLOWED}"
@@ -490,7 +480,7 @@ def _plain(value: object) -> object:
 
 
 def text_form(value: object) -> str | None:
-    """Return the text of a URL, an IP address, a `Fraction` or a `ZoneInfo`; None for any other value.
+    """Return the text of a URL, an IP address, a `Fraction`, a `ZoneInfo` or a secret; None for others.
 
     Args:
         value: Anything.
@@ -502,7 +492,7 @@ def text_form(value: object) -> str | None:
     """
     # By their names: the modules are slow to import.
     written = any(each.__module__ in _WRITTEN for each in type(value).__mro__)
-    return str(value) if written else None
+    return str(value) if written or is_secret(value) else None
 
 
 def is_secret(value: object) -> TypeGuard[Secret[object]]:
@@ -538,7 +528,6 @@ def _is_known(value: object) -> bool:
         return all(map(_is_known, value.keys())) and all(map(_is_known, value.values()))
     if is_list(value) or is_tuple(value) or is_set(value):
         return all(map(_is_known, value))
-    # An iterator is none either, but to write it would take its items.
     return isinstance(value, _KNOWN) or text_form(value) is not None or is_record(value)
 
 

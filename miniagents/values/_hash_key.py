@@ -1,10 +1,9 @@
 """Hash keys: sha256 over canonical JSON, the same in every process.
 
 Canonical means: keys sorted, no whitespace, ASCII only. A value that plain JSON would confuse with another
-one is written as a tag,
-an object whose only key begins with ``$``: ``{"$bytes": "00ff"}``. A key of real data that begins with ``$``
-gets a second ``$``, so that data cannot imitate a tag. A nested message is written as its own hash key: a
-Merkle tree.
+one is written as a tag, an object whose only key begins with ``$``: ``{"$bytes": "00ff"}``. A key of real
+data that begins with ``$`` gets a second ``$``, so that data cannot imitate a tag. A nested message is
+written as its own hash key: a Merkle tree.
 """
 
 import json
@@ -45,8 +44,8 @@ class HashWalk:
     """One walk through the fields of one value.
 
     Attributes:
-        lasting: False if the data contains something that can still change (a pydantic model that is not a
-            `Frozen`): the key is right now, but must not be cached.
+        lasting: False if the data contains something that can still change (a dataclass, or a pydantic model
+            that is not a `Frozen`): the key is right now, but must not be cached.
     """
 
     __slots__ = ("lasting",)
