@@ -24,24 +24,24 @@ from miniagents.values import FrozenMapping, freeze
 
 from ._errors import SchemaError, ToolArgumentsError
 
-_HEADING: Final = re.compile(r"(?P<name>[A-Z][A-Za-z ]*):\s*\Z")
-_PARAMETERS: Final = frozenset({"Args", "Arguments", "Parameters", "Params"})
+_HEADING: Final = re.compile(r"(?P<what>[A-Z][A-Za-z ]*):\s*\Z")
+_PARAMETERS: Final = frozenset(  # headings, and fields in the style of Sphinx
+    {
+        *("Args", "Arguments", "Parameters", "Params"),
+        *("param", "parameter", "arg", "argument", "key", "keyword"),
+    }
+)
 _SECTIONS: Final = _PARAMETERS | {
     *("Attributes", "Example", "Examples", "Keyword Args", "Keyword Arguments", "Note", "Notes", "Raises"),
     *("References", "Return", "Returns", "See Also", "Todo", "Warning", "Warnings", "Yield", "Yields"),
     *("Methods", "Other Parameters", "Receives", "Warns"),
+    *("cvar", "except", "exception", "ivar", "raise", "raises", "return", "returns", "rtype", "type", "var"),
+    *("vartype", "yield", "yields"),
 }
 _ENTRY: Final = re.compile(r"(?P<name>\w+)\s*(?:\([^)]*\))?\s*:\s*(?P<text>.*)\Z")
 _UNDERLINE: Final = re.compile(r"-{3,}\s*\Z")  # of a heading in the style of NumPy
 _NUMPY_ENTRY: Final = re.compile(r"(?P<name>\w+)\s*(?P<text>)(?::.*)?\Z")
 _FIELD: Final = re.compile(r":(?P<what>[a-z]+)(?:\s[^:]*?)??(?:\s(?P<name>\w+))?\s*:(?:\s+(?P<text>.*))?\Z")
-_FIELDS: Final = MappingProxyType(  # the section that a field in the style of Sphinx belongs to
-    {
-        **dict.fromkeys(("param", "parameter", "arg", "argument", "key", "keyword"), "Args"),
-        **dict.fromkeys(("type", "return", "returns", "rtype", "raise", "raises", "except"), "Returns"),
-        **dict.fromkeys(("exception", "yield", "yields", "var", "ivar", "cvar", "vartype"), "Returns"),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,9 @@ class Described:
 
 def _section(lines: list[str]) -> str | None:
     """Return the name of the section that begins in the first of two lines."""
-    field = _FIELD.match(lines[0])
-    if field:
-        return _FIELDS.get(field["what"])
     underlined = _UNDERLINE.match(lines[-1])
-    found = _HEADING.match(f"{lines[0].strip()}:" if underlined else lines[0])
-    return found["name"] if found and found["name"] in _SECTIONS else None
+    found = _FIELD.match(lines[0]) or _HEADING.match(f"{lines[0].strip()}:" if underlined else lines[0])
+    return found["what"] if found and found["what"] in _SECTIONS else None
 
 
 def _entries(lines: list[str]) -> dict[str, str]:
