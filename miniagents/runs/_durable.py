@@ -34,7 +34,7 @@ from miniagents.values import Part, ToolCall, ToolResult
 
 from ._call_keys import key_of, key_of_tool, place_of, question_of
 from ._message_records import Json
-from ._questions import CUT, INSIDE, RunQuestions, given_up, is_recorded, played_out
+from ._questions import CUT, INSIDE, RunQuestions, is_recorded, played_out
 from ._recorded import WITHIN_RECORDED, made_of, play, stopped_call
 from ._recordings import AnyAgent, MessageForm, RecordedEvent, part_data, part_of_data
 from ._requests import request_data
@@ -119,7 +119,6 @@ class LoggedCalls:
         self._kept = kept_calls(events)
         played = parked_events(events) if head.restart != "server" else events
         self._failed = failed_calls(played)
-        log.questions.given_up = given_up(events)
         self._worked = worked(events)
         versions = (each.version for each in chain.from_iterable(self._kept.values()))
         if head.restart == "server":  # what another version has taken over plays what it has recorded
@@ -215,7 +214,7 @@ class LoggedCalls:
     def _is_behind(self) -> bool:
         """Whether the code may still come to what it had asked before, as its limits expire."""
         questions = self._log.questions
-        return questions.seconds < 2 * self._worked and bool(questions.not_claimed(self._is_cancelled))
+        return questions.elapsed < 2 * self._worked and bool(questions.not_claimed(self._is_cancelled))
 
     def _park(self, on_wait: Callable[[float], None]) -> None:
         try:

@@ -127,6 +127,8 @@ class _Known:
     answers: dict[str, Json] = field(default_factory=dict[str, Json])
     early: dict[str, str] = field(default_factory=dict[str, str])  # the topics of values that came early
     void: set[str] = field(default_factory=set[str])
+    # The questions whose wait was cancelled, with when: in seconds since the code of the run began.
+    given_up: dict[str, float] = field(default_factory=dict[str, float])
     refused: dict[str, str] = field(default_factory=dict[str, str])  # key of what was sent -> why
     intents: Counter[str] = field(default_factory=Counter[str])  # key of a call -> how often it began
     parked: frozenset[str] | None = None  # the questions that were open when the run was parked last
@@ -144,11 +146,13 @@ class _Known:
                     known.inside[key] = [*map(str, inside)]
                     known.spans[key] = span
                     known.void.discard(key)
+                    known.given_up.pop(key, None)
                 case ["answer", _, str(key), data, *early]:
                     known.answers[key] = data
                     known.early.update((key, str(topic)) for topic in early)
-                case ["void", _, str(key), *_]:
+                case ["void", _, str(key), *after]:
                     known.void.add(key)
+                    known.given_up.update((key, cast("float", each)) for each in after)
                 case ["refused", _, str(), str(key), why]:
                     known.refused[key] = str(why)
                 case ["intent", _, str(key)]:
@@ -171,24 +175,6 @@ class _Known:
                 yield ["refused", 0, key, sent, why]
         if key in self.answers:
             yield ["answer", 0, key, self.answers[key], *([self.early[key]] if key in self.early else [])]
-
-
-def given_up(events: Iterable[Event]) -> dict[str, float]:
-    """Return the questions whose wait was cancelled, with when: in seconds since the code of the run began.
-
-    Args:
-        events: of its log that count.
-    """
-    found: dict[str, float] = {}
-    for event in events:
-        match event:
-            case ["void", _, str(key), float(after)]:
-                found[key] = after
-            case ["question", _, str(key), *_]:
-                found.pop(key, None)
-            case _:
-                pass
-    return found
 
 
 async def open_questions(
@@ -582,7 +568,6 @@ class RunQuestions:
         begun: the numbers of the calls in the log that can have had effects. If one is not kept, a person
             may say what became of it: then it does not ask or call again what it did.
         bound: the numbers of the calls in the log with which people, or effects, have to do.
-        given_up: see `given_up`; these waits are cancelled again.
         checks: for each question of a run that was parked: raises a ValueError if an answer does not fit.
     """
 
@@ -602,7 +587,6 @@ class RunQuestions:
         self.acting: set[str] = set()
         self.closed: bool = False
         self.checks: dict[str, Callable[[Asked], object]] = {}
-        self.given_up: dict[str, float] = {}
         self._began = 0.0  # loop time
         self._store = store
         self._run = run
@@ -660,10 +644,10 @@ class RunQuestions:
         question = known.asked.get(key)
         if key not in known.answers:
             await played_out()
-        if key in self.given_up:
+        if key in known.given_up:
             # It is cancelled again, before long: until then the run is not parked, and people are not asked.
             self.claimed.add(key)
-            left = self.given_up.pop(key) - self.seconds
+            left = known.given_up.pop(key) - self.elapsed
             await asyncio.sleep(max(left, 0.0) + _GIVEN_UP_WITHIN)
         event = str(shown["event"]) if kind == "event" else None
         try:
@@ -755,7 +739,7 @@ class RunQuestions:
             self._left.add(key)
         else:
             self._known.void.add(key)
-            self._add(["void", 0, key, self.seconds])
+            self._add(["void", 0, key, self.elapsed])
 
     async def _answer(self, key: str, data: Json, *early: str) -> None:
         await self._write(["answer", 0, key, data, *early])
@@ -875,8 +859,8 @@ class RunQuestions:
         return [f"the {each.kind} {text}" for each, text in zip(those, shown, strict=True)]
 
     @property
-    def seconds(self) -> float:
-        """Since the code of the run began."""
+    def elapsed(self) -> float:
+        """How many seconds ago the code of the run began."""
         return asyncio.get_running_loop().time() - self._began
 
     def forget(self, inside: str) -> None:
