@@ -13,8 +13,8 @@ from miniagents.values import ToolCallDelta
 from ._json import SurrogateJoiner, WireError, encodable
 from ._opaque import opaque
 
-_COMPARED: Final = 100_000_000  # characters that may be compared, besides
-_REPEATED: Final = 10  # times what the server has sent as a whole
+_COMPARED: Final = 100_000_000  # characters that may be compared at first
+_REPEATED: Final = 10  # how many more for each character of a whole that comes
 
 
 def missing(pieces: Sequence[str], whole: str, *, of: str, at_end: bool = False) -> str:

@@ -1,10 +1,8 @@
 """The items of an answer of the Responses API: finds the item of each piece, and collects its pieces.
 
 Servers name items in different ways. An item is found by its id, else by its index (`output_index`), else by
-the
-order: a piece without both belongs to the last item of its kind. An item without a start event begins with
-    its
-first piece. The whole text of an item is compared with its pieces.
+the order: a piece without both belongs to the last item of its kind. An item without a start event begins
+with its first piece. The whole text of an item is compared with its pieces.
 """
 
 from bisect import insort
