@@ -243,7 +243,7 @@ def journal_name(text: str) -> str | Path:
     Raises:
         argparse.ArgumentTypeError: it is neither.
     """
-    return text if PostgresJournal.is_address(text) else path(text)
+    return text if "://" in text else path(text)
 
 
 def journal_options(given: argparse.Namespace) -> JournalOptions:
@@ -371,18 +371,18 @@ def journal_at(place: str | Path) -> Journal | PostgresJournal:
     """Open a journal that exists.
 
     Args:
-        place: a path, or the address of a database (``postgresql://...``).
+        place: the path of a file, or, as a text, the address of a database (``postgresql://...``).
 
     Raises:
         JournalError: it cannot be used, or a package for it is not installed.
     """
-    if not PostgresJournal.is_address(place):
+    if isinstance(place, Path):
         next(Journal.read_calls(place), None)  # an error if it is no journal, so that none is created
     return open_journal(place)
 
 
 def _calls(place: str | Path) -> Iterator[StoredCall]:
-    if not PostgresJournal.is_address(place):
+    if isinstance(place, Path):
         yield from Journal.read_calls(place)
         return
     with journal_at(place) as journal:

@@ -25,9 +25,9 @@ def open_journal(place: str | Path, *, keep: Keep = "hash") -> Journal | Postgre
         ...     type(journal).__name__
         'Journal'
     """
-    if not PostgresJournal.is_address(place):
+    kind, is_address, _ = str(place).partition("://")
+    if isinstance(place, Path) or not is_address:
         return Journal(place, keep=keep)
-    kind = str(place).partition("://")[0]
     if kind not in {"postgresql", "postgres"}:
         raise JournalError(
             f"A journal is a file, or has an address that begins with postgresql://, not {kind}://."

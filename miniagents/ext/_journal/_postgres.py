@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping, 
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import Final, Protocol, cast
 
 from typing_extensions import override
@@ -395,16 +394,3 @@ class PostgresJournal(JournalInDatabase):
             raise JournalError(f"{schema!r} is no name of a schema; give letters, digits and underscores.")
         connect = partial(PostgresDatabase, dsn, schema, lease)
         super().__init__(connect, PostgresRuns, codec, lease=lease)
-
-    @staticmethod
-    def is_address(place: str | Path) -> bool:
-        """Return whether a name is the address of a database, and not a path; it may be of another program.
-
-        Args:
-            place: the name of a journal.
-
-        Example:
-            >>> PostgresJournal.is_address("postgresql://localhost/agents")
-            True
-        """
-        return isinstance(place, str) and "://" in place
