@@ -60,13 +60,13 @@ class Described:
     def by(cls, docstring: str | None) -> "Described":
         r"""Parse a docstring; one without sections is only text."""
         lines = inspect.cleandoc(docstring or "").splitlines()
-        heads = [at for at in range(len(lines)) if _section(lines[at : at + 2]) is not None]
-        text = "\n".join(lines[: heads[0]] if heads else lines).strip()
+        sections = {at: name for at in range(len(lines)) if (name := _section(lines[at : at + 2]))}
+        ends = [*sections, len(lines)]
         parameters: dict[str, str] = {}
-        for head, end in zip(heads, [*heads, len(lines)][1:], strict=True):
-            if _section(lines[head : head + 2]) in _PARAMETERS:
+        for (head, name), end in zip(sections.items(), ends[1:], strict=True):
+            if name in _PARAMETERS:
                 parameters |= _entries(lines[head:end])
-        return cls(text, MappingProxyType(parameters))
+        return cls("\n".join(lines[: ends[0]]).strip(), MappingProxyType(parameters))
 
 
 def _section(lines: list[str]) -> str | None:

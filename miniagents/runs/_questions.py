@@ -854,9 +854,11 @@ class RunQuestions:
         Args:
             keys: the ids of questions.
         """
-        those = [self._known.asked[key] for key in keys if key in self._known.answers]
-        shown = [json.dumps(each.shown.get("text") or each.shown.get("tool") or each.id) for each in those]
-        return [f"the {each.kind} {text}" for each, text in zip(those, shown, strict=True)]
+        those = (self._known.asked[key] for key in keys if key in self._known.answers)
+        return [
+            f"the {each.kind} {json.dumps(each.shown.get('text') or each.shown.get('tool') or each.id)}"
+            for each in those
+        ]
 
     @property
     def elapsed(self) -> float:
