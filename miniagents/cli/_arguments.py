@@ -168,7 +168,8 @@ class ServeOptions(ModelOptions):
         no_token: clients need no token.
         names: the host names of proxies in front of the server.
         history: the file that keeps the conversations, None to keep nothing.
-        journal: the name of what keeps what runs do, None for one next to the history.
+        journal: the file, or the address of the database, that keeps what runs do, None for a file next to
+            the history.
         reload: whether to restart when the code changes.
         open: whether to open the page in a browser.
     """

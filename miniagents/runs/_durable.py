@@ -53,7 +53,8 @@ from ._stores import Event, Lease, RunRecord, RunStore
 _LOG: Final = logging.getLogger("miniagents.runs")
 _PAUSES: Final = (0.01, 0.5)  # seconds: the first and the longest between two looks
 _TURNS: Final = 10  # of the event loop: what has waited for something that has come goes on within them
-_FITS: Final = ((True, True), (False, True), (True, False), (False, False))  # the same number, and branch
+# Whether an equal call has the same number, and is of the same branch: the best one first.
+_FITS: Final = ((True, True), (False, True), (True, False), (False, False))
 _LEAVING: Final = 1.0  # seconds that a block which is cancelled while it begins waits at most for its journal
 
 
@@ -279,8 +280,8 @@ class LoggedCalls:
         place, bound, equal = INSIDE.get(), self._log.questions.bound, self._kept.get(key, ())
         failed = self._failed.pop(place, None)
         way = self._log.way_now()
-        # The numbers of equal calls differ if one failed before, or branches come to them in another order:
-        # that of the same branch is preferred. What people answered is for one call.
+        # The numbers of equal calls differ if one failed before, or branches come to them in another order.
+        # What people answered is for one call.
         fitting = (
             each
             for numbered, near in _FITS

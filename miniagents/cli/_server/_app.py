@@ -84,7 +84,8 @@ class Serving:
         agent: the agent that answers.
         about: what the page shows about it.
         history: the file that keeps the conversations; None to keep them until the server ends.
-        journal: the name of what keeps what runs do; None for a file next to the history.
+        journal: the file, or the address of the database, that keeps what runs do; None for a file next to
+            the history.
         page: the folder with the files of the page.
 
     Example:
