@@ -3,6 +3,8 @@
 import reprlib
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import compress, count, repeat
+from operator import is_not
 from typing import Final, Literal, TypeAlias
 
 from miniagents.observers import RunEnded, RunInfo
@@ -133,12 +135,17 @@ class Lane:
             times: when each of them came, on the clock of its event loop.
             zero: when the timeline began, on that clock.
         """
-        texts = [at for part, at in zip(parts, times, strict=True) if type(part) is str]  # what comes most
+        texts = list(times)  # what comes most
         by_colour: dict[Colour, list[float]] = {"text": texts}
-        for part, at in zip(parts, times, strict=True) if len(texts) < len(parts) else ():
+        are_others = map(is_not, map(type, parts), repeat(str))  # no step of Python for each text
+        others = list(compress(count(), are_others))
+        for place in reversed(others):
+            del texts[place]
+        for place in others:
+            part, at = parts[place], times[place]
             if isinstance(part, Restart):
                 self.asked_again(at - zero)
-            elif type(part) is not str and not isinstance(part, _SILENT):
+            elif not isinstance(part, _SILENT):
                 by_colour.setdefault(_colour(part), []).append(at)
         for colour, those in by_colour.items():
             if those:
