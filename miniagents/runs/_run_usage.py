@@ -311,8 +311,9 @@ class RunUsage(Observer):
         elif isinstance(event, PartSeen) and isinstance(event.part, Usage):
             before, _ = opened.usages.get(event.message, (None, None))
             opened.usages[event.message] = event.part, event.model
-            if run.kind == "model":
+            if run.kind == "model" or PLAYED.get():  # what passes it on may end before this
                 self._known[id(event.part)] = event.part
+            if run.kind == "model":
                 change = event.part if before is None else event.part - before
                 self._count(run, _account(run, opened.called, event.model), _Amount(change))
         elif isinstance(event, RunEnded):
@@ -327,8 +328,6 @@ class RunUsage(Observer):
             self._count(run, account, _Amount(requests=opened.requests, untold=untold))
         elif opened.usages and not opened.model_known:
             for usage, model in opened.usages.values():
-                if PLAYED.get():
-                    self._known[id(usage)] = usage
                 known = id(usage) in self._known
                 self._count(run, _account(run, None, model), _NOTHING if known else _Amount(usage, 1))
 

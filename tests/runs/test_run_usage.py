@@ -20,6 +20,7 @@ from miniagents import (
     ToolCall,
     Usage,
     miniagent,
+    race,
     tool,
 )
 from miniagents.errors import LLMStatusError
@@ -164,6 +165,22 @@ async def test_replayed_calls(again: str) -> None:
                 await replies
             assert counted == usage.of(replies).total.input_tokens
     assert (3, 1, {"gpt-4o"}) == (usage.total.input_tokens, usage.requests, set(usage.by_model))
+
+
+async def test_a_replayed_call_that_is_left() -> None:
+    """A replayed call has used no tokens, also if the agent around it is stopped before it has ended."""
+
+    class City(BaseModel):
+        name: str
+
+    usage, journal = RunUsage(), MemoryJournal()
+    typed = scripted_model(["{", "}", Usage(3)]).as_type(City, repairs=0)
+    agent = race(typed, scripted_model(["x", Usage(3)]))
+    async with MiniAgents(observers=[usage], prefetch=1):
+        for _ in range(2):
+            async with durable(journal, run_id="1"):
+                assert "x" == str(await agent.inquire("Hello"))
+    assert (6, 2) == (usage.total.input_tokens, usage.requests)
 
 
 async def test_a_cassette(tmp_path: Path) -> None:
