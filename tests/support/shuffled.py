@@ -64,8 +64,8 @@ class Shuffling(asyncio.BaseEventLoop):
 
     def _next(self) -> None:
         if not self._turn:
-            self._turn.extend(shuffled(self._registered, self._random))
-            self._registered.clear()
+            registered, self._registered = self._registered, []  # a garbage collection may register more now
+            self._turn.extend(shuffled(registered, self._random))
         handle = self._turn.popleft()
         if not handle.cancelled():
             handle._run()
