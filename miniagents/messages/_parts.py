@@ -376,21 +376,17 @@ class ObservedPartBuffer(PartBuffer):
             return
         # `PartBuffer.put`, inlined. Observers come before readers, since a reader may leave and end the
         # stream.
-        if type(part) is str and part and not self._withdrawn:
-            parts = self.parts
+        parts = self.parts
+        if type(part) is str and not self._withdrawn:
+            text = part
             parts.append(part)
-            self.items.append(part)
-            self._note(self._clock())
-            if len(parts) >= self.notes.look_at:
-                self.notes.look(part)
-            if self.notify_next:
-                self.notify()
-            return
-        text = self._add(part)
+        else:
+            text = self._add(part)
         if text:
             self.items.append(text)
         self._note(self._clock())
-        self.notes.look(part)
+        if text is not part or len(parts) >= self.notes.look_at:
+            self.notes.look(part)
         if not text:
             self.consume()
         elif self.notify_next:

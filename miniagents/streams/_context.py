@@ -188,7 +188,8 @@ class PromisingContext:
 
     Attributes:
         announcing, handling_events, event_queue, resolved_handlers, app_wide, parent, calls_from_threads,
-        cancelling, draining, left, observers, passing, pushing, stopped, tasks, unhandled, watch: for us.
+        cancelling, draining, left, observers, passing, pushing, stopped, tasks, unhandled, watch: for this
+            library.
 
     Raises:
         ValueError, TypeError: ``prefetch`` is below 1, or a timeout is no time.
@@ -664,7 +665,7 @@ class PromisingContext:
             raise cancelled
 
     def _leave_observables(self) -> None:
-        self.cancelling = True
+        self.cancelling = True  # what reads these streams ends with them, at once
         for stream in tuple(self._from_observables):
             stream.cancel()
 

@@ -90,7 +90,7 @@ async def test_each_occurrence(path: Path) -> None:
 
 
 async def test_equal_calls_of_branches() -> None:
-    """Equal calls of different agents at the same time keep their answers, whoever comes first again."""
+    """Equal calls of different agents at the same time keep their answers in any order."""
     journal, prepared, decided = MemoryJournal(), scripted_model("1", "2"), scripted_model("one", "two")
 
     def branch(alias: str, gate: asyncio.Event) -> MiniAgent:

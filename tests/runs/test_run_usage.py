@@ -167,7 +167,7 @@ async def test_replayed_calls(again: str) -> None:
     assert (3, 1, {"gpt-4o"}) == (usage.total.input_tokens, usage.requests, set(usage.by_model))
 
 
-@pytest.mark.logs("no City after 0 repairs")  # of the loser, which nobody reads
+@pytest.mark.logs("no City after 0 repairs")  # the loser of the race says so
 async def test_a_replayed_call_that_is_left() -> None:
     """A replayed call has used no tokens, also if the agent around it is stopped before it has ended."""
 

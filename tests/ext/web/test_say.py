@@ -125,15 +125,21 @@ async def test_what_is_refused(status: int, code: str, body: dict[str, object]) 
         gone.set()
 
 
+async def said_by_another(look: Look, journal: MemoryJournal) -> tuple[Runs, str]:
+    """A server with a run that has begun, and to which another server has said something."""
+    here = Runs(journal, agents={"guide": look.agent()})
+    there = Runs(journal, agents={"guide": look.agent()})
+    run = await here.begin("guide", "Where is Paris?")
+    await look.begun.wait()
+    await there.say(run, InputMessage("Paris, Texas!", input_id="m7"))
+    return here, run
+
+
 async def test_another_process_says_it() -> None:
     """Through the store, a server says something to a run of another server; the run then goes on with it."""
     look, journal = Look("In Texas."), MemoryJournal()
     async with MiniAgents(app_wide=True):
-        here = Runs(journal, agents={"guide": look.agent()})
-        there = Runs(journal, agents={"guide": look.agent()})
-        run = await here.begin("guide", "Where is Paris?")
-        await look.begun.wait()
-        await there.say(run, InputMessage("Paris, Texas!", input_id="m7"))
+        here, run = await said_by_another(look, journal)
         look.go.set()
         said = [frame async for _, frame in here.frames(run) if getattr(frame, "when", None)]
     assert ["m7"] == [getattr(each, "id", None) for each in said]
@@ -151,11 +157,7 @@ async def test_two_servers_say_it() -> None:
     """Of two texts that two servers say under one id, the one that was recorded first is heard."""
     look, journal = Look("In Texas."), Late()
     async with MiniAgents(app_wide=True):
-        here = Runs(journal, agents={"guide": look.agent()})
-        there = Runs(journal, agents={"guide": look.agent()})
-        run = await here.begin("guide", "Where is Paris?")
-        await look.begun.wait()
-        await there.say(run, InputMessage("Paris, Texas!", input_id="m7"))
+        here, run = await said_by_another(look, journal)
         await here.say(run, InputMessage("Paris, Maine!", input_id="m7"))
         journal.go()
         look.go.set()
