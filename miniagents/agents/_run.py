@@ -317,11 +317,11 @@ def _observe(run: Run, watch: RunWatch, received: MessageSequencePromise[Message
     sent: tuple[Message, ...] = (text_message(received),) if content and isinstance(received, str) else ()
     replied: tuple[Message, ...] = ()
 
-    def all_received(messages: Sequence[ReplayBuffer[object]]) -> None:
+    def all_received(messages: "Sequence[ReplayBuffer[object]]") -> None:
         nonlocal sent
         sent = came_to_be(messages)
 
-    def replies_ended(messages: Sequence[ReplayBuffer[object]]) -> None:
+    def replies_ended(messages: "Sequence[ReplayBuffer[object]]") -> None:
         nonlocal failed, replied
         failed = next((each.error for each in messages if each.error is not None), None)
         replied = came_to_be(messages) if content else ()

@@ -71,9 +71,10 @@ class Timeline(Observer):
         if lane is None:  # it is not drawn, or it began before this observer
             return
         if isinstance(event, PartsCame):
-            lane.came(event.parts, event.times, self._zero_of(run))
+            lane.came(event.parts, event.times)
             return
-        at = self._at(run, event.at)
+        at = event.at - lane.zero
+        self._now = max(self._now, at)
         if isinstance(event, ModelAsked):
             lane.model = event.model
         elif isinstance(event, PartSeen):
@@ -144,12 +145,14 @@ class Timeline(Observer):
     def _began(self, event: RunBegan) -> None:
         if not self._lanes:
             self._zero, self._epoch = event.at, event.run.epoch
-        at = self._at(event.run, event.at)
+        zero = self._zero + (self._epoch - event.run.epoch)  # on the clock of the event loop of this run
+        at = event.at - zero
+        self._now = max(self._now, at)
         if len(self._lanes) >= self._most:
             self._more += 1
             return
         parent = None if event.run.parent is None else self._of_run.get(event.run.parent)
-        lane = Lane(event.run, at, parent, content=self.content)
+        lane = Lane(event.run, at, zero, parent, content=self.content)
         self._lanes.append(lane)
         self._of_run[event.run] = lane
 
@@ -159,13 +162,3 @@ class Timeline(Observer):
         if loop is None or all(lane.ended is not None for lane in self._lanes):
             return self._now
         return max(self._now, loop.time() - self._zero)
-
-    def _zero_of(self, run: RunInfo) -> float:
-        """The time of the first event, on the clock of the event loop of this run."""
-        return self._zero + (self._epoch - run.epoch)
-
-    def _at(self, run: RunInfo, at: float) -> float:
-        """Seconds since the first event."""
-        since = at - self._zero_of(run)
-        self._now = max(self._now, since)
-        return since

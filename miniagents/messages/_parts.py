@@ -253,58 +253,49 @@ class _Notes:
 
     Attributes:
         clock: returns the time of the event loop.
-        look_at: the number of parts at which :meth:`look` must be called.
-        times: the times of the parts that have not been reported.
+        times: the times of the parts that have not been reported: the last ones of `parts`.
     """
 
-    __slots__ = ("_number", "_parts", "_told", "_watch", "clock", "look_at", "times")
+    __slots__ = ("_number", "_parts", "_watch", "clock", "times")
 
     def __init__(self, watch: RunWatch, parts: list[Part], data: Mapping[str, object]) -> None:
         self._watch = watch
         self._parts = parts
         self._number = watch.next_message(data)
-        self._told = 0
         self.times: list[float] = []
         self.clock: Callable[[], float] = watch.clock
-        self.look_at: int = 1
 
     @property
     def origin(self) -> tuple[RunInfo, int]:
         """The run that writes the message, and the number of the message in it."""
         return self._watch.info, self._number
 
-    def look(self, part: Part, /) -> None:
+    def look(self, part: Part, /) -> int:
         """Report a part if necessary: the first one, one that is not text, or the last one of a full batch.
 
         Args:
             part: the last one.
+
+        Returns:
+            With how many times of parts this must be called again, if only text comes.
         """
         self._watch.one_came(self._number, part, self.times[-1])
         batch = self._watch.observers.batch
-        if len(self._parts) - self._told >= batch:
+        if len(self.times) >= batch:
             self.tell()
-        self.look_at = self._told + batch if self._watch.began_to_write else len(self._parts) + 1
+        return batch if self._watch.began_to_write else 1
 
     def tell(self) -> None:
         """Report all parts that have not been reported."""
         if self.times:
-            if not self._watch.began_to_write:
-                self._watch.one_came(self._number, self._parts[self._told], self.times[0])
             times = tuple(self.times)
             self.times.clear()
-            new = self._parts[self._told : self._told + len(times)]
-            self._told += len(times)
-            self._watch.came(self._number, new, times)
+            self._watch.came(self._number, self._parts[-len(times) :], times)
 
     def end(self) -> None:
         """Report the rest when the message has ended."""
         self.tell()
         self._watch.message_ended(self._number)
-
-    def forget(self) -> None:
-        """Report all parts before they are dropped."""
-        self.tell()
-        self._told = 0
 
 
 class ObservedBuffer(ReplayBuffer[str]):
@@ -319,11 +310,12 @@ class ObservedBuffer(ReplayBuffer[str]):
         notes: take the times.
     """
 
-    __slots__ = ("notes",)
+    __slots__ = ("_look_at", "notes")
 
     def __init__(self, context: Context, watch: RunWatch, data: Mapping[str, object]) -> None:
         super().__init__(context)
         self.notes: _Notes = _Notes(watch, cast("list[Part]", self.items), data)  # tokens are parts
+        self._look_at = 1
 
     def put(self, token: str) -> None:
         """Add a token and notify readers, as `append`; observers get it with its time.
@@ -335,8 +327,8 @@ class ObservedBuffer(ReplayBuffer[str]):
             return
         self.items.append(token)
         self.notes.times.append(self.notes.clock())
-        if len(self.items) >= self.notes.look_at:
-            self.notes.look(token)
+        if len(self.notes.times) >= self._look_at:
+            self._look_at = self.notes.look(token)
         if self.notify_next:
             self.notify()
 
@@ -346,7 +338,7 @@ class ObservedBuffer(ReplayBuffer[str]):
 
     @override
     def forget(self) -> None:
-        self.notes.forget()
+        self.notes.tell()
         super().forget()
 
 
@@ -362,13 +354,13 @@ class ObservedPartBuffer(PartBuffer):
         notes: take the times.
     """
 
-    __slots__ = ("_clock", "_note", "notes")
+    __slots__ = ("_clock", "_look_at", "_times", "notes")
 
     def __init__(self, context: Context, watch: RunWatch, data: Mapping[str, object]) -> None:
         super().__init__(context)
         self.notes: _Notes = _Notes(watch, self.parts, data)
-        self._clock = self.notes.clock  # saves one look-up per part
-        self._note = self.notes.times.append
+        self._clock, self._times = self.notes.clock, self.notes.times  # saves two look-ups per part
+        self._look_at = 1
 
     @override
     def put(self, part: Part) -> None:
@@ -376,17 +368,18 @@ class ObservedPartBuffer(PartBuffer):
             return
         # `PartBuffer.put`, inlined. Observers come before readers, since a reader may leave and end the
         # stream.
-        parts = self.parts
         if type(part) is str and not self._withdrawn:
             text = part
-            parts.append(part)
+            self.parts.append(part)
         else:
             text = self._add(part)
+            self._look_at = 1
         if text:
             self.items.append(text)
-        self._note(self._clock())
-        if text is not part or len(parts) >= self.notes.look_at:
-            self.notes.look(part)
+        times = self._times
+        times.append(self._clock())
+        if len(times) >= self._look_at:
+            self._look_at = self.notes.look(part)
         if not text:
             self.consume()
         elif self.notify_next:
@@ -398,7 +391,7 @@ class ObservedPartBuffer(PartBuffer):
 
     @override
     def forget(self) -> None:
-        self.notes.forget()
+        self.notes.tell()
         super().forget()
 
 

@@ -64,7 +64,10 @@ class _Amount(NamedTuple):
 
     def plus(self, other: "_Amount") -> "_Amount":
         """Return the sum of both."""
-        return _Amount(self.usage + other.usage, self.requests + other.requests, self.untold + other.untold)
+        if self is _NOTHING:
+            return other
+        usage = self.usage if other.usage is _NOTHING.usage else self.usage + other.usage
+        return _Amount(usage, self.requests + other.requests, self.untold + other.untold)
 
     def minus(self, other: "_Amount") -> "_Amount":
         """Return what was counted after ``other``."""

@@ -29,6 +29,7 @@ from miniagents import (
     race,
     tool,
 )
+from miniagents.ext.usage import RunUsage
 from miniagents.messages._parts import run_of
 from miniagents.models import model_agent
 from miniagents.observers import (
@@ -281,6 +282,29 @@ async def test_retries() -> None:
     assert isinstance(retried, PartSeen)
     assert isinstance(retried.part, Retry)
     assert retried.part.reason == "busy"
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_retry_that_failed() -> None:
+    """A retry behind which nothing came is told once, and counted as one request more."""
+    told, usage = Told(), RunUsage()
+
+    @model_agent
+    async def lost_model(ctx: InteractionContext[Message, AssistantMessage], *, tools: object = ()) -> None:
+        del tools
+
+        async def parts(metadata: object) -> AsyncGenerator[Part]:
+            del metadata
+            yield Retry(1, 0.0, "busy")
+            raise GONE
+
+        ctx.reply(AssistantMessage.promise_of_parts(parts))
+
+    async with MiniAgents(observers=[told, usage]):
+        with pytest.raises(ConnectionError):
+            await lost_model.inquire()
+    assert [short(event) for event in told.events if isinstance(event, PartSeen)] == ["PartSeen 0 Retry"]
+    assert usage.requests == 2
 
 
 @pytest.mark.loop(virtual=True)

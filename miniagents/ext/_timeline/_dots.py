@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 MOST: Final = 8192
@@ -23,7 +23,7 @@ class Dots:
 
     Example:
         >>> dots = Dots()
-        >>> dots.add([0.5, 0.75, 0.75])
+        >>> dots.add(array("d", [0.5, 0.75, 0.75]))
         >>> list(dots)
         [(0.5, 1), (0.75, 1), (0.75, 1)]
     """
@@ -36,13 +36,13 @@ class Dots:
         self._counts = array("L")
         self._bin = _FINEST
 
-    def add(self, times: Sequence[float]) -> None:
+    def add(self, times: "array[float]") -> None:
         """Add one for each of these times.
 
         Args:
             times: on the clock of `zero`, in any order.
         """
-        self._times.extend(times)
+        self._times += times
         self._counts += array("L", (1,)) * len(times)
         if len(self._times) > MOST:
             self._thin()

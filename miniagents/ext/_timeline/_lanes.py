@@ -3,8 +3,6 @@
 import reprlib
 from array import array
 from collections.abc import Mapping, Sequence
-from itertools import compress, count, repeat
-from operator import is_not
 from typing import Final, Literal, TypeAlias
 
 from miniagents.observers import RunEnded, RunInfo
@@ -80,6 +78,7 @@ class Lane:
     Args:
         run: which one.
         at: when it began, in seconds of the timeline.
+        zero: when the timeline began, on the clock of the event loop of the run.
         parent: the lane of the run that began it.
         content: whether texts are kept.
 
@@ -87,6 +86,7 @@ class Lane:
         alias: of the agent or the tool.
         kind: `"agent"`, `"model"` or `"tool"`.
         number: of the run.
+        zero: as given.
         parent: the lane of the run that began it, None if there is none.
         began: when it began, in seconds of the timeline.
         ended: when it ended, None if it has not.
@@ -102,10 +102,11 @@ class Lane:
         asked: what it was sent last, its keywords, and the text of its error; empty if texts are not kept.
     """
 
-    def __init__(self, run: RunInfo, at: float, parent: "Lane | None", *, content: bool) -> None:
+    def __init__(self, run: RunInfo, at: float, zero: float, parent: "Lane | None", *, content: bool) -> None:
         self.alias = run.alias
         self.kind = run.kind
         self.number = run.number
+        self.zero = zero
         self.parent = parent
         self.began = at
         self.ended: float | None = None
@@ -127,38 +128,36 @@ class Lane:
         """The tokens of all its messages; None if it told none."""
         return sum(self.usage.values(), Usage()) if self.usage else None
 
-    def came(self, parts: Sequence[Part], times: Sequence[float], zero: float) -> None:
+    def came(self, parts: Sequence[Part], times: Sequence[float]) -> None:
         """Parts have come.
 
         Args:
             parts: the parts.
             times: when each of them came, on the clock of its event loop.
-            zero: when the timeline began, on that clock.
         """
-        texts = list(times)  # what comes most
-        by_colour: dict[Colour, list[float]] = {"text": texts}
-        are_others = map(is_not, map(type, parts), repeat(str))  # no step of Python for each text
-        others = list(compress(count(), are_others))
+        texts = array("d", times)  # what comes most
+        by_colour: dict[Colour, array[float]] = {"text": texts}
+        others = [place for place, part in enumerate(parts) if type(part) is not str]
         for place in reversed(others):
             del texts[place]
         for place in others:
             part, at = parts[place], times[place]
             if isinstance(part, Restart):
-                self.asked_again(at - zero)
+                self.asked_again(at - self.zero)
             elif not isinstance(part, _SILENT):
-                by_colour.setdefault(_colour(part), []).append(at)
+                by_colour.setdefault(_colour(part), array("d")).append(at)
         for colour, those in by_colour.items():
             if those:
-                self._add(colour, those, zero)
+                self._add(colour, those)
         if self.said is not None:
             for part, at in zip(parts, times, strict=True):
                 text = _text(part)
                 if text:
-                    self.said.add(text, at - zero)
+                    self.said.add(text, at - self.zero)
 
-    def _add(self, colour: Colour, times: Sequence[float], zero: float) -> None:
+    def _add(self, colour: Colour, times: "array[float]") -> None:
         if colour not in self.dots:
-            self.dots[colour] = Dots(zero)
+            self.dots[colour] = Dots(self.zero)
         self.dots[colour].add(times)
         self.parts += len(times)
 

@@ -18,7 +18,7 @@ def lanes(*spans: tuple[float, float | None]) -> list[Lane]:
     """Lanes that begin and end so."""
     found: list[Lane] = []
     for begin, end in spans:
-        lane = Lane(RunInfo("A", "agent", None, {}, Anchor(0.0)), begin, None, content=False)
+        lane = Lane(RunInfo("A", "agent", None, {}, Anchor(0.0)), begin, 0.0, None, content=False)
         lane.ended = end
         found.append(lane)
     return found
