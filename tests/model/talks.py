@@ -522,7 +522,7 @@ def _fallen(told: Told) -> Told:
 
 
 def _held(told: Told) -> Told:
-    return _fallen(told).each(lambda said: replace(said, shown="B") if said.text == "B" else said)
+    return _fallen(told).each(lambda said: _plain(said.text) if said.withdrawn else said)
 
 
 def _guarded(told: Told) -> Told:

@@ -120,8 +120,9 @@ class Catching:
                 await until_closed(promise.buffer)
             elif await _says_something(promise):
                 return await self._rewrite(promise, ctx, replies)
-            if promise.buffer.error is None:
-                ctx.reply(promise)
+            if promise.buffer.error is None:  # what its own agent has withdrawn is not shown either
+                withdrawn = promise.buffer.withdrawn(promise.buffer.items)
+                ctx.reply(promise if withdrawn is None else await promise)
                 return False
             await settled(promise.buffer)
             return await self._replace(promise, ctx, replies)

@@ -136,6 +136,13 @@ ROWS = (
     Row("guard(after)", TURNS.guard(after=no_secret), AT_THE_END, 0, ["a1 a2"]),
     Row("hold=True, the first one", fallback(TURNS, GOOD, hold=True), AT_THE_END, 0, ["a1 a2"]),
     Row("hold=True, the last one", fallback(FAILS_LATE, GOOD, hold=True), GOOD_LATE, 0, ["b1 b2"]),
+    Row(
+        "hold=True around one that began anew",
+        fallback(FAILS_LATE, GOOD).catching(TURNS, restart=True, hold=True),
+        [(10, "b1 b2")],
+        0,
+        ["b1 b2"],
+    ),
     Row("catching", FAILS_LATE.catching(GOOD), [(0, "a1 "), (5, "b1 "), (10, "b2")], 0, BOTH),
     Row(
         "after='continue'",
