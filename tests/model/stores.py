@@ -158,7 +158,9 @@ class Log:
         unsure: whether one of these may have happened, or not.
         heard: how much had been heard when it was parked; None: it is not parked.
         begun: whether the store has it.
-        ended, deleted: whether that was requested; a program may go on with a run that has ended.
+        ended: whether it has, or may have; a program may go on with a run that has ended.
+        ending: how many request its end now.
+        deleted: whether that was requested.
         may_end: whether its end was requested at any time.
         whole: the position of its last event, when it ended.
         users: how many tasks may write or delete it.
@@ -179,6 +181,7 @@ class Log:
     heard: int | None = None
     begun: bool = False
     ended: bool = False
+    ending: int = 0
     deleted: bool = False
     may_end: bool = False
     whole: int = 0
@@ -188,7 +191,7 @@ class Log:
     @property
     def over(self) -> bool:
         """Whether nothing more is written."""
-        return self.ended or self.deleted
+        return self.ended or self.ending > 0 or self.deleted
 
     def allows(self, error: JournalError) -> bool:
         """Whether an error is one that can be expected now."""
@@ -341,7 +344,7 @@ class World:
 
     async def _delete(self, log: Log, random: Random) -> None:
         await asyncio.sleep(random.uniform(0, 0.6))
-        if not self.lives or self.finishing or log.ended:
+        if not self.lives or self.finishing or log.over:
             return
         life = random.choice(self.lives)
         log.deleted = True
@@ -670,13 +673,16 @@ class Writer:
                 lambda: log.deleted or log.sent <= self._heard.keys(),
                 lambda: f"{self._run} heard {sorted(self._heard)} of {sorted(log.sent)}",
             )
-        events, ended = self._events(0, 1, 2), log.ended
-        log.ended = log.may_end = True
+        events = self._events(0, 1, 2)
+        log.ending, log.may_end = log.ending + 1, True
         try:
             await self._kept(events, self._store.end(self._lease, events, how="finished"))
-        except JournalError:
-            log.ended = ended
+            log.ended = True
+        except asyncio.CancelledError:  # it may have ended
+            log.ended = True
             raise
+        finally:
+            log.ending -= 1
         log.whole = log.whole or self._at
 
 

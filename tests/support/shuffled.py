@@ -66,6 +66,7 @@ class Shuffling(asyncio.BaseEventLoop):
         if not self._turn:
             registered, self._registered = self._registered, []  # a garbage collection may register more now
             self._turn.extend(shuffled(registered, self._random))
+            del registered  # while a callback runs, nothing may hold it
         handle = self._turn.popleft()
         if not handle.cancelled():
             handle._run()
