@@ -1,7 +1,7 @@
 """The signals that end a loop: ``StopLoop``, and ``EOFError`` at the end of input.
 
 Inside a loop ``errors_as_messages`` does not replace them, not even in runs that other runs of the loop
-started. Outside of a loop they are ordinary errors.
+started. Outside of a loop they are ordinary errors; a ``StopLoop`` that no reader gets is not logged.
 """
 
 from collections.abc import Generator

@@ -307,11 +307,11 @@ class Lifetime(Generic[T]):
             return
         self.chain = chain
         self.error_handled = self.error_handled or handled
-        logged = not self.error_handled and not isinstance(error, InquiryCancelledError)
-        if logged:
+        unseen = not self.error_handled
+        if unseen:
             self.context.unhandled.watch(self, error)
         self._end(error)
-        if logged and not self.reachable:  # the last lease is gone already: no reader will ever get the error
+        if unseen and not self.reachable:  # the last lease is gone already: no reader will ever get the error
             self.context.unhandled.drop(self, error)
 
     abort = fail  # a buffer has nothing pending that a failure would have to wait for
@@ -378,8 +378,7 @@ class Lifetime(Generic[T]):
 
     def expect_error(self, error: Exception) -> None:
         """Note that an error will end the stream, after what is still on its way."""
-        if not isinstance(error, InquiryCancelledError):
-            self.context.unhandled.watch(self, error)
+        self.context.unhandled.watch(self, error)
 
     def lose_error(self, error: Exception) -> None:
         """Log an error that was to end the stream, which has been stopped before."""

@@ -17,8 +17,6 @@ from typing import Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
-from miniagents.values import InquiryCancelledError
-
 from ._buffer import ReplayBuffer
 from ._context import Context
 from ._lifetime import Ancestry, Lifetime, TaskLife, current_producer, extend_chain
@@ -186,8 +184,7 @@ class ProducerTask(TaskLife):
         """
         self.handle_received()
         self.received = ReceivedError(error, cast("Lifetime[object]", stream), self.context)
-        if not isinstance(error, InquiryCancelledError):
-            stream.context.unhandled.watch(self.received, error)
+        stream.context.unhandled.watch(self.received, error)
 
     def received_as(self, error: BaseException) -> ReceivedError | None:
         """What it has received, if that is ``error``."""
@@ -270,7 +267,7 @@ class ProducerTask(TaskLife):
         """Log an error that no reader can get any more, because what it writes has ended before."""
         if self.received_as(error) is not None:
             self.pass_error_on(error)
-        elif not isinstance(error, InquiryCancelledError):
+        else:
             self.context.unhandled.watch(self.buffer, error)
             self.context.unhandled.drop(self.buffer, error)
 

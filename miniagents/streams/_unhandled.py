@@ -1,4 +1,4 @@
-"""Errors that no reader has got yet.
+"""Errors that no reader has got yet; a cancellation and ``StopLoop`` are signals, and none.
 
 **Every error is either raised to a reader or logged, never both.** The same exception may end several streams
 on its way; one reader of any of them is enough, and it is logged when the last of them is dropped.
@@ -7,12 +7,16 @@ on its way; one reader of any of them is enough, and it is logged when the last 
 import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from miniagents.values import InquiryCancelledError, StopLoop
 
 if TYPE_CHECKING:
     from ._context import PromisingContext
 
 logger = logging.getLogger("miniagents")
+
+_SIGNALS: Final = (InquiryCancelledError, StopLoop)
 
 
 class FailedStream(Protocol):
@@ -64,7 +68,8 @@ class UnhandledErrors:
 
     def watch(self, stream: FailedStream, error: BaseException) -> None:
         """Note that ``stream`` failed with ``error``, and no reader has got it yet."""
-        self._streams.setdefault(id(error), (error, set()))[1].add(stream)
+        if not isinstance(error, _SIGNALS):
+            self._streams.setdefault(id(error), (error, set()))[1].add(stream)
 
     def forget(self, error: BaseException) -> None:
         """Forget an error that a reader has got, from any stream."""

@@ -302,6 +302,21 @@ async def test_a_cancelled_dialog() -> None:
     assert dialog.cancelled()
 
 
+async def test_a_dialog_that_is_cancelled_when_its_user_has_left(caplog: pytest.LogCaptureFixture) -> None:
+    """If the dialog is cancelled when its user has just left, nothing is logged: `StopLoop` is no error."""
+
+    @miniagent
+    async def leaving_agent(ctx: InteractionContext) -> None:
+        dialog.cancel()
+        raise StopLoop
+
+    async with MiniAgents():
+        dialog = asyncio.ensure_future(adialog_loop(leaving_agent, Talk().assistant_agent))
+        await asyncio.wait([dialog])
+    assert dialog.cancelled()
+    assert caplog.messages == []
+
+
 class Speaker:
     """A user who says things at certain times, whatever is being written; then reads it, and leaves.
 

@@ -242,10 +242,10 @@ async def test_an_error_that_became_a_message(caplog: pytest.LogCaptureFixture) 
             replaced(MessageSequencePromise(Message.promise(Source(["a"], error=ValueError("told")))))
             assert ["one", "ValueError: told at the end"] == await texts(broken.inquire())
             broken.inquire()
-            failing = Message.promise(Source(["a"], error=StopLoop()))
-            replaced(MessageSequencePromise(failing), but=(StopLoop,))
+            failing = Message.promise(Source(["a"], error=EOFError()))
+            replaced(MessageSequencePromise(failing), but=(EOFError,))
             del failing
-    assert ["No reader ever saw this error: StopLoop()"] == [record.getMessage() for record in caplog.records]
+    assert ["No reader ever saw this error: EOFError()"] == [record.getMessage() for record in caplog.records]
 
 
 async def test_several_readers() -> None:

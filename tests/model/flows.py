@@ -83,7 +83,7 @@ PLANNED: Final = (
 )
 """What may be logged: a reader, or an operator, may have left before it got these errors; a slow reader
 may be taken for one that waits for something else."""
-UNREAD: Final = ("AgentTimeoutError", "WithdrawnError", "StopLoop()", "the first attempt")
+UNREAD: Final = ("AgentTimeoutError", "WithdrawnError", "the first attempt")
 """What may be logged if a limit of time expires, for the same reason."""
 
 Real: TypeAlias = MessageSequencePromise[Message]

@@ -890,8 +890,6 @@ def _planned(text: str, talk: Talk, *, whole: bool) -> bool:
     loose = any(STEPS[name].loose for name in talk.steps)
     if loose:
         errors |= {"AgentTimeoutError", "GuardError", "BudgetExceededError"}
-    if {"dialog", "kept_dialog"} & {*talk.steps} and (loose or expected(talk).asked is None):
-        errors.add("StopLoop")  # the dialog was stopped when its user had just left
     return any(each in text for each in errors)
 
 
