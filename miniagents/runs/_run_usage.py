@@ -231,7 +231,10 @@ class RunUsage(Observer):
 
     @property
     def requests(self) -> int:
-        """How often a model was called, including retries."""
+        """How often a model was called, including retries.
+
+        A function of your own with ``@model_agent`` that failed before it replied is not counted.
+        """
         return self.report.requests
 
     @property
@@ -328,7 +331,8 @@ class RunUsage(Observer):
             _, model = next(iter(opened.usages.values()), (None, None))
             account = _account(run, opened.called, model, end.error)
             untold = int(end.outcome == "done" and not opened.usages)
-            self._count(run, account, _Amount(requests=opened.requests, untold=untold))
+            asked = opened.called is not None or end.outcome == "done" or end.messages
+            self._count(run, account, _Amount(requests=opened.requests if asked else 0, untold=untold))
         elif opened.usages and not opened.model_known:
             for usage, model in opened.usages.values():
                 known = id(usage) in self._known
@@ -355,7 +359,7 @@ class _OpenRun:
     Attributes:
         called: the model that it called, if it is the run of a model.
         usages: the last usage of each message, and its model.
-        requests: how often a model was called.
+        requests: how often a model was called, if it was: its input may fail before.
         model_known: True if a model below it has reported usage, which was counted.
     """
 

@@ -898,7 +898,7 @@ def _counts(talk: Talk, told: Told, world: World, usage: RunUsage, *, whole: boo
     asked = sum(len(model.requests) for model in world.models)
     used, requests = usage.total.output_tokens or 0, usage.requests
     wrong = (
-        [f"counts: {used} used of {asked}, {requests} requests"] if used > asked or requests < asked else []
+        [f"counts: {used} used of {asked}, {requests} requests"] if used > asked or requests != asked else []
     )
     if told.asked is None or told.used is None or any(STEPS[name].loose for name in talk.steps):
         return wrong

@@ -252,6 +252,15 @@ async def test_what_stands_around_a_model() -> None:
     assert list(usage.by_agent) == ["ASKER", "MODEL"]
 
 
+async def test_a_model_whose_messages_fail() -> None:
+    """A model whose messages failed was sent no request, so none is counted."""
+    usage = RunUsage()
+    async with MiniAgents(observers=[usage]):
+        with pytest.raises(ValueError, match="broken"):
+            await (scripted_model(ValueError("broken")) | scripted_model("never asked")).inquire("x")
+    assert 1 == usage.requests
+
+
 async def test_another_observer_joins() -> None:
     """What was counted of replies is found also after another observer has joined."""
     usage = RunUsage(dollars)
