@@ -240,7 +240,10 @@ class _Waiting:
         return count, said, thought
 
     def withdraw(self) -> None:
-        """Drop the text that waits before a `Restart`, which comes next: no reader has got it."""
+        """Drop the text that waits before a `Restart`, which comes next.
+
+        Nothing has judged it as a whole. If nothing of it was shown, readers need not know of the `Restart`.
+        """
         kept = [each for each in self.parts if not is_content(each[1])]
         self.parts.clear()
         self.parts.extend(kept)
