@@ -302,7 +302,7 @@ def run_journal(options: JournalOptions) -> int:
     """
     screen = Screen.of_process()
     if options.what == "prune":
-        with journal_at(options.file) as journal:
+        with open_journal(options.file, create=False) as journal:
             removed = journal.prune(
                 older_than=options.older_than, unused_for=options.unused_for, max_bytes=options.max_size
             )
@@ -318,7 +318,7 @@ def run_journal(options: JournalOptions) -> int:
 
 
 async def _of_runs(options: JournalOptions, screen: Screen) -> None:
-    async with journal_at(options.file) as journal:
+    async with open_journal(options.file, create=False) as journal:
         if options.run is not None:
             await _of_run(journal, options.run, options, screen)
             return
@@ -367,25 +367,11 @@ async def _of_run(
                 screen.text(f"{line}\n")
 
 
-def journal_at(place: str | Path) -> Journal | PostgresJournal:
-    """Open a journal that exists.
-
-    Args:
-        place: the path of a file, or, as a text, the address of a database (``postgresql://...``).
-
-    Raises:
-        JournalError: it cannot be used, or a package for it is not installed.
-    """
-    if isinstance(place, Path):
-        next(Journal.read_calls(place), None)  # an error if it is no journal, so that none is created
-    return open_journal(place)
-
-
 def _calls(place: str | Path) -> Iterator[StoredCall]:
     if isinstance(place, Path):
         yield from Journal.read_calls(place)
         return
-    with journal_at(place) as journal:
+    with open_journal(place, create=False) as journal:
         calls = list(journal.calls())
     yield from calls
 

@@ -25,6 +25,7 @@ from miniagents.testing import Cassette, scripted_model
 from miniagents.tools import approval, ask
 from miniagents.types import ModelAgent
 from tests.support.amounts import amount
+from tests.support.postgres import postgres_server
 
 
 @pytest.fixture
@@ -149,6 +150,7 @@ def test_prune(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["show", "{folder}/none"], "none does not exist."),
         (["prune", "{folder}/none", "--older-than", "1d"], "none does not exist."),
         (["show", "{folder}/text"], "cannot be read"),
+        (["runs", "{folder}/empty"], "is not a journal"),
         (["show", ""], "argument FILE: it needs the name of a file"),
         (
             ["runs", "postgresql+psycopg://me:open-sesame@h/x"],
@@ -168,12 +170,14 @@ def test_prune(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_wrong_input(path: Path, words: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong input is told in one line, with exit code 2, and no file is made."""
     (path.parent / "text").write_text("no journal" * 100)
+    (path.parent / "empty").touch()
     given = [each.format(folder=path.parent, file=path) for each in words]
     assert 2 == main(["journal", *given])
     said = capsys.readouterr().err
     assert why in said
     assert 1 == said.count("\n")
     assert not (path.parent / "none").exists()
+    assert not (path.parent / "empty").stat().st_size
 
 
 def test_without_the_package_of_databases(
@@ -185,6 +189,18 @@ def test_without_the_package_of_databases(
     said = capsys.readouterr().err
     assert "pip install 'miniagents[postgres]'" in said
     assert 1 == said.count("\n")
+
+
+@pytest.mark.gate("starts a Postgres")
+def test_a_database_without_a_journal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A database that has no journal is told in one line, and nothing is made in it."""
+    with postgres_server() as address:
+        for action in ("runs", "show", "prune --older-than 1d", "runs"):
+            name, *options = action.split()
+            assert 2 == main(["journal", name, address, *options])
+            said = capsys.readouterr().err
+            assert "The database has no journal in the schema miniagents" in said
+            assert 1 == said.count("\n")
 
 
 def test_in_use(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,19 +5,21 @@ from pathlib import Path
 from miniagents.runs import JournalError
 
 from ._codec import Keep
-from ._postgres import PostgresJournal
+from ._postgres import SCHEMA, PostgresDatabase, PostgresJournal
 from ._sqlite import Journal
 
 
-def open_journal(place: str | Path, *, keep: Keep = "hash") -> Journal | PostgresJournal:
+def open_journal(place: str | Path, *, keep: Keep = "hash", create: bool = True) -> Journal | PostgresJournal:
     """Open a journal by its name, as the command line and jobs do: that of a file, or of a database.
 
     Args:
         place: a path, or an address such as ``postgresql://user@host/database``; a `Path` is always a file.
         keep: of messages: ``"hash"`` or ``"text"``.
+        create: whether a new journal is made where there is none.
 
     Raises:
-        JournalError: the journal cannot be used, or is of another database, or psycopg is not installed.
+        JournalError: the journal cannot be used, or is of another database, or psycopg is not installed; or
+            there is none, and `create` is False.
 
     Example:
         >>> import tempfile
@@ -27,12 +29,16 @@ def open_journal(place: str | Path, *, keep: Keep = "hash") -> Journal | Postgre
     """
     kind, is_address, _ = str(place).partition("://")
     if isinstance(place, Path) or not is_address:
+        if not create:
+            next(Journal.read_calls(place), None)
         return Journal(place, keep=keep)
     if kind not in {"postgresql", "postgres"}:
         raise JournalError(
             f"A journal is a file, or has an address that begins with postgresql://, not {kind}://."
         )
     try:
+        if not create:
+            PostgresDatabase(str(place), SCHEMA, lease=1.0, create=False).close()
         return PostgresJournal(str(place), keep=keep)
     except ModuleNotFoundError as error:
         raise JournalError(str(error)) from None

@@ -23,6 +23,7 @@ from ._runs import Block, RunTables
 from ._store import JournalInDatabase
 from ._tables import tables
 
+SCHEMA: Final = "miniagents"
 _VERSION: Final = 2
 _NUMBER: Final = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
 _MOST: Final = 1 << 28  # events of a run: the key of a row is the number of the run times this, plus `last`
@@ -84,14 +85,15 @@ class PostgresDatabase(Database):
 
     Args:
         dsn: where the server is.
-        schema: has the tables; it is made.
+        schema: has the tables.
         lease: seconds for which a transaction may be idle.
+        create: whether the schema and its tables are made if there are none.
 
     Raises:
         JournalError: it cannot be used.
     """
 
-    def __init__(self, dsn: str, schema: str, lease: float) -> None:
+    def __init__(self, dsn: str, schema: str, lease: float, *, create: bool = True) -> None:
         try:
             self._psycopg = cast("_Psycopg", import_module("psycopg"))
         except ModuleNotFoundError:
@@ -111,16 +113,21 @@ class PostgresDatabase(Database):
         self.hard: bool = True
         self.fence: Callable[[], None] = _nothing
         try:
-            self._make()
+            self._make(create=create)
         except self._psycopg.Error as error:
             raise JournalError(self.sentence(error, "opened")) from None
 
-    def _make(self) -> None:
+    def _make(self, *, create: bool) -> None:
         connection = self._connection()
         connection.execute("BEGIN")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         there = connection.execute("SELECT to_regclass('journal') IS NOT NULL").fetchone()
         if there == (False,):
+            if not create:
+                self.close()
+                raise JournalError(
+                    f"The database has no journal in the schema {self._schema}; give another address."
+                )
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
             for statement in _TABLES:
                 connection.execute(statement)
@@ -382,7 +389,7 @@ class PostgresJournal(JournalInDatabase):
         self,
         dsn: str,
         *,
-        schema: str = "miniagents",
+        schema: str = SCHEMA,
         keep: Keep = "hash",
         content: Content = "keep",
         lease: float = 3.0,
