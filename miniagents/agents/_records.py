@@ -11,7 +11,7 @@ from miniagents.messages._message import message_buffers
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._observers import public_data
 from miniagents.streams._promise import post_event, when_complete
-from miniagents.values import FrozenMapping
+from miniagents.values import FrozenMapping, text_of_error
 
 from ._miniagents import MiniAgents
 
@@ -119,4 +119,4 @@ def came_to_be(buffers: Iterable[ReplayBuffer[object]]) -> tuple[Message, ...]:
 
 def _first_error(buffers: Iterable[ReplayBuffer[object]]) -> str | None:
     errors = (buffer.error for buffer in buffers)
-    return next((f"{type(error).__name__}: {error}" for error in errors if error is not None), None)
+    return next((text_of_error(error) for error in errors if error is not None), None)

@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.values import Part
+from miniagents.values import Part, text_of_error
 
 from ._message import Message, MessagePromise, MessageSink, failed_message, message_so_far
 from ._message_type import FlatStream
@@ -129,9 +129,7 @@ def error_message(error: Exception, agent_alias: str | None) -> ErrorMessage:
         ValueError: no such city | ValueError WEATHER_AGENT
     """
     kind, text = type(error).__name__, str(error)
-    return ErrorMessage(
-        f"{kind}: {text}" if text else kind, error_type=kind, error_text=text, agent_alias=agent_alias
-    )
+    return ErrorMessage(text_of_error(error, text), error_type=kind, error_text=text, agent_alias=agent_alias)
 
 
 def replace_errors(

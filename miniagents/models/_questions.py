@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, TypeVar, 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from miniagents.values import MiniAgentsError, ToolCall, check_seconds
+from miniagents.values import MiniAgentsError, ToolCall, check_seconds, text_of_error
 
 from ._errors import SchemaError, ToolArgumentsError
 from ._parameters import check_numbers, json_object, sentence_of
-from ._tool import error_text
 
 if TYPE_CHECKING:
     from ._tool_loop import Callee
@@ -313,7 +312,7 @@ def approval(
                 called.check(call.arguments)
                 shown |= {"description": called.spec.description, "schema": called.spec.parameters}
         except ToolArgumentsError as error:
-            return error_text(error)  # no person has to look at a call that cannot be made
+            return text_of_error(error)  # no person has to look at a call that cannot be made
 
         carrier = _carrier(f"the call of {call.name}")
         data = await carrier.carry("approval", shown, expires, partial(_check_decision, called))

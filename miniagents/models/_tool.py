@@ -41,7 +41,6 @@ from miniagents.values import (
     doc_of,
     is_limit,
     name_of,
-    redact_keys,
     unaliased,
 )
 
@@ -119,21 +118,6 @@ def _not_told(kind: type) -> str:
         f"a value of type {kind.__name__}, which a model cannot be sent so as the result of a tool; return "
         "a text, data, an Image, a File, or a list of texts, images and files"
     )
-
-
-def error_text(error: Exception) -> str:
-    """Return an error as a text for a model: its type and text, without what looks like an API key.
-
-    Args:
-        error: what a tool raised.
-
-    Example:
-        >>> error_text(ValueError("no such city"))
-        'ValueError: no such city'
-    """
-    text = redact_keys(error)
-    name = type(error).__name__
-    return f"{name}: {text}" if text else name
 
 
 Effects: TypeAlias = Literal["write"]

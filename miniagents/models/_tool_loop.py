@@ -31,6 +31,7 @@ from miniagents.values import (
     StopLoop,
     ToolCall,
     ToolResult,
+    text_of_error,
 )
 
 from ._agent_tool import AgentTool
@@ -38,7 +39,7 @@ from ._errors import MaxTurnsError, SchemaError, ToolArgumentsError
 from ._parameters import json_object
 from ._questions import ALLOWED, CALLED, Reject
 from ._server_tool import ServerTool
-from ._tool import Tool, ToolSpec, error_text
+from ._tool import Tool, ToolSpec
 from ._tool_context import TOOL_CONTEXT
 
 AnyTool: TypeAlias = Tool[..., object] | MiniAgent[Never, Message, ...] | ServerTool
@@ -296,7 +297,7 @@ class ToolCalls:
             watch = current_watch()
             if watch is not None:
                 watch.failure = error
-            yield _error(call, error_text(error))
+            yield _error(call, text_of_error(error))
 
     async def _allowed(
         self, call: ToolCall, callee: Callee, metadata: MutableMapping[str, object]
@@ -306,7 +307,7 @@ class ToolCalls:
             json_object(call.arguments)
         except ToolArgumentsError as error:
             # The arguments are checked first: no approval is requested for a call that cannot be made.
-            return _error(call, error_text(error))
+            return _error(call, text_of_error(error))
         approved: ToolCall | str = call
         if self.approve is not None:
             metadata[NOT_ALLOWED_YET] = True  # for who cuts it

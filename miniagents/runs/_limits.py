@@ -14,7 +14,7 @@ from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message, MessageSequencePromise
 from miniagents.streams._observers import PartSeen, RunEvent
 from miniagents.streams._threads import running_loop
-from miniagents.values import BudgetExceededError, LLMError, ResponseHeaders, check_count
+from miniagents.values import BudgetExceededError, LLMError, ResponseHeaders, check_count, text_of_error
 
 from ._limiter import Limiter
 from ._prices import dollars as price_of
@@ -406,7 +406,7 @@ class Budget:
             raise
         except Exception as error:
             raise LookupError(
-                f"The cost of a call is not known, since price failed with {type(error).__name__}: {error}; "
+                f"The cost of a call is not known, since price failed with {text_of_error(error)}; "
                 "let it return a Decimal, or None for a price that is not known."
             ) from error
 

@@ -69,7 +69,7 @@ from ._parts import (
     ToolResult,
     Usage,
 )
-from ._redact import SafeErrors, is_secret_name, label_of, misfit, redact_keys, safe_traceback
+from ._redact import SafeErrors, is_secret_name, label_of, misfit, redact_keys, safe_traceback, text_of_error
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._template import named_fields
 
@@ -170,6 +170,7 @@ __all__ = [
     "set_partial_text",
     "strip_control",
     "text_form",
+    "text_of_error",
     "tokens_in",
     "unaliased",
 ]

@@ -91,6 +91,21 @@ def _text_of(error: BaseException) -> str:
         return f"(its text cannot be made: {type(failure).__name__})"
 
 
+def text_of_error(error: BaseException, text: str | None = None) -> str:
+    """Return the class and the text of an error; its class alone if it has no text.
+
+    Args:
+        error: Any error.
+        text: What it says; None: its own text, without credentials.
+
+    Example:
+        >>> text_of_error(ValueError("no such city")), text_of_error(TimeoutError())
+        ('ValueError: no such city', 'TimeoutError')
+    """
+    name, said = type(error).__name__, redact_keys(error) if text is None else text
+    return f"{name}: {said}" if said else name
+
+
 def _hidden(found: re.Match[str]) -> str:
     return found["name"] + _MARK
 

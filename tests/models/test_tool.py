@@ -30,7 +30,7 @@ from miniagents import (
     ToolSpec,
     tool,
 )
-from miniagents.models._tool import error_text, result_of
+from miniagents.models._tool import result_of
 from miniagents.testing import scripted_model
 from miniagents.tools import ToolContext
 from tests.support.amounts import amount
@@ -77,19 +77,6 @@ def test_results_that_cannot_be_told(value: object) -> None:
         TypeError, match=f"The tool weather returned a (value of type )?{type(value).__name__}"
     ):
         result_of(value, "weather")
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (ValueError("no such city"), "ValueError: no such city"),
-        (ValueError(), "ValueError"),
-        (RuntimeError("key sk-abcdefghijkl was refused"), "RuntimeError: key [redacted] was refused"),
-    ],
-)
-def test_errors(error: Exception, text: str) -> None:
-    """An error is told by its type and text, never with a key."""
-    assert error_text(error) == text
 
 
 @tool

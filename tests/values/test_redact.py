@@ -9,9 +9,9 @@ from typing import Annotated
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError, field_validator
-from typing_extensions import TypeAliasType
+from typing_extensions import TypeAliasType, override
 
-from miniagents.values import SafeErrors, label_of, misfit, redact_keys, safe_traceback
+from miniagents.values import SafeErrors, label_of, misfit, redact_keys, safe_traceback, text_of_error
 from tests.support.amounts import amount
 
 KEYS = (
@@ -137,6 +137,26 @@ def test_words_that_introduce_a_secret(word: str) -> None:
     """Each word that introduces a credential does so, also in capital letters."""
     for text in (word, word.upper()):
         assert f"see: {text}[redacted]" == redact_keys(f"see: {text}hunter22")
+
+
+class _NastyError(Exception):
+    @override
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("no such city"), "ValueError: no such city"),
+        (ValueError(), "ValueError"),
+        (RuntimeError("key sk-abcdefghijkl was refused"), "RuntimeError: key [redacted] was refused"),
+        (_NastyError(), "_NastyError: (its text cannot be made: RuntimeError)"),
+    ],
+)
+def test_text_of_error(error: Exception, text: str) -> None:
+    """An error is told by its class and text, never with a key."""
+    assert text == text_of_error(error)
 
 
 def test_safe_traceback() -> None:

@@ -15,7 +15,7 @@ from miniagents.messages._parts import parts_in, text_so_far, told_by
 from miniagents.streams._context import Context
 from miniagents.streams._readers import settled, until_closed
 from miniagents.streams._run_task import drop_frames, handle_error
-from miniagents.values import Part, Restart, name_of
+from miniagents.values import Part, Restart, name_of, text_of_error
 
 from .._signals import signals
 from ._operands import (
@@ -218,7 +218,7 @@ class Catching:
             return
         after.following = following
         if not goes_on:
-            yield Restart(f"{type(error).__name__}: {error}")
+            yield Restart(text_of_error(error))
         async for part in parts_for(sink.buffer, first.buffer):
             yield part
         whole = cast("Message", first.buffer.result)

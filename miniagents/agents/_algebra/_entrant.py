@@ -13,7 +13,7 @@ from miniagents.messages import Message, MessagePromise, MessageSequencePromise
 from miniagents.messages._message import metadata_so_far
 from miniagents.messages._parts import PartBuffer
 from miniagents.messages._tokens import resolved
-from miniagents.values import Usage
+from miniagents.values import Usage, text_of_error
 
 from ._operands import Operand
 from ._race_report import RaceEntry, RaceReport
@@ -54,7 +54,7 @@ class Entrant:
         self.entry = RaceEntry(
             agent_alias=self.alias,
             outcome=outcome,
-            error=None if error is None else f"{type(error).__name__}: {error}",
+            error=None if error is None else text_of_error(error),
             seconds=asyncio.get_running_loop().time() - self._begun,
             messages=len(promises),
             tokens=len(pieces),

@@ -9,6 +9,7 @@ from typing import TypeAlias, cast, overload
 from typing_extensions import TypeVar
 
 from miniagents.messages import Message, Messages
+from miniagents.values import text_of_error
 
 from .._agent import MiniAgent, as_operand, composed
 from ._chains import Stage
@@ -95,7 +96,7 @@ class Race:
 
 
 def _reason(error: Exception | None) -> str:
-    return "its reply was refused" if error is None else f"{type(error).__name__}: {error}"
+    return "its reply was refused" if error is None else text_of_error(error)
 
 
 @overload

@@ -15,7 +15,7 @@ from miniagents import (
     miniagent,
     race,
 )
-from miniagents.testing import Marbles
+from miniagents.testing import Marbles, scripted_model
 from tests.support.speakers import Speaker, heard
 
 OUT_OF_IDEAS = ValueError("out of ideas")
@@ -90,6 +90,17 @@ async def test_all_lose() -> None:
     assert [entry.outcome for entry in error.report.entries] == ["failed", "refused"]
     assert error.report.winner is None
     assert str(error) == "race(A, B): all have lost. A: ValueError: out of ideas; B: its reply was refused"
+
+
+async def test_how_the_reasons_are_told() -> None:
+    """The reason of who has lost has no key, and is the class of the error alone if that has no text."""
+    slow = scripted_model(TimeoutError(), alias="A")
+    refused = scripted_model(ValueError("no such key: sk-abcdefghij0123456789"), alias="B")
+    async with MiniAgents():
+        with pytest.raises(RaceLostError) as caught:
+            await race(slow, refused).inquire()
+    lost = "A: TimeoutError; B: ValueError: no such key: [redacted]"
+    assert f"race(A, B): all have lost. {lost}" == str(caught.value)
 
 
 @pytest.mark.loop(virtual=True)
