@@ -26,7 +26,7 @@ from miniagents.ext.timeline import Timeline
 from miniagents.messages import Messages
 from miniagents.utils import strip_control
 
-from ._help import HelpFormatter, adder
+from ._help import HelpFormatter, adder, path
 from ._journal import JournalOptions, add_journal, journal_name, journal_options
 from ._map_arguments import MapOptions, add_map, map_options
 
@@ -247,6 +247,7 @@ def parse_arguments(
         "--history FILE",
         "Markdown file that keeps the conversation; if it exists, the chat continues it (default: "
         "%(default)s)",
+        type=path,
         default="CHAT.md",
     )
     keeping("--no-history", "do not save the conversation")
@@ -254,6 +255,7 @@ def parse_arguments(
         "--timeline FILE",
         "at the end, draw a picture of the runs, without their texts; FILE ends with .html or .svg "
         "(default: no picture)",
+        type=path,
     )
     _add_serve(
         command(
@@ -304,14 +306,14 @@ def parse_arguments(
 def _talk_options(given: argparse.Namespace) -> ChatOptions | ServeOptions:
     """The arguments of `chat` or `serve` as checked options."""
     given.system = given.system or None
-    given.history = None if given.no_history else _path("--history", given.history)
+    given.history = None if given.no_history else given.history
     model = [each.name for each in fields(ModelOptions)]
     named = [f"--{name.replace('_', '-')}" for name in model if getattr(given, name) is not None]
     if given.agent is not None and named:
         raise BadInputError(f"{given.agent} answers, so {named[0]} has no effect; leave one of them out")
     kind: type[ChatOptions | ServeOptions] = ChatOptions
     if given.command == "chat":
-        given.timeline = None if given.timeline is None else _picture(given.timeline)
+        _check_picture(given.timeline)
     else:
         kind = ServeOptions
         if not given.host:
@@ -355,7 +357,10 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     _add_names(serve)
     keeping = adder(serve.add_mutually_exclusive_group())
     keeping(
-        "--history FILE", "SQLite file that keeps the conversations (default: %(default)s)", default="CHAT.db"
+        "--history FILE",
+        "SQLite file that keeps the conversations (default: %(default)s)",
+        type=path,
+        default="CHAT.db",
     )
     keeping("--no-history", "keep nothing when the server ends")
     add(
@@ -385,28 +390,22 @@ def _token_in(token: str | None) -> str | None:
     return found
 
 
-def _path(option: str, name: str) -> Path:
-    if not name or "\0" in name:
-        raise BadInputError(f"{option} needs the name of a file")
-    return Path(name)
-
-
-def _picture(name: str) -> Path:
+def _check_picture(file: Path | None) -> None:
     """Check the name of a picture; the file is neither changed nor created.
 
     Raises:
         BadInputError: the name does not end with .html or .svg, or the file cannot be written.
     """
-    path = _path("--timeline", name)
+    if file is None:
+        return
     try:
-        Timeline.check_path(path)
+        Timeline.check_path(file)
     except ValueError as error:
         raise BadInputError(f"--timeline: {error}") from error
-    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
         raise BadInputError(
-            f"--timeline: {path} cannot be written; name a file in a folder where you may write"
+            f"--timeline: {file} cannot be written; name a file in a folder where you may write"
         )
-    return path
 
 
 _PATIENCE = 5.0

@@ -186,7 +186,7 @@ def add_journal(parser: argparse.ArgumentParser) -> None:
             add("run RUN", "the id of a run", nargs="?" if optional else None)
         made[name] = action
     _add_answer(made["answer"])
-    adder(made["timeline"])("--out OUT", "write a page (.html) or a picture (.svg) to this file", type=Path)
+    adder(made["timeline"])("--out OUT", "write a page (.html) or a picture (.svg) to this file", type=path)
     prune = adder(made["prune"])
     prune(
         "--older-than TIME",

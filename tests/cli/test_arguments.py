@@ -82,9 +82,11 @@ def test_every_option_is_taken() -> None:
         (["chat", "--model"], "--model: expected one argument"),
         (["chat", "--mod", "eliza"], "unrecognized arguments: --mod "),
         (["chat", "--no-history", "--history", "x"], "not allowed with argument"),
-        (["chat", "--history", ""], "--history needs the name of a file"),
+        (["chat", "--history", ""], "argument --history: it needs the name of a file (see "),
         (["serve", "--journal", ""], "argument --journal: it needs the name of a file (see "),
-        (["chat", "--history", "a\0b"], "--history needs the name of a file"),
+        (["chat", "--history", "a\0b"], "argument --history: it needs the name of a file (see "),
+        (["chat", "--timeline", ""], "argument --timeline: it needs the name of a file (see "),
+        (["chat", "--timeline", "a\0.svg"], "argument --timeline: it needs the name of a file (see "),
     ],
 )
 def test_wrong_words_are_refused_in_one_sentence(words: list[str], said: str) -> None:
@@ -93,15 +95,13 @@ def test_wrong_words_are_refused_in_one_sentence(words: list[str], said: str) ->
         parse_arguments(words)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
-    assert "--help" in str(refused.value) or "--history needs" in str(refused.value)
+    assert "--help" in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
         ("run.png", "'run.png' is not the name of a timeline; end it with .html or .svg."),
-        ("", "--timeline needs the name of a file"),
-        ("a\0.svg", "--timeline needs the name of a file"),
         ("nowhere/run.svg", "run.svg cannot be written; name a file in a folder where you may write"),
         ("folder.svg", "folder.svg cannot be written; name a file in a folder where you may write"),
     ],

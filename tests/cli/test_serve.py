@@ -139,7 +139,7 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (["--history", "."], "it is a folder; give the path of a file"),
         (["--history", "my_talkers.py"], "it is not a SQLite database; give another path"),
-        (["--history", ""], "--history needs the name of a file"),
+        (["--history", ""], "argument --history: it needs the name of a file"),
         (["--journal", "nowhere/f.db"], "nowhere/f.db cannot be opened: No such file or directory"),
         (["--journal", "my_talkers.py"], "my_talkers.py cannot be opened: it is not a SQLite"),
         (["--journal", "other.db"], "other.db is a database of another program"),
