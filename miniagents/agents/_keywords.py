@@ -148,7 +148,8 @@ class Keywords:
         if not self.required <= given.keys():
             missing = ", ".join(name for name in self.names if name in self.required and name not in given)
             raise TypeError(
-                f"Agent {alias} needs a value for: {missing}. Give it to inquire, or to bind before that."
+                f"Agent {alias} needs a value for: {missing}. Give it to inquire; an agent that becomes a "
+                "part of another one gets it before, by bind."
             )
 
 

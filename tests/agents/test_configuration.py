@@ -112,7 +112,7 @@ async def test_a_missing_keyword() -> None:
         with pytest.raises(TypeError, match="Agent REQUIRED_AGENT needs a value for: client, mark"):
             untyped(required_agent.inquire)("hi")
         with pytest.raises(
-            TypeError, match=r"needs a value for: mark\. Give it to inquire, or to bind before that"
+            TypeError, match=r"needs a value for: mark\. Give it to inquire; an agent that becomes a part of"
         ):
             untyped(required_agent.fork)(client=1).inquire("hi")  # type: ignore[attr-defined]
         assert str(await required_agent.bind(Client(), "x").inquire("hi")) == "Client x 1"
