@@ -80,7 +80,6 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
-Parts = TypeVar("Parts", Stages, Both)
 
 Caught: TypeAlias = MessageType | Stage[In1, Message]
 """What a handler of :meth:`MiniAgent.catching` returns to replace an error: replies, or an agent."""
@@ -493,38 +492,26 @@ class MiniAgent(Generic[In, Out, P]):
     def __or__(self, other: Never) -> Never: ...
     def __or__(self, other: object) -> object:
         if isinstance(other, MiniAgent):
-            return self._followed_by(cast("MiniAgent[Message, Message]", other))
+            second = cast("MiniAgent[Message, Message]", other)
+            return composed(Stages((*self._parts(Stages), *second._parts(Stages))))
         if not callable(other):
             return NotImplemented
         return self.then(cast("Callable[[Observable[MessagePromise[Out]]], Observable[object]]", other))
 
-    def _followed_by(self, other: "MiniAgent[Message, Message]") -> "MiniAgent[In, Message]":
-        self._check_complete()
-        other._check_complete()  # noqa: SLF001 - same class
-        return cast("MiniAgent[In, Message]", composed(Stages((*self._stages(), *other._stages()))))  # noqa: SLF001
-
-    def _parts_as(self, kind: type[Parts]) -> Parts | None:
-        """Return its composition if that is of this kind and nothing is around it; else None."""
+    def _parts(self, kind: type[Stages] | type[Both]) -> "tuple[Operand, ...]":
+        """Return its parts if it is a composition of this kind, and nothing is around it; else it alone."""
         plain = self._errors_as_messages is None and self._wrapped is None
-        return self._function if plain and isinstance(self._function, kind) else None
-
-    def _stages(self) -> tuple[Stage[Message, Message], ...]:
-        """Return the agents of a chain, so that a chain of chains is one chain; any other agent alone."""
-        chain = self._parts_as(Stages)
-        return (cast("Stage[Message, Message]", self),) if chain is None else chain.agents
+        if plain and isinstance(self._function, kind):
+            return self._function.components
+        return (self.as_operand(),)
 
     @overload
     def __and__(self: Stage[In1, Out1], other: Stage[In1, Out2]) -> "MiniAgent[In1, Out1 | Out2]": ...
     @overload  # of a second one that takes a narrower class
     def __and__(self: A, other: Beside[A, C]) -> C: ...
     def __and__(self, other: object) -> object:
-        parts = (*as_operand("&", self)._operands_of_and(), *as_operand("&", other)._operands_of_and())
+        parts = (*as_operand("&", self)._parts(Both), *as_operand("&", other)._parts(Both))
         return composed(Both(parts))
-
-    def _operands_of_and(self) -> "tuple[Operand, ...]":
-        """Return the parts of ``a & b``, so that ``a & b & c`` has three parts; any other agent alone."""
-        both = self._parts_as(Both)
-        return (self.as_operand(),) if both is None else both.agents
 
     def as_operand(self, *, strict: bool = False) -> "MiniAgent":
         """Return this agent as a part of another one, for authors of operators on agents.

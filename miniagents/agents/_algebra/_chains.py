@@ -64,30 +64,25 @@ class Stages:
     """The agent function of ``a | b``: it passes messages through several agents.
 
     Attributes:
-        agents: the agents, in the order of the chain.
+        components: the agents, in the order of the chain.
     """
 
-    agents: tuple[Stage[Message, Message], ...]
+    components: tuple[Operand, ...]
 
     @property
     def alias(self) -> str:
         """The parts with ``|`` between them."""
-        return " | ".join(agent.alias for agent in self.agents)
+        return " | ".join(agent.alias for agent in self.components)
 
     @property
     def description(self) -> str:
         """The agents that get the messages, in order."""
-        return f"{', then '.join(agent.alias for agent in self.agents)}."
-
-    @property
-    def components(self) -> tuple[Stage[Message, Message], ...]:
-        """The parts."""
-        return self.agents
+        return f"{', then '.join(agent.alias for agent in self.components)}."
 
     async def __call__(self, ctx: ReplyContext) -> None:
         """Inquire every agent now, each with the replies of the one before; tokens stream through."""
         messages = ctx.messages
-        for agent in self.agents:
+        for agent in self.components:
             messages = agent.inquire(messages)
             messages.buffer.expect_reader()  # the next stage is its reader, so it ends with that stage
         await relay(ctx, messages)  # the chain ends as the last stage ends, also with its error
@@ -101,30 +96,25 @@ class Both:
     arrive.
 
     Attributes:
-        agents: the agents, in the order of their replies.
+        components: the agents, in the order of their replies.
     """
 
-    agents: tuple[Operand, ...]
+    components: tuple[Operand, ...]
 
     @property
     def alias(self) -> str:
         """The parts with ``&`` between them."""
-        return " & ".join(map(named, self.agents))
+        return " & ".join(map(named, self.components))
 
     @property
     def description(self) -> str:
         """The agents that get the same messages."""
-        aliases = ", then of ".join(agent.alias for agent in self.agents)
+        aliases = ", then of ".join(agent.alias for agent in self.components)
         return f"The replies of {aliases}, all to the same messages."
-
-    @property
-    def components(self) -> tuple[Operand, ...]:
-        """The parts."""
-        return self.agents
 
     async def __call__(self, ctx: ReplyContext) -> None:
         """Inquire every agent now."""
-        ctx.reply([agent.inquire(ctx.messages) for agent in self.agents])
+        ctx.reply([agent.inquire(ctx.messages) for agent in self.components])
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,31 +33,26 @@ class Race:
     """The agent function of ``race(a, b)``.
 
     Attributes:
-        agents: the agents, all inquired at once; if two are ready at once, the first one of them counts.
+        components: the agents, all inquired at once; if two are ready at once, the first one of them counts.
         win: returns whether a complete reply is good; None if every complete reply is good.
     """
 
-    agents: tuple[Operand, ...]
+    components: tuple[Operand, ...]
     win: AnyPredicate | None
 
     @property
     def alias(self) -> str:
         """The parts."""
-        return f"race({', '.join(agent.alias for agent in self.agents)})"
+        return f"race({', '.join(agent.alias for agent in self.components)})"
 
     @property
     def description(self) -> str:
         """The agents that it inquires."""
-        return f"The first good reply of {', '.join(agent.alias for agent in self.agents)}."
-
-    @property
-    def components(self) -> tuple[Operand, ...]:
-        """The parts."""
-        return self.agents
+        return f"The first good reply of {', '.join(agent.alias for agent in self.components)}."
 
     async def __call__(self, ctx: ReplyContext) -> None:
         """Inquire all agents, reply the first good reply, stop the others."""
-        entrants = [Entrant(agent, ctx.messages) for agent in self.agents]
+        entrants = [Entrant(agent, ctx.messages) for agent in self.components]
         tasks = [asyncio.ensure_future(self._good(entrant)) for entrant in entrants]
         winner: Entrant | None = None
         try:

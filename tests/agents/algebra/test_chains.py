@@ -17,7 +17,7 @@ OUT_OF_IDEAS = ValueError("out of ideas")
 def operands(agent: MiniAgent[Message, Message]) -> list[str]:
     """Return the aliases of the parts."""
     assert isinstance(agent._function, Both)
-    return [part.alias for part in agent._function.agents]
+    return [part.alias for part in agent._function.components]
 
 
 @pytest.mark.loop(virtual=True)
@@ -123,7 +123,7 @@ async def failing_agent(ctx: InteractionContext) -> None:
 def stages_of(agent: MiniAgent[Message, Message]) -> int:
     """Return how many agents a chain is made of."""
     assert isinstance(agent._function, Stages)
-    return len(agent._function.agents)
+    return len(agent._function.components)
 
 
 def test_a_chain_of_chains_is_one_chain() -> None:
