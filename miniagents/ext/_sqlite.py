@@ -7,14 +7,11 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, cast
 
 PRIVATE: Final = 0o600
 _PAUSE: Final = 0.005  # seconds
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-
-Durability: TypeAlias = Literal["FULL", "NORMAL"]
-"""What a commit survives: a power failure (FULL), or only a crash of the process (NORMAL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +54,16 @@ def make_private(path: Path) -> None:
         os.close(os.open(path, _NEW, PRIVATE))
 
 
-def prepare(
-    connection: sqlite3.Connection,
-    path: Path,
-    form: DatabaseForm,
-    *,
-    lock_timeout: float,
-    durability: Durability = "FULL",
-) -> None:
+def prepare(connection: sqlite3.Connection, path: Path, form: DatabaseForm, *, lock_timeout: float) -> None:
     """Create the tables of a database, or check that it has them; an earlier version is upgraded.
 
-    Afterwards its readers never wait (WAL).
+    Afterwards its readers never wait (WAL), and what is committed survives a loss of power.
 
     Args:
         connection: with ``isolation_level=None``.
         path: the path of the file, for errors.
         form: the tables, the number and the version of this kind of file.
         lock_timeout: how long to wait while others write, in seconds.
-        durability: what the commits of this connection survive.
 
     Raises:
         OtherProgramError: the database is of another program.
@@ -82,7 +71,7 @@ def prepare(
         sqlite3.Error: it cannot be read or written.
     """
     version = number_of(connection, "user_version")
-    connection.execute(f"PRAGMA synchronous = {durability}")
+    connection.execute("PRAGMA synchronous = FULL")
     if version < form.version:
         with transaction(connection):
             version = number_of(connection, "user_version")  # another process may have been quicker

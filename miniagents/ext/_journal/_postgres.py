@@ -89,6 +89,11 @@ class PostgresDatabase(Database):
         lease: seconds for which a transaction may be idle.
         create: whether the schema and its tables are made if there are none.
 
+    Attributes:
+        begun: whether a transaction has begun in the server.
+        hard: whether what it writes survives a loss of power.
+        fence: called when it begins.
+
     Raises:
         JournalError: it cannot be used.
     """
@@ -109,7 +114,8 @@ class PostgresDatabase(Database):
         self._offset = 0.0
         self._connected: _Connection | None = None
         self._used = 0.0  # monotonic time
-        self._within = self._begun = False
+        self._within = False
+        self.begun: bool = False
         self.hard: bool = True
         self.fence: Callable[[], None] = _nothing
         try:
@@ -143,7 +149,7 @@ class PostgresDatabase(Database):
 
     def _connection(self) -> _Connection:
         idle, self._used = time.monotonic() - self._used, time.monotonic()
-        if idle > _IDLE and self._connected is not None and not self._begun:
+        if idle > _IDLE and self._connected is not None and not self.begun:
             with suppress(self._psycopg.Error):  # it was lost meanwhile, and is closed now
                 for _ in ("what the server has said", "that it has left"):
                     self._connected.pgconn.consume_input()
@@ -172,11 +178,6 @@ class PostgresDatabase(Database):
     def failures(self) -> tuple[type[Exception], ...]:
         return (self._psycopg.Error, _StaleError)
 
-    @property
-    def begun(self) -> bool:
-        """Whether a transaction has begun in the server."""
-        return self._begun
-
     @override
     def execute(self, statement: str, values: Sequence[object] = ()) -> Rows:
         if self._within:
@@ -185,9 +186,9 @@ class PostgresDatabase(Database):
 
     def begin(self) -> None:
         """Begin the transaction in the server."""
-        if not self._begun:
+        if not self.begun:
             self._connection().execute("BEGIN" if self.hard else "BEGIN; SET LOCAL synchronous_commit = off")
-            self._begun = True
+            self.begun = True
             self.fence()
 
     def at_once(self, statement: str, values: Sequence[object]) -> Rows:
@@ -197,18 +198,18 @@ class PostgresDatabase(Database):
     @override
     @contextmanager
     def transaction(self, *, hard: bool) -> Generator[None]:
-        self._within, self._begun, self.hard = True, False, hard
+        self._within, self.begun, self.hard = True, False, hard
         try:
             yield
-            if self._begun:
+            if self.begun:
                 self._connection().execute("COMMIT")
         except BaseException:
-            if self._begun:
+            if self.begun:
                 with suppress(self._psycopg.Error):
                     self._connection().execute("ROLLBACK")
             raise
         finally:
-            self._within = self._begun = False
+            self._within = self.begun = False
 
     @override
     @contextmanager
