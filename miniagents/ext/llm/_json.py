@@ -121,11 +121,10 @@ def parsed(model: TypeAdapter[T], data: bytes) -> T:
     """
     try:
         # Not by the method of the adapter, whose options cost as much time as the work.
-        value: T = model.validator.validate_json(data)
+        return cast("T", model.validator.validate_json(data))
     except ValidationError:
         # JSON may contain halves of a character, which the fast parser refuses; otherwise it is not JSON.
         return checked(model, untyped(data))
-    return value
 
 
 def checked(model: TypeAdapter[T], value: object) -> T:
@@ -164,21 +163,15 @@ def untyped(data: bytes) -> object:
         [1]
     """
     try:
-        value: object = from_json(data)
+        return cast("object", from_json(data))
     except ValueError:
-        return _with_halves(data)
-    return value
-
-
-def _with_halves(data: bytes) -> object:
-    """Return the value of JSON with halves of characters, which the fast parser refuses."""
+        pass  # it may have halves of characters, which the fast parser refuses
     try:
-        value: object = json.loads(data.decode())
+        return cast("object", json.loads(data.decode()))
     except UnicodeDecodeError:
         raise WireError("the bytes of an event are not UTF-8") from None
     except (ValueError, RecursionError):
         raise WireError("an event is not JSON") from None
-    return value
 
 
 def plain(value: object) -> object:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from html import unescape
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from pydantic_core import from_json
 
@@ -106,10 +106,9 @@ def _json(body: bytes) -> object:
     except WireError:
         pass
     try:
-        value: object = from_json(body, allow_partial="trailing-strings")
+        return cast("object", from_json(body, allow_partial="trailing-strings"))
     except ValueError:
         return None
-    return value
 
 
 def _of_events(body: bytes) -> Reason | None:
