@@ -35,10 +35,6 @@ class WrongFileError(Exception):
     """A database is of another program, or of a newer version; the text says which."""
 
 
-class OtherProgramError(WrongFileError):
-    """A database is of another program."""
-
-
 def make_private(path: Path) -> None:
     """Create an empty file that only its owner can read, unless it exists.
 
@@ -66,8 +62,7 @@ def prepare(connection: sqlite3.Connection, path: Path, form: DatabaseForm, *, l
         lock_timeout: how long to wait while others write, in seconds.
 
     Raises:
-        OtherProgramError: the database is of another program.
-        WrongFileError: it is of a newer version.
+        WrongFileError: it is of another program, or of a newer version.
         sqlite3.Error: it cannot be read or written.
     """
     version = number_of(connection, "user_version")
@@ -81,7 +76,7 @@ def prepare(connection: sqlite3.Connection, path: Path, form: DatabaseForm, *, l
                 _upgrade(connection, form, version)
         version = number_of(connection, "user_version")
     if number_of(connection, "application_id") != form.application:
-        raise OtherProgramError(f"{path} is a database of another program; give another path")
+        raise WrongFileError(f"{path} is a database of another program; give another path")
     if version > form.version:
         raise WrongFileError(
             f"{path} was written by a newer version of this library (its format is {version}, this "
