@@ -30,17 +30,6 @@ ENDINGS: Final[Mapping[str, Ending]] = MappingProxyType(
 """The same, for words of a log or a client."""
 
 
-class FrameError(ValueError):
-    """The data is not a frame, or a frame of a newer version of the library.
-
-    Example:
-        >>> frame_from_data({"type": "smell"})
-        Traceback (most recent call last):
-            ...
-        miniagents...FrameError: 'smell' is not a type of frame; the types are message_began, part, ...
-    """
-
-
 @dataclass(frozen=True, slots=True)
 class _Frame:
     """What all frames have in common: how they become JSON."""
@@ -233,7 +222,7 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
         data: the fields, with the `type`; unknown ones are ignored.
 
     Raises:
-        FrameError: the data is not a frame.
+        ValueError: the data is not a frame, or one of a newer version of the library.
 
     Example:
         >>> frame_from_data({"type": "part", "message": 0, "part": {"kind": "finish", "reason": "stop"}})
@@ -242,10 +231,10 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
     kind = data.get("type")
     frame = _FRAMES.get(kind) if isinstance(kind, str) else None
     if frame is None:
-        raise FrameError(f"{kind!r} is not a type of frame; the types are {', '.join(_FRAMES)}.")
+        raise ValueError(f"{kind!r} is not a type of frame; the types are {', '.join(_FRAMES)}.")
     fields = {name: data[name] for name in frame.__match_args__ if data.get(name) is not None}
     if not isinstance(fields.get("message", 0), int):
-        raise FrameError(f"a frame of type {kind!r} does not fit: message is not a number")
+        raise ValueError(f"a frame of type {kind!r} does not fit: message is not a number")  # noqa: TRY004 - in a log
     try:
         if frame is MessagePart:
             fields["part"] = part_of(data["part"])
@@ -253,7 +242,7 @@ def frame_from_data(data: Mapping[str, object]) -> Frame:
             fields["how"] = ENDINGS[str(data["how"])]
         return frame(**fields)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] # as they were written
     except (KeyError, TypeError, ValueError) as error:
-        raise FrameError(f"a frame of type {kind!r} does not fit: {error!r}") from None
+        raise ValueError(f"a frame of type {kind!r} does not fit: {error!r}") from None
 
 
 # Made once: `json.dumps` makes an encoder for each call that has separators of its own.

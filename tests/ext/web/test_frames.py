@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from miniagents.ext.web import MessageBegan, MessageEnded, MessagePart, RunEnded
-from miniagents.ext.web._frames import Frame, FrameError, frame_from_data, json_of
+from miniagents.ext.web._frames import Frame, frame_from_data, json_of
 from miniagents.ext.web._protocols import JSONLinesEncoder, SSEEncoder, TextEncoder
 from miniagents.values import (
     AgentPart,
@@ -86,7 +86,7 @@ def test_texts(text: str, role: str, agent: str | None) -> None:
 )
 def test_no_frames(data: dict[str, object]) -> None:
     """What is no frame is refused, with a sentence."""
-    with pytest.raises(FrameError, match="frame"):
+    with pytest.raises(ValueError, match="frame"):
         frame_from_data(data)
 
 
