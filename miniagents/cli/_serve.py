@@ -23,7 +23,7 @@ from ._arguments import BadInputError, ServeOptions, check_base_url, complain
 from ._imports import whole_imports
 from ._models import choose_model
 from ._named import named_talker
-from ._server import About, Place, ServeError, Serving, address_of, listen, serve_again, serve_page
+from ._server import About, Place, Serving, address_of, listen, serve_again, serve_page
 from ._signals import StoppedError, until_signal
 
 _THREADS_END: Final = 0.3
@@ -48,10 +48,7 @@ def run_serve(options: ServeOptions) -> int:
     """
     token = None if options.no_token else options.token or secrets.token_urlsafe(_TOKEN)
     place = Place(options.host, options.port, token, options.names)
-    try:
-        listener = listen(place)
-    except ServeError as error:
-        raise BadInputError(str(error)) from error
+    listener = listen(place)
     with _shower(options) as show:
         if not options.reload:
             _serve(options, place, listener, partial(_tell, show=show))
@@ -79,10 +76,7 @@ def _serve(
     async def work() -> None:
         if base_url is not None:
             await check_base_url(base_url)
-        try:
-            await serve_page(serving, place, listener, begin)
-        except ServeError as error:
-            raise BadInputError(str(error)) from error
+        await serve_page(serving, place, listener, begin)
 
     def begin(address: str) -> None:
         if on_start is not None:

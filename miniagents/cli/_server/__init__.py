@@ -3,9 +3,9 @@
 Needs ``pip install 'miniagents[web]'``. `listen`, then `serve_page` until it is cancelled.
 """
 
-from ._app import Place, ServeError, Serving
+from ._app import Place, Serving
 from ._reload import serve_again
 from ._routes import About
 from ._serve import address_of, listen, serve_page
 
-__all__ = ["About", "Place", "ServeError", "Serving", "address_of", "listen", "serve_again", "serve_page"]
+__all__ = ["About", "Place", "Serving", "address_of", "listen", "serve_again", "serve_page"]

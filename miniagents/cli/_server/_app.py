@@ -30,6 +30,7 @@ from miniagents.ext.web_guard import Guard
 from miniagents.messages import Message
 from miniagents.utils import strip_control
 
+from .._arguments import BadInputError
 from ._page import FOLDER, page_routes
 from ._routes import About, api_routes
 from ._threads import Threads
@@ -40,17 +41,6 @@ _NOT_PAGES: Final = frozenset({"/runs"})  # a route of `chat_routes`; here each 
 _PUBLIC: Final = ("/", "/page/", "/api/login")
 _LONGEST_REASON: Final = 500  # characters
 _LOG_IN: Final = "Log in first: POST /api/login with the token of the server."
-
-
-class ServeError(Exception):
-    """The server cannot start; the text says why, and what to do.
-
-    Example:
-        >>> raise ServeError("127.0.0.1:80 cannot be listened at: Permission denied.")
-        Traceback (most recent call last):
-            ...
-        miniagents...ServeError: 127.0.0.1:80 cannot be listened at: Permission denied.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +102,7 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
         port: its port.
 
     Raises:
-        ServeError: a file cannot be used.
+        BadInputError: a file cannot be used.
     """
     cancelled: asyncio.CancelledError | None = None
     context = MiniAgents(app_wide=True, drain_timeout=0.0, shutdown_timeout=_LAST_STEPS)
@@ -130,7 +120,7 @@ async def page_app(serving: Serving, place: Place, address: str, port: int) -> A
                 await runs.open()  # runs of an earlier server continue
                 await threads.take_up({each.topic for each in going} - {""})
             except (OSError, JournalError) as error:
-                raise ServeError(str(error)) from error
+                raise BadInputError(str(error)) from error
             context.on_close(threads.close)  # after the runs have ended, before their file is closed
             guard = Guard(
                 place.host, address, port, place.names, token=place.token, public=_PUBLIC, how=_LOG_IN
@@ -162,7 +152,7 @@ async def _files(serving: Serving, stack: ExitStack) -> tuple[ChatHistorySQLite,
     """The history and the journal; without a history, they are in a temporary folder.
 
     Raises:
-        ServeError: one of them cannot be used.
+        BadInputError: one of them cannot be used.
     """
     file = serving.history
     if file is None:
@@ -173,7 +163,7 @@ async def _files(serving: Serving, stack: ExitStack) -> tuple[ChatHistorySQLite,
         await history.check()
         return history, stack.enter_context(open_journal(serving.journal or journal_beside(file)))
     except (OSError, JournalError) as error:
-        raise ServeError(str(error)) from error
+        raise BadInputError(str(error)) from error
 
 
 def journal_beside(history: Path) -> Path:

@@ -20,7 +20,8 @@ from starlette.types import ASGIApp
 from miniagents.ext.web import end_responses
 from miniagents.ext.web_guard import Guard
 
-from ._app import Place, ServeError, Serving, page_app
+from .._arguments import BadInputError
+from ._app import Place, Serving, page_app
 from ._connections import SilentConnections, protocol_of
 
 _LAST_RESPONSES: Final = 0.15  # seconds that open responses get when the server ends
@@ -34,7 +35,7 @@ def listen(place: Place) -> socket.socket:
         place: the address to listen at.
 
     Raises:
-        ServeError: the address cannot be used, or other machines could reach it without a token.
+        BadInputError: the address cannot be used, or other machines could reach it without a token.
 
     Example:
         >>> with listen(Place(port=0)) as listener:
@@ -43,18 +44,18 @@ def listen(place: Place) -> socket.socket:
     """
     where = f"[{place.host}]:{place.port}" if ":" in place.host else f"{place.host}:{place.port}"
     if not 0 <= place.port <= _HIGHEST_PORT:
-        raise ServeError(
+        raise BadInputError(
             f"{place.port} is not a port; give a number up to {_HIGHEST_PORT}, or 0 for any free port."
         )
     wrong = next((each for each in place.names if not Guard.is_name(each)), None)
     if wrong is not None:
-        raise ServeError(f"{wrong} is not a host name; write it like chat.example.com.")
+        raise BadInputError(f"{wrong} is not a host name; write it like chat.example.com.")
     if place.token is None and place.names:
-        raise ServeError(
+        raise BadInputError(
             f"With --name {place.names[0]}, other machines can reach the page, so it needs a token; give one "
             "with --token, or leave --no-token out for a random one."
         )
-    refusal = ServeError(
+    refusal = BadInputError(
         f"{place.host} can be reached from other machines, so it needs a token; give one with --token, "
         "leave --no-token out for a random one, or leave --host out to serve only this machine."
     )
@@ -62,10 +63,10 @@ def listen(place: Place) -> socket.socket:
         return Guard.listen(place.host, place.port, refusal=refusal if place.token is None else None)
     except (socket.gaierror, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a valid host name"
-        raise ServeError(f"{place.host} is not an address of this machine: {reason}.") from error
+        raise BadInputError(f"{place.host} is not an address of this machine: {reason}.") from error
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
-        raise ServeError(
+        raise BadInputError(
             f"{where} cannot be listened at: {why}; give another --port, or 0 for any free port."
         ) from error
 
@@ -104,7 +105,7 @@ async def serve_page(
         on_start: called with the URL of the page when the server is ready.
 
     Raises:
-        ServeError: a file cannot be used.
+        BadInputError: a file cannot be used.
 
     Example:
         >>> from miniagents.cli._server._routes import About
