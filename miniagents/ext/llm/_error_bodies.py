@@ -7,7 +7,7 @@ the status is still known, and this is what counts.**
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing, suppress
 from typing import Final, Protocol, TypeAlias, cast
 
@@ -25,7 +25,7 @@ class ErrorResponse(Protocol):
 
     status_code: int
     headers: MutableMapping[str, str]
-    stream: AsyncIterable[bytes]
+    stream: AsyncGenerator[bytes]
     is_stream_consumed: bool
 
 
@@ -68,7 +68,8 @@ async def _read(response: ErrorResponse) -> None:
     except Exception:  # noqa: BLE001, S110 - what has come until then is used
         pass
     finally:
-        await _close(response.stream)
+        with suppress(Exception):  # it may be closed, or broken
+            await response.stream.aclose()
     response.headers.pop("content-encoding", None)
     # The response has the same class as before: the SDK decides which HTTP library it uses.
     whole = cast("Callable[..., ErrorResponse]", type(response))
@@ -81,11 +82,3 @@ async def _unpacked(response: ErrorResponse) -> AsyncGenerator[bytes]:
     async for data in response.stream:
         for piece in (data,) if unpack is None else unpack(data):
             yield piece
-
-
-async def _close(stream: object) -> None:
-    """Release the connection of a response."""
-    close = look(stream, "aclose")
-    if callable(close):
-        with suppress(Exception):
-            await cast("Callable[[], Awaitable[None]]", close)()

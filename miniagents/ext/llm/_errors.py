@@ -53,7 +53,7 @@ _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{100,}={0,2}")
 _ESCAPED: Final = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|([nrt"'\\/]))""")
 _LETTERS: Final = MappingProxyType({ord("n"): "\n", ord("r"): "\r", ord("t"): "\t"})
 # The errors of the HTTP library, and of the library below it (httpcore), which one SDK passes on unchanged.
-# They are known by name, since the SDK decides which HTTP library it uses (httpx2 or httpx).
+# They are known by name, since only the modules of providers import SDKs, and what these need.
 _TRANSPORT: Final = frozenset({"RequestError", "StreamError", "EndOfStream", "NetworkError", "ProtocolError"})
 
 
