@@ -54,9 +54,7 @@ def chunk(
     """
     if size is None and seconds is None:
         raise ValueError("chunk needs a size, a time, or both: chunk(100), chunk(seconds=0.5).")
-    check_count("chunk", "size", size)
-    if size is not None and size < 1:
-        raise ValueError(f"The size of chunk is {size}; it must be at least 1.")
+    check_count("chunk", "size", size, least=1)
     check_seconds("chunk", "seconds", seconds)
     if seconds == 0:
         raise ValueError(f"The seconds of chunk are {seconds}; they must be more than 0.")

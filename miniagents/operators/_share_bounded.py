@@ -45,9 +45,7 @@ def share_bounded(
         ['one', 'two']
         ['two']
     """
-    check_count("share_bounded", "replay", replay)
-    if replay is not None and replay < 0:
-        raise ValueError(f"replay is {replay}; it is a number of items, or None for all.")
+    check_count("share_bounded", "replay", replay, least=0)
     check_seconds("share_bounded", "grace", grace)
     if pace not in {"fastest", "slowest"}:
         raise ValueError(f"pace is {pace!r}; it is 'fastest' or 'slowest'.")

@@ -70,9 +70,7 @@ class ConcurrencyLimit:
     """
 
     def __init__(self, concurrency: int) -> None:
-        check_count("limit", "concurrency", concurrency)
-        if concurrency < 1:
-            raise ValueError(f"limit(concurrency={concurrency}) allows no calls; give 1 or more.")
+        check_count("limit", "concurrency", concurrency, least=1)
         self.concurrency: int = concurrency
         self._running = 0
         self._turns = _Turns[bool](self._begun, self._done)

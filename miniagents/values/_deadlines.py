@@ -65,16 +65,18 @@ def check_seconds(operation: str, name: str, seconds: object, *, past: bool = Fa
         raise ValueError(f"{operation}({name}={seconds}): give a number of seconds, 0 or more.")
 
 
-def check_count(operation: str, name: str, count: object) -> None:
-    """Raise an error unless the value is an integer, or None for no limit.
+def check_count(operation: str, name: str, count: object, *, least: int | None = None) -> None:
+    """Raise an error unless the value is an integer, and large enough, or None for no limit.
 
     Args:
         operation: the name of the called function, for the error.
         name: the name of its parameter, for the error.
         count: the value of the parameter.
+        least: the smallest value that makes sense; None for any.
 
     Raises:
         TypeError: it is no integer.
+        ValueError: it is smaller than ``least``.
 
     Example:
         >>> check_count("chunk", "size", 2.5)
@@ -82,8 +84,12 @@ def check_count(operation: str, name: str, count: object) -> None:
             ...
         TypeError: chunk(size=2.5): give an integer.
     """
-    if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
+    if count is None:
+        return
+    if isinstance(count, bool) or not isinstance(count, int):
         raise TypeError(f"{operation}({name}={count!r}): give an integer.")
+    if least is not None and count < least:
+        raise ValueError(f"{operation}({name}={count}): it must be at least {least}.")
 
 
 def is_limit(seconds: object) -> bool:

@@ -86,7 +86,7 @@ async def test_a_chunk_without_a_scheduler() -> None:
     ("size", "seconds", "text"),
     [
         (None, None, "chunk needs a size"),
-        (0, None, "size of chunk is 0"),
+        (0, None, r"chunk\(size=0\): it must be at least 1"),
         (None, 0.0, "seconds of chunk are 0.0"),
     ],
 )

@@ -253,7 +253,7 @@ def test_one_event_loop_after_another() -> None:
 
 def test_what_is_wrong() -> None:
     """Wrong numbers and a wrong pace are refused."""
-    with pytest.raises(ValueError, match="replay is -1"):
+    with pytest.raises(ValueError, match=r"share_bounded\(replay=-1\): it must be at least 0"):
         share_bounded(-1)
     with pytest.raises(ValueError, match=r"grace=-1\.0"):
         share_bounded(0, -1.0)

@@ -244,7 +244,7 @@ async def _first_token(replies: MessageSequencePromise[Message]) -> str:
 
 def test_no_concurrency() -> None:
     """A limit that lets nothing go is refused."""
-    with pytest.raises(ValueError, match=r"limit\(concurrency=0\) allows no calls; give 1 or more\."):
+    with pytest.raises(ValueError, match=r"limit\(concurrency=0\): it must be at least 1\."):
         limit(concurrency=0)
 
 

@@ -66,9 +66,7 @@ class Guarding:
             raise TypeError(
                 f"guard({', '.join(wrong)}): give during=, before= or after=: a function or an agent."
             )
-        check_count("guard", "hold", self.hold)
-        if self.hold < 0:
-            raise ValueError(f"guard(hold={self.hold}): give a number of characters, 0 or more.")
+        check_count("guard", "hold", self.hold, least=0)
 
     def _checks(self) -> list[tuple[str, object]]:
         checks = (("during", self.during), ("before", self.before), ("after", self.after))

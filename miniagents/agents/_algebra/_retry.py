@@ -66,8 +66,7 @@ class RetryPolicy(Backoff):
     @override
     def __post_init__(self) -> None:
         check_errors("RetryPolicy", "errors", self.errors)
-        check_count("RetryPolicy", "attempts", self.attempts)
-        self._check("attempts", self.attempts, least=1)
+        check_count("RetryPolicy", "attempts", self.attempts, least=1)
         Backoff.__post_init__(self)  # not super(): it refers to the first of two classes
 
     def covers(self, error: Exception) -> bool:

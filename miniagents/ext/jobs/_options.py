@@ -117,11 +117,9 @@ class JobSettings:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        check_count("map_rows", "concurrency", self.concurrency)
-        if self.concurrency < 1:
-            raise ValueError(f"concurrency={self.concurrency} would send no row; give 1 or more.")
-        if isinstance(self.retries, int) and self.retries < 0:
-            raise ValueError(f"retries={self.retries} is negative; give 0 or more.")
+        check_count("map_rows", "concurrency", self.concurrency, least=1)
+        if not isinstance(self.retries, RetryPolicy):
+            check_count("map_rows", "retries", self.retries, least=0)
         unknown = [each for each in self.accept if each not in ACCEPTABLE]
         if unknown or isinstance(self.accept, str):
             raise ValueError(f"accept={self.accept!r} is no list of {', '.join(map(repr, ACCEPTABLE))}.")

@@ -1033,8 +1033,8 @@ def test_wrong_options() -> None:
 
     none: list[str] = []
     wrong: list[tuple[Callable[[], object], str]] = [
-        (lambda: map_rows(agent, none, concurrency=0), "would send no row"),
-        (lambda: map_rows(agent, none, retries=-1), "0 or more"),
+        (lambda: map_rows(agent, none, concurrency=0), r"map_rows\(concurrency=0\): it must be at least 1"),
+        (lambda: map_rows(agent, none, retries=-1), r"map_rows\(retries=-1\): it must be at least 0"),
         (lambda: map_rows(agent, none, max_failures=-1), "0 or more"),
         (lambda: map_rows(agent, none, budget=0), "more than 0"),
         (lambda: map_rows(agent, none, budget="nan"), "more than 0"),
