@@ -3,7 +3,6 @@
 from ._cache import cache
 from ._call_keys import CallKey, RecordedFunction
 from ._call_records import CallRecords
-from ._dialogs import WrittenDialog
 from ._durable import DurableRun, LoggedCalls, durable
 from ._limiter import Limiter
 from ._limits import budget, limit, rate_limit
@@ -70,7 +69,6 @@ __all__ = [
     "RunState",
     "RunStore",
     "RunUsage",
-    "WrittenDialog",
     "answer_question",
     "budget",
     "cache",

@@ -131,10 +131,6 @@ class WrittenDialog:
 
     Attributes:
         inputs: what has come, by keys, in that order.
-
-    Example:
-        >>> RunDialogs([], print).begin(print, print).takes("answer 1", ["#0"])
-        ['delivered', 0, 0, 'answer 1', ['#0'], False]
     """
 
     def __init__(self, number: int, events: Iterable[Event], dialogs: RunDialogs) -> None:
@@ -183,56 +179,29 @@ class WrittenDialog:
         return [key for key in self.inputs if key not in self._gone]
 
     def came(self, key: str, message: Message, /) -> None:
-        """Write that a message has come.
-
-        Args:
-            key: of the message.
-            message: that has come.
-        """
+        """Write that a message has come."""
         self.inputs[key] = message
         self._dialogs.add(["input", 0, self._number, key, _REGISTRY.data_of(message)])
 
     def place(self, conversation: Sequence[Message], /) -> str:
-        """Return a name for the boundary of a tool loop after these messages.
-
-        Args:
-            conversation: the messages.
-        """
+        """Return a name for the boundary of a tool loop after these messages."""
         return hashlib.sha256(question_of(Messages(conversation)).encode(errors="surrogatepass")).hexdigest()
 
     def taken(self, place: str, /) -> tuple[Sequence[str], bool] | None:
-        """Return what was taken at a place, and whether the loop ended there; None if it is not written.
-
-        Args:
-            place: the name of a boundary, of an answer or of its end.
-        """
+        """Return what was taken at a place, and whether the loop ended there; None if it is not written."""
         return self._taken.get(place)
 
     def takes(self, place: str, keys: Sequence[str], /, *, ends: bool = False) -> None:
-        """Write what is taken at a place.
-
-        Args:
-            place: as that of :meth:`taken`.
-            keys: of the messages.
-            ends: whether the loop ends there.
-        """
+        """Write what is taken at a place."""
         self._dialogs.add(["delivered", 0, self._number, place, list(keys), ends])
 
     def begin(self, answer: int, /) -> tuple[str, Sequence[Message | str]] | None:
-        """Begin an answer; return how it was cut, and what had been shown of it; None if it was not.
-
-        Args:
-            answer: its number in the dialog, from 1.
-        """
+        """Begin an answer; return how it was cut, and what had been shown of it; None if it was not."""
         INSIDE.set((*self._outside, self._inside(answer)))
         return self._cuts.get(answer)
 
     async def play(self, inquire: Callable[[], MessageSequencePromise], /) -> None:
-        """Play what is kept of an answer that was cut: so agents have done what they did before that.
-
-        Args:
-            inquire: calls the agent again.
-        """
+        """Play what is kept of an answer that was cut: so agents have done what they did before that."""
         dialogs, inside = self._dialogs, INSIDE.get()[-1]
         if dialogs.is_kept is not None and dialogs.is_kept(inside):
             end = asyncio.Event()
@@ -251,13 +220,7 @@ class WrittenDialog:
             dialogs.forget(inside)
 
     def cuts(self, answer: int, how: str, shown: Sequence[Message | str], /) -> None:
-        """Write how an answer is cut, and what was shown of it.
-
-        Args:
-            answer: its number in the dialog, from 1.
-            how: what the message does that cuts it.
-            shown: the messages; keys stand for input.
-        """
+        """Write how an answer is cut, and what was shown of it; keys stand for input."""
         data: list[Json] = [each if isinstance(each, str) else _REGISTRY.data_of(each) for each in shown]
         self._dialogs.add(["cut", 0, self._number, answer, how, data])
         if self._dialogs.forget is not None:

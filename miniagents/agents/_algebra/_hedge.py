@@ -3,17 +3,32 @@
 import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from miniagents.values import check_seconds, notes_of
 
 from ._entrant import Entrant, ended, first_good, report_on
 from ._operands import Operand, ReplyContext, first_sign, handle_first_error, input_complete, named, relay
 
-if TYPE_CHECKING:  # of a layer above
-    from miniagents.runs import RunLog
 
-HEDGE_LOG: Final[ContextVar["RunLog | None"]] = ContextVar("miniagents_hedge_log", default=None)
+class HedgeLog(Protocol):
+    """What the log of a run notes of its hedges.
+
+    Attributes:
+        timers: how many times that first agents have to begin are running.
+    """
+
+    timers: int
+
+    def leave_out(self, alias: str, /) -> None:
+        """Note that the running agent does not inquire this agent, as it may have done before.
+
+        Args:
+            alias: of the agent.
+        """
+
+
+HEDGE_LOG: Final[ContextVar[HedgeLog | None]] = ContextVar("miniagents_hedge_log", default=None)
 """The log of the run that the running code belongs to."""
 
 

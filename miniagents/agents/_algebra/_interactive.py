@@ -7,10 +7,10 @@ have is taken. So the replies are the transcript, and nothing else tells who got
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+from typing import Final, Literal, Protocol, TypeAlias, cast
 
 from miniagents.messages import (
     AssistantMessage,
@@ -31,9 +31,6 @@ from miniagents.values import Finish, InquiryCancelledError, ToolCall, ToolResul
 from ._entrant import ended
 from ._operands import Operand, ReplyContext, WhileNeeded, named, relay, until_over, until_read
 
-if TYPE_CHECKING:  # of a layer above
-    from miniagents.runs import WrittenDialog
-
 When: TypeAlias = Literal["steer", "queue", "interrupt", "rollback"]
 """What becomes of a message that comes while an answer runs."""
 
@@ -44,10 +41,59 @@ NOT_ALLOWED_YET: Final = "not_allowed_yet"
 """In the data of the result of a call while it waits for approval."""
 
 
-BeginsDialog: TypeAlias = "Callable[[Callable[[Message], None], Callable[[], None]], WrittenDialog]"
+class DialogLog(Protocol):
+    """What is written of one dialog, so that it does the same in a process that goes on with it."""
+
+    @property
+    def inputs(self) -> Mapping[str, Message]:
+        """What has come, by keys, in that order."""
+        ...
+
+    def came(self, key: str, message: Message, /) -> None:
+        """Write that a message has come."""
+        ...
+
+    def place(self, conversation: Sequence[Message], /) -> str:
+        """Return a name for the boundary of a tool loop after these messages."""
+        ...
+
+    def taken(self, place: str, /) -> tuple[Sequence[str], bool] | None:
+        """Return what was taken at a place, and whether the loop ended there; None if it is not written."""
+        ...
+
+    def takes(self, place: str, keys: Sequence[str], /, *, ends: bool = False) -> None:
+        """Write what is taken at a place."""
+        ...
+
+    def begin(self, answer: int, /) -> tuple[str, Sequence[Message | str]] | None:
+        """Begin an answer; return how it was cut, and what had been shown of it; None if it was not."""
+        ...
+
+    async def play(self, inquire: Callable[[], MessageSequencePromise], /) -> None:
+        """Play what is written of an answer that was cut."""
+        ...
+
+    def cuts(self, answer: int, how: str, shown: Sequence[Message | str], /) -> None:
+        """Write how an answer is cut, and what was shown of it; keys stand for input."""
+        ...
+
+    def left(self) -> Iterable[str]:
+        """Return the keys of what had come before, and was neither taken nor replaced."""
+        ...
+
+    def began(self) -> None:
+        """Note that the dialog takes what comes through the log."""
+        ...
+
+    def close(self) -> None:
+        """Note that the dialog has ended."""
+        ...
+
+
+BeginsDialog: TypeAlias = Callable[[Callable[[Message], None], Callable[[], None]], DialogLog]
 """Begins to write a dialog: gets what takes a message from outside, and what to call when all is played."""
 
-DIALOGS: Final[ContextVar["BeginsDialog | None"]] = ContextVar("miniagents_dialogs", default=None)
+DIALOGS: Final[ContextVar[BeginsDialog | None]] = ContextVar("miniagents_dialogs", default=None)
 """Begins the log of a dialog; None: nothing is written."""
 
 
@@ -64,7 +110,7 @@ class Steering:
         over: whether the answer was ended early.
     """
 
-    def __init__(self, log: "WrittenDialog | None" = None, play_on: Callable[[], None] | None = None) -> None:
+    def __init__(self, log: DialogLog | None = None, play_on: Callable[[], None] | None = None) -> None:
         self.messages: list[Message] = []
         self.used: set[int] = set()
         self.over: bool = False
@@ -103,13 +149,13 @@ class Steering:
         return new, written[1]
 
 
-def in_order(log: "WrittenDialog", messages: Iterable[Message]) -> list[Message]:
+def in_order(log: DialogLog, messages: Iterable[Message]) -> list[Message]:
     """Return messages in the order in which they came; what is played may come in another one."""
     wanted = set(map(id, messages))
     return [each for each in log.inputs.values() if id(each) in wanted]
 
 
-def key_of(log: "WrittenDialog", message: Message) -> str:
+def key_of(log: DialogLog, message: Message) -> str:
     """Return the key of a message that has come."""
     return next(key for key, each in log.inputs.items() if each is message)
 
@@ -468,7 +514,7 @@ class _Dialog:
             for buffer in open_ones:
                 await until_over(buffer)
 
-    async def _play_cut(self, log: "WrittenDialog") -> None:
+    async def _play_cut(self, log: DialogLog) -> None:
         """Let the agent do again what is written of an answer that was cut."""
 
         def end() -> None:
@@ -478,7 +524,7 @@ class _Dialog:
         STEERING.set(steering)
         await log.play(lambda: self._inquire(self._conversation))
 
-    def _cut_before(self, log: "WrittenDialog", how: str, shown: Sequence[Message | str]) -> _Answer:
+    def _cut_before(self, log: DialogLog, how: str, shown: Sequence[Message | str]) -> _Answer:
         """Reply what came of an answer that was cut before the process was killed."""
         answer = _Answer(None)
         answer.cut = cast("When", how)
