@@ -22,6 +22,7 @@ from miniagents.streams._context import Context
 from miniagents.streams._lifetime import Lifetime
 from miniagents.streams._observers import RunWatch
 from miniagents.streams._promise import start_pump
+from miniagents.streams._readers import waits
 from miniagents.streams._run_task import ProducerTask
 from miniagents.streams._stream import TokenStream
 from miniagents.values import (
@@ -541,7 +542,7 @@ class MessagePromise(StreamedPromise[str, Promised_co]):
         """Wait for the message and return it."""
         if self.given is not None:  # a finished message needs no coroutine
             return _ready(self.given)
-        return self._whole().__await__()
+        return waits(self._whole())
 
     @override
     def _resolve(self) -> Promised_co:

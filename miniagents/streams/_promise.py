@@ -29,7 +29,7 @@ from ._context import WITHIN_HANDLER, Context, current_context
 from ._lifetime import NO_RESULT, Lease
 from ._protocols import Sink
 from ._pump import fill
-from ._readers import iterate, raise_error, settled, until_closed
+from ._readers import iterate, raise_error, settled, until_closed, waits
 from ._run_task import ProducerTask
 from ._stream import Stream
 
@@ -205,7 +205,7 @@ class Promise(Lease, Generic[T_co]):
 
     def __await__(self) -> Generator[object, None, T_co]:
         """Wait for the value and return it."""
-        return self._whole().__await__()
+        return waits(self._whole())
 
     async def _whole(self) -> T_co:
         await until_closed(self.buffer)

@@ -12,7 +12,7 @@ pieces.
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from functools import partial
 from itertools import islice
 from typing import Final, TypeVar, cast
@@ -259,6 +259,26 @@ async def until_closed(buffer: ReplayBuffer[T]) -> None:
         raise
     finally:
         buffer.reader_left()
+
+
+def waits(coroutine: Coroutine[object, object, T]) -> Generator[object, None, T]:
+    """Await a coroutine, for an ``__await__``, in a frame that shows a task to wait for a stream of ours.
+
+    Args:
+        coroutine: waits for a stream; ``coroutine.__await__()`` alone shows no frame of it.
+
+    Example:
+        >>> from miniagents import MiniAgents
+        >>> from miniagents.streams._buffer import ReplayBuffer
+        >>> from miniagents.streams._context import current_context
+        >>> from miniagents.streams._readers import until_closed, waits
+        >>> async def main():
+        ...     buffer = ReplayBuffer(current_context(), closed=True)
+        ...     print(list(waits(until_closed(buffer))))
+        >>> MiniAgents().run(main())
+        []
+    """
+    return (yield from coroutine.__await__())
 
 
 def open_stop(buffer: Lifetime[T]) -> Stop | None:

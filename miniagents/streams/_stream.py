@@ -21,7 +21,7 @@ from ._buffer import ReplayBuffer
 from ._deadlocks import record_subscription
 from ._gauge import Gauge, gauge_of, variables_of
 from ._lifetime import Lease
-from ._readers import iterate, raise_error, settled, until_closed
+from ._readers import iterate, raise_error, settled, until_closed, waits
 from ._unhandled import PassingError
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class Stream(Observable[T_co]):
     def __await__(self) -> Generator[object, None, tuple[T_co, ...]]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride] # the last item is no whole
         """Wait for the last piece and return all pieces."""
         buffer = self.shown
-        return _all(buffer, self._lease, buffer.items if self._items is None else self._items).__await__()
+        return waits(_all(buffer, self._lease, buffer.items if self._items is None else self._items))
 
     @override
     def subscribe(

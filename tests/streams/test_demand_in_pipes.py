@@ -13,7 +13,7 @@ from reactivex import Observable, operators as ops
 from miniagents import Message, MessageSequencePromise, MiniAgents
 from miniagents.operators import map_async, share_bounded
 from miniagents.streams import Overflow, StreamedPromise, from_async, to_async_iter
-from miniagents.testing import virtual_time
+from miniagents.testing import scripted_model, virtual_time
 from tests.support.docs_pages import ROOT
 from tests.support.piped import PIPES, READ, UNLIMITED, beyond, echo_agent
 
@@ -371,6 +371,23 @@ async def test_a_reader_that_waits_for_each_item(
             await anext(items)
             await driver(seconds)
         assert source.made <= 208
+        await items.aclose()
+    assert [] == caplog.records
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_reader_that_awaits_slow_answers(caplog: pytest.LogCaptureFixture) -> None:
+    """A reader that awaits what a model takes hours for, item after item, opens nothing."""
+    source = Made()
+    model = scripted_model(then="so", delay=3_600.0)
+    async with MiniAgents(prefetch=4):
+        items = to_async_iter(source.observable.pipe(ops.map(str)))
+        for _ in range(20):
+            await model.inquire(await anext(items))
+            await model.inquire("again").tokens
+            async for message in model.inquire("again"):
+                await message
+        assert source.made <= 28
         await items.aclose()
     assert [] == caplog.records
 
