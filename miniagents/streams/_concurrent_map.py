@@ -6,6 +6,7 @@ memory does not grow with the source. The calls are inquiries (`map_agent`) or c
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Hashable, Iterable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeAlias, TypeVar, cast
@@ -100,7 +101,8 @@ class BoundedConcurrentMap(Generic[T, R]):
         self._under_way: dict[int, ReplayBuffer[object]] = {}
         self._waiting: dict[int, R] = {}  # results that wait for their end or for their turn
         self._turn = 0  # the result that comes next, if they are ordered
-        self._lanes: dict[Hashable, deque[tuple[int, T]]] = {}  # of each key that runs, what waits for it
+        # Of each key that runs, the calls that wait for it.
+        self._lanes: dict[Hashable, deque[Callable[[], None]]] = {}
         self._failed: dict[int, ReplayBuffer[object]] = {}
         self._task: ProducerTask | None = None
         self.ready: deque[R] = deque()
@@ -158,7 +160,8 @@ class BoundedConcurrentMap(Generic[T, R]):
             return
         key = self._limits.key(item)
         if key in self._lanes:
-            self._lanes[key].append((index, item))
+            # With the variables of this task: the end of a call is noticed in those of any run, or of none.
+            self._lanes[key].append(partial(copy_context().run, self._start_one, item, index, key))
         else:
             self._lanes[key] = deque()
             self._start_one(item, index, key)
@@ -196,8 +199,7 @@ class BoundedConcurrentMap(Generic[T, R]):
     def _next_of(self, key: Hashable) -> None:
         lane = self._lanes.get(key)
         if lane and not self._failed and not self.buffer.closed:
-            index, item = lane.popleft()
-            self._start_one(item, index, key)
+            lane.popleft()()
         elif lane is not None:
             del self._lanes[key]
 

@@ -5,6 +5,7 @@ import gc
 import tracemalloc
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import cast
@@ -14,6 +15,7 @@ import reactivex as rx
 from hypothesis import given, strategies as st
 from pydantic import BaseModel
 from reactivex import Observable, operators as ops
+from typing_extensions import override
 
 from miniagents import (
     InteractionContext,
@@ -27,6 +29,7 @@ from miniagents import (
     miniagent,
 )
 from miniagents.errors import MessageValidationError
+from miniagents.observers import Observer, RunBegan, RunEvent
 from miniagents.operators import Overflow, flatten, map_agent, resolve, to_async_iter
 from miniagents.operators._map_agent import ItemReplies
 from tests.support.sources import Source, turns
@@ -606,6 +609,35 @@ async def test_rows_of_one_key(keys: list[str], concurrency: int, ordered: bool,
         of_key = [number for number in range(len(keys)) if keys[number] == key]
         assert of_key == [number for number in begun if keys[number] == key]
     assert most <= concurrency
+
+
+async def test_a_row_that_waits_for_its_key_belongs_to_the_map() -> None:
+    """The next row of a key begins as the first one did, and not within what has ended last."""
+    word, began = ContextVar("word", default="outside"), list[tuple[str, str | None]]()
+
+    class Watch(Observer):
+        """Notes who has begun which run."""
+
+        @override
+        def on_event(self, event: RunEvent, /) -> None:
+            if isinstance(event, RunBegan):
+                parent = event.run.parent
+                began.append((event.run.alias, None if parent is None else parent.alias))
+
+    @miniagent(alias="INNER")
+    async def inner(ctx: InteractionContext) -> None:
+        word.set("inside")
+        await asyncio.sleep(0)
+        ctx.reply(ctx.messages)
+
+    @miniagent(alias="ROW")
+    async def row(ctx: InteractionContext) -> None:
+        ctx.reply([word.get(), inner.inquire(ctx.messages)])
+
+    async with MiniAgents(observers=[Watch()]):
+        rows = map_agent(row, key=lambda _: 1)(["a", "b", "c"])
+        assert [["outside", each] for each in "abc"] == [[*map(str, await each)] async for each in rows]
+    assert [("ROW", None), ("INNER", "ROW")] * 3 == began
 
 
 async def test_a_key_that_waits_for_nothing_is_forgotten() -> None:
