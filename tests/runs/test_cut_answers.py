@@ -382,3 +382,22 @@ def test_a_cut_behind_messages_of_other_classes() -> None:
         asyncio.run(main())
     assert asked[1] == asked[-1]
     assert [type(each) for each in asked[1]] == [type(each) for each in asked[-1]]
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.parametrize("waits", [(1, 1, 1), (1, 0, 0), (0, 1, 1), (0, 0, 0)])
+async def test_a_question_that_comes_later_than_its_dialog(waits: tuple[int, ...]) -> None:
+    """A dialog that is played waits for its question, and takes as a part of it what was one before."""
+    journal, found = MemoryJournal(), list[tuple[list[str], int]]()
+    for times in ((1, 0, 1), waits):
+        model = ScriptedModel(then=lambda seen: f"[{' '.join(map(str, seen))}]", alias="MODEL")
+        async with MiniAgents(), durable(journal, run_id="7"):
+            call = model.agent.interactive().initiate_inquiry()
+            replies = call.reply_sequence(finish_call=False)
+            for seconds, text in zip(times, "abc", strict=True):
+                if seconds:
+                    await asyncio.sleep(seconds)
+                call.send_message(text)
+            call.finish()
+            found.append(([str(each) for each in await replies], len(model.requests)))
+    assert [(["[a b]", "c", "[a b [a b] c]"], made) for made in (2, 0)] == found

@@ -34,6 +34,9 @@ from ._operands import Operand, ReplyContext, WhileNeeded, named, relay, until_o
 When: TypeAlias = Literal["steer", "queue", "interrupt", "rollback"]
 """What becomes of a message that comes while an answer runs."""
 
+_QUESTION: Final = "question"
+"""The place in a log where the position of the last message of the question is written."""
+
 INTERRUPTED: Final = "interrupted"
 """The reason of an answer that was cut."""
 
@@ -309,6 +312,7 @@ class _Dialog:
         self._variables = copy_context()
         self._conversation: list[Message] = []
         self._question: list[Message] | None = []  # what comes plainly before the first answer; then None
+        self._asked = -1  # the position of the last message of it
         self._queued: deque[Message] = deque()
         self._answers = 0
         self._answer: _Answer | None = None
@@ -322,6 +326,8 @@ class _Dialog:
         # Not None: it plays.
         self._left: list[str] | None = None if self._log is None else [*self._log.left()]
         self._keys: set[str] = set() if self._log is None else {*self._log.inputs}
+        written = None if self._log is None else self._log.taken(_QUESTION)
+        self._written = None if written is None else int(written[0][0])  # the same position, if it is written
         self._steering = self._new_steering()
         self._take_what_is_there()
 
@@ -347,8 +353,9 @@ class _Dialog:
             given.append(resolved(promise))
         self._read = len(given)
         live = len(given)
-        while live and isinstance(given[live - 1], InputMessage):
+        while live and (isinstance(given[live - 1], InputMessage) or self._is_later(live - 1)):
             live -= 1
+        self._asked = live - 1
         for message in given[:live]:
             if isinstance(message, InputMessage) and message.replaces:
                 del self._conversation[-message.replaces :]
@@ -362,6 +369,10 @@ class _Dialog:
             self._come(message, at)
         if self._log is not None:
             self._log.began()
+
+    def _is_later(self, position: int) -> bool:
+        """Return whether it is written that a message came when the first answer had begun."""
+        return self._written is not None and position > self._written
 
     async def read(self) -> None:
         """Take each message when it is complete."""
@@ -387,8 +398,9 @@ class _Dialog:
         key = f"#{position}"
         if isinstance(message, InputMessage):
             key = message.input_id or key
-        elif self._question is not None:
+        elif self._question is not None and not self._is_later(position):
             self._question.append(message)
+            self._asked = position
             self._news.set()
             return
         elif type(message) in (Message, UserMessage):
@@ -430,6 +442,9 @@ class _Dialog:
 
     async def something_waits(self) -> bool:
         """Wait for what begins an answer; False if nothing will."""
+        while self._question is not None and self._written is not None and self._asked < self._written:
+            if self._input_ended or not await self._comes():
+                break  # the program does not ask the same
         if self._log is not None and self._log.taken(self._place) is not None:
             return True
         self._take_left()
@@ -438,15 +453,21 @@ class _Dialog:
                 raise self._error
             if self._input_ended:
                 return bool(self._question)
-            self._news.clear()
-            limit = asyncio.timeout(self._settings.idle)
-            try:
-                async with limit:
-                    await self._news.wait()
-            except TimeoutError:
-                if not limit.expired():
-                    raise
+            if not await self._comes():
                 return False
+        return True
+
+    async def _comes(self) -> bool:
+        """Wait until something comes; False if nothing has come for `idle` seconds."""
+        self._news.clear()
+        limit = asyncio.timeout(self._settings.idle)
+        try:
+            async with limit:
+                await self._news.wait()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return False
         return True
 
     # -- answers -----------------------------------------------------------------------------------------
@@ -454,6 +475,8 @@ class _Dialog:
     async def answer(self) -> bool:
         """Answer what waits; return whether the run goes on."""
         log, place = self._log, self._place
+        if log is not None and self._question is not None and self._written is None:
+            log.takes(_QUESTION, [str(self._asked)])
         waiting, question, self._question = self._steering.messages, self._question or [], None
         self._steering = self._new_steering()
         written = None if log is None else log.taken(place)
