@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final, cast
@@ -53,7 +54,8 @@ class RunDialogs:
     def __init__(self, events: Sequence[Event], add: Callable[[Event], None]) -> None:
         self._events = events
         self.add: Callable[[Event], None] = add
-        self._begun: list[tuple[Callable[[Message], None], Callable[[], None]] | None] = []
+        self._begun: dict[int | str, tuple[Callable[[Message], None], Callable[[], None]] | None] = {}
+        self._counts: Counter[tuple[str, ...]] = Counter()
         self._said: dict[str, InputMessage] = {}  # before a dialog has begun
         self.is_kept: Callable[[str], bool] | None = None
         self.forget: Callable[[str], None] | None = None
@@ -65,9 +67,12 @@ class RunDialogs:
             take: takes a message from outside.
             play_on: called when something is done that is not written yet.
         """
-        number = len(self._begun)
-        self._begun.append((take, play_on))
-        return WrittenDialog(number, self._events, self)
+        # Counted among those in the same answer or call: others may not be begun again.
+        outside = INSIDE.get()[-1:]
+        name: int | str = f"{outside[0]} {self._counts[outside]}" if outside else self._counts[outside]
+        self._counts[outside] += 1
+        self._begun[name] = take, play_on
+        return WrittenDialog(name, self._events, self)
 
     def began(self) -> None:
         """Pass on what was said before the dialog had begun."""
@@ -75,18 +80,18 @@ class RunDialogs:
         for message in said.values():
             self.say(message)
 
-    def ended(self, number: int) -> None:
+    def ended(self, name: int | str) -> None:
         """Note that a dialog has ended."""
-        self._begun[number] = None
+        self._begun[name] = None
 
     @property
     def open(self) -> bool:
         """Whether a dialog goes on, or none has begun yet."""
-        return not self._begun or any(self._begun)
+        return not self._begun or any(self._begun.values())
 
     def play_on(self) -> None:
         """Note that a call is made that is not written: from here on everything happens anew."""
-        for each in self._begun:
+        for each in [*self._begun.values()]:
             if each is not None:
                 each[1]()
 
@@ -109,7 +114,7 @@ class RunDialogs:
         Args:
             message: with an id, which counts once.
         """
-        goes_on = next((each for each in self._begun if each is not None), None)
+        goes_on = next((each for each in self._begun.values() if each is not None), None)
         if goes_on is None:
             self._said[message.input_id] = message
         else:
@@ -125,7 +130,7 @@ class WrittenDialog:
     """One dialog of a run, as it is written.
 
     Args:
-        number: how many dialogs of the run began before it.
+        name: of the dialog in the run.
         events: what is in the log already.
         dialogs: of the run.
 
@@ -133,8 +138,8 @@ class WrittenDialog:
         inputs: what has come, by keys, in that order.
     """
 
-    def __init__(self, number: int, events: Iterable[Event], dialogs: RunDialogs) -> None:
-        self._number = number
+    def __init__(self, name: int | str, events: Iterable[Event], dialogs: RunDialogs) -> None:
+        self._name = name
         self._dialogs = dialogs
         self._taken: dict[str, tuple[Sequence[str], bool]] = {}
         self._cuts: dict[int, tuple[str, Sequence[Message | str]]] = {}
@@ -147,17 +152,17 @@ class WrittenDialog:
 
     def _read(self, event: Event, registry: Registry) -> None:
         match event:
-            case ["input", _, self._number, str(key), data]:
+            case ["input", _, self._name, str(key), data]:
                 message = registry.value_of(data)
                 if isinstance(message, Message):
                     self.inputs[key] = message
-            case ["delivered", _, self._number, str(place), list(keys), bool(ends)]:
+            case ["delivered", _, self._name, str(place), list(keys), bool(ends)]:
                 taken = [str(key) for key in keys]
                 self._taken[place] = taken, ends
                 for key in taken:
                     self._replace_before(key)
                 self._gone.update(taken)
-            case ["cut", _, self._number, int(answer), str(how), list(shown)]:
+            case ["cut", _, self._name, int(answer), str(how), list(shown)]:
                 values = [each if isinstance(each, str) else registry.value_of(each) for each in shown]
                 messages = [each for each in values if isinstance(each, str | Message)]
                 self._cuts[answer] = how, messages
@@ -181,7 +186,7 @@ class WrittenDialog:
     def came(self, key: str, message: Message, /) -> None:
         """Write that a message has come."""
         self.inputs[key] = message
-        self._dialogs.add(["input", 0, self._number, key, _REGISTRY.data_of(message)])
+        self._dialogs.add(["input", 0, self._name, key, _REGISTRY.data_of(message)])
 
     def place(self, conversation: Sequence[Message], /) -> str:
         """Return a name for the boundary of a tool loop after these messages."""
@@ -193,7 +198,7 @@ class WrittenDialog:
 
     def takes(self, place: str, keys: Sequence[str], /, *, ends: bool = False) -> None:
         """Write what is taken at a place."""
-        self._dialogs.add(["delivered", 0, self._number, place, list(keys), ends])
+        self._dialogs.add(["delivered", 0, self._name, place, list(keys), ends])
 
     def begin(self, answer: int, /) -> tuple[str, Sequence[Message | str]] | None:
         """Begin an answer; return how it was cut, and what had been shown of it; None if it was not."""
@@ -222,12 +227,12 @@ class WrittenDialog:
     def cuts(self, answer: int, how: str, shown: Sequence[Message | str], /) -> None:
         """Write how an answer is cut, and what was shown of it; keys stand for input."""
         data: list[Json] = [each if isinstance(each, str) else _REGISTRY.data_of(each) for each in shown]
-        self._dialogs.add(["cut", 0, self._number, answer, how, data])
+        self._dialogs.add(["cut", 0, self._name, answer, how, data])
         if self._dialogs.forget is not None:
             self._dialogs.forget(self._inside(answer))
 
     def _inside(self, answer: int) -> str:
-        return f"answer {self._number}.{answer}"
+        return f"answer {self._name}.{answer}"
 
     def began(self) -> None:
         """Note that the dialog takes what is said to the run."""
@@ -235,4 +240,4 @@ class WrittenDialog:
 
     def close(self) -> None:
         """Note that the dialog has ended."""
-        self._dialogs.ended(self._number)
+        self._dialogs.ended(self._name)

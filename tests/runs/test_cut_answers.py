@@ -25,11 +25,18 @@ from miniagents import (
     tool,
 )
 from miniagents.ext.chat_history import compact
-from miniagents.ext.journal import Lease, MemoryJournal, RunRecord, durable
+from miniagents.ext.journal import (
+    Lease,
+    MemoryJournal,
+    RunRecord,
+    answer_question,
+    durable,
+    open_questions,
+)
 from miniagents.ext.web import Frame, MessagePart, PageData, QuestionAnswered, RequestError, RunEnded, Runs
 from miniagents.parts import Reasoning, ToolResult
 from miniagents.testing import ScriptedModel, virtual_time
-from miniagents.tools import Allow, approval, ask
+from miniagents.tools import Allow, QuestionError, approval, ask
 from miniagents.types import InputMessage, InteractiveCall
 from tests.runs.test_questions import asked, eventually, is_closed
 
@@ -401,3 +408,41 @@ async def test_a_question_that_comes_later_than_its_dialog(waits: tuple[int, ...
             call.finish()
             found.append(([str(each) for each in await replies], len(model.requests)))
     assert [(["[a b]", "c", "[a b [a b] c]"], made) for made in (2, 0)] == found
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_dialog_behind_one_that_is_not_begun_again() -> None:
+    """A dialog within an answer goes on after a restart; one within an answer that was cut is not begun."""
+    journal, made = MemoryJournal(), list[int]()
+
+    async def block() -> list[str]:
+        model = ScriptedModel(then="Well.", alias="MODEL", delay=1)
+
+        @miniagent
+        async def clerk(ctx: InteractionContext) -> None:
+            ctx.reply(await model.agent.inquire(ctx.messages))
+            ctx.reply(await ask("Which?"))
+
+        @miniagent
+        async def desk(ctx: InteractionContext) -> None:
+            call = clerk.interactive().initiate_inquiry()
+            ctx.reply(call.send_message(str((await ctx.messages)[-1])).reply_sequence(finish_call=False))
+            await asyncio.sleep(2)
+            call.finish()
+
+        try:
+            async with MiniAgents(), durable(journal, run_id="7"):
+                call = desk.interactive().initiate_inquiry()
+                replies = call.send_message("a").reply_sequence(finish_call=False)
+                await asyncio.sleep(0.5)
+                call.rollback("b")
+                call.finish()
+                return [str(each) for each in await replies]
+        finally:
+            made.append(len(model.requests))
+
+    with pytest.raises(QuestionError, match="waits for an answer"):
+        await block()
+    (question,) = await open_questions(journal)
+    await answer_question(journal, question.run, question.id, "yes")
+    assert (["b", "Well.", "yes"], [2, 0]) == (await block(), made)
