@@ -13,8 +13,9 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final, TypeAlias, cast
 
@@ -31,6 +32,7 @@ from miniagents import (
     RetryPolicy,
     StopLoop,
     SystemMessage,
+    ToolCall,
     ToolMessage,
     Usage,
     achain_loop,
@@ -44,13 +46,30 @@ from miniagents import (
     tool,
 )
 from miniagents.ext.chat_history import InMemoryChatHistory, compact
-from miniagents.ext.journal import MemoryJournal, durable, recorded
+from miniagents.ext.journal import (
+    MemoryJournal,
+    answer_question,
+    durable,
+    open_questions,
+    recorded,
+    send_event,
+)
 from miniagents.ext.limits import budget, cache, limit, model_limits, rate_limit
 from miniagents.ext.usage import RunUsage
 from miniagents.observers import Observer, RunBegan, RunEnded, RunEvent, RunInfo
+from miniagents.operators import flatten, map_agent
 from miniagents.parts import Restart, ToolCallDelta
 from miniagents.testing import ScriptedModel
-from miniagents.tools import ToolContext
+from miniagents.tools import (
+    Allow,
+    QuestionError,
+    Reject,
+    ToolContext,
+    approval,
+    ask,
+    sleep_until,
+    wait_for_event,
+)
 from tests.model import flows
 from tests.model.flows import FAILS, LATER, LIMIT, Reader, slowly
 from tests.model.loops import loop_of
@@ -62,6 +81,18 @@ __all__ = ["Reader", "Talk", "Turn", "check", "drawn"]
 Agent: TypeAlias = Any
 """Any agent; which one, the steps before decide."""
 Ctx: TypeAlias = InteractionContext
+
+PARKED: Final = 80
+"""How often a run may be parked before it has ended."""
+STOPPED: Final = 5.0
+"""Seconds after which a run is stopped, if people do not answer all that it asks."""
+MANY: Final = 1_000
+"""Answers: more than any talk asks for."""
+ARGUMENTS: Final = {
+    "wrong": '{"x": 1}',
+    "cut": '{"x',
+    **dict.fromkeys(("expert", "asks", "dead", "clerk"), '{"text": "q"}'),
+}
 
 
 @dataclass(frozen=True)
@@ -98,6 +129,8 @@ class Talk:
         times: how often it is inquired, one time after the other.
         lasting: whether each of these is a block of `durable`, all of one run.
         limited: whether the context limits its models.
+        patience: seconds until people answer what it asks, at most; None: it asks nothing.
+        answers: how many answers they give.
         delay: seconds before each token.
         prefetch: that of the context.
         order: decides which of several tasks goes first.
@@ -117,6 +150,8 @@ class Talk:
     times: int = 1
     lasting: bool = False
     limited: bool = False
+    patience: float | None = None
+    answers: int = MANY
     delay: float = 0.0
     prefetch: int = 1
     order: int = 0
@@ -143,7 +178,10 @@ BAD: Final = {
     "none": "",
 }
 """Answers that are no city."""
-NAMES: Final = "quick, late, data, fails, waits, gives, notes, refused, expert, asks, dead"
+NAMES: Final = (
+    "quick, late, data, fails, waits, gives, notes, refused, expert, asks, dead, "
+    "told, counted, unheard, slept, happened, allowed, edited, rejected, clerk"
+)
 """The tools."""
 RESULTS: Final[Mapping[str, tuple[str, int, int]]] = {
     "quick": ("q", 0, 0),
@@ -162,11 +200,26 @@ RESULTS: Final[Mapping[str, tuple[str, int, int]]] = {
     "cut": ("ToolArgumentsError: Invalid JSON: EOF while parsing a string at line 1 column 3", 0, 0),
 }
 """What a call of a tool returns; how often models are asked in it, and report what that used."""
-ARGUMENTS: Final = {
-    "wrong": '{"x": 1}',
-    "cut": '{"x',
-    **dict.fromkeys(("expert", "asks", "dead"), '{"text": "q"}'),
+ASKED: Final[Mapping[str, tuple[str, int, int]]] = {
+    "told": ("yes", 0, 0),
+    "counted": ("3", 0, 0),
+    "unheard": ("QuestionError: the question 'Who?' was not answered within 0.02 s.", 0, 0),
+    "slept": ("s", 0, 0),
+    "happened": ("5", 0, 0),
+    "allowed": ("a", 0, 0),
+    "edited": ("2", 0, 0),
+    "rejected": ("never", 0, 0),
+    "clerk": ("one two\n\nyes", 1, 1),
 }
+"""The same of the tools that ask people."""
+ANSWERS: Final[Mapping[str, object]] = {
+    **dict.fromkeys(("Which?", "Clerk?", "Go on?", "Enough?"), "yes"),
+    "How many?": 3,
+    "allowed": Allow(),
+    "edited": Allow({"x": 2}),
+    "rejected": Reject("never"),
+}
+"""What people answer."""
 
 
 # -- what is said -------------------------------------------------------------------------------------------
@@ -245,7 +298,7 @@ def _core(talk: Talk) -> Told:  # noqa: C901 - a case for each end
         told = replace(told, said=(*told.said, _plain(text + FAILS * turn.fails)))
         calls = turn.calls if talk.tools and not turn.fails else ()
         for call in calls:
-            result, asked, used = RESULTS[call]
+            result, asked, used = RESULTS.get(call) or ASKED[call]
             told = replace(told.counted(asked, used), said=(*told.said, Said(result, "")))
         left -= 1
         if not calls:
@@ -291,6 +344,10 @@ class World:
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
         self.models: list[ScriptedModel] = []
+        self.events: set[str] = set()
+        self.parked: list[tuple[Reader, str]] = []  # what came until the run was parked
+        self.answers = talk.answers  # that people give yet
+        self.given_up = False
 
     def model(self, alias: str, answer: Callable[[Sequence[Message]], Sequence[Any]]) -> Agent:
         """Return a model; what it used is reported behind each answer that does not fail."""
@@ -363,12 +420,30 @@ class World:
         expert = self.says("one ", "two").described(alias="expert")
         asks = self.calls("quick", "three", quick).described(alias="asks", description="Asks.")
         dead = self.model("dead", lambda _: ["x", ValueError("broken")])
-        return (quick, late, data, fails, waits, gives, notes, refused, expert, asks, dead)
+
+        @tool
+        async def happened(ctx: ToolContext) -> int:
+            """Wait for what happens elsewhere."""
+            name = f"event {ctx.call_key}"
+            self.events.add(name)
+            return await wait_for_event(name, int)
+
+        @miniagent(alias="clerk")
+        async def clerk(ctx: Ctx) -> None:
+            """Ask a model, and a person."""
+            ctx.reply(self.says("one ", "two").inquire(ctx.messages))
+            ctx.reply(await ask("Clerk?"))
+
+        asking = (told, counted, unheard, slept, happened, allowed, edited, rejected, clerk)
+        return (quick, late, data, fails, waits, gives, notes, refused, expert, asks, dead, *asking)
 
 
-async def _approves(call: Any) -> bool | str:
+_asks_first: Final = approval(needs=lambda call: call.name in {"allowed", "edited", "rejected"})
+
+
+async def _approves(call: ToolCall) -> bool | str | ToolCall:
     await asyncio.sleep(0)
-    return "no" if call.name == "refused" else True
+    return "no" if call.name == "refused" else await _asks_first(call)
 
 
 @tool
@@ -412,6 +487,59 @@ async def refused() -> str:
     return ""
 
 
+@tool
+async def told() -> str:
+    """Ask a person."""
+    return await ask("Which?")
+
+
+@tool
+async def counted() -> int:
+    """Ask for a number."""
+    return await ask("How many?", int)
+
+
+@tool
+async def unheard() -> str:
+    """Ask what nobody answers."""
+    return await ask("Who?", expires=0.02)
+
+
+@tool
+async def slept() -> str:
+    """Wait for a time."""
+    await sleep_until(datetime.now(UTC) + timedelta(seconds=0.01))
+    return "s"
+
+
+@tool
+async def allowed() -> str:
+    """Is allowed."""
+    return "a"
+
+
+@tool
+async def edited(x: int = 1) -> int:
+    """Is called with another number."""
+    return x
+
+
+@tool
+async def rejected() -> str:
+    """Is not allowed by a person."""
+    return ""
+
+
+async def _asks(ctx: Ctx, call: Agent) -> None:
+    if await ask("Go on?") == "yes":
+        ctx.reply(call.inquire(ctx.messages))
+
+
+async def _asks_then(ctx: Ctx, call: Agent) -> None:
+    ctx.reply(call.inquire(ctx.messages))
+    ctx.reply(await ask("Enough?"))
+
+
 def _flaky(agent: Agent) -> Agent:
     fails = iter([True])
 
@@ -450,6 +578,39 @@ def _dialog(world: World, agent: Agent, *, kept: bool) -> Agent:
         ctx.reply(await adialog_loop(user, agent, **given))
 
     return dialog
+
+
+def _rows(agent: Agent, **limits: Any) -> Agent:
+    @miniagent
+    async def rows(ctx: Ctx) -> None:
+        async for replies in map_agent(agent, **limits)([ctx.messages] * 2):
+            ctx.reply(replies)
+
+    return rows
+
+
+def _row(agent: Agent) -> Agent:
+    @miniagent
+    async def row(ctx: Ctx) -> None:
+        ctx.reply(ctx.messages.messages.pipe(map_agent(agent), flatten()))
+
+    return row
+
+
+def _says(agent: Agent, how: str, after: float) -> Agent:
+    @miniagent
+    async def says(ctx: Ctx) -> None:
+        call = agent.interactive().initiate_inquiry()
+        for message in await ctx.messages:
+            call.send_message(message)
+        ctx.reply(call.reply_sequence(finish_call=False))
+        await asyncio.sleep(after)
+        with suppress(MiniAgentsError):  # the run may have failed before
+            said = getattr(call, how)("q more")
+            call.finish()
+            await said
+
+    return says
 
 
 def _loop(agent: Agent) -> Agent:
@@ -572,6 +733,20 @@ def _twice(told: Told) -> Told:
     return replace(told, said=told.said * 2)
 
 
+def _in_rows(told: Told) -> Told:
+    told = _again(_placed(told))
+    return replace(told.counted(told.asked or 0, told.used or 0), said=told.said * 2)
+
+
+def _said_then(told: Told) -> Told:
+    told = _again(_placed(told))
+    return replace(told, said=(*told.said, _plain("yes")))
+
+
+def _queued(told: Told) -> Told:
+    return replace(_in_rows(told), said=(*told.said, _plain("q more"), *told.said))
+
+
 def _as_tool(told: Told) -> Told:
     return replace(
         _again(told).counted(2, 2), said=(_plain("call "), Said("?", ""), _plain("done")), end=False
@@ -624,6 +799,8 @@ STEPS: Final[Mapping[str, Step]] = {
     "tokens": _wraps(lambda a: a.around(rate_limit(tokens_per_minute=100_000)), _placed),
     "budget": _wraps(lambda a: a.around(budget(tokens=1_000_000, reserve=1_000)), _placed),
     "spent": _wraps(lambda a: a.around(budget(tokens=3, reserve=1)), loose=True),
+    "asked": _wraps(lambda a: a.around(_asks), _placed),
+    "asked_then": Step(lambda _, a: a.around(_asks_then), _said_then),
     "recorded": _wraps(lambda a: recorded(a, MemoryJournal(), version="1"), _kept),
     "cache": _wraps(lambda a: a.around(cache()), _kept),
     "timeout": _wraps(lambda a: a.timeout(first_token=LATER, stall=LATER, total=LATER), unasked=True),
@@ -665,6 +842,10 @@ STEPS: Final[Mapping[str, Step]] = {
     "slow_input": Step(lambda _, a: flows.each | a, unasked=True),
     "prompt": Step(lambda _, a: prompt("q {x}: {text}", x=["x", "y"]) | a),
     "system": Step(lambda w, a: prompt(SystemMessage("q {x}"), x=w.says("x ", "y").inquire("q")) | a, _timed),
+    "rows": Step(lambda _, a: _rows(a, concurrency=2), _in_rows),
+    "rows_in_turn": Step(lambda _, a: _rows(a, key=lambda _: 1), _in_rows),
+    "rows_any": Step(lambda _, a: _rows(a, ordered=False, on_error="stop"), _in_rows, _sound),
+    "row": Step(lambda _, a: _row(a), _placed),
     "route": Step(lambda _, a: route().otherwise(a), _placed),
     "dialog": Step(lambda w, a: _dialog(w, a, kept=False), _finished),
     "kept_dialog": Step(lambda w, a: _dialog(w, a, kept=True), _finished),
@@ -674,8 +855,18 @@ STEPS: Final[Mapping[str, Step]] = {
         _as_tool,
     ),
     "interactive": Step(lambda _, a: a.interactive()),
+    "queued": Step(lambda _, a: _says(a, "queue", 0.0), _queued, _sound),
+    "queued_late": Step(lambda _, a: _says(a, "queue", 0.004), _queued, _sound),
+    "steered": Step(lambda _, a: _says(a, "steer", 0.002), loose=True),
+    "interrupted": Step(lambda _, a: _says(a, "interrupt", 0.0015), loose=True),
+    "rolled_back": Step(lambda _, a: _says(a, "rollback", 0.0015), loose=True),
 }
 """All steps by name."""
+SAME: Final = {
+    *("fork", "around", "awaits", "limit", "rate", "tokens", "budget", "timeout", "retry"),
+    *("guard", "guards", "told", "identity"),
+}
+"""Those that do the same with each question of a dialog."""
 
 
 # -- readers ------------------------------------------------------------------------------------------------
@@ -759,10 +950,12 @@ def drawn(seed: int) -> Talk:
     """Return the talk of a seed."""
     random = Random(f"talk {seed}")  # noqa: S311 - no secret
     tools, mode = random.random() < 0.65, random.choice(["", "", "", "native", "tool"])
+    asks = random.random() < 0.25
+    calls = [*RESULTS, *ASKED, *ASKED] if asks else [*RESULTS]
     turns = tuple(
         Turn(
             tuple(random.choice(["a", "b+", "c ", "d"]) for _ in range(random.choice([0, 1, 3, 6]))),
-            tuple(random.choice([*RESULTS]) for _ in range(random.choice([1, 1, 2, 4]))),
+            tuple(random.choice(calls) for _ in range(random.choice([1, 1, 2, 4]))),
             not mode and random.random() < 0.15,
         )
         for _ in range(random.choice([0, 1, 1, 2, 3]))
@@ -782,6 +975,8 @@ def drawn(seed: int) -> Talk:
         times=random.choice([1, 1, 1, 2]),
         lasting=random.random() < 0.15,
         limited=random.random() < 0.1,
+        patience=random.choice([0.001, 0.02, 1.0]) if asks else None,
+        answers=random.choice([MANY, MANY, MANY, 0, 1]),
         delay=random.choice([0.0, 0.0, 0.001]),
         prefetch=random.choice([1, 1, 2, 3, 4, 8, 1024]),
         order=random.randrange(1000),
@@ -800,19 +995,21 @@ def _fits(talk: Talk, name: str) -> bool:  # noqa: PLR0911 - a reason each
     step = STEPS[name]
     if "interactive" in talk.steps or not step.fits(expected(talk)):
         return False
-    if talk.unasked and not step.unasked:
+    if (talk.unasked and not step.unasked) or (name.startswith("asked") and talk.patience is None):
         return False
     match name:
         case "interactive":
             return not talk.streams  # what comes later is an answer of its own
         case "replaces":
             return not talk.typed
-        case "route":
+        case "route" | "row":
             return len(talk.question) == 1  # it asks for each message
         case "system":
-            return "route" not in talk.steps
-        case "flaky" | "checked":
-            return not talk.lasting  # it calls in another way the second time
+            return {"route", "row"}.isdisjoint(talk.steps)
+        case "queued" | "queued_late":
+            return SAME.issuperset(talk.steps)  # it says the same to what is said later
+        case "flaky" | "checked" | "spent":
+            return not talk.lasting and talk.patience is None  # it calls in another way the second time
         case "judge":
             return not (talk.limited or "outer" in talk.steps)
         case _:
@@ -865,11 +1062,15 @@ def check(talk: Talk, loops: str = "asyncio") -> Outcome:
         wrong.append(f"{type(error).__name__}: {error!s}"[:400])
         gc.collect()  # what it has left must not be seen in the next talk
     logging.getLogger("miniagents").removeHandler(log)
-    loose, whole = any(STEPS[name].loose for name in talk.steps), True
-    for reader, pieces in zip(talk.readers * talk.times, got, strict=True):
+    loose, whole = any(STEPS[name].loose for name in talk.steps), not world.given_up
+    parked = [(reader, [text], True) for reader, text in world.parked]
+    for reader, pieces, stopped in [
+        *((*each, world.given_up) for each in zip(talk.readers * talk.times, got, strict=True)),
+        *parked,
+    ]:
         due, came = _due(reader.how, told), "".join(pieces)
-        cut = reader.how == "nothing" or reader.stops is not None or len(pieces) == reader.leaves
-        whole = whole and not cut and FAILS not in came
+        cut = stopped or reader.how == "nothing" or reader.stops is not None or len(pieces) == reader.leaves
+        whole = whole and (stopped or (not cut and FAILS not in came))
         if loose or wrong or due is None:
             continue
         some = due.startswith(came.removesuffix(FAILS))
@@ -886,6 +1087,8 @@ def _planned(text: str, talk: Talk, *, whole: bool) -> bool:
     """Return whether this may be logged."""
     if "made other calls than before" in text:  # who has left did not ask for all
         return talk.lasting and not whole
+    if "An answer that was kept" in text:
+        return "valid integer" in text
     errors = {"'broken'", "TypedAnswerError", "MaxTurnsError", "WithdrawnError"}
     loose = any(STEPS[name].loose for name in talk.steps)
     if loose:
@@ -915,11 +1118,62 @@ async def _run(world: World, observers: Sequence[Observer], got: Sequence[list[s
         agent = world.core()
         for name in talk.steps:
             agent = STEPS[name].build(world, agent)
+        people = asyncio.create_task(_people(world, journal))
         for time in range(talk.times):
-            async with AsyncExitStack() as stack:
-                if talk.lasting:
-                    await stack.enter_async_context(durable(journal, run_id="talk"))
-                await _once(talk, agent, got[time * count : (time + 1) * count])
+            its = got[time * count : (time + 1) * count]
+            if talk.lasting or talk.patience is not None:
+                await _lasting(world, journal, "talk" if talk.lasting else f"talk {time}", agent, its)
+            else:
+                await _once(talk, agent, its)
+        people.cancel()
+
+
+async def _lasting(
+    world: World, journal: MemoryJournal, run_id: str, agent: Agent, got: Sequence[list[str]]
+) -> None:
+    """Run it in a block of `durable`, which begins again when it was parked, unless nobody answers."""
+    left, talk = PARKED, world.talk
+    while left > 0:
+        try:
+            async with (
+                asyncio.timeout(STOPPED if talk.answers < MANY else None),
+                durable(journal, run_id=run_id),
+            ):
+                await _once(talk, agent, got)
+                return
+        except QuestionError as error:
+            if error.reason != "parked":
+                raise
+        except TimeoutError:
+            break
+        world.parked += zip(talk.readers, map("".join, got), strict=True)
+        for pieces in got:
+            pieces.clear()
+        await asyncio.sleep(0.02 + (talk.patience or 0.0))
+        left -= 1 if world.answers else PARKED // 8
+    else:
+        assert not world.answers, "it does not go on"
+    world.given_up = True
+
+
+async def _people(world: World, journal: MemoryJournal) -> None:
+    """Answer what the runs of a talk ask."""
+    talk, random = world.talk, Random(world.talk.order)  # noqa: S311 - no secret
+    while talk.patience is not None and world.answers:
+        await asyncio.sleep(talk.patience * random.random())
+        for question in await open_questions(journal):
+            text = str(question.shown.get("text") or question.shown["tool"])
+            if world.answers and text in ANSWERS and random.random() < 0.7:
+                wrong = random.random() < 0.2 and text in {"How many?", "edited"}
+                with suppress(QuestionError):
+                    answer = {"How many?": "x", "edited": Allow({"x": "x"})}[text] if wrong else ANSWERS[text]
+                    await answer_question(journal, question.run, question.id, answer)
+                    world.answers -= not wrong
+        for event in sorted(world.events):
+            if world.answers:
+                world.answers -= 1
+                world.events.discard(event)
+                await send_event(journal, event, 5)
 
 
 async def _once(talk: Talk, agent: Agent, got: Sequence[list[str]]) -> None:
