@@ -12,6 +12,7 @@ from miniagents.messages import InputMessage, Message, Messages, MessageSequence
 from ._call_keys import question_of
 from ._message_records import Json, Registry
 from ._questions import CUT, INSIDE
+from ._recorded import PLAYED
 from ._stores import Event
 
 _REGISTRY: Final = Registry()
@@ -203,6 +204,7 @@ class WrittenDialog:
     def begin(self, answer: int, /) -> tuple[str, Sequence[Message | str]] | None:
         """Begin an answer; return how it was cut, and what had been shown of it; None if it was not."""
         INSIDE.set((*self._outside, self._inside(answer)))
+        PLAYED.set(answer in self._cuts)  # what it used is counted already
         return self._cuts.get(answer)
 
     async def play(self, inquire: Callable[[], MessageSequencePromise], /) -> None:

@@ -20,6 +20,7 @@ from miniagents import (
     MiniAgents,
     ToolCall,
     ToolMessage,
+    Usage,
     UserMessage,
     miniagent,
     tool,
@@ -33,6 +34,7 @@ from miniagents.ext.journal import (
     durable,
     open_questions,
 )
+from miniagents.ext.usage import RunUsage
 from miniagents.ext.web import Frame, MessagePart, PageData, QuestionAnswered, RequestError, RunEnded, Runs
 from miniagents.parts import Reasoning, ToolResult
 from miniagents.testing import ScriptedModel, virtual_time
@@ -446,3 +448,35 @@ async def test_a_dialog_behind_one_that_is_not_begun_again() -> None:
     (question,) = await open_questions(journal)
     await answer_question(journal, question.run, question.id, "yes")
     assert (["b", "Well.", "yes"], [2, 0]) == (await block(), made)
+
+
+@pytest.mark.loop(virtual=True)
+async def test_what_a_cut_answer_used_is_counted_once() -> None:
+    """What a cut answer used is not counted again when its dialog goes on after a restart."""
+    journal, usage = MemoryJournal(), RunUsage()
+    model = ScriptedModel(then=["Well.", Usage(1, 1)], alias="MODEL")
+
+    @miniagent
+    async def clerk(ctx: InteractionContext) -> None:
+        ctx.reply(await model.agent.inquire(ctx.messages))
+        ctx.reply(await ask("Which?"))
+
+    @miniagent
+    async def whole(ctx: InteractionContext) -> None:
+        ctx.reply([await each async for each in ctx.messages])
+
+    async def block() -> list[str]:
+        async with MiniAgents(observers=[usage]), durable(journal, run_id="7"):
+            call = clerk.interactive().initiate_inquiry()
+            replies = whole.inquire(call.send_message("a").reply_sequence(finish_call=False))
+            await asyncio.sleep(0.005)
+            call.interrupt("b")
+            call.finish()
+            return [str(each) for each in await replies]
+
+    with pytest.raises(QuestionError, match="waits for an answer"):
+        await block()
+    (question,) = await open_questions(journal)
+    await answer_question(journal, question.run, question.id, "yes")
+    assert ["Well.", "b", "Well.", "yes"] == await block()
+    assert (2, 2) == (len(model.requests), usage.total.output_tokens)
