@@ -161,7 +161,8 @@ class BoundedConcurrentMap(Generic[T, R]):
         key = self._limits.key(item)
         if key in self._lanes:
             # With the variables of this task: the end of a call is noticed in those of any run, or of none.
-            self._lanes[key].append(partial(copy_context().run, self._start_one, item, index, key))
+            variables = copy_context()
+            self._lanes[key].append(lambda: variables.run(self._start_one, item, index, key))
         else:
             self._lanes[key] = deque()
             self._start_one(item, index, key)
