@@ -7,16 +7,21 @@ the model (who leaves, a beginning of them), each model is asked as often as the
 reports is counted once. In any case nothing waits for ever, no task or generator is left, each run that
 observers saw begin ends, and nothing is logged but errors that no reader got. Of a talk with a step whose
 texts depend on time only that is checked.
+
+Some talks ask people, who answer at random moments, or do not answer: these are blocks of `durable` that are
+parked, and begin again. The calls of some are kept, in a cassette or a journal on disk, and the talk has a
+second life: if all was read in the first one, readers get the same again, and no model is asked.
 """
 
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import aclosing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeAlias, cast
 
 from pydantic import BaseModel
@@ -47,7 +52,9 @@ from miniagents import (
 )
 from miniagents.ext.chat_history import InMemoryChatHistory, compact
 from miniagents.ext.journal import (
+    Journal,
     MemoryJournal,
+    RunStore,
     answer_question,
     durable,
     open_questions,
@@ -59,7 +66,7 @@ from miniagents.ext.usage import RunUsage
 from miniagents.observers import Observer, RunBegan, RunEnded, RunEvent, RunInfo
 from miniagents.operators import flatten, map_agent
 from miniagents.parts import Restart, ToolCallDelta
-from miniagents.testing import ScriptedModel
+from miniagents.testing import Cassette, ScriptedModel
 from miniagents.tools import (
     Allow,
     QuestionError,
@@ -131,6 +138,8 @@ class Talk:
         limited: whether the context limits its models.
         patience: seconds until people answer what it asks, at most; None: it asks nothing.
         answers: how many answers they give.
+        kept: where its calls are kept, so that a second life plays them: a `cassette` of all models,
+            `recorded` or a `cache` around all, or a `durable` run; "": nowhere.
         delay: seconds before each token.
         prefetch: that of the context.
         order: decides which of several tasks goes first.
@@ -152,6 +161,7 @@ class Talk:
     limited: bool = False
     patience: float | None = None
     answers: int = MANY
+    kept: str = ""
     delay: float = 0.0
     prefetch: int = 1
     order: int = 0
@@ -341,8 +351,10 @@ def _turns(talk: Talk) -> Sequence[Turn]:
 class World:
     """The models of a talk, which note what they are asked."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: Talk, journal: Any = None, tape: Callable[[Agent], Agent] | None = None) -> None:
         self.talk = talk
+        self.journal = MemoryJournal() if journal is None else journal
+        self.tape = tape
         self.models: list[ScriptedModel] = []
         self.events: set[str] = set()
         self.parked: list[tuple[Reader, str]] = []  # what came until the run was parked
@@ -353,7 +365,8 @@ class World:
         """Return a model; what it used is reported behind each answer that does not fail."""
         model = ScriptedModel(then=answer, alias=alias, delay=self.talk.delay)
         self.models.append(model)
-        return model.agent.described(description="A model.")
+        agent = model.agent if self.tape is None else self.tape(model.agent)
+        return agent.described(description="A model.")
 
     def says(self, *pieces: Any) -> Agent:
         """Return a model that always says the same."""
@@ -843,7 +856,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "prompt": Step(lambda _, a: prompt("q {x}: {text}", x=["x", "y"]) | a),
     "system": Step(lambda w, a: prompt(SystemMessage("q {x}"), x=w.says("x ", "y").inquire("q")) | a, _timed),
     "rows": Step(lambda _, a: _rows(a, concurrency=2), _in_rows),
-    "rows_in_turn": Step(lambda _, a: _rows(a, key=lambda _: 1), _in_rows),
+    "rows_in_turn": Step(lambda _, a: _rows(a, key=type), _in_rows),
     "rows_any": Step(lambda _, a: _rows(a, ordered=False, on_error="stop"), _in_rows, _sound),
     "row": Step(lambda _, a: _row(a), _placed),
     "route": Step(lambda _, a: route().otherwise(a), _placed),
@@ -950,7 +963,7 @@ def drawn(seed: int) -> Talk:
     """Return the talk of a seed."""
     random = Random(f"talk {seed}")  # noqa: S311 - no secret
     tools, mode = random.random() < 0.65, random.choice(["", "", "", "native", "tool"])
-    asks = random.random() < 0.25
+    asks, keeps = random.random() < 0.25, random.random() < 0.15
     calls = [*RESULTS, *ASKED, *ASKED] if asks else [*RESULTS]
     turns = tuple(
         Turn(
@@ -976,11 +989,14 @@ def drawn(seed: int) -> Talk:
         lasting=random.random() < 0.15,
         limited=random.random() < 0.1,
         patience=random.choice([0.001, 0.02, 1.0]) if asks else None,
+        kept=random.choice(["recorded", "cache", "durable", *["cassette"] * (not asks)]) if keeps else "",
         answers=random.choice([MANY, MANY, MANY, 0, 1]),
         delay=random.choice([0.0, 0.0, 0.001]),
         prefetch=random.choice([1, 1, 2, 3, 4, 8, 1024]),
         order=random.randrange(1000),
     )
+    if talk.unasked:
+        talk = replace(talk, kept="")  # nothing is called
     for _ in range(random.randrange(6)):
         name = random.choice([*STEPS])
         if _fits(talk, name):
@@ -999,17 +1015,18 @@ def _fits(talk: Talk, name: str) -> bool:  # noqa: PLR0911 - a reason each
         return False
     match name:
         case "interactive":
-            return not talk.streams  # what comes later is an answer of its own
+            return not (talk.streams or talk.kept)  # what comes later is an answer of its own
         case "replaces":
             return not talk.typed
         case "route" | "row":
             return len(talk.question) == 1  # it asks for each message
         case "system":
-            return {"route", "row"}.isdisjoint(talk.steps)
+            return not talk.kept and {"route", "row"}.isdisjoint(talk.steps)  # it asks when it is made
         case "queued" | "queued_late":
             return SAME.issuperset(talk.steps)  # it says the same to what is said later
         case "flaky" | "checked" | "spent":
-            return not talk.lasting and talk.patience is None  # it calls in another way the second time
+            # It calls in another way the second time.
+            return not (talk.lasting or talk.kept) and talk.patience is None
         case "judge":
             return not (talk.limited or "outer" in talk.steps)
         case _:
@@ -1043,16 +1060,70 @@ def expected(talk: Talk) -> Told:
     told = _core(talk)
     for name in talk.steps:
         told = STEPS[name].model(told)
-    return told
+    return _kept(told) if talk.kept in {"recorded", "cache"} else told
 
 
 def check(talk: Talk, loops: str = "asyncio") -> Outcome:
-    """Run a talk, and compare it with the model."""
-    told = expected(talk)
-    world, watch, usage = World(talk), Watch(), RunUsage()
-    got: list[list[str]] = [[] for _ in talk.readers * talk.times]
-    wrong: list[str] = []
-    log = Log()
+    """Run a talk, and compare it with the model; if its calls are kept, do so once more."""
+    if not talk.kept:
+        return Outcome(_live(World(talk), loops, [[] for _ in talk.readers * talk.times])[0])
+    if loops == "uvloop":  # its time does not wait for the thread of a journal
+        return check(replace(talk, kept=""), loops)
+    told, whole, wrong = expected(talk), False, list[str]()
+    fails = any(turn.fails or "dead" in turn.calls for turn in talk.turns)
+    before: list[str] = []
+    with TemporaryDirectory() as folder:
+        for life in range(2):
+            # What is played depends on time if what was made does.
+            same = whole and (talk.kept in {"recorded", "cache"} or (told.asked is not None and not fails))
+            mode: Any = "replay" if same else "record"
+            with (
+                Cassette(f"{folder}/calls", mode=mode) if talk.kept == "cassette" else nullcontext() as tape,
+                _on_disk(f"{folder}/journal") if talk.kept != "cassette" else nullcontext() as journal,
+            ):
+                world, got = World(talk, journal, tape), [list[str]() for _ in talk.readers * talk.times]
+                wrong, whole = _live(world, loops, got, later=bool(life) and not same)
+            if wrong or (life and not same):
+                return Outcome([f"{line} (life {life})" for line in wrong])
+            if life and any(model.requests for model in world.models):
+                wrong.append("kept: models are asked again")
+            if life and ["".join(pieces) for pieces in got] != before:
+                wrong.append(f"kept: {got}, not {before}")
+            before = ["".join(pieces) for pieces in got]
+    return Outcome(wrong)
+
+
+@contextmanager
+def _on_disk(path: str) -> Generator[Journal]:
+    """A journal whose thread is waited for: while it works, time does not jump."""
+    with Journal(path) as journal:
+        thread: Any = journal._thread
+        ask = thread.ask
+
+        def waited(*arguments: Any) -> Any:
+            loop: Any = asyncio.get_running_loop()
+            loop._jobs += 1
+            job = ask(*arguments)
+            job.add_done_callback(loop._job_ended)
+            return job
+
+        thread.ask = waited
+        yield journal
+
+
+def _live(
+    world: World, loops: str, got: Sequence[list[str]], *, later: bool = False
+) -> tuple[list[str], bool]:
+    """Return what is wrong, and whether all was read, and nothing depends on time or has failed.
+
+    Args:
+        world: of the talk.
+        loops: the event loop.
+        got: of each reader.
+        later: whether some calls are played, and others made.
+    """
+    talk, watch, usage = world.talk, Watch(), RunUsage()
+    told, wrong, log = expected(talk), list[str](), Log()
     logging.getLogger("miniagents").addHandler(log)
     loop = loop_of(loops, talk.order)
     try:
@@ -1062,7 +1133,7 @@ def check(talk: Talk, loops: str = "asyncio") -> Outcome:
         wrong.append(f"{type(error).__name__}: {error!s}"[:400])
         gc.collect()  # what it has left must not be seen in the next talk
     logging.getLogger("miniagents").removeHandler(log)
-    loose, whole = any(STEPS[name].loose for name in talk.steps), not world.given_up
+    loose, whole = later or any(STEPS[name].loose for name in talk.steps), not world.given_up
     parked = [(reader, [text], True) for reader, text in world.parked]
     for reader, pieces, stopped in [
         *((*each, world.given_up) for each in zip(talk.readers * talk.times, got, strict=True)),
@@ -1076,20 +1147,24 @@ def check(talk: Talk, loops: str = "asyncio") -> Outcome:
         some = due.startswith(came.removesuffix(FAILS))
         if not (some if cut or (reader.how == "pipe" and came.endswith(FAILS)) else due == came):
             wrong.append(f"texts: {reader.how}: {came!r}, not {due!r}")
-    wrong += [f"log: {text}" for text in log.texts if not _planned(text, talk, whole=whole and not loose)]
+    whole = whole and not loose
+    wrong += [f"log: {text}" for text in log.texts if not _planned(text, talk, whole=whole)]
     if not wrong:
         wrong += watch.wrong + [f"observer: {run} did not end" for run in watch.going_on]
-        wrong += _counts(talk, told, world, usage, whole=whole and not loose)
-    return Outcome(wrong)
+    if not wrong and not (talk.kept and (later or not any(model.requests for model in world.models))):
+        wrong += _counts(talk, told, world, usage, whole=whole)
+    return wrong, whole
 
 
 def _planned(text: str, talk: Talk, *, whole: bool) -> bool:
     """Return whether this may be logged."""
     if "made other calls than before" in text:  # who has left did not ask for all
-        return talk.lasting and not whole
+        return (talk.lasting or talk.kept == "durable") and not whole
     if "An answer that was kept" in text:
         return "valid integer" in text
     errors = {"'broken'", "TypedAnswerError", "MaxTurnsError", "WithdrawnError"}
+    if talk.kept == "cassette" and not whole:
+        errors.add("CassetteError")  # a call that was cut is made again
     loose = any(STEPS[name].loose for name in talk.steps)
     if loose:
         errors |= {"AgentTimeoutError", "GuardError", "BudgetExceededError"}
@@ -1112,24 +1187,30 @@ def _counts(talk: Talk, told: Told, world: World, usage: RunUsage, *, whole: boo
 
 
 async def _run(world: World, observers: Sequence[Observer], got: Sequence[list[str]]) -> None:
-    talk, journal, count = world.talk, MemoryJournal(), len(world.talk.readers)
+    talk, journal, count = world.talk, world.journal, len(world.talk.readers)
     around = [model_limits(requests_per_minute=60_000)] if talk.limited else []
     async with asyncio.timeout(LIMIT), MiniAgents(prefetch=talk.prefetch, observers=observers, around=around):
         agent = world.core()
         for name in talk.steps:
             agent = STEPS[name].build(world, agent)
+        if talk.kept == "recorded":
+            agent = recorded(agent, journal, version="1")
+        elif talk.kept == "cache":
+            agent = agent.around(cache(journal))
         people = asyncio.create_task(_people(world, journal))
         for time in range(talk.times):
             its = got[time * count : (time + 1) * count]
-            if talk.lasting or talk.patience is not None:
+            if talk.lasting or talk.patience is not None or talk.kept == "durable":
                 await _lasting(world, journal, "talk" if talk.lasting else f"talk {time}", agent, its)
             else:
                 await _once(talk, agent, its)
         people.cancel()
+        if talk.kept:
+            await asyncio.sleep(0.01)  # a wait for an event that was cancelled is written nevertheless
 
 
 async def _lasting(
-    world: World, journal: MemoryJournal, run_id: str, agent: Agent, got: Sequence[list[str]]
+    world: World, journal: RunStore, run_id: str, agent: Agent, got: Sequence[list[str]]
 ) -> None:
     """Run it in a block of `durable`, which begins again when it was parked, unless nobody answers."""
     left, talk = PARKED, world.talk
@@ -1156,7 +1237,7 @@ async def _lasting(
     world.given_up = True
 
 
-async def _people(world: World, journal: MemoryJournal) -> None:
+async def _people(world: World, journal: RunStore) -> None:
     """Answer what the runs of a talk ask."""
     talk, random = world.talk, Random(world.talk.order)  # noqa: S311 - no secret
     while talk.patience is not None and world.answers:
