@@ -171,8 +171,9 @@ async def test_navigation() -> None:
         page = await page_of(chromium, address, problems, PHONE)
         await page.goto(f"{address}index.html")
         await page.locator("label.md-header__button[for=__drawer]").click()
-        await page.locator(".md-nav--primary").get_by_text("Guides").first.click()
-        await page.locator(".md-nav--primary").get_by_text("Data jobs").click()
+        for name in ("Guides", "Data jobs"):
+            await page.wait_for_function("document.getAnimations().length === 0")  # the menu stands still
+            await page.locator(".md-nav--primary").get_by_text(name).first.click()
         await expect(page.locator("h1")).to_contain_text("Jobs")
 
 
