@@ -77,8 +77,12 @@ T = TypeVar("T")
 
 FAILS: Final = "!"
 """Stands behind the text of a message that fails."""
-PLANNED: Final = ("ValueError('broken')", "ValueError('at the end')", "ValueError('behind the first')")
-"""What may be logged: a reader, or an operator, may have left before it got these errors."""
+PLANNED: Final = (
+    *("ValueError('broken')", "ValueError('at the end')", "ValueError('behind the first')"),
+    "memory may grow",
+)
+"""What may be logged: a reader, or an operator, may have left before it got these errors; a slow reader
+of two streams may be taken for one that waits for something else."""
 UNREAD: Final = ("AgentTimeoutError", "WithdrawnError", "the first attempt")
 """What may be logged if a limit of time expires, for the same reason."""
 

@@ -71,6 +71,12 @@ class Said:
         stands = self.tokens if self.instead is None else self.instead
         return "".join(text for _, text in stands) + self.result
 
+    def as_whole(self, at: float) -> "Said":
+        """The finished message of what stands, which comes at a time."""
+        text = self.text.removesuffix(self.result)
+        tokens = ((at, text),) if text else ()
+        return replace(self, tokens=tokens, end=at, life=None, instead=None)
+
     @property
     def told(self) -> str | None:
         """The error for readers of tokens: a text cannot be withdrawn from them."""
@@ -974,8 +980,10 @@ class Model:
             kept = replace(said, error=None, end=end, life=copied)  # it is written at that time
             if isinstance(handled, str):
                 flat.add(now, replace(kept, error=handled))
+            elif said.error is None and hold:
+                flat.add(now, said if said.instead is None else said.as_whole(now))
             elif said.error is None or (said.tokens and not hold):
-                flat.add(now, said if hold else kept)
+                flat.add(now, kept)
             now = end
             if handled is not None and not isinstance(handled, str):
                 flat.add(now, handled)
