@@ -1158,8 +1158,9 @@ def _live(
 
 def _planned(text: str, talk: Talk, *, whole: bool) -> bool:
     """Return whether this may be logged."""
-    if "made other calls than before" in text:  # who has left did not ask for all
-        return (talk.lasting or talk.kept == "durable") and not whole
+    if "made other calls than before" in text or "it was cancelled; prune" in text:
+        # Who has left did not ask for all, and what was cancelled for that has no answer.
+        return (talk.lasting or talk.patience is not None or talk.kept == "durable") and not whole
     if "An answer that was kept" in text:
         return "valid integer" in text
     errors = {"'broken'", "TypedAnswerError", "MaxTurnsError", "WithdrawnError"}
@@ -1242,7 +1243,7 @@ async def _people(world: World, journal: RunStore) -> None:
     """Answer what the runs of a talk ask."""
     talk, random = world.talk, Random(world.talk.order)  # noqa: S311 - no secret
     while talk.patience is not None and world.answers:
-        await asyncio.sleep(talk.patience * random.random())
+        await asyncio.sleep(max(0.005, talk.patience) * random.random())  # not too often: turns are bounded
         for question in await open_questions(journal):
             text = str(question.shown.get("text") or question.shown["tool"])
             if world.answers and text in ANSWERS and random.random() < 0.7:
