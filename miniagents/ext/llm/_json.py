@@ -120,11 +120,12 @@ def parsed(model: TypeAdapter[T], data: bytes) -> T:
         {'a': 1}
     """
     try:
-        # Not by the method of the adapter, whose options cost as much time as the work.
-        return cast("T", model.validator.validate_json(data))
+        # Not by the method of the adapter, whose options cost as much time as the work; without `cast`.
+        value: T = model.validator.validate_json(data)
     except ValidationError:
         # JSON may contain halves of a character, which the fast parser refuses; otherwise it is not JSON.
         return checked(model, untyped(data))
+    return value
 
 
 def checked(model: TypeAdapter[T], value: object) -> T:
@@ -163,15 +164,15 @@ def untyped(data: bytes) -> object:
         [1]
     """
     try:
-        return cast("object", from_json(data))
-    except ValueError:
-        pass  # it may have halves of characters, which the fast parser refuses
-    try:
-        return cast("object", json.loads(data.decode()))
-    except UnicodeDecodeError:
-        raise WireError("the bytes of an event are not UTF-8") from None
-    except (ValueError, RecursionError):
-        raise WireError("an event is not JSON") from None
+        value: object = from_json(data)
+    except ValueError:  # it may have halves of characters, which the fast parser refuses
+        try:
+            value = json.loads(data.decode())
+        except UnicodeDecodeError:
+            raise WireError("the bytes of an event are not UTF-8") from None
+        except (ValueError, RecursionError):
+            raise WireError("an event is not JSON") from None
+    return value
 
 
 def plain(value: object) -> object:
