@@ -514,7 +514,7 @@ async def counted() -> int:
 
 @tool
 async def unheard() -> str:
-    """Ask what nobody answers."""
+    """Ask a question that gets no answer."""
     return await ask("Who?", expires=0.02)
 
 
@@ -1214,7 +1214,7 @@ async def _run(world: World, observers: Sequence[Observer], got: Sequence[list[s
 async def _lasting(
     world: World, journal: RunStore, run_id: str, agent: Agent, got: Sequence[list[str]]
 ) -> None:
-    """Run it in a block of `durable`, which begins again when it was parked, unless nobody answers."""
+    """Run it in a block of `durable`, which begins again when it was parked, if people answer."""
     left, talk = PARKED, world.talk
     while left > 0:
         try:
