@@ -85,7 +85,6 @@ async def test_the_log_of_an_outage(server: str, caplog: pytest.LogCaptureFixtur
     def allow(connections: str) -> None:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"ALTER DATABASE other ALLOW_CONNECTIONS {connections}".encode())
-        cut(server)
 
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("CREATE DATABASE other")
@@ -94,6 +93,7 @@ async def test_the_log_of_an_outage(server: str, caplog: pytest.LogCaptureFixtur
         leave = await journal.join("1", lambda: None)
         for _ in range(2):
             await asyncio.to_thread(allow, "false")
+            await asyncio.to_thread(cut, server)
             await asyncio.sleep(3)
             await asyncio.to_thread(allow, "true")
             async with asyncio.timeout(10):
