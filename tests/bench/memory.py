@@ -123,10 +123,9 @@ KEPT: Mapping[str, Kept] = MappingProxyType(
 
 
 def each(name: str, count: int) -> float:
-    """The bytes an item that ``count`` items keep: the least of three, as asyncio's table of all tasks grows
-    by factors, a step sooner or later.
-    """
+    """The bytes an item that ``count`` items keep."""
     kept = KEPT[name]
+    # The least of three: asyncio's table of all tasks grows by factors, a step sooner or later.
     return min(size(kept.make, count) - size(kept.bare, count) for _ in range(3)) / count
 
 
