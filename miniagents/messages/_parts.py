@@ -368,18 +368,21 @@ class ObservedPartBuffer(PartBuffer):
             return
         # `PartBuffer.put`, inlined. Observers come before readers, since a reader may leave and end the
         # stream.
-        if type(part) is str and not self._withdrawn:
-            text = part
+        times = self._times
+        if type(part) is str and part and not self._withdrawn:
             self.parts.append(part)
-        else:
-            text = self._add(part)
-            self._look_at = 1
+            self.items.append(part)
+            times.append(self._clock())
+            if len(times) >= self._look_at:
+                self._look_at = self.notes.look(part)
+            if self.notify_next:
+                self.notify()
+            return
+        text = self._add(part)
         if text:
             self.items.append(text)
-        times = self._times
         times.append(self._clock())
-        if len(times) >= self._look_at:
-            self._look_at = self.notes.look(part)
+        self._look_at = self.notes.look(part)
         if not text:
             self.consume()
         elif self.notify_next:

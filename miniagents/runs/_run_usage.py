@@ -310,18 +310,19 @@ class RunUsage(Observer):
         opened = self._open.get(run)
         if opened is None:  # it began before this observed the context
             return
-        if isinstance(event, ModelAsked):
+        if isinstance(event, PartSeen):
+            if isinstance(event.part, Retry):
+                opened.requests += 1
+            elif isinstance(event.part, Usage):
+                before, _ = opened.usages.get(event.message, (None, None))
+                opened.usages[event.message] = event.part, event.model
+                if run.kind == "model" or PLAYED.get():  # what passes it on may end before this
+                    self._known[id(event.part)] = event.part
+                if run.kind == "model":
+                    change = event.part if before is None else event.part - before
+                    self._count(run, _account(run, opened.called, event.model), _Amount(change))
+        elif isinstance(event, ModelAsked):
             opened.called = event
-        elif isinstance(event, PartSeen) and isinstance(event.part, Retry):
-            opened.requests += 1
-        elif isinstance(event, PartSeen) and isinstance(event.part, Usage):
-            before, _ = opened.usages.get(event.message, (None, None))
-            opened.usages[event.message] = event.part, event.model
-            if run.kind == "model" or PLAYED.get():  # what passes it on may end before this
-                self._known[id(event.part)] = event.part
-            if run.kind == "model":
-                change = event.part if before is None else event.part - before
-                self._count(run, _account(run, opened.called, event.model), _Amount(change))
         elif isinstance(event, RunEnded):
             self._ended(run, opened, event)
 

@@ -35,6 +35,8 @@ logger = logging.getLogger("miniagents")
 BATCH: Final = 512  # how many parts one event has
 RunKind: TypeAlias = Literal["agent", "model", "tool"]
 Outcome: TypeAlias = Literal["done", "failed", "cancelled", "abandoned"]
+_ABOUT_CALL: Final = (Retry, ResponseHeaders)
+"""What a model says about its call, not of its answer."""
 
 
 class Anchor:
@@ -445,7 +447,7 @@ class RunWatch:
             part: the part.
             at: when it came.
         """
-        about = isinstance(part, Retry | ResponseHeaders)  # not about what it writes
+        about = isinstance(part, _ABOUT_CALL)
         first = not (about or self.began_to_write)
         if isinstance(part, Finish):
             self._finished[message] = part.reason

@@ -3,6 +3,8 @@
 import reprlib
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import compress, count, repeat
+from operator import is_not
 from typing import Final, Literal, TypeAlias
 
 from miniagents.observers import RunEnded, RunInfo
@@ -137,7 +139,7 @@ class Lane:
         """
         texts = array("d", times)  # what comes most
         by_colour: dict[Colour, array[float]] = {"text": texts}
-        others = [place for place, part in enumerate(parts) if type(part) is not str]
+        others = [*compress(count(), map(is_not, map(type, parts), repeat(str)))]  # no step for a text
         for place in reversed(others):
             del texts[place]
         for place in others:
