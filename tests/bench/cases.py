@@ -136,7 +136,7 @@ CASES = MappingProxyType(
         "S2-64": Case(operators_limit(64), operators_ours(64), 50_000, 200, 0.5),
         "S3": Case(replay_limit, replay_ours, 20_000, 200, 1.2),
         "S4": Case(calls_limit, calls_ours, 10_000, 100, 3.0),
-        "S4b": Case(answers_limit, answers_ours, 10_000, 100, 3.0),
+        "S4b": Case(answers_limit, answers_ours, 10_000, 100, 3.5),
         "S5": Case(first_token_limit, first_token_ours, 100, 2, 1.0),
         "S6": Case(flatten_limit(promise), flatten_ours(promise), 100_000, 1_000, 0.5),
         "S6b": Case(flatten_limit(message), flatten_ours(message), 100_000, 1_000, 2.5),
@@ -155,7 +155,7 @@ CASES = MappingProxyType(
             1.3,
         ),
         **{
-            f"S8-{hops}": Case(rewriting_limit(hops), rewriting_ours(hops), 40_000, 2 * hops, 1.7)
+            f"S8-{hops}": Case(rewriting_limit(hops), rewriting_ours(hops), 40_000, 2 * hops, 1.5)
             for hops in HOPS
         },
         "S9": sdk_case("http_cases", "answers", 30_000, 20, 1.3),
