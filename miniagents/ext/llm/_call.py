@@ -37,7 +37,7 @@ from ._errors import CallRecord, SDKErrors, error_from, may_pass
 from ._json import WireError
 from ._opaque import Origin
 from ._prompt_cache import at_once
-from ._sse import STRAY, ServerEvent
+from ._sse import ERRORS, STRAY, ServerEvent
 from ._timeouts import Clock, Timeouts
 from ._transport import EventSource, Response
 
@@ -304,6 +304,9 @@ class _Reading:
                 self.parts = []
             for event in events:
                 try:
+                    if event.name in ERRORS:
+                        event.raise_error()
+                        continue
                     self.parts += answer.take(event)
                 except Exception as exc:  # noqa: BLE001 - it is raised after the parts before it
                     self._failure = self._failed(exc, event)
@@ -312,8 +315,7 @@ class _Reading:
                 if answer.failure is not None:
                     self._failure = answer.failure
                     break
-        if source.ended:
-            self.over = self._failure is None
+        self.over = source.ended and self._failure is None
         self._note(progressed=progressed)
 
     def _broken_off(self, exc: Exception) -> list[ServerEvent]:

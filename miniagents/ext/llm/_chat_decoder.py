@@ -37,7 +37,7 @@ from miniagents.values import Citation, Finish, JsonError, JsonParser, Refusal, 
 
 from ._answer import Count, Decoded, End, Identity, Reason, is_failure
 from ._chat_thoughts import Thoughts, attachment_in, thought_in
-from ._fields import citations_in, identifier, list_of, raise_error, with_the_rest
+from ._fields import citations_in, identifier, list_of, with_the_rest
 from ._json import ProviderError, WireError, checked, look, parsed, tokens_at, untyped
 from ._opaque import opaque
 from ._reasons import reason_in
@@ -138,9 +138,6 @@ class ChunkDecoder:
 
     def __call__(self, event: ServerEvent) -> list[Decoded]:
         """Return the parts of an event; none if it has none."""
-        if event.name in _ERRORS:
-            raise_error(event)
-            return []
         if event.data[:1] != b"{" and event.data.strip(b'" ').upper() == b"[DONE]":
             return [*self._thoughts.owed(calls=self._calls.begun), End()]
         given = untyped(event.data)
@@ -264,15 +261,14 @@ def decode_completion(event: ServerEvent) -> list[Decoded]:
     return parts
 
 
-_ERRORS: Final = frozenset({"error", STRAY})
 _NO_REASON: Final = frozenset({"null", "none"})
 
 
 def _check_error(chunk: _Chunk, event: ServerEvent) -> None:
     if chunk.get("error") or chunk.get("object") == "error":  # the second is vLLM's flat form
-        raise_error(ServerEvent("error", event.data))
+        ServerEvent("error", event.data).raise_error()
     if not chunk.get("choices"):
-        raise_error(ServerEvent(STRAY, event.data))
+        ServerEvent(STRAY, event.data).raise_error()
 
 
 def _first(chunk: _Chunk) -> _Choice | None:

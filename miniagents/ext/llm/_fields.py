@@ -13,7 +13,6 @@ from miniagents.values import Citation, Usage
 
 from ._answer import Identity
 from ._json import WireError, integer_at, look
-from ._sse import ServerEvent
 
 
 def identifier(value: object) -> str | None:
@@ -79,12 +78,6 @@ def citations_in(annotations: Iterable[object]) -> Iterator[Citation]:
                 start=integer_at(cited, "start_index"),
                 end=integer_at(cited, "end_index"),
             )
-
-
-def raise_error(event: ServerEvent) -> None:
-    """If an event is an error, raise it."""
-    if (error := event.error) is not None:
-        raise error
 
 
 def with_the_rest(usage: Usage, total: int | None) -> Usage:

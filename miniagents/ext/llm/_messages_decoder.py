@@ -24,7 +24,7 @@ from pydantic import TypeAdapter
 from miniagents.values import Finish, Reasoning
 
 from ._answer import Decoded, Progress
-from ._fields import arguments_of, identifier, identity_of, list_of, object_of, raise_error, rest_of, text_of
+from ._fields import arguments_of, identifier, identity_of, list_of, object_of, rest_of, text_of
 from ._json import WireError, look, parsed, untyped
 from ._messages_fields import (
     CALL,
@@ -40,11 +40,10 @@ from ._messages_fields import (
 )
 from ._opaque import opaque
 from ._pieces import CallPieces, Comparisons, missing
-from ._sse import STRAY, ServerEvent
+from ._sse import ServerEvent
 
 _EVENT: Final = TypeAdapter(Event)
 _OBJECT: Final = TypeAdapter(dict[str, object])
-_ERRORS: Final = frozenset({"error", STRAY})
 _NOWHERE: Final = -1
 _OPAQUE: Final = opaque()  # nothing but the server that it came from
 # The field of a piece, by the type of the piece.
@@ -116,9 +115,6 @@ class MessagesDecoder:
 
     def __call__(self, event: ServerEvent) -> list[Decoded]:
         """Return the parts of an event; none if its type is unknown."""
-        if event.name in _ERRORS:
-            raise_error(event)
-            return []
         try:
             known = parsed(_EVENT, event.data)
         except WireError:
@@ -141,9 +137,9 @@ class MessagesDecoder:
         if (handle := _HANDLERS.get(kind)) is not None:
             yield from handle(self, known)
         elif kind == "error":
-            raise_error(ServerEvent("error", event.data))
+            ServerEvent("error", event.data).raise_error()
         elif not kind:
-            raise_error(ServerEvent("", event.data))
+            ServerEvent("", event.data).raise_error()
             if known:
                 raise WireError("an event has no type")
 
@@ -360,10 +356,10 @@ def decode_message(event: ServerEvent) -> list[Decoded]:
     """
     answer = parsed(_OBJECT, event.data)
     if answer.get("type") == "error":
-        raise_error(ServerEvent("error", event.data))
+        ServerEvent("error", event.data).raise_error()
     content = answer.get("content")
     if not isinstance(content, list | str):
-        raise_error(event)
+        event.raise_error()
         raise WireError("the answer has no content")
     told = [{"type": TEXT, "text": content}] if isinstance(content, str) else list_of(answer.get("content"))
     blocks, count = MessagesDecoder().whole(told), Counts().take(answer, final=True)

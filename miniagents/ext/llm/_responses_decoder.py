@@ -30,7 +30,6 @@ from ._fields import (
     identity_of,
     list_of,
     object_of,
-    raise_error,
     rest_of,
     text_of,
 )
@@ -55,11 +54,10 @@ from ._responses_fields import (
     whole_text,
 )
 from ._responses_items import CALL, MESSAGE, THOUGHT, Item, Items
-from ._sse import STRAY, ServerEvent
+from ._sse import ServerEvent
 
 _EVENT: Final = TypeAdapter(Event)
 _OBJECT: Final = TypeAdapter(dict[str, object])
-_ERRORS: Final = frozenset({"error", STRAY})
 _FAILED: Final = frozenset({"failed", "cancelled"})
 _ENDS: Final = frozenset({"completed", "incomplete", *_FAILED})
 _STATUSES: Final = MappingProxyType({f"response.{status}": status for status in _ENDS})
@@ -107,9 +105,6 @@ class ResponsesDecoder:
 
     def __call__(self, event: ServerEvent) -> list[Decoded]:
         """Return the parts of an event; none if its type is unknown."""
-        if event.name in _ERRORS:
-            raise_error(event)
-            return []
         if self._ended:
             return []
         try:
@@ -142,9 +137,9 @@ class ResponsesDecoder:
             yield from self.whole(object_of(event.get("response") or {}), status)
             self._ended = True
         elif kind in {"error", "response.error"}:
-            raise_error(ServerEvent("error", raw.data))
+            ServerEvent("error", raw.data).raise_error()
         elif not kind:
-            raise_error(ServerEvent("", raw.data))
+            ServerEvent("", raw.data).raise_error()
             if event:
                 raise WireError("an event has no type")
         elif kind.endswith(".delta"):
@@ -401,7 +396,7 @@ def decode_response(event: ServerEvent) -> list[Decoded]:
     """
     answer = parsed(_OBJECT, event.data)
     if not isinstance(answer.get("output"), list) and not isinstance(answer.get("output_text"), str):
-        raise_error(event)
+        event.raise_error()
         raise WireError("the answer has no output")
     # An answer without a status has that of its items, if it is the same for all.
     ends = {str(look(each, "status")) for each in list_of(answer.get("output"))}

@@ -23,6 +23,8 @@ MAX_STREAM: Final = 512 * 2**20
 
 STRAY: Final = "\N{NULL}"
 """The name of a line that is JSON by itself, without a field; no event can have it."""
+ERRORS: Final = frozenset({"error", STRAY})
+"""The names of events that are no part of an answer, but may be errors."""
 
 _LF: Final = 10
 _CR: Final = 13
@@ -67,6 +69,11 @@ class ServerEvent(NamedTuple):
             return None
         reason = reason_in(inner)
         return ProviderError(reason.kind, reason.text)
+
+    def raise_error(self) -> None:
+        """If the event is an error, raise it."""
+        if (error := self.error) is not None:
+            raise error
 
 
 # Faster than the constructor of the class, which takes twice as long: there is an event for each token.
