@@ -27,7 +27,7 @@ from miniagents.streams import Promise, Stream, StreamedPromise
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._lifetime import current_producer, extend_chain, together
-from miniagents.streams._readers import raise_error, settled, until_more
+from miniagents.streams._readers import raise_error, settled, until_done
 from miniagents.streams._run_task import ProducerTask
 from miniagents.streams._stream import TokenStream
 from miniagents.values import MiniAgentsError, Part
@@ -459,7 +459,7 @@ async def _until_complete(buffer: ReplayBuffer[MessagePromise[M]]) -> None:
                         raise
             if buffer.closed:
                 break
-            await until_more(buffer)
+            await until_done(buffer, buffer.wait())
     finally:
         buffer.reader_left()
         if whole is not None:

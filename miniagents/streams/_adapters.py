@@ -180,23 +180,20 @@ class _ObserverSink(Generic[T]):
 
     def detach(self) -> None:
         self._observer = None
-        self._leave_gauge()
-
-    def _leave_gauge(self) -> None:
         if self._gauge is not None:  # which is kept: operators may push their last items at the end
             self._gauge.forget(self)
 
     def finish(self) -> None:
-        observer, self._observer = self._observer, None
-        self._leave_gauge()
+        observer = self._observer
+        self.detach()
         self._status.finish()
         if observer is not None:
             self._end(observer.on_completed)
 
     def fail(self, error: Exception, chain: tuple[str, ...] = ()) -> None:
         del chain  # an observer gets only the error
-        observer, self._observer = self._observer, None
-        self._leave_gauge()
+        observer = self._observer
+        self.detach()
         self._status.finish()
         if observer is not None:
             self._status.context.unhandled.forget(error)  # the observer gets it

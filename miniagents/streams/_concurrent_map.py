@@ -16,7 +16,7 @@ from ._context import context_here
 from ._lifetime import Lease, together
 from ._promise import when_complete
 from ._pump import close
-from ._readers import open_stop, raise_error, settled, started, until_more
+from ._readers import open_stop, raise_error, settled, started, until_done
 from ._run_task import ProducerTask
 
 T = TypeVar("T")
@@ -333,7 +333,7 @@ async def _read(
                 yield mapped.take()
             if mapped.buffer.closed:
                 break
-            await until_more(mapped.buffer)
+            await until_done(mapped.buffer, mapped.buffer.wait())
     finally:
         mapped.leave()
     await settled(mapped.buffer)

@@ -337,7 +337,7 @@ class Demand(Lifetime[T]):
 
     def _pass_demand_on(self) -> None:
         if self.upstream is not None and not self.closed:
-            # Another reader may still wait. Not nested: chains may be long.
+            # Another reader, also of a derived stream, may still wait. Not nested: chains may be long.
             waiting = self.waited_for
             self.context.dispatch(partial(self.upstream.pass_demand_on, waiting=waiting))
 
@@ -419,11 +419,14 @@ class Demand(Lifetime[T]):
     def resume(self) -> None:
         """Wake a paused source, so that it checks again whether to go on."""
         if self._resume is not None:
-            resume, self._resume = self._resume, None
-            if not resume.done():
-                resume.set_result(None)
+            self._wake()
         if self.links is not None:
             self._resume_sources()
+
+    def _wake(self) -> None:
+        resume, self._resume = self._resume, None
+        if resume is not None and not resume.done():
+            resume.set_result(None)
 
     def _resume_sources(self) -> None:
         """Wake whatever waits for this stream, because it writes it or what it is made of."""
@@ -438,14 +441,10 @@ class Demand(Lifetime[T]):
 
     def wake_source(self) -> None:
         """Let the source look again whether it may go on."""
-        resume, self._resume = self._resume, None
-        if resume is not None and not resume.done():
-            resume.set_result(None)
-        if self.links is not None and not self.links.limited:
-            return  # the upstream has passed all demand on; to do it again walks along the whole chain
-        if self.upstream is not None and not self.closed:
-            waiting = self.waited_for  # also by a reader of a derived stream
-            self.context.dispatch(partial(self.upstream.pass_demand_on, waiting=waiting))
+        self._wake()
+        # Otherwise the upstream has passed all demand on; to do it again walks along the whole chain.
+        if self.links is None or self.links.limited:
+            self._pass_demand_on()
 
     # -- what it leads to --------------------------------------------------------------------------------
 

@@ -153,7 +153,7 @@ async def _read(  # noqa: C901 - calls of helpers would cost more than the branc
                     continue
                 hot = 0
                 rest = backoff = min(2 * backoff, REST)
-            # `until_more`, inlined without its coroutine and calls: this runs once per token of a live
+            # `until_done`, inlined without its coroutine and calls: this runs once per token of a live
             # source.
             future = buffer.wait()
             record_wait(buffer, future)
@@ -183,7 +183,7 @@ async def _read_without_replay(buffer: NoReplayBuffer[T], owner: object) -> Asyn
                 yield buffer.take(reader)  # no name, which would keep the piece until the next one comes
             if buffer.closed:
                 break
-            await until_more(buffer)
+            await until_done(buffer, buffer.wait())
     finally:
         buffer.quit(reader)
         buffer.reader_left()
@@ -191,12 +191,12 @@ async def _read_without_replay(buffer: NoReplayBuffer[T], owner: object) -> Asyn
     raise_error(buffer)
 
 
-async def until_more(buffer: ReplayBuffer[T], *, requests: bool = True) -> None:
-    """Wait until ``buffer`` has a new piece or has ended.
+async def until_done(buffer: ReplayBuffer[T], future: "asyncio.Future[None]") -> None:
+    """Wait for a new piece or the end of ``buffer``.
 
     Args:
         buffer: a buffer that the caller has read to its present end.
-        requests: whether to request more; False for a reader that passes on what others request.
+        future: what the buffer has returned to wait for.
 
     Raises:
         DeadlockError: the wait would be a deadlock; see ``_deadlocks``.
@@ -206,16 +206,15 @@ async def until_more(buffer: ReplayBuffer[T], *, requests: bool = True) -> None:
         >>> from miniagents import MiniAgents
         >>> from miniagents.streams._buffer import ReplayBuffer
         >>> from miniagents.streams._context import current_context
-        >>> from miniagents.streams._readers import until_more
+        >>> from miniagents.streams._readers import until_done
         >>> async def main():
         ...     buffer = ReplayBuffer(current_context())
         ...     asyncio.get_running_loop().call_soon(buffer.append, "one")
-        ...     await until_more(buffer)
+        ...     await until_done(buffer, buffer.wait())
         ...     print(buffer.items)
         >>> MiniAgents().run(main())
         ['one']
     """
-    future = buffer.wait() if requests else buffer.wait_for_requested()
     record_wait(buffer, future)
     try:
         await future
@@ -252,11 +251,7 @@ async def until_closed(buffer: ReplayBuffer[T]) -> None:
     future = buffer.wait_for_end()
     buffer.reader_came()
     try:
-        record_wait(buffer, future)
-        await future
-    except BaseException:
-        buffer.stop_waiting(future)
-        raise
+        await until_done(buffer, future)
     finally:
         buffer.reader_left()
 

@@ -16,8 +16,9 @@ from miniagents.streams._deadlocks import record_wait
 from miniagents.streams._demand import UNBOUNDED, Request
 from miniagents.streams._lifetime import current_producer
 from miniagents.streams._pump import until_requested
-from miniagents.streams._readers import settled, until_closed, until_more
+from miniagents.streams._readers import settled, until_closed, until_done
 from miniagents.streams._run_task import ProducerTask
+from miniagents.values import name_of
 
 T = TypeVar("T")
 
@@ -145,6 +146,11 @@ def named(part: Operand) -> str:
     return f"({part.alias})" if " " in part.alias else part.alias
 
 
+def given_name(given: object) -> str:
+    """Return the alias of an agent, or the name of a function, that is given to an operator."""
+    return given.alias if isinstance(given, Operand) else name_of(given)
+
+
 async def relay(ctx: ReplyContext, replies: MessageSequencePromise) -> None:
     """Reply the replies of another agent, as far as they are read, and end as they end; messages stream."""
     buffer = replies.buffer
@@ -183,7 +189,7 @@ async def first_sign(replies: MessageSequencePromise) -> None:
     buffer.reader_came()
     try:
         while (first := _first_of(replies)) is None and not buffer.closed:
-            await until_more(buffer)
+            await until_done(buffer, buffer.wait())
     finally:
         buffer.reader_left()
     if first is not None:
@@ -225,7 +231,7 @@ async def has_begun(promise: MessagePromise[Message]) -> bool:
                 position += 1
             if buffer.closed:
                 break
-            await until_more(buffer)
+            await until_done(buffer, buffer.wait())
     finally:
         buffer.reader_left()
     await settled(buffer)

@@ -11,7 +11,7 @@ from miniagents.messages._parts import PartBuffer, new_part_buffer, parts_in, st
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
 from miniagents.streams._demand import Request
-from miniagents.streams._readers import NEXT_TURN, REST, raise_error, settled, started, until_more
+from miniagents.streams._readers import NEXT_TURN, REST, raise_error, settled, started, until_done
 from miniagents.values import Part
 
 
@@ -86,7 +86,7 @@ async def _read(reader: "_Reader", parts: list[Part], source: ReplayBuffer[str])
             reader.request_more()
             if position < len(parts) or source.closed:  # it came at once
                 continue
-            await until_more(source, requests=False)
+            await until_done(source, source.wait_for_requested())
             rest -= 1
             if rest <= 0 and source.upstream is None:
                 hot = source.requested - reader.half
