@@ -1,7 +1,7 @@
 """Makes the text that is sent for a row: from a template, or from one column."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from string import Formatter
 
 from miniagents.ext.jobs import RowsError, RowSource
@@ -20,7 +20,7 @@ def message_maker(options: MapOptions) -> "Template | None":
         BadInputError: the template is wrong.
     """
     if options.text_column is not None:
-        return Template((("", options.text_column),), "")
+        return Template([("", options.text_column)])
     return None if options.prompt is None else _template(options.prompt)
 
 
@@ -28,41 +28,38 @@ class Template:
     """Makes the text to send from a row.
 
     Args:
-        parts: each a text, and the column whose value follows it.
-        end: the text after the last column.
+        parts: each a text, and the column whose value follows it; None if none does.
+
+    Attributes:
+        columns: whose values are sent.
     """
 
-    def __init__(self, parts: tuple[tuple[str, str], ...], end: str) -> None:
-        self.parts: tuple[tuple[str, str], ...] = parts
-        self._end = end
+    def __init__(self, parts: Sequence[tuple[str, str | None]]) -> None:
+        self._parts = parts
+        self.columns: list[str] = [column for _, column in parts if column is not None]
 
     def __call__(self, row: Mapping[str, object]) -> str:
-        return "".join([*(f"{text}{_value(row, column)}" for text, column in self.parts), self._end])
+        return "".join(text + ("" if name is None else _value(row, name)) for text, name in self._parts)
 
 
 def _template(prompt: str) -> Template:
     """Read a template. Its braces may have only names of columns, so a template cannot run code."""
-    parts: list[tuple[str, str]] = []
-    text = ""
     try:
-        for literal, column, form, conversion in Formatter().parse(prompt):
-            text += literal
-            if column is None:
-                continue
-            if form or conversion or not column:
-                shown = f"{{{column}{'!' + conversion if conversion else ''}{':' + form if form else ''}}}"
-                raise BadInputError(
-                    f"--prompt: {shown} is not the name of a column; write {{text}}, and {{{{ for a brace"
-                )
-            parts.append((text, column))
-            text = ""
+        parsed = list(Formatter().parse(prompt))
     except ValueError as error:
         raise BadInputError(f"--prompt: {error}; write {{text}} for a column, and {{{{ for a brace") from None
-    if not parts:
+    for _, column, form, conversion in parsed:
+        if form or conversion or column == "":
+            shown = f"{{{column}{'!' + conversion if conversion else ''}{':' + form if form else ''}}}"
+            raise BadInputError(
+                f"--prompt: {shown} is not the name of a column; write {{text}}, and {{{{ for a brace"
+            )
+    template = Template([(text, column) for text, column, _, _ in parsed])
+    if not template.columns:
         raise BadInputError(
             "--prompt names no column, so every row would be sent the same text; write one like {text}"
         )
-    return Template(tuple(parts), text)
+    return template
 
 
 def _value(row: Mapping[str, object], column: str) -> str:
@@ -88,7 +85,7 @@ def check_columns(options: MapOptions, message: Template | None, source: RowSour
     if not there:  # no rows
         return
     sent = "--text-column" if options.prompt is None else "--prompt"
-    wanted = [(sent, column) for _, column in (message.parts if message else ())]
+    wanted = [(sent, column) for column in (message.columns if message else ())]
     if options.row_id is not None:
         wanted.append(("--id", options.row_id))
     for option, column in wanted:

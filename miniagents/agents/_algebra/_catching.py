@@ -15,7 +15,7 @@ from miniagents.messages._parts import parts_in, text_so_far, told_by
 from miniagents.streams._context import Context
 from miniagents.streams._readers import settled, until_closed
 from miniagents.streams._run_task import drop_frames, handle_error
-from miniagents.values import Part, Restart, name_of, text_of_error
+from miniagents.values import Part, Restart, text_of_error
 
 from .._signals import signals
 from ._operands import (
@@ -25,6 +25,7 @@ from ._operands import (
     WhileNeeded,
     check_errors,
     covers,
+    given_name,
     has_begun,
     named,
     relay,
@@ -67,19 +68,19 @@ class Catching:
         check_errors("catching", "on", self.on)
         if self.continues and not getattr(given, "continues", False):
             raise TypeError(
-                f"catching({_name(given)}, after='continue'): it cannot go on after a text that another "
+                f"catching({given_name(given)}, after='continue'): it cannot go on after a text that another "
                 "model has begun, because its server does not take one. Use restart=True."
             )
 
     @property
     def alias(self) -> str:
         """The part and what takes over."""
-        return f"{named(self.agent)}.catching({_name(self.handler)})"
+        return f"{named(self.agent)}.catching({given_name(self.handler)})"
 
     @property
     def description(self) -> str:
         """The agent whose errors are handled."""
-        taken = f"; {_name(self.handler)} answers" if isinstance(self.handler, Operand) else ""
+        taken = f"; {given_name(self.handler)} answers" if isinstance(self.handler, Operand) else ""
         return f"{self.agent.alias}; its errors are handled{taken}."
 
     @property
@@ -292,10 +293,6 @@ def _joined(begun: str, rest: Message, sink: RewrittenSink) -> Message:
     if parts is not None:
         data["parts"] = parts
     return message_of(type(rest), begun + (rest.text or ""), data)
-
-
-def _name(handler: object) -> str:
-    return handler.alias if isinstance(handler, Operand) else name_of(handler)
 
 
 async def _says_something(promise: MessagePromise[Message]) -> bool:

@@ -30,10 +30,9 @@ from miniagents.values import (
     Restart,
     ToolCallDelta,
     check_count,
-    name_of,
 )
 
-from ._operands import Operand, ReplyContext, named, until_read
+from ._operands import Operand, ReplyContext, given_name, named, until_read
 from ._rewritten import RewrittenSink, parts_for, rewritten
 
 Check: TypeAlias = Callable[[str], "str | Awaitable[str | None] | None"] | Operand
@@ -74,10 +73,8 @@ class Guarding:
 
     def alias_around(self, part: Operand) -> str:
         """The alias of the agent, and its checks."""
-        checks = ((name, getattr(self, name)) for name in ("during", "before", "after"))
-        return (
-            f"{named(part)}.guard({', '.join(f'{name}={_name(check)}' for name, check in checks if check)})"
-        )
+        checks = ", ".join(f"{name}={given_name(check)}" for name, check in self._checks())
+        return f"{named(part)}.guard({checks})"
 
     def description_around(self, part: Operand) -> str:
         """The agent that is checked."""
@@ -281,9 +278,5 @@ async def _reason(check: Callable[[str], object], verdict: object) -> str | None
         return verdict
     kind = type(verdict).__name__
     raise TypeError(
-        f"The check {_name(check)} of guard returned a {kind}; return None, or a text, the reason."
+        f"The check {given_name(check)} of guard returned a {kind}; return None, or a text, the reason."
     )
-
-
-def _name(check: object) -> str:
-    return check.alias if isinstance(check, Operand) else name_of(check)
