@@ -190,3 +190,16 @@ def _is_secret(annotation: object) -> bool:
 
 
 NO_KEYWORDS: Final = Keywords((), frozenset(), open=False, defaults=FrozenMapping())
+
+
+def takes(function: Callable[..., object], count: int) -> bool:
+    """Return whether a function can be called with so many values; True if that is not known."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # it is written in C
+        return True
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True

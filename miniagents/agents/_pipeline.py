@@ -7,6 +7,8 @@ from typing import Final, Generic, Protocol, TypeAlias
 from reactivex import Observable
 from typing_extensions import TypeVar, override
 
+from ._keywords import takes
+
 A = TypeVar("A", contravariant=True)  # noqa: PLC0105 - users see these in hints; short is readable there
 B = TypeVar("B", covariant=True)  # noqa: PLC0105
 C = TypeVar("C")
@@ -108,17 +110,8 @@ def check_operator(operator: object) -> None:
             f"{shown} is an async function, and no operator; make an agent of it with @miniagent, or call it "
             "for each item with map_async."
         )
-    if callable(operator):
-        try:
-            signature = inspect.signature(operator)
-        except (TypeError, ValueError):  # written in C: its signature is not known
-            return
-        try:
-            signature.bind(None)
-        except TypeError:
-            pass
-        else:
-            return
+    if callable(operator) and takes(operator, 1):
+        return
     hint = f" Do you mean {name}(...)?" if shown.isidentifier() and callable(operator) else ""
     raise TypeError(
         f"An operator takes an Observable and returns one; {shown} cannot be called with it.{hint}"

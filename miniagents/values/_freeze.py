@@ -11,6 +11,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from operator import is_
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from types import GenericAlias
 from typing import Any, Final, NamedTuple, Never, NoReturn, Self, TypeGuard, TypeVar, cast, get_args
@@ -389,7 +390,7 @@ class _Freezer:
 
     def _tuple(self, value: tuple[object, ...], path: DataPath) -> tuple[object, ...]:
         items = self._items(value, path)
-        if type(value) is tuple and all(map(_same, value, items)):
+        if type(value) is tuple and all(map(is_, value, items)):
             return value
         # A named tuple keeps its class.
         make: object = getattr(type(value), "_make", None)
@@ -398,7 +399,7 @@ class _Freezer:
     def _set(self, value: set[object] | frozenset[object], path: DataPath) -> frozenset[object]:
         element = DataPath(path, Member("an element"))
         elements = [self.freeze(each, element) for each in value]
-        if type(value) is frozenset and all(map(_same, value, elements)):
+        if type(value) is frozenset and all(map(is_, value, elements)):
             return value
         return frozenset(elements)
 
@@ -410,7 +411,7 @@ class _Freezer:
             else self.freeze(item, DataPath(path, key))
             for key, item in value.items()
         }
-        if isinstance(value, FrozenMapping) and all(map(_same, value.values(), items.values())):
+        if isinstance(value, FrozenMapping) and all(map(is_, value.values(), items.values())):
             return value
         return FrozenMapping(items)
 
@@ -504,10 +505,6 @@ def _is_known(value: object) -> bool:
 
 def _may_be_data(value: object) -> bool:
     return isinstance(value, _DATA)
-
-
-def _same(old: object, new: object) -> bool:
-    return old is new
 
 
 def _type_name(value: object) -> str:

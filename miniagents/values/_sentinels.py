@@ -10,19 +10,17 @@ from typing import Final
 from typing_extensions import override
 
 
-class _Named(Enum):
+class Named(Enum):
     """Shows a member as its name."""
 
     @override
     def __repr__(self) -> str:
         return self.name
 
-    @override
-    def __str__(self) -> str:
-        return self.name
+    __str__ = __repr__
 
 
-class AwaitType(_Named):
+class AwaitType(Named):
     """`AWAIT` in the list of `achain_loop`: all that has come is awaited before the next agent is called.
 
     Without it, the loop would begin turns for ever. This is its type.
@@ -35,7 +33,7 @@ class AwaitType(_Named):
     AWAIT = "AWAIT"
 
 
-class ClearType(_Named):
+class ClearType(Named):
     """`CLEAR` in the list of `achain_loop`: what has come is forgotten, and the next agent gets no messages.
 
     This is its type.

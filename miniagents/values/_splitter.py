@@ -15,15 +15,14 @@ fences are found in it as they are.
 """
 
 import re
-from enum import Enum
 from typing import Final, TypeAlias
 
-from typing_extensions import override
+from ._sentinels import Named
 
 _NEWLINES: Final = "\r\n"
 
 
-class SplitEndType(Enum):
+class SplitEndType(Named):
     r"""The type of `SPLIT_END`.
 
     Example:
@@ -32,10 +31,6 @@ class SplitEndType(Enum):
     """
 
     SPLIT_END = "SPLIT_END"
-
-    @override
-    def __repr__(self) -> str:
-        return "SPLIT_END"
 
 
 SPLIT_END: Final = SplitEndType.SPLIT_END

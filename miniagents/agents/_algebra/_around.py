@@ -1,10 +1,11 @@
 """``a.around(function)``: a function of the user handles each call of an agent."""
 
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from miniagents.values import name_of
+
+from .._keywords import takes
 
 if TYPE_CHECKING:
     from ._operands import Operand, ReplyContext
@@ -81,15 +82,9 @@ def check_around(operation: str, function: object) -> None:
         raise TypeError(
             f"{operation}({function!r}): give an async function of the context and the called agent."
         )
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # written in C: its signature is not known
-        return
-    try:
-        signature.bind(None, None)
-    except TypeError:
+    if not takes(function, 2):
         name = name_of(function)
         raise TypeError(
             f"{operation}({name}): {name} cannot be called with the context and the called agent. "
             f"Do you mean {operation}({name}(...))?"
-        ) from None
+        )
