@@ -313,8 +313,6 @@ class LogFolder:
         path: of the folder; it is made with the first page. Only its owner can read the pages.
     """
 
-    __slots__ = ("_executor", "_path", "_warned")
-
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._executor = SerialExecutor()

@@ -275,8 +275,6 @@ class Partials(Generic[T]):
         model: the type.
     """
 
-    __slots__ = ("_allowed", "_broken", "_last", "_machine", "_model", "_open", "_plan")
-
     def __init__(self, model: type[T]) -> None:
         self._model = model
         self._plan = plan_of(model)

@@ -77,8 +77,6 @@ class _Bucket:
         rate: how much it fills in a second; None for no limit.
     """
 
-    __slots__ = ("_last", "_level", "rate")
-
     def __init__(self, rate: float | None) -> None:
         self.rate: float | None = rate
         self._level = self._capacity
@@ -128,8 +126,6 @@ class _Window:
     again only at its end. A limit that refills steadily is never like that: if little is used, it is full
     soon. So the longest such time is the window, when it was seen in two windows.
     """
-
-    __slots__ = ("_end", "_longest", "_seen")
 
     def __init__(self) -> None:
         self._end = float("-inf")

@@ -772,8 +772,6 @@ def _abandon(watches: Mapping[int, "_Replay"], without_end: Mapping[int, int]) -
 class _Replay(RunWatch):
     """Notifies observers of a run of a log."""
 
-    __slots__ = ("_known", "now", "variables")
-
     def __init__(
         self, info: RunInfo, observers: Observers, data: Sequence[FrozenMapping[str, object]]
     ) -> None:

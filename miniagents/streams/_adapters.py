@@ -111,18 +111,6 @@ class _ObserverSink(Generic[T]):
     So the runs that the observer begins belong to the subscriber, and do not end with this pump.
     """
 
-    __slots__ = (
-        "_burst",
-        "_count",
-        "_gauge",
-        "_look_at",
-        "_observer",
-        "_source",
-        "_status",
-        "_turn_at",
-        "_variables",
-    )
-
     def __init__(
         self, observer: abc.ObserverBase[T], status: ReplayBuffer[object], gauge: Gauge | None, source: str
     ) -> None:

@@ -136,8 +136,6 @@ class DeadlockWatch:
         changed: whether a wait was noted since the last check.
     """
 
-    __slots__ = ("_context", "_last", "_logged", "_loop", "_suspects", "_timer", "changed")
-
     def __init__(self, context: Context) -> None:
         self._context = context
         self._loop = context.loop

@@ -23,13 +23,16 @@ import sys
 from asyncio import Future, Task, sleep
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from typing_extensions import override
 
 from ._context import Context
 from ._lifetime import NO_RESULT, Lifetime
 from ._protocols import Subscriber, Upstream
+
+if TYPE_CHECKING:
+    from ._gauge import Gauge
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -458,7 +461,7 @@ class Demand(Lifetime[T]):
             self.linked().leads_to = cast("Demand[object]", replies)
             replies.linked().made_of = cast("Demand[object]", self)
 
-    def written_by(self, gauge: "Looks") -> None:
+    def written_by(self, gauge: "Gauge") -> None:
         """Note the gauge of the Observables that write this stream.
 
         Args:
@@ -540,18 +543,6 @@ class Demand(Lifetime[T]):
         return self.room() <= 0
 
 
-class Looks(Protocol):
-    """A gauge; see `_gauge`."""
-
-    def look(self) -> None:
-        """Look whether sources may go on."""
-        ...
-
-    def close(self) -> None:
-        """Let all sources go on, for ever."""
-        ...
-
-
 class Links:
     """What a stream has to do with others for which its source waits.
 
@@ -565,7 +556,7 @@ class Links:
     __slots__ = ("gauge", "leads_to", "limited", "made_of")
 
     def __init__(self) -> None:
-        self.gauge: Looks | None = None
+        self.gauge: Gauge | None = None
         self.leads_to: Demand[object] | None = None
         self.made_of: Demand[object] | None = None
         self.limited: bool = True

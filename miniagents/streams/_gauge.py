@@ -69,20 +69,6 @@ class Gauge:
         limit: how many unread items there may be.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_extra",
-        "_last",
-        "_loop",
-        "_patience",
-        "_timer",
-        "_warned",
-        "behind",
-        "held",
-        "limit",
-        "open",
-    )
-
     def __init__(self, limit: int) -> None:
         self.behind: WeakSet[QueueGauge] = WeakSet()
         self.limit = limit
@@ -249,8 +235,6 @@ def source_waits() -> bool:
 class TaskTerminals:
     """The terminals that one task reads, and the one whose next item it waits for."""
 
-    __slots__ = ("gauges", "hungry", "task")
-
     def __init__(self, task: "Task[object] | None") -> None:
         self.task = None if task is None else ref(task)
         self.gauges: WeakSet[TerminalGauge] = WeakSet()
@@ -276,8 +260,6 @@ class TerminalGauge(Gauge):
         limit: how many unread items there may be.
         items: the items that were delivered.
     """
-
-    __slots__ = ("_items", "_newest", "_terminals", "batch")
 
     def __init__(self, limit: int, items: Sequence[T] | deque[T]) -> None:
         super().__init__(limit)
@@ -352,8 +334,6 @@ class TerminalGauge(Gauge):
 class BlockingGauge(TerminalGauge):
     """The gauge of an async iterator with `Overflow.block`."""
 
-    __slots__ = ()
-
     @override
     def room(self) -> int:
         return min(super().room(), 1 + self.limit // _SHARE)
@@ -369,8 +349,6 @@ class BufferGauge(Gauge):
     Args:
         buffer: the buffer.
     """
-
-    __slots__ = ("_buffer",)
 
     def __init__(self, buffer: ReplayBuffer[T]) -> None:
         super().__init__(buffer.context.prefetch)
@@ -399,8 +377,6 @@ class QueueGauge(Gauge):
         end: that of the terminal.
         queues: where items of the source wait.
     """
-
-    __slots__ = ("_end", "_queues")
 
     name = "a source that is ahead of another one"
 

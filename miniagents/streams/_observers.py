@@ -337,8 +337,6 @@ class Observers:
         members: all observers.
     """
 
-    __slots__ = ("_broken", "anchor", "batch", "content", "members")
-
     def __init__(self, outer: "Observers | None", own: Iterable[Observer], anchor: Anchor) -> None:
         told = () if outer is None else outer.members
         known = {id(each) for each in told}
@@ -380,19 +378,6 @@ class RunWatch:
         observers: its observers.
         messages: how many messages it has begun to write.
     """
-
-    __slots__ = (
-        "_data",
-        "_finished",
-        "_usage_told",
-        "_variables",
-        "began_to_write",
-        "clock",
-        "failure",
-        "info",
-        "messages",
-        "observers",
-    )
 
     def __init__(self, info: RunInfo, observers: Observers, clock: Callable[[], float]) -> None:
         self.info: RunInfo = info

@@ -317,11 +317,6 @@ class BoundedQueue(Generic[T]):
         items: what has not been read.
     """
 
-    __slots__ = (
-        *("_buffer", "_changed", "_closed", "_loop", "_overflow", "_reader", "_refused", "_told"),
-        *("_variables", "dropped", "items"),
-    )
-
     def __init__(self, buffer: ReplayBuffer[object], overflow: Overflow[T]) -> None:
         self._buffer = buffer
         self._overflow = overflow

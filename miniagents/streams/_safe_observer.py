@@ -20,8 +20,6 @@ class SafeObserver(Generic[T]):
         leave: unsubscribes from the source; called once, before the end is passed on.
     """
 
-    __slots__ = ("_leave", "_observer")
-
     def __init__(self, observer: abc.ObserverBase[T], leave: Callable[[], object]) -> None:
         self._observer: abc.ObserverBase[T] | None = observer
         self._leave: Callable[[], object] | None = leave

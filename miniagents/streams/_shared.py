@@ -33,8 +33,6 @@ class SharedGauge(Gauge):
         gauges: that of each subscriber; None for one that takes everything.
     """
 
-    __slots__ = ("_pace", "gauges")
-
     name = "share_bounded"
 
     def __init__(self, limit: int, pace: Pace) -> None:

@@ -165,21 +165,6 @@ async def _all(buffer: ReplayBuffer[T], lease: object, items: list[T]) -> tuple[
 class Subscription(abc.DisposableBase, Generic[T]):
     """One subscriber's position in a buffer; ``dispose`` is idempotent and releases everything."""
 
-    __slots__ = (
-        "_buffer",
-        "_busy",
-        "_circle",
-        "_gauge",
-        "_items",
-        "_lease",
-        "_on_completed",
-        "_on_error",
-        "_on_next",
-        "_room",
-        "_variables",
-        "position",
-    )
-
     def __init__(  # noqa: PLR0917 - made in one place
         self,
         buffer: ReplayBuffer[T],

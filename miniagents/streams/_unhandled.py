@@ -56,8 +56,6 @@ class UnhandledErrors:
     Nested contexts share them, since the run that reads a stream of an inner context may fail with its error.
     """
 
-    __slots__ = ("_streams", "raised")
-
     def __init__(self) -> None:
         self._streams: dict[
             int, tuple[BaseException, set[FailedStream]]

@@ -165,8 +165,6 @@ class ScriptedModel:
         Hi 0.5
     """
 
-    __slots__ = ("_answers", "_delay", "_requests", "_then", "agent")
-
     agent: ModelAgent[...]
 
     def __init__(

@@ -31,8 +31,6 @@ class VirtualClock:
             itself count as quiet.
     """
 
-    __slots__ = ("_io_patience", "_now")
-
     def __init__(self, *, io_patience: float = 0.05) -> None:
         self._now = Now()
         self._io_patience = io_patience

@@ -43,8 +43,6 @@ def thaw_in_serializers(schema: CoreSchema, handler: GetCoreSchemaHandler) -> Co
 class _Walk:
     """One walk through a schema; it handles each definition once, however often it is referred to."""
 
-    __slots__ = ("_done", "_handler")
-
     def __init__(self, handler: GetCoreSchemaHandler) -> None:
         self._handler = handler
         self._done: set[str] = set()

@@ -61,8 +61,6 @@ class TextSplitter:
         (['Hello'], [SPLIT_END, 'Wor'], [SPLIT_END])
     """
 
-    __slots__ = ("_begun", "_buffer", "_delimiter", "_events", "_fence", "_in_block", "_marks", "_newlines")
-
     def __init__(self, delimiter: str = "\n\n", code_block_delimiter: str | None = "```") -> None:
         if not delimiter:
             raise ValueError("the delimiter is empty; give the text between two messages")

@@ -21,8 +21,6 @@ class Template:
             name (attributes, indexes, conversions, format specs, positions).
     """
 
-    __slots__ = ("_owner", "_parts", "source")
-
     def __init__(self, source: object, owner: str) -> None:
         if not isinstance(source, str):
             raise MessageValidationError(

@@ -29,8 +29,6 @@ class Around:
         TypeError: it cannot be called.
     """
 
-    __slots__ = ("function", "runs_elsewhere")
-
     def __init__(self, function: AnyFunction) -> None:
         check_around("around", function)
         self.function: AnyFunction = function

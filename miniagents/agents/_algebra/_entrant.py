@@ -35,8 +35,6 @@ class Entrant:
         error: its error, if it failed.
     """
 
-    __slots__ = ("_begun", "alias", "entry", "error", "replies")
-
     def __init__(self, agent: Operand, messages: MessageSequencePromise) -> None:
         self.alias = agent.alias
         self._begun = asyncio.get_running_loop().time()

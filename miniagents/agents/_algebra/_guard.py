@@ -114,8 +114,6 @@ class _Guarded:
         tripped: whether a check has stopped it.
     """
 
-    __slots__ = ("_after", "_during", "_hold", "_replacement", "_replies", "tripped")
-
     def __init__(self, guard: Guarding, replies: ReplayBuffer[MessagePromise[Message]]) -> None:
         self._during = _function_of(guard.during)
         self._after = _function_of(guard.after)
@@ -204,8 +202,6 @@ class _Waiting:
         seen: how many characters have come.
         shown: whether any content was shown.
     """
-
-    __slots__ = ("_hold", "parts", "seen", "shown")
 
     def __init__(self, hold: float) -> None:
         self._hold = hold

@@ -179,8 +179,6 @@ class Boundaries:
         False
     """
 
-    __slots__ = ("_known", "_steering")
-
     def __init__(self, sent: Sequence[Message]) -> None:
         self._steering = STEERING.get() or Steering()
         STEERING.set(None)  # tools, and what they call, take nothing

@@ -118,12 +118,6 @@ class Clock:
         replies: the buffer of its replies; not the promise, which would keep the messages going.
     """
 
-    __slots__ = (
-        *("_alias", "_ancestry", "_began", "_block", "_ended", "_input", "_limits", "_loop", "_paused_since"),
-        *("_signs", "_started", "_timer", "_tokens", "_waiting_since", "expired", "only_messages", "open"),
-        "replies",
-    )
-
     def __init__(self, limits: TimeLimits, alias: str) -> None:
         self._limits = limits
         self._alias = alias

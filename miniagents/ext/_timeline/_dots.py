@@ -28,8 +28,6 @@ class Dots:
         [(0.5, 1), (0.75, 1), (0.75, 1)]
     """
 
-    __slots__ = ("_bin", "_counts", "_times", "_zero")
-
     def __init__(self, zero: float = 0.0) -> None:
         self._zero = zero
         self._times = array("d")

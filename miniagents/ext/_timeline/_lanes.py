@@ -51,8 +51,6 @@ class Said:
         missing: how many were not.
     """
 
-    __slots__ = ("length", "missing", "pieces", "times")
-
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.times = array("d")

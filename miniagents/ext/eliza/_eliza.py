@@ -83,8 +83,6 @@ class Eliza:
         True
     """
 
-    __slots__ = ("_before", "_by_name", "_by_word", "_farewells", "_reflections", "_script", "start")
-
     def __init__(self, script: ElizaScript) -> None:
         self._script = script
         self._before = {word: tuple(line.split()) for word, line in script.before.items()}

@@ -35,8 +35,6 @@ class JobBudget:
         'spent'
     """
 
-    __slots__ = ("_amount", "_before", "_running", "highest_cost", "spent")
-
     def __init__(self, amount: Decimal | None, spent: Decimal | None = _NOTHING) -> None:
         self._amount = amount
         self._running = 0

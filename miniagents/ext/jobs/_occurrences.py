@@ -17,8 +17,6 @@ class Occurrences:
         [0, 0, 1]
     """
 
-    __slots__ = ("_counts", "_digests", "_mask", "_used")
-
     def __init__(self) -> None:
         self._used = 0
         self._make(_FIRST)

@@ -33,8 +33,6 @@ class RowClock:
         waiting: calls of models that wait until their limit lets them go.
     """
 
-    __slots__ = ("_counted", "_since", "_task", "expired", "last_sign", "waiting")
-
     def __init__(self, task: Task[None], now: float) -> None:
         self._task = task
         self._counted = 0.0

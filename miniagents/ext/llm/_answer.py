@@ -362,8 +362,6 @@ class AnswerAssembler:
 class _ToolCall:
     """The pieces of one tool call of the model."""
 
-    __slots__ = ("_arguments", "name")
-
     def __init__(self) -> None:
         self.name = ""
         self._arguments = SurrogateJoiner()

@@ -24,8 +24,6 @@ class AWSEventDecoder:
         WireError: from `feed`: a message is damaged, or larger than the limit.
     """
 
-    __slots__ = ("_held", "_left")
-
     def __init__(self) -> None:
         self._held = bytearray()
         self._left = MAX_STREAM

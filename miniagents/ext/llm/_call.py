@@ -272,8 +272,6 @@ class _Reading:
         over: whether these are the last parts.
     """
 
-    __slots__ = ("_clock", "_failure", "_usage_known", "answer", "began", "over", "parts", "source")
-
     def __init__(self, source: EventSource, answer: AnswerAssembler, clock: Clock) -> None:
         self.source = source
         self.answer = answer

@@ -126,8 +126,6 @@ class ChunkDecoder:
         [End()]
     """
 
-    __slots__ = ("_calls", "_cited", "_id", "_length_of_messages", "_pieces", "_thoughts")
-
     def __init__(self) -> None:
         self._id: str | None = None  # None: no event has named the answer yet
         self._calls = _Calls()
@@ -429,8 +427,6 @@ class _Begun:
 
 class _Calls:
     """Finds the call of each piece: some servers give no index or id, others all calls the same index."""
-
-    __slots__ = ("_by_id", "_by_place", "_events", "_last", "_next", "_taken")
 
     def __init__(self) -> None:
         self._taken: set[int] = set()  # the numbers of calls

@@ -34,8 +34,6 @@ class _Pieces(list[str]):
 class Thoughts:
     """Collects what the server of one answer needs back with the message."""
 
-    __slots__ = ("_kept", "_named", "_sound", "_thought", "_told")
-
     def __init__(self) -> None:
         self._kept: dict[str, object] = {}  # fields of the message
         self._told = ""  # what the reader has got of them

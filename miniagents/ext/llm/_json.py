@@ -236,8 +236,6 @@ class SurrogateJoiner:
         held: the half that waits for the next piece; empty if there is none.
     """
 
-    __slots__ = ("held",)
-
     def __init__(self) -> None:
         self.held = ""
 

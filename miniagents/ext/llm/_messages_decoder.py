@@ -70,8 +70,6 @@ class _Block:
         stopped: whether it has ended.
     """
 
-    __slots__ = ("call", "came", "fields", "kind", "number", "stopped")
-
     def __init__(self, number: int, kind: str, compared: Comparisons) -> None:
         self.number = number
         self.kind = kind

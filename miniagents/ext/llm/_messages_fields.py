@@ -110,8 +110,6 @@ def _shown(content: object) -> object:
 class Counts:
     """The numbers of one answer; a number that a later event does not have stays as it was."""
 
-    __slots__ = ("_told",)
-
     def __init__(self) -> None:
         self._told: dict[tuple[str, ...], int] = {}
 

@@ -72,8 +72,6 @@ def _begins(pieces: Sequence[str], whole: str) -> bool:
 class Comparisons:
     """Counts what is compared in an answer: a server can repeat a short whole, or the end of a long call."""
 
-    __slots__ = ("_left",)
-
     def __init__(self) -> None:
         self._left = _COMPARED
 
@@ -110,8 +108,6 @@ class CallPieces:
         name: of the tool; `""` while it is not known.
         rest: the other fields of its item, which the server needs back.
     """
-
-    __slots__ = ("_compared", "_first", "_item_id", "_number", "_pieces", "_told", "id", "name", "rest")
 
     def __init__(self, number: int, compared: Comparisons | None = None) -> None:
         self._number = number

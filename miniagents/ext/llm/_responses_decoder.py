@@ -92,8 +92,6 @@ class ResponsesDecoder:
         [Finish(reason='completed')]
     """
 
-    __slots__ = ("_ended", "_items", "_name", "_others", "_pieces", "_spoke", "_unsure")
-
     def __init__(self) -> None:
         self._items = Items()
         self._spoke = -1  # the number of the last item whose text the reader has got

@@ -27,8 +27,6 @@ class ContentPart:
         ended: whether an event has ended the part.
     """
 
-    __slots__ = ("ended", "number", "pieces")
-
     def __init__(self, number: int) -> None:
         self.number = number
         self.pieces: list[str] = []
@@ -173,8 +171,6 @@ class Item:
 
 class Items:
     """All items of one answer, in the order in which they began."""
-
-    __slots__ = ("_all", "_announced", "_by", "_compared", "_next", "_shared")
 
     def __init__(self) -> None:
         self._compared = Comparisons()

@@ -25,11 +25,6 @@ class TaggedThoughts:
         [Reasoning(text='Hm', ...), Reasoning(text='.', ...), Reasoning(text='', ...), 'It', ' rains.']
     """
 
-    __slots__ = (
-        *("_after", "_begin", "_decode", "_end", "_held"),
-        *("_index", "_inside", "_leading", "_opaque", "_space"),
-    )
-
     def __init__(self, decode: Decode, tag: str) -> None:
         self._decode = decode
         self._begin, self._end = f"<{tag}>", f"</{tag}>"

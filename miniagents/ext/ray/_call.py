@@ -380,8 +380,6 @@ class _Stream:
 class _Streamer:
     """What a message is written from; if it is dropped before that has begun, the worker is told."""
 
-    __slots__ = ("_begun", "_stream")
-
     def __init__(self, stream: _Stream) -> None:
         self._stream = stream
         self._begun = False

@@ -38,8 +38,6 @@ class _Reading:
         unsent: the last frame of its parts, as long as that has not been sent.
     """
 
-    __slots__ = ("_more", "credit", "sent", "task", "unsent")
-
     def __init__(self, credit: int) -> None:
         self.credit = credit
         self._more = asyncio.Event()

@@ -446,8 +446,6 @@ class FrameView:
         MessagePart(message=0, part='Hello')
     """
 
-    __slots__ = ("_asked", "_current", "_last", "_parts", "_reply")
-
     def __init__(self) -> None:
         self._asked: dict[str, Mapping[str, object]] = {}  # question -> what is shown of it
         self._parts: defaultdict[tuple[int, int], list[FramePart]] = defaultdict(list)

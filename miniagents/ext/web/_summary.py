@@ -38,8 +38,6 @@ class RunSummary:
         (Usage(input_tokens=7, output_tokens=3, ...), 'length')
     """
 
-    __slots__ = ("_before", "cut", "usage")
-
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.cut: Cut = ""
