@@ -1,4 +1,4 @@
-"""Operators for reactivex pipelines; each file has one operator.
+"""Operators for reactivex pipelines; each file has one, except for those of `_of_messages`.
 
 Each is an ordinary reactivex operator, and can be combined with ``reactivex.operators``. Unless its own
 docstring says otherwise:
@@ -22,19 +22,14 @@ Example:
 
 from miniagents.streams import Overflow, from_async, to_async_iter
 
-from ._as_messages import as_messages
 from ._chunk import chunk
-from ._errors_as_messages import errors_as_messages
-from ._flatten import flatten
-from ._join import join
 from ._map_agent import map_agent
 from ._map_async import map_async, switch_map_async
 from ._map_messages import map_messages
 from ._map_tokens import map_tokens
+from ._of_messages import as_messages, errors_as_messages, flatten, join, split, tokens
 from ._resolve import resolve
 from ._share_bounded import share_bounded
-from ._split import split
-from ._tokens import tokens
 from ._until import until
 
 __all__ = [
