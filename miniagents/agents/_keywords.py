@@ -7,11 +7,8 @@ from typing import Final, Self, cast, get_args
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
-from typing_extensions import ParamSpec
 
 from miniagents.values import FrozenMapping, freeze_data, refuse_changeable
-
-P = ParamSpec("P", default=[])
 
 
 @dataclass(frozen=True, slots=True)

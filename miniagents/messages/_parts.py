@@ -8,7 +8,7 @@ counts against the demand, as a token does, so a long thought waits for slow rea
 import asyncio
 import time
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeVar, cast
 
 from typing_extensions import override
 
@@ -33,9 +33,6 @@ from miniagents.values import (
     WithdrawnError,
     content_of,
 )
-
-Parts: TypeAlias = Stream[Part]
-"""All parts of a message, in order."""
 
 
 class PartBuffer(ReplayBuffer[str]):

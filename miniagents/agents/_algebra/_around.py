@@ -1,14 +1,12 @@
 """``a.around(function)``: a function of the user handles each call of an agent."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from miniagents.values import name_of
 
 from .._keywords import takes
-
-if TYPE_CHECKING:
-    from ._operands import Operand, ReplyContext
+from ._operands import Operand, ReplyContext
 
 # The public method is typed: the function gets an `InteractionContext`, and an agent of its own class.
 AnyFunction: TypeAlias = Callable[..., Awaitable[None]]
@@ -34,20 +32,20 @@ class Around:
         self.function: AnyFunction = function
         self.runs_elsewhere: bool = getattr(function, "runs_elsewhere", False) is True
 
-    def alias_around(self, part: "Operand") -> str:
+    def alias_around(self, part: Operand) -> str:
         """The alias of the agent, unchanged."""
         return part.alias
 
-    def description_around(self, part: "Operand") -> str:
+    def description_around(self, part: Operand) -> str:
         """The description of the agent, unchanged."""
         return part.description
 
-    def __call__(self, ctx: "ReplyContext", call: "Operand") -> Awaitable[None]:
+    def __call__(self, ctx: ReplyContext, call: Operand) -> Awaitable[None]:
         """Pass a call on to the function."""
         return handled(self.function, ctx, call)
 
 
-def handled(function: AnyFunction, ctx: "ReplyContext", call: "Operand") -> Awaitable[None]:
+def handled(function: AnyFunction, ctx: ReplyContext, call: Operand) -> Awaitable[None]:
     """Call a function that handles a call of an agent.
 
     Args:
