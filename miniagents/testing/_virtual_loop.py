@@ -16,7 +16,7 @@ import selectors
 import socket
 import stat
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
@@ -100,9 +100,9 @@ class Now:
     seconds: float = 0.0
 
 
-@dataclass(slots=True, eq=False)
-class VirtualSelector(selectors.BaseSelector):
-    """A real selector that waits in virtual time.
+@dataclass(eq=False)
+class VirtualSelector(selectors.DefaultSelector):
+    """A selector that waits in virtual time.
 
     Args:
         now: the clock that it advances.
@@ -118,24 +118,26 @@ class VirtualSelector(selectors.BaseSelector):
     _busy: Callable[[], bool]
     _stuck: Callable[[], NoReturn]
     _idle: Callable[[], bool]
-    _real: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector, init=False)
     # Threads wake the loop through it: the first file that is registered.
     _waker: int | None = field(default=None, init=False)
     _known: set[int] = field(default_factory=set[int], init=False)
 
+    def __post_init__(self) -> None:
+        super().__init__()
+
     @override
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for files, or let time pass."""
-        ready = self._real.select(0)
+        ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
         if self._idle():
             return []
-        watched = {key.fd for key in self._real.get_map().values()} - {self._waker}
+        watched = {key.fd for key in self.get_map().values()} - {self._waker}
         under_way = traffic(watched, self._known)
         if under_way.outside or self._busy():
             return self._wait(timeout)
-        if under_way.inside and (ready := self._real.select(self._patience)):
+        if under_way.inside and (ready := super().select(self._patience)):
             return ready
         if timeout is None:
             self._stuck()
@@ -144,35 +146,19 @@ class VirtualSelector(selectors.BaseSelector):
 
     def _wait(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         begun = time.monotonic()
-        ready = self._real.select(timeout)
+        ready = super().select(timeout)
         passed = time.monotonic() - begun
         self._now.seconds += passed if timeout is None or ready else max(passed, timeout)
         return ready
 
     @override
     def register(self, fileobj: File, events: int, data: object = None) -> selectors.SelectorKey:
-        key = self._real.register(fileobj, events, data)
+        key = super().register(fileobj, events, data)
         if self._waker is None:
             self._waker = key.fd
         else:
             self._known.add(key.fd)
         return key
-
-    @override
-    def unregister(self, fileobj: File) -> selectors.SelectorKey:
-        return self._real.unregister(fileobj)
-
-    @override
-    def modify(self, fileobj: File, events: int, data: object = None) -> selectors.SelectorKey:
-        return self._real.modify(fileobj, events, data)
-
-    @override
-    def get_map(self) -> Mapping[File, selectors.SelectorKey]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self._real.get_map()  # pyright: ignore[reportReturnType]  # the same type by another name
-
-    @override
-    def close(self) -> None:
-        self._real.close()
 
 
 _Started: TypeAlias = tuple[asyncio.SubprocessTransport, asyncio.SubprocessProtocol]
