@@ -36,6 +36,7 @@ from ._stores import (
     RunRecord,
     RunState,
     RunStore,
+    keep_asked,
 )
 from ._without_texts import without_texts
 
@@ -81,6 +82,7 @@ __all__ = [
     "encode_data",
     "error_data",
     "events_of_run",
+    "keep_asked",
     "limit",
     "model_limits",
     "open_questions",

@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from ._call_keys import CallKey, RecordedFunction
 from ._message_records import Json
-from ._stores import Event, JournalEntry, JournalError, Lease, RunPage, RunRecord, wall_time
+from ._stores import Event, JournalEntry, JournalError, Lease, RunPage, RunRecord, keep_asked, wall_time
 
 _FEW: Final = 1000  # runs that have ended, and calls
 
@@ -29,6 +29,19 @@ class _Kept:
     until: float = math.inf  # loop time after which it is forgotten, once it has ended
     waited: bool = False  # whether it was parked when it was left
     timer: asyncio.TimerHandle | None = None  # until it may be taken
+    asked: dict[str, list[Event]] = field(default_factory=dict[str, "list[Event]"])  # the open questions
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Add events."""
+        self.events += events
+        keep_asked(events, self._drop, self._keep)
+        self.more.set()
+
+    def _drop(self, question: str) -> None:
+        self.asked.pop(question, None)
+
+    def _keep(self, question: str, event: Event) -> None:
+        self.asked.setdefault(question, []).append(event)
 
 
 class MemoryJournal:
@@ -165,8 +178,10 @@ class MemoryJournal:
         head = lease.record
         if head.run in self._runs:
             raise JournalError.exists(head.run)
-        record = RunRecord(head.run, head.owner, head.topic, head.version, head.restart, began=time.time())
-        self._runs[head.run] = _Kept(record, list(events), lease)
+        known = (head.run, head.owner, head.topic, head.version, head.restart)
+        kept = _Kept(RunRecord(*known, began=time.time(), agent=head.agent), [], lease)
+        kept.add(events)
+        self._runs[head.run] = kept
 
     async def append(self, lease: Lease, events: Sequence[Event], /, *, hard: bool = False) -> None:
         """Keep events.
@@ -180,9 +195,7 @@ class MemoryJournal:
             JournalError: the run has ended, does not exist, or another task has taken it over.
         """
         del hard
-        kept = self._own(lease)
-        kept.events += events
-        kept.more.set()
+        self._own(lease).add(events)
 
     async def end(
         self, lease: Lease, events: Sequence[Event], /, *, how: str, keep: float | None = None
@@ -199,13 +212,12 @@ class MemoryJournal:
             JournalError: the run has ended, does not exist, or another task has taken it over.
         """
         kept = self._own(lease)
-        kept.events += events
+        kept.add(events)
         kept.record = replace(kept.record, state="ended", how=how)
         kept.until = math.inf if keep is None else _now() + keep
         kept.lease = kept.on_sent = None
         self._ended[lease.run] = kept
         self._due = min(self._due, kept.until)
-        kept.more.set()
         self._forget_old()
 
     async def leave(
@@ -231,11 +243,10 @@ class MemoryJournal:
             JournalError: the run has ended, does not exist, or another task has taken it over.
         """
         kept = self._own(lease)
-        kept.events += events
+        kept.add(events)
         kept.waited = wake_at is not None
         kept.record = replace(kept.record, state="parked", attempts=kept.record.attempts - (not counts))
         kept.lease = kept.on_sent = None
-        kept.more.set()
         if wake_at is None or len(kept.sent) > heard:
             self._free(kept)
         elif wake_at < math.inf:
@@ -260,7 +271,8 @@ class MemoryJournal:
             JournalError: the run does not exist.
         """
         kept = self._found(run)
-        return RunPage(self._record(kept), kept.events[after:], dict(kept.sent))
+        asked = [event for events in kept.asked.values() for event in events]
+        return RunPage(self._record(kept), kept.events[after:], dict(kept.sent), asked)
 
     async def follow(self, run: str, after: int = 0, /) -> AsyncGenerator[Sequence[Event]]:
         """Yield the events of a run behind a position, then new ones, until it has ended.

@@ -204,10 +204,17 @@ async def open_questions(
     """
     if run is None:
         return await _all_open(journal, owner, answered)
-    if owner is not None and not await journal.find(run=run, owner=owner, limit=1):
+    records = await journal.find(run=run, owner=owner, limit=1)
+    if not records:
         raise JournalError.unknown(run)
-    page = await journal.read(run)
-    known = _Known.of(run, page.record.version, page.events)
+    return await _open_of(journal, records[0], answered)
+
+
+async def _open_of(journal: RunStore, record: RunRecord, answered: bool) -> list[Question]:
+    """The open questions of a run."""
+    page, known = await _known_at(journal, record, 1)  # an event, so that a damaged log is not overlooked
+    if page.asked is None:
+        page, known = await _known_at(journal, record, record.last)
     if page.record.ended:
         return []
     sent = {_question_in(key): data for key, data in page.sent.items() if key not in known.refused}
@@ -223,7 +230,7 @@ async def _all_open(journal: RunStore, owner: str | None, answered: bool) -> lis
     questions: list[Question] = []
     for record in reversed(await journal.find(owner=owner, ended=False, limit=sys.maxsize)):
         try:
-            questions += await open_questions(journal, record.run, answered=answered)
+            questions += await _open_of(journal, record, answered)
         except JournalError as error:
             if error.reason is None:
                 raise
@@ -233,15 +240,22 @@ async def _all_open(journal: RunStore, owner: str | None, answered: bool) -> lis
 
 
 async def _look_up(journal: RunStore, run: str, question: str) -> tuple[RunPage, _Known]:
-    """Read the end of a log, as far back as to where a question was asked last: that has all of it."""
-    last, many = sum(each.last for each in await journal.find(run=run, limit=1)), _FEW
+    """Read what a log has of a question: if it is not open, as far back as to where it was asked last."""
+    records = await journal.find(run=run, limit=1)
+    if not records:
+        raise JournalError.unknown(run)
+    many = 1
     while True:
-        after = last - many
-        page = await journal.read(run, max(after, 0))
-        known = _Known.of(run, page.record.version, page.events)
-        if question in known.asked or after <= 0:
+        page, known = await _known_at(journal, records[0], many)
+        if question in known.asked or records[0].last <= many:
             return page, known
-        many *= _FURTHER
+        many = max(_FEW, many * _FURTHER)
+
+
+async def _known_at(journal: RunStore, record: RunRecord, many: int) -> tuple[RunPage, _Known]:
+    """Read the last events of a log, and what is open, wherever that is."""
+    page = await journal.read(record.run, max(record.last - many, 0))
+    return page, _Known.of(record.run, page.record.version, [*(page.asked or ()), *page.events])
 
 
 def _question_in(key: str) -> str:

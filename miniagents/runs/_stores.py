@@ -5,14 +5,14 @@
 A run has one writer, the process that began it or took it over, and any number of readers in any process. Its
 log is a list of events at the positions 1, 2, 3 and so on; what a store is given in one call, it keeps in one
 commit. An event is a JSON list: its kind, the number of a span (0 is the run itself, others are its calls),
-and data. A store does not look into them.
+and data. A store need not look into them.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Final, Literal, Protocol, Self, TypeAlias
 
 from miniagents.values import FrozenMapping, MiniAgentsError
 
@@ -31,6 +31,9 @@ Restart: TypeAlias = Literal["server", "program", "never"]
 
 RunState: TypeAlias = Literal["live", "left", "parked", "ended"]
 """A process works on it; the next process may take it; it waits for something to be sent; it has ended."""
+
+
+_OF_QUESTIONS: Final = frozenset({"question", "refused", "answer", "void"})
 
 
 class JournalError(MiniAgentsError):
@@ -127,7 +130,7 @@ def wall_time() -> float:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """The facts about a run that a journal keeps besides its events; to begin a run, the first five.
+    """What a journal knows of a run besides its events; to begin a run, the first five and `agent`.
 
     Attributes:
         run: its id.
@@ -142,7 +145,7 @@ class RunRecord:
         last: the position of its last event.
         began: when, in seconds since 1970.
         how: how it has ended; ``""`` before.
-        agent: the name of its agent; only `Runs(take_over=...)` is told it.
+        agent: the name of its agent; ``""`` if it has none, or the store does not keep it.
 
     Example:
         >>> RunRecord("7", owner="ada").ended
@@ -174,7 +177,7 @@ class Lease:
     No two are equal: who takes a run over gets a new one, and nothing more can be written with the old one.
 
     Attributes:
-        record: the facts about the run from before the lease; to begin a run, the first five.
+        record: the facts about the run from before the lease; to begin a run, what is known of it.
 
     Example:
         >>> Lease(RunRecord("7")) == Lease(RunRecord("7"))
@@ -197,6 +200,8 @@ class RunPage:
         record: the facts about the run.
         events: in order.
         sent: what was sent to the run (`RunStore.send`), by key, in this order.
+        asked: the events of the questions that are open, wherever they are in the log; None if the store does
+            not keep them apart: then the whole log is read for them.
 
     Example:
         >>> RunPage(RunRecord("7"), (["ended", 0, "finished", ""],)).sent
@@ -206,6 +211,37 @@ class RunPage:
     record: RunRecord
     events: Sequence[Event]
     sent: Mapping[str, Json] = FrozenMapping()
+    asked: Sequence[Event] | None = None
+
+
+def keep_asked(
+    events: Iterable[Event], drop: Callable[[str], object], keep: Callable[[str, Event], object]
+) -> None:
+    """Keep the events of the questions that are open, apart from the log.
+
+    Args:
+        events: that are added to the log.
+        drop: called with a question of which nothing is kept any more.
+        keep: called with a question and an event of it.
+
+    Example:
+        >>> asked = ["question", 0, "q", "question", {"text": "Why?"}, "", None]
+        >>> keep_asked([asked, ["void", 0, "q"]], lambda question: print("drop", question), print)
+        drop q
+        q ['question', 0, 'q', 'question', {'text': 'Why?'}, '', None]
+        drop q
+    """
+    for event in events:
+        if event[0] in _OF_QUESTIONS:
+            match event:
+                case ["refused", _, str(question), *_]:
+                    keep(question, event)
+                case [kind, _, str(question), *_]:
+                    drop(question)
+                    if kind == "question":  # asked again, all that is known of it follows
+                        keep(question, event)
+                case _:
+                    pass  # its texts were dropped
 
 
 class RunStore(Protocol):

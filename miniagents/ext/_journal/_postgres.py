@@ -24,18 +24,20 @@ from ._store import JournalInDatabase
 from ._tables import tables
 
 SCHEMA: Final = "miniagents"
-_VERSION: Final = 2
+_VERSION: Final = 3
 _NUMBER: Final = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
 _MOST: Final = 1 << 28  # events of a run: the key of a row is the number of the run times this, plus `last`
 _POSITION: Final = f"at & {_MOST - 1}"
 _OF_RUN: Final = f"at > id * {_MOST} AND at < (id + 1) * {_MOST}"
 _LAST: Final = f"coalesce((SELECT max(at) FROM events WHERE {_OF_RUN}) & {_MOST - 1}, 0)"  # noqa: S608 - constants
-_TABLES: Final = (
-    *tables(number=_NUMBER, count=_NUMBER, octets="BYTEA"),
+_FIRST, _TO_3 = tables(number=_NUMBER, count=_NUMBER, octets="BYTEA")
+_TO_2: Final = (
+    *_FIRST,
     (
         "CREATE TABLE events (at BIGINT PRIMARY KEY, first INTEGER NOT NULL, data BYTEA NOT NULL, "
         f"CHECK (first <= {_POSITION}))"
     ),
+    "INSERT INTO journal VALUES (2, NULL)",
 )
 _LOCK: Final = 0x6D696E6A  # "minj": of those that make the tables
 _ROWS: Final = "unnest(?::bigint[], ?::bigint[], ?::bytea[]) AS new (at, first, data)"
@@ -135,10 +137,14 @@ class PostgresDatabase(Database):
                     f"The database has no journal in the schema {self._schema}; give another address."
                 )
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"')
-            for statement in _TABLES:
+            for statement in _TO_2:
                 connection.execute(statement)
-            connection.execute("INSERT INTO journal VALUES (%s, NULL)", (_VERSION,))
         version = connection.execute("SELECT max(version) FROM journal").fetchone()
+        if version == (_VERSION - 1,):
+            for statement in _TO_3:
+                connection.execute(statement)
+            connection.execute("UPDATE journal SET version = %s", (_VERSION,))
+            version = (_VERSION,)
         connection.execute("COMMIT")
         if version != (_VERSION,):
             self.close()

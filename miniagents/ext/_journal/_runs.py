@@ -17,7 +17,17 @@ from itertools import product
 from typing import ClassVar, Final, TypeAlias, cast
 from uuid import uuid4
 
-from miniagents.runs import Event, JournalError, Json, Lease, Restart, RunPage, RunRecord, RunState
+from miniagents.runs import (
+    Event,
+    JournalError,
+    Json,
+    Lease,
+    Restart,
+    RunPage,
+    RunRecord,
+    RunState,
+    keep_asked,
+)
 
 from ._calls import CallTables
 from ._codec import Batch, Codec, events_of
@@ -41,7 +51,8 @@ _AGAIN: Final = 1.0  # seconds between two tries to let go of a run
 _TIDY: Final = 10.0  # seconds
 _PURGED: Final = 100  # runs at once, so that others need not wait long
 _RECORD: Final = (
-    "SELECT id, run, owner, topic, version, restart, server, attempts, last, began, ended, how FROM runs "
+    "SELECT id, run, owner, topic, version, restart, server, attempts, last, began, ended, how, "
+    "coalesce(agent, '') FROM runs "
 )
 _PARKED: Final = "parked"  # the server of a run that waits for something to be sent
 _WAITS: Final = f"server = '{_PARKED}' AND ended IS NULL"
@@ -298,10 +309,10 @@ class RunTables:
         self._register()
         now = self._clock()
         self._remove(self._numbers("run = ? AND until <= ?", head.run, now))  # it is no longer kept
-        values = (head.run, head.owner, head.topic, head.version, head.restart, self._server, now)
+        values = (head.run, head.owner, head.topic, head.version, head.restart, self._server, now, head.agent)
         made = self._database.execute(
-            "INSERT INTO runs (run, owner, topic, version, restart, server, began, attempts, last, how) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, 1, 0, '') ON CONFLICT DO NOTHING",
+            "INSERT INTO runs (run, owner, topic, version, restart, server, began, agent, attempts, last, "
+            "how) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 0, '') ON CONFLICT DO NOTHING",
             values,
         )
         if not made.rowcount:
@@ -330,6 +341,16 @@ class RunTables:
                 "INSERT INTO text_uses (run, digest) VALUES (?, ?) ON CONFLICT DO NOTHING",
                 (own.number, digest),
             )
+        keep_asked(batch.events, partial(self._drop_asked, own.number), partial(self._keep_asked, own.number))
+
+    def _drop_asked(self, number: int, question: str) -> None:
+        self._database.execute("DELETE FROM asked WHERE run = ? AND question = ?", (number, question))
+
+    def _keep_asked(self, number: int, question: str, event: Event) -> None:
+        data = self._codec.row(number, 0, 0, self._codec.batch_of([event]).body)
+        self._database.execute(
+            "INSERT INTO asked (run, question, data) VALUES (?, ?, ?)", (number, question, data)
+        )
 
     def _owned(self, lease: Lease) -> OwnRun:
         own = self._own.get(lease.run)
@@ -586,7 +607,7 @@ class RunTables:
             self._database.execute("DELETE FROM runs WHERE id = ?", (number,))
 
     def _remove_texts(self, number: int) -> None:
-        """Remove the long texts of a run, and what was sent to it."""
+        """Remove the long texts of a run, what was sent to it, and its open questions."""
         texts = self._all("SELECT digest FROM text_uses WHERE run = ?", number)
         self._database.execute("DELETE FROM text_uses WHERE run = ?", (number,))
         for (digest,) in texts:
@@ -596,7 +617,8 @@ class RunTables:
                 "WHERE text_uses.digest = texts.digest)",
                 (digest,),
             )
-        self._database.execute("DELETE FROM inbox WHERE run = ?", (number,))
+        for table in ("inbox", "asked"):
+            self._database.execute(f"DELETE FROM {table} WHERE run = ?", (number,))  # noqa: S608
 
     def _drop_texts(self, numbers: Collection[int]) -> None:
         """Keep of runs that have ended what happened when, without texts."""
@@ -641,7 +663,9 @@ class RunTables:
                 raise JournalError.unknown(run)
             number = self._number(run)
             try:
-                return RunPage(found[0], self._events(number, after, found[0].last), self._inbox(number))
+                asked = self._asked(number)
+                events = self._events(number, after, found[0].last)
+                return RunPage(found[0], events, self._inbox(number), asked)
             except (ValueError, RecursionError) as error:
                 if not self._numbers("id = ?", number):
                     raise JournalError.unknown(run) from None  # it was deleted while it was read
@@ -682,6 +706,20 @@ class RunTables:
         )
         return self._codec.texts(cast("bytes", data) for (data,) in found)
 
+    def _asked(self, number: int) -> list[Event] | None:
+        """Return the events of the open questions of a run; None if only its log has them all."""
+        rows = self._all(
+            "SELECT a.data FROM runs AS r LEFT JOIN asked AS a ON a.run = r.id "
+            "WHERE r.id = ? AND r.agent IS NOT NULL ORDER BY a.rowid",
+            number,
+        )
+        kept = [cast("bytes", data) for (data,) in rows if data is not None]
+        try:
+            bodies = [self._codec.body(number, 0, 0, data) for data in kept]
+            return events_of(bodies, self._texts) if rows else None
+        except ValueError:  # they are damaged
+            return None
+
     def follow(self, run: str, after: int, follower: Follower) -> RunPage:
         """Return the events of a run behind a position; the follower gets those that come."""
         page = self.read(run, after)
@@ -719,8 +757,8 @@ class RunTables:
     def _find(self, where: str, *values: object) -> list[RunRecord]:
         found: dict[int, RunRecord] = {}
         live: list[int] = []
-        for number, run, owner, topic, version, restart, server, attempts, last, began, ended, how in cast(
-            "list[tuple[int, str, str, str, str, Restart, str, int, int, float, float | None, str]]",
+        for number, run, owner, topic, version, restart, server, tries, last, at, ended, how, agent in cast(
+            "list[tuple[int, str, str, str, str, Restart, str, int, int, float, float | None, str, str]]",
             self._all(f"{_RECORD} WHERE {where}", *values),
         ):
             state: RunState = "live" if server else "left"
@@ -728,7 +766,8 @@ class RunTables:
                 state = "ended"
             elif server == _PARKED:
                 state = "parked"
-            found[number] = RunRecord(run, owner, topic, version, restart, state, attempts, last, began, how)
+            known = (run, owner, topic, version, restart, state, tries, last, at, how, agent)
+            found[number] = RunRecord(*known)
             own = self._own.get(run)
             if own is not None and own.number == number and server != self._server:
                 self._lose()  # this process was suspended, and reads before it has tried to write

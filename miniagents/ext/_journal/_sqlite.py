@@ -34,12 +34,10 @@ from ._sqlite_runs import EVENT_TABLES, SQLiteRuns
 from ._store import JournalInDatabase
 from ._tables import IDLE_RUNS, tables
 
-_TABLES: Final = (
-    *tables(number="INTEGER PRIMARY KEY AUTOINCREMENT", count="INTEGER PRIMARY KEY", octets="BLOB"),
-    *EVENT_TABLES,
-)
+_FIRST, _TO_4 = tables(number="INTEGER PRIMARY KEY AUTOINCREMENT", count="INTEGER PRIMARY KEY", octets="BLOB")
 _TO_3: Final = (
-    *_TABLES,
+    *_FIRST,
+    *EVENT_TABLES,
     "INSERT INTO journal VALUES (1, x'')",
     "INSERT INTO calls SELECT number, key, run, n, name, version, at, used, failed, asked, output FROM call",
     "INSERT INTO functions SELECT name, version, function, source FROM function",
@@ -49,10 +47,11 @@ _TO_3: Final = (
 )
 _FORM: Final = DatabaseForm(
     0x6D696E6A,  # "minj", which identifies a journal
-    3,
-    (*_TABLES, "INSERT INTO journal VALUES (1, NULL)"),
-    upgrades=((), _TO_3),
+    4,
+    (*_FIRST, *EVENT_TABLES, *_TO_4, "INSERT INTO journal VALUES (1, NULL)"),
+    upgrades=((), _TO_3, _TO_4),
 )
+_RUNS_SINCE: Final = 3  # the version of a file that has runs
 _PATIENCE: Final = 30.0  # seconds that another process may hold the file
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _OF_ALL: Final = ("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_READONLY", "SQLITE_CANTOPEN")
@@ -240,7 +239,7 @@ def _page(path: Path, statement: str, last: int) -> list[tuple[object, ...]]:
         with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as connection:
             if number_of(connection, "application_id") != _FORM.application:
                 raise JournalError(f"{path} is not a journal; give the path of one.")
-            if number_of(connection, "user_version") < _FORM.version:
+            if number_of(connection, "user_version") < _RUNS_SINCE:
                 statement = statement.replace("scope", "run AS scope").replace("FROM calls", "FROM call")
             elif connection.execute("SELECT secret > x'' FROM journal").fetchone() == (1,):
                 raise JournalError(f"The journal {path} is sealed; open it with its seal= and unseal=.")

@@ -1,6 +1,6 @@
 """The tables of a journal, in SQLite and in Postgres."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
 IDLE_RUNS: Final = (
@@ -51,15 +51,26 @@ _TABLES: Final = (
         "UNIQUE (key, scope, n))"
     ),
 )
+_ASKED: Final = (
+    "ALTER TABLE runs ADD COLUMN agent TEXT",  # NULL: an earlier version has begun the run
+    "CREATE TABLE asked (rowid {count}, run BIGINT NOT NULL, question TEXT NOT NULL, data {bytes} NOT NULL)",
+    "CREATE INDEX asked_of ON asked (run, question)",
+)
 
 
-def tables(*, number: str, count: str, octets: str) -> Iterator[str]:
-    """Yield the statements that make the tables, but those of the events of runs.
+def tables(*, number: str, count: str, octets: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the statements that make the tables, but those of the events of runs.
 
     Args:
         number: the type of a key that the database counts up, and never uses twice.
         count: the type of one that may be used twice.
         octets: the type of bytes.
+
+    Returns:
+        Those of a first form, and those that lead from it to that of this version.
     """
-    for statement in _TABLES:
-        yield statement.format(number=number, count=count, bytes=octets)
+
+    def written(statements: Iterable[str]) -> tuple[str, ...]:
+        return tuple(each.format(number=number, count=count, bytes=octets) for each in statements)
+
+    return written(_TABLES), written(_ASKED)

@@ -29,7 +29,6 @@ from ..journal import (
     Lease,
     MemoryJournal,
     Question,
-    RunPage,
     RunRecord,
     RunStore,
     answer_question,
@@ -197,7 +196,7 @@ class Runs:
         keywords = keywords or {}
         found.bind(**keywords)  # what does not fit is refused before the run begins
         request = RunRequest(agent, tuple(await MessageSequencePromise[Message](messages)), keywords)
-        head = RunRecord(_new_id(), owner, topic, self._version, self._restart)
+        head = RunRecord(_new_id(), owner, topic, self._version, self._restart, agent=agent)
         live = await self._begin(head, request)
         self._answer(live, head, request)
         return head.run
@@ -416,7 +415,7 @@ class Runs:
         record, live = await self.find(run, owner=owner), self._live.get(run)
         if record is None:
             raise no_run()
-        if not (self._listens(await self._journal.read(run)) if live is None else live.listens):
+        if not (await self._listens(record) if live is None else live.listens):
             sentence = "The agent of this run takes nothing while it works; only agent.interactive() does."
             raise RequestError(sentence, 409, code="not_interactive")
         is_over = record.ended or not (live is None or live.log.dialogs.open)
@@ -428,12 +427,15 @@ class Runs:
         if is_over:
             raise RequestError("This run is over; begin another one.", 409, code="run_over")
 
-    def _listens(self, page: RunPage) -> bool:
-        match page.events[:1]:
-            case [["began", _, {"agent": str(agent)}]] if agent in self._agents:
-                return _is_interactive(self._agents[agent])
-            case _:
-                return False
+    async def _listens(self, record: RunRecord) -> bool:
+        name = record.agent
+        if not name:  # its store does not keep it, or an earlier version has begun the run
+            match (await self._journal.read(record.run)).events[:1]:
+                case [["began", _, {"agent": str(name)}]]:
+                    pass
+                case _:
+                    return False
+        return name in self._agents and _is_interactive(self._agents[name])
 
     async def send_event(self, name: str, value: object = None, *, expires: float = 86_400.0) -> None:
         """Say that something has happened for which a run waits (`wait_for_event`), or will wait.
@@ -526,6 +528,9 @@ class Runs:
         Raises:
             MiniAgentsError: these runs are open in another context, or the journal cannot be read.
         """
+        for found in await self.questions(run, owner=None, answered=True):
+            if found.id == question:
+                return found
         for each in await self._frames_so_far(run, None):
             if isinstance(each, QuestionAsked) and each.question == question:
                 return Question(run, question, each.kind, each.shown, each.digest, each.due)

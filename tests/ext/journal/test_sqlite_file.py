@@ -13,7 +13,15 @@ import pytest
 
 from miniagents import MiniAgents
 from miniagents.ext._journal import _runs, _sqlite
-from miniagents.ext.journal import Event, Journal, JournalError, Lease, RunRecord, recorded
+from miniagents.ext.journal import (
+    Event,
+    Journal,
+    JournalError,
+    Lease,
+    RunRecord,
+    open_questions,
+    recorded,
+)
 from miniagents.testing import scripted_model
 
 OLD: Final = Path(__file__).with_name("version_0_2_0.sql")
@@ -85,6 +93,17 @@ async def test_one_damaged_run(path: Path) -> None:
         await journal.end(lease, [], how="failed")
         with pytest.raises(JournalError, match="'a'"):
             _ = [each async for each in journal.follow("a")]
+
+
+async def test_damaged_questions(path: Path) -> None:
+    """Open questions are found in the log if what is kept of them apart from it is damaged."""
+    async with Journal(path) as journal:
+        asked: Event = ["question", 0, "q", "question", {"text": "?"}, "", None]
+        await journal.begin(Lease(RunRecord("a")), [asked, *events(3)])
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE asked SET data = x'5b5d01020304'")
+            connection.commit()
+        assert ["q"] == [each.id for each in await open_questions(journal, "a")]
 
 
 async def test_lost_rows(path: Path) -> None:

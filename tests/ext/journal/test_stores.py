@@ -180,6 +180,22 @@ class TestRuns:
             known = RunRecord("r", "ada", "chat", "2", "server", "ended", 1, 4, record.began, "finished")
             assert (known, known) == (record, (await store.read("r")).record)
 
+    async def test_open_questions(self, make: Make) -> None:
+        """A page has what is known of open questions, wherever that is, if the store keeps it apart."""
+        asked: dict[str, Event] = {q: ["question", 0, q, "question", {"text": q}, "", None] for q in "abcd"}
+        refused: dict[str, Event] = {q: ["refused", 0, q, f"answer:{q}:1", "no"] for q in "ad"}
+        async with make() as store:
+            await store.begin(lease := Lease(RunRecord("r", agent="guide")), [EVENTS[0], *asked.values()])
+            await store.append(lease, [["void", 0, "d"], refused["a"], ["answer", 0, "b", {"value": 1}]])
+            await store.append(lease, [*EVENTS, asked["d"], refused["d"]])
+            page = await store.read("r", 12)
+            assert [refused["d"]] == [*page.events]
+            wanted = [asked["a"], refused["a"], asked["c"], asked["d"], refused["d"]]
+            assert page.asked is None or sorted(wanted, key=str) == sorted(page.asked, key=str)
+            assert page.record.agent in {"", "guide"}
+            await store.end(lease, [["void", 0, q] for q in "acd"], how="finished")
+            assert not (await store.read("r", 12)).asked
+
     async def test_reasons(self, make: Make) -> None:
         """An id is used once; nothing is added to a run that has ended, was deleted, or never was."""
         async with make() as store:
