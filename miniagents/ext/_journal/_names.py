@@ -5,7 +5,7 @@ from pathlib import Path
 from miniagents.runs import JournalError
 
 from ._codec import Keep
-from ._postgres import SCHEMA, PostgresDatabase, PostgresJournal
+from ._postgres import PostgresJournal
 from ._sqlite import Journal
 
 
@@ -37,8 +37,6 @@ def open_journal(place: str | Path, *, keep: Keep = "hash", create: bool = True)
             f"A journal is a file, or has an address that begins with postgresql://, not {kind}://."
         )
     try:
-        if not create:
-            PostgresDatabase(str(place), SCHEMA, lease=1.0, create=False).close()
-        return PostgresJournal(str(place), keep=keep)
+        return PostgresJournal(str(place), keep=keep, create=create)
     except ModuleNotFoundError as error:
         raise JournalError(str(error)) from None

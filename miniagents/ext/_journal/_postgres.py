@@ -376,11 +376,12 @@ class PostgresJournal(JournalInDatabase):
 
     Args:
         dsn: where the server is, such as ``postgresql://user@host/database``.
-        schema: has the tables. It is made if it does not exist.
+        schema: has the tables.
         keep, content: of messages: ``"hash"`` or ``"text"``; of runs: ``"keep"``, ``"run"`` or ``"off"``.
         lease: seconds without a sign of life after which other processes take over runs.
         seal, unseal: make and undo what is written of data, such as an encryption. Ids, owners, topics,
             versions, names and times are not sealed.
+        create: whether the schema is made if it does not exist.
 
     Raises:
         JournalError: the server cannot be reached, or the schema cannot be used.
@@ -402,9 +403,10 @@ class PostgresJournal(JournalInDatabase):
         lease: float = 3.0,
         seal: Hook | None = None,
         unseal: Hook | None = None,
+        create: bool = True,
     ) -> None:
         codec = Codec(keep, content, seal, unseal)
         if not schema.isidentifier():
             raise JournalError(f"{schema!r} is no name of a schema; give letters, digits and underscores.")
-        connect = partial(PostgresDatabase, dsn, schema, lease)
+        connect = partial(PostgresDatabase, dsn, schema, lease, create=create)
         super().__init__(connect, PostgresRuns, codec, lease=lease)

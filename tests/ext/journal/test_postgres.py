@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import cast
 from uuid import uuid4
@@ -10,7 +10,15 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from miniagents.ext.journal import Event, Journal, JournalError, Lease, PostgresJournal, RunRecord
+from miniagents.ext.journal import (
+    Event,
+    Journal,
+    JournalError,
+    Lease,
+    PostgresJournal,
+    RunRecord,
+    open_journal,
+)
 from tests.support.postgres import postgres_server
 
 pytestmark = pytest.mark.gate("starts a server")
@@ -135,6 +143,22 @@ async def test_wrong_places(server: str, tmp_path: Path) -> None:
         with pytest.raises(JournalError, match=why) as caught:
             await asyncio.to_thread(PostgresJournal, dsn, schema=name)
         assert "secret-word" not in str(caught.value)
+
+
+async def test_a_journal_that_must_be_there(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that is opened only if it is there connects to the server once."""
+    connected: list[object] = []
+    connect = psycopg.connect
+
+    def counting(*arguments: str, **options: object) -> object:
+        connected.append(options)
+        return cast("Callable[..., object]", connect)(*arguments, **options)
+
+    PostgresJournal(server).close()
+    monkeypatch.setattr(psycopg, "connect", counting)
+    with open_journal(server, create=False) as journal:
+        assert isinstance(journal, PostgresJournal)
+    assert 1 == len(connected)
 
 
 async def test_as_a_file(server: str, tmp_path: Path) -> None:
