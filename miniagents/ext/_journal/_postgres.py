@@ -259,6 +259,7 @@ class PostgresRuns(RunTables):
 
     pause = 0.1  # each look is a query
     packs = False
+    locks = "FOR UPDATE"
     if_there = "(digest) DO UPDATE SET digest = excluded.digest"  # which waits for those that delete it
     _step_by_step = False
 

@@ -74,7 +74,7 @@ class OwnRun:
         abandoned: monotonic time at which this process lets go of it, as it could not write that its work has
             ended.
         listener: gets what is sent to the run, in its event loop.
-        heard: the keys of what it got.
+        heard: the number of the last thing that it got: those of a run are in the order of their commits.
     """
 
     lease: Lease
@@ -84,7 +84,7 @@ class OwnRun:
     size: int = 0
     abandoned: float = math.inf
     listener: tuple[AbstractEventLoop, Sent] | None = None
-    heard: set[str] = field(default_factory=set[str])
+    heard: int = 0
 
 
 @dataclass(slots=True)
@@ -142,6 +142,9 @@ class RunTables:
 
     by_version: ClassVar[str] = ""
     """Has the database find idle runs by their version, where it does not do so by itself."""
+
+    locks: ClassVar[str] = ""
+    """Has those wait that send something to a run just now, where it does not do so by itself."""
 
     if_there: ClassVar[str] = "DO NOTHING"
     """What is done about a text that is kept already."""
@@ -550,8 +553,8 @@ class RunTables:
     def send(self, run: str, key: str, data: bytes) -> None:
         """Keep something for the writer of a run."""
         sent = self._database.execute(
-            "INSERT INTO inbox (run, key, data) SELECT id, ?, ? FROM runs WHERE run = ? AND ended IS NULL "
-            "ON CONFLICT DO NOTHING",
+            "INSERT INTO inbox (run, key, data) SELECT id, ?, ? FROM runs WHERE run = ? AND ended IS NULL "  # noqa: S608
+            f"{self.locks} ON CONFLICT DO NOTHING",
             (key, data, run),
         )
         if not sent.rowcount:
@@ -788,19 +791,24 @@ class RunTables:
     def listen(self, lease: Lease, loop: AbstractEventLoop, on_sent: Sent) -> None:
         """Have a function called with what is sent to a run of this process."""
         own = self._owned(lease)
-        own.listener, own.heard = (loop, on_sent), set()
+        own.listener, own.heard = (loop, on_sent), 0
         self._hear()
         self._poll_at = 0.0
 
     def _hear(self) -> None:
-        """Pass on what was sent to the runs of this process; one query for all of them."""
-        query = "SELECT i.run, i.key, i.data FROM runs AS r JOIN inbox AS i ON i.run = r.id "
-        found = self._all(f"{query} WHERE r.server = ? AND r.ended IS NULL ORDER BY i.rowid", self._server)
-        own = {each.number: each for each in self._own.values()} if found else {}
-        for number, key, data in cast("list[tuple[int, str, bytes]]", found):
-            its = own.get(number)
-            if its is not None and its.listener is not None and key not in its.heard:
-                its.heard.add(key)
+        """Pass on what was sent to the runs of this process since they heard last; one query for all."""
+        own = {each.number: each for each in self._own.values() if each.listener is not None}
+        if not own:
+            return
+        heard = ", ".join(f"({number}, {each.heard})" for number, each in own.items())
+        found = self._all(
+            f"SELECT i.rowid, i.run, i.key, i.data FROM (VALUES {heard}) AS those CROSS JOIN inbox AS i "  # noqa: S608
+            "WHERE i.run = those.column1 AND i.rowid > those.column2 ORDER BY i.rowid"
+        )
+        for at, number, key, data in cast("list[tuple[int, int, str, bytes]]", found):
+            its = own[number]
+            its.heard = at
+            if its.listener is not None:
                 loop, on_sent = its.listener
                 self._mail.post(loop, partial(on_sent, key, self._codec.sent(data)))
 

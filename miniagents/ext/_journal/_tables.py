@@ -51,10 +51,11 @@ _TABLES: Final = (
         "UNIQUE (key, scope, n))"
     ),
 )
-_ASKED: Final = (
+_LATER: Final = (
     "ALTER TABLE runs ADD COLUMN agent TEXT",  # NULL: an earlier version has begun the run
     "CREATE TABLE asked (rowid {count}, run BIGINT NOT NULL, question TEXT NOT NULL, data {bytes} NOT NULL)",
     "CREATE INDEX asked_of ON asked (run, question)",
+    "CREATE INDEX inbox_of ON inbox (run, rowid)",
 )
 
 
@@ -73,4 +74,4 @@ def tables(*, number: str, count: str, octets: str) -> tuple[tuple[str, ...], tu
     def written(statements: Iterable[str]) -> tuple[str, ...]:
         return tuple(each.format(number=number, count=count, bytes=octets) for each in statements)
 
-    return written(_TABLES), written(_ASKED)
+    return written(_TABLES), written(_LATER)

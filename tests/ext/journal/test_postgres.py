@@ -1,8 +1,10 @@
 """What only a server can do: lose its connections, and restart."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Generator
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import cast
 from uuid import uuid4
@@ -10,6 +12,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from miniagents.ext._journal._postgres import PostgresDatabase
 from miniagents.ext.journal import (
     Event,
     Journal,
@@ -159,6 +162,38 @@ async def test_a_journal_that_must_be_there(server: str, monkeypatch: pytest.Mon
     with open_journal(server, create=False) as journal:
         assert isinstance(journal, PostgresJournal)
     assert 1 == len(connected)
+
+
+async def test_two_senders_at_once(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what two servers send to a run at once, both is heard, also if one takes long for its commit."""
+    inserted, go_on = asyncio.Event(), threading.Event()
+    loop, execute = asyncio.get_running_loop(), PostgresDatabase.execute
+
+    def slow(self: PostgresDatabase, statement: str, values: tuple[object, ...] = ()) -> object:
+        found = execute(self, statement, values)
+        if statement.startswith("INSERT INTO inbox") and "first" in values:
+            loop.call_soon_threadsafe(inserted.set)
+            go_on.wait(10)
+        return found
+
+    monkeypatch.setattr(PostgresDatabase, "execute", slow)
+    schema, heard = f"t{uuid4().hex}", asyncio.Queue[str]()
+    async with AsyncExitStack() as stack, asyncio.timeout(20):
+        writer, first, second = [
+            await stack.enter_async_context(PostgresJournal(server, schema=schema, lease=30.0))
+            for _ in range(3)
+        ]
+        await writer.begin(lease := Lease(RunRecord("r")), [])
+        writer.listen(lease, lambda key, _: heard.put_nowait(key))
+        sending = [asyncio.create_task(first.send("r", "first", 1))]
+        await inserted.wait()
+        sending.append(asyncio.create_task(second.send("r", "second", 2)))
+        with suppress(TimeoutError):  # as it should: it waits for the first
+            async with asyncio.timeout(0.5):
+                await heard.get()
+        go_on.set()
+        await asyncio.gather(*sending)
+        assert ["first", "second"] == [await heard.get() for _ in sending]
 
 
 async def test_as_a_file(server: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -116,6 +117,35 @@ async def test_an_answer_among_many_runs(tmp_path: Path, monkeypatch: pytest.Mon
             await all_heard.wait()
         assert [("answer", {"value": 1})] * 2 == heard
         assert 45 > len(statements)
+
+
+async def test_a_word_after_many_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said to a run reads nothing of what was said before to the runs of its process."""
+    rows: list[object] = []
+    execute = SQLiteDatabase.execute
+
+    def counting(self: SQLiteDatabase, statement: str, values: tuple[object, ...] = ()) -> object:
+        found = execute(self, statement, values)
+        if not statement.startswith("SELECT"):
+            return found
+        read = found.fetchall()
+        rows.extend(read)
+        return SimpleNamespace(fetchall=lambda: read, fetchone=lambda: next(iter(read), None))
+
+    with Journal(tmp_path / "runs.journal") as journal:
+        heard: asyncio.Queue[str] = asyncio.Queue()
+        for number in range(10):
+            await journal.begin(lease := Lease(RunRecord(str(number))), [["began", 0, None]])
+            journal.listen(lease, lambda key, _: heard.put_nowait(key))
+        keys = [f"say:{number}" for number in range(1_000)]
+        await asyncio.gather(*(journal.send(key[-1], key, {"text": "Paris"}) for key in keys))
+        async with asyncio.timeout(10):
+            assert set(keys) == {await heard.get() for _ in keys}
+            monkeypatch.setattr(SQLiteDatabase, "execute", counting)
+            await journal.send("7", "say:last", {"text": "Texas"})
+            assert "say:last" == await heard.get()
+        assert 200 > len(rows)
+        assert heard.empty()
 
 
 @pytest.mark.parametrize("waiting", [False, True])
