@@ -12,6 +12,7 @@ The two classes are in one module because each refers to the other: the context 
 (``ctx.this_agent``), and an agent's handlers and wrappers get a context.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
@@ -290,6 +291,13 @@ class MiniAgent(Generic[In, Out, P]):
     def run_kind(self) -> RunKind:
         """The kind of its runs, for observers: ``"agent"``, or ``"model"`` if it calls a model itself."""
         return "agent"
+
+    @property
+    def _asks_model(self) -> bool:
+        """Whether what a context puts around the calls of models is around its runs."""
+        if self._wrapped is not None and isinstance(self._wrapped[1], Around) and self._wrapped[1].stands_in:
+            return self._wrapped[0]._asks_model  # noqa: SLF001 - same class
+        return self.run_kind == "model"
 
     @property
     def takes(self) -> tuple[type[Message], ...] | None:
@@ -807,6 +815,8 @@ class MiniAgent(Generic[In, Out, P]):
     def _wrapped_in(self, wrapper: Wrapper) -> Self:
         """Return a copy of this agent with ``wrapper`` around its runs."""
         inner = self._variant(errors_as_messages=False)
+        if isinstance(wrapper, Around) and wrapper.stands_in:
+            inner._around_done = sys.maxsize  # noqa: SLF001 - same class
         part = cast("Operand", self)
         outer = self._variant(alias=wrapper.alias_around(part), description=wrapper.description_around(part))
         outer._wrapped = (inner, wrapper)  # noqa: SLF001 - same class
@@ -953,7 +963,7 @@ class MiniAgent(Generic[In, Out, P]):
     ) -> MessageSequencePromise[Out]:
         classes = self._classes
         around = context.around_runs if isinstance(context, MiniAgents) else ()
-        if around and isinstance(context, MiniAgents) and self.run_kind != "model":
+        if around and isinstance(context, MiniAgents) and not self._asks_model:
             around = context.around_agents
         function = around[self._around_done] if self._around_done < len(around) else None
         if function is None and self._wrapped is not None and not isinstance(self._wrapped[1], Around):

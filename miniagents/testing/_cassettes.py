@@ -8,11 +8,11 @@ import difflib
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Final, Literal, Never, Self, TypeAlias, TypeVar, cast
+from typing import ClassVar, Final, Literal, Never, Self, TypeAlias, TypeVar, cast
 
 from miniagents.agents import InteractionContext, MiniAgent
 from miniagents.messages import Message, MessagePromise
@@ -31,6 +31,7 @@ from miniagents.runs import (
 from miniagents.values import MiniAgentsError, Part
 
 A = TypeVar("A", bound=MiniAgent[Never, Message, ...])
+AnyAgent: TypeAlias = MiniAgent[Message, Message, ...]
 
 CassetteMode: TypeAlias = Literal["replay", "record", "rewrite"]
 """``"replay"`` calls no model; ``"record"`` records missing calls; ``"rewrite"`` records all calls anew."""
@@ -220,7 +221,7 @@ class Cassette:
         Args:
             agent: a model, or any other agent; its replies are recorded.
         """
-        return agent.around(self._around)
+        return agent.around(_CassetteCalls(self._around))
 
     def check(self) -> None:
         """Check that all recorded calls were made; if none was made in the other modes, write that.
@@ -256,7 +257,7 @@ class Cassette:
             self._calls = [] if fresh else read_calls(self._path)
         return self._calls
 
-    async def _around(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
+    async def _around(self, ctx: InteractionContext, call: AnyAgent) -> None:
         request = request_data(await ctx.messages, call.defaults)
         recorded = self._take(request)
         if recorded is None:
@@ -343,6 +344,24 @@ def _short(key: str) -> str:
     return key if len(key) <= 300 else f"{key[:300]}…"  # noqa: PLR2004 - enough to know it again
 
 
+class _CassetteCalls:
+    """Handles the calls of an agent; for ``agent.around(...)``.
+
+    Args:
+        handle: records or replays a call.
+    """
+
+    stands_in: ClassVar[bool] = True
+    """A replayed call is one of the model: limits count it, and what the log of a run has is not replayed."""
+
+    def __init__(self, handle: Callable[[InteractionContext, AnyAgent], Awaitable[None]]) -> None:
+        self._handle = handle
+
+    def __call__(self, ctx: InteractionContext, call: AnyAgent) -> Awaitable[None]:
+        """Record or replay a call."""
+        return self._handle(ctx, call)
+
+
 class _Recording:
     """Makes one call, and records what happens.
 
@@ -357,7 +376,7 @@ class _Recording:
         self._began = asyncio.get_running_loop().time()
         self._open = 1  # the call itself, and messages that still stream
 
-    async def record(self, ctx: InteractionContext, call: MiniAgent[Message, Message, ...]) -> None:
+    async def record(self, ctx: InteractionContext, call: AnyAgent) -> None:
         """Call the agent, and pass its replies on."""
         try:
             number, form = 0, MessageForm.of(call)

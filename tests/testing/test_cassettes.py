@@ -32,12 +32,15 @@ from miniagents import (
     partial_text,
     tool,
 )
+from miniagents.ext.journal import MemoryJournal
 from miniagents.ext.llm.openai import openai_agent
+from miniagents.ext.web import MessagePart, Runs
 from miniagents.models import ModelAgent
 from miniagents.parts import Finish, ResponseHeaders
 from miniagents.testing import Cassette, Marbles, ScriptedModel, cassette, scripted_model
 from miniagents.testing._cassettes import CassetteError, CassetteMode
 from miniagents.testing._scripted_model import Answer
+from miniagents.tools import ask
 from tests.support.canaries import KEY
 from tests.support.chat_wire import chat
 from tests.support.sse_server import serve, sse
@@ -436,6 +439,31 @@ async def test_broken_parts(tmp_path: Path) -> None:
             CassetteError, match=r"A part in the cassette .* cannot be read: 'os.system' is no kind"
         ):
             await cassette(scripted_model(), file).inquire("Hi")
+
+
+@pytest.mark.parametrize("lingers", [(9.0, 0.0), (0.0, 9.0)])
+async def test_a_run_that_waits(tmp_path: Path, lingers: tuple[float, float]) -> None:
+    """What the log of a run has is not asked of the cassette again, whether the run was parked or not."""
+    told: list[list[str]] = []
+    for mode, linger in zip(MODES, lingers, strict=True):
+        with Cassette(tmp_path / "waits.jsonl", mode=mode) as play:
+            model = play(scripted_model("One.", "Two."))
+
+            @miniagent
+            async def clerk(ctx: InteractionContext, model: ModelAgent[...] = model) -> None:
+                ctx.reply(model.inquire("a"))
+                ctx.reply(await ask("Go on?"))
+                ctx.reply(model.inquire("b"))
+
+            async with MiniAgents():
+                runs = Runs(MemoryJournal(), agents={"clerk": clerk}, linger=linger)
+                run = await runs.begin("clerk")
+                await asyncio.sleep(5.0)
+                (question,) = await runs.questions(run)
+                await runs.answer(run, question.id, "yes")
+                frames = [frame async for _, frame in runs.frames(run)]
+        told.append([str(each.part) for each in frames if isinstance(each, MessagePart)])
+    assert [["One.", "yes", "Two."]] * 2 == told
 
 
 async def test_a_provider(tmp_path: Path) -> None:

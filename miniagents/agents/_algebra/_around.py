@@ -22,6 +22,8 @@ class Around:
         function: what the calls go through.
         runs_elsewhere: whether the function makes the calls in other processes; it has an attribute of this
             name. Then the runs here count as runs of ``a`` itself: of a model, if it is one.
+        stands_in: whether the function stands in for the agent, so that what a context puts around the calls
+            of ``a`` is around the function, and not between it and ``a``; it has an attribute of this name.
 
     Raises:
         TypeError: it cannot be called.
@@ -31,6 +33,7 @@ class Around:
         check_around("around", function)
         self.function: AnyFunction = function
         self.runs_elsewhere: bool = getattr(function, "runs_elsewhere", False) is True
+        self.stands_in: bool = getattr(function, "stands_in", False) is True
 
     def alias_around(self, part: Operand) -> str:
         """The alias of the agent, unchanged."""
