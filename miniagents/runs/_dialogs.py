@@ -39,6 +39,15 @@ def saying(message: InputMessage) -> tuple[str, Json]:
     return f"{_SAY}:{message.input_id}", _REGISTRY.data_of(message)
 
 
+def heard_in(events: Iterable[Event]) -> set[str]:
+    """Return the ids of what was said to the dialogs of a run, and has come.
+
+    Args:
+        events: of its log.
+    """
+    return {str(event[3]) for event in events if event[0] == "input"}
+
+
 class RunDialogs:
     """Writes the dialogs of a run, and has what is written of them.
 
@@ -48,6 +57,7 @@ class RunDialogs:
 
     Attributes:
         add: writes an event, soon.
+        heard: the ids of what was said to a dialog, and has come.
         is_kept: returns whether anything is kept of an answer of a dialog.
         forget: called with an answer that was cut, or was and is played: what else is kept of it is left out.
     """
@@ -55,6 +65,7 @@ class RunDialogs:
     def __init__(self, events: Sequence[Event], add: Callable[[Event], None]) -> None:
         self._events = events
         self.add: Callable[[Event], None] = add
+        self.heard: set[str] = heard_in(events)
         self._begun: dict[int | str, tuple[Callable[[Message], None], Callable[[], None]] | None] = {}
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._said: dict[str, InputMessage] = {}  # before a dialog has begun
@@ -187,6 +198,7 @@ class WrittenDialog:
     def came(self, key: str, message: Message, /) -> None:
         """Write that a message has come."""
         self.inputs[key] = message
+        self._dialogs.heard.add(key)
         self._dialogs.add(["input", 0, self._name, key, _REGISTRY.data_of(message)])
 
     def place(self, conversation: Sequence[Message], /) -> str:

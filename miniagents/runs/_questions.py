@@ -455,7 +455,11 @@ async def _keep(journal: RunStore, name: str, topic: str, event: Event) -> bool:
     async def keep() -> None:
         lease = Lease(RunRecord(_name_of(name), topic=topic, restart="program"))
         await journal.begin(lease, [event])
-        await journal.leave(lease)
+        try:
+            await journal.leave(lease)
+        except JournalError as error:
+            if error.reason != "unknown":  # else it was taken already, and deleted
+                raise
 
     # If this is cancelled, the journal writes it nevertheless, and no process works on it then.
     keeping = asyncio.create_task(keep(), context=Variables())

@@ -48,9 +48,9 @@ from miniagents.messages import InputMessage, MessagePromise
 from miniagents.messages._parts import current_watch, origin_of
 from miniagents.observers import ModelAsked, Observer, PartsCame, RunBegan, RunEnded, RunEvent, RunInfo
 from miniagents.streams._observers import Anchor, Observers, Outcome, RunKind, RunWatch
-from miniagents.values import FrozenMapping
+from miniagents.values import FrozenMapping, InquiryCancelledError
 
-from ._dialogs import RunDialogs, saying
+from ._dialogs import RunDialogs, heard_in, saying
 from ._message_records import Json, decode_data, encode_data
 from ._questions import RunQuestions
 from ._recordings import RecordedEvent, error_data, error_from_data, part_of_data, plain_data
@@ -187,9 +187,12 @@ class RunLog(Observer):
             hard: whether it survives a loss of power, too.
 
         Raises:
+            InquiryCancelledError: this process has let go of the run, and is about to cancel what calls this.
             JournalError: the log cannot be written.
         """
         if self.error is not None:
+            if self.end.moves and self.error.reason == "ended":  # what comes now is done when it goes on
+                raise InquiryCancelledError
             raise self.error
         self._hard = self._hard or hard
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -216,6 +219,15 @@ class RunLog(Observer):
             message: with an id, under which it counts once.
         """
         return saying(message)
+
+    @staticmethod
+    def heard(events: Iterable[Event]) -> set[str]:
+        """Return the ids of what was said to a run, and has come to its dialogs.
+
+        Args:
+            events: of its log.
+        """
+        return heard_in(events)
 
     def on_sent(self, key: str, data: object) -> None:
         """Take what was sent to the run: an answer to a question, or what somebody says.

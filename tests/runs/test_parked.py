@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel, field_validator
@@ -178,6 +178,22 @@ async def test_an_error_that_is_read_later(caplog: pytest.LogCaptureFixture) -> 
         await runs.answer(run, (await asked(runs, run)).id, "Because.")
         assert (["Because."], "finished") == await texts(runs, run)
     assert "No reader" not in caplog.text
+
+
+class Quick(MemoryJournal):
+    """A journal in which the value of an event is taken as soon as it is there."""
+
+    @override
+    async def leave(self, lease: Lease, *args: Sequence[Event], **options: Any) -> None:
+        await self.delete(lease.run)
+        await super().leave(lease, *args, **options)
+
+
+async def test_an_event_that_is_taken_at_once() -> None:
+    """It is no error for who sends an event that a run has taken it before the journal lets go of it."""
+    journal = Quick()
+    await send_event(journal, "paid", 5)
+    assert [] == await journal.find()
 
 
 async def test_a_reader_stays() -> None:

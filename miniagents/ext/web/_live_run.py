@@ -249,6 +249,8 @@ class LiveRun:
         self._source: FrameSource | None = None
         self._stopped: RunEnded | None = None
         self._heard: set[str] = set()  # keys of what was sent
+        # The messages of calls whose parts the log has as those of a reply; another reply has its own.
+        self._told: set[tuple[int, int]] = set()
         self._last: RunEnded | None = None  # if it cannot go on
         self._level = logging.INFO  # at which the log says that it is lost: its server ends
         self._new: list[Frame] = []  # of the batch that is being written
@@ -281,7 +283,11 @@ class LiveRun:
 
     def _origin(self, number: int, promise: MessagePromise[Message]) -> tuple[int, int] | None:
         known = self._retelling is not None and number < self._retelling.known
-        return None if known else self.log.origin_of(promise)
+        origin = None if known else self.log.origin_of(promise)
+        if origin is None or origin in self._told:
+            return None
+        self._told.add(origin)
+        return origin
 
     def stop(self, ending: RunEnded = STOPPED) -> None:
         """Stop it now; before `start`, it stops when it starts.

@@ -56,7 +56,7 @@ _REFUSALS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
         "invalid": (422, "invalid_answer"),
     }
 )
-_CHECKED: Final = 1.0  # seconds that an answer waits at most until its run has checked it
+_CHECKED: Final = 1.0  # seconds that an answer, or what is said, waits at most until its run has got it
 _MOST_CHECKS: Final = 1_000  # of answers to runs that were parked; more are checked when their runs go on
 _STOPPING: Final = 5.0  # seconds that another server gets to stop a run that is deleted
 
@@ -197,8 +197,7 @@ class Runs:
         found.bind(**keywords)  # what does not fit is refused before the run begins
         request = RunRequest(agent, tuple(await MessageSequencePromise[Message](messages)), keywords)
         head = RunRecord(_new_id(), owner, topic, self._version, self._restart, agent=agent)
-        live = await self._begin(head, request)
-        self._answer(live, head, request)
+        await self._begin(head, request, lambda live: self._answer(live, head, request))
         return head.run
 
     async def start(
@@ -222,14 +221,15 @@ class Runs:
         """
         head = RunRecord(_new_id(), owner, topic, self._version)
         try:
-            live = await self._begin(head, None)
+            await self._begin(head, None, lambda live: live.start(replies, agent, self._error_text))
         except BaseException:
             replies.cancel()
             raise
-        live.start(replies, agent, self._error_text)
         return head.run
 
-    async def _begin(self, head: RunRecord, request: RunRequest | None) -> LiveRun:
+    async def _begin(
+        self, head: RunRecord, request: RunRequest | None, start: Callable[[LiveRun], None]
+    ) -> None:
         context = await self._opened()
         if len(self._live) >= self._max_live:
             raise RequestError(f"{len(self._live)} runs go on; try again later.", 429, code="too_many_runs")
@@ -240,13 +240,10 @@ class Runs:
         try:
             await asyncio.shield(beginning)
             self._journal.listen(lease, live.on_sent)
-        except asyncio.CancelledError:  # the journal writes it nevertheless
+            start(live)
+        except BaseException:  # the journal may write it nevertheless
             beginning.add_done_callback(partial(_end_begun, live))
             raise
-        except BaseException:
-            live.log.lose()
-            raise
-        return live
 
     def _answer(
         self, live: LiveRun, record: RunRecord, request: RunRequest, events: Sequence[Event] = ()
@@ -401,7 +398,8 @@ class Runs:
     async def say(self, run: str, message: InputMessage, *, owner: str = "") -> None:
         """Say something to the interactive agent of a run while it works, in whatever process.
 
-        When this returns, the message is recorded. It is among the frames of the run when it is taken.
+        When this returns, the message is recorded, and the run has heard it, or will when a server goes on
+        with it. It is among the frames of the run when it is taken.
 
         Args:
             run: the id of the run.
@@ -418,14 +416,25 @@ class Runs:
         if not (await self._listens(record) if live is None else live.listens):
             sentence = "The agent of this run takes nothing while it works; only agent.interactive() does."
             raise RequestError(sentence, 409, code="not_interactive")
-        is_over = record.ended or not (live is None or live.log.dialogs.open)
-        if not is_over:
-            if not message.input_id:
-                message = message.model_copy(update={"input_id": _new_id()})
-            is_over = not await _sent(self._journal.send(run, *RunLog.saying(message)))
-            is_over = is_over or not (live is None or live.log.dialogs.open)
-        if is_over:
-            raise RequestError("This run is over; begin another one.", 409, code="run_over")
+        if not message.input_id:
+            message = message.model_copy(update={"input_id": _new_id()})
+        if live is None or message.input_id not in live.log.dialogs.heard:
+            goes_on = live is None or live.log.dialogs.open
+            if not (goes_on and await self._hears(record, message)):
+                raise RequestError("This run is over; begin another one.", 409, code="run_over")
+
+    async def _hears(self, record: RunRecord, message: InputMessage) -> bool:
+        """Say something to a run; return False if it ends, or has ended, without having heard that."""
+        if not record.ended and await _sent(self._journal.send(record.run, *RunLog.saying(message))):
+            following = self._journal.follow(record.run, record.last)
+            try:
+                async with asyncio.timeout(_CHECKED), aclosing(following) as batches:
+                    async for events in batches:
+                        if message.input_id in RunLog.heard(events):
+                            return True
+            except (TimeoutError, JournalError):
+                return True  # no server goes on with it now
+        return message.input_id in RunLog.heard((await self._journal.read(record.run)).events)
 
     async def _listens(self, record: RunRecord) -> bool:
         name = record.agent
@@ -809,7 +818,7 @@ def _refusing() -> Generator[None]:
 
 
 def _end_begun(live: LiveRun, beginning: asyncio.Task[None]) -> None:
-    """End a run whose beginning was cancelled, if it was written."""
+    """End a run that could not begin, if its beginning was written."""
     if beginning.cancelled() or beginning.exception() is not None:
         live.log.lose()
     else:

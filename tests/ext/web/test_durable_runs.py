@@ -16,9 +16,11 @@ from typing_extensions import override
 from miniagents import (
     AssistantMessage,
     Image,
+    InquiryCancelledError,
     InteractionContext,
     Message,
     MiniAgents,
+    NoActiveContextError,
     ToolCall,
     UserMessage,
     miniagent,
@@ -444,6 +446,70 @@ async def test_keywords(tmp_path: Path) -> None:
             assert ["0 1 2"] == texts_of(await everything(runs, "r", owner="ada"))
             run = await runs.begin("agent", keywords={"up_to": 2})
             assert ["0 1"] == texts_of(await everything(runs, run))
+
+
+async def test_a_message_that_is_replied_twice() -> None:
+    """Clients get the text of a message each time that an agent replies it, also after the run has ended."""
+
+    @miniagent(alias="TWICE")
+    async def twice(ctx: InteractionContext) -> None:
+        replies = scripted_model("Hello there").inquire(ctx.messages)
+        ctx.reply(replies)
+        ctx.reply(replies)
+
+    async with MiniAgents():
+        runs = Runs(agents={"twice": twice})
+        run = await runs.begin("twice")
+        for _ in range(2):
+            assert ["Hello there"] * 2 == texts_of(await everything(runs, run))
+
+
+class Slow(MemoryJournal):
+    """A journal that takes longer to begin a run than a server that ends waits for it."""
+
+    @override
+    async def begin(self, lease: Lease, events: Sequence[Event], /) -> None:
+        await asyncio.sleep(20.0)
+        await super().begin(lease, events)
+
+
+@pytest.mark.loop(virtual=True)
+@pytest.mark.logs("could not be recorded completely")
+async def test_a_server_that_ends_while_a_run_begins() -> None:
+    """A run whose server ends before its agent can begin is stopped: who began it gets an error."""
+    journal, model = Slow(), scripted_model()
+    async with MiniAgents(drain_timeout=0):
+        runs = Runs(journal, agents={"model": model.bind()})
+        beginning = asyncio.create_task(runs.begin("model"))
+        await asyncio.sleep(0.5)
+    with pytest.raises(NoActiveContextError):
+        await beginning
+    await asyncio.sleep(1.0)
+    assert ["stopped"] == [each.how for each in await journal.find()]
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_call_that_begins_when_its_server_ends() -> None:
+    """When a server has let go of a run, a call that the run makes then is cancelled: it is no error."""
+    errors: list[type[Exception]] = []
+
+    @miniagent(alias="POLITE")
+    async def polite(_: InteractionContext) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)
+            try:
+                await scripted_model().inquire("Good bye.")
+            except Exception as error:  # noqa: BLE001 - any
+                errors.append(type(error))
+
+    journal = MemoryJournal()
+    async with MiniAgents(drain_timeout=0):
+        runs = Runs(journal, agents={"polite": polite})
+        await runs.begin("polite")
+        await asyncio.sleep(5.0)
+    assert ([InquiryCancelledError], ["left"]) == (errors, [each.state for each in await journal.find()])
 
 
 def test_retelling_holds_ends_back() -> None:

@@ -1,7 +1,7 @@
 """`POST /runs/{id}/say`: what a client says to an agent while it works."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from miniagents import AssistantMessage, MiniAgent, MiniAgents, ToolCall, miniagent, tool
 from miniagents.agents import InteractionContext
-from miniagents.ext.journal import Journal, Lease, MemoryJournal
-from miniagents.ext.web import Runs
+from miniagents.ext.journal import Event, Journal, Lease, MemoryJournal
+from miniagents.ext.web import RequestError, Runs
 from miniagents.ext.web._frames import frame_from_data
 from miniagents.ext.web._vercel import VercelEncoder
 from miniagents.ext.web._vercel_messages import read_vercel_request
@@ -164,6 +164,64 @@ async def test_two_servers_say_it() -> None:
         frames = [frame.as_data() async for _, frame in here.frames(run)]
     (at,) = [each["message"] for each in frames if each.get("when")]
     assert ["Paris, Texas!"] == [each["part"] for each in frames if "part" in each and each["message"] == at]
+
+
+class Held(MemoryJournal):
+    """A store that has sent something, and ends a run, when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go, self.ends = asyncio.Event(), asyncio.Event()
+
+    @override
+    async def send(self, run: str, key: str, data: Json, /) -> None:
+        await super().send(run, key, data)
+        if self.ends.is_set():
+            return
+        await self.go.wait()
+
+    @override
+    async def end(
+        self, lease: Lease, events: Sequence[Event], /, *, how: str, keep: float | None = None
+    ) -> None:
+        self.ends.set()
+        await self.go.wait()
+        await super().end(lease, events, how=how, keep=keep)
+
+
+async def test_said_and_answered_before_that_is_known() -> None:
+    """What a run has taken is not refused, also if it has ended before the store says that this is kept."""
+    look, journal = Look("In Texas."), Held()
+    async with MiniAgents(app_wide=True):
+        runs = Runs(journal, agents={"guide": look.agent()})
+        run = await runs.begin("guide", "Where is Paris?")
+        await look.begun.wait()
+        saying = asyncio.create_task(runs.say(run, InputMessage("Paris, Texas!", input_id="m7")))
+        await asyncio.sleep(0)
+        look.go.set()
+        await journal.ends.wait()
+        journal.go.set()
+        said = [frame async for _, frame in runs.frames(run) if getattr(frame, "when", None)]
+        await saying
+        await runs.say(run, InputMessage("Paris, Texas!", input_id="m7"))
+    assert ["m7"] == [getattr(each, "id", None) for each in said]
+
+
+async def test_said_when_all_is_answered() -> None:
+    """What another server says while the run writes that it has ended is refused: nobody answers it."""
+    look, journal = Look("In France."), Held()
+    async with MiniAgents(app_wide=True):
+        here = Runs(journal, agents={"guide": look.agent()})
+        there = Runs(journal, agents={"guide": look.agent()})
+        run = await here.begin("guide", "Where is Paris?")
+        look.go.set()
+        await journal.ends.wait()
+        saying = asyncio.create_task(there.say(run, InputMessage("Paris, Texas!", input_id="m7")))
+        await asyncio.sleep(0.01)
+        journal.go.set()
+        with pytest.raises(RequestError) as refused:
+            await saying
+    assert "run_over" == refused.value.code
 
 
 async def test_without_an_id() -> None:
