@@ -530,8 +530,13 @@ async def send_event(
     while True:
         match await _kept(journal, name):
             case [_, "waits", 0, str(run), str(question)] if await _is_open(journal, run, question):
-                await answer_question(journal, run, question, value, wait=wait, check=check)
-                return
+                try:
+                    await answer_question(journal, run, question, value, wait=wait, check=check)
+                except QuestionError as error:
+                    if error.reason not in {"changed", "ended"}:  # else it does not wait any more
+                        raise
+                else:
+                    return
             case [_, "sent", 0, before, float(until)] if until > wall_time():
                 if before != data:
                     raise QuestionError(f"another value was sent for the event {name!r}.", "answered")

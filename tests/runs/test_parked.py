@@ -196,6 +196,35 @@ async def test_an_event_that_is_taken_at_once() -> None:
     assert [] == await journal.find()
 
 
+class Voiding(MemoryJournal):
+    """A journal in which a run stops waiting just before it is looked up for the second time."""
+
+    looked: int = 0
+
+    @override
+    async def find(self, **options: Any) -> list[RunRecord]:
+        self.looked += options.get("run") == "7"
+        if self.looked == 2:
+            self.looked += 1
+            lease = await self.claim("7")
+            assert lease is not None
+            await self.leave(lease, [["void", 0, "q"]])
+        return await super().find(**options)
+
+
+async def test_an_event_when_a_run_stops_waiting() -> None:
+    """An event is kept if the run stops waiting for it just when it comes: the run may wait again."""
+    journal = Voiding()
+    asked: Event = ["question", 0, "q", "event", {"event": "paid", "schema": {}}, "", None]
+    waits: Event = ["waits", 0, "7", "q"]
+    for run, topic, first in (("7", "", asked), ("event:paid", "7:q", waits)):
+        lease = Lease(RunRecord(run, topic=topic))
+        await journal.begin(lease, [first])
+        await journal.leave(lease)
+    await send_event(journal, "paid", 5)
+    assert ["sent", 0, {"value": 5}] == (await journal.read("event:paid")).events[0][:3]
+
+
 async def test_a_reader_stays() -> None:
     """A reader who is there when the run is parked gets the rest, too; as often as it is parked."""
 

@@ -15,7 +15,7 @@ from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Final, Literal
 
-from miniagents.errors import MiniAgentsError
+from miniagents.errors import MiniAgentsError, NoActiveContextError
 from miniagents.messages import InputMessage, Message, MessageSequencePromise, MessageType
 from miniagents.runs import LoggedCalls, RunLog, RunRequest
 from miniagents.streams import PromisingContext
@@ -654,6 +654,10 @@ class Runs:
                 raise MiniAgentsError(
                     "These Runs are open in another context that has not ended: make one Runs for each app, "
                     "and run the app in one context, MiniAgents(app_wide=True)."
+                )
+            if context.refuses_calls:  # these runs are closed already
+                raise NoActiveContextError(
+                    "The context of these Runs ends, so that they take nothing more; another server goes on."
                 )
             self._context = context
             context.on_close(self._close)

@@ -489,6 +489,28 @@ async def test_a_server_that_ends_while_a_run_begins() -> None:
 
 
 @pytest.mark.loop(virtual=True)
+async def test_runs_that_are_closed() -> None:
+    """Runs that are closed with their context do not open again in it: the next server has its runs."""
+    closed = asyncio.Event()
+
+    async def late() -> None:
+        await closed.wait()
+        with pytest.raises(NoActiveContextError):
+            await runs.find("7")
+
+    async def at_last() -> None:
+        closed.set()
+        await finding
+
+    async with MiniAgents() as context:
+        runs = Runs(MemoryJournal(), agents={"model": scripted_model().bind()})
+        context.on_close(at_last)  # called behind what is added later
+        await runs.open()
+        finding = asyncio.create_task(late())
+    finding.result()
+
+
+@pytest.mark.loop(virtual=True)
 async def test_a_call_that_begins_when_its_server_ends() -> None:
     """When a server has let go of a run, a call that the run makes then is cancelled: it is no error."""
     errors: list[type[Exception]] = []
