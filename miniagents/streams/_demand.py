@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 from typing_extensions import override
 
 from ._context import Context
-from ._lifetime import NO_RESULT, Lifetime
+from ._lifetime import NO_RESULT, Lifetime, TaskLife
 from ._protocols import Subscriber, Upstream
 
 if TYPE_CHECKING:
@@ -516,10 +516,13 @@ class Demand(Lifetime[T]):
             yield node
 
     def reading_task(self) -> "Task[None] | None":
-        """Return the task of the run that reads this stream, if that is known."""
+        """Return the task of the run that reads this stream, if that is known and waits for no stream."""
         replies = None if self.links is None else self.links.leads_to
         producer = None if replies is None else replies.producer
-        return cast("Task[None] | None", getattr(producer, "task", None))
+        if not isinstance(producer, TaskLife):
+            return None
+        waits = producer.waiting is not None and not producer.waiting.done()
+        return None if waits else producer.task
 
     async def may_go_on(self) -> bool:
         """Give the event loop a turn and wait for credit; return whether the source must go on.

@@ -23,10 +23,10 @@ import asyncio
 import logging
 from asyncio import Task, TimerHandle, get_running_loop
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextvars import Context as Variables, ContextVar, copy_context
 from operator import length_hint
-from types import CellType, FunctionType, MethodType
+from types import AsyncGeneratorType, CellType, FunctionType, MethodType
 from typing import Final, Protocol, TypeVar, cast
 from weakref import WeakSet, ref
 
@@ -34,7 +34,7 @@ from reactivex import Observable, abc
 from reactivex.subject import Subject
 from typing_extensions import override
 
-from miniagents.values import innermost_frame
+from miniagents.values import frames_within
 
 from ._buffer import ReplayBuffer
 from ._scheduler import LoopScheduler
@@ -92,7 +92,7 @@ class Gauge:
         return False
 
     def reader(self) -> "Task[object] | None":
-        """Return the task that reads."""
+        """Return the task that reads; None if it is not known, or waits for a stream of ours."""
         return None
 
     def read(self) -> object:
@@ -194,12 +194,13 @@ def _place(task: "Task[object] | None") -> object:
     """Return where a task stands; None if it has ended, sleeps, or waits for a stream of ours."""
     if task is None or task.done():
         return None
-    frame = innermost_frame(task.get_coro())
-    module = "" if frame is None else str(frame.f_globals.get("__name__", ""))
-    sleeps = frame is not None and frame.f_code.co_name == "sleep" and module.startswith("asyncio.")
-    if frame is None or sleeps or module.startswith("miniagents."):
+    frames = [*frames_within(task.get_coro())]
+    if not frames:
         return None
-    return id(frame), frame.f_lasti
+    frame = frames[-1]
+    module = str(frame.f_globals.get("__name__", ""))
+    sleeps = frame.f_code.co_name == "sleep" and module.startswith("asyncio.")
+    return None if sleeps or module.startswith("miniagents.") else (id(frame), frame.f_lasti)
 
 
 _PUSHING: ContextVar["tuple[ref[Gauge], ref[Variables]] | None"] = ContextVar(
@@ -233,23 +234,39 @@ def source_waits() -> bool:
 
 
 class TaskTerminals:
-    """The terminals that one task reads, and the one whose next item it waits for."""
+    """The terminals that one task reads, and the one whose next item it waits for.
+
+    Attributes:
+        readers: its readers of other streams of ours.
+    """
 
     def __init__(self, task: "Task[object] | None") -> None:
         self.task = None if task is None else ref(task)
         self.gauges: WeakSet[TerminalGauge] = WeakSet()
         self.hungry: TerminalGauge | None = None
+        self.readers: WeakSet[AsyncGeneratorType[object]] = WeakSet()
+
+    def read_with(self, reader: AsyncGenerator[T]) -> None:
+        """Note a new reader, if it is of this task: a frame does not show for what its `async for` waits."""
+        if self.task is not None and self.task() is asyncio.current_task():
+            self.readers.add(cast("AsyncGeneratorType[object]", reader))
+
+    def standing(self) -> "Task[object] | None":
+        """Return the task; None if there is none, or if it waits for a piece of a stream of ours."""
+        if self.task is None or any(reader.ag_running for reader in self.readers):
+            return None
+        return self.task()
 
 
-_TERMINALS: ContextVar[TaskTerminals | None] = ContextVar("miniagents_terminals", default=None)
+TERMINALS: ContextVar[TaskTerminals | None] = ContextVar("miniagents_terminals", default=None)
 
 
 def _terminals_here() -> TaskTerminals:
     task = asyncio.current_task()
-    terminals = _TERMINALS.get()
+    terminals = TERMINALS.get()
     if terminals is None or terminals.task is None or terminals.task() is not task:
         terminals = TaskTerminals(task)
-        _TERMINALS.set(terminals)
+        TERMINALS.set(terminals)
     return terminals
 
 
@@ -297,9 +314,7 @@ class TerminalGauge(Gauge):
     @override
     def reader(self) -> "Task[object] | None":
         terminals = self._terminals
-        if terminals is None or terminals.task is None or terminals.hungry is self:
-            return None
-        return terminals.task()
+        return None if terminals is None or terminals.hungry is self else terminals.standing()
 
     def read_here(self) -> None:
         """Note the task that reads from now on."""

@@ -19,6 +19,7 @@ from typing import Final, TypeVar, cast
 
 from ._buffer import NoReplayBuffer, ReaderPosition, ReplayBuffer
 from ._deadlocks import record_wait
+from ._gauge import TERMINALS
 from ._lifetime import Lifetime, current_producer
 from ._run_task import ProducerTask
 from ._stops import Stop
@@ -74,8 +75,13 @@ def iterate(buffer: ReplayBuffer[T], owner: object, items: list[T] | None = None
         ['one', 'two']
     """
     if isinstance(buffer, NoReplayBuffer):
-        return started(_read_without_replay(buffer, owner))
-    return started(_read(buffer, owner, buffer.items if items is None else items))
+        reader = started(_read_without_replay(buffer, owner))
+    else:
+        reader = started(_read(buffer, owner, buffer.items if items is None else items))
+    terminals = TERMINALS.get()
+    if terminals is not None:
+        terminals.read_with(reader)
+    return reader
 
 
 def started(generator: AsyncGenerator[T]) -> AsyncGenerator[T]:

@@ -29,7 +29,7 @@ from weakref import WeakSet
 
 from typing_extensions import override
 
-from miniagents.values import MiniAgentsError, innermost_frame
+from miniagents.values import MiniAgentsError, frames_within
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -346,9 +346,11 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
 
 def _described(task: "asyncio.Task[object]") -> str:
-    """Return the name of a task, and the line at which it waits."""
-    frame = innermost_frame(task.get_coro())
-    if frame is None:
+    """Return the name of a task, and the line at which it waits, of code that is not ours if there is any."""
+    frames = [*frames_within(task.get_coro())]
+    if not frames:
         return task.get_name()
+    theirs = [each for each in frames if not str(each.f_globals.get("__name__")).startswith("miniagents.")]
+    frame = (theirs or frames)[-1]
     code = frame.f_code
     return f"{task.get_name()} in {code.co_qualname} ({Path(code.co_filename).name}:{frame.f_lineno})"

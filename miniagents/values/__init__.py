@@ -37,7 +37,7 @@ from ._errors import (
     partial_text,
     set_partial_text,
 )
-from ._frames import innermost_frame
+from ._frames import frames_within
 from ._freeze import (
     ATOMS,
     MAX_NESTING,
@@ -147,9 +147,9 @@ __all__ = [
     "content_of",
     "doc_of",
     "fill_with_atoms",
+    "frames_within",
     "freeze",
     "freeze_data",
-    "innermost_frame",
     "is_limit",
     "is_record",
     "is_secret_name",

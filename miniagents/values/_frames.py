@@ -1,32 +1,32 @@
 """Where a coroutine stands. Only to guess and to describe: nothing else may depend on it."""
 
+from collections.abc import Iterator
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import cast
 
 
-def innermost_frame(awaited: object) -> FrameType | None:
-    """Return the frame in which a coroutine waits, as deep as the attributes show that `inspect` documents.
+def frames_within(awaited: object) -> Iterator[FrameType]:
+    """Yield the frames in which a coroutine waits, inwards, as far as `inspect` documents the attributes.
 
     Args:
-        awaited: a coroutine, or whatever a task runs.
-
-    Returns:
-        None if there is none, as where coroutines are compiled.
+        awaited: a coroutine, or whatever a task runs; what is compiled has no frames.
 
     Example:
         >>> async def wait() -> None: ...
         >>> coroutine = wait()
-        >>> innermost_frame(coroutine).f_code.co_name
-        'wait'
+        >>> [frame.f_code.co_name for frame in frames_within(coroutine)]
+        ['wait']
         >>> coroutine.close()
     """
-    frame: FrameType | None = None
+    frame: FrameType | None
     while True:
         if isinstance(awaited, CoroutineType):
-            frame, awaited = awaited.cr_frame or frame, awaited.cr_await
+            frame, awaited = awaited.cr_frame, awaited.cr_await
         elif isinstance(awaited, AsyncGeneratorType):
-            frame, awaited = awaited.ag_frame or frame, awaited.ag_await
+            frame, awaited = awaited.ag_frame, awaited.ag_await
         elif isinstance(awaited, GeneratorType):
-            frame, awaited = awaited.gi_frame or frame, cast("object", awaited.gi_yieldfrom)  # pyright: ignore[reportUnknownMemberType]
+            frame, awaited = awaited.gi_frame, cast("object", awaited.gi_yieldfrom)  # pyright: ignore[reportUnknownMemberType]
         else:
-            return frame
+            return
+        if frame is not None:
+            yield frame

@@ -393,6 +393,39 @@ async def test_a_reader_that_awaits_slow_answers(caplog: pytest.LogCaptureFixtur
 
 
 @pytest.mark.loop(virtual=True)
+async def test_a_reader_of_slow_tokens(caplog: pytest.LogCaptureFixture) -> None:
+    """A reader that reads for each item what a model takes hours to write, token by token, opens nothing."""
+    source = Made()
+    model = scripted_model(then="one two", delay=3_600.0)
+
+    async def shouted(text: str) -> AsyncIterator[str]:
+        async for token in model.inquire(text).tokens:
+            yield token.upper()
+
+    async with MiniAgents(prefetch=4):
+        items = to_async_iter(source.observable.pipe(ops.map(str)))
+        for _ in range(20):
+            assert ["ONE ", "TWO"] == [token async for token in shouted(await anext(items))]
+        assert source.made <= 28
+        await items.aclose()
+    assert [] == caplog.records
+
+
+@pytest.mark.loop(virtual=True)
+async def test_a_slow_reader_behind_an_agent(caplog: pytest.LogCaptureFixture) -> None:
+    """A reader of what an agent replies that sleeps for hours opens nothing in front of the agent."""
+    source = Made()
+    async with MiniAgents(prefetch=4):
+        items = to_async_iter(source.observable.pipe(ops.map(str), echo_agent))
+        for _ in range(20):
+            await anext(items)
+            await asyncio.sleep(3_600)
+        assert source.made <= 28
+        await items.aclose()
+    assert [] == caplog.records
+
+
+@pytest.mark.loop(virtual=True)
 async def test_a_context_that_ends_lets_sources_run() -> None:
     """Nothing is paused while a context drains."""
     source = Made()

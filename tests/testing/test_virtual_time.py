@@ -148,6 +148,26 @@ def test_waiting_for_ever() -> None:
     assert "test_waiting_for_ever.<locals>.main (test_virtual_time.py:" in text
 
 
+def test_waiting_for_ever_for_a_stream() -> None:
+    """The error names the line that reads a stream of ours, not one of ours."""
+
+    @miniagent
+    async def waiting_agent(ctx: InteractionContext) -> None:
+        await asyncio.Event().wait()
+
+    async def awaiting() -> None:
+        await waiting_agent.inquire()
+
+    async def reading() -> None:
+        async for _ in waiting_agent.inquire().tokens:
+            pytest.fail("there is a token")
+
+    for main in (awaiting, reading):
+        with virtual_time(), pytest.raises(StuckLoopError) as caught:
+            MiniAgents().run(main())
+        assert f"{main.__qualname__} (test_virtual_time.py:" in str(caught.value)
+
+
 def test_waiting_for_ever_cleans_up() -> None:
     """The tasks that would wait for ever are cancelled, and a context ends as by any other cancellation."""
     closed: list[str] = []
