@@ -258,7 +258,7 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
         Raises:
             SchemaError: there is no such field, or it is not a list.
             TypedAnswerError: when read: an element that a reader has got is different or missing in the
-                repaired answer.
+                answer that counts (a repaired one, or that of another model).
 
         Example:
             >>> from miniagents import MiniAgents
@@ -290,7 +290,8 @@ class ParsedReplies(MessageSequencePromise["ParsedMessage[T]"], Generic[T]):
 
         Raises:
             SchemaError: there is no such field, or it is not a text.
-            TypedAnswerError: when read: the text that a reader has got is different in the repaired answer.
+            TypedAnswerError: when read: the text that a reader has got is different in the answer that
+                counts.
         """
         name = field_of(self._model, field)
         return self._view(

@@ -174,10 +174,10 @@ class _FieldTransformer(_AnswerTransformer[U]):
         """Take an event of the parser."""
 
     def changed(self, where: str = "") -> TypedAnswerError:
-        """Return the error of a repaired answer that differs from what readers have got."""
+        """Return the error of an answer that differs from what readers have got of the one before."""
         return TypedAnswerError(
-            f"{self._name}{where} was already read, and is different in the repaired answer; "
-            "await the whole answer, or use repairs=0"
+            f"{self._name}{where} was already read, and is different in the answer that counts; await the "
+            "whole answer, or show none that may be replaced: repairs=0, fallback(..., hold=True)"
         )
 
 

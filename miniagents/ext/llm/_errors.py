@@ -316,9 +316,10 @@ def _class_names(exc: BaseException) -> frozenset[str]:
 
 
 def _root(exc: BaseException, call: CallRecord) -> str:
-    # The text of the first one is only "Connection error."; the reason is at the end of the chain.
+    # The text of the first one is only "Connection error."; the reason is at the end of the chain. As a text,
+    # errors of aiohttp begin with a code of theirs, which is no status of the answer.
     *_, last = _chain(exc)
-    return call.quoted(str(last) or type(last).__name__)
+    return call.quoted(str(look(last, "message") or last) or type(last).__name__)
 
 
 def _chain(exc: BaseException | None) -> Iterator[BaseException]:

@@ -31,7 +31,7 @@ from miniagents import (
     tool,
 )
 from miniagents.agents._algebra._operands import Errors
-from miniagents.errors import WithdrawnError
+from miniagents.errors import TypedAnswerError, WithdrawnError
 from miniagents.parts import Part
 from miniagents.testing import ScriptedModel, scripted_model
 from tests.support.amounts import amount
@@ -261,6 +261,17 @@ async def test_a_fallback_of_models() -> None:
             .catching(scripted_model('{"name": "Rome"}').as_type(City), restart=True)
         )
         assert City(name="Rome") == await again.inquire("?").parsed
+
+
+async def test_fields_of_an_answer_that_is_withdrawn() -> None:
+    """A reader of a field that another model answers anew gets an error that says what to do: `hold=True`."""
+    first, second = scripted_model(then=['{"name": "Os', Gone("a")]), scripted_model(then='{"name": "Rome"}')
+    async with MiniAgents():
+        shown = fallback(first, second).as_type(City).inquire("?").field("name")
+        with pytest.raises(TypedAnswerError, match=r"City\.name was already read.*, hold=True\)"):
+            await shown
+        held = fallback(first, second, hold=True).as_type(City).inquire("?")
+        assert "Rome" == "".join(await held.field("name"))
 
 
 async def test_which_errors() -> None:

@@ -15,8 +15,10 @@ from miniagents import (
 from miniagents.ext.llm._errors import without_prompt
 from tests.support.sse_server import (
     answer,
+    cut,
     hold,
     refused_url,
+    sse,
 )
 from tests.support.wires import KEY, WIRES, Wire, asking, error_of
 
@@ -43,6 +45,14 @@ async def test_refused(wire: Wire) -> None:
     error = await error_of(wire, hold, base_url=url)
     assert isinstance(error, LLMConnectionError)
     assert url.removeprefix("http://") in str(error)
+
+
+@on_each_wire
+async def test_no_status_of_the_client(wire: Wire) -> None:
+    """The error of an answer that breaks off has no number that looks like its status."""
+    error = await error_of(wire, sse(*wire.begun("Hel"), cut))
+    assert isinstance(error, LLMConnectionError)
+    assert "broke in the middle of the answer (Not enough data" in str(error)
 
 
 @pytest.mark.parametrize("stream", [True, False])
