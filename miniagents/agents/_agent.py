@@ -1135,9 +1135,23 @@ def as_operand(operation: str, agent: object, *, strict: bool = False) -> MiniAg
     Raises:
         TypeError: the value is not an agent, or a required keyword is missing.
     """
-    if not isinstance(agent, MiniAgent):
-        raise TypeError(
-            f"{operation} is made of agents, and this is a value of type {type(agent).__name__}; "
-            "make an agent of an async function with @miniagent."
-        )
-    return cast("MiniAgent[Message, Message, ...]", agent).as_operand(strict=strict)
+    return checked_agent(operation, agent).as_operand(strict=strict)
+
+
+def checked_agent(operation: str, agent: object) -> MiniAgent[Message, Message, ...]:
+    """Return ``agent``, which is to be a part of another one.
+
+    Args:
+        operation: the name of the composition, for the error.
+        agent: anything.
+
+    Raises:
+        TypeError: the value is not an agent.
+    """
+    if isinstance(agent, MiniAgent):
+        return cast("MiniAgent[Message, Message, ...]", agent)
+    several = isinstance(agent, list | tuple)
+    hint = "give its items: *agents" if several else "make an agent of an async function with @miniagent"
+    raise TypeError(
+        f"{operation} is made of agents, and this is a value of type {type(agent).__name__}; {hint}."
+    )

@@ -29,6 +29,7 @@ from miniagents.values import (
     ATOMS,
     Content,
     ContentField,
+    FreezeError,
     Frozen,
     FrozenMapping,
     Part,
@@ -761,6 +762,11 @@ class ContentMessage(Message, deferred=True):
         if not isinstance(data, dict):
             return data
         fields = cast("dict[str, object]", data)
+        if "content" in fields:
+            name = cls.__name__
+            raise FreezeError(
+                f"{name}(content=...): give the text first, {name}('...'), and what is no text as parts=[...]"
+            )
         parts = fields.get("parts")
         if not parts or isinstance(parts, str | bytes | Mapping) or not isinstance(parts, Iterable):
             return fields

@@ -149,9 +149,10 @@ def _callee(each: object) -> Callee:
         return cast("Tool[..., object]", each)
     if isinstance(each, MiniAgent):
         return AgentTool.of(cast("MiniAgent[Message, Message, ...]", each))
-    raise SchemaError(
-        f"A {type(each).__name__} is not a tool; decorate a function with @tool, or give an agent."
-    )
+    hint = "decorate a function with @tool, or give an agent"
+    if isinstance(each, list | tuple):
+        hint = "give its items: with_tools(*tools)"
+    raise SchemaError(f"A {type(each).__name__} is not a tool; {hint}.")
 
 
 Approval: TypeAlias = Callable[[ToolCall], Awaitable[bool | str | ToolCall]]

@@ -214,6 +214,7 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow[T] | None = N
     Raises:
         StreamOverflowError: more items came than ``overflow`` allows, and its policy is to fail; or it is to
             block, and the source pushes on the event loop of the reader, or holds a lock that this needs.
+        TypeError: what is given is no Observable.
 
     Example:
         >>> import asyncio
@@ -224,6 +225,10 @@ def to_async_iter(observable: Observable[T], *, overflow: Overflow[T] | None = N
         >>> asyncio.run(main())
         [1, 2, 3]
     """
+    if not isinstance(cast("object", observable), Observable):
+        readable = isinstance(cast("object", observable), AsyncIterable)
+        hint = "read it with `async for` as it is" if readable else "give it an Observable"
+        raise TypeError(f"to_async_iter({name_of(observable)}): this is no Observable; {hint}.")
     # A stream of ours is read as it is: it can be paused, and keeps its items anyway.
     if overflow is None and isinstance(observable, Stream):
         return aiter(observable)

@@ -16,6 +16,7 @@ from miniagents.messages import (
     UserMessage,
 )
 from miniagents.streams import PromisingContext
+from miniagents.values import FreezeError
 from tests.support.sources import Source
 
 
@@ -37,6 +38,14 @@ async def test_each_role(kind: type[Message], role: str) -> None:
     assert type(streamed) is kind
     assert "said" == str(kind("said"))
     assert "role" not in kind("said").model_dump()
+
+
+def test_content_as_a_keyword() -> None:
+    """The name that other libraries have for the text is refused, with what to write."""
+    with pytest.raises(
+        FreezeError, match=r"UserMessage\(content=\.\.\.\): give the text first, UserMessage\('"
+    ):
+        UserMessage(content="Hi")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 def test_kinds_are_different() -> None:

@@ -86,6 +86,7 @@ def test_tools_by_name() -> None:
             "A builtin_function_or_method is not a tool; decorate a function with",
         ),
         ([cast("AnyTool", lambda: 1)], "A function is not a tool"),
+        ([cast("AnyTool", [look])], r"A list is not a tool; give its items: with_tools\(\*tools\)"),
         ([researcher | researcher], "'RESEARCHER | RESEARCHER' cannot be the name of a tool"),
     ],
 )

@@ -83,6 +83,14 @@ def test_what_is_not_asynchronous() -> None:
         from_async([1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
+def test_what_is_no_observable() -> None:
+    """What `to_async_iter` cannot subscribe to is refused at once, with what to do."""
+    with pytest.raises(TypeError, match=r"to_async_iter\(Source\): .*; read it with `async for` as it is\."):
+        to_async_iter(Source([1]))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"to_async_iter\(list\): .*; give it an Observable\."):
+        to_async_iter([1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 async def test_a_generator_that_two_read_at_once() -> None:
     """Of two subscriptions of one turn to an async generator, the second gets the error."""
 

@@ -1,14 +1,14 @@
 """``fallback(a, b, ...)``: the next agent answers if one fails, also in the middle of its answer."""
 
 from functools import reduce
-from typing import TYPE_CHECKING, Protocol, cast, overload
+from typing import TYPE_CHECKING, Protocol, overload
 
 from pydantic import BaseModel
 from typing_extensions import ParamSpec, TypeVar
 
 from miniagents.messages import Message
 
-from .._agent import MiniAgent
+from .._agent import MiniAgent, checked_agent
 from ._chains import Stage
 from ._operands import Errors
 
@@ -82,9 +82,9 @@ def fallback(*agents: object, on: Errors = (Exception,), hold: bool = False) -> 
         >>> fallback(eliza_agent, eliza_agent).alias
         'fallback(ELIZA_AGENT, ELIZA_AGENT)'
     """
-    if len(agents) < 2:  # noqa: PLR2004 - one has nothing to fall back to
-        raise TypeError(f"fallback() is made of two agents or more, and this one of {len(agents)}.")
-    known = cast("tuple[MiniAgent, ...]", agents)
+    known = [checked_agent("fallback", each) for each in agents]
+    if len(known) < 2:  # noqa: PLR2004 - one has nothing to fall back to
+        raise TypeError(f"fallback() is made of two agents or more, and this one of {len(known)}.")
     made = reduce(lambda a, b: a.catching(b, on=on, restart=True, hold=hold), known)
     alias = f"fallback({', '.join(agent.alias for agent in known)})"
     return made.described(alias=alias)

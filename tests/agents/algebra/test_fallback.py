@@ -263,6 +263,14 @@ async def test_a_fallback_of_models() -> None:
         assert City(name="Rome") == await again.inquire("?").parsed
 
 
+def test_what_is_no_fallback() -> None:
+    """One agent, and what is none, are refused with what to write."""
+    with pytest.raises(TypeError, match=r"fallback\(\) is made of two agents or more, and this one of 1\."):
+        fallback(identity)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    with pytest.raises(TypeError, match=r"is a value of type list; give its items: \*agents"):
+        fallback([identity, identity])  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+
+
 async def test_fields_of_an_answer_that_is_withdrawn() -> None:
     """A reader of a field that another model answers anew gets an error that says what to do: `hold=True`."""
     first, second = scripted_model(then=['{"name": "Os', Gone("a")]), scripted_model(then='{"name": "Rome"}')

@@ -186,6 +186,8 @@ def test_what_is_no_race() -> None:
         race()  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="race is made of agents, and this is a value of type str"):
         race(identity, "x")  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"is a value of type list; give its items: \*agents"):
+        race([identity, identity])  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="NEEDY_AGENT needs a value for: model"):
         race(identity, needy_agent)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"race\(win=5\): it is a function that says"):
