@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from miniagents.streams._buffer import ReplayBuffer
 from miniagents.streams._context import Context
-from miniagents.values import Part, text_of_error
+from miniagents.values import Part, said_by, text_of_error
 
 from ._message import Message, MessagePromise, MessageSink, failed_message, message_so_far
 from ._message_type import FlatStream
@@ -128,7 +128,7 @@ def error_message(error: Exception, agent_alias: str | None) -> ErrorMessage:
         >>> print(message, "|", message.error_type, message.agent_alias)
         ValueError: no such city | ValueError WEATHER_AGENT
     """
-    kind, text = type(error).__name__, str(error)
+    kind, text = type(error).__name__, said_by(error)
     return ErrorMessage(text_of_error(error, text), error_type=kind, error_text=text, agent_alias=agent_alias)
 
 

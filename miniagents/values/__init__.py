@@ -69,7 +69,16 @@ from ._parts import (
     ToolResult,
     Usage,
 )
-from ._redact import SafeErrors, is_secret_name, label_of, misfit, redact_keys, safe_traceback, text_of_error
+from ._redact import (
+    SafeErrors,
+    is_secret_name,
+    label_of,
+    misfit,
+    redact_keys,
+    safe_traceback,
+    said_by,
+    text_of_error,
+)
 from ._sentinels import AWAIT, CLEAR, AwaitType, ClearType
 from ._template import named_fields
 
@@ -167,6 +176,7 @@ __all__ = [
     "redact_keys",
     "refuse_changeable",
     "safe_traceback",
+    "said_by",
     "set_partial_text",
     "strip_control",
     "text_form",

@@ -24,6 +24,7 @@ from ._aliases import unaliased
 from ._terminal_text import strip_control
 
 _MARK = "[redacted]"
+_MOST_TOLD: Final = 5  # errors of a group
 # Only the sources: `re` compiles them at their first use, and caches the result. Keys that are known by their
 # own form: of providers of models, of clouds, of places for code, of chats, and tokens of any service (JWT).
 _KEY = (
@@ -78,17 +79,31 @@ def redact_keys(text: str | BaseException) -> str:
         >>> redact_keys("Incorrect API key provided: sk-abcdef123456. See the docs.")
         'Incorrect API key provided: [redacted] See the docs.'
     """
-    told = re.sub(_BLOCK, _MARK, text if isinstance(text, str) else _text_of(text), flags=re.DOTALL)
+    told = re.sub(_BLOCK, _MARK, text if isinstance(text, str) else said_by(text), flags=re.DOTALL)
     for form in (_IN_ADDRESS, _IN_QUERY, _INTRODUCED):
         told = re.sub(form, _hidden, told)
     return re.sub(_KEY, _MARK, told)
 
 
-def _text_of(error: BaseException) -> str:
+def said_by(error: BaseException) -> str:
+    """Return the text of an error as it is; that of a group of errors says what these are.
+
+    Args:
+        error: Any error.
+
+    Example:
+        >>> said_by(ExceptionGroup("two failed", [ValueError("no city"), TimeoutError()]))
+        'two failed (2 sub-exceptions): ValueError: no city; TimeoutError'
+    """
     try:
-        return str(error)
+        text = str(error)
     except Exception as failure:  # noqa: BLE001 - of a class of the user
         return f"(its text cannot be made: {type(failure).__name__})"
+    if not isinstance(error, BaseExceptionGroup):
+        return text
+    inner = cast("BaseExceptionGroup[BaseException]", error).exceptions
+    told = "; ".join(text_of_error(each, said_by(each)) for each in inner[:_MOST_TOLD])
+    return f"{text}: {told}{'; ...' if len(inner) > _MOST_TOLD else ''}"
 
 
 def text_of_error(error: BaseException, text: str | None = None) -> str:

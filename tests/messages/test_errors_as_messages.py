@@ -75,6 +75,16 @@ def test_what_an_error_becomes() -> None:
     )
 
 
+def test_what_a_group_becomes() -> None:
+    """The text of a group of errors says what these are, the first five of them."""
+    group = ExceptionGroup("two failed", [ValueError("a"), ExceptionGroup("one", [TimeoutError()])])
+    message = error_message(group, None)
+    said = "two failed (2 sub-exceptions): ValueError: a; ExceptionGroup: one (1 sub-exception): TimeoutError"
+    assert (f"ExceptionGroup: {said}", said) == (message.text, message.error_text)
+    many = error_message(ExceptionGroup("all", [KeyError()] * 9), None)
+    assert many.error_text == f"all (9 sub-exceptions): {'KeyError; ' * 5}..."
+
+
 ITEMS = st.lists(st.text(max_size=3) | st.builds(ValueError, st.text(max_size=3)), max_size=8)
 
 

@@ -503,6 +503,25 @@ async def test_too_many_turns() -> None:
             await anext(promises)
 
 
+async def test_a_tool_that_fails_in_a_task_group() -> None:
+    """The model is told of the errors of the tasks."""
+
+    @tool
+    async def both() -> str:
+        """Look at both."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+        return "both"
+
+    async def fails() -> None:
+        raise KeyError("Rome")
+
+    async with MiniAgents():
+        called = AssistantMessage(parts=[ToolCall("1", "both")])
+        result = (await scripted_model(called, "So.").with_tools(both).inquire("Go."))[1]
+        assert str(result).endswith("(1 sub-exception): KeyError: 'Rome'")
+
+
 async def test_an_error_of_the_model() -> None:
     """What the model raises is the error of the whole, after what came before it."""
     async with MiniAgents():
