@@ -149,9 +149,8 @@ def _callee(each: object) -> Callee:
         return cast("Tool[..., object]", each)
     if isinstance(each, MiniAgent):
         return AgentTool.of(cast("MiniAgent[Message, Message, ...]", each))
-    hint = "decorate a function with @tool, or give an agent"
-    if isinstance(each, list | tuple):
-        hint = "give its items: with_tools(*tools)"
+    many = isinstance(each, list | tuple)
+    hint = "give its items: with_tools(*tools)" if many else "decorate a function with @tool, or give an agent"
     raise SchemaError(f"A {type(each).__name__} is not a tool; {hint}.")
 
 
