@@ -149,8 +149,8 @@ def _callee(each: object) -> Callee:
         return cast("Tool[..., object]", each)
     if isinstance(each, MiniAgent):
         return AgentTool.of(cast("MiniAgent[Message, Message, ...]", each))
-    many = isinstance(each, list | tuple)
-    hint = "give its items: with_tools(*tools)" if many else "decorate a function with @tool, or give an agent"
+    hints = ("decorate a function with @tool, or give an agent", "give its items: with_tools(*tools)")
+    hint = hints[isinstance(each, list | tuple)]
     raise SchemaError(f"A {type(each).__name__} is not a tool; {hint}.")
 
 
