@@ -438,7 +438,8 @@ class Runs:
 
     async def _listens(self, record: RunRecord) -> bool:
         name = record.agent
-        if not name:  # its store does not keep it, or an earlier version has begun the run
+        # Its store does not keep it, or an earlier version has begun the run; those of `start` have none.
+        if not name and record.restart == "server":
             match (await self._journal.read(record.run)).events[:1]:
                 case [["began", _, {"agent": str(name)}]]:
                     pass

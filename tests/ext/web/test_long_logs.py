@@ -29,7 +29,7 @@ from miniagents.ext.journal import (
     open_questions,
     send_event,
 )
-from miniagents.ext.web import Runs
+from miniagents.ext.web import RequestError, Runs
 from miniagents.testing import scripted_model
 from miniagents.types import InputMessage
 from tests.support.postgres import postgres_server
@@ -157,6 +157,17 @@ async def test_a_long_log(opened: Open) -> None:
         await journal.read("r")
         told("all")
         assert {} == {step: amount for step, amount in read.items() if amount * 8 > read["all"] != amount}
+
+
+async def test_a_run_that_takes_nothing() -> None:
+    """To refuse what is said to a run of `Runs.start`, another server reads nothing of its log."""
+    amounts: list[int] = []
+    journal = Counting(amounts.append)
+    await journal.begin(Lease(RunRecord("r")), [["began", 0, None], *BEGUN])
+    async with MiniAgents(app_wide=True):
+        with pytest.raises(RequestError, match="takes nothing while it works"):
+            await Runs(journal).say("r", InputMessage("Paris"))
+    assert [] == amounts
 
 
 async def test_a_store_that_keeps_only_logs() -> None:
