@@ -64,11 +64,6 @@ class RunEnd:
         return not NEXT[self.state]
 
     @property
-    def moves(self) -> bool:
-        """Whether this process lets go of the run in order; its calls are about to be cancelled."""
-        return self.state in {"parking", "parked", "leaving", "left"}
-
-    @property
     def elsewhere(self) -> bool:
         """Whether the rest of the run, if there is any, is written by another process."""
         return self.state in {"parked", "left", "let go", "taken"}

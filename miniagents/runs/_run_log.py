@@ -187,12 +187,12 @@ class RunLog(Observer):
             hard: whether it survives a loss of power, too.
 
         Raises:
-            InquiryCancelledError: this process has let go of the run, and is about to cancel what calls this.
+            InquiryCancelledError: the run was stopped, or let go of, and what calls this is cancelled, too.
             JournalError: the log cannot be written.
         """
         if self.error is not None:
-            if self.end.moves and self.error.reason == "ended":  # what comes now is done when it goes on
-                raise InquiryCancelledError
+            if self.error.reason == "ended" and self.end.state != "taken" and self.end.how != "finished":
+                raise InquiryCancelledError  # it was closed here: if the run goes on, this is done then
             raise self.error
         self._hard = self._hard or hard
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()

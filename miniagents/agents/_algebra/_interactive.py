@@ -271,8 +271,8 @@ class Interactive:
             while await dialog.something_waits() and await dialog.answer():
                 pass
         finally:
+            dialog.leave()  # first: what comes from now on is not answered
             await ended((reading,))
-            dialog.leave()
 
 
 class _Answer:

@@ -511,8 +511,9 @@ async def test_runs_that_are_closed() -> None:
 
 
 @pytest.mark.loop(virtual=True)
-async def test_a_call_that_begins_when_its_server_ends() -> None:
-    """When a server has let go of a run, a call that the run makes then is cancelled: it is no error."""
+@pytest.mark.parametrize("stops", [True, False])
+async def test_a_call_of_a_run_that_is_cancelled(*, stops: bool) -> None:
+    """What a run calls after it was stopped, or its server has let go of it, is cancelled: it is no error."""
     errors: list[type[Exception]] = []
 
     @miniagent(alias="POLITE")
@@ -529,9 +530,12 @@ async def test_a_call_that_begins_when_its_server_ends() -> None:
     journal = MemoryJournal()
     async with MiniAgents(drain_timeout=0):
         runs = Runs(journal, agents={"polite": polite})
-        await runs.begin("polite")
+        run = await runs.begin("polite")
         await asyncio.sleep(5.0)
-    assert ([InquiryCancelledError], ["left"]) == (errors, [each.state for each in await journal.find()])
+        if stops:
+            await runs.stop(run)
+    (record,) = await journal.find()
+    assert ([InquiryCancelledError], stops) == (errors, record.ended)
 
 
 def test_retelling_holds_ends_back() -> None:

@@ -11,14 +11,14 @@ from typing_extensions import override
 
 from miniagents import AssistantMessage, MiniAgent, MiniAgents, ToolCall, miniagent, tool
 from miniagents.agents import InteractionContext
-from miniagents.ext.journal import Event, Journal, Lease, MemoryJournal
+from miniagents.ext.journal import Event, Journal, JournalError, Lease, MemoryJournal
 from miniagents.ext.web import RequestError, Runs
 from miniagents.ext.web._frames import frame_from_data
 from miniagents.ext.web._vercel import VercelEncoder
 from miniagents.ext.web._vercel_messages import read_vercel_request
 from miniagents.messages import Message
 from miniagents.runs import Json, RunLog
-from miniagents.testing import ScriptedModel
+from miniagents.testing import ScriptedModel, scripted_model
 from miniagents.types import InputMessage
 from tests.ext.web.test_routes import begin, client_of, events
 from tests.support.vercel_chat import vercel_chat
@@ -222,6 +222,26 @@ async def test_said_when_all_is_answered() -> None:
         with pytest.raises(RequestError) as refused:
             await saying
     assert "run_over" == refused.value.code
+
+
+async def test_said_in_any_turn() -> None:
+    """In whatever turn of the event loop something is said to a run: what is heard is answered."""
+    journal, turn, lost = MemoryJournal(), 0, list[int]()
+    async with MiniAgents(app_wide=True):
+        runs = Runs(journal, agents={"guide": scripted_model(then="Hm?").interactive()})
+        went_on = True
+        while went_on:
+            turn, run = turn + 1, await runs.begin("guide", "Where is Paris?")
+            for _ in range(turn):
+                await asyncio.sleep(0)
+            try:
+                await journal.send(run, *RunLog.saying(InputMessage("Paris, Texas!", input_id="m7")))
+            except JournalError:
+                went_on = False
+            said = [getattr(frame, "id", None) async for _, frame in runs.frames(run)]
+            if ("m7" in RunLog.heard((await journal.read(run)).events)) is not ("m7" in said):
+                lost.append(turn)
+    assert [] == lost
 
 
 async def test_without_an_id() -> None:
