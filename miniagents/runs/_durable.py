@@ -28,6 +28,7 @@ from miniagents.models import (
     ToolContext,
     ToolSpec,
 )
+from miniagents.streams._demand import Demand
 from miniagents.streams._lifetime import TaskLife
 from miniagents.streams._protocols import Producer
 from miniagents.values import Part, ToolCall, ToolResult
@@ -417,7 +418,8 @@ class LoggedCalls:
 def _all_wait(tasks: Iterable[object], questions: RunQuestions) -> bool:
     """Return whether each task waits for an answer, or for a stream that cannot go on without one.
 
-    A task that waits for anything else, such as a timer or a request, may go on.
+    So does a source that is paused: it goes on when another task reads it. A task that waits for anything
+    else, such as a timer or a request, may go on.
 
     Args:
         tasks: those of a context.
@@ -442,7 +444,8 @@ def _all_wait(tasks: Iterable[object], questions: RunQuestions) -> bool:
                 producer = producer.blocked_by()
         if found is None and way and isinstance(last := way[-1], TaskLife):
             others = [buffer.producer for buffer, _ in last.open_waits_aside()]
-            found = bool(others or id(last) in asides) and all(map(waits, others))
+            paused = isinstance(last.buffer, Demand) and last.buffer.paused
+            found = bool(others or id(last) in asides or paused) and all(map(waits, others))
         known.update((id(each), bool(found)) for each in way)
         return bool(found)
 

@@ -419,6 +419,11 @@ class Demand(Lifetime[T]):
         self._resume = self.context.loop.create_future()
         return self._resume
 
+    @property
+    def paused(self) -> bool:
+        """Whether the source waits until a reader requests more."""
+        return self._resume is not None and not self._resume.done()
+
     def resume(self) -> None:
         """Wake a paused source, so that it checks again whether to go on."""
         if self._resume is not None:

@@ -180,6 +180,35 @@ async def test_an_error_that_is_read_later(caplog: pytest.LogCaptureFixture) -> 
     assert "No reader" not in caplog.text
 
 
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_question_that_is_paused(*, reads: bool) -> None:
+    """A run is parked also if a stream in it is paused, because its reader waits for a person."""
+
+    async def words(_: object) -> AsyncGenerator[str]:
+        for _ in range(50):
+            yield "word "
+
+    @miniagent(alias="READER")
+    async def reader(ctx: InteractionContext) -> None:
+        message = await anext(aiter(ctx.messages))
+        if reads:
+            await anext(aiter(message))
+        ctx.reply(await ask("Go on?"))
+        ctx.reply(str(len(str(await message).split())))
+
+    @miniagent(alias="WRITER")
+    async def writer(ctx: InteractionContext) -> None:
+        ctx.reply(reader.inquire(Message.promise(words)))
+
+    async with MiniAgents(prefetch=2):
+        journal = MemoryJournal()
+        runs = Runs(journal, agents={"writer": writer})
+        run = await runs.begin("writer")
+        await eventually(lambda: parked(journal, run))
+        await runs.answer(run, (await asked(runs, run)).id, "yes")
+        assert (["yes", "50"], "finished") == await texts(runs, run)
+
+
 class Quick(MemoryJournal):
     """A journal in which the value of an event is taken as soon as it is there."""
 
