@@ -4,6 +4,7 @@ python -m tests.model --count 100000            what a night does
 python -m tests.model --pipes --count 100000    the same of pipes of operators (tests/model/pipes.py)
 python -m tests.model --flows --count 100000    the same of messages about demand (tests/model/flows.py)
 python -m tests.model --talks --count 100000    the same of model agents (tests/model/talks.py)
+python -m tests.model --served --count 100000   the same of agents that servers serve (tests/model/served.py)
 python -m tests.model --live --count 100000     the same of live input (tests/model/live.py)
 python -m tests.model --only 4711               one program: its text, and what is wrong with it
 python -m tests.model --tree ../other           the miniagents of another folder
@@ -39,10 +40,10 @@ SHOWN: Final = 10
 
 
 class Others(Protocol):
-    """`tests.model.pipes`, `flows`, `talks` or `live`, imported when needed: `--tree` may lack its names."""
+    """`tests.model.pipes`, `flows`, ..., imported when needed: `--tree` may lack its names."""
 
     def drawn(self, seed: int) -> object:
-        """Return the pipe, the flow, the talk, or the schedule, of a seed."""
+        """Return the pipe, the flow, ..., of a seed."""
         ...
 
     def check(self, other: object, loops: str) -> Outcome:
@@ -76,7 +77,7 @@ class Tally:
 
 
 def run(seeds: range, loops: str, others: str = "") -> Tally:
-    """Run the programs of some seeds, or `pipes`, `flows`, `talks`, or the schedules of `live` input."""
+    """Run the programs of some seeds, or `pipes`, `flows`, `talks`, `served`, or those of `live` input."""
     tally = Tally()
     for seed in seeds:
         outcome = _check_other(seed, loops, others) if others else check(program_of(seed), loops)
@@ -143,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("pipes", "pipes of operators, without agents"),
         ("flows", "messages about demand"),
         ("talks", "model agents"),
+        ("served", "model agents that several servers serve"),
         ("live", "live input"),
     ):
         parser.add_argument(

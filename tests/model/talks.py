@@ -16,7 +16,7 @@ second life: if all was read in the first one, readers get the same again, and n
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextlib import aclosing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -1111,6 +1111,23 @@ def _on_disk(path: str) -> Generator[Journal]:
         yield journal
 
 
+def ran(
+    main: Callable[[], Coroutine[object, object, None]], loops: str, order: int
+) -> tuple[list[str], list[str]]:
+    """Run a program; return what it leaves or raises, and what it has logged."""
+    wrong, log = list[str](), Log()
+    logging.getLogger("miniagents").addHandler(log)
+    loop = loop_of(loops, order)
+    try:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(without_leaks(main, None))
+    except BaseException as error:  # noqa: BLE001 - also that something is left, or that nothing can happen
+        wrong.append(f"{type(error).__name__}: {error!s}"[:400])
+        gc.collect()  # what it has left must not be seen in the next program
+    logging.getLogger("miniagents").removeHandler(log)
+    return wrong, log.texts
+
+
 def _live(
     world: World, loops: str, got: Sequence[list[str]], *, later: bool = False
 ) -> tuple[list[str], bool]:
@@ -1123,16 +1140,8 @@ def _live(
         later: whether some calls are played, and others made.
     """
     talk, watch, usage = world.talk, Watch(), RunUsage()
-    told, wrong, log = expected(talk), list[str](), Log()
-    logging.getLogger("miniagents").addHandler(log)
-    loop = loop_of(loops, talk.order)
-    try:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(without_leaks(lambda: _run(world, [watch, usage], got), None))
-    except BaseException as error:  # noqa: BLE001 - also that something is left, or that nothing can happen
-        wrong.append(f"{type(error).__name__}: {error!s}"[:400])
-        gc.collect()  # what it has left must not be seen in the next talk
-    logging.getLogger("miniagents").removeHandler(log)
+    told = expected(talk)
+    wrong, log = ran(lambda: _run(world, [watch, usage], got), loops, talk.order)
     loose, whole = later or any(STEPS[name].loose for name in talk.steps), not world.given_up
     parked = [(reader, [text], True) for reader, text in world.parked]
     for reader, pieces, stopped in [
@@ -1148,7 +1157,7 @@ def _live(
         if not (some if cut or (reader.how == "pipe" and came.endswith(FAILS)) else due == came):
             wrong.append(f"texts: {reader.how}: {came!r}, not {due!r}")
     whole = whole and not loose
-    wrong += [f"log: {text}" for text in log.texts if not _planned(text, talk, whole=whole)]
+    wrong += [f"log: {text}" for text in log if not planned(text, talk, whole=whole)]
     if not wrong:
         wrong += watch.wrong + [f"observer: {run} did not end" for run in watch.going_on]
     if not wrong and not (talk.kept and (later or not any(model.requests for model in world.models))):
@@ -1156,7 +1165,7 @@ def _live(
     return wrong, whole
 
 
-def _planned(text: str, talk: Talk, *, whole: bool) -> bool:
+def planned(text: str, talk: Talk, *, whole: bool) -> bool:
     """Return whether this may be logged."""
     if "made other calls than before" in text or "it was cancelled; prune" in text:
         # Who has left did not ask for all, and what was cancelled for that has no answer.
@@ -1260,7 +1269,7 @@ async def _people(world: World, journal: RunStore) -> None:
 
 
 async def _once(talk: Talk, agent: Agent, got: Sequence[list[str]]) -> None:
-    question: Any = [_message(text, talk) for text in talk.question]
+    question: Any = [message_of(text, talk) for text in talk.question]
     given = agent.inquire(slowly(question, talk.delay) if talk.streams else question)
     async with asyncio.TaskGroup() as group:
         for reader, pieces in zip(talk.readers, got, strict=True):
@@ -1269,7 +1278,8 @@ async def _once(talk: Talk, agent: Agent, got: Sequence[list[str]]) -> None:
                 await reading
 
 
-def _message(text: str, talk: Talk) -> Any:
+def message_of(text: str, talk: Talk) -> Any:
+    """Return a message of a question."""
     if not talk.streams and FAILS not in text:
         return text
     return Message.promise(lambda _: slowly([*text.removesuffix(FAILS)], talk.delay, FAILS in text))
