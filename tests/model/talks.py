@@ -32,6 +32,7 @@ from miniagents import (
     AssistantMessage,
     InteractionContext,
     Message,
+    MiniAgent,
     MiniAgents,
     MiniAgentsError,
     RetryPolicy,
@@ -448,7 +449,12 @@ class World:
             ctx.reply(await ask("Clerk?"))
 
         asking = (told, counted, unheard, slept, happened, allowed, edited, rejected, clerk)
-        return (quick, late, data, fails, waits, gives, notes, refused, expert, asks, dead, *asking)
+        known = (quick, late, data, fails, waits, gives, notes, refused, expert, asks, dead, *asking)
+        called = {call for turn in self.talk.turns for call in turn.calls}
+        # A request has the schema of each, which takes most of the time of a talk.
+        names = (each.alias if isinstance(each, MiniAgent) else each.spec.name for each in known)
+        few = [each for each, name in zip(known, names, strict=True) if name in called]
+        return known if "unknown" in called else (*few, *([] if quick in few else [quick]))
 
 
 _asks_first: Final = approval(needs=lambda call: call.name in {"allowed", "edited", "rejected"})
