@@ -154,6 +154,7 @@ class Runs:
         Call it at the start of an app, in its context.
 
         Raises:
+            NoActiveContextError: no context is active, or these runs have ended with theirs.
             MiniAgentsError: these runs are open in another context, or the journal cannot be used.
         """
         await self._opened()
@@ -285,6 +286,7 @@ class Runs:
             owner: the user who asks; None: a run of anybody.
 
         Raises:
+            NoActiveContextError: no context is active, or these runs have ended with theirs.
             MiniAgentsError: these runs are open in another context.
         """
         await self._opened()
@@ -299,6 +301,7 @@ class Runs:
             owner: the user who asks.
 
         Raises:
+            NoActiveContextError: no context is active, or these runs have ended with theirs.
             MiniAgentsError: these runs are open in another context.
         """
         await self._opened()
@@ -343,6 +346,7 @@ class Runs:
             answered: whether to return those, too, that have an answer which the run has not checked yet.
 
         Raises:
+            NoActiveContextError: no context is active, or these runs have ended with theirs.
             MiniAgentsError: the journal cannot be used, or these runs are open in another context.
         """
         await self._opened()
@@ -458,6 +462,7 @@ class Runs:
             expires: for how many seconds the value is kept if no run waits for it yet.
 
         Raises:
+            NoActiveContextError: no context is active, or these runs have ended with theirs.
             RequestError: another value was sent under this name (409), or it does not fit (422).
             MiniAgentsError: the journal cannot be used, or these runs are open in another context.
         """
@@ -519,6 +524,7 @@ class Runs:
             owner: the user who asks.
 
         Raises:
+            NoActiveContextError: no context is active, or these runs have ended with theirs.
             MiniAgentsError: these runs are open in another context.
         """
         if await self.find(run, owner=owner) is None:
