@@ -461,12 +461,15 @@ async def _keep(journal: RunStore, name: str, topic: str, event: Event) -> bool:
             if error.reason != "unknown":  # else it was taken already, and deleted
                 raise
 
-    # If this is cancelled, the journal writes it nevertheless, and no process works on it then.
+    # If this is cancelled, the journal writes it nevertheless: no process works on it then, and no task.
     keeping = asyncio.create_task(keep(), context=Variables())
     # If this is cancelled, its error is not raised anywhere: asyncio must not complain about that.
     keeping.add_done_callback(lambda kept: kept.cancelled() or kept.exception())
     try:
         await asyncio.shield(keeping)
+    except asyncio.CancelledError:
+        await asyncio.wait([keeping])
+        raise
     except JournalError as error:
         if error.reason != "exists":
             raise

@@ -261,8 +261,8 @@ async def test_a_name_that_is_taken() -> None:
     sending = asyncio.create_task(send_event_to(Slow(), "paid", "yes"))
     await began.wait()
     sending.cancel()
-    await asyncio.wait((sending,))
-    goes_on.set()
     await asyncio.sleep(0.01)
+    goes_on.set()
+    await asyncio.wait((sending,))
     gc.collect()
     assert [] == errors

@@ -254,6 +254,26 @@ async def test_an_event_when_a_run_stops_waiting() -> None:
     assert ["sent", 0, {"value": 5}] == (await journal.read("event:paid")).events[0][:3]
 
 
+class Slow(MemoryJournal):
+    """A journal that needs a second to begin a run."""
+
+    @override
+    async def begin(self, lease: Lease, events: Sequence[Event], /) -> None:
+        await asyncio.sleep(1.0)
+        await super().begin(lease, events)
+
+
+async def test_who_sends_an_event_is_cancelled() -> None:
+    """Who is cancelled while an event is kept goes on when it is kept: no task of it stays behind."""
+    journal = Slow()
+    sending = asyncio.create_task(send_event(journal, "paid", 5))
+    await asyncio.sleep(0.5)
+    sending.cancel()
+    await asyncio.wait([sending])
+    assert sending.cancelled()
+    assert ["left"] == [each.state for each in await journal.find()]
+
+
 async def test_a_reader_stays() -> None:
     """A reader who is there when the run is parked gets the rest, too; as often as it is parked."""
 
