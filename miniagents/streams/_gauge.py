@@ -72,7 +72,7 @@ class Gauge:
     def __init__(self, limit: int) -> None:
         self.behind: WeakSet[QueueGauge] = WeakSet()
         self.limit = limit
-        self.open = False
+        self.open: bool = False
         self.held: dict[Held, None] = {}
         self._extra = 0
         self._loop = get_running_loop()

@@ -143,8 +143,7 @@ class FrozenMapping(dict[K, V]):
             cls, handler.generate_schema(GenericAlias(dict, get_args(source) or (Any, Any)))
         )
 
-    def _refuse(self, *_: Never, **__: Never) -> NoReturn:
-        """Refuse: the mapping is frozen."""
+    def _refuse(self) -> NoReturn:
         raise TypeError(
             "this mapping is frozen and cannot be changed; make a changed copy: {**mapping, key: value}"
         )
@@ -153,8 +152,38 @@ class FrozenMapping(dict[K, V]):
     def __setitem__(self, key: Never, value: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
         self._refuse()
 
-    __delitem__ = __ior__ = _refuse  # type: ignore[assignment]  # the same
-    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]  # the same
+    @override
+    def __delitem__(self, key: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
+        self._refuse()
+
+    @override
+    def __ior__(self, other: Never, /) -> NoReturn:  # type: ignore[override]  # refused by type checkers too
+        self._refuse()
+
+    @override
+    def clear(self) -> NoReturn:
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def pop(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def popitem(self) -> NoReturn:
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def setdefault(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
+        """Refuse: the mapping is frozen."""
+        self._refuse()
+
+    @override
+    def update(self, *_: Never, **__: Never) -> NoReturn:  # type: ignore[override]  # the same
+        """Refuse: the mapping is frozen."""
+        self._refuse()
 
 
 MAX_NESTING: Final = 64
