@@ -8,7 +8,8 @@ The rules:
 
 1. There is no room if at least ``limit`` items were delivered to the terminal and not read.
 2. An Observable as the newest item does not count: its reader needs the source.
-3. A reader that waits for an item releases the other terminals that its task reads.
+3. A reader that waits for an item releases the other terminals that its task reads, for 1,024 items more
+   each: what it waits for may come from them.
 4. `connect` (share, publish, replay) takes a source out of its gauge: the first of several subscribers must
    not decide for all.
 5. A terminal that leaves releases all sources.
@@ -44,6 +45,7 @@ T = TypeVar("T")
 PATIENCE: Final = 1.0  # seconds; see rule 7
 _MOST_PATIENCE: Final = 64.0  # seconds between two looks at a reader that sleeps
 NO_LIMIT: Final = 1 << 60
+_MORE: Final = 1_024  # items; see rule 3
 _SHARE: Final = 64  # of the capacity of `Overflow.block`: see rule 6
 
 logger = logging.getLogger("miniagents")
@@ -122,14 +124,17 @@ class Gauge:
 
     def release(self) -> None:
         """Let all sources look again."""
+        self._be_patient()
+        held, self.held = self.held, {}
+        for each in held:
+            each.go_on()
+
+    def _be_patient(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
             self._last = None
             self._patience = PATIENCE
-        held, self.held = self.held, {}
-        for each in held:
-            each.go_on()
 
     # -- the sources ---------------------------------------------------------------------------------------
 
@@ -171,7 +176,7 @@ class Gauge:
         place = _place(self.reader())
         stands = place, self.read()
         if place is not None and stands == self._last:
-            self._extra = max(4 * self._extra, self.limit)
+            self._extra = max(4 * self._extra, self.limit, self.unread())
             self._patience *= 2
             if not self._warned:
                 self._warned = True
@@ -309,7 +314,9 @@ class TerminalGauge(Gauge):
         if isinstance(newest, Observable):
             return True
         terminals = self._terminals
-        return terminals is not None and terminals.hungry not in {None, self}
+        if terminals is None or self.unread() >= self.limit + _MORE:
+            return False
+        return terminals.hungry not in {None, self}
 
     @override
     def reader(self) -> "Task[object] | None":
@@ -334,8 +341,13 @@ class TerminalGauge(Gauge):
         if len(terminals.gauges) > 1:
             for gauge in tuple(terminals.gauges):
                 if gauge is not self and gauge.held:
-                    gauge.release()
+                    gauge.go_on_for_another()
         return terminals
+
+    def go_on_for_another(self) -> None:
+        """Look again whether there is room, since the reader waits for an item of another terminal now."""
+        self._be_patient()
+        self.go_on()
 
     @override
     def close(self) -> None:

@@ -162,6 +162,35 @@ async def test_rule_3_a_task_that_reads_two() -> None:
             assert 40 == await asyncio.create_task(both())
 
 
+@pytest.mark.loop(virtual=True)
+async def test_rule_3_a_pipe_for_each_item(caplog: pytest.LogCaptureFixture) -> None:
+    """A reader that reads another pipe for each item releases no more than 1,024 items of the first one."""
+    source = Made(100_000)
+    model = scripted_model(then="one two", delay=1.0)
+    async with MiniAgents(prefetch=4):
+        items = to_async_iter(source.observable.pipe(ops.map(str)))
+        for _ in range(20):
+            answer = model.inquire(await anext(items)).tokens.pipe(ops.map(str.upper))
+            assert ["ONE ", "TWO"] == [token async for token in to_async_iter(answer)]
+        assert source.made <= 20 + 4 + 1_024 + ON_THEIR_WAY
+        await items.aclose()
+    assert [] == caplog.records
+
+
+@pytest.mark.logs("had to wait, because")
+@pytest.mark.loop(virtual=True)
+async def test_rule_3_what_comes_late() -> None:
+    """If what it waits for comes later than that, it comes nevertheless."""
+    async with MiniAgents(prefetch=4):
+        seen: rx.subject.Subject[int] = rx.subject.Subject()
+        items = to_async_iter(Made(5_000).observable.pipe(ops.do_action(seen.on_next)))
+        late = to_async_iter(seen.pipe(ops.filter(lambda n: n == 4_000)))
+        await anext(items)
+        async with asyncio.timeout(20):
+            assert 4_000 == await anext(late)
+        await items.aclose()
+
+
 @pytest.mark.parametrize("share", ["share", "publish", "replay"])
 @pytest.mark.loop(virtual=True)
 async def test_rule_4_a_shared_source_never_waits(share: str) -> None:
