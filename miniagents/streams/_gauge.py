@@ -39,6 +39,7 @@ from miniagents.values import frames_within
 
 from ._buffer import ReplayBuffer
 from ._scheduler import LoopScheduler
+from ._threads import running_loop
 
 T = TypeVar("T")
 
@@ -253,7 +254,8 @@ class TaskTerminals:
 
     def read_with(self, reader: AsyncGenerator[T]) -> None:
         """Note a new reader, if it is of this task: a frame does not show for what its `async for` waits."""
-        if self.task is not None and self.task() is asyncio.current_task():
+        loop = running_loop()  # None in a thread of the task
+        if self.task is not None and loop is not None and self.task() is asyncio.current_task(loop):
             self.readers.add(cast("AsyncGeneratorType[object]", reader))
 
     def standing(self) -> "Task[object] | None":

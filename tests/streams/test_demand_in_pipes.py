@@ -440,6 +440,17 @@ async def test_a_reader_of_slow_tokens(caplog: pytest.LogCaptureFixture) -> None
     assert [] == caplog.records
 
 
+async def test_a_thread_of_a_reader() -> None:
+    """A thread that the reader of a pipe has begun may begin to read what is complete, without a loop."""
+    async with MiniAgents():
+        answer = scripted_model("Hello").inquire("Hi")
+        await answer
+        async for _ in to_async_iter(Made(1).observable.pipe(ops.map(str))):
+            reader = await asyncio.to_thread(aiter, answer.tokens)
+            assert "Hello" == await anext(reader)
+            await reader.aclose()
+
+
 @pytest.mark.loop(virtual=True)
 async def test_a_slow_reader_behind_an_agent(caplog: pytest.LogCaptureFixture) -> None:
     """A reader of what an agent replies that sleeps for hours opens nothing in front of the agent."""
