@@ -61,6 +61,8 @@ PAUSES: Final = (0.0, 0.0, 0.0, 0.001, 0.003)
 """Seconds before and behind what a slow journal does."""
 VISITS: Final = 8
 """How often a client comes; the last time it stays."""
+LIMITED: Final = frozenset({"total", "stall", "first", "hedge_late"})
+"""Steps with a limit of time: one that expires since the journal is slow may not do so in the next server."""
 
 
 @dataclass(frozen=True)
@@ -382,7 +384,9 @@ class Place:
         else:
             self.given[question] = self.given.get(question, 0) + (not wrong)
             return
-        if reason not in {"changed", "expired"} | ({"invalid", "invalid_answer"} if wrong else set()):
+        if reason not in {"changed", "expired", "ended", "run_over"} | (
+            {"invalid", "invalid_answer"} if wrong else set()
+        ):
             self.wrong.append(f"answer: {answer!r} is refused: {reason}")
 
 
@@ -545,7 +549,7 @@ def drawn(seed: int) -> Served:
         random.choice((0.0, 9.0)),
         tuple(random.choice(moments) for _ in range(random.choice((1, 2, 3)))) if says else (),
         tape,
-        random.random() < 0.4,
+        random.random() < 0.4 and LIMITED.isdisjoint(talk.steps),
     )
 
 

@@ -209,6 +209,18 @@ async def test_a_question_that_is_paused(*, reads: bool) -> None:
         assert (["yes", "50"], "finished") == await texts(runs, run)
 
 
+async def test_an_answer_and_the_end_of_the_wait() -> None:
+    """A question that is given up in the moment in which its answer is written is closed once for readers."""
+    asked: Event = ["question", 0, "q", "question", {"text": "Why?"}, "", None]
+    voided: Event = ["void", 0, "q", 1.0]
+    journal, lease = MemoryJournal(), Lease(RunRecord("7"))
+    await journal.begin(lease, [asked, ["answer", 0, "q", {"value": 1}], voided, asked, voided, voided])
+    await journal.end(lease, [["ended", 0, "finished", "", 5]], how="finished")
+    async with MiniAgents():
+        frames = await frames_of(Runs(journal), "7")
+    assert ["answered", "void"] == [each.how for each in frames if isinstance(each, QuestionAnswered)]
+
+
 class Quick(MemoryJournal):
     """A journal in which the value of an event is taken as soon as it is there."""
 

@@ -447,7 +447,7 @@ class FrameView:
     """
 
     def __init__(self) -> None:
-        self._asked: dict[str, Mapping[str, object]] = {}  # question -> what is shown of it
+        self._asked: dict[str, Mapping[str, object]] = {}  # open question -> what is shown of it
         self._parts: defaultdict[tuple[int, int], list[FramePart]] = defaultdict(list)
         self._current: tuple[int, int] | None = None  # whose parts are those of the reply that is being shown
         self._reply = 0
@@ -516,9 +516,10 @@ class FrameView:
                     yield QuestionAsked(key, kind, shown, digest, cast("float | None", due))
             case ["answer", _, str(key), dict(answer)] if key in self._asked:
                 arguments = cast("Mapping[str, object] | None", answer.get("arguments"))
-                edited = arguments if arguments != self._asked[key].get("arguments") else None
+                edited = arguments if arguments != self._asked.pop(key).get("arguments") else None
                 yield QuestionAnswered(key, _how(answer), edited)
-            case ["void", _, str(key), *_] if key in self._asked:
+            case ["void", _, str(key), *_] if key in self._asked:  # else its answer came just before that
+                del self._asked[key]
                 yield QuestionAnswered(key, "void")
             case _:
                 pass
