@@ -514,7 +514,9 @@ def drawn(seed: int) -> Served:
         if each.patience is not None
         and not (each.unasked or "system" in each.steps)
         and (not says or (SAME.issuperset(each.steps) and not expected(each).fails))
-        and (not tape or (_sure(each)))
+        and (not tape or _sure(each))
+        # Found and left: what a limit of tokens let through first need not come first in the next server.
+        and not ("tokens" in each.steps and {"hedge_at_once", "race"} & {*each.steps})
     )
     talk = replace(
         talk,
