@@ -132,7 +132,6 @@ class Slow(MemoryJournal):
     def __init__(self, random: Random) -> None:
         super().__init__()
         self._random = random
-        self._going_on: set[asyncio.Task[Any]] = set()
 
     async def do(self, what: Callable[[], Awaitable[T]]) -> T:
         """Do something a little later."""
@@ -142,8 +141,6 @@ class Slow(MemoryJournal):
             return await what()
 
         task = asyncio.create_task(doing(), context=Variables())
-        self._going_on.add(task)
-        task.add_done_callback(self._going_on.discard)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.shield(task)
@@ -152,8 +149,7 @@ class Slow(MemoryJournal):
 
     @override
     async def __aexit__(self, *_: object) -> None:
-        while self._going_on:
-            await asyncio.wait(self._going_on)
+        await asyncio.sleep(1.0)  # what was begun is written, also if who wanted it was cancelled
         await super().__aexit__()
 
     @override
