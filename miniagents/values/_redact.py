@@ -24,7 +24,7 @@ from ._aliases import unaliased
 from ._terminal_text import strip_control
 
 _MARK = "[redacted]"
-_MOST_TOLD: Final = 5  # errors of a group
+_MOST_TOLD: Final = 5  # errors of a group, and of the groups in it
 # Only the sources: `re` compiles them at their first use, and caches the result. Keys that are known by their
 # own form: of providers of models, of clouds, of places for code, of chats, and tokens of any service (JWT).
 _KEY = (
@@ -95,15 +95,21 @@ def said_by(error: BaseException) -> str:
         >>> said_by(ExceptionGroup("two failed", [ValueError("no city"), TimeoutError()]))
         'two failed (2 sub-exceptions): ValueError: no city; TimeoutError'
     """
+    told, rest = list[str](), [error]
+    while rest and len(told) <= _MOST_TOLD:
+        each = rest.pop()
+        text = text_of_error(each, _text_of(each)) if told else _text_of(each)
+        if isinstance(each, BaseExceptionGroup):
+            rest += reversed(cast("BaseExceptionGroup[BaseException]", each).exceptions)
+        told.append(f"{text}{': ' if isinstance(each, BaseExceptionGroup) else '; '}")
+    return "".join([*told, "..."]) if rest else "".join(told).removesuffix("; ")
+
+
+def _text_of(error: BaseException) -> str:
     try:
-        text = str(error)
+        return str(error)
     except Exception as failure:  # noqa: BLE001 - of a class of the user
         return f"(its text cannot be made: {type(failure).__name__})"
-    if not isinstance(error, BaseExceptionGroup):
-        return text
-    inner = cast("BaseExceptionGroup[BaseException]", error).exceptions
-    told = "; ".join(text_of_error(each, said_by(each)) for each in inner[:_MOST_TOLD])
-    return f"{text}: {told}{'; ...' if len(inner) > _MOST_TOLD else ''}"
 
 
 def text_of_error(error: BaseException, text: str | None = None) -> str:

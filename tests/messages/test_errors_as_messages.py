@@ -85,6 +85,18 @@ def test_what_a_group_becomes() -> None:
     assert many.error_text == f"all (9 sub-exceptions): {'KeyError; ' * 5}..."
 
 
+def test_groups_within_groups() -> None:
+    """However deep and many the groups within a group are, its text has five errors and groups of it."""
+    deep = many = ExceptionGroup("in", [KeyError(), ValueError("a")])
+    for _ in range(2000):
+        deep = ExceptionGroup("in", [deep])
+    for _ in range(20):
+        many = ExceptionGroup("in", [many, many])
+    one, two = "ExceptionGroup: in (1 sub-exception): ", "ExceptionGroup: in (2 sub-exceptions): "
+    assert f"in (1 sub-exception): {one * 5}..." == error_message(deep, None).error_text
+    assert f"in (2 sub-exceptions): {two * 5}..." == error_message(many, None).error_text
+
+
 ITEMS = st.lists(st.text(max_size=3) | st.builds(ValueError, st.text(max_size=3)), max_size=8)
 
 
