@@ -63,6 +63,14 @@ def nothing_goes_into_it(mapping: FrozenMapping[str, int]) -> None:
     del mapping["a"]  # type: ignore[arg-type]
 
 
+def nothing_is_popped(mapping: FrozenMapping[str, int]) -> None:
+    mapping.pop("a")  # type: ignore[arg-type]
+
+
+def nothing_becomes_a_default(mapping: FrozenMapping[str, int]) -> None:
+    mapping.setdefault("a", 1)  # type: ignore[arg-type]
+
+
 async def histories_keep_messages() -> None:
     history = InMemoryChatHistory([Question(topic="a")])
     assert_type(await history.load(), Messages[Message])
