@@ -368,7 +368,7 @@ async def _is_taken(journal: RunStore, page: RunPage, key: str, data: Json, wait
 
 
 async def _send(journal: RunStore, page: RunPage, key: str, data: Json) -> None:
-    run, over = page.record.run, "stop" in page.sent and page.record.restart != "program"  # it stops just now
+    run, over = page.record.run, _stops(page)
     try:
         if not over:
             await journal.send(run, key, data)
@@ -379,6 +379,11 @@ async def _send(journal: RunStore, page: RunPage, key: str, data: Json) -> None:
     if over:
         why = f"the run {run!r} has ended, so that nothing waits for the answer."
         raise QuestionError(why, "ended")
+
+
+def _stops(page: RunPage) -> bool:
+    """Whether a run has ended, or was told to, so that it takes no answers."""
+    return page.record.ended or ("stop" in page.sent and page.record.restart != "program")
 
 
 async def _until_checked(journal: RunStore, page: RunPage, key: str, data: Json) -> None:
@@ -493,7 +498,7 @@ async def _is_open(journal: RunStore, run: str, question: str) -> bool:
         page, known = await _look_up(journal, run, question)
     except JournalError:
         return False
-    return not page.record.ended and question in known.open
+    return not _stops(page) and question in known.open
 
 
 async def send_event(
@@ -535,8 +540,8 @@ async def send_event(
             case [_, "waits", 0, str(run), str(question)] if await _is_open(journal, run, question):
                 try:
                     await answer_question(journal, run, question, value, wait=wait, check=check)
-                except QuestionError as error:
-                    if error.reason not in {"changed", "ended"}:  # else it does not wait any more
+                except (QuestionError, JournalError) as error:
+                    if error.reason not in {"changed", "ended", "unknown"}:  # else it does not wait any more
                         raise
                 else:
                     return

@@ -253,15 +253,29 @@ class Voiding(MemoryJournal):
         return await super().find(**options)
 
 
-async def test_an_event_when_a_run_stops_waiting() -> None:
-    """An event is kept if the run stops waiting for it just when it comes: the run may wait again."""
-    journal = Voiding()
+async def waiting_for_an_event(journal: MemoryJournal) -> None:
+    """Write that the run 7 waits for an event."""
     asked: Event = ["question", 0, "q", "event", {"event": "paid", "schema": {}}, "", None]
     waits: Event = ["waits", 0, "7", "q"]
     for run, topic, first in (("7", "", asked), ("event:paid", "7:q", waits)):
         lease = Lease(RunRecord(run, topic=topic))
         await journal.begin(lease, [first])
         await journal.leave(lease)
+
+
+async def test_an_event_when_a_run_stops_waiting() -> None:
+    """An event is kept if the run stops waiting for it just when it comes: the run may wait again."""
+    journal = Voiding()
+    await waiting_for_an_event(journal)
+    await send_event(journal, "paid", 5)
+    assert ["sent", 0, {"value": 5}] == (await journal.read("event:paid")).events[0][:3]
+
+
+async def test_an_event_when_a_run_is_told_to_stop() -> None:
+    """An event is kept for another run if that which waits for it was told to stop, and has not done so."""
+    journal = MemoryJournal()
+    await waiting_for_an_event(journal)
+    await journal.send("7", "stop", None)
     await send_event(journal, "paid", 5)
     assert ["sent", 0, {"value": 5}] == (await journal.read("event:paid")).events[0][:3]
 
