@@ -417,15 +417,16 @@ class Runs:
         record, live = await self.find(run, owner=owner), self._live.get(run)
         if record is None:
             raise no_run()
-        if not (await self._listens(record) if live is None else live.listens):
-            sentence = "The agent of this run takes nothing while it works; only agent.interactive() does."
-            raise RequestError(sentence, 409, code="not_interactive")
-        if not message.input_id:
-            message = message.model_copy(update={"input_id": _new_id()})
-        if live is None or message.input_id not in live.log.dialogs.heard:
-            goes_on = live is None or live.log.dialogs.open
-            if not (goes_on and await self._hears(record, message)):
-                raise RequestError("This run is over; begin another one.", 409, code="run_over")
+        with _refusing():
+            if not (await self._listens(record) if live is None else live.listens):
+                why = "The agent of this run takes nothing while it works; only agent.interactive() does."
+                raise RequestError(why, 409, code="not_interactive")
+            if not message.input_id:
+                message = message.model_copy(update={"input_id": _new_id()})
+            if live is None or message.input_id not in live.log.dialogs.heard:
+                goes_on = live is None or live.log.dialogs.open
+                if not (goes_on and await self._hears(record, message)):
+                    raise RequestError("This run is over; begin another one.", 409, code="run_over")
 
     async def _hears(self, record: RunRecord, message: InputMessage) -> bool:
         """Say something to a run; return False if it ends, or has ended, without having heard that."""
@@ -436,8 +437,11 @@ class Runs:
                     async for events in batches:
                         if message.input_id in RunLog.heard(events):
                             return True
-            except (TimeoutError, JournalError):
+            except TimeoutError:
                 return True  # no server goes on with it now
+            except JournalError as error:
+                if error.reason != "unknown":  # else it was deleted meanwhile, with what was said
+                    return True
         return message.input_id in RunLog.heard((await self._journal.read(record.run)).events)
 
     async def _listens(self, record: RunRecord) -> bool:
@@ -820,9 +824,13 @@ async def _sent(sending: Awaitable[None]) -> bool:
 
 @contextmanager
 def _refusing() -> Generator[None]:
-    """A block whose `QuestionError`s become `RequestError`s."""
+    """A block whose `QuestionError`s become `RequestError`s, and that of a run that was deleted meanwhile."""
     try:
         yield
+    except JournalError as error:
+        if error.reason != "unknown":
+            raise
+        raise no_run() from None
     except QuestionError as error:
         status, code = _REFUSALS[error.reason or "invalid"]
         raise RequestError(str(error), status, code=code) from None

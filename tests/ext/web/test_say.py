@@ -189,6 +189,26 @@ class Held(MemoryJournal):
         await super().end(lease, events, how=how, keep=keep)
 
 
+class Deleting(MemoryJournal):
+    """A store from which a run is deleted when something was sent to it."""
+
+    @override
+    async def send(self, run: str, key: str, data: Json, /) -> None:
+        await super().send(run, key, data)
+        await self.delete(run)
+
+
+async def test_said_to_a_run_that_is_deleted() -> None:
+    """What is said to a run of another server that is deleted just then is refused: nobody hears it."""
+    look, journal = Look("In Texas."), Deleting()
+    async with MiniAgents(app_wide=True):
+        here = Runs(journal, agents={"guide": look.agent()})
+        run = await here.begin("guide", "Where is Paris?")
+        with pytest.raises(RequestError, match="does not exist"):
+            await Runs(journal, agents={"guide": look.agent()}).say(run, InputMessage("Paris, Texas!"))
+        look.go.set()
+
+
 async def test_said_and_answered_before_that_is_known() -> None:
     """What a run has taken is not refused, also if it has ended before the store says that this is kept."""
     look, journal = Look("In Texas."), Held()
