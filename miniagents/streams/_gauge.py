@@ -29,7 +29,7 @@ from contextvars import Context as Variables, ContextVar, copy_context
 from operator import length_hint
 from types import AsyncGeneratorType, CellType, FunctionType, MethodType
 from typing import Final, Protocol, TypeVar, cast
-from weakref import WeakSet, ref
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from reactivex import Observable, abc
 from reactivex.subject import Subject
@@ -38,6 +38,7 @@ from typing_extensions import override
 from miniagents.values import frames_within
 
 from ._buffer import ReplayBuffer
+from ._lifetime import Lifetime, goes_on
 from ._scheduler import LoopScheduler
 from ._threads import running_loop
 
@@ -95,7 +96,7 @@ class Gauge:
         return False
 
     def reader(self) -> "Task[object] | None":
-        """Return the task that reads; None if it is not known, or waits for a stream of ours."""
+        """Return the task that reads; None if it is not known, or waits for a stream of ours that goes on."""
         return None
 
     def read(self) -> object:
@@ -243,26 +244,27 @@ class TaskTerminals:
     """The terminals that one task reads, and the one whose next item it waits for.
 
     Attributes:
-        readers: its readers of other streams of ours.
+        readers: its readers of other streams of ours, and these.
     """
 
     def __init__(self, task: "Task[object] | None") -> None:
         self.task = None if task is None else ref(task)
         self.gauges: WeakSet[TerminalGauge] = WeakSet()
         self.hungry: TerminalGauge | None = None
-        self.readers: WeakSet[AsyncGeneratorType[object]] = WeakSet()
+        self.readers: WeakKeyDictionary[AsyncGenerator[object], Lifetime[object]] = WeakKeyDictionary()
 
-    def read_with(self, reader: AsyncGenerator[T]) -> None:
+    def read_with(self, reader: AsyncGenerator[T], stream: Lifetime[T]) -> None:
         """Note a new reader, if it is of this task: a frame does not show for what its `async for` waits."""
         loop = running_loop()  # None in a thread of the task
         if self.task is not None and loop is not None and self.task() is asyncio.current_task(loop):
-            self.readers.add(cast("AsyncGeneratorType[object]", reader))
+            self.readers[reader] = cast("Lifetime[object]", stream)
 
     def standing(self) -> "Task[object] | None":
-        """Return the task; None if there is none, or if it waits for a piece of a stream of ours."""
-        if self.task is None or any(reader.ag_running for reader in self.readers):
-            return None
-        return self.task()
+        """Return the task; None if there is none, or if it waits for a stream of ours that goes on."""
+        for reader, stream in self.readers.items():
+            if cast("AsyncGeneratorType[object]", reader).ag_running and goes_on(stream.producer):
+                return None
+        return None if self.task is None else self.task()
 
 
 TERMINALS: ContextVar[TaskTerminals | None] = ContextVar("miniagents_terminals", default=None)

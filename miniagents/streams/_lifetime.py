@@ -910,3 +910,19 @@ def current_producer() -> TaskLife | None:
     """Return the producing task in which the caller runs, or that has made the task of the caller."""
     token = CURRENT_TOKEN.get()
     return None if token is None else token.producer
+
+
+def goes_on(producer: Producer | None) -> bool:
+    """Return whether what writes a stream goes on by itself: at last, it does not wait for Observables.
+
+    Args:
+        producer: of the stream.
+    """
+    seen = set[int]()
+    while producer is not None and id(producer) not in seen:
+        seen.add(id(producer))
+        ahead = producer.blocked_by()
+        if ahead is None:
+            return isinstance(producer, TaskLife)
+        producer = ahead
+    return True

@@ -80,7 +80,7 @@ def iterate(buffer: ReplayBuffer[T], owner: object, items: list[T] | None = None
         reader = started(_read(buffer, owner, buffer.items if items is None else items))
     terminals = TERMINALS.get()
     if terminals is not None:
-        terminals.read_with(reader)
+        terminals.read_with(reader, buffer)
     return reader
 
 

@@ -466,6 +466,19 @@ async def test_a_slow_reader_behind_an_agent(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.loop(virtual=True)
+@pytest.mark.logs("share_bounded had to wait")
+async def test_a_reader_of_a_stream_of_the_same_source() -> None:
+    """A reader that waits for a stream of ours, which a later item of its own pipe writes, gets that item."""
+    async with MiniAgents(prefetch=4):
+        numbers = Made(400).observable.pipe(share_bounded(pace="slowest"), ops.map(str))
+        rest = echo_agent.inquire(numbers.pipe(ops.filter(lambda number: number == "50")))
+        items = to_async_iter(numbers)
+        assert "0" == await anext(items)
+        assert "50" == (await (await anext(aiter(rest)))).text
+        await items.aclose()
+
+
+@pytest.mark.loop(virtual=True)
 async def test_a_context_that_ends_lets_sources_run() -> None:
     """Nothing is paused while a context drains."""
     source = Made()
