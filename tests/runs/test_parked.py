@@ -289,6 +289,7 @@ class Slow(MemoryJournal):
         await super().begin(lease, events)
 
 
+@pytest.mark.loop(virtual=True)
 async def test_who_sends_an_event_is_cancelled() -> None:
     """Who is cancelled while an event is kept goes on when it is kept: no task of it stays behind."""
     journal = Slow()
