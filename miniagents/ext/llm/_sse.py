@@ -117,7 +117,7 @@ class SSEDecoder:
             WireError: a limit is exceeded.
         """
         # Most chunks are whole events in the usual form, which can be decoded without a search for lines.
-        if self._begun and _CR not in chunk and (last := chunk.rfind(_END_OF_EVENT)) >= 0:
+        if _CR not in chunk and (last := chunk.rfind(_END_OF_EVENT)) >= 0:
             begin = 0 if self._between_events else chunk.find(_END_OF_EVENT) + len(_END_OF_EVENT)
             end = last + len(_END_OF_EVENT)
             if begin < end <= self._left and end - begin <= self._max_event:
