@@ -147,12 +147,12 @@ class ModelCall:
             has_begun()
             while True:
                 for part in reading.parts:
-                    call.note(part)
+                    call.parts.append(part)
                     yield part
                 if reading.over or not await self._go_on(reading, call):
                     break
             for part in self._end(reading, call):
-                call.note(part)
+                call.parts.append(part)
                 yield part
         finally:
             has_begun()
@@ -253,10 +253,9 @@ class ModelCall:
                 LLMProtocolError,
                 f"answered with {what} instead of an event stream; check the base URL, or set stream=False",
             )
-        length = sum(map(len, call.pieces))
         return call.error(
             LLMTruncatedError,
-            f"the answer ended after {length} characters without its {self.wire.terminal}, "
+            f"the answer ended after {len(call.text)} characters without its {self.wire.terminal}, "
             "so a part is missing; ask again",
         )
 

@@ -121,25 +121,24 @@ class CallRecord:
         made: the call. No text has its secrets, or quotes its prompt.
         attempts: how often the request was sent.
         headers: what is known from the headers of the last response; None if nothing.
-        pieces: the text that the reader has got.
+        parts: what the reader has got.
     """
 
     made: "ModelCall"
     attempts: int = 1
     headers: ResponseHeaders | None = None
-    pieces: list[str] = field(default_factory=list[str])
+    parts: list[Part] = field(default_factory=list[Part])
 
     @property
     def request_id(self) -> str | None:
         """The id of the request, from the provider; None before the response."""
         return None if self.headers is None else self.headers.request_id
 
-    def note(self, part: Part) -> None:
-        """Note a part that the reader gets."""
-        if isinstance(part, str):
-            self.pieces.append(part)
-        elif isinstance(part, Refusal):
-            self.pieces.append(part.text)
+    @property
+    def text(self) -> str:
+        """The text that the reader has got."""
+        texts = (each.text if isinstance(each, Refusal) else each for each in self.parts)
+        return "".join(each for each in texts if isinstance(each, str))
 
     def error(self, kind: type[E], sentence: str, *, status: int | None = None) -> E:
         """Make an error of this call; its text is "openai (gpt-x): " and the sentence."""
@@ -151,7 +150,7 @@ class CallRecord:
             status=status,
             request_id=self.request_id,
             attempts=self.attempts,
-            partial_text="".join(self.pieces),
+            partial_text=self.text,
             retry_after=None if self.headers is None else self.headers.retry_after,
         )
 
@@ -244,7 +243,7 @@ def _sdk_error(exc: Exception, call: CallRecord) -> LLMError:
     if sdk.is_timeout(exc):
         return call.error(LLMTimeoutError, f"{server} did not answer in time ({_root(exc, call)}); {check}")
     if sdk.is_connection(exc):
-        broke = "broke in the middle of the answer" if call.pieces else "could not be made or kept"
+        broke = "broke in the middle of the answer" if call.text else "could not be made or kept"
         sentence = f"the connection to {server} {broke} ({_root(exc, call)}); {check}"
         return call.error(LLMConnectionError, sentence)
     if isinstance(exc, sdk.reported):
