@@ -14,10 +14,11 @@ at once, without a garbage collection.
 """
 
 from asyncio import Future, Task
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import Context as Variables, ContextVar, copy_context
 from functools import partial
+from operator import attrgetter
 from types import TracebackType
 from typing import Final, Generic, Protocol, Self, cast
 from weakref import ReferenceType, WeakKeyDictionary, ref
@@ -259,7 +260,10 @@ class Lifetime(Generic[T]):
         """Return the streams that are pieces of this one, such as the messages of a sequence."""
         if not (self.items and isinstance(self.items[0], Lease)):  # most pieces are of one kind: texts
             return []
-        return [piece.held for piece in self.items if isinstance(piece, Lease) and piece.held is not None]
+        pieces: Sequence[object] = self.items
+        if not all(issubclass(kind, Lease) for kind in {*map(type, pieces)}):
+            pieces = [piece for piece in pieces if isinstance(piece, Lease)]
+        return [*filter(None, map(_HELD, pieces))]
 
     def _stop_producer(self) -> None:
         """Stop the producer now, or, from the thread of a garbage collection, on its own event loop."""
@@ -430,6 +434,9 @@ class Lifetime(Generic[T]):
         if self.error is not None:
             self.context.unhandled.raised.pop(id(self.error), None)
             self.error.with_traceback(self.traceback)
+
+
+_HELD: Final = cast("Callable[[object], Lifetime[object] | None]", attrgetter("held"))  # of a lease, in C
 
 
 class Lease:
