@@ -127,7 +127,7 @@ class Served:
 
 
 class Slow(MemoryJournal):
-    """A journal that takes its time, as a database does: what was requested is done, whoever waits for it."""
+    """A journal that is slow, as a database is: it does what was requested, also for cancelled callers."""
 
     def __init__(self, random: Random) -> None:
         super().__init__()
@@ -439,7 +439,7 @@ def _questions(place: Place, frames: Iterable[Frame]) -> list[str]:
                 if key not in open_ones:
                     wrong.append(f"question: {frame} is not open")
                 if how not in {"void", "expired"} and not place.given.get(key):
-                    wrong.append(f"question: nobody has given {frame}")
+                    wrong.append(f"question: no client has given {frame}")
                 open_ones.discard(key)
                 closed[key] = how
             case _:

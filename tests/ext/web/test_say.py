@@ -199,7 +199,7 @@ class Deleting(MemoryJournal):
 
 
 async def test_said_to_a_run_that_is_deleted() -> None:
-    """What is said to a run of another server that is deleted just then is refused: nobody hears it."""
+    """A run of another server that is deleted just then cannot hear what is said: `say` refuses it."""
     look, journal = Look("In Texas."), Deleting()
     async with MiniAgents(app_wide=True):
         here = Runs(journal, agents={"guide": look.agent()})
@@ -228,7 +228,7 @@ async def test_said_and_answered_before_that_is_known() -> None:
 
 
 async def test_said_when_all_is_answered() -> None:
-    """What another server says while the run writes that it has ended is refused: nobody answers it."""
+    """`say` of another server refuses what it is told while the run writes that it has ended."""
     look, journal = Look("In France."), Held()
     async with MiniAgents(app_wide=True):
         here = Runs(journal, agents={"guide": look.agent()})
