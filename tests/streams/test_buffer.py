@@ -594,3 +594,11 @@ async def test_a_reader_that_gave_up() -> None:
     waiting.cancel()
     await turns()
     assert (0, 0) == (buffer.readers, len(buffer._waiters or ()))
+
+
+async def test_streams_among_other_pieces() -> None:
+    """A stream whose pieces are streams and other values holds the streams, and only these."""
+    context = open_context()
+    inner = ReplayBuffer(context, ["one"], closed=True)
+    pieces: list[object] = [Lease(inner), 1, "two"]
+    assert [inner] == ReplayBuffer(context, pieces, closed=True).pieces_held()
